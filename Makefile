@@ -1,0 +1,73 @@
+# Every target sets up what it needs in .venv first; once set up, that takes no time.
+# Another Python than python3: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SOURCES := $(wildcard flask_irl demo_app loadtests tests)
+
+# What each stamp installs, always in the tested versions of constraints.txt.
+INSTALL_demo := --editable ".[train,admin,metrics,demo]"
+INSTALL_test := --editable ".[all]" --group test
+INSTALL_lint := --editable ".[all]" --group dev --group bench
+INSTALL_bench := --editable ".[all]" --group bench
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint format bench clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.stamp-demo ## protect a site on the embedded store, show who was flagged and refused
+	$(PY) -m demo_app.demo $(ARGS)
+
+run: $(VENV)/.stamp-demo ## serve the demo app on http://127.0.0.1:8000
+	$(VENV)/bin/gunicorn -c demo_app/gunicorn_memory.py $(ARGS) "demo_app:create_app()"
+
+test: $(VENV)/.stamp-test ## run all the tests, against a real Redis server
+	$(PY) -m tests.servers
+	$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.stamp-lint ## ruff, mypy strict
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy --strict $(SOURCES)
+
+format: $(VENV)/.stamp-lint ## mend what ruff can mend
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures)
+	$(PY) -m loadtests.bench $(ARGS)
+
+clean: ## remove .venv, builds and caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -V >/dev/null 2>&1 || { \
+		echo "There is no working $(PYTHON) here. flask_irl needs Python 3.11 or newer; name one:" \
+			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "flask_irl needs Python 3.11 or newer, and $(PYTHON) is" \
+			"$$($(PYTHON) -V 2>&1). Name a newer one:" \
+			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) comes without the venv module. Install it (Debian, Ubuntu: apt-get install" \
+			"python3-venv) or name another Python: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV)
+	@# Older ones don't know --group.
+	@$(PY) -m pip install -qq --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.stamp-%: $(VENV)/.stamp-venv pyproject.toml constraints.txt
+	@echo "Installing what 'make $(MAKECMDGOALS)' needs; the first time this takes a minute"
+	@$(PY) -m pip install -qq --constraint constraints.txt $(INSTALL_$*)
+	@touch $@

@@ -1,0 +1,19 @@
+"""Rate limits for Flask that fit each client's behaviour."""
+
+from flask_irl.errors import ConfigurationError, IrlError
+from flask_irl.extension import IntelligentLimiter
+from flask_irl.key_funcs import api_key, logged_in_user, remote_address
+from flask_irl.records import Decision
+from flask_irl.responses import RateLimitExceeded
+
+__version__ = "0.1.0"
+__all__ = [
+    "ConfigurationError",
+    "Decision",
+    "IntelligentLimiter",
+    "IrlError",
+    "RateLimitExceeded",
+    "api_key",
+    "logged_in_user",
+    "remote_address",
+]

@@ -1,0 +1,266 @@
+"""What an extension keeps for one app: its limiter, its routes, and the hooks on each request."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from flask import Flask, Request, Response, current_app, request
+
+from flask_irl.engine import open_limiter
+from flask_irl.errors import IrlError
+from flask_irl.key_funcs import remote_address
+from flask_irl.keys import canonical
+from flask_irl.listener import Listener
+from flask_irl.marks import RouteLimit
+from flask_irl.options import Options
+from flask_irl.records import Decision
+from flask_irl.responses import RateLimitExceeded, refusal, set_headers
+from flask_irl.routing import Route, RouteTable
+
+EXTENSION: Final = "flask_irl"
+
+
+class Served:
+    """One request under way.
+
+    Attributes:
+        decision: What was decided; None when it is exempt.
+        route: Its route.
+        client: Who it is from.
+        covered: The limits already counted.
+        seconds: How long the decision took.
+        observed: Whether it was noted.
+    """
+
+    __slots__ = ("client", "covered", "decision", "observed", "route", "seconds")
+
+    def __init__(
+        self,
+        decision: Decision | None,
+        route: Route,
+        client: str,
+        covered: tuple[RouteLimit, ...],
+        seconds: float = 0.0,
+    ) -> None:
+        self.decision = decision
+        self.route = route
+        self.client = client
+        self.covered = covered
+        self.seconds = seconds
+        self.observed = decision is None
+
+
+class AppState:
+    """The extension's state for one app; its methods are the app's hooks.
+
+    Args:
+        owner: The extension.
+        options: The app's options.
+        key_func: Who a request is from.
+        filters: Which requests aren't limited; shared with the extension, which may add to it.
+        blueprint_limits: By blueprint; shared with the extension too.
+        exempt_blueprints: By name; shared with the extension too.
+        listener: Told of decisions.
+
+    Raises:
+        ConfigurationError: An option is wrong.
+    """
+
+    def __init__(
+        self,
+        owner: object,
+        options: Options,
+        *,
+        key_func: Callable[[], str],
+        filters: list[Callable[[], bool]],
+        blueprint_limits: dict[str, list[RouteLimit]],
+        exempt_blueprints: set[str],
+        listener: Listener | None,
+    ) -> None:
+        self.owner = owner
+        self.options = options
+        self.limiter = open_limiter(options, listener=listener)
+        self._key_func = key_func
+        self._filters = filters
+        self._routes = RouteTable(
+            owner,
+            self.limiter,
+            options.default_limits,
+            blueprint_limits,
+            exempt_blueprints,
+            self.limiter.swallow,
+        )
+        self._slot = f"flask_irl.{id(self):x}"
+
+    def before(self) -> Response | None:
+        """Decide on the request, before its view; the answer to a refused one."""
+        current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
+        try:
+            served, message = self._decide(current)
+        except Exception as error:
+            # Whatever goes wrong in here is ours, and no reason to fail the host's request.
+            self.limiter.swallow("before_request", error)
+            return None
+        current.environ[self._slot] = served
+        decision = served.decision
+        if decision is None or decision.admitted:
+            return None
+        return self._refuse(current, served, decision, message)
+
+    def after(self, response: Response) -> Response:
+        """Show the decision in the response's headers, and note the response."""
+        try:
+            served = request.environ.get(self._slot)
+            if served is not None and served.decision is not None:
+                decision = served.decision
+                if self.options.headers_enabled and decision.source != "none":
+                    set_headers(response.headers, decision, ietf=self.options.ietf_headers)
+                self._observe(served, response.status_code, response.content_length)
+        except Exception as error:
+            self.limiter.swallow("after_request", error)
+        return response
+
+    def teardown(self, error: BaseException | None) -> None:
+        """Note a request whose view raised and that got no response from the app."""
+        try:
+            served = request.environ.pop(self._slot, None)
+            if served is not None and not served.observed:
+                self._observe(served, 500, None)
+        except Exception as failed:
+            self.limiter.swallow("teardown_request", failed)
+
+    def check(self, limit: RouteLimit) -> None:
+        """Count a function's limit, unless the request's route has done so.
+
+        Raises:
+            RateLimitExceeded: It refuses.
+        """
+        served = request.environ.get(self._slot)
+        if served is None or served.decision is None or limit in served.covered:
+            return
+        try:
+            route = Route(served.route.label, False, (limit,), (), "", request.method)
+            plan, keys, cost, applied = self._routes.plan(route, served.client)
+            if not applied:
+                return
+            # The limit on everything has counted this request before.
+            decision = self.limiter.decide(self.limiter.without_base(plan), keys, cost)
+        except Exception as error:
+            self.limiter.swallow("limit", error)
+            return
+        before = served.decision
+        if not decision.admitted or decision.remaining < before.remaining:
+            served.decision = decision._replace(at=before.at, gap=before.gap)
+        if not decision.admitted:
+            response = refusal(request, decision, limit.error_message)
+            handled = _has_handler(current_app, request)
+            self.limiter.refused(decision, served.route.label)
+            raise RateLimitExceeded(decision, limit.error_message, None if handled else response)
+
+    def decision_on(self, environ: dict[str, Any]) -> Decision | None:
+        """The decision on a request, by its WSGI environment."""
+        served = environ.get(self._slot)
+        return None if served is None else served.decision
+
+    def forget(self, client: str) -> bool:
+        """Forget a client, by what it is called or by its stored key."""
+        return self.limiter.forget(canonical(client))
+
+    def _decide(self, current: Request) -> tuple[Served, str | None]:
+        started = time.perf_counter()
+        route = self._routes.of(current_app, current)
+        if route.exempt or any(self._filtered(passes) for passes in self._filters):
+            self.limiter.listener.exempted(route.label)
+            return Served(None, route, "", ()), None
+        client = self._client()
+        plan, keys, cost, covered = self._routes.plan(route, client)
+        decision = self.limiter.decide(plan, keys, cost)
+        message = None
+        if not decision.admitted:
+            message = next(
+                (
+                    limit.error_message
+                    for limit in covered
+                    if limit.error_message is not None
+                    and not callable(limit.shared)
+                    and limit.scope_name(route.endpoint, route.method) == decision.scope
+                ),
+                None,
+            )
+        return Served(decision, route, client, covered, time.perf_counter() - started), message
+
+    def _filtered(self, passes: Callable[[], bool]) -> bool:
+        try:
+            return passes()
+        except Exception as error:
+            self.limiter.swallow("request_filter", error)
+            return False
+
+    def _client(self) -> str:
+        try:
+            key = self._key_func()
+        except Exception as error:
+            self.limiter.swallow("key_func", error)
+            key = None
+        return canonical(str(key)) if key else canonical(remote_address())
+
+    def _refuse(
+        self, current: Request, served: Served, decision: Decision, message: str | None
+    ) -> Response:
+        self.limiter.refused(decision, served.route.label)
+        response = refusal(current, decision, message)
+        if decision.source != "none" and _has_handler(current_app, current):
+            raise RateLimitExceeded(decision, message)
+        return response
+
+    def _observe(self, served: Served, status: int, size: int | None) -> None:
+        decision = served.decision
+        if served.observed or decision is None:
+            return
+        served.observed = True
+        self.limiter.listener.decided(decision, served.route.label, served.seconds)
+        if decision.source in ("none", "fallback"):
+            return
+        environ = request.environ
+        path = environ.get("PATH_INFO", "")
+        self.limiter.observe(
+            decision,
+            route=served.route.label,
+            path=zlib.crc32(path.encode("latin-1", "replace")),
+            method=environ.get("REQUEST_METHOD", ""),
+            status=status,
+            size=-1 if size is None else size,
+        )
+
+
+def state_of(app: Flask) -> AppState:
+    """The state of an app's extension.
+
+    Raises:
+        IrlError: None is registered.
+    """
+    state = app.extensions.get(EXTENSION)
+    if not isinstance(state, AppState):
+        raise IrlError("no IntelligentLimiter is registered with this app: call init_app first")
+    return state
+
+
+def _has_handler(app: Flask, current: Request) -> bool:
+    """Whether the app has an error handler of its own for refusals.
+
+    One for 429, ``TooManyRequests`` or ``RateLimitExceeded`` counts; a catch-all for every
+    exception or HTTP error doesn't: it would turn refusals into something else.
+    """
+    for name in (*current.blueprints, None):
+        handlers = app.error_handler_spec.get(name, {})
+        for code in (429, None):
+            for kind in handlers.get(code, {}):
+                if issubclass(RateLimitExceeded, kind) and kind.__name__ in (
+                    "TooManyRequests",
+                    "RateLimitExceeded",
+                ):
+                    return True
+    return False

@@ -1,0 +1,87 @@
+"""The work that no request waits for, on APScheduler's threads, one scheduler per process."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+FLUSH_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 2.0
+EXPIRE_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 300
+
+
+class Background:
+    """Runs the jobs on their intervals, from :meth:`start` to :meth:`stop`.
+
+    Args:
+        flush: Every second.
+        poll: Every two seconds.
+        train: Every ``train_seconds``.
+        expire: Every minute.
+        train_seconds: The training interval.
+    """
+
+    def __init__(
+        self,
+        *,
+        flush: Callable[[], object],
+        poll: Callable[[], object],
+        train: Callable[[], object],
+        expire: Callable[[], object],
+        train_seconds: float,
+    ) -> None:
+        self._jobs = (
+            (flush, FLUSH_SECONDS, "default"),
+            (poll, POLL_SECONDS, "default"),
+            (expire, EXPIRE_SECONDS, "default"),
+            (train, train_seconds, "training"),
+        )
+        self._scheduler: BackgroundScheduler | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether this process runs the jobs."""
+        return self._scheduler is not None
+
+    def start(self) -> None:
+        """Start the jobs in this process; does nothing if they run."""
+        with self._lock:
+            if self._scheduler is not None:
+                return
+            # A training may wait for its child for minutes: it has a thread of its own.
+            scheduler = BackgroundScheduler(
+                executors={
+                    "default": ThreadPoolExecutor(2),
+                    "training": ThreadPoolExecutor(1),
+                },
+                job_defaults={
+                    "coalesce": True,
+                    "max_instances": 1,
+                    "misfire_grace_time": GRACE_SECONDS,
+                },
+                timezone=datetime.UTC,
+                daemon=True,
+            )
+            for work, seconds, executor in self._jobs:
+                scheduler.add_job(work, "interval", seconds=seconds, executor=executor)
+            scheduler.start()
+            self._scheduler = scheduler
+
+    def stop(self) -> None:
+        """Stop the jobs without waiting for what runs."""
+        with self._lock:
+            if self._scheduler is not None:
+                self._scheduler.shutdown(wait=False)
+                self._scheduler = None
+
+    def after_fork(self) -> None:
+        """Threads don't survive a fork: be ready to start anew."""
+        self._lock = threading.Lock()
+        self._scheduler = None

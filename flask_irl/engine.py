@@ -1,0 +1,66 @@
+"""From options to a limiter with its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_irl.errors import ConfigurationError
+from flask_irl.limiter import Limiter
+from flask_irl.listener import Listener
+from flask_irl.options import Options
+from flask_irl.stores.addresses import locate
+from flask_irl.stores.base import Store
+from flask_irl.stores.memory import MemoryStore
+from flask_irl.stores.redis import RedisStore
+from flask_irl.trainer import Fit, fit_in_child
+
+
+def open_store(options: Options, clock: Callable[[], float] | None = None) -> Store:
+    """The store that the options name; connects only when it is used.
+
+    Args:
+        options: All options.
+        clock: Seconds since the epoch; None for the store's own clock.
+
+    Raises:
+        ConfigurationError: ``storage_uri`` or ``storage_options`` is wrong.
+    """
+    location = locate(options.storage_uri)
+    if location.kind != "memory":
+        return RedisStore(
+            location,
+            prefix=options.key_prefix,
+            timeout=options.store_timeout,
+            options=options.storage_options,
+            clock=clock,
+        )
+    most = options.storage_options.get("max_clients", 100_000)
+    unknown = set(options.storage_options) - {"max_clients"}
+    if unknown:
+        raise ConfigurationError(
+            f"storage_options of memory:// has {sorted(unknown)[0]!r}: only max_clients is allowed"
+        )
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise ConfigurationError(
+            f"storage_options: max_clients is {most!r}: give a whole number, 1 or more"
+        )
+    return (
+        MemoryStore(max_clients=most)
+        if clock is None
+        else MemoryStore(max_clients=most, clock=clock)
+    )
+
+
+def open_limiter(
+    options: Options,
+    *,
+    listener: Listener | None = None,
+    clock: Callable[[], float] | None = None,
+    fit: Fit = fit_in_child,
+) -> Limiter:
+    """A limiter with the store that the options name.
+
+    Raises:
+        ConfigurationError: An option is wrong.
+    """
+    return Limiter(options, open_store(options, clock), listener=listener, fit=fit)

@@ -1,0 +1,279 @@
+"""The Flask extension: ``IntelligentLimiter``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask, current_app, has_request_context, request
+from flask.views import View
+
+from flask_irl.app_state import EXTENSION, AppState, state_of
+from flask_irl.errors import ConfigurationError
+from flask_irl.key_funcs import remote_address
+from flask_irl.limit import parse_limits
+from flask_irl.listener import Listener
+from flask_irl.marks import RouteLimit, add_exemption, add_limit
+from flask_irl.options import resolve
+from flask_irl.records import Decision
+
+T = TypeVar("T")
+Filter = Callable[[], bool]
+
+
+class IntelligentLimiter:
+    """Gives each client of a Flask app the rate limit that its behaviour deserves.
+
+    ``IntelligentLimiter(app)`` or, with an app factory, ``IntelligentLimiter()`` and
+    :meth:`init_app`. One object may serve several apps; each has its own limiter.
+
+    Args:
+        app: The app to register with now.
+        key_func: Tells who a request is from; the remote address by default. If it raises or
+            returns nothing, the remote address counts.
+        listener: Told of every decision, for metrics.
+        **options: Any option of :class:`~flask_irl.options.Options`; they win over the app's
+            config, which wins over the environment. Changes to the config after ``init_app``
+            are not seen.
+
+    Raises:
+        ConfigurationError: An option is not known or not allowed.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        key_func: Callable[[], str] | None = None,
+        listener: Listener | None = None,
+        **options: Any,
+    ) -> None:
+        if key_func is not None and not callable(key_func):
+            raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
+        self._key_func = key_func or remote_address
+        self._listener = listener
+        self._arguments = options
+        self._filters: list[Filter] = []
+        self._blueprint_limits: dict[str, list[RouteLimit]] = {}
+        self._exempt_blueprints: set[str] = set()
+        resolve(options, {}, {})
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Register with an app; call it once per app, before the app serves its first request.
+
+        Raises:
+            ConfigurationError: An option is not allowed.
+            RuntimeError: An ``IntelligentLimiter`` is registered with this app already.
+        """
+        if EXTENSION in app.extensions:
+            raise RuntimeError(
+                "An IntelligentLimiter is registered with this app already: call init_app once, "
+                "and not at all when the app was given to IntelligentLimiter(app)."
+            )
+        options = resolve(self._arguments, app.config)
+        state = AppState(
+            self,
+            options,
+            key_func=self._key_func,
+            filters=self._filters,
+            blueprint_limits=self._blueprint_limits,
+            exempt_blueprints=self._exempt_blueprints,
+            listener=self._listener,
+        )
+        app.extensions[EXTENSION] = state
+        if options.enabled:
+            app.before_request(state.before)
+            app.after_request(state.after)
+            app.teardown_request(state.teardown)
+        app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
+
+    @property
+    def current_decision(self) -> Decision | None:
+        """The decision on the request being served; None outside of one, or when it is exempt."""
+        if not has_request_context() or EXTENSION not in current_app.extensions:
+            return None
+        return state_of(current_app).decision_on(request.environ)
+
+    def limit(
+        self,
+        limit: str | Callable[[], str],
+        *,
+        key_func: Callable[[], str] | None = None,
+        per_method: bool = False,
+        methods: Sequence[str] | None = None,
+        error_message: str | None = None,
+        exempt_when: Callable[[], bool] | None = None,
+        override_defaults: bool = True,
+        cost: int | Callable[[], int] = 1,
+    ) -> LimitDecorator:
+        """Limit a view, a function, a blueprint or a class-based view.
+
+        On a view or blueprint the limit is part of the request's one call of the store. On any
+        other function it is checked, with a call of its own, when the function is called; if it
+        refuses, :class:`~flask_irl.responses.RateLimitExceeded` (429) is raised.
+
+        Args:
+            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them.
+            key_func: Who is counted, when not the client; not on Redis Cluster.
+            per_method: Count each HTTP method by itself.
+            methods: Limit only these methods.
+            error_message: What the 429 says.
+            exempt_when: Returns True where the limit doesn't apply.
+            override_defaults: Replace the default limits rather than add to them.
+            cost: What a request counts for, in this and all its other limits.
+
+        Raises:
+            ConfigurationError: The limit can't be read, or the cost isn't allowed.
+        """
+        return LimitDecorator(
+            self,
+            _route_limit(
+                self,
+                limit,
+                shared=None,
+                key_func=key_func,
+                per_method=per_method,
+                methods=None if methods is None else frozenset(m.upper() for m in methods),
+                error_message=error_message,
+                exempt_when=exempt_when,
+                override_defaults=override_defaults,
+                cost=cost,
+            ),
+        )
+
+    def shared_limit(
+        self,
+        limit: str | Callable[[], str],
+        scope: str | Callable[[str], str],
+        *,
+        key_func: Callable[[], str] | None = None,
+        error_message: str | None = None,
+        exempt_when: Callable[[], bool] | None = None,
+        override_defaults: bool = True,
+        cost: int | Callable[[], int] = 1,
+    ) -> LimitDecorator:
+        """A limit that several routes count under together.
+
+        Args:
+            limit: As of :meth:`limit`.
+            scope: Its name, or a function that makes one of the endpoint.
+            key_func: As of :meth:`limit`; so are the others.
+            error_message: What the 429 says.
+            exempt_when: Returns True where the limit doesn't apply.
+            override_defaults: Replace the default limits rather than add to them.
+            cost: What a request counts for.
+        """
+        return LimitDecorator(
+            self,
+            _route_limit(
+                self,
+                limit,
+                shared=scope,
+                key_func=key_func,
+                error_message=error_message,
+                exempt_when=exempt_when,
+                override_defaults=override_defaults,
+                cost=cost,
+            ),
+        )
+
+    def exempt(self, target: T) -> T:
+        """Leave a view, a blueprint or a view class unlimited, unprofiled and without headers."""
+        if isinstance(target, Blueprint):
+            self._exempt_blueprints.add(target.name)
+        elif isinstance(target, type) and issubclass(target, View):
+            target.decorators = [*target.decorators, self.exempt]
+        else:
+            add_exemption(target, self)
+        return target
+
+    def request_filter(self, function: Filter) -> Filter:
+        """Register a function that returns True for requests that aren't limited."""
+        self._filters.append(function)
+        return function
+
+    def flush(self) -> int:
+        """Learn now from the current app's requests so far; returns how many there were."""
+        return state_of(current_app).limiter.flush()
+
+    def reset(self, client: str) -> bool:
+        """Forget a client of the current app; returns whether it was known."""
+        return state_of(current_app).forget(client)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the current app's store answers."""
+        return not state_of(current_app).limiter.breaker.is_open
+
+    def _check(self, limit: RouteLimit) -> None:
+        if has_request_context() and EXTENSION in current_app.extensions:
+            state = state_of(current_app)
+            if state.options.enabled and state.owner is self:
+                state.check(limit)
+
+
+class LimitDecorator:
+    """What ``limit`` and ``shared_limit`` return: a decorator, and a context manager."""
+
+    def __init__(self, owner: IntelligentLimiter, limit: RouteLimit) -> None:
+        self._owner = owner
+        self._limit = limit
+
+    def __call__(self, target: T) -> T:
+        if isinstance(target, Blueprint):
+            self._owner._blueprint_limits.setdefault(target.name, []).append(self._limit)
+            return target
+        if isinstance(target, type) and issubclass(target, View):
+            target.decorators = [*target.decorators, self]
+            return target
+        if not callable(target):
+            raise ConfigurationError(
+                f"limit can't decorate {target!r}: give a function, a blueprint or a view class"
+            )
+        wrapped: T = self._wrap(target)
+        return wrapped
+
+    def __enter__(self) -> None:
+        self._owner._check(self._limit)
+
+    def __exit__(self, *exc_info: object) -> None:
+        return
+
+    def _wrap(self, function: Any) -> Any:
+        name = f"{function.__module__}.{function.__qualname__}"
+        limit = dataclasses.replace(self._limit, name=name)
+        add_limit(function, limit)
+        check = self._owner._check
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def limited(*args: Any, **kwargs: Any) -> Any:
+                check(limit)
+                return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def limited(*args: Any, **kwargs: Any) -> Any:
+                check(limit)
+                return function(*args, **kwargs)
+
+        return limited
+
+
+def _route_limit(
+    owner: IntelligentLimiter, limit: str | Callable[[], str], **rest: Any
+) -> RouteLimit:
+    cost = rest["cost"]
+    if not callable(cost) and (isinstance(cost, bool) or not isinstance(cost, int) or cost < 0):
+        raise ConfigurationError(
+            f"cost {cost!r} is not allowed: give a whole number, 0 or more, or a function"
+        )
+    if callable(limit):
+        return RouteLimit(owner, dynamic=limit, **rest)
+    return RouteLimit(owner, limits=parse_limits(limit), **rest)

@@ -1,0 +1,63 @@
+"""The flash-crowd guard: when many clients at once look odd, it is the site that changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.log import event
+
+WINDOW_SECONDS: Final = 120.0
+MAX_SHARE: Final = 0.2
+LEAST_FLAGGED: Final = 10
+CAPACITY: Final = 20_000
+
+
+class CrowdGuard:
+    """Watches which share of the active clients would be flagged.
+
+    While more than a fifth of the clients of the last minutes (and at least ten) would be, static
+    limits apply; it says so in the log when it begins and ends.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[str, bool] = {}
+        self._before: dict[str, bool] = {}
+        self._turned = 0.0
+        self.active = False
+
+    @property
+    def flagged(self) -> int:
+        """Clients of the last minutes that would be flagged."""
+        return sum(({**self._before, **self._now}).values())
+
+    def admit(self, clients: Sequence[str], flagged: NDArray[np.bool_], now: float) -> bool:
+        """Take note of an evaluation; True while static limits shall apply.
+
+        Args:
+            clients: Who was evaluated.
+            flagged: Who of them would be at a lower step.
+            now: Seconds since the epoch.
+        """
+        if now - self._turned >= WINDOW_SECONDS:
+            self._before = self._now if now - self._turned < 2 * WINDOW_SECONDS else {}
+            self._now = {}
+            self._turned = now
+        if len(self._now) < CAPACITY:
+            self._now.update(zip(clients, flagged.tolist(), strict=True))
+        seen = {**self._before, **self._now}
+        odd = sum(seen.values())
+        over = odd >= LEAST_FLAGGED and odd > MAX_SHARE * len(seen)
+        if over != self.active:
+            self.active = over
+            event(
+                logging.WARNING,
+                "crowd_guard_on" if over else "crowd_guard_off",
+                flagged=odd,
+                clients=len(seen),
+            )
+        return over

@@ -1,0 +1,74 @@
+"""Client keys: from whatever a client may be called to what is safe to store, log and show."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import ipaddress
+
+MAX_KEY_CHARACTERS = 64
+HASHED = "#"
+
+
+@functools.lru_cache(maxsize=4096)
+def canonical(key: str) -> str:
+    """The form under which a client is stored, logged and shown.
+
+    A key that is short and printable stays as it is. Any other (long, with spaces, braces, control
+    characters, or beginning with ``#``) becomes ``#`` and 32 hex digits of its BLAKE2b hash, so
+    that no client chooses what a Redis key, a log line or a page contains. A key already of that
+    form stays, so that what was shown can be asked for.
+
+    Args:
+        key: Any text.
+
+    Returns:
+        1 to 64 printable characters.
+    """
+    if _is_hashed(key):
+        return key
+    plain = (
+        0 < len(key) <= MAX_KEY_CHARACTERS
+        and key.isprintable()
+        and not key.startswith(HASHED)
+        and not any(c in "{} \"'<>&\\" or c.isspace() for c in key)
+    )
+    if plain:
+        return key
+    data = key.encode(errors="surrogatepass")
+    return HASHED + hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _is_hashed(key: str) -> bool:
+    return (
+        len(key) == 33 and key.startswith(HASHED) and all(c in "0123456789abcdef" for c in key[1:])
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def network_key(address: str) -> str:
+    """An address as a client's key: who shares it is one client.
+
+    IPv4 stays; IPv4 mapped into IPv6 becomes IPv4; IPv6 is grouped by its /64, since one host
+    commands a whole such network; a port or zone is dropped.
+
+    Args:
+        address: An IP address, perhaps with a port, as a server or proxy reports it.
+
+    Returns:
+        The key, or ``"unknown"`` for what is no address.
+    """
+    text = address.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

@@ -1,0 +1,85 @@
+"""One rate limit, and how it is written."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import limits
+
+from flask_irl.errors import ConfigurationError
+
+MAX_AMOUNT = 2**31 - 1
+MAX_WINDOW_SECONDS = 366 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``amount`` requests per ``window_seconds``.
+
+    Args:
+        amount: Requests per window, 1 to 2**31 - 1.
+        window_seconds: Length of the window in seconds, 1 to one leap year.
+        burst: Requests that GCRA admits at once, 1 to ``amount``; other strategies ignore it.
+            ``None`` means ``amount``.
+
+    Raises:
+        ConfigurationError: A figure is out of its range.
+    """
+
+    amount: int
+    window_seconds: int
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        _within("limit", self.amount, 1, MAX_AMOUNT)
+        _within("window", self.window_seconds, 1, MAX_WINDOW_SECONDS)
+        if self.burst is not None:
+            _within("burst", self.burst, 1, self.amount)
+
+    def at(self, factor: float) -> int:
+        """The requests per window that remain of this limit at a step's factor (0 to 1).
+
+        Rounded to the nearest whole request, and never under 1 unless the factor is 0.
+        """
+        return scaled(self.amount, factor)
+
+    def __str__(self) -> str:
+        return f"{self.amount} per {self.window_seconds} seconds"
+
+
+def scaled(amount: int, factor: float) -> int:
+    """``amount`` times ``factor``, rounded half up; at least 1 unless ``factor`` is 0."""
+    return 0 if factor <= 0 else max(1, int(amount * factor + 0.5))
+
+
+def _within(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(
+            f"{name} {value!r} is not allowed: give a whole number from {low} to {high}"
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def parse_limits(text: str, burst: int | None = None) -> tuple[Limit, ...]:
+    """Read limits as the ``limits`` library writes them, such as ``"5/minute;100 per hour"``.
+
+    Args:
+        text: One or more limits, joined by ``,``, ``;`` or ``|``.
+        burst: For each limit, the requests GCRA admits at once, cut to the limit's amount.
+
+    Raises:
+        ConfigurationError: The text is no such list; the message quotes it.
+    """
+    try:
+        items = limits.parse_many(text)
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f"limit {text!r} can't be read: write it as '<count>/<unit>' or "
+            "'<count> per <n> <unit>', with second, minute, hour, day, month or year, "
+            "several joined by ';'"
+        ) from None
+    return tuple(
+        Limit(item.amount, item.get_expiry(), None if burst is None else min(burst, item.amount))
+        for item in items
+    )

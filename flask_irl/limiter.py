@@ -1,0 +1,379 @@
+"""The limiter: one pass per request, and the only place that knows what to do without a store."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import functools
+import logging
+import os
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from flask_irl.background import Background
+from flask_irl.breaker import Breaker
+from flask_irl.errors import StoreError
+from flask_irl.listener import Listener, NullListener
+from flask_irl.log import Sampler, event, failure
+from flask_irl.options import Mode, Options
+from flask_irl.policy import simple_ladder
+from flask_irl.profiler import Profiler
+from flask_irl.records import Decision, Hit, Observation, Outcome, Plan, Scope, Source
+from flask_irl.refusals import Refusals
+from flask_irl.stores.base import Store
+from flask_irl.stores.memory import MemoryStore
+from flask_irl.trainer import Fit, Trainer, Training, fit_in_child
+
+MAX_PLANS: Final = 4096
+FALLBACK_CLIENTS: Final = 50_000
+LOG_SECONDS: Final = 1.0
+
+
+class Limiter:
+    """Decides on requests and learns from them; knows nothing of Flask.
+
+    Args:
+        options: All options.
+        store: Where state lives.
+        listener: Told what happens, for metrics.
+        fit: How detectors are trained.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        store: Store,
+        *,
+        listener: Listener | None = None,
+        fit: Fit = fit_in_child,
+    ) -> None:
+        self.options = options
+        self.store = store
+        self.listener: Listener = listener or NullListener()
+        self.ladder = simple_ladder(
+            options.anomalous_factor, float(options.window_seconds), options.anomaly_threshold
+        )
+        self.trainer = Trainer(
+            store,
+            listener=self.listener,
+            threshold=options.anomaly_threshold,
+            false_flag_rate=options.false_flag_rate,
+            min_clients=options.min_clients,
+            interval_seconds=options.training_interval_minutes * 60,
+            fit=fit,
+        )
+        self.profiler = Profiler(
+            store,
+            ladder=self.ladder,
+            model=lambda: self.trainer.model,
+            listener=self.listener,
+            ttl_seconds=options.profile_ttl_seconds,
+            rows_capacity=options.rows_capacity,
+        )
+        self.breaker = Breaker(store.ping, self._store_changed)
+        self._background = Background(
+            flush=functools.partial(self._guarded, "flush", self._flush_or_wait),
+            poll=functools.partial(self._guarded, "poll", self._poll),
+            train=functools.partial(self._guarded, "train", self._tick),
+            expire=functools.partial(self._guarded, "expire", self._expire),
+            train_seconds=options.training_interval_minutes * 60,
+        )
+        self._mode: Mode = options.mode
+        self._plans: dict[tuple[Scope, ...], Plan] = {}
+        self._reduced: dict[Plan, Plan] = {}
+        self._longest = max(options.profile_ttl_seconds, 2 * options.window_seconds)
+        self.generation = 0
+        self._refusals = Refusals()
+        self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
+        self._refused_log = Sampler(LOG_SECONDS)
+        self._error_log = Sampler(LOG_SECONDS)
+        self._started = False
+        self._closed = False
+        _LIMITERS.add(self)
+
+    @property
+    def mode(self) -> Mode:
+        """Whether verdicts are enforced, only told, or not made."""
+        return self._mode
+
+    def plan(self, scopes: tuple[Scope, ...]) -> Plan:
+        """The plan for a route's scopes, beside the limit on everything that a client asks for."""
+        plan = self._plans.get(scopes)
+        if plan is None:
+            factors = self.ladder.factors if self._mode != "off" else (1.0,)
+            plan = Plan(
+                (Scope("", (self.options.base,)), *scopes),
+                self.options.strategy,
+                factors,
+                self._mode == "enforce",
+                self._longest,
+            )
+            if plan.ttl_seconds > self._longest:
+                # A longer window came up: from now on every plan keeps clients that long.
+                self._longest = plan.ttl_seconds
+                self._plans.clear()
+                self.generation += 1
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[scopes] = plan
+        return plan
+
+    def without_base(self, plan: Plan) -> Plan:
+        """A plan for requests that the limit on everything has counted before."""
+        reduced = self._reduced.get(plan)
+        if reduced is None:
+            reduced = dataclasses.replace(plan, scopes=(Scope("", ()), *plan.scopes[1:]))
+            if len(self._reduced) >= MAX_PLANS:
+                self._reduced.clear()
+            self._reduced[plan] = reduced
+        return reduced
+
+    def decide(self, plan: Plan, keys: Sequence[str], cost: int = 1) -> Decision:
+        """Decide on one request. Never raises, never waits longer than the store's timeout.
+
+        Args:
+            plan: From :meth:`plan`.
+            keys: One canonical key for each of the plan's scopes, the client's own first.
+            cost: What the request counts for, 0 or more.
+        """
+        if not self._started:
+            self.start()
+        client = keys[0]
+        if not self.store.local and len(self._refusals):
+            now = time.monotonic()
+            refusal = self._refusals.find(client, plan, cost, now)
+            if refusal is not None:
+                hit = refusal.hit
+                passed = refusal.since(now)
+                hit = hit._replace(
+                    now=hit.now + passed,
+                    gap=-1.0,
+                    reset_after=max(hit.reset_after - passed, 0.0),
+                    retry_after=max(hit.retry_after - passed, 0.0),
+                )
+                return self._decision(plan, client, hit, "local")
+        if self.breaker.is_open:
+            return self._without_store(plan, keys, cost)
+        try:
+            hit = self.store.hit(plan, keys, cost)
+        except Exception as error:
+            self._store_failed(error)
+            return self._without_store(plan, keys, cost)
+        if self.breaker.failures:
+            self.breaker.success()
+        if not hit.admitted and not self.store.local:
+            self._refusals.remember(client, plan, cost, hit, time.monotonic())
+        return self._decision(plan, client, hit, "store")
+
+    def observe(
+        self, decision: Decision, *, route: str, path: int, method: str, status: int, size: int
+    ) -> None:
+        """Learn from an answered request, later.
+
+        Args:
+            decision: What was decided on it.
+            route: Its rule, or ``"unmatched"``.
+            path: A hash of its path.
+            method: Its method.
+            status: The answer's status.
+            size: The answer's bytes, or -1.
+        """
+        if self._mode == "off":
+            return
+        self.profiler.observe(
+            Observation(
+                decision.key,
+                decision.at,
+                decision.gap,
+                route,
+                path,
+                method,
+                status,
+                size,
+                not decision.admitted,
+            ),
+            decision,
+        )
+
+    def flush(self) -> int:
+        """Merge what was observed and judge the clients, now; how many observations that were.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        return self.profiler.flush()
+
+    def train(self) -> Training:
+        """Flush, then train now; never raises."""
+        try:
+            self.flush()
+        except StoreError as error:
+            self._store_failed(error)
+        return self.trainer.train()
+
+    def forget(self, client: str) -> bool:
+        """Forget a client, as if it had never been here; whether it was known.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        self._refusals.forget(client)
+        return self.store.forget(client, self._longest)
+
+    def start(self) -> None:
+        """Start background work in this process, unless the options forbid it."""
+        self._started = True
+        if self.options.background and not self._closed:
+            self._background.start()
+
+    def close(self) -> None:
+        """Flush, stop background work, let connections go."""
+        self._closed = True
+        self._background.stop()
+        self.breaker.close()
+        if not self.breaker.is_open:
+            self._guarded("flush", self.flush)
+        self.store.close()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: its parent's threads and buffers aren't here."""
+        self._started = False
+        self._background.after_fork()
+        self.breaker.reset()
+        self.profiler.after_fork()
+        self.trainer.after_fork()
+        self.store.after_fork()
+        self._local.after_fork()
+        self._refusals = Refusals()
+
+    def _decision(self, plan: Plan, client: str, hit: Hit, source: Source) -> Decision:
+        scope, limit = plan.shown[hit.binding]
+        outcome: Outcome = "allowed"
+        if not hit.admitted:
+            outcome = "limited"
+        elif hit.tight_refused:
+            outcome = "shadow_limited"
+        return Decision(
+            outcome,
+            client,
+            hit.limit,
+            hit.remaining,
+            hit.reset_after / 1e6,
+            hit.retry_after / 1e6,
+            hit.step > 0,
+            hit.step,
+            hit.score,
+            limit.window_seconds,
+            scope.name,
+            source,
+            hit.now / 1e6,
+            hit.gap / 1e6 if hit.gap >= 0 else -1.0,
+        )
+
+    def _without_store(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
+        if self.options.on_store_error == "memory":
+            return self._decision(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
+        limit = plan.shown[0][1]
+        denied = self.options.on_store_error == "deny"
+        return Decision(
+            "blocked" if denied else "allowed",
+            keys[0],
+            limit.amount,
+            0 if denied else limit.amount,
+            0.0,
+            1.0 if denied else 0.0,
+            False,
+            0,
+            0.0,
+            limit.window_seconds,
+            "",
+            "none",
+            time.time(),
+            -1.0,
+        )
+
+    def refused(self, decision: Decision, route: str) -> None:
+        """Log a refusal, at most one line a second."""
+        held = self._refused_log.passes()
+        if held is not None:
+            event(
+                logging.INFO,
+                "request_refused",
+                client=decision.key,
+                route=route,
+                limit=decision.limit,
+                retry_after=decision.retry_after,
+                anomalous=decision.is_anomalous,
+                not_logged=held,
+            )
+
+    def _store_failed(self, error: Exception) -> None:
+        kind = error.kind if isinstance(error, StoreError) else "error"
+        self.listener.store_failed(kind)
+        held = self._error_log.passes()
+        if held is not None:
+            if isinstance(error, StoreError):
+                event(logging.WARNING, "store_error", kind=kind, error=error, not_logged=held)
+            else:
+                failure("store_error", error, kind=kind, not_logged=held)
+        self.breaker.failure(error)
+
+    def _store_changed(self, lost: bool, reason: str) -> None:
+        self.listener.fallback(lost)
+        if lost:
+            event(logging.ERROR, "store_lost", then=self.options.on_store_error, reason=reason)
+        else:
+            event(logging.WARNING, "store_back")
+
+    def _guarded(self, where: str, work: Callable[[], object]) -> None:
+        """Do background work; its errors end here, counted and logged."""
+        try:
+            work()
+        except StoreError as error:
+            self._store_failed(error)
+        except Exception as error:
+            self.swallow(where, error)
+
+    def swallow(self, where: str, error: BaseException) -> None:
+        """Keep an error of our own from the host: count it, log it (at most once a second)."""
+        self.listener.swallowed(where)
+        held = self._error_log.passes()
+        if held is not None:
+            failure("limiter_error", error, where=where, not_logged=held)
+
+    def _flush_or_wait(self) -> None:
+        if not self.breaker.is_open:
+            self.flush()
+
+    def _poll(self) -> None:
+        if not self.breaker.is_open:
+            self.trainer.poll()
+
+    def _tick(self) -> None:
+        if not self.breaker.is_open and self._mode != "off":
+            self.flush()
+            self.trainer.tick()
+
+    def _expire(self) -> None:
+        gone = self.store.expire() + self._local.expire()
+        if gone:
+            event(logging.INFO, "clients_expired", clients=gone)
+
+
+_LIMITERS: weakref.WeakSet[Limiter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for limiter in list(_LIMITERS):
+        limiter.after_fork()
+
+
+def _at_exit() -> None:
+    for limiter in list(_LIMITERS):
+        limiter.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

@@ -1,0 +1,237 @@
+"""The options: where each comes from, what it may be, and one frozen object with them all."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal, get_args
+
+from flask_irl.errors import ConfigurationError
+from flask_irl.limit import Limit, parse_limits
+from flask_irl.records import StrategyName
+
+Mode = Literal["enforce", "shadow", "off"]
+OnStoreError = Literal["memory", "allow", "deny"]
+MAX_INTEGER: Final = 2**31 - 1
+STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that can be set; what each means is in the README's table of options."""
+
+    storage_uri: str = "memory://"
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    key_prefix: str = "irl"
+    strategy: StrategyName = "sliding-window-counter"
+    base_limit: int = 100
+    window_seconds: int = 60
+    burst: int | None = None
+    default_limits: tuple[Limit, ...] = ()
+    enabled: bool = True
+    mode: Mode = "enforce"
+    headers_enabled: bool = True
+    ietf_headers: bool = False
+    anomaly_threshold: float = -0.5
+    anomalous_factor: float = 0.3
+    false_flag_rate: float = 0.002
+    training_interval_minutes: float = 5.0
+    min_clients: int = 25
+    rows_capacity: int = 20_000
+    profile_ttl_seconds: int = 3600
+    on_store_error: OnStoreError = "memory"
+    store_timeout: float = 0.05
+    admin_token: str | None = field(default=None, repr=False)
+    api_key_header: str = "X-API-Key"
+    background: bool = True
+
+    @property
+    def base(self) -> Limit:
+        """The limit on everything that a client asks for."""
+        burst = None if self.burst is None else min(self.burst, self.base_limit)
+        return Limit(self.base_limit, self.window_seconds, burst)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in _WORDS:
+        return _WORDS[value.strip().lower()]
+    raise ValueError("true or false")
+
+
+_WORDS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def convert(value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return number
+
+    return convert
+
+
+def _number(low: float, high: float, *, above: bool = False) -> Callable[[object], float]:
+    def convert(value: object) -> float:
+        try:
+            number = float(value) if isinstance(value, (str, int, float)) else math.nan
+        except ValueError:
+            number = math.nan
+        inside = low < number <= high if above else low <= number <= high
+        if isinstance(value, bool) or not inside:
+            raise ValueError(f"a number {'above' if above else 'from'} {low:g} up to {high:g}")
+        return number
+
+    return convert
+
+
+def _choice(*allowed: str) -> Callable[[object], str]:
+    def convert(value: object) -> str:
+        if value not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return str(value)
+
+    return convert
+
+
+def _strategy(value: object) -> str:
+    name = STRATEGY_ALIASES.get(value, value) if isinstance(value, str) else value
+    return _choice(*get_args(StrategyName))(name)
+
+
+def _optional(convert: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None or value == "" else convert(value)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError("a mapping with text keys")
+    return dict(value)
+
+
+def _limits(value: object) -> tuple[Limit, ...]:
+    if isinstance(value, str):
+        return parse_limits(value) if value.strip() else ()
+    if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
+        return tuple(limit for item in value for limit in parse_limits(item))
+    raise ValueError("limit strings, or one with limits joined by ';'")
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    convert: Callable[[object], Any]
+    environment: str | None = None
+    config: str | None = None
+
+
+_SETTINGS: Final[dict[str, _Setting]] = {
+    "storage_uri": _Setting(_text, "REDIS_URL"),
+    "storage_options": _Setting(_mapping),
+    "key_prefix": _Setting(_text),
+    "strategy": _Setting(_strategy),
+    "base_limit": _Setting(_integer(1, MAX_INTEGER), "BASE_LIMIT"),
+    "window_seconds": _Setting(_integer(1, 366 * 86400), "WINDOW_SECONDS"),
+    "burst": _Setting(_optional(_integer(1, MAX_INTEGER))),
+    "default_limits": _Setting(_limits),
+    "enabled": _Setting(_boolean),
+    "mode": _Setting(_choice(*get_args(Mode))),
+    "headers_enabled": _Setting(_boolean),
+    "ietf_headers": _Setting(_boolean),
+    "anomaly_threshold": _Setting(_number(-1.0, 0.0), "ANOMALY_THRESHOLD"),
+    "anomalous_factor": _Setting(_number(0.0, 1.0, above=True)),
+    "false_flag_rate": _Setting(_number(0.0, 0.2, above=True)),
+    "training_interval_minutes": _Setting(
+        _number(0.0, 7 * 24 * 60.0, above=True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
+    ),
+    "min_clients": _Setting(_integer(1, MAX_INTEGER)),
+    "rows_capacity": _Setting(_integer(50, 1_000_000)),
+    "profile_ttl_seconds": _Setting(_integer(60, 30 * 86400)),
+    "on_store_error": _Setting(_choice(*get_args(OnStoreError))),
+    "store_timeout": _Setting(_number(0.0, 60.0, above=True)),
+    "admin_token": _Setting(_optional(_text), "IRL_ADMIN_TOKEN"),
+    "api_key_header": _Setting(_text),
+    "background": _Setting(_boolean),
+}
+SECRET: Final = {"admin_token", "storage_uri", "storage_options"}
+
+
+def resolve(
+    arguments: Mapping[str, Any],
+    config: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+) -> Options:
+    """Put the options together: argument, then app config, then environment, then default.
+
+    Args:
+        arguments: Options given to ``IntelligentLimiter``; None counts as not given.
+        config: The app's config; keys are ``IRL_`` and the option's name in capitals.
+        environment: ``os.environ`` by default.
+
+    Raises:
+        ConfigurationError: A value is not allowed, or an option is not known; the message names
+            the key, the value and what is allowed.
+    """
+    environment = os.environ if environment is None else environment
+    unknown = sorted(set(arguments) - set(_SETTINGS))
+    if unknown:
+        raise ConfigurationError(
+            f"option {unknown[0]!r} is not known; there are: {', '.join(_SETTINGS)}"
+        )
+    _refuse_unknown_config(config)
+    values: dict[str, Any] = {}
+    for option in fields(Options):
+        setting = _SETTINGS[option.name]
+        config_key = setting.config or f"IRL_{option.name.upper()}"
+        if arguments.get(option.name) is not None:
+            source, value = option.name, arguments[option.name]
+        elif config.get(config_key) is not None:
+            source, value = config_key, config[config_key]
+        elif setting.environment is not None and environment.get(setting.environment):
+            source, value = setting.environment, environment[setting.environment]
+        else:
+            continue
+        try:
+            values[option.name] = setting.convert(value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{source}: {error}") from None
+        except ValueError as error:
+            shown = "(not shown)" if option.name in SECRET else repr(value)
+            raise ConfigurationError(
+                f"{source} is {shown}, which is not allowed: give {error}"
+            ) from None
+    return Options(**values)
+
+
+def _refuse_unknown_config(config: Mapping[str, Any]) -> None:
+    known = {s.config or f"IRL_{name.upper()}" for name, s in _SETTINGS.items()} | EXTENSION_KEYS
+    for key in config:
+        if key.startswith("IRL_") and key not in known:
+            raise ConfigurationError(
+                f"config key {key!r} is not known; there are: {', '.join(sorted(known))}"
+            )
+
+
+EXTENSION_KEYS: Final = {"IRL_ADMIN_DOCS"}
+"""Config keys that other parts of the extension read."""

@@ -1,0 +1,238 @@
+"""Learning from answered requests, off their path: buffer, profiles, scores, verdicts, rows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl import profile
+from flask_irl.features import FEATURE_NAMES, matrix
+from flask_irl.guard import CrowdGuard
+from flask_irl.listener import Listener
+from flask_irl.log import event
+from flask_irl.model import Model
+from flask_irl.policy import Ladder, next_steps, smooth
+from flask_irl.records import ClientState, Decision, Observation, Update
+from flask_irl.rows import pack_rows
+from flask_irl.site import hour_rarity, weekday_rarity
+from flask_irl.stores.base import Store
+
+BUFFER: Final = 50_000
+"""Observations kept for the next flush; a flood beyond it is counted, not kept."""
+ROW_SECONDS: Final = 30.0
+ROW_EVIDENCE: Final = 5.0
+MAX_TRIES: Final = 5
+"""How often a profile that somebody else saved meanwhile is merged again."""
+
+
+class Profiler:
+    """Keeps the clients' profiles and verdicts up to date with what they do.
+
+    Args:
+        store: Where they are kept.
+        ladder: The steps and the threshold.
+        model: Gives the model in force.
+        listener: Told of scores.
+        ttl_seconds: How long an idle client's state is kept.
+        rows_capacity: Training rows kept.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        ladder: Ladder,
+        model: Callable[[], Model],
+        listener: Listener,
+        ttl_seconds: int,
+        rows_capacity: int,
+    ) -> None:
+        self._store = store
+        self._ladder = ladder
+        self._model = model
+        self._listener = listener
+        self._ttl_seconds = ttl_seconds
+        self._rows_capacity = rows_capacity
+        self._guard = CrowdGuard()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin with nothing buffered: what a parent process saw is the parent's to flush."""
+        self._buffer: deque[Observation] = deque(maxlen=BUFFER)
+        self._refused: dict[str, tuple[int, Observation]] = {}
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def pending(self, client: str) -> bool:
+        """Whether a client's requests wait for the next flush."""
+        return client in self._refused or any(o.client == client for o in self._buffer)
+
+    def observe(self, observation: Observation, decision: Decision) -> None:
+        """Take note of an answered request; costs a microsecond, does no I/O."""
+        if decision.source != "local":
+            self._buffer.append(observation)
+            return
+        # A flood of refusals that nobody else counts becomes one observation.
+        with self._lock:
+            count, _ = self._refused.get(observation.client, (0, observation))
+            self._refused[observation.client] = (count + 1, observation)
+
+    def flush(self) -> int:
+        """Merge what was observed, score the clients, save profiles and verdicts.
+
+        Returns:
+            How many observations were merged.
+
+        Raises:
+            StoreError: The store failed; what was not merged is lost, and no request with it.
+        """
+        with self._flushing:
+            observations = self._drain()
+            if observations:
+                self._merge(observations)
+            self._listener.flagged(self._guard.flagged)
+            return len(observations)
+
+    def _drain(self) -> list[Observation]:
+        buffer = self._buffer
+        observations = [buffer.popleft() for _ in range(len(buffer))]
+        with self._lock:
+            refused, self._refused = self._refused, {}
+        observations += [o._replace(times=count) for count, o in refused.values()]
+        return observations
+
+    def _merge(self, observations: list[Observation]) -> None:
+        by_client: dict[str, list[Observation]] = {}
+        for observation in observations:
+            by_client.setdefault(observation.client, []).append(observation)
+        self._count(observations)
+        model = self._model()
+        pending = list(by_client)
+        for _ in range(MAX_TRIES):
+            states = self._store.load(pending)
+            known = [
+                (client, state)
+                for client, state in zip(pending, states, strict=True)
+                if state is not None
+            ]
+            if not known:
+                return
+            pending = self._save(model, known, by_client)
+            if not pending:
+                return
+        event(logging.WARNING, "profiles_contended", clients=len(pending))
+
+    def _save(
+        self,
+        model: Model,
+        known: list[tuple[str, ClientState]],
+        by_client: dict[str, list[Observation]],
+    ) -> list[str]:
+        """Merge, judge and save; the clients that somebody else saved meanwhile."""
+        clients = [client for client, _ in known]
+        records = profile.decode([state.profile for _, state in known])
+        idle = records["updated"].copy()
+        owners: list[int] = []
+        observations: list[Observation] = []
+        for index, client in enumerate(clients):
+            observations += by_client[client]
+            owners += [index] * len(by_client[client])
+        profile.fold(records, owners, observations, model.site.get("routes", {}))
+        now = records["updated"]
+        latest = float(now.max())
+        features = matrix(
+            profile.view(
+                records, hour_rarity(model.site, latest), weekday_rarity(model.site, latest)
+            )
+        )
+        evidence = profile.requests_in_memory(records)
+        steps = np.array([state.step for _, state in known], dtype=np.int64)
+        scores = np.array([state.score for _, state in known], dtype=np.float64)
+        if model.version:
+            raw = model.score(features)
+            elapsed = np.where(scores == 0.0, np.inf, now - idle)
+            scores = smooth(scores, raw, elapsed)
+        self._listener.scored(scores)
+        since = now - records["stepped"]
+        after = next_steps(self._ladder, steps, scores, since, evidence)
+        if not model.version or model.advisory or self._guard.admit(clients, after > 0, latest):
+            after = np.zeros_like(after)
+        records["stepped"] = np.where(after != steps, now, records["stepped"])
+        takes = self._rows_due(records, features, evidence, after, scores)
+        records["row_at"] = np.where(takes, now, records["row_at"])
+        requests = records["total"] - records["row_total"]
+        records["row_total"] = np.where(takes, records["total"], records["row_total"])
+        updates = [
+            Update(client, state.revision, int(step), float(score), blob)
+            for (client, state), step, score, blob in zip(
+                known, after, scores, profile.encode(records), strict=True
+            )
+        ]
+        results = self._store.save(updates, self._ttl_seconds)
+        saved = np.array([result == "saved" for result in results])
+        self._store_rows(clients, takes & saved, requests, now, features)
+        for index in np.flatnonzero(saved & (after != steps)).tolist():
+            self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
+        return [c for c, result in zip(clients, results, strict=True) if result == "stale"]
+
+    def _rows_due(
+        self,
+        records: profile.Records,
+        features: NDArray[np.float32],
+        evidence: NDArray[np.float64],
+        steps: NDArray[np.int64],
+        scores: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        """Whose behaviour may be learned from: enough of it, and nothing refused or flagged."""
+        refused = features[:, FEATURE_NAMES.index("refused_share")]
+        due = records["updated"] - records["row_at"] >= ROW_SECONDS
+        legitimate = (steps == 0) & (scores >= self._ladder.threshold) & (refused < 0.01)
+        return np.asarray(due & legitimate & (evidence >= ROW_EVIDENCE))
+
+    def _store_rows(
+        self,
+        clients: list[str],
+        takes: NDArray[np.bool_],
+        requests: NDArray[Any],
+        at: NDArray[np.float64],
+        features: NDArray[np.float32],
+    ) -> None:
+        chosen = np.flatnonzero(takes)
+        if len(chosen):
+            rows = pack_rows(
+                [clients[i] for i in chosen], requests[chosen], at[chosen], features[chosen]
+            )
+            self._store.add_rows(rows, self._rows_capacity)
+
+    def _count(self, observations: list[Observation]) -> None:
+        counts: Counter[str] = Counter()
+        for o in observations:
+            counts["requests"] += o.times
+            counts["refused"] += o.times if o.refused else 0
+            counts[f"route:{o.route}"] += o.times
+            moment = time.gmtime(o.at)
+            counts[f"hour:{moment.tm_hour}"] += o.times
+            counts[f"weekday:{moment.tm_wday}"] += o.times
+            counts[f"day:{int(o.at // 86400)}"] += o.times
+        self._store.add_counts({name: n for name, n in counts.items() if n})
+
+    def _tell(self, client: str, before: int, after: int, score: float) -> None:
+        event(
+            logging.WARNING if after > before else logging.INFO,
+            "client_flagged" if after > before else "client_mended",
+            client=client,
+            step=after,
+            score=score,
+            factor=self._ladder.steps[after].factor,
+        )

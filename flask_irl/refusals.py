@@ -1,0 +1,84 @@
+"""Clients that this process knows to be over their limit, so that the store isn't asked."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from flask_irl.records import Hit, Plan
+
+MOST_SECONDS = 10.0
+"""A refusal is believed no longer than this: a reset elsewhere is noticed soon enough."""
+
+
+class Refusal(NamedTuple):
+    """A refusal that still holds.
+
+    Attributes:
+        scope: Name of the scope that refused.
+        at: When it was made, by the monotonic clock.
+        until: When it ends.
+        cost: The cost that was too much.
+        hit: The store's answer.
+    """
+
+    scope: str
+    at: float
+    until: float
+    cost: int
+    hit: Hit
+
+    def since(self, now: float) -> float:
+        """µs since it was made, as stores count."""
+        return float(int((now - self.at) * 1e6))
+
+
+class Refusals:
+    """A bounded map from clients to their latest refusal.
+
+    Args:
+        capacity: Clients kept; the oldest refusals go first.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._known: OrderedDict[str, Refusal] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
+        """The refusal that decides this request without the store, if there is one."""
+        refusal = self._known.get(client)
+        if refusal is None:
+            return None
+        if refusal.until <= now:
+            self._known.pop(client, None)
+            return None
+        if cost < refusal.cost:
+            return None
+        if any(scope.name == refusal.scope and not scope.own_key for scope in plan.scopes):
+            return refusal
+        return None
+
+    def remember(self, client: str, plan: Plan, cost: int, hit: Hit, now: float) -> None:
+        """Keep a refusal until the client may be admitted."""
+        scope = plan.shown[hit.binding][0]
+        if scope.own_key:
+            return
+        until = now + min(hit.retry_after / 1e6, MOST_SECONDS)
+        with self._lock:
+            self._known[client] = Refusal(scope.name, now, until, cost, hit)
+            self._known.move_to_end(client)
+            if len(self._known) > self._capacity:
+                self._known.popitem(last=False)
+
+    def forget(self, client: str) -> None:
+        """Ask the store again for this client."""
+        self._known.pop(client, None)
+
+    def clear(self) -> None:
+        """Ask the store again for everybody."""
+        self._known.clear()

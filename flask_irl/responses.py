@@ -1,0 +1,97 @@
+"""What a client sees of a decision: headers, and the answer to a refused request."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Final
+
+from flask import Request, Response
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import TooManyRequests
+
+from flask_irl.records import Decision
+
+PROBLEM: Final = "application/problem+json"
+PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
+
+
+class RateLimitExceeded(TooManyRequests):
+    """A refused request, for the app's own handlers of 429.
+
+    Attributes:
+        decision: What was decided.
+    """
+
+    def __init__(
+        self, decision: Decision, message: str | None = None, response: Response | None = None
+    ) -> None:
+        super().__init__(message or "Rate limit exceeded", response)
+        self.decision = decision
+
+
+def seconds(duration: float) -> int:
+    """A duration as headers show it: whole seconds, rounded up, so that waiting it suffices."""
+    # The store counts in microseconds; what floats add beyond is no second.
+    return max(0, math.ceil(round(duration, 6)))
+
+
+def set_headers(headers: Headers, decision: Decision, *, ietf: bool) -> None:
+    """Put a decision into a response's headers.
+
+    Args:
+        headers: Of the response.
+        decision: What was decided.
+        ietf: Also ``RateLimit`` and ``RateLimit-Policy``
+            (draft-ietf-httpapi-ratelimit-headers-10).
+    """
+    reset = seconds(decision.reset_after)
+    headers["X-RateLimit-Limit"] = str(decision.limit)
+    headers["X-RateLimit-Remaining"] = str(decision.remaining)
+    headers["X-RateLimit-Reset"] = str(reset)
+    if ietf:
+        name = _quoted(decision.scope or "default")
+        headers["RateLimit-Policy"] = f"{name};q={decision.limit};w={decision.window_seconds}"
+        headers["RateLimit"] = f"{name};r={decision.remaining};t={reset}"
+
+
+def refusal(request: Request, decision: Decision, message: str | None) -> Response:
+    """The answer to a refused request: 429, or 503 when there is no store and none may pass."""
+    wait = max(1, seconds(decision.retry_after))
+    if decision.source == "none":
+        status, error = 503, "Rate limiter unavailable"
+    else:
+        status, error = 429, message or "Rate limit exceeded"
+    members = {
+        "limit": decision.limit,
+        "remaining": decision.remaining,
+        "reset_in": wait,
+        "is_anomalous": decision.is_anomalous,
+    }
+    accepted = request.headers.get("Accept", "")
+    wants_problem = PROBLEM in accepted and (
+        request.accept_mimetypes[PROBLEM] >= request.accept_mimetypes["application/json"]
+    )
+    body: dict[str, object]
+    if wants_problem:
+        kind = "abnormal-usage-detected" if decision.is_anomalous else "quota-exceeded"
+        body = {
+            "type": PROBLEM_TYPES + kind if status == 429 else "about:blank",
+            "title": error,
+            "status": status,
+            "detail": f"{error}. Try again in {wait} seconds.",
+            **members,
+        }
+    else:
+        body = {"detail": {"error": error, **members}}
+    response = Response(
+        json.dumps(body), status, mimetype=PROBLEM if wants_problem else "application/json"
+    )
+    response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def _quoted(name: str) -> str:
+    """A name as a string of RFC 9651: printable ASCII, quotes and backslashes escaped."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in name)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,60 @@
+"""What is usual on a site as a whole: learned from its counters, kept with each model. Pure."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+MAX_ROUTES: Final = 1000
+DAYS_FOR_HOURS: Final = 7
+DAYS_FOR_WEEKDAYS: Final = 28
+MOST_RARITY: Final = 3.0
+
+
+def learn_site(counts: Mapping[str, int]) -> dict[str, Any]:
+    """The tables of a site: each route's share, and how quiet each hour and weekday is.
+
+    An hour or weekday counts as unusual only after enough days were seen to tell.
+
+    Args:
+        counts: The store's counters, with ``route:…``, ``hour:…``, ``weekday:…``, ``day:…``.
+
+    Returns:
+        ``routes`` (shares), ``hours`` (24) and ``weekdays`` (7) rarities in nats, ready for JSON.
+    """
+    routes = {name[6:]: n for name, n in counts.items() if name.startswith("route:")}
+    total = sum(routes.values())
+    most = sorted(routes, key=lambda r: -routes[r])[:MAX_ROUTES]
+    days = sum(1 for name in counts if name.startswith("day:"))
+    return {
+        "routes": {route: routes[route] / total for route in most} if total else {},
+        "hours": _rarities([counts.get(f"hour:{h}", 0) for h in range(24)], days / DAYS_FOR_HOURS),
+        "weekdays": _rarities(
+            [counts.get(f"weekday:{d}", 0) for d in range(7)], days / DAYS_FOR_WEEKDAYS
+        ),
+    }
+
+
+def hour_rarity(site: Mapping[str, Any], at: float) -> float:
+    """How quiet the site usually is at this hour (UTC), in nats, 0 to 3."""
+    return _at(site.get("hours"), time.gmtime(at).tm_hour)
+
+
+def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
+    """How quiet the site usually is on this day of the week (UTC), in nats, 0 to 3."""
+    return _at(site.get("weekdays"), time.gmtime(at).tm_wday)
+
+
+def _at(table: Any, index: int) -> float:
+    return float(table[index]) if isinstance(table, list) and index < len(table) else 0.0
+
+
+def _rarities(counts: list[int], seen: float) -> list[float]:
+    total = sum(counts)
+    if not total:
+        return [0.0] * len(counts)
+    trust = min(1.0, seen)
+    usual = (total + len(counts)) / len(counts)
+    return [trust * min(MOST_RARITY, max(0.0, math.log(usual / (count + 1.0)))) for count in counts]

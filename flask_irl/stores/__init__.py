@@ -1,0 +1,1 @@
+"""Where state lives: the seam, and its implementations in memory and on Redis."""

@@ -1,0 +1,124 @@
+"""Storage URIs: what they may say, and how each leads to the addresses of Redis servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+
+from flask_irl.errors import ConfigurationError
+
+ALLOWED = (
+    "memory://, redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://"
+    "<host>:<port>[,<host>:<port>]/<master name>"
+)
+Kind = Literal["memory", "single", "cluster", "sentinel"]
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a store is, read from a storage URI.
+
+    Args:
+        kind: How the servers are found.
+        hosts: The server, or those to ask for the servers.
+        master: Sentinel's name of the master; else empty.
+        connect: Keyword arguments of redis-py's connection class, without host and port.
+        connection_class: redis-py's class for such a connection.
+    """
+
+    kind: Kind
+    hosts: tuple[Address, ...] = ()
+    master: str = ""
+    connect: Mapping[str, Any] = field(default_factory=dict)
+    connection_class: type[Connection] | type[UnixDomainSocketConnection] = Connection
+
+
+def masked(uri: str) -> str:
+    """The URI without its password, for messages and logs."""
+    return re.sub(r"(://[^:@/]*):[^@]*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", uri))
+
+
+def locate(uri: str) -> Location:
+    """Read a storage URI.
+
+    Raises:
+        ConfigurationError: The URI is none that is allowed; the message quotes it, masked.
+    """
+    try:
+        return _locate(uri)
+    except ConfigurationError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(
+            f"storage_uri {masked(uri)!r} can't be read ({error}): give {ALLOWED}"
+        ) from None
+
+
+def _locate(uri: str) -> Location:
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        raise ValueError("it has no scheme")
+    if scheme == "memory":
+        if rest.strip("/"):
+            raise ValueError("memory:// takes nothing behind it")
+        return Location("memory")
+    if scheme in ("redis+unix", "unix"):
+        return Location("single", (), "", parse_url(f"unix://{rest}"), UnixDomainSocketConnection)
+    if scheme in ("redis", "rediss"):
+        connect = dict(parse_url(uri))
+        connect.pop("connection_class", None)
+        host, port = connect.pop("host", "localhost"), connect.pop("port", 6379)
+        path = urlsplit(uri).path.strip("/")
+        if path and not path.isdigit():
+            raise ValueError(f"database {path!r} is not a number")
+        kind = SSLConnection if scheme == "rediss" else Connection
+        return Location("single", ((host, port),), "", connect, kind)
+    if scheme in ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"):
+        return _many(scheme, uri)
+    raise ValueError(f"scheme {scheme!r} is not known")
+
+
+def _many(scheme: str, uri: str) -> Location:
+    # urlsplit knows one host only: take the user and the list of hosts apart by hand.
+    parts = urlsplit(uri)
+    user, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = user.partition(":")
+    connect: dict[str, Any] = {}
+    if username:
+        connect["username"] = unquote(username)
+    if password:
+        connect["password"] = unquote(password)
+    for name, values in parse_qs(parts.query).items():
+        connect[name] = values[0]
+    sentinel = scheme.endswith("sentinel")
+    default = 26379 if sentinel else 6379
+    found = tuple(_host(part, default) for part in hosts.split(",") if part)
+    if not found:
+        raise ValueError("it names no host")
+    path = [part for part in parts.path.split("/") if part]
+    if sentinel:
+        if not path:
+            raise ValueError("it names no master")
+        if len(path) > 1:
+            if not path[1].isdigit():
+                raise ValueError(f"database {path[1]!r} is not a number")
+            connect["db"] = int(path[1])
+    elif path and path != ["0"]:
+        raise ValueError("a cluster has no databases")
+    kind = SSLConnection if scheme.startswith("rediss") else Connection
+    return Location(
+        "sentinel" if sentinel else "cluster", found, path[0] if sentinel else "", connect, kind
+    )
+
+
+def _host(text: str, default: int) -> Address:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?", text)
+    if match is None:
+        raise ValueError(f"host {text!r} is not <host>:<port>")
+    return match[1].strip("[]"), int(match[2] or default)

@@ -1,0 +1,237 @@
+"""Connections to Redis, held open and ready, so that no request waits longer than it may.
+
+Connecting (name look-up, TCP, TLS, HELLO, AUTH) has no total time limit in any client, so it
+never happens on a request's thread: a helper thread connects, and the request waits for it no
+longer than its own time allows. What follows is one write and one read on a socket whose timeout
+is what is left.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from redis.backoff import NoBackoff
+from redis.connection import UnixDomainSocketConnection
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from flask_irl.errors import StoreError
+from flask_irl.stores.addresses import Address
+
+CONNECT_SECONDS = 1.0
+"""What a helper thread gives each step of connecting."""
+
+LEAST_SECONDS = 0.001
+"""A socket's patience can't be nothing."""
+
+AnyConnection = Any
+"""One of redis-py's connections, whose methods are only partly typed."""
+T = TypeVar("T")
+
+
+def store_error(error: BaseException) -> StoreError:
+    """What went wrong, as the limiter's callers know it."""
+    if isinstance(error, StoreError):
+        return error
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, (RedisTimeoutError, TimeoutError)):
+        return StoreError(text, kind="timeout")
+    if isinstance(error, AuthenticationError):
+        return StoreError(text, kind="response")
+    if isinstance(error, (RedisConnectionError, OSError)):
+        return StoreError(text, kind="refused" if "refused" in text else "connection")
+    return StoreError(text, kind="response")
+
+
+def within(seconds: float, work: Callable[[], T], late: Callable[[T], object]) -> T:
+    """Do blocking work on a helper thread and wait for it no longer than ``seconds``.
+
+    Args:
+        seconds: How long to wait.
+        work: What to do.
+        late: Gets the result if it comes after the wait.
+
+    Raises:
+        StoreError: The wait is over, or the work failed.
+    """
+    done = threading.Event()
+    given_up = threading.Event()
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:
+            errors.append(error)
+        else:
+            results.append(result)
+            if given_up.is_set():
+                late(result)
+        done.set()
+
+    threading.Thread(target=run, name="irl-connect", daemon=True).start()
+    if not done.wait(seconds):
+        given_up.set()
+        raise StoreError(f"no connection within {seconds * 1000:.0f} ms", kind="timeout")
+    if errors:
+        raise store_error(errors[0]) from errors[0]
+    return results[0]
+
+
+class Connections:
+    """Open connections to one server; threads take one each and put it back.
+
+    Args:
+        address: Host and port; None for a Unix socket named in ``connect``.
+        connection_class: redis-py's class.
+        connect: Its keyword arguments.
+        timeout: Seconds that a call on a request's path may take in all.
+    """
+
+    def __init__(
+        self,
+        address: Address | None,
+        connection_class: type[AnyConnection],
+        connect: Mapping[str, Any],
+        timeout: float,
+    ) -> None:
+        self._class = connection_class
+        self._arguments: dict[str, Any] = {
+            **connect,
+            "lib_name": None,
+            "lib_version": None,
+            "protocol": 3,
+            "retry": Retry(NoBackoff(), 0),
+            "decode_responses": False,
+            "health_check_interval": 0,
+            "socket_timeout": CONNECT_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
+        }
+        if address is not None:
+            self._arguments.update(host=address[0], port=address[1])
+        if connection_class is UnixDomainSocketConnection:
+            del self._arguments["socket_connect_timeout"]
+        self._timeout = timeout
+        self._idle: deque[AnyConnection] = deque()
+        self._background: deque[AnyConnection] = deque()
+
+    def call(self, command: bytes, deadline: float | None = None) -> Any:
+        """Send a packed command and read its answer.
+
+        Args:
+            command: In RESP.
+            deadline: When to give up, by ``time.monotonic``; None gives the whole timeout.
+
+        Raises:
+            StoreError: No answer in time, or no connection.
+            ResponseError: The server answers with an error.
+        """
+        if deadline is None:
+            deadline = time.monotonic() + self._timeout
+            patience: dict[str, float] = {}
+        else:
+            patience = {"timeout": max(deadline - time.monotonic(), LEAST_SECONDS)}
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._call_on_new(command, deadline)
+        try:
+            connection.send_packed_command((command,), check_health=False)
+            answer = connection.read_response(**patience)
+        except ResponseError:
+            self._idle.append(connection)
+            raise
+        except RedisConnectionError:
+            # The server let go of it while it was idle: its neighbours are dead too.
+            connection.disconnect()
+            self._idle.clear()
+            return self._call_on_new(command, deadline)
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            raise store_error(error) from error
+        self._idle.append(connection)
+        return answer
+
+    def _call_on_new(self, command: bytes, deadline: float) -> Any:
+        left = max(deadline - time.monotonic(), LEAST_SECONDS)
+        connection = within(left, self._ready, self._idle.append)
+        try:
+            connection.send_packed_command((command,), check_health=False)
+            left = max(deadline - time.monotonic(), LEAST_SECONDS)
+            answer = connection.read_response(timeout=left)
+        except ResponseError:
+            self._idle.append(connection)
+            raise
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            raise store_error(error) from error
+        self._idle.append(connection)
+        return answer
+
+    def _ready(self) -> AnyConnection:
+        """A new connection with a request's patience."""
+        connection = self._class(**self._arguments)
+        connection.connect()
+        connection.socket_timeout = self._timeout
+        connection.update_current_socket_timeout(-1)
+        return connection
+
+    def run(self, commands: Sequence[Sequence[Any]], seconds: float = 2.0) -> list[Any]:
+        """Send commands in one go on connections of their own; for background work.
+
+        Args:
+            commands: Each a command and its arguments.
+            seconds: How long to wait for each answer.
+
+        Returns:
+            The answers; a command's own error stands in its place.
+
+        Raises:
+            StoreError: The connection fails.
+        """
+        try:
+            connection = self._background.pop()
+        except IndexError:
+            return self._run_on(self._class(**self._arguments), commands, seconds)
+        try:
+            return self._run_on(connection, commands, seconds)
+        except StoreError as error:
+            if error.kind == "timeout":
+                raise
+            self._background.clear()
+            return self._run_on(self._class(**self._arguments), commands, seconds)
+
+    def _run_on(
+        self, connection: AnyConnection, commands: Sequence[Sequence[Any]], seconds: float
+    ) -> list[Any]:
+        answers: list[Any] = []
+        try:
+            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            for _ in commands:
+                try:
+                    answers.append(connection.read_response(timeout=seconds))
+                except ResponseError as error:
+                    answers.append(error)
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            raise store_error(error) from error
+        self._background.append(connection)
+        return answers
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        for kept in (self._idle, self._background):
+            while kept:
+                kept.pop().disconnect()
+
+    def forget(self) -> None:
+        """Drop what a parent process opened, without a word on its sockets."""
+        self._idle = deque()
+        self._background = deque()

@@ -1,0 +1,188 @@
+-- Counts one request of one client against all its limits, all or nothing, and answers with the
+-- verdict and all that headers and profile need. The twin of strategies.decide.
+--
+-- KEYS[1]  the client: head, cells of its own limits, profile
+-- KEYS[2+] one for each further scope: its cells
+-- ARGV[1]  the packed plan (see redis.py), ARGV[2] the cost, ARGV[3] now in µs or '' for TIME
+local unpack, pack, call, floor = struct.unpack, struct.pack, redis.call, math.floor
+local plan, cost = ARGV[1], tonumber(ARGV[2])
+local now
+if ARGV[3] == '' then
+  local t = call('TIME')
+  now = t[1] * 1000000 + t[2]
+else
+  now = tonumber(ARGV[3])
+end
+
+local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
+
+local function probe(anchor, current, previous, amount, window, burst)
+  if strategy == 1 then
+    local elapsed = now - anchor
+    if (current == 0 and previous == 0) or elapsed >= 2 * window or elapsed < -window then
+      anchor, current, previous, elapsed = now, 0, 0, 0
+    elseif elapsed >= window then
+      anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
+    elseif elapsed < 0 then
+      elapsed = 0
+    end
+    local room, fade = amount - current - cost, window - elapsed
+    local carried = previous * fade
+    if carried <= room * window then
+      return true, anchor, current + cost, previous, floor(room - carried / window), fade, 0
+    end
+    local wait
+    if cost > amount then
+      wait = window
+    elseif room >= 0 then
+      wait = fade - floor(room * window / previous)
+    else
+      wait = fade + window - floor((amount - cost) * window / current)
+    end
+    return false, 0, 0, 0, math.max(0, floor(amount - current - carried / window)), wait, wait
+  elseif strategy == 2 then
+    if current == 0 or now >= anchor + window or anchor - now > window then
+      anchor, current = now, 0
+    end
+    local reset, room = math.min(anchor + window - now, window), amount - current - cost
+    if room >= 0 then
+      return true, anchor, current + cost, 0, room, reset, 0
+    end
+    local wait = cost > amount and window or reset
+    return false, 0, 0, 0, math.max(0, amount - current), wait, wait
+  end
+  if cost > burst or amount <= 0 then
+    return false, 0, 0, 0, 0, window, window
+  end
+  local interval = window / amount
+  local tolerance = interval * burst
+  local owed = math.min(math.max(anchor - now, 0), tolerance)
+  local debt = owed + cost * interval
+  if debt <= tolerance + 1 then
+    return true, now + debt, 0, 0, floor((tolerance - debt + 1) / interval), debt, 0
+  end
+  local wait = math.ceil(debt - tolerance)
+  return false, 0, 0, 0, floor((tolerance - owed + 1) / interval), wait, wait
+end
+
+local function scaled(amount, factor)
+  if factor <= 0 then
+    return 0
+  end
+  return math.max(1, floor(amount * factor + 0.5))
+end
+
+-- The client's head: step, cells, signature, generation, revision, last seen, score.
+local state = call('GET', KEYS[1])
+local step, ncells, counted, generation, revision, last, score, from = 0, 0, 0, 0, 0, 0, 0, 1
+if state then
+  step, ncells, counted, generation, revision, last, score, from = unpack('<BBHHI4df', state)
+end
+local profile_at = from + 16 * ncells
+
+local shown = math.min(step, steps - 1)
+local judged = unpack('<d', plan, at + 8 * shown)
+local full = unpack('<d', plan, at)
+at = at + 8 * steps
+
+-- Reads every limit and its cell once. What was counted another way, or before the client was
+-- forgotten, counts afresh.
+local limits, n = {}, 0
+local headers = {}
+for s = 1, scopes do
+  local count, own, ttl
+  count, own, ttl, at = unpack('<BBI4', plan, at)
+  local raw, pos
+  if s == 1 then
+    if state and counted == signature and ncells == count then
+      raw, pos = state, from
+    end
+  else
+    raw = call('GET', KEYS[s])
+    if raw then
+      local born
+      born, pos = unpack('<H', raw)
+      if #raw ~= 2 + 16 * count then
+        raw = false
+      elseif own == 0 and born ~= generation then
+        if state then
+          raw = false
+        else
+          generation = born
+        end
+      end
+    end
+  end
+  headers[s] = {count, ttl}
+  for _ = 1, count do
+    n = n + 1
+    local limit = {0, 0, 0}
+    limit[4], limit[5], limit[6], at = unpack('<ddd', plan, at)
+    if raw then
+      limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
+    end
+    limits[n] = limit
+  end
+end
+
+local function admit(factor, keep)
+  local admitted, binding = true, 0
+  local r_limit, r_left, r_reset, r_wait = 0, 0, 0, 0
+  for i = 1, n do
+    local l = limits[i]
+    local amount = scaled(l[4], factor)
+    local ok, anchor, current, previous, left, reset, wait =
+      probe(l[1], l[2], l[3], amount, l[5], scaled(l[6], factor))
+    local better
+    if ok then
+      better = admitted
+        and (i == 1 or left < r_left or (left == r_left and reset > r_reset))
+    else
+      better = admitted or wait > r_wait
+      admitted = false
+    end
+    if better then
+      binding, r_limit, r_left, r_reset, r_wait = i - 1, amount, left, reset, wait
+    end
+    if keep then
+      l[7], l[8], l[9] = anchor, current, previous
+    end
+  end
+  return admitted, binding, r_limit, r_left, r_reset, r_wait
+end
+
+local admitted, binding, limit, left, reset, wait = admit(enforce == 1 and judged or full, true)
+local tight = 0
+if enforce == 0 and judged < full and admitted and not admit(judged, false) then
+  tight = 1
+end
+
+-- A refusal burns nothing, but the client was seen.
+local i, first = 0, admitted and 7 or 1
+for s = 1, scopes do
+  local count, ttl = headers[s][1], headers[s][2]
+  if s == 1 or admitted then
+    local value
+    if s == 1 and count == 0 and state then
+      -- None of the client's own limits is asked about: its cells stay as they are.
+      value = pack('<BBHHI4df', step, ncells, counted, generation, revision, now, score)
+        .. string.sub(state, from, profile_at - 1)
+    elseif s == 1 then
+      value = pack('<BBHHI4df', step, count, signature, generation, revision, now, score)
+    else
+      value = pack('<H', generation)
+    end
+    for k = i + 1, i + count do
+      local l = limits[k]
+      value = value .. pack('<dI4I4', l[first], l[first + 1], l[first + 2])
+    end
+    if s == 1 and state then
+      value = value .. string.sub(state, profile_at)
+    end
+    call('SET', KEYS[s], value, 'EX', ttl)
+  end
+  i = i + count
+end
+
+return pack('<BBBBfI4I4dddd', admitted and 1 or 0, binding, step, tight, score, limit, left,
+  reset, wait, now, last == 0 and -1 or now - last)

@@ -1,0 +1,329 @@
+"""The shared store, on Redis 7 or Valkey: one script call per request, state packed in a string.
+
+A client's state is one key ``<prefix>1:{<client>}``: a head (step, cells, signature of its limits,
+generation, revision, last seen, score), 16 bytes for each of its own limits, and its profile. Each
+further scope is a key ``<prefix>1:{<client>}:<scope>``, so that all of a client's keys share a
+slot of a cluster. The 1 is the format's version. The site's own keys are
+``<prefix>1.{site}.<name>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from flask_irl.records import ClientState, Hit, Plan, Scope, Update
+from flask_irl.stores.addresses import Location
+from flask_irl.stores.base import MODELS_KEPT, SaveResult
+from flask_irl.stores.connections import Connections, store_error
+from flask_irl.stores.servers import Servers
+
+HEAD = struct.Struct("<BBHHIdf")
+EMPTY_HEAD = bytes(HEAD.size)
+CELL_BYTES = 16
+REPLY = struct.Struct("<BBBBfIIdddd")
+STRATEGY_CODES = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
+MAX_PREPARED = 4096
+SAVED: dict[int, SaveResult] = {1: "saved", 0: "stale", -1: "gone"}
+
+
+class Script(NamedTuple):
+    """A Lua script and its hash."""
+
+    text: bytes
+    sha: bytes
+
+
+def read_script(name: str) -> Script:
+    """Read one of this package's scripts."""
+    text = files("flask_irl.stores").joinpath(f"{name}.lua").read_bytes()
+    # SHA-1 is Redis's name for a script, not a safeguard.
+    return Script(text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
+
+
+HIT = read_script("hit")
+SAVE = read_script("save")
+FORGET = read_script("forget")
+PUBLISH = read_script("publish")
+RELEASE = read_script("release")
+
+
+def bulk(data: bytes) -> bytes:
+    """A bulk string of RESP."""
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+class _Prepared(NamedTuple):
+    """What a plan contributes to its requests' command: all but keys, cost and time."""
+
+    start: bytes
+    suffixes: tuple[bytes, ...]
+    plan: bytes
+    own: tuple[bool, ...]
+
+
+def pack_plan(plan: Plan) -> bytes:
+    """A plan as ``hit.lua`` reads it."""
+    packed = struct.pack(
+        "<BBBBH",
+        STRATEGY_CODES[plan.strategy],
+        plan.enforce,
+        len(plan.factors),
+        len(plan.scopes),
+        plan.signatures[0],
+    )
+    packed += struct.pack(f"<{len(plan.factors)}d", *plan.factors)
+    for index, scope in enumerate(plan.scopes):
+        longest = max((limit.window_seconds for limit in scope.limits), default=0)
+        ttl = plan.ttl_seconds if index == 0 else 2 * longest
+        packed += struct.pack("<BBI", len(scope.limits), scope.own_key, ttl)
+        for limit in scope.limits:
+            packed += struct.pack(
+                "<ddd", limit.amount, limit.window_seconds * 1e6, limit.burst or limit.amount
+            )
+    return packed
+
+
+class RedisStore:
+    """State in Redis, shared by all workers and hosts with the same server and prefix.
+
+    Args:
+        location: Where the servers are.
+        prefix: Begins every key.
+        timeout: Seconds that ``hit`` may take in all.
+        options: Further keyword arguments of redis-py's connections.
+        clock: Seconds since the epoch, for tests; None takes the server's time.
+    """
+
+    local = False
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        prefix: str = "irl",
+        timeout: float = 0.05,
+        options: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._servers = Servers(location, options or {}, timeout)
+        self._timeout = timeout
+        self._clock = clock
+        self._client_prefix = f"{prefix}1:{{".encode()
+        self._site_prefix = f"{prefix}1.{{site}}.".encode()
+        self._prepared: dict[Plan, _Prepared] = {}
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether one call can't span the keys of two clients."""
+        return self._servers.is_cluster
+
+    def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
+        prepared = self._prepared.get(plan)
+        if prepared is None:
+            prepared = self._prepare(plan)
+        client = b"%b%b}" % (self._client_prefix, keys[0].encode())
+        names = bulk(client)
+        for index in range(1, len(keys)):
+            tag = client
+            if prepared.own[index]:
+                tag = b"%b%b}" % (self._client_prefix, keys[index].encode())
+            names += bulk(tag + prepared.suffixes[index])
+        tail = b"%b%b%b%b" % (
+            names,
+            prepared.plan,
+            b"$1\r\n1\r\n" if cost == 1 else bulk(b"%d" % cost),
+            b"$0\r\n\r\n" if self._clock is None else bulk(b"%d" % int(self._clock() * 1e6)),
+        )
+        try:
+            pool = self._servers.of(client)
+            try:
+                answer = pool.call(prepared.start + tail)
+            except ResponseError as error:
+                answer = self._again(error, pool, prepared, tail)
+        except ResponseError as error:
+            raise store_error(error) from error
+        admitted, binding, step, tight, score, *rest = REPLY.unpack(answer)
+        return Hit(admitted == 1, binding, step, tight == 1, score, *rest)
+
+    def _again(
+        self, error: ResponseError, pool: Connections, prepared: _Prepared, tail: bytes
+    ) -> Any:
+        """Answer what a second call can mend: a script not loaded, a slot that moved."""
+        deadline = time.monotonic() + self._timeout
+        count = 6 + len(prepared.suffixes)
+        text = (
+            b"*%d\r\n$4\r\nEVAL\r\n" % count
+            + bulk(HIT.text)
+            + b"$%d\r\n%d\r\n" % (len(b"%d" % len(prepared.suffixes)), len(prepared.suffixes))
+            + tail
+        )
+        if isinstance(error, NoScriptError):
+            return pool.call(text, deadline)
+        word, _, rest = str(error).partition(" ")
+        if word == "MOVED":
+            slot, _, place = rest.partition(" ")
+            host, _, port = place.rpartition(":")
+            return self._servers.moved(int(slot), (host, int(port))).call(text, deadline)
+        raise error
+
+    def _prepare(self, plan: Plan) -> _Prepared:
+        count = len(plan.scopes)
+        start = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % (6 + count, HIT.sha)
+        number = b"%d" % count
+        prepared = _Prepared(
+            start + bulk(number),
+            tuple(
+                _suffix(scope, signature)
+                for scope, signature in zip(plan.scopes, plan.signatures, strict=True)
+            ),
+            bulk(pack_plan(plan)),
+            tuple(scope.own_key for scope in plan.scopes),
+        )
+        if len(self._prepared) >= MAX_PREPARED:
+            self._prepared.clear()
+        self._prepared[plan] = prepared
+        return prepared
+
+    def now(self) -> float:
+        if self._clock is not None:
+            return self._clock()
+        seconds, micros = self._site(("TIME",))
+        return int(seconds) + int(micros) / 1e6
+
+    def ping(self) -> None:
+        self._servers.refresh()
+        self._site(("PING",))
+
+    def load(self, clients: Sequence[str]) -> list[ClientState | None]:
+        states: list[ClientState | None] = []
+        for value in self._keyed((self._key(c), ("GET",), ()) for c in clients):
+            step, cells, *_, revision, last, score = HEAD.unpack_from(value or EMPTY_HEAD)
+            if last == 0:
+                states.append(None)
+                continue
+            profile = value[HEAD.size + CELL_BYTES * cells :]
+            states.append(ClientState(step, score, revision, last / 1e6, profile))
+        return states
+
+    def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
+        answers = self._keyed(
+            (
+                (
+                    self._key(u.client),
+                    ("EVALSHA", SAVE.sha, 1),
+                    (u.revision, u.step, repr(u.score), u.profile, ttl_seconds),
+                )
+                for u in updates
+            ),
+            SAVE,
+        )
+        return [SAVED[answer] for answer in answers]
+
+    def forget(self, client: str, ttl_seconds: int) -> bool:
+        command = (self._key(client), ("EVAL", FORGET.text, 1), (ttl_seconds,))
+        return bool(self._keyed([command])[0])
+
+    def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
+        if rows:
+            name = self._site_prefix + b"rows"
+            self._site(("RPUSH", name, *rows), ("LTRIM", name, -capacity, -1))
+
+    def rows(self) -> list[bytes]:
+        return list(self._site(("LRANGE", self._site_prefix + b"rows", 0, -1)))
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        if counts:
+            name = self._site_prefix + b"counts"
+            self._site(*(("HINCRBY", name, field, n) for field, n in counts.items()))
+
+    def counts(self) -> dict[str, int]:
+        found = self._site(("HGETALL", self._site_prefix + b"counts"))
+        return {field.decode(): int(n) for field, n in found.items()}
+
+    def model_version(self) -> int:
+        return int(self._site(("GET", self._site_prefix + b"model")) or 0)
+
+    def model(self, version: int) -> bytes | None:
+        blob = self._site(("HGET", self._site_prefix + b"models", version))
+        return None if blob is None else bytes(blob)
+
+    def model_versions(self) -> list[int]:
+        names = self._site(("HKEYS", self._site_prefix + b"models"))
+        return sorted((int(name) for name in names), reverse=True)
+
+    def publish(self, expected: int, version: int, blob: bytes) -> bool:
+        keys = (self._site_prefix + b"model", self._site_prefix + b"models")
+        answer = self._site(("EVAL", PUBLISH.text, 2, *keys, expected, version, blob, MODELS_KEPT))
+        return bool(answer == 1)
+
+    def take_lease(self, name: str, owner: str, seconds: float) -> bool:
+        key = self._site_prefix + b"lease." + name.encode()
+        if self._site(("SET", key, owner, "NX", "PX", int(seconds * 1000))) is not None:
+            return True
+        if self._site(("GET", key)) != owner.encode():
+            return False
+        return bool(self._site(("PEXPIRE", key, int(seconds * 1000))))
+
+    def release_lease(self, name: str, owner: str) -> None:
+        key = self._site_prefix + b"lease." + name.encode()
+        self._site(("EVAL", RELEASE.text, 1, key, owner))
+
+    def expire(self) -> int:
+        return 0
+
+    def after_fork(self) -> None:
+        self._servers.forget()
+
+    def close(self) -> None:
+        self._servers.close()
+
+    def _key(self, client: str) -> bytes:
+        return b"%b%b}" % (self._client_prefix, client.encode())
+
+    def _site(self, *commands: Sequence[Any]) -> Any:
+        """Run commands on the site's own keys; the last one's answer."""
+        pool = self._servers.of(self._site_prefix)
+        answers = [_raised(answer) for answer in pool.run(commands)]
+        return answers[-1]
+
+    def _keyed(
+        self,
+        commands: Iterable[tuple[bytes, tuple[Any, ...], tuple[Any, ...]]],
+        script: Script | None = None,
+    ) -> list[Any]:
+        """Run a command per key, pipelined per server, answers in order."""
+        groups: dict[Connections, list[tuple[int, tuple[Any, ...]]]] = {}
+        total = 0
+        for key, before, after in commands:
+            groups.setdefault(self._servers.of(key), []).append((total, (*before, key, *after)))
+            total += 1
+        answers: list[Any] = [None] * total
+        for pool, numbered in groups.items():
+            results = pool.run([command for _, command in numbered])
+            if script is not None and any(isinstance(r, NoScriptError) for r in results):
+                pool.run([("SCRIPT", "LOAD", script.text)])
+                results = pool.run([command for _, command in numbered])
+            for (index, _), result in zip(numbered, results, strict=True):
+                answers[index] = _raised(result)
+        return answers
+
+
+def _raised(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise store_error(answer) from answer
+    return answer
+
+
+def _suffix(scope: Scope, signature: int) -> bytes:
+    name = f"{signature:x}/{scope.name}".encode(errors="backslashreplace")
+    return b":" + hashlib.blake2b(name, digest_size=6).hexdigest().encode()
+
+
+__all__ = ["RedisStore"]

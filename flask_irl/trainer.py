@@ -1,0 +1,303 @@
+"""Training: from rows to a model in force, by whoever of all workers holds the lease."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl import fit
+from flask_irl.calibration import Calibration, calibrate
+from flask_irl.detectors import Detector
+from flask_irl.errors import ModelError, StoreError, TrainingRefused
+from flask_irl.features import FEATURE_NAMES, SCHEMA
+from flask_irl.listener import Listener
+from flask_irl.log import event
+from flask_irl.model import Model, dump, load
+from flask_irl.rows import Rows, unpack_rows, within_quota
+from flask_irl.site import learn_site
+from flask_irl.stores.base import Store
+
+MIN_REQUESTS: Final = 50
+CLIENT_SHARE: Final = 0.02
+CLIENT_LEAST: Final = 10
+FEW_ROWS: Final = 200
+"""Below, rows are too few to hold some back: they calibrate and pass the gate in-sample."""
+FEWEST_SAMPLES: Final = 32
+GATE_RECENT: Final = 0.15
+GATE_SHARE: Final = 0.05
+"""A candidate that flags more than this share of recent legitimate clients is kept aside."""
+NEW_ROWS_SHARE: Final = 0.1
+LEASE_SECONDS: Final = 180.0
+
+Result = Literal["accepted", "rejected", "refused", "failed"]
+Fit = Callable[[NDArray[np.float32], int], Detector]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What came of a training.
+
+    Attributes:
+        result: ``accepted`` (in force), ``rejected`` (by the gate, or somebody was faster),
+            ``refused`` (not started), ``failed``.
+        reason: Why, for people; empty when accepted.
+        version: The model's version; 0 if there is none.
+        rows: Rows trained on.
+        clients: Different clients among them.
+        requests: Requests that the rows stand for.
+        seconds: How long it took.
+        at: When, in seconds since the epoch.
+    """
+
+    result: Result
+    reason: str = ""
+    version: int = 0
+    rows: int = 0
+    clients: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    at: float = 0.0
+
+
+def fit_in_child(rows: NDArray[np.float32], seed: int) -> Detector:
+    """Train in a child process: no web worker loads scikit-learn."""
+    return fit.fit_in_child(rows, seed=seed)
+
+
+def fit_here(rows: NDArray[np.float32], seed: int) -> Detector:
+    """Train in this process: for programs that serve nobody meanwhile."""
+    return fit.fit_isolation_forest(rows, seed=seed)
+
+
+class Trainer:
+    """Trains models on a store's rows, publishes them, and loads what others published.
+
+    Args:
+        store: Holds rows, models and the lease.
+        listener: Told of trainings and loaded models.
+        threshold: The calibrated score below which a client is anomalous.
+        false_flag_rate: Share of legitimate rows that may fall below -0.5.
+        min_clients: A model trained on fewer clients only advises.
+        interval_seconds: How often :meth:`tick` trains.
+        fit: Makes a detector of rows and a seed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        listener: Listener,
+        threshold: float,
+        false_flag_rate: float,
+        min_clients: int,
+        interval_seconds: float,
+        fit: Fit = fit_in_child,
+    ) -> None:
+        self._store = store
+        self._listener = listener
+        self._threshold = threshold
+        self._rate = false_flag_rate
+        self._min_clients = min_clients
+        self._interval = interval_seconds
+        self._fit = fit
+        self.owner = uuid.uuid4().hex
+        self.model = Model.untrained(SCHEMA, FEATURE_NAMES)
+        self.last: Training | None = None
+        self._refused_version = 0
+
+    def after_fork(self) -> None:
+        """A forked process is another owner."""
+        self.owner = uuid.uuid4().hex
+
+    def tick(self) -> Training | None:
+        """Train if it is this process's turn and there is enough that is new; else None."""
+        if not self._store.take_lease("tick", self.owner, self._interval * 0.9):
+            return None
+        rows = unpack_rows(self._store.rows())
+        new = int((rows["at"] > self.model.trained_at).sum())
+        if self.model.version and new < NEW_ROWS_SHARE * min(self.model.rows, len(rows)):
+            return None
+        return self.train()
+
+    def train(self) -> Training:
+        """Train now, whatever is new. Never raises; tells listener and log."""
+        started = time.monotonic()
+        try:
+            if not self._store.take_lease("train", self.owner, LEASE_SECONDS):
+                raise TrainingRefused("another worker is training")
+            try:
+                training = self._train(self._store.now())
+            finally:
+                self._store.release_lease("train", self.owner)
+        except TrainingRefused as error:
+            training = Training("refused", str(error))
+        except (StoreError, ModelError, ValueError, OSError) as error:
+            training = Training("failed", f"{type(error).__name__}: {error}")
+        seconds = time.monotonic() - started
+        training = Training(
+            training.result,
+            training.reason,
+            training.version,
+            training.rows,
+            training.clients,
+            training.requests,
+            seconds,
+            training.at,
+        )
+        self.last = training
+        self._listener.trained(training.result, seconds)
+        event(
+            logging.WARNING if training.result == "failed" else logging.INFO,
+            f"training_{training.result}",
+            version=training.version,
+            rows=training.rows,
+            clients=training.clients,
+            requests=training.requests,
+            seconds=seconds,
+            reason=training.reason,
+        )
+        return training
+
+    def poll(self) -> bool:
+        """Load the model in force if it is another one than this process has.
+
+        Returns:
+            Whether another model is in use now.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        version = self._store.model_version()
+        if version in (self.model.version, self._refused_version):
+            return False
+        if version == 0:
+            self._use(Model.untrained(SCHEMA, FEATURE_NAMES))
+            return True
+        blob = self._store.model(version)
+        try:
+            if blob is None:
+                raise ModelError("it is not in the store")
+            model = load(blob, schema=SCHEMA)
+            if model.version != version:
+                raise ModelError(f"it says that it is version {model.version}")
+        except ModelError as error:
+            # The one in force stays; the log says so once.
+            self._refused_version = version
+            event(logging.ERROR, "model_refused", version=version, reason=error)
+            return False
+        self._use(model)
+        return True
+
+    def _use(self, model: Model) -> None:
+        self.model = model
+        self._refused_version = 0
+        self._listener.model_loaded(model.version, model.trained_at)
+        event(
+            logging.INFO,
+            "model_loaded",
+            version=model.version,
+            rows=model.rows,
+            clients=model.clients,
+            advisory=model.advisory,
+        )
+
+    def _train(self, now: float) -> Training:
+        rows = within_quota(unpack_rows(self._store.rows()), CLIENT_SHARE, CLIENT_LEAST)
+        counts = self._store.counts()
+        requests = counts.get("requests", 0)
+        clients = len(np.unique(rows["client"]))
+        if requests < MIN_REQUESTS:
+            raise TrainingRefused(
+                f"{requests} requests observed, at least {MIN_REQUESTS} are needed"
+            )
+        if not len(rows):
+            raise TrainingRefused(
+                "no client has been observed for long enough: a row needs at least five requests "
+                "of one client, none of them refused or flagged"
+            )
+        current = self._store.model_version()
+        version = max([current, *self._store.model_versions()]) + 1
+        started = time.monotonic()
+        fitted, held = _parts(rows)
+        detector = self._fit(_samples(fitted), version)
+        calibration = calibrate(detector.score(held["features"]), self._rate)
+        flagged = _flagged_share(detector, calibration, rows, self._threshold)
+        outcome = Training(
+            "accepted", "", version, len(rows), clients, int(rows["requests"].sum()), 0.0, now
+        )
+        report: dict[str, Any] = {
+            "fit_seconds": round(time.monotonic() - started, 3),
+            "gate": {"flagged_share": round(flagged, 4), "allowed_share": GATE_SHARE},
+            "false_flag_rate": self._rate,
+            "threshold": self._threshold,
+        }
+        if flagged > GATE_SHARE:
+            return _with(
+                outcome,
+                "rejected",
+                f"it would flag {flagged:.1%} of recent legitimate clients, "
+                f"{GATE_SHARE:.0%} are allowed",
+            )
+        model = Model(
+            version=version,
+            schema=SCHEMA,
+            features=FEATURE_NAMES,
+            trained_at=now,
+            rows=len(rows),
+            clients=clients,
+            requests=outcome.requests,
+            advisory=clients < self._min_clients,
+            detector=detector,
+            calibration=calibration,
+            site=learn_site(counts),
+            report=report,
+        )
+        if not self._store.publish(current, version, dump(model)):
+            return _with(outcome, "rejected", "another worker published a model meanwhile")
+        self._use(model)
+        return outcome
+
+
+def _with(training: Training, result: Result, reason: str) -> Training:
+    return Training(
+        result,
+        reason,
+        0,
+        training.rows,
+        training.clients,
+        training.requests,
+        training.seconds,
+        training.at,
+    )
+
+
+def _parts(rows: Rows) -> tuple[Rows, Rows]:
+    """Rows to fit on, and rows of other clients held back for calibration."""
+    held = rows["client"] % 4 == 0
+    if len(rows) < FEW_ROWS or held.sum() < FEWEST_SAMPLES or held.all():
+        return rows, rows
+    return rows[~held], rows[held]
+
+
+def _samples(rows: Rows) -> NDArray[np.float32]:
+    """The features to fit on, repeated where they are too few to grow a tree."""
+    features: NDArray[np.float32] = np.ascontiguousarray(rows["features"])
+    times = -(-FEWEST_SAMPLES // len(features))
+    return np.tile(features, (times, 1)) if times > 1 else features
+
+
+def _flagged_share(
+    detector: Detector, calibration: Calibration, rows: Rows, threshold: float
+) -> float:
+    """Share of the clients of the most recent rows that the candidate would flag."""
+    recent = rows[-max(FEWEST_SAMPLES, int(len(rows) * GATE_RECENT)) :]
+    scores = calibration.apply(detector.score(np.ascontiguousarray(recent["features"])))
+    flagged = np.unique(recent["client"][scores < threshold])
+    return float(len(flagged) / len(np.unique(recent["client"])))

