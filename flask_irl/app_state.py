@@ -13,6 +13,7 @@ from flask_irl.engine import open_limiter
 from flask_irl.errors import IrlError
 from flask_irl.key_funcs import remote_address
 from flask_irl.keys import canonical
+from flask_irl.limiter import Limiter
 from flask_irl.listener import Listener
 from flask_irl.marks import RouteLimit
 from flask_irl.options import Options
@@ -85,15 +86,21 @@ class AppState:
         self.limiter = open_limiter(options, listener=listener)
         self._key_func = key_func
         self._filters = filters
-        self._routes = RouteTable(
-            owner,
-            self.limiter,
-            options.default_limits,
-            blueprint_limits,
-            exempt_blueprints,
-            self.limiter.swallow,
-        )
+        self._blueprint_limits = blueprint_limits
+        self._exempt_blueprints = exempt_blueprints
+        self._routes = self.routes_for(self.limiter)
         self._slot = f"flask_irl.{id(self):x}"
+
+    def routes_for(self, limiter: Limiter) -> RouteTable:
+        """The app's routes, with plans of a limiter."""
+        return RouteTable(
+            self.owner,
+            limiter,
+            self.options.default_limits,
+            self._blueprint_limits,
+            self._exempt_blueprints,
+            limiter.swallow,
+        )
 
     def before(self) -> Response | None:
         """Decide on the request, before its view; the answer to a refused one."""
@@ -171,7 +178,7 @@ class AppState:
 
     def _decide(self, current: Request) -> tuple[Served, str | None]:
         started = time.perf_counter()
-        route = self._routes.of(current_app, current)
+        route = self._routes.of(current_app, current.url_rule, current.method)
         if route.exempt or any(self._filtered(passes) for passes in self._filters):
             self.limiter.listener.exempted(route.label)
             return Served(None, route, "", ()), None

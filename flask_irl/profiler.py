@@ -104,6 +104,14 @@ class Profiler:
             self._listener.flagged(self._guard.flagged)
             return len(observations)
 
+    def features_of(self, state: ClientState, now: float) -> NDArray[np.float32]:
+        """A stored client's features at a time (seconds since the epoch), for people to read."""
+        site = self._model().site
+        records = profile.decode([state.profile])
+        view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
+        row: NDArray[np.float32] = matrix(view)[0]
+        return row
+
     def _drain(self) -> list[Observation]:
         buffer = self._buffer
         observations = [buffer.popleft() for _ in range(len(buffer))]

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Flask, Request
+from flask import Flask
+from werkzeug.routing import Rule
 
 from flask_irl.errors import IrlError
 from flask_irl.keys import canonical
@@ -55,7 +56,6 @@ class RouteTable:
     """The limits of an app's routes.
 
     Args:
-        app: The app; not kept.
         owner: The extension whose decorators count.
         limiter: Makes the plans.
         defaults: The default limits of routes.
@@ -79,24 +79,17 @@ class RouteTable:
         self._blueprint_limits = blueprint_limits
         self._exempt_blueprints = exempt_blueprints
         self._failed = failed
-        self._routes: dict[tuple[str | None, str], Route] = {}
+        self._routes: dict[tuple[str, str, str], Route] = {}
 
-    def of(self, app: Flask, request: Request) -> Route:
-        """The route of a request."""
-        rule = request.url_rule
+    def of(self, app: Flask, rule: Rule | None, method: str) -> Route:
+        """The route that a rule and a method make; the rule is None where none matches."""
         if rule is None:
-            key: tuple[str | None, str] = (None, "")
-        else:
-            key = (rule.endpoint, request.method)
+            return NO_ROUTE
+        key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
-            route = self._work_out(app, request)
-            self._routes[key] = route
+            route = self._routes[key] = self._work_out(app, rule, method)
         return route
-
-    def forget(self) -> None:
-        """Work everything out anew: a decorator was used."""
-        self._routes.clear()
 
     def plan(
         self, route: Route, client: str
@@ -107,10 +100,14 @@ class RouteTable:
             plan = route.plan
             return plan, (client,) * len(plan.scopes), _fixed_cost(route.limits), route.limits
         if route.fixed:
-            route.plan = limiter.plan(_scopes(route, route.limits))
+            route.plan = self.fixed_plan(route)
             route.generation = limiter.generation
             return self.plan(route, client)
         return self._dynamic(route, client)
+
+    def fixed_plan(self, route: Route) -> Plan:
+        """The plan of what is fixed about a route's limits, whatever the request."""
+        return self._limiter.plan(_scopes(route, tuple(x for x in route.limits if x.fixed)))
 
     def _dynamic(
         self, route: Route, client: str
@@ -140,11 +137,8 @@ class RouteTable:
         keys = (client, *(own or client for _, own in named))
         return self._limiter.plan(scopes), keys, cost, tuple(limits)
 
-    def _work_out(self, app: Flask, request: Request) -> Route:
-        rule = request.url_rule
-        if rule is None:
-            return Route(UNMATCHED, False)
-        endpoint, method = rule.endpoint, request.method
+    def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
+        endpoint = rule.endpoint
         label = rule.rule
         if endpoint == "static" or endpoint.endswith(".static"):
             return Route(label, True)
@@ -153,7 +147,7 @@ class RouteTable:
         view_class = getattr(view, "view_class", None)
         if view_class is not None:
             handlers.append(getattr(view_class, method.lower(), None))
-        blueprints = request.blueprints
+        blueprints = _blueprints(endpoint)
         if any(is_exempt(handler, self._owner) for handler in handlers) or any(
             name in self._exempt_blueprints for name in blueprints
         ):
@@ -174,6 +168,15 @@ class RouteTable:
             endpoint,
             "GET" if method == "HEAD" else method,
         )
+
+
+NO_ROUTE: Final = Route(UNMATCHED, False)
+
+
+def _blueprints(endpoint: str) -> list[str]:
+    """The names of an endpoint's blueprints, the innermost first."""
+    parts = endpoint.split(".")[:-1]
+    return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
 
 
 def _scopes(route: Route, limits: tuple[RouteLimit, ...]) -> tuple[Scope, ...]:

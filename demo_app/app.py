@@ -1,0 +1,70 @@
+"""The demo app's factory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from demo_app.monitoring import add_metrics
+from demo_app.views import add_views
+from flask_irl import ConfigurationError, IntelligentLimiter, api_key
+from flask_irl.metrics import PrometheusListener
+from flask_irl.options import resolve
+
+MAX_PROXIES: Final = 10
+MAX_BODY: Final = 64 * 1024
+"""Bytes that a request's body may have."""
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Make the demo app with a limiter of its own.
+
+    A client is its API key (the header of the option ``api_key_header``) if it sends one, else
+    its address. The key is not checked here: in an app whose keys are, only valid ones should
+    count as clients, or whoever invents keys gets a fresh limit with each.
+
+    Args:
+        config: For ``app.config``; ``IRL_…`` keys are the limiter's options and win over the
+            environment. ``TRUSTED_PROXIES``, here or in the environment, is the exact number of
+            proxies in front that each add to ``X-Forwarded-For``; none by default.
+
+    Raises:
+        ConfigurationError: An option or ``TRUSTED_PROXIES`` is not allowed.
+    """
+    app = Flask("demo_app")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config.from_mapping(config)
+    _trust_proxies(app)
+    registry = CollectorRegistry()
+    # Before the limiter, so that the time of refused requests is measured, too.
+    metrics_view = add_metrics(app, registry)
+    limiter = IntelligentLimiter(
+        app,
+        key_func=api_key(resolve({}, app.config).api_key_header),
+        listener=PrometheusListener(registry),
+    )
+    limiter.exempt(metrics_view)
+    add_views(app, limiter)
+    return app
+
+
+def _trust_proxies(app: Flask) -> None:
+    given = app.config.get("TRUSTED_PROXIES", os.environ.get("TRUSTED_PROXIES") or 0)
+    try:
+        hops = int(given) if isinstance(given, str) else given
+    except ValueError:
+        hops = None
+    if isinstance(hops, bool) or not isinstance(hops, int) or not 0 <= hops <= MAX_PROXIES:
+        raise ConfigurationError(
+            f"TRUSTED_PROXIES is {given!r}, which is not allowed: give the number of proxies in "
+            f"front of the app, 0 to {MAX_PROXIES}"
+        )
+    if hops:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_port=0, x_prefix=0
+        )

@@ -1,0 +1,67 @@
+"""``GET /metrics``: the limiter's metrics and prometheus-flask-exporter's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Flask, Request, Response, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_flask_exporter import PrometheusMetrics
+
+PATH: Final = "/metrics"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def route(current: Request) -> str:
+    """What requests are grouped by: the rule, never the path, which strangers choose."""
+    return current.url_rule.rule if current.url_rule else "unmatched"
+
+
+def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Response]:
+    """Measure an app's requests, and show the registry at ``/metrics``.
+
+    Args:
+        app: The app; extensions that answer requests themselves come later, so that the time of
+            those is measured, too.
+        registry: The app's own.
+
+    Returns:
+        The view, so that it can be left unlimited.
+    """
+    # The exporter's own view is not there under `flask run --debug`, and with several processes
+    # fails on ?name[]=.
+    exporter: Any = PrometheusMetrics(
+        app, path=None, group_by=route, excluded_paths=f"^{PATH}$", registry=registry
+    )
+    del exporter
+    # These run in reverse order: after all others, right before the exporter's.
+    app.after_request(_fold_method)
+    app.teardown_request(_fold_method)
+
+    @app.get(PATH)
+    def metrics() -> Response:
+        shown = _all_processes() if os.environ.get(MULTIPROCESS) else registry
+        names = request.args.getlist("name[]")
+        encode, content_type = choose_encoder(request.headers.get("Accept") or "")
+        body = encode(shown.restricted_registry(names) if names else shown)
+        return Response(body, content_type=content_type)
+
+    return metrics
+
+
+def _fold_method[T](passed: T) -> T:
+    # The exporter labels by method, and strangers can invent as many as they like.
+    if request.method not in METHODS:
+        request.method = "other"
+    return passed
+
+
+def _all_processes() -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=True)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

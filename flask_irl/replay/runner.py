@@ -1,0 +1,168 @@
+"""Running a log through the limiter in virtual time: the same engine, the same training."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+from flask_irl.engine import open_limiter
+from flask_irl.keys import canonical
+from flask_irl.limiter import Limiter
+from flask_irl.options import Options
+from flask_irl.records import Plan
+from flask_irl.replay.logs import LogEntry
+from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport, Series
+from flask_irl.trainer import fit_here
+
+FLUSH_SECONDS: Final = 1.0
+MAX_PENDING: Final = 20_000
+EXPIRE_SECONDS: Final = 600.0
+
+
+class _Tally:
+    """What happened to one client so far."""
+
+    __slots__ = ("first", "first_flagged", "flagged", "label", "refused", "requests", "static")
+
+    def __init__(self, first: float, label: str) -> None:
+        self.first = first
+        self.label = label
+        self.requests = 0
+        self.refused = 0
+        self.flagged = 0
+        self.static = 0
+        self.first_flagged: tuple[int, float] | None = None
+
+
+class Replay:
+    """Replays requests against a limiter of its own on the embedded store.
+
+    Args:
+        options: Of the app; its store and its background work aren't used.
+        route: A request's route, from its method and path.
+        plan: A route's plan, from limiter, route and method; None where it isn't limited.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        route: Callable[[str, str], str],
+        plan: Callable[[Limiter, str, str], Plan | None],
+    ) -> None:
+        self._now = 0.0
+        options = dataclasses.replace(
+            options, storage_uri="memory://", storage_options={}, background=False, mode="enforce"
+        )
+        self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
+        static = dataclasses.replace(options, mode="off")
+        self._static = open_limiter(static, clock=self._clock)
+        self._route = route
+        self._plan = plan
+        self._interval = options.training_interval_minutes * 60
+        self._next_training = 0.0
+        self._next_expiry = 0.0
+        self._pending: dict[str, float] = {}
+        self._models: list[ModelReport] = []
+        self._tallies: dict[str, _Tally] = {}
+        self.requests = 0
+        self.series = Series()
+
+    def one(self, entry: LogEntry) -> None:
+        """Replay one request, not earlier than the one before."""
+        self._now = entry.ts
+        self._tick(entry.ts)
+        self._decide(entry)
+
+    def report(self, unreadable_lines: int = 0) -> ReplayReport:
+        """What would have happened so far."""
+        clients = tuple(
+            ClientReport(
+                name,
+                tally.label,
+                tally.requests,
+                tally.refused,
+                tally.flagged,
+                tally.static,
+                None if tally.first_flagged is None else tally.first_flagged[0],
+                None if tally.first_flagged is None else tally.first_flagged[1],
+            )
+            for name, tally in self._tallies.items()
+        )
+        return ReplayReport(
+            sum(c.requests for c in clients),
+            sum(c.refused for c in clients),
+            sum(c.flagged for c in clients),
+            sum(c.static_refused for c in clients),
+            unreadable_lines,
+            tuple(self._models),
+            clients,
+        )
+
+    def close(self) -> None:
+        """End: nothing goes on in the background."""
+        self._limiter.close()
+        self._static.close()
+
+    def _clock(self) -> float:
+        return self._now
+
+    def _decide(self, entry: LogEntry) -> None:
+        tally = self._tallies.get(entry.client)
+        if tally is None:
+            tally = self._tallies[entry.client] = _Tally(entry.ts, entry.label)
+        tally.requests += 1
+        self.requests += 1
+        route = self._route(entry.method, entry.path)
+        plan = self._plan(self._limiter, route, entry.method)
+        if plan is None:
+            self.series.add(entry.ts, False, False, False)
+            return
+        key = canonical(entry.client)
+        if self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS:
+            self._flush()
+            self._pending[key] = entry.ts
+        keys = (key,) * len(plan.scopes)
+        decision = self._limiter.decide(plan, keys)
+        static_plan = self._plan(self._static, route, entry.method)
+        static = static_plan is not None and not self._static.decide(static_plan, keys).admitted
+        self._limiter.observe(
+            decision,
+            route=route,
+            path=zlib.crc32(entry.path.encode(errors="replace")),
+            method=entry.method,
+            status=entry.status if decision.admitted else 429,
+            size=entry.size,
+        )
+        tally.static += static
+        tally.refused += not decision.admitted
+        if decision.is_anomalous:
+            tally.flagged += 1
+            if tally.first_flagged is None:
+                tally.first_flagged = (tally.requests, entry.ts - tally.first)
+        self.series.add(entry.ts, not decision.admitted, decision.is_anomalous, static)
+
+    def _flush(self) -> None:
+        self._limiter.flush()
+        self._pending.clear()
+
+    def _tick(self, now: float) -> None:
+        if len(self._pending) >= MAX_PENDING:
+            self._flush()
+        if now >= self._next_training:
+            if self._next_training:
+                self._train(now)
+            self._next_training = now + self._interval
+        if now >= self._next_expiry:
+            for limiter in (self._limiter, self._static):
+                limiter.store.expire()
+            self._next_expiry = now + EXPIRE_SECONDS
+
+    def _train(self, now: float) -> None:
+        self._flush()
+        training = self._limiter.trainer.tick()
+        if training is not None and training.result in ("accepted", "rejected"):
+            accepted = training.result == "accepted"
+            self._models.append(ModelReport(now, training.version, training.rows, accepted))
