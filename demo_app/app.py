@@ -54,12 +54,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 
 def _trust_proxies(app: Flask) -> None:
-    given = app.config.get("TRUSTED_PROXIES", os.environ.get("TRUSTED_PROXIES") or 0)
-    try:
-        hops = int(given) if isinstance(given, str) else given
-    except ValueError:
-        hops = None
-    if isinstance(hops, bool) or not isinstance(hops, int) or not 0 <= hops <= MAX_PROXIES:
+    given = app.config.get("TRUSTED_PROXIES", os.environ.get("TRUSTED_PROXIES") or "0")
+    text = str(given)
+    hops = int(text) if text.isascii() and text.isdigit() and len(text) < 3 else -1
+    if not 0 <= hops <= MAX_PROXIES:
         raise ConfigurationError(
             f"TRUSTED_PROXIES is {given!r}, which is not allowed: give the number of proxies in "
             f"front of the app, 0 to {MAX_PROXIES}"

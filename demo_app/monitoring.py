@@ -35,10 +35,7 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
     """
     # The exporter's own view is not there under `flask run --debug`, and with several processes
     # fails on ?name[]=.
-    exporter: Any = PrometheusMetrics(
-        app, path=None, group_by=route, excluded_paths=f"^{PATH}$", registry=registry
-    )
-    del exporter
+    PrometheusMetrics(app, path=None, group_by=route, excluded_paths=f"^{PATH}$", registry=registry)
     # These run in reverse order: after all others, right before the exporter's.
     app.after_request(_fold_method)
     app.teardown_request(_fold_method)
@@ -54,7 +51,7 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
     return metrics
 
 
-def _fold_method[T](passed: T) -> T:
+def _fold_method(passed: Any) -> Any:
     # The exporter labels by method, and strangers can invent as many as they like.
     if request.method not in METHODS:
         request.method = "other"

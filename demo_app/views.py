@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from flask import Flask, abort, jsonify, render_template_string, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from demo_app.catalogue import ITEMS, PAGES, description, item, page_of_items
 from flask_irl import IntelligentLimiter
 
-ITEMS: Final = 2000
-PAGE: Final = 20
-PAGES: Final = ITEMS // PAGE
-MOST_TERMS: Final = 1000
-PASSWORD: Final = "correct horse"  # noqa: S105  # of every made-up account, and in the README
-MAX_LENGTH: Final = 100
-"""Characters that a user's name or password may have."""
+PASSWORD: Final = "correct horse"  # noqa: S105  # of every made-up account
+MAX_CHARACTERS: Final = 100
+"""Of a user's name, and of a password."""
+MAX_VALUES: Final = 1000
+MAX_VALUE: Final = 1e12
+ROUNDS: Final = 2000
 
 HOME: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>flask_irl demo</title></head>
 <body><h1>flask_irl demo</h1>
-<p>You are <code>{{ decision.key }}</code>: {{ decision.remaining }} of {{ decision.limit }}
-requests left for {{ decision.window_seconds }} seconds.</p>
+{% if decision %}<p>You are <code>{{ decision.key }}</code> and have {{ decision.remaining }} of
+{{ decision.limit }} requests left for the next {{ decision.reset_after | round | int }} of
+{{ decision.window_seconds }} seconds.</p>{% endif %}
 <ul><li><a href="/api/data">/api/data</a></li><li><a href="/api/items/1">/api/items/1</a></li>
 <li><a href="/api/heavy-operation">/api/heavy-operation</a></li></ul></body></html>
 """
@@ -44,46 +45,41 @@ def add_views(app: Flask, limiter: IntelligentLimiter) -> None:
 
     @app.get("/api/data")
     def data() -> ResponseReturnValue:
-        page = request.args.get("page", "1")
-        if not (page.isascii() and page.isdigit() and len(page) < 6 and 1 <= int(page) <= PAGES):
+        text = request.args.get("page", "1")
+        page = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+        if not 1 <= page <= PAGES:
             abort(400, f"page must be a whole number from 1 to {PAGES}")
-        first = (int(page) - 1) * PAGE + 1
-        return jsonify(
-            page=int(page),
-            pages=PAGES,
-            items=[item(number) for number in range(first, first + PAGE)],
-        )
+        return jsonify(page=page, pages=PAGES, items=page_of_items(page))
 
     @app.get("/api/items/<int:number>")
     def one_item(number: int) -> ResponseReturnValue:
         if not 1 <= number <= ITEMS:
             abort(404, f"there are items 1 to {ITEMS}")
-        return jsonify(item(number), text=text_of(number))
+        return jsonify(item(number) | {"description": description(number)})
 
     @app.post("/api/process")
     def process() -> ResponseReturnValue:
-        body = request.get_json()
-        if not isinstance(body, dict) or not _are_numbers(body.get("values")):
-            abort(400, 'send {"values": [...]}, 1 to 1000 finite numbers')
-        values = body["values"]
+        values = _sent().get("values")
+        if not isinstance(values, list) or not 1 <= len(values) <= MAX_VALUES:
+            abort(400, f'send {{"values": [...]}} with 1 to {MAX_VALUES} numbers')
+        if not all(type(x) in (int, float) and abs(x) <= MAX_VALUE for x in values):
+            abort(400, f"each value must be a number from {-MAX_VALUE:g} to {MAX_VALUE:g}")
         return jsonify(count=len(values), sum=sum(values), mean=sum(values) / len(values))
 
     @app.get("/api/heavy-operation")
     @limiter.limit("20/minute")
     def heavy_operation() -> ResponseReturnValue:
         digest = b"flask_irl"
-        for _ in range(2000):
+        for _ in range(ROUNDS):
             digest = hashlib.sha256(digest).digest()
-        return jsonify(rounds=2000, digest=digest.hex())
+        return jsonify(rounds=ROUNDS, digest=digest.hex())
 
     @app.post("/login")
     def login() -> ResponseReturnValue:
-        body = request.get_json()
-        if not isinstance(body, dict):
-            body = {}
-        user, password = body.get("user"), body.get("password")
+        sent = _sent()
+        user, password = sent.get("user"), sent.get("password")
         if not _is_word(user) or not _is_word(password):
-            abort(400, f'send {{"user": "...", "password": "..."}}, up to {MAX_LENGTH} characters')
+            abort(400, f'send {{"user": …, "password": …}}, each 1 to {MAX_CHARACTERS} characters')
         if not hmac.compare_digest(password.encode(errors="replace"), PASSWORD.encode()):
             abort(401, "wrong user or password")
         return jsonify(user=user)
@@ -93,9 +89,27 @@ def add_views(app: Flask, limiter: IntelligentLimiter) -> None:
     def health() -> ResponseReturnValue:
         return jsonify(status="ok" if limiter.healthy else "degraded")
 
-    @app.errorhandler(HTTPException)
-    def as_json(error: HTTPException) -> ResponseReturnValue:
-        if error.code is None or error.code < 400 or error.response is not None:
-            return error.get_response()
-        response = jsonify(error=error.name, detail=error.description)
-        return response, error.code, dict(error.get_headers()) | {"Content-Type": "application/json"}
+    app.register_error_handler(HTTPException, _as_json)
+
+
+def _sent() -> dict[str, Any]:
+    """The object in the request's body, whatever type the client says that it has."""
+    try:
+        sent = request.get_json(force=True)
+    except RecursionError:
+        abort(400, "the body is nested too deeply")
+    if not isinstance(sent, dict):
+        abort(400, "send a JSON object")
+    return sent
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 1 <= len(value) <= MAX_CHARACTERS
+
+
+def _as_json(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return error.get_response()
+    response = jsonify(error=error.name, detail=error.description)
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return response, error.code or 500, headers

@@ -32,19 +32,23 @@ class Breaker:
         self._most = failures
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._closed = False
 
     def failure(self, error: Exception) -> None:
         """A call failed."""
         with self._lock:
             self.failures += 1
-            if self.is_open or self.failures < self._most:
+            if self.is_open or self._closed or self.failures < self._most:
                 return
             self.is_open = True
-            self._stop = threading.Event()
-        self._changed(True, str(error))
-        threading.Thread(
-            target=self._watch, args=(self._stop,), name="irl-probe", daemon=True
-        ).start()
+            self._stop = stop = threading.Event()
+        try:
+            self._changed(True, str(error))
+        finally:
+            # Without somebody who probes, it would stay open for ever.
+            threading.Thread(
+                target=self._watch, args=(stop,), name="irl-probe", daemon=True
+            ).start()
 
     def success(self) -> None:
         """A call worked; call it only when ``failures`` isn't 0."""
@@ -55,13 +59,16 @@ class Breaker:
     def reset(self) -> None:
         """Begin anew, closed, as a forked process must: its parent's prober isn't there."""
         self._lock = threading.Lock()
-        self._stop.set()
+        self._stop = threading.Event()
         self.is_open = False
         self.failures = 0
+        self._closed = False
 
     def close(self) -> None:
-        """Stop probing."""
-        self._stop.set()
+        """Stop probing, and don't begin again: from now on it stays as it is."""
+        with self._lock:
+            self._closed = True
+            self._stop.set()
 
     def _watch(self, stop: threading.Event) -> None:
         tries = 0
@@ -72,6 +79,8 @@ class Breaker:
             except Exception:  # noqa: S112 - that it fails is what is being watched
                 continue
             with self._lock:
+                if stop.is_set():
+                    return
                 self.is_open = False
                 self.failures = 0
             self._changed(False, "")

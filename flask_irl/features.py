@@ -25,6 +25,7 @@ GAP_EDGES: Final = np.array([0.05, 0.25, 1.0, 2.5, 6.0, 15.0, 60.0])
 GAP_BINS: Final = len(GAP_EDGES) + 1
 ROUTE_BINS: Final = 16
 SKETCH_BITS: Final = 64
+FINE, DENIED, MISSING, BAD, FAILED = range(5)
 PATH_EPOCH: Final = 300.0
 """Seconds after which the sketch of paths asked for is put aside for a new one."""
 
@@ -34,7 +35,7 @@ class Batch(NamedTuple):
 
     Attributes:
         gap: Seconds since the client's previous request; -1 unknown.
-        status: HTTP status.
+        answer: What kind of answer it got: ``FINE``, ``DENIED``, ``MISSING``, ``BAD``, ``FAILED``.
         size: Response bytes; -1 unknown.
         write: 1 where the method changes things (not GET, HEAD, OPTIONS), else 0.
         probe: 1 where the method is HEAD, OPTIONS or unheard of.
@@ -44,7 +45,7 @@ class Batch(NamedTuple):
     """
 
     gap: Floats
-    status: Floats
+    answer: Floats
     size: Floats
     write: Floats
     probe: Floats
@@ -53,47 +54,58 @@ class Batch(NamedTuple):
     new_path: Floats
 
 
+def answer_of(status: int) -> int:
+    """What kind of answer a status is; a refusal by the limiter (429) is no fault of the view."""
+    if status in (401, 403):
+        return DENIED
+    if status in (404, 410):
+        return MISSING
+    if 400 <= status < 500 and status != 429:
+        return BAD
+    return FAILED if status >= 500 else FINE
+
+
 class Sum(NamedTuple):
     """A fading sum: its name, its horizon in seconds, and what one observation adds."""
 
     name: str
     horizon: float
-    of: Callable[[Batch], Floats]
+    of: Callable[[Batch], Floats | NDArray[np.bool_]]
+
+
+def _cut(values: Floats, most: float) -> Floats:
+    return np.minimum(np.maximum(values, 0.0), most)
 
 
 def _gap(batch: Batch) -> Floats:
     # In minutes, cut at the long horizon: what the half-precision sums hold well.
-    return np.clip(batch.gap, 0.0, LONG) / 60.0
+    return _cut(batch.gap, LONG) / 60.0
 
 
 def _log_gap(batch: Batch) -> Floats:
-    return np.log1p(np.clip(batch.gap, 0.0, LONG))
+    return np.log1p(_cut(batch.gap, LONG))
 
 
 def _log_size(batch: Batch) -> Floats:
-    return np.log1p(np.clip(batch.size, 0.0, 1e9)) / 4.0
+    return np.log1p(_cut(batch.size, 1e9)) / 4.0
 
 
-def _between(low: int, high: int) -> Callable[[Batch], Floats]:
-    return lambda batch: ((batch.status >= low) & (batch.status <= high)).astype(np.float64)
-
-
-def _status(*codes: int) -> Callable[[Batch], Floats]:
-    return lambda batch: np.isin(batch.status, codes).astype(np.float64)
+def _one(batch: Batch) -> Floats:
+    return np.ones(len(batch.gap))
 
 
 SUMS: Final = (
-    Sum("recent", SHORT, lambda b: np.ones_like(b.gap)),
+    Sum("recent", SHORT, _one),
     Sum("recent_new_paths", SHORT, lambda b: b.new_path),
-    Sum("n", LONG, lambda b: np.ones_like(b.gap)),
-    Sum("gaps", LONG, lambda b: (b.gap >= 0).astype(np.float64)),
+    Sum("n", LONG, _one),
+    Sum("gaps", LONG, lambda b: b.gap >= 0),
     Sum("gap", LONG, _gap),
     Sum("gap2", LONG, lambda b: _gap(b) ** 2),
     Sum("log_gap", LONG, _log_gap),
-    Sum("denied", LONG, _status(401, 403)),
-    Sum("missing", LONG, _status(404, 410)),
-    Sum("bad", LONG, lambda b: _between(400, 499)(b) - _status(401, 403, 404, 410, 429)(b)),
-    Sum("failed", LONG, _between(500, 599)),
+    Sum("denied", LONG, lambda b: b.answer == DENIED),
+    Sum("missing", LONG, lambda b: b.answer == MISSING),
+    Sum("bad", LONG, lambda b: b.answer == BAD),
+    Sum("failed", LONG, lambda b: b.answer == FAILED),
     Sum("writes", LONG, lambda b: b.write),
     Sum("probes", LONG, lambda b: b.probe),
     Sum("refused", LONG, lambda b: b.refused),
@@ -123,6 +135,7 @@ class View:
         weekday_rarity: Floats,
     ) -> None:
         self._sums = sums
+        self._divisors: dict[str, Floats] = {}
         self.gap_bins = gap_bins
         self.route_bins = route_bins
         self.hour_rarity = hour_rarity
@@ -134,7 +147,10 @@ class View:
 
     def mean(self, name: str, per: str = "n") -> Floats:
         """A sum per request (or per another sum); 0 where there is nothing."""
-        return self[name] / np.maximum(self[per], 1e-3)
+        divisor = self._divisors.get(per)
+        if divisor is None:
+            divisor = self._divisors[per] = np.maximum(self[per], 1e-3)
+        return self[name] / divisor
 
 
 _COLUMN: Final = {item.name: index for index, item in enumerate(SUMS)}
@@ -254,6 +270,7 @@ SCHEMA: Final = hashlib.blake2b(
 
 def matrix(view: View) -> NDArray[np.float32]:
     """The features of many clients, one row each, in the order of ``FEATURES``."""
-    columns = [feature.of(view) for feature in FEATURES]
-    rows = np.stack(columns, axis=1) if columns else np.empty((0, 0))
-    return np.ascontiguousarray(np.nan_to_num(rows, posinf=1e6, neginf=-1e6), dtype=np.float32)
+    rows = np.empty((len(view.hour_rarity), len(FEATURES)), dtype=np.float32)
+    for column, feature in enumerate(FEATURES):
+        rows[:, column] = feature.of(view)
+    return rows if np.isfinite(rows).all() else np.nan_to_num(rows, posinf=1e6, neginf=-1e6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,25 +59,37 @@ class RouteLimit:
 
     def applies_to(self, method: str) -> bool:
         """Whether it limits a method; HEAD counts as GET."""
-        return self.methods is None or ("GET" if method == "HEAD" else method) in self.methods
+        if self.methods is None or method in self.methods:
+            return True
+        return method == "HEAD" and "GET" in self.methods
 
     def scope_name(self, endpoint: str, method: str) -> str:
-        """What its requests count under."""
+        """What its requests count under: methods that it singles out count by themselves.
+
+        Args:
+            endpoint: The route's, or what stands for it outside of routes.
+            method: The request's, GET for HEAD.
+        """
         if self.shared is not None:
-            shared = self.shared(endpoint) if callable(self.shared) else self.shared
-            name = f"shared:{shared}"
-        else:
-            name = endpoint or self.name
-        return f"{name}:{method}" if self.per_method else name
+            return f"shared:{self.shared(endpoint) if callable(self.shared) else self.shared}"
+        if self.per_method:
+            return f"{endpoint}:{method}"
+        return endpoint if self.methods is None else f"{endpoint}:{','.join(sorted(self.methods))}"
 
 
 def add_limit(function: Any, limit: RouteLimit) -> None:
     """Note a limit on a function; wrappers made with ``functools.wraps`` carry it on."""
-    setattr(function, LIMITS, (*getattr(function, LIMITS, ()), limit))
+    # A bound method takes no notes: then its wrapper alone has them.
+    with contextlib.suppress(AttributeError, TypeError):
+        setattr(function, LIMITS, (*getattr(function, LIMITS, ()), limit))
 
 
 def add_exemption(function: Any, owner: object) -> None:
-    """Note that a function's routes aren't limited."""
+    """Note that a function's routes aren't limited.
+
+    Raises:
+        AttributeError: The function takes no notes, as bound methods don't.
+    """
     setattr(function, EXEMPT, (*getattr(function, EXEMPT, ()), owner))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, get_args
@@ -22,8 +23,8 @@ STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
 class Options:
     """Everything that can be set; what each means is in the README's table of options."""
 
-    storage_uri: str = "memory://"
-    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    storage_uri: str = field(default="memory://", repr=False)
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     key_prefix: str = "irl"
     strategy: StrategyName = "sliding-window-counter"
     base_limit: int = 100
@@ -57,6 +58,13 @@ class Options:
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text that is not empty")
+    return value
+
+
+def _prefix(value: object) -> str:
+    # Braces would move a client's keys to different slots of a cluster.
+    if not isinstance(value, str) or not re.fullmatch(r"[!-z|~]+", value):
+        raise ValueError("ASCII text without spaces and braces")
     return value
 
 
@@ -97,7 +105,7 @@ def _number(low: float, high: float, *, above: bool = False) -> Callable[[object
     def convert(value: object) -> float:
         try:
             number = float(value) if isinstance(value, (str, int, float)) else math.nan
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
         inside = low < number <= high if above else low <= number <= high
         if isinstance(value, bool) or not inside:
@@ -149,7 +157,7 @@ class _Setting:
 _SETTINGS: Final[dict[str, _Setting]] = {
     "storage_uri": _Setting(_text, "REDIS_URL"),
     "storage_options": _Setting(_mapping),
-    "key_prefix": _Setting(_text),
+    "key_prefix": _Setting(_prefix),
     "strategy": _Setting(_strategy),
     "base_limit": _Setting(_integer(1, MAX_INTEGER), "BASE_LIMIT"),
     "window_seconds": _Setting(_integer(1, 366 * 86400), "WINDOW_SECONDS"),

@@ -26,6 +26,7 @@ from flask_irl.features import (
     Batch,
     Floats,
     View,
+    answer_of,
 )
 from flask_irl.records import Observation
 
@@ -116,8 +117,11 @@ def fold(
     at = np.array(ats, dtype=np.float64)
     order = np.lexsort((at, index))
     index, at = index[order], at[order]
-    starts = np.flatnonzero(np.r_[True, index[1:] != index[:-1]])
-    ends = np.r_[starts[1:], len(index)] - 1
+    last = np.ones(len(index), dtype=bool)
+    np.not_equal(index[1:], index[:-1], out=last[:-1])
+    ends = last.nonzero()[0]
+    starts = np.zeros_like(ends)
+    starts[1:] = ends[:-1] + 1
 
     latest = np.maximum(at[ends], records["updated"])
     new_path = _sketch(records, index, np.array(paths, dtype=np.uint64)[order], latest)
@@ -125,7 +129,7 @@ def fold(
     gap = np.array(gaps, dtype=np.float64)[order]
     batch = Batch(
         gap=gap,
-        status=np.array(statuses, dtype=np.float64)[order],
+        answer=np.array([answer_of(status) for status in statuses], dtype=np.float64)[order],
         size=np.array(sizes, dtype=np.float64)[order],
         write=np.array([m not in READING for m in methods], dtype=np.float64)[order],
         probe=np.array([m not in USUAL for m in methods], dtype=np.float64)[order],
@@ -143,11 +147,11 @@ def fold(
     added[every, N_SUMS + GAP_BINS + bins] = 1.0
     weight = np.array(counts, dtype=np.float64)[order]
     age = latest[index] - at
-    added *= weight[:, None] * np.exp(-age[:, None] / HORIZONS)
+    added *= weight[:, None] * _faded(age)
 
     fresh = records["updated"] == 0
     idle = np.where(fresh, 0.0, latest - records["updated"])
-    kept = records["sums"].astype(np.float64) * np.exp(-idle[:, None] / HORIZONS)
+    kept = records["sums"].astype(np.float64) * _faded(idle)
     kept += np.add.reduceat(added, starts, axis=0)
     records["sums"] = np.minimum(kept, MOST)
     total = records["total"] + np.add.reduceat(weight, starts)
@@ -156,6 +160,14 @@ def fold(
     records["updated"] = latest
 
 
+def _faded(seconds: Floats) -> Floats:
+    """What is left of each sum after a time."""
+    by_horizon = np.exp(-seconds[:, None] / _DISTINCT_HORIZONS)
+    faded: Floats = by_horizon[:, _WHICH_HORIZON]
+    return faded
+
+
+_DISTINCT_HORIZONS, _WHICH_HORIZON = np.unique(HORIZONS, return_inverse=True)
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 USUAL: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 

@@ -222,6 +222,7 @@ class Profiler:
                 [clients[i] for i in chosen], requests[chosen], at[chosen], features[chosen]
             )
             self._store.add_rows(rows, self._rows_capacity)
+            self._store.add_counts({"rows": len(rows)})
 
     def _count(self, observations: list[Observation]) -> None:
         counts: Counter[str] = Counter()

@@ -6,7 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
-from flask_irl.records import Hit, Plan
+from flask_irl.limit import Limit
+from flask_irl.records import Hit, Plan, Scope
 
 MOST_SECONDS = 10.0
 """A refusal is believed no longer than this: a reset elsewhere is noticed soon enough."""
@@ -21,6 +22,7 @@ class Refusal(NamedTuple):
         until: When it ends.
         cost: The cost that was too much.
         hit: The store's answer.
+        shown: The limit that refused, with its scope.
     """
 
     scope: str
@@ -28,6 +30,7 @@ class Refusal(NamedTuple):
     until: float
     cost: int
     hit: Hit
+    shown: tuple[Scope, Limit]
 
     def since(self, now: float) -> float:
         """µs since it was made, as stores count."""
@@ -50,7 +53,11 @@ class Refusals:
         return len(self._known)
 
     def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
-        """The refusal that decides this request without the store, if there is one."""
+        """The refusal that decides this request without the store, if there is one.
+
+        Its ``hit.binding`` is the refusing limit's place in ``plan``, which may be another plan
+        than the one that refused.
+        """
         refusal = self._known.get(client)
         if refusal is None:
             return None
@@ -59,18 +66,24 @@ class Refusals:
             return None
         if cost < refusal.cost:
             return None
-        if any(scope.name == refusal.scope and not scope.own_key for scope in plan.scopes):
+        hit = refusal.hit
+        if hit.binding < len(plan.shown) and plan.shown[hit.binding] == refusal.shown:
             return refusal
-        return None
+        try:
+            place = plan.shown.index(refusal.shown)
+        except ValueError:
+            return None
+        return refusal._replace(hit=hit._replace(binding=place))
 
     def remember(self, client: str, plan: Plan, cost: int, hit: Hit, now: float) -> None:
         """Keep a refusal until the client may be admitted."""
-        scope = plan.shown[hit.binding][0]
+        shown = plan.shown[hit.binding]
+        scope = shown[0]
         if scope.own_key:
             return
         until = now + min(hit.retry_after / 1e6, MOST_SECONDS)
         with self._lock:
-            self._known[client] = Refusal(scope.name, now, until, cost, hit)
+            self._known[client] = Refusal(scope.name, now, until, cost, hit, shown)
             self._known.move_to_end(client)
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)

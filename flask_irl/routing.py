@@ -7,11 +7,11 @@ route's own; HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
-from flask import Flask
+from flask import Blueprint, Flask
 from werkzeug.routing import Rule
 
 from flask_irl.errors import IrlError
@@ -19,9 +19,38 @@ from flask_irl.keys import canonical
 from flask_irl.limit import Limit, parse_limits
 from flask_irl.limiter import Limiter
 from flask_irl.marks import RouteLimit, is_exempt, limits_of
-from flask_irl.records import Plan, Scope
+from flask_irl.records import Decision, Plan, Scope
 
 UNMATCHED: Final = "unmatched"
+
+
+class Notice(NamedTuple):
+    """What a limit's 429 says: the scope and the window (seconds) that it is of, and the text."""
+
+    scope: str
+    window: int
+    message: str
+
+
+class Asked(NamedTuple):
+    """What the limiter is asked about one request.
+
+    Attributes:
+        plan: The limits.
+        keys: Who counts under each of the plan's scopes.
+        cost: What the request counts for.
+        notices: What the limits' 429s say.
+    """
+
+    plan: Plan
+    keys: Sequence[str]
+    cost: int
+    notices: tuple[Notice, ...]
+
+    def message(self, decision: Decision) -> str | None:
+        """What the limit that decided says of it."""
+        shown = (decision.scope, decision.window_seconds)
+        return next((x.message for x in self.notices if (x.scope, x.window) == shown), None)
 
 
 @dataclass(slots=True)
@@ -33,8 +62,13 @@ class Route:
         exempt: Whether it isn't limited at all.
         limits: The decorators' limits that apply.
         defaults: The default limits that apply.
-        plan: The plan, when it is the same for every request.
-        generation: The limiter's generation that the plan is of.
+        endpoint: The app's name for it.
+        method: The request's method, GET for HEAD.
+        names: What each of ``limits`` counts under; ``""`` where each request tells.
+        covered: The limits that its decorators need not check: they are in the plan, or don't
+            apply.
+        asked: What the limiter is asked, when it is the same for every client and request.
+        generation: The limiter's generation that ``asked`` is of.
     """
 
     label: str
@@ -43,7 +77,9 @@ class Route:
     defaults: tuple[Limit, ...] = ()
     endpoint: str = ""
     method: str = ""
-    plan: Plan | None = None
+    names: tuple[str, ...] = ()
+    covered: tuple[RouteLimit, ...] = ()
+    asked: Asked | None = None
     generation: int = -1
 
     @property
@@ -59,8 +95,8 @@ class RouteTable:
         owner: The extension whose decorators count.
         limiter: Makes the plans.
         defaults: The default limits of routes.
-        blueprint_limits: By blueprint name, the limits of all its routes.
-        exempt_blueprints: Names of blueprints that aren't limited.
+        blueprint_limits: The limits of all routes of a blueprint.
+        exempt_blueprints: Blueprints that aren't limited.
         failed: Told of a callable of the user's that raised.
     """
 
@@ -69,8 +105,8 @@ class RouteTable:
         owner: object,
         limiter: Limiter,
         defaults: tuple[Limit, ...],
-        blueprint_limits: dict[str, list[RouteLimit]],
-        exempt_blueprints: set[str],
+        blueprint_limits: dict[Blueprint, list[RouteLimit]],
+        exempt_blueprints: set[Blueprint],
         failed: Callable[[str, BaseException], None],
     ) -> None:
         self._owner = owner
@@ -80,97 +116,137 @@ class RouteTable:
         self._exempt_blueprints = exempt_blueprints
         self._failed = failed
         self._routes: dict[tuple[str, str, str], Route] = {}
+        self._unmatched = Route(UNMATCHED, False)
 
     def of(self, app: Flask, rule: Rule | None, method: str) -> Route:
         """The route that a rule and a method make; the rule is None where none matches."""
         if rule is None:
-            return NO_ROUTE
+            return self._unmatched
         key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
-    def plan(
-        self, route: Route, client: str
-    ) -> tuple[Plan, Sequence[str], int, tuple[RouteLimit, ...]]:
-        """The plan, the keys of its scopes, the cost, and the limits that apply to a request."""
+    def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
+        """The route of a limit on a function that is no view, called in a request."""
+        method = "GET" if method == "HEAD" else method
+        name = "" if callable(limit.shared) else limit.scope_name(limit.name, method)
+        return Route(label, False, (limit,), (), endpoint, method, (name,))
+
+    def ask(self, route: Route, client: str) -> Asked:
+        """What the limiter is asked about a client's request."""
         limiter = self._limiter
-        if route.plan is not None and route.generation == limiter.generation:
-            plan = route.plan
-            return plan, (client,) * len(plan.scopes), _fixed_cost(route.limits), route.limits
+        asked = route.asked
+        if asked is not None and route.generation == limiter.generation:
+            return asked._replace(keys=(client,) * len(asked.plan.scopes))
         if route.fixed:
-            route.plan = self.fixed_plan(route)
+            plan = self.fixed_plan(route)
+            notices = tuple(
+                notice
+                for name, limit in zip(route.names, route.limits, strict=True)
+                for notice in _notices(name, limit, limit.limits)
+            )
+            route.asked = Asked(plan, (), _fixed_cost(route.limits), notices)
             route.generation = limiter.generation
-            return self.plan(route, client)
+            return self.ask(route, client)
         return self._dynamic(route, client)
 
     def fixed_plan(self, route: Route) -> Plan:
         """The plan of what is fixed about a route's limits, whatever the request."""
-        return self._limiter.plan(_scopes(route, tuple(x for x in route.limits if x.fixed)))
+        return self._limiter.plan(_scopes(route))
 
-    def _dynamic(
-        self, route: Route, client: str
-    ) -> tuple[Plan, Sequence[str], int, tuple[RouteLimit, ...]]:
-        limits: list[RouteLimit] = []
-        named: dict[tuple[str, str], tuple[Limit, ...]] = {}
-        if route.defaults:
-            named[route.endpoint, ""] = route.defaults
-        cost = 1
-        for limit in route.limits:
-            # A callable of the user's that fails costs its own limit, never the request.
-            try:
-                if limit.exempt_when is not None and limit.exempt_when():
+    def _dynamic(self, route: Route, client: str) -> Asked:
+        scopes = list(_scopes(route))
+        keys = [client] * (1 + len(scopes))
+        notices: list[Notice] = []
+        costs: list[int] = []
+        for name, limit in zip(route.names, route.limits, strict=True):
+            if not limit.fixed:
+                # A callable of the user's that fails may cost its own limit, never the request.
+                try:
+                    if self._spared(limit):
+                        continue
+                    given = limit.limits if limit.dynamic is None else parse_limits(limit.dynamic())
+                    name = name or limit.scope_name(route.endpoint, route.method)
+                except Exception as error:
+                    self._failed("limit", error)
                     continue
-                given = limit.limits if limit.dynamic is None else parse_limits(limit.dynamic())
-                name = limit.scope_name(route.endpoint, route.method)
-                own = "" if limit.key_func is None else canonical(str(limit.key_func()))
-                cost = max(cost, _cost(limit)) if limits else _cost(limit)
-            except Exception as error:
-                self._failed("limit", error)
-                continue
-            named[name, own] = (*named.get((name, own), ()), *given)
-            limits.append(limit)
-        scopes = tuple(
-            Scope(name, limits, own_key=bool(own)) for (name, own), limits in named.items()
-        )
-        keys = (client, *(own or client for _, own in named))
-        return self._limiter.plan(scopes), keys, cost, tuple(limits)
+                own = self._own_key(limit)
+                scopes.append(Scope(name, given, own_key=own is not None))
+                keys.append(own or client)
+                notices += _notices(name, limit, given)
+            else:
+                notices += _notices(name, limit, limit.limits)
+            costs.append(self._cost(limit))
+        plan = self._limiter.plan(tuple(scopes))
+        return Asked(plan, keys, max(costs, default=1), tuple(notices))
+
+    def _spared(self, limit: RouteLimit) -> bool:
+        try:
+            return limit.exempt_when is not None and bool(limit.exempt_when())
+        except Exception as error:
+            self._failed("exempt_when", error)
+            return False
+
+    def _own_key(self, limit: RouteLimit) -> str | None:
+        """Who a limit's own key function says is counted; None for the client itself."""
+        if limit.key_func is None:
+            return None
+        try:
+            key = limit.key_func()
+            return canonical(str(key)) if key else None
+        except Exception as error:
+            self._failed("key_func", error)
+            return None
+
+    def _cost(self, limit: RouteLimit) -> int:
+        """What a request costs by one limit; 1 if that can't be told."""
+        if not callable(limit.cost):
+            return limit.cost
+        try:
+            cost = limit.cost()
+            if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
+                raise IrlError(f"cost {cost!r} is not allowed: give a whole number, 0 or more")
+        except Exception as error:
+            self._failed("cost", error)
+            return 1
+        return cost
 
     def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
-        if endpoint == "static" or endpoint.endswith(".static"):
+        blueprints = [app.blueprints[x] for x in _blueprints(endpoint) if x in app.blueprints]
+        owner = blueprints[0] if blueprints else app
+        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
             return Route(label, True)
         view = app.view_functions.get(endpoint)
-        handlers = [view]
-        view_class = getattr(view, "view_class", None)
-        if view_class is not None:
-            handlers.append(getattr(view_class, method.lower(), None))
-        blueprints = _blueprints(endpoint)
-        if any(is_exempt(handler, self._owner) for handler in handlers) or any(
-            name in self._exempt_blueprints for name in blueprints
+        handler, handled = _handler(view, method)
+        if any(is_exempt(x, self._owner) for x in (view, handler)) or any(
+            blueprint in self._exempt_blueprints for blueprint in blueprints
         ):
             return Route(label, True)
         if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return Route(label, False)
-        own = [x for handler in handlers for x in limits_of(handler, self._owner)]
+        marks = limits_of(view, self._owner)
+        of_method = [x for x in limits_of(handler, self._owner) if x not in marks]
+        own = [x for x in (*marks, *(_only(x, handled) for x in of_method)) if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
-            for name in blueprints:
-                own += self._blueprint_limits.get(name, ())
+            for blueprint in blueprints:
+                own += self._blueprint_limits.get(blueprint, ())
         own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
-        replaced = any(x.override_defaults for x in own)
+        defaults = () if any(x.override_defaults for x in own) else self._defaults
+        method = "GET" if method == "HEAD" else method
         return Route(
             label,
             False,
             tuple(own),
-            () if replaced else self._defaults,
+            defaults,
             endpoint,
-            "GET" if method == "HEAD" else method,
+            method,
+            tuple(_names(own, endpoint, method, {endpoint} if defaults else set())),
+            (*marks, *of_method),
         )
-
-
-NO_ROUTE: Final = Route(UNMATCHED, False)
 
 
 def _blueprints(endpoint: str) -> list[str]:
@@ -179,22 +255,63 @@ def _blueprints(endpoint: str) -> list[str]:
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
 
 
-def _scopes(route: Route, limits: tuple[RouteLimit, ...]) -> tuple[Scope, ...]:
+def _handler(view: object, method: str) -> tuple[object, str]:
+    """The method of a view class that serves an HTTP method, and which one it is written for."""
+    view_class = getattr(view, "view_class", None)
+    found = getattr(view_class, method.lower(), None)
+    if found is None and method == "HEAD":
+        return getattr(view_class, "get", None), "GET"
+    return found, method
+
+
+def _only(limit: RouteLimit, method: str) -> RouteLimit:
+    """A limit on a view class's method: it counts that method, not the whole route."""
+    if limit.shared is not None or limit.methods is not None or limit.per_method:
+        return limit
+    return replace(limit, methods=frozenset((method,)))
+
+
+def _names(
+    limits: Iterable[RouteLimit], endpoint: str, method: str, taken: set[str]
+) -> Iterable[str]:
+    """What each limit counts under; fixed limits of one name count side by side.
+
+    Others come and go with the request and count apart, lest they take the count of what they
+    stand beside along.
+    """
+    limits = tuple(limits)
+    own = [x for x in limits if x.shared is None]
+    taken = taken | {x.scope_name(endpoint, method) for x in own if x.fixed}
+    for index, limit in enumerate(limits):
+        name = "" if callable(limit.shared) else limit.scope_name(endpoint, method)
+        if limit.shared is None and not limit.fixed:
+            if name in taken:
+                name = f"{name}#{index}"
+            taken.add(name)
+        yield name
+
+
+def _scopes(route: Route) -> tuple[Scope, ...]:
+    """The scopes of a route's fixed limits."""
     named: dict[str, tuple[Limit, ...]] = {}
+    shared: list[Scope] = []
     if route.defaults:
         named[route.endpoint] = route.defaults
-    for limit in limits:
-        name = limit.scope_name(route.endpoint, route.method)
-        named[name] = (*named.get(name, ()), *limit.limits)
-    return tuple(Scope(name, limits) for name, limits in named.items())
+    for name, limit in zip(route.names, route.limits, strict=True):
+        if not limit.fixed:
+            continue
+        if limit.shared is None:
+            named[name] = (*named.get(name, ()), *limit.limits)
+        else:
+            # Routes that share it may have other limits beside it: it counts apart from those.
+            shared.append(Scope(name, limit.limits))
+    return (*(Scope(name, limits) for name, limits in named.items()), *shared)
+
+
+def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Notice]:
+    message = limit.error_message
+    return [] if message is None else [Notice(name, x.window_seconds, message) for x in given]
 
 
 def _fixed_cost(limits: tuple[RouteLimit, ...]) -> int:
     return max((limit.cost for limit in limits if isinstance(limit.cost, int)), default=1)
-
-
-def _cost(limit: RouteLimit) -> int:
-    cost = limit.cost() if callable(limit.cost) else limit.cost
-    if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
-        raise IrlError(f"cost {cost!r} is not allowed: give a whole number, 0 or more")
-    return cost

@@ -20,12 +20,13 @@ from flask_irl.limit import scaled
 from flask_irl.records import Hit, Plan, StrategyName
 
 Cell = tuple[float, int, int]
-"""A limit's state: an instant in µs (a window's start, or GCRA's theoretical arrival time), the
-requests of the current window, and those of the one before."""
+"""A limit's state: a window's start in µs, the requests of that window, and those of the one
+before. For GCRA: the theoretical arrival time in whole µs, the rest of it in 2**-32 µs, and 0."""
 
 EMPTY: Final[Cell] = (0.0, 0, 0)
-GCRA_SLACK: Final = 1.0
-"""Doubles hold epoch microseconds to a quarter: a tick of tolerance keeps a punctual client in."""
+FRACTION: Final = 2.0**32
+"""Parts of a µs: a double holds the epoch's microseconds only to a quarter, and a burst adds up
+what each of its requests loses."""
 
 
 class Probe(NamedTuple):
@@ -55,9 +56,9 @@ def fixed_window(
 ) -> Probe:
     """Count per window; a client's window begins with its first request. Ignores ``burst``."""
     anchor, current, _ = cell
-    if current == 0 or now >= anchor + window or anchor - now > window:
+    if current == 0 or now >= anchor + window:
         anchor, current = now, 0
-    reset = min(anchor + window - now, window)
+    reset = anchor + window - now
     room = amount - current - cost
     if room >= 0:
         return Probe(True, (anchor, current + cost, 0), room, reset, 0.0)
@@ -68,44 +69,48 @@ def fixed_window(
 def sliding_window_counter(
     cell: Cell, now: float, amount: int, window: float, burst: int, cost: int
 ) -> Probe:
-    """Count per window, and carry the last window's count over, fading. Ignores ``burst``."""
+    """Count per window, and carry the last window's count over, fading. Ignores ``burst``.
+
+    Of what is carried over, the request that is fading just now counts no more: so a client that
+    keeps exactly to the limit's pace is never refused.
+    """
     anchor, current, previous = cell
     elapsed = now - anchor
-    if (current == 0 and previous == 0) or elapsed >= 2 * window or elapsed < -window:
+    if (current == 0 and previous == 0) or elapsed >= 2 * window:
         anchor, current, previous, elapsed = now, 0, 0, 0.0
     elif elapsed >= window:
         anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
-    elif elapsed < 0:
-        elapsed = 0.0
     room = amount - current - cost
     fade = window - elapsed
-    carried = previous * fade
-    if carried <= room * window:
-        left = math.floor(room - carried / window)
-        return Probe(True, (anchor, current + cost, previous), left, fade, 0.0)
+    carried = max(0, math.ceil(previous * fade / window) - 1)
+    if carried <= room:
+        return Probe(True, (anchor, current + cost, previous), room - carried, fade, 0.0)
     if cost > amount:
         wait = window
     elif room >= 0:
-        wait = fade - math.floor(room * window / previous)
+        wait = fade - math.floor((room + 1) * window / previous)
     else:
-        wait = fade + window - math.floor((amount - cost) * window / current)
-    return Probe(False, cell, max(0, math.floor(amount - current - carried / window)), wait, wait)
+        wait = fade + window - math.floor((amount - cost + 1) * window / current)
+    return Probe(False, cell, max(0, amount - current - carried), wait, wait)
 
 
 def gcra(cell: Cell, now: float, amount: int, window: float, burst: int, cost: int) -> Probe:
     """Requests evenly spaced at ``amount`` per window, with ``burst`` of them at once."""
-    if cost > burst or amount <= 0:
+    if amount <= 0:
         return Probe(False, cell, 0, window, window)
     interval = window / amount
     tolerance = interval * burst
-    owed = min(max(cell[0] - now, 0.0), tolerance)
+    # Clocks tick in whole µs, and each of a burst's additions may be rounded up.
+    most = tolerance + 1 + burst * window / 2**53
+    owed = max(cell[0] - now + cell[1] / FRACTION, 0.0)
     debt = owed + cost * interval
-    if debt <= tolerance + GCRA_SLACK:
-        left = math.floor((tolerance - debt + GCRA_SLACK) / interval)
-        return Probe(True, (now + debt, 0, 0), left, debt, 0.0)
-    wait = math.ceil(debt - tolerance)
-    left = math.floor((tolerance - owed + GCRA_SLACK) / interval)
-    return Probe(False, cell, left, wait, wait)
+    if debt <= most:
+        left = math.floor((most - debt) / interval)
+        whole = math.floor(debt)
+        after = (now + whole, math.floor((debt - whole) * FRACTION), 0)
+        return Probe(True, after, left, min(debt, tolerance), 0.0)
+    wait = window if cost > burst else math.ceil(debt - tolerance)
+    return Probe(False, cell, max(0, math.floor((most - owed) / interval)), wait, wait)
 
 
 STRATEGIES: Final[dict[StrategyName, Strategy]] = {
@@ -148,7 +153,7 @@ def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -
     for scope in plan.scopes:
         for limit in scope.limits:
             amount = scaled(limit.amount, factor)
-            burst = scaled(limit.burst or limit.amount, factor)
+            burst = 1 + math.floor(((limit.burst or limit.amount) - 1) * amount / limit.amount)
             answer = probe(cells[index], now, amount, limit.window_seconds * 1e6, burst, cost)
             after.append(answer.cell)
             if answer.admitted:
@@ -167,14 +172,34 @@ def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -
     return Admission(admitted, binding, *shown, after if admitted else cells)
 
 
+def settled(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
+    """The cells as they are good for ``now``, even if the clock was set back meanwhile.
+
+    A window can't begin later than now, nor can a client owe more than a window: what lies further
+    ahead would lock it out for as long as the clock was wrong.
+
+    Returns:
+        The same list if there was nothing to mend, which is nearly always.
+    """
+    for index, cell in enumerate(cells):
+        if cell[0] > now:
+            latest = now
+            if plan.strategy == "gcra":
+                latest += plan.shown[index][1].window_seconds * 1e6
+            if cell[0] > latest:
+                cells = [*cells[:index], (latest, *cell[1:]), *cells[index + 1 :]]
+    return cells
+
+
 def decide(
     plan: Plan, cells: list[Cell], *, step: int, score: float, now: float, gap: float, cost: int
 ) -> tuple[Hit, list[Cell]]:
     """The whole decision on one request: the Python twin of ``stores/hit.lua``.
 
     Returns:
-        The answer, and the cells to keep.
+        The answer, and the cells to keep: ``cells`` itself when they are to stay as they are.
     """
+    cells = settled(plan, cells, now)
     judged = plan.factors[min(step, len(plan.factors) - 1)]
     verdict = admit(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
     tight_refused = False

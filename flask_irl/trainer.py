@@ -120,10 +120,11 @@ class Trainer:
         """Train if it is this process's turn and there is enough that is new; else None."""
         if not self._store.take_lease("tick", self.owner, self._interval * 0.9):
             return None
-        rows = unpack_rows(self._store.rows())
-        new = int((rows["at"] > self.model.trained_at).sum())
-        if self.model.version and new < NEW_ROWS_SHARE * min(self.model.rows, len(rows)):
-            return None
+        if self.model.version:
+            seen = self._store.counts().get("rows", 0)
+            new = seen - int(self.model.report.get("rows_seen", 0))
+            if 0 <= new < NEW_ROWS_SHARE * self.model.rows:
+                return None
         return self.train()
 
     def train(self) -> Training:
@@ -237,6 +238,7 @@ class Trainer:
             "gate": {"flagged_share": round(flagged, 4), "allowed_share": GATE_SHARE},
             "false_flag_rate": self._rate,
             "threshold": self._threshold,
+            "rows_seen": counts.get("rows", 0),
         }
         if flagged > GATE_SHARE:
             return _with(

@@ -59,6 +59,7 @@ class Replay:
         self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
         static = dataclasses.replace(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
+        self._evidence = self._limiter.ladder.evidence
         self._route = route
         self._plan = plan
         self._interval = options.training_interval_minutes * 60
@@ -122,8 +123,10 @@ class Replay:
             return
         key = canonical(entry.client)
         if self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS:
-            self._flush()
-            self._pending[key] = entry.ts
+            # Until there is enough of a client to judge, its verdict can't have changed.
+            if tally.requests > self._evidence:
+                self._flush()
+                self._pending[key] = entry.ts
         keys = (key,) * len(plan.scopes)
         decision = self._limiter.decide(plan, keys)
         static_plan = self._plan(self._static, route, entry.method)

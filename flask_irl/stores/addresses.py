@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 
@@ -35,13 +35,15 @@ class Location:
     kind: Kind
     hosts: tuple[Address, ...] = ()
     master: str = ""
-    connect: Mapping[str, Any] = field(default_factory=dict)
+    connect: Mapping[str, Any] = field(default_factory=dict, repr=False)
     connection_class: type[Connection] | type[UnixDomainSocketConnection] = Connection
 
 
 def masked(uri: str) -> str:
     """The URI without its password, for messages and logs."""
-    return re.sub(r"(://[^:@/]*):[^@]*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", uri))
+    # Up to the last @: a password may hold anything, quoted as a URI wants it or not.
+    hidden = re.sub(r"(password=)[^&]*", r"\1***", uri)
+    return re.sub(r"^([^:]*://)?([^:@]*):.*@", r"\1\2:***@", hidden, flags=re.DOTALL)
 
 
 def locate(uri: str) -> Location:
@@ -55,8 +57,12 @@ def locate(uri: str) -> Location:
     except ConfigurationError:
         raise
     except ValueError as error:
+        # What comes behind the first / ? or # is not taken for a login: an @ there means that the
+        # password holds such a sign, and the reason would quote the rest of it.
+        rest = re.split("[/?#]", uri.partition("://")[2], maxsplit=1)[1:]
+        reason = error if "@" not in "".join(rest) else "a password's / ? # @ : are written %XX"
         raise ConfigurationError(
-            f"storage_uri {masked(uri)!r} can't be read ({error}): give {ALLOWED}"
+            f"storage_uri {masked(uri)!r} can't be read ({reason}): give {ALLOWED}"
         ) from None
 
 
@@ -69,7 +75,11 @@ def _locate(uri: str) -> Location:
             raise ValueError("memory:// takes nothing behind it")
         return Location("memory")
     if scheme in ("redis+unix", "unix"):
-        return Location("single", (), "", parse_url(f"unix://{rest}"), UnixDomainSocketConnection)
+        connect = dict(parse_url(f"unix://{rest}"))
+        connect.pop("connection_class", None)
+        if "path" not in connect:
+            raise ValueError("it names no socket")
+        return Location("single", (), "", connect, UnixDomainSocketConnection)
     if scheme in ("redis", "rediss"):
         connect = dict(parse_url(uri))
         connect.pop("connection_class", None)
@@ -94,8 +104,7 @@ def _many(scheme: str, uri: str) -> Location:
         connect["username"] = unquote(username)
     if password:
         connect["password"] = unquote(password)
-    for name, values in parse_qs(parts.query).items():
-        connect[name] = values[0]
+    connect.update(parse_url(f"redis://?{parts.query}"))
     sentinel = scheme.endswith("sentinel")
     default = 26379 if sentinel else 6379
     found = tuple(_host(part, default) for part in hosts.split(",") if part)
@@ -109,7 +118,7 @@ def _many(scheme: str, uri: str) -> Location:
             if not path[1].isdigit():
                 raise ValueError(f"database {path[1]!r} is not a number")
             connect["db"] = int(path[1])
-    elif path and path != ["0"]:
+    elif (path and path != ["0"]) or connect.get("db"):
         raise ValueError("a cluster has no databases")
     kind = SSLConnection if scheme.startswith("rediss") else Connection
     return Location(
@@ -121,4 +130,7 @@ def _host(text: str, default: int) -> Address:
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?", text)
     if match is None:
         raise ValueError(f"host {text!r} is not <host>:<port>")
-    return match[1].strip("[]"), int(match[2] or default)
+    port = int(match[2] or default)
+    if not 0 < port < 65536:
+        raise ValueError(f"port {port} is not from 1 to 65535")
+    return match[1].strip("[]"), port

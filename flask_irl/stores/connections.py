@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from flask_irl.errors import StoreError
+from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.addresses import Address
 
 CONNECT_SECONDS = 1.0
@@ -76,7 +76,10 @@ def within(seconds: float, work: Callable[[], T], late: Callable[[T], object]) -
                 late(result)
         done.set()
 
-    threading.Thread(target=run, name="irl-connect", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="irl-connect", daemon=True).start()
+    except RuntimeError as error:
+        raise StoreError(f"no connection: {error}") from error
     if not done.wait(seconds):
         given_up.set()
         raise StoreError(f"no connection within {seconds * 1000:.0f} ms", kind="timeout")
@@ -93,6 +96,9 @@ class Connections:
         connection_class: redis-py's class.
         connect: Its keyword arguments.
         timeout: Seconds that a call on a request's path may take in all.
+
+    Raises:
+        ConfigurationError: The class doesn't know an argument.
     """
 
     def __init__(
@@ -121,6 +127,19 @@ class Connections:
         self._timeout = timeout
         self._idle: deque[AnyConnection] = deque()
         self._background: deque[AnyConnection] = deque()
+        try:
+            # Made, not connected: a misspelt option shall not wait for the first request.
+            connection_class(**self._arguments)
+        except (TypeError, ValueError, RedisError) as error:
+            raise ConfigurationError(
+                "storage_options, or the options in storage_uri, are not those of redis-py's "
+                f"{connection_class.__name__}: {error}"
+            ) from None
+
+    @property
+    def host(self) -> str:
+        """The server's host; empty for a Unix socket."""
+        return str(self._arguments.get("host", ""))
 
     def call(self, command: bytes, deadline: float | None = None) -> Any:
         """Send a packed command and read its answer.

@@ -4,7 +4,8 @@
 -- KEYS[1]  the client: head, cells of its own limits, profile
 -- KEYS[2+] one for each further scope: its cells
 -- ARGV[1]  the packed plan (see redis.py), ARGV[2] the cost, ARGV[3] now in µs or '' for TIME
-local unpack, pack, call, floor = struct.unpack, struct.pack, redis.call, math.floor
+local unpack, pack, call = struct.unpack, struct.pack, redis.call
+local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
 local plan, cost = ARGV[1], tonumber(ARGV[2])
 local now
 if ARGV[3] == '' then
@@ -19,75 +20,79 @@ local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
 local function probe(anchor, current, previous, amount, window, burst)
   if strategy == 1 then
     local elapsed = now - anchor
-    if (current == 0 and previous == 0) or elapsed >= 2 * window or elapsed < -window then
+    if (current == 0 and previous == 0) or elapsed >= 2 * window then
       anchor, current, previous, elapsed = now, 0, 0, 0
     elseif elapsed >= window then
       anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
-    elseif elapsed < 0 then
-      elapsed = 0
     end
     local room, fade = amount - current - cost, window - elapsed
-    local carried = previous * fade
-    if carried <= room * window then
-      return true, anchor, current + cost, previous, floor(room - carried / window), fade, 0
+    local carried = max(0, ceil(previous * fade / window) - 1)
+    if carried <= room then
+      return true, anchor, current + cost, previous, room - carried, fade, 0
     end
     local wait
     if cost > amount then
       wait = window
     elseif room >= 0 then
-      wait = fade - floor(room * window / previous)
+      wait = fade - floor((room + 1) * window / previous)
     else
-      wait = fade + window - floor((amount - cost) * window / current)
+      wait = fade + window - floor((amount - cost + 1) * window / current)
     end
-    return false, 0, 0, 0, math.max(0, floor(amount - current - carried / window)), wait, wait
+    return false, 0, 0, 0, max(0, amount - current - carried), wait, wait
   elseif strategy == 2 then
-    if current == 0 or now >= anchor + window or anchor - now > window then
+    if current == 0 or now >= anchor + window then
       anchor, current = now, 0
     end
-    local reset, room = math.min(anchor + window - now, window), amount - current - cost
+    local reset, room = anchor + window - now, amount - current - cost
     if room >= 0 then
       return true, anchor, current + cost, 0, room, reset, 0
     end
     local wait = cost > amount and window or reset
-    return false, 0, 0, 0, math.max(0, amount - current), wait, wait
+    return false, 0, 0, 0, max(0, amount - current), wait, wait
   end
-  if cost > burst or amount <= 0 then
+  if amount <= 0 then
     return false, 0, 0, 0, 0, window, window
   end
   local interval = window / amount
   local tolerance = interval * burst
-  local owed = math.min(math.max(anchor - now, 0), tolerance)
+  local most = tolerance + 1 + burst * window / 9007199254740992
+  local owed = max(anchor - now + current / 4294967296, 0)
   local debt = owed + cost * interval
-  if debt <= tolerance + 1 then
-    return true, now + debt, 0, 0, floor((tolerance - debt + 1) / interval), debt, 0
+  if debt <= most then
+    local whole = floor(debt)
+    return true, now + whole, floor((debt - whole) * 4294967296), 0,
+      floor((most - debt) / interval), min(debt, tolerance), 0
   end
-  local wait = math.ceil(debt - tolerance)
-  return false, 0, 0, 0, floor((tolerance - owed + 1) / interval), wait, wait
+  local wait = cost > burst and window or ceil(debt - tolerance)
+  return false, 0, 0, 0, max(0, floor((most - owed) / interval)), wait, wait
 end
 
 local function scaled(amount, factor)
   if factor <= 0 then
     return 0
   end
-  return math.max(1, floor(amount * factor + 0.5))
+  return max(1, floor(amount * factor + 0.5))
 end
 
 -- The client's head: step, cells, signature, generation, revision, last seen, score.
 local state = call('GET', KEYS[1])
+if state and #state < 22 then
+  state = false
+end
 local step, ncells, counted, generation, revision, last, score, from = 0, 0, 0, 0, 0, 0, 0, 1
 if state then
   step, ncells, counted, generation, revision, last, score, from = unpack('<BBHHI4df', state)
 end
 local profile_at = from + 16 * ncells
 
-local shown = math.min(step, steps - 1)
+local shown = min(step, steps - 1)
 local judged = unpack('<d', plan, at + 8 * shown)
 local full = unpack('<d', plan, at)
 at = at + 8 * steps
 
 -- Reads every limit and its cell once. What was counted another way, or before the client was
 -- forgotten, counts afresh.
-local limits, n = {}, 0
+local limits, n, mended = {}, 0, false
 local headers = {}
 for s = 1, scopes do
   local count, own, ttl
@@ -99,12 +104,13 @@ for s = 1, scopes do
     end
   else
     raw = call('GET', KEYS[s])
+    if raw and #raw ~= 2 + 16 * count then
+      raw = false
+    end
     if raw then
       local born
       born, pos = unpack('<H', raw)
-      if #raw ~= 2 + 16 * count then
-        raw = false
-      elseif own == 0 and born ~= generation then
+      if own == 0 and born ~= generation then
         if state then
           raw = false
         else
@@ -120,6 +126,11 @@ for s = 1, scopes do
     limit[4], limit[5], limit[6], at = unpack('<ddd', plan, at)
     if raw then
       limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
+      -- The clock was set back: see strategies.settled.
+      local latest = strategy == 3 and now + limit[5] or now
+      if limit[1] > latest then
+        limit[1], mended = latest, true
+      end
     end
     limits[n] = limit
   end
@@ -132,7 +143,7 @@ local function admit(factor, keep)
     local l = limits[i]
     local amount = scaled(l[4], factor)
     local ok, anchor, current, previous, left, reset, wait =
-      probe(l[1], l[2], l[3], amount, l[5], scaled(l[6], factor))
+      probe(l[1], l[2], l[3], amount, l[5], 1 + floor((l[6] - 1) * amount / l[4]))
     local better
     if ok then
       better = admitted
@@ -161,7 +172,7 @@ end
 local i, first = 0, admitted and 7 or 1
 for s = 1, scopes do
   local count, ttl = headers[s][1], headers[s][2]
-  if s == 1 or admitted then
+  if s == 1 or admitted or mended then
     local value
     if s == 1 and count == 0 and state then
       -- None of the client's own limits is asked about: its cells stay as they are.

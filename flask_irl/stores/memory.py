@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter, OrderedDict, deque
@@ -11,15 +12,17 @@ from flask_irl.records import ClientState, Hit, Plan, Scope, Update
 from flask_irl.stores.base import MODELS_KEPT, SaveResult
 from flask_irl.strategies import EMPTY, Cell, decide
 
+EXPIRED_AT_ONCE = 1000
+
 
 class _Client:
     __slots__ = ("expires", "last", "profile", "revision", "scopes", "score", "step")
 
-    def __init__(self) -> None:
+    def __init__(self, revision: int) -> None:
         self.scopes: dict[tuple[str, int], tuple[float, list[Cell]]] = {}
         self.step = 0
         self.score = 0.0
-        self.revision = 0
+        self.revision = revision
         self.last = 0.0
         self.profile = b""
         self.expires = 0.0
@@ -46,11 +49,13 @@ class MemoryStore:
         self._models: dict[int, bytes] = {}
         self._version = 0
         self._leases: dict[str, tuple[str, float]] = {}
+        # Never the same twice: a profile made before a client was forgotten stays out after it.
+        self._revisions = itertools.count()
         self._lock = threading.Lock()
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
-        now = float(int(self._clock() * 1e6))
         with self._lock:
+            now = float(int(self._clock() * 1e6))
             client = self._touch(keys[0], now, plan.ttl_seconds)
             cells: list[Cell] = []
             places: list[tuple[_Client, tuple[str, int], Scope]] = []
@@ -65,7 +70,7 @@ class MemoryStore:
             hit, after = decide(
                 plan, cells, step=client.step, score=client.score, now=now, gap=gap, cost=cost
             )
-            if hit.admitted:
+            if after is not cells:
                 start = 0
                 for owner, name, scope in places:
                     end = start + len(scope.limits)
@@ -76,7 +81,7 @@ class MemoryStore:
     def _touch(self, key: str, now: float, ttl_seconds: int) -> _Client:
         client = self._clients.get(key)
         if client is None or client.expires < now:
-            client = self._clients[key] = _Client()
+            client = self._clients[key] = _Client(next(self._revisions))
             self._clients.move_to_end(key)
             if len(self._clients) > self._max_clients:
                 self._clients.popitem(last=False)
@@ -94,17 +99,17 @@ class MemoryStore:
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         now = self._clock() * 1e6
         with self._lock:
-            found = [self._clients.get(client) for client in clients]
-        return [
-            ClientState(c.step, c.score, c.revision, c.last / 1e6, c.profile)
-            if c is not None and c.expires >= now
-            else None
-            for c in found
-        ]
+            return [
+                ClientState(c.step, c.score, c.revision, c.last / 1e6, c.profile)
+                if c is not None and c.last and c.expires >= now
+                else None
+                for c in map(self._clients.get, clients)
+            ]
 
     def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
         results: list[SaveResult] = []
         with self._lock:
+            expires = (self._clock() + ttl_seconds) * 1e6
             for update in updates:
                 client = self._clients.get(update.client)
                 if client is None:
@@ -112,10 +117,11 @@ class MemoryStore:
                 elif client.revision != update.revision:
                     results.append("stale")
                 else:
-                    client.revision += 1
+                    client.revision = next(self._revisions)
                     client.step = update.step
                     client.score = update.score
                     client.profile = update.profile
+                    client.expires = max(client.expires, expires)
                     results.append("saved")
         return results
 
@@ -176,16 +182,24 @@ class MemoryStore:
                 del self._leases[name]
 
     def expire(self) -> int:
-        now = self._clock() * 1e6
         with self._lock:
-            old = [key for key, client in self._clients.items() if client.expires < now]
-            for key in old:
-                del self._clients[key]
-            for client in self._clients.values():
-                stale = [name for name, (until, _) in client.scopes.items() if until < now]
-                for name in stale:
-                    del client.scopes[name]
-        return len(old)
+            keys = list(self._clients)
+        gone = 0
+        # A little at a time: requests wait for the lock.
+        for start in range(0, len(keys), EXPIRED_AT_ONCE):
+            with self._lock:
+                now = self._clock() * 1e6
+                for key in keys[start : start + EXPIRED_AT_ONCE]:
+                    client = self._clients.get(key)
+                    if client is None:
+                        continue
+                    if client.expires < now:
+                        del self._clients[key]
+                        gone += 1
+                        continue
+                    for name in [n for n, (until, _) in client.scopes.items() if until < now]:
+                        del client.scopes[name]
+        return gone
 
     def after_fork(self) -> None:
         # The lock may have been held by a thread that isn't here.

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import MovedError, NoScriptError, ResponseError
 
+from flask_irl.errors import StoreError
 from flask_irl.records import ClientState, Hit, Plan, Scope, Update
 from flask_irl.stores.addresses import Location
 from flask_irl.stores.base import MODELS_KEPT, SaveResult
@@ -25,7 +26,6 @@ from flask_irl.stores.connections import Connections, store_error
 from flask_irl.stores.servers import Servers
 
 HEAD = struct.Struct("<BBHHIdf")
-EMPTY_HEAD = bytes(HEAD.size)
 CELL_BYTES = 16
 REPLY = struct.Struct("<BBBBfIIdddd")
 STRATEGY_CODES = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
@@ -51,6 +51,7 @@ HIT = read_script("hit")
 SAVE = read_script("save")
 FORGET = read_script("forget")
 PUBLISH = read_script("publish")
+LEASE = read_script("lease")
 RELEASE = read_script("release")
 
 
@@ -141,22 +142,32 @@ class RedisStore:
             b"$1\r\n1\r\n" if cost == 1 else bulk(b"%d" % cost),
             b"$0\r\n\r\n" if self._clock is None else bulk(b"%d" % int(self._clock() * 1e6)),
         )
+        deadline = time.monotonic() + self._timeout
         try:
+            # To find the servers, once, takes of the same time.
+            patience = None if self._servers.found else deadline
             pool = self._servers.of(client)
             try:
-                answer = pool.call(prepared.start + tail)
+                answer = pool.call(prepared.start + tail, patience)
             except ResponseError as error:
-                answer = self._again(error, pool, prepared, tail)
+                answer = self._again(error, pool, prepared, tail, deadline)
         except ResponseError as error:
             raise store_error(error) from error
+        except StoreError:
+            self._servers.doubt()
+            raise
         admitted, binding, step, tight, score, *rest = REPLY.unpack(answer)
         return Hit(admitted == 1, binding, step, tight == 1, score, *rest)
 
     def _again(
-        self, error: ResponseError, pool: Connections, prepared: _Prepared, tail: bytes
+        self,
+        error: ResponseError,
+        pool: Connections,
+        prepared: _Prepared,
+        tail: bytes,
+        deadline: float,
     ) -> Any:
         """Answer what a second call can mend: a script not loaded, a slot that moved."""
-        deadline = time.monotonic() + self._timeout
         count = 6 + len(prepared.suffixes)
         text = (
             b"*%d\r\n$4\r\nEVAL\r\n" % count
@@ -166,11 +177,8 @@ class RedisStore:
         )
         if isinstance(error, NoScriptError):
             return pool.call(text, deadline)
-        word, _, rest = str(error).partition(" ")
-        if word == "MOVED":
-            slot, _, place = rest.partition(" ")
-            host, _, port = place.rpartition(":")
-            return self._servers.moved(int(slot), (host, int(port))).call(text, deadline)
+        if isinstance(error, MovedError):
+            return self._servers.moved(error, pool).call(text, deadline)
         raise error
 
     def _prepare(self, plan: Plan) -> _Prepared:
@@ -204,7 +212,10 @@ class RedisStore:
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         states: list[ClientState | None] = []
         for value in self._keyed((self._key(c), ("GET",), ()) for c in clients):
-            step, cells, *_, revision, last, score = HEAD.unpack_from(value or EMPTY_HEAD)
+            if value is None or len(value) < HEAD.size:
+                states.append(None)
+                continue
+            step, cells, *_, revision, last, score = HEAD.unpack_from(value)
             if last == 0:
                 states.append(None)
                 continue
@@ -245,10 +256,10 @@ class RedisStore:
 
     def counts(self) -> dict[str, int]:
         found = self._site(("HGETALL", self._site_prefix + b"counts"))
-        return {field.decode(): int(n) for field, n in found.items()}
+        return {field.decode(): _whole(n) for field, n in found.items()}
 
     def model_version(self) -> int:
-        return int(self._site(("GET", self._site_prefix + b"model")) or 0)
+        return _whole(self._site(("GET", self._site_prefix + b"model")) or 0)
 
     def model(self, version: int) -> bytes | None:
         blob = self._site(("HGET", self._site_prefix + b"models", version))
@@ -256,7 +267,7 @@ class RedisStore:
 
     def model_versions(self) -> list[int]:
         names = self._site(("HKEYS", self._site_prefix + b"models"))
-        return sorted((int(name) for name in names), reverse=True)
+        return sorted(map(_whole, names), reverse=True)
 
     def publish(self, expected: int, version: int, blob: bytes) -> bool:
         keys = (self._site_prefix + b"model", self._site_prefix + b"models")
@@ -265,11 +276,8 @@ class RedisStore:
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         key = self._site_prefix + b"lease." + name.encode()
-        if self._site(("SET", key, owner, "NX", "PX", int(seconds * 1000))) is not None:
-            return True
-        if self._site(("GET", key)) != owner.encode():
-            return False
-        return bool(self._site(("PEXPIRE", key, int(seconds * 1000))))
+        milliseconds = max(1, int(seconds * 1000))
+        return bool(self._site(("EVAL", LEASE.text, 1, key, owner, milliseconds)))
 
     def release_lease(self, name: str, owner: str) -> None:
         key = self._site_prefix + b"lease." + name.encode()
@@ -289,9 +297,11 @@ class RedisStore:
 
     def _site(self, *commands: Sequence[Any]) -> Any:
         """Run commands on the site's own keys; the last one's answer."""
-        pool = self._servers.of(self._site_prefix)
-        answers = [_raised(answer) for answer in pool.run(commands)]
-        return answers[-1]
+        answers = self._run(self._servers.of(self._site_prefix), commands)
+        if any(isinstance(answer, MovedError) for answer in answers):
+            self._servers.refresh()
+            answers = self._run(self._servers.of(self._site_prefix), commands)
+        return [_raised(answer) for answer in answers][-1]
 
     def _keyed(
         self,
@@ -299,20 +309,46 @@ class RedisStore:
         script: Script | None = None,
     ) -> list[Any]:
         """Run a command per key, pipelined per server, answers in order."""
-        groups: dict[Connections, list[tuple[int, tuple[Any, ...]]]] = {}
-        total = 0
-        for key, before, after in commands:
-            groups.setdefault(self._servers.of(key), []).append((total, (*before, key, *after)))
-            total += 1
-        answers: list[Any] = [None] * total
-        for pool, numbered in groups.items():
-            results = pool.run([command for _, command in numbered])
+        keyed = [(key, (*before, key, *after)) for key, before, after in commands]
+        answers = self._grouped(keyed, script)
+        moved = [i for i, answer in enumerate(answers) if isinstance(answer, MovedError)]
+        if moved:
+            self._servers.refresh()
+            again = self._grouped([keyed[i] for i in moved], script)
+            for index, answer in zip(moved, again, strict=True):
+                answers[index] = answer
+        return [_raised(answer) for answer in answers]
+
+    def _grouped(
+        self, keyed: Sequence[tuple[bytes, tuple[Any, ...]]], script: Script | None
+    ) -> list[Any]:
+        groups: dict[Connections, list[int]] = {}
+        for index, (key, _) in enumerate(keyed):
+            groups.setdefault(self._servers.of(key), []).append(index)
+        answers: list[Any] = [None] * len(keyed)
+        for pool, indexes in groups.items():
+            commands = [keyed[index][1] for index in indexes]
+            results = self._run(pool, commands)
             if script is not None and any(isinstance(r, NoScriptError) for r in results):
-                pool.run([("SCRIPT", "LOAD", script.text)])
-                results = pool.run([command for _, command in numbered])
-            for (index, _), result in zip(numbered, results, strict=True):
-                answers[index] = _raised(result)
+                self._run(pool, [("SCRIPT", "LOAD", script.text)])
+                results = self._run(pool, commands)
+            for index, result in zip(indexes, results, strict=True):
+                answers[index] = result
         return answers
+
+    def _run(self, pool: Connections, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        try:
+            return pool.run(commands)
+        except StoreError:
+            self._servers.doubt()
+            raise
+
+
+def _whole(value: Any) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise StoreError(f"{value!r} is no number of ours", kind="response") from None
 
 
 def _raised(answer: Any) -> Any:

@@ -1,9 +1,9 @@
 -- Saves a client's verdict and profile, unless somebody saved since it was read.
 --
--- KEYS[1] the client; ARGV: revision it was made from, step, score, profile, seconds to live.
+-- KEYS[1] the client; ARGV: revision it was made from, step, score, profile, least seconds to live.
 -- Answers 1 saved, 0 made from an older revision, -1 the client is forgotten.
 local state = redis.call('GET', KEYS[1])
-if not state then
+if not state or #state < 22 then
   return -1
 end
 local step, ncells, signature, generation, revision, last, score, from =
@@ -14,5 +14,5 @@ end
 local head = struct.pack('<BBHHI4df', tonumber(ARGV[2]), ncells, signature, generation,
   (revision + 1) % 4294967296, last, tonumber(ARGV[3]))
 redis.call('SET', KEYS[1], head .. string.sub(state, from, from + 16 * ncells - 1) .. ARGV[4],
-  'EX', ARGV[5])
+  'EX', math.max(redis.call('TTL', KEYS[1]), tonumber(ARGV[5])))
 return 1

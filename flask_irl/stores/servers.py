@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from redis.connection import Connection
 from redis.crc import key_slot
+from redis.exceptions import MovedError
 
-from flask_irl.errors import StoreError
+from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.addresses import Address, Location
 from flask_irl.stores.connections import Connections, within
+
+SEARCH_SECONDS = 1.0
+"""The least time between two searches for a cluster's nodes."""
 
 
 class Servers:
@@ -21,6 +26,9 @@ class Servers:
         location: Read from the storage URI.
         options: More keyword arguments for redis-py's connections; they win over the URI's.
         timeout: Seconds that a call on a request's path may take in all.
+
+    Raises:
+        ConfigurationError: redis-py's connections don't know an option.
     """
 
     def __init__(self, location: Location, options: Mapping[str, Any], timeout: float) -> None:
@@ -31,8 +39,19 @@ class Servers:
         self._slots: list[Connections] = []
         self._master: Connections | None = None
         self._lock = threading.Lock()
+        self._searched = -SEARCH_SECONDS
+        first = location.hosts[0] if location.hosts else None
         if location.kind == "single":
-            self._master = self._pool(location.hosts[0] if location.hosts else None)
+            self._master = self._pool(first)
+        else:
+            self._connections(first)
+        if location.kind == "sentinel" and first is not None:
+            self._sentinel(first)
+
+    @property
+    def found(self) -> bool:
+        """Whether the servers are known."""
+        return self._master is not None or bool(self._slots)
 
     @property
     def is_cluster(self) -> bool:
@@ -53,11 +72,31 @@ class Servers:
                 return self._master
         return self._slots[key_slot(key)]
 
-    def moved(self, slot: int, address: Address) -> Connections:
-        """Remember a cluster's word that a slot lives elsewhere."""
-        pool = self._pool(address)
-        self._slots[slot] = pool
+    def moved(self, error: MovedError, teller: Connections) -> Connections:
+        """Remember a cluster's word that a slot lives elsewhere; no host means the teller's."""
+        pool = self._pool((error.host or teller.host, error.port))
+        self._slots[error.slot_id] = pool
         return pool
+
+    def doubt(self) -> None:
+        """A server failed: see in the background whether another one of its cluster replaced it.
+
+        A single server or Sentinel's master fails for all requests; the breaker sees to that.
+        """
+        if not self.is_cluster:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now - self._searched < SEARCH_SECONDS:
+                return
+            self._searched = now
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=self._search, name="irl-search", daemon=True).start()
+
+    def _search(self) -> None:
+        # If nobody can tell, the next failure asks again.
+        with contextlib.suppress(StoreError):
+            self.refresh()
 
     def at(self, address: Address) -> Connections:
         """The connections to one server."""
@@ -72,7 +111,7 @@ class Servers:
         if self._location.kind == "single":
             return
         errors: list[str] = []
-        known: list[Address] = [a for a in self._pools if a is not None and self._slots]
+        known: list[Address] = [a for a in list(self._pools) if a is not None and self._slots]
         for host in dict.fromkeys([*self._location.hosts, *known]):
             try:
                 if self._location.kind == "sentinel":
@@ -87,6 +126,7 @@ class Servers:
     def forget(self) -> None:
         """Drop what a parent process opened."""
         self._lock = threading.Lock()
+        self._searched = -SEARCH_SECONDS
         for pool in list(self._pools.values()):
             pool.forget()
 
@@ -96,9 +136,7 @@ class Servers:
             pool.close()
 
     def _ask_sentinel(self, host: Address) -> Address:
-        # Sentinels have their own users; their passwords come as sentinel_kwargs.
-        own = dict(self._connect.get("sentinel_kwargs") or {})
-        pool = Connections(host, self._location.connection_class, own, self._timeout)
+        pool = self._sentinel(host)
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._location.master)
         answer = pool.run([command], seconds=1.0)[0]
         pool.close()
@@ -112,7 +150,7 @@ class Servers:
             raise StoreError(f"not a cluster: {answer}", kind="response")
         slots: list[Connections | None] = [None] * 16384
         for first, last, master, *_ in answer:
-            pool = self._pool((master[0].decode() or host[0], int(master[1])))
+            pool = self._pool(((master[0] or b"").decode() or host[0], int(master[1])))
             slots[first : last + 1] = [pool] * (last + 1 - first)
         full = [pool for pool in slots if pool is not None]
         if len(full) != len(slots):
@@ -123,9 +161,16 @@ class Servers:
         with self._lock:
             pool = self._pools.get(address)
             if pool is None:
-                connect = {k: v for k, v in self._connect.items() if k != "sentinel_kwargs"}
-                pool = Connections(
-                    address, self._location.connection_class or Connection, connect, self._timeout
-                )
-                self._pools[address] = pool
+                pool = self._pools[address] = self._connections(address)
             return pool
+
+    def _connections(self, address: Address | None) -> Connections:
+        connect = {k: v for k, v in self._connect.items() if k != "sentinel_kwargs"}
+        return Connections(address, self._location.connection_class, connect, self._timeout)
+
+    def _sentinel(self, address: Address) -> Connections:
+        # Sentinels have their own users; their passwords come as sentinel_kwargs.
+        own = self._connect.get("sentinel_kwargs") or {}
+        if not isinstance(own, Mapping):
+            raise ConfigurationError("storage_options: sentinel_kwargs is no mapping")
+        return Connections(address, self._location.connection_class, own, self._timeout)

@@ -1,0 +1,115 @@
+"""Who does what in which phase of the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Literal
+
+from demo_app import personas
+from demo_app.personas import Persona, Script
+
+
+class Phase(IntEnum):
+    """The demo's phases, in order."""
+
+    LEARNING = 0
+    ATTACK = 1
+    RECOVERY = 2
+
+
+SHARES: Final = {Phase.LEARNING: 0.5, Phase.ATTACK: 0.3, Phase.RECOVERY: 0.2}
+"""Of the demo's time."""
+
+Fate = Literal["normal", "held", "mended"]
+"""What should become of a client: left alone, held down, or held down and let go again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a client begins to do.
+
+    Args:
+        phase: In which phase.
+        at: When, as a share of the phase, 0 to 1.
+        script: What; None for nothing more.
+    """
+
+    phase: Phase
+    at: float
+    script: Script | None
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One client of the demo.
+
+    Args:
+        name: Its name, which is its API key.
+        persona: What kind of client it is.
+        fate: What should become of it.
+        acts: What it does, in order.
+    """
+
+    name: str
+    persona: str
+    fate: Fate
+    acts: tuple[Act, ...]
+
+
+NORMAL: Final = (
+    Persona("reader", personas.reader, 28),
+    Persona("mobile app", personas.mobile_app, 22),
+    Persona("slow reader", personas.slow_reader, 12),
+    Persona("gallery visitor", personas.gallery, 10),
+    Persona("editor", personas.editor, 10),
+    Persona("office", personas.office, 10),
+    Persona("reporter", personas.reporter, 8),
+)
+ATTACKERS: Final = (
+    Persona("flood", personas.flood, 1),
+    Persona("scraper", personas.scraper, 1),
+    Persona("password stuffer", personas.stuffer, 1),
+    Persona("scanner", personas.scanner, 1),
+)
+
+
+def normal_roles() -> list[Role]:
+    """The clients that come in peace, from the beginning."""
+    roles = [
+        Role(f"{persona.name} {number}", persona.name, "normal", _from_start(persona.script))
+        for persona in NORMAL
+        for number in range(1, persona.many + 1)
+    ]
+    burst = (
+        Act(Phase.LEARNING, 0.0, personas.gallery),
+        Act(Phase.ATTACK, 0.2, personas.burst),
+    )
+    return [*roles, Role("burst", "burst", "normal", burst)]
+
+
+def attack_roles(suffix: str = "") -> list[Role]:
+    """The attackers, who come one after the other, and the client that runs away and is mended.
+
+    Args:
+        suffix: Added to their names, where they come more than once.
+    """
+    roles = [
+        Role(
+            persona.name + suffix,
+            persona.name,
+            "held",
+            (Act(Phase.ATTACK, 0.05 + 0.1 * index, persona.script),),
+        )
+        for index, persona in enumerate(ATTACKERS)
+    ]
+    runaway = (
+        Act(Phase.LEARNING, 0.0, personas.mobile_app),
+        Act(Phase.ATTACK, 0.3, personas.runaway),
+        Act(Phase.RECOVERY, 0.0, personas.mobile_app),
+    )
+    return [*roles, Role("runaway app" + suffix, "runaway app", "mended", runaway)]
+
+
+def _from_start(script: Script) -> tuple[Act, ...]:
+    return (Act(Phase.LEARNING, 0.0, script),)

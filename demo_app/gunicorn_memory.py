@@ -1,0 +1,43 @@
+"""gunicorn on the embedded store: one process with threads, since the store is in the process.
+
+``gunicorn -c demo_app/gunicorn_memory.py "demo_app:create_app()"``
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from demo_app.gunicorn_shared import (
+    bind,
+    control_socket_disable,
+    graceful_timeout,
+    keepalive,
+    logconfig_dict,
+    worker_class,
+)
+
+__all__ = [
+    "bind",
+    "control_socket_disable",
+    "graceful_timeout",
+    "keepalive",
+    "logconfig_dict",
+    "on_starting",
+    "raw_env",
+    "threads",
+    "worker_class",
+    "workers",
+]
+
+workers: Final = 1
+threads: Final = 8
+raw_env: Final = ["REDIS_URL="]
+
+
+def on_starting(server: Any) -> None:
+    """Refuse to start several processes: each would count for itself, and admit too many."""
+    if server.cfg.workers != 1:
+        raise RuntimeError(
+            f"workers is {server.cfg.workers}, but the embedded store allows only 1: for more, "
+            "use demo_app/gunicorn_redis.py"
+        )

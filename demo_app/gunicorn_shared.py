@@ -1,0 +1,29 @@
+"""What both gunicorn configurations have in common."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+bind: Final = os.environ.get("BIND") or f"127.0.0.1:{os.environ.get('PORT') or '8000'}"
+"""``BIND`` is whatever gunicorn takes (``0.0.0.0:80``, ``unix:/run/app.sock``, ``fd://3``);
+``PORT`` alone is a port on this machine."""
+
+worker_class: Final = "gthread"
+keepalive: Final = 15
+"""Seconds that an idle connection is kept for its client's next request."""
+graceful_timeout: Final = 10
+# Otherwise gunicorn 25.1 and newer open a control socket in the home folder.
+control_socket_disable: Final = True
+
+logconfig_dict: Final[dict[str, Any]] = {
+    # The scheduler tells of every run of every job: a line a second.
+    "root": {"level": "WARNING", "handlers": ["error_console"]},
+    "loggers": {"flask_irl": {"level": os.environ.get("LOG_LEVEL", "INFO").upper()}},
+    "formatters": {
+        "generic": {
+            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s",
+            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+        }
+    },
+}

@@ -1,0 +1,55 @@
+"""The app that the demo's own server serves: the demo app, and a look inside at its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Final
+
+from flask import Flask, jsonify
+from flask.typing import ResponseReturnValue
+
+from demo_app.app import create_app as create_demo_app
+from flask_irl.app_state import EXTENSION, state_of
+
+INSIDE: Final = "/demo/inside"
+
+
+def create_app() -> Flask:
+    """Make the app in a gunicorn worker that ends when its standard input does."""
+    app = create_demo_app()
+    state = state_of(app)
+    limiter = app.extensions[EXTENSION].owner
+
+    @app.get(INSIDE)
+    @limiter.exempt
+    def inside() -> ResponseReturnValue:
+        model, last = state.limiter.trainer.model, state.limiter.trainer.last
+        return jsonify(
+            version=model.version,
+            detector=model.detector.kind,
+            features=model.features,
+            rows=model.rows,
+            clients=model.clients,
+            requests=model.requests,
+            advisory=model.advisory,
+            trained_at=model.trained_at,
+            threshold=state.options.anomaly_threshold,
+            false_flag_rate=state.options.false_flag_rate,
+            report=model.report,
+            last_training=None
+            if last is None
+            else {"result": last.result, "reason": last.reason, "seconds": last.seconds},
+        )
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    return app
+
+
+def _end_with_parent() -> None:
+    # However the demo ends, its server must not outlive it. Not through sys.stdin: its lock,
+    # held by this thread, would stop the process from ending.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getppid(), signal.SIGTERM)

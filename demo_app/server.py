@@ -1,0 +1,139 @@
+"""The demo's server: gunicorn with the embedded store, as a child process on a free port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from demo_app.served import INSIDE
+
+ROOT: Final = Path(__file__).parents[1]
+CONFIG: Final = Path(__file__).with_name("gunicorn_memory.py")
+HOST: Final = "127.0.0.1"
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 10.0
+BACKLOG: Final = 512
+LAST_WORDS: Final = 4000
+"""Bytes of the log that an error shows."""
+# What in the environment would make it another demo.
+LEFT_OUT: Final = (
+    "ANOMALY_THRESHOLD BASE_LIMIT BIND GUNICORN_CMD_ARGS IRL_ADMIN_TOKEN PORT "
+    "PROMETHEUS_MULTIPROC_DIR REDIS_URL TRAINING_INTERVAL TRUSTED_PROXIES WEB_CONCURRENCY "
+    "WINDOW_SECONDS"
+).split()
+
+
+class ServerError(Exception):
+    """The server didn't start, or doesn't answer any more; says what its log says."""
+
+
+class Server:
+    """Runs inside a ``with`` block.
+
+    Args:
+        options: Environment variables for the app, such as ``BASE_LIMIT``.
+
+    Attributes:
+        port: Where it listens on the loopback interface.
+    """
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._options = dict(options)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        # Listening here and handing the socket on means that nobody can take the port meanwhile,
+        # and that early connections wait instead of being refused.
+        with socket.create_server((HOST, 0), backlog=BACKLOG) as listening:
+            self.port = listening.getsockname()[1]
+            environment = {k: v for k, v in os.environ.items() if k not in LEFT_OUT}
+            environment |= self._options | {"BIND": f"fd://{listening.fileno()}"}
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "gunicorn", "-c", CONFIG, "demo_app.served:create_app()"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(listening.fileno(),),
+                # Ctrl-C is for the demo to handle.
+                start_new_session=True,
+            )
+        try:
+            self.get("/health", START_SECONDS)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        self._log.close()
+
+    def get(self, path: str, timeout: float = 10.0) -> bytes:
+        """The body of a page.
+
+        Raises:
+            ServerError: It is not to be had.
+        """
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerError(
+                f"GET {path}: {type(error).__name__}: {error}\n{self._last_words()}"
+            ) from error
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise ServerError(f"GET {path}: status {response.status}\n{self._last_words()}")
+        return body
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples, as ``/metrics`` shows it."""
+        text = self.get("/metrics").decode()
+        found = re.findall(rf"^{re.escape(name)}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for value in found)
+
+    def inside(self) -> dict[str, Any]:
+        """The model in force and the last training."""
+        told: dict[str, Any] = json.loads(self.get(INSIDE))
+        return told
+
+    def _last_words(self) -> str:
+        if self._process is not None and self._process.poll() is not None:
+            ended = f"The server has ended with status {self._process.returncode}. "
+        else:
+            ended = ""
+        # Not by seeking: the server writes where this end of the file stands, too.
+        log = self._log.fileno()
+        start = max(0, os.fstat(log).st_size - LAST_WORDS)
+        return f"{ended}Its log:\n{os.pread(log, LAST_WORDS, start).decode(errors='replace')}"

@@ -1,0 +1,163 @@
+"""``make bench``: flask_irl beside its rivals, in one run on one machine.
+
+``python -m loadtests.bench [--quick | --full] [--json FILE]``. Every time is that of a whole WSGI
+call of the same small Flask app; only what is marked as a raw call is not. The environment
+variable BENCH_JSON names a file for the figures, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests import bench_background, bench_memory, bench_model
+from loadtests.bench_cases import Bench, all_cases
+from loadtests.bench_harness import BenchError, take_turns
+from loadtests.bench_report import Results, to_json, to_text
+from loadtests.bench_server import describe, redis_server
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much of everything.
+
+    Attributes:
+        rounds: Turns of each case.
+        calls: Measured requests in each turn.
+        clients: Different addresses that ask in rotation.
+        trainings: Trainings under load.
+        training_clients: Made-up clients that the model is trained on.
+        training_minutes: For how long they come, in virtual time.
+        redis_clients: Clients in Redis when its memory is read.
+        worker_requests: Requests that a gunicorn worker serves before its memory is read.
+        flush_requests: Requests whose background work is measured.
+    """
+
+    rounds: int = 25
+    calls: int = 200
+    clients: int = 1000
+    trainings: int = 6
+    training_clients: int = 400
+    training_minutes: float = 8.0
+    redis_clients: int = 10_000
+    worker_requests: int = 3000
+    flush_requests: int = 6000
+
+
+DEFAULT = Settings()
+QUICK = Settings(
+    rounds=5,
+    calls=60,
+    trainings=2,
+    training_clients=200,
+    training_minutes=4.0,
+    redis_clients=4000,
+    worker_requests=1000,
+    flush_requests=3000,
+)
+FULL = Settings(rounds=50, trainings=12, redis_clients=100_000)
+
+
+def run(settings: Settings) -> Results:
+    """Measure everything.
+
+    Raises:
+        BenchError: Something was answered otherwise than it must.
+        RuntimeError: There is no Redis server, or no model came about.
+    """
+    started = time.monotonic()
+    with redis_server() as url:
+        machine = describe(url)
+        _say("a model, in virtual time")
+        model = bench_model.train(settings.training_clients, settings.training_minutes)
+        bench = Bench(url, model, settings.clients)
+        _say("the cases, in turn")
+        timings = take_turns(
+            all_cases(bench), rounds=settings.rounds, calls=settings.calls, progress=_say
+        )
+        _say("background work")
+        flush = {
+            store: bench_background.flush_cost(bench, store, settings.flush_requests)
+            for store in ("memory", "redis")
+        }
+        _say("requests while a model trains")
+        training = bench_background.p99_while_training(bench, settings.trainings)
+        _say("memory of gunicorn workers")
+        workers = {
+            kind: bench_memory.worker(bench, kind, settings.worker_requests)
+            for kind in ("bare", "flask_irl")
+        }
+        _say("memory of Redis")
+        redis = bench_memory.redis_memory(bench, settings.redis_clients)
+    seconds = time.monotonic() - started
+    return Results(
+        timings, training, flush, redis, workers, machine, dataclasses.asdict(settings), seconds
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark, print its table, write its JSON; the exit status."""
+    options = _parser().parse_args(arguments)
+    preset = QUICK if options.quick else FULL if options.full else DEFAULT
+    given = {name: getattr(options, name) for name in _NUMBERS if getattr(options, name)}
+    try:
+        results = run(dataclasses.replace(preset, **given))
+    except (BenchError, RuntimeError) as error:
+        print(f"the benchmark failed: {error}", file=sys.stderr)
+        return 1
+    _say("")
+    print(to_text(results))
+    for place in dict.fromkeys((options.json, os.environ.get("BENCH_JSON"))):
+        if place:
+            Path(place).write_text(to_json(results), encoding="utf-8")
+    return 0
+
+
+_NUMBERS = (
+    "rounds",
+    "calls",
+    "clients",
+    "trainings",
+    "training_clients",
+    "redis_clients",
+    "worker_requests",
+    "flush_requests",
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
+    preset = parser.add_mutually_exclusive_group()
+    preset.add_argument("--quick", action="store_true", help="under half a minute, rough")
+    preset.add_argument(
+        "--full", action="store_true", help="several minutes, 100,000 clients in Redis"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    for name in _NUMBERS:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=_positive, metavar="N", help=argparse.SUPPRESS
+        )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not allowed: give 1 or more")
+    return number
+
+
+def _say(text: str) -> None:
+    """Show what is going on, in one line, to whoever watches a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

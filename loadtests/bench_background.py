@@ -1,0 +1,180 @@
+"""What happens beside the requests: p99 while a model trains, and what the flusher costs."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+
+import redis
+
+from flask_irl.trainer import Training
+from loadtests.bench_cases import Bench, bare_app, check_ours, limiter_of, our_app
+from loadtests.bench_harness import BenchError, WsgiSubject, forked, percentile, received
+
+LEAST_SECONDS = 0.5
+LEAST_REQUESTS = 200
+TRAINED = ("accepted", "rejected")
+PREFIX = "irl-training-"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time full of requests.
+
+    Attributes:
+        p50: µs.
+        p99: µs.
+        requests: How many were answered.
+        seconds: How long it was.
+    """
+
+    p50: float
+    p99: float
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class UnderTraining:
+    """Requests of flask_irl on Redis, one after the other, with and without a training.
+
+    Attributes:
+        training: The windows that each spanned a whole training.
+        otherwise: The windows between them, as long.
+        bare: One of bare Flask.
+        rows: Rows trained on.
+        seconds: How long a training took.
+    """
+
+    training: tuple[Window, ...]
+    otherwise: tuple[Window, ...]
+    bare: Window
+    rows: int
+    seconds: float
+
+    @property
+    def p99(self) -> tuple[float, float]:
+        """The windows' median p99 while a model trains, and otherwise; µs."""
+        during, before = ([w.p99 for w in part] for part in (self.training, self.otherwise))
+        return statistics.median(during), statistics.median(before)
+
+    @property
+    def ratios(self) -> list[float]:
+        """By pair of windows, the p99 while a model trained against that before it."""
+        pairs = zip(self.training, self.otherwise, strict=True)
+        return [busy.p99 / quiet.p99 for busy, quiet in pairs]
+
+
+@dataclass(frozen=True)
+class FlushCost:
+    """What a request costs after it was answered, in µs of CPU time.
+
+    Attributes:
+        worker: Of the worker's process.
+        server: Of the Redis server's; 0 on memory.
+    """
+
+    worker: float
+    server: float
+
+
+def p99_while_training(bench: Bench, trainings: int) -> UnderTraining:
+    """Answer requests without a pause, while a model is trained every other while.
+
+    The training is that of ``POST /admin/train`` and of the scheduler: a thread flushes, takes the
+    lease, has a child process fit, calibrates, publishes.
+
+    Raises:
+        BenchError: A training or a request failed.
+    """
+    with forked(partial(_train_under_load, bench, trainings), "training") as pipe:
+        result = received(pipe, "p99 while training", 60.0 + 30.0 * trainings)
+    assert isinstance(result, UnderTraining)
+    return result
+
+
+def _train_under_load(bench: Bench, trainings: int, pipe: Connection) -> None:
+    app = our_app(bench, "redis", key_prefix=PREFIX)
+    limiter = limiter_of(app)
+    bench.model.lend_rows(limiter.store)
+    subject = WsgiSubject(app, bench.clients, partial(check_ours, app, model=True))
+    results: list[Training] = []
+
+    def while_training() -> Window:
+        thread = threading.Thread(target=lambda: results.append(limiter.train()), daemon=True)
+        thread.start()
+        window = _window(subject, thread.is_alive)
+        thread.join()
+        if results[-1].result not in TRAINED:
+            raise BenchError(f"the training was {results[-1].result}: {results[-1].reason}")
+        return window
+
+    # The first one reads scikit-learn's files, and tells how long the windows between must be.
+    last = while_training()
+    busy: list[Window] = []
+    quiet: list[Window] = []
+    for _ in range(trainings):
+        quiet.append(_window(subject, _for(last.seconds)))
+        last = while_training()
+        busy.append(last)
+    bare = _window(WsgiSubject(bare_app(), bench.clients), _for(LEAST_SECONDS))
+    seconds = statistics.median(training.seconds for training in results)
+    pipe.send(UnderTraining(tuple(busy), tuple(quiet), bare, results[-1].rows, seconds))
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() < end
+
+
+def _window(subject: WsgiSubject, going_on: Callable[[], bool]) -> Window:
+    clock = time.perf_counter_ns
+    spent: list[float] = []
+    begin = clock()
+    while going_on() or len(spent) < LEAST_REQUESTS:
+        prepared = subject.prepare()
+        start = clock()
+        status = subject.call(prepared)
+        spent.append((clock() - start) / 1000.0)
+        if status != 200:
+            raise BenchError(f"answered {status}")
+    subject.check()
+    seconds = (clock() - begin) / 1e9
+    return Window(statistics.median(spent), percentile(spent, 0.99), len(spent), seconds)
+
+
+def flush_cost(bench: Bench, store: str, requests: int) -> FlushCost:
+    """The CPU time of learning from requests, off their path, with a model in force."""
+    with forked(partial(_flush, bench, store, requests), "flush") as pipe:
+        result = received(pipe, f"flush on {store}")
+    assert isinstance(result, FlushCost)
+    return result
+
+
+def _flush(bench: Bench, store: str, requests: int, pipe: Connection) -> None:
+    app = our_app(bench, store, background=False, key_prefix="irl-flush-")
+    limiter = limiter_of(app)
+    subject = WsgiSubject(app, bench.clients)
+    merged, worker, server = 0, 0.0, 0.0
+    for _ in range(3):
+        for _ in range(requests // 3 + 1):
+            subject.call(subject.prepare())
+        server -= _server_cpu(bench, store)
+        worker -= time.process_time()
+        merged += limiter.flush()
+        worker += time.process_time()
+        server += _server_cpu(bench, store)
+    pipe.send(FlushCost(worker / merged * 1e6, server / merged * 1e6))
+
+
+def _server_cpu(bench: Bench, store: str) -> float:
+    if store != "redis":
+        return 0.0
+    with redis.Redis.from_url(bench.url) as client:
+        info = client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])

@@ -1,0 +1,292 @@
+"""How the benchmark measures: each case in a process of its own, taking turns, many rounds.
+
+The processes are forks of one that has imported everything, so that they start alike. In a turn a
+case answers some requests; then comes the next one, in another order each round, so that what the
+machine does meanwhile falls on all alike. Background work of a case (flask_irl's flusher) runs in
+its own process as in production.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from random import Random
+from typing import Any, Protocol
+
+from flask import Flask
+from werkzeug.test import EnvironBuilder
+
+PATH = "/api/data"
+WARM_UP = 10
+"""Requests before each turn's measured ones: caches are the neighbour's."""
+FIRST_WARM_UP = 60
+ANSWER_SECONDS = 120.0
+STOP_SECONDS = 5.0
+_FORK = multiprocessing.get_context("fork")
+
+
+class BenchError(RuntimeError):
+    """The benchmark can't go on: a case answered otherwise than it must."""
+
+
+class Subject(Protocol):
+    """What is measured."""
+
+    def prepare(self) -> Any:
+        """Whatever one call needs; not timed."""
+
+    def call(self, prepared: Any) -> int:
+        """One call, timed; the status it was answered with."""
+
+    def check(self) -> None:
+        """Raise :class:`BenchError` if what was measured isn't what is claimed; not timed."""
+
+
+class WsgiSubject:
+    """A Flask app, called as a server calls it, by clients in rotation.
+
+    Args:
+        app: The app.
+        clients: How many different addresses ask, 1 or more.
+        verify: Raises if the app isn't in the state it claims; asked after each turn.
+    """
+
+    def __init__(self, app: Flask, clients: int, verify: Callable[[], None] = lambda: None) -> None:
+        self._app = app
+        self._environs = [environ_of(number) for number in range(clients)]
+        self._next = 0
+        self._verify = verify
+
+    def prepare(self) -> dict[str, Any]:
+        environ = self._environs[self._next].copy()
+        self._next = (self._next + 1) % len(self._environs)
+        environ["wsgi.input"] = io.BytesIO()
+        return environ
+
+    def call(self, prepared: dict[str, Any]) -> int:
+        return answer(self._app, prepared)[0]
+
+    def check(self) -> None:
+        self._verify()
+
+
+def environ_of(number: int) -> dict[str, Any]:
+    """A WSGI environment of a GET by the client of that number."""
+    address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    builder = EnvironBuilder(path=PATH, environ_base={"REMOTE_ADDR": address})
+    environ = builder.get_environ()
+    builder.close()
+    return dict(environ)
+
+
+def answer(app: Flask, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]]]:
+    """Let an app answer, and read its answer to the end; status and headers."""
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+        started.append(status)
+        started.append(headers)
+
+    body = app(environ, start_response)
+    for _ in body:
+        pass
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+    return int(started[0][:3]), started[1]
+
+
+def timed(subject: Subject, calls: int, expected: int) -> list[float]:
+    """Call a subject; µs of each call after the warm-up.
+
+    Raises:
+        BenchError: A call was answered otherwise than expected.
+    """
+    clock = time.perf_counter_ns
+    for _ in range(WARM_UP):
+        subject.call(subject.prepare())
+    spent: list[float] = []
+    for _ in range(calls):
+        prepared = subject.prepare()
+        start = clock()
+        status = subject.call(prepared)
+        end = clock()
+        if status != expected:
+            raise BenchError(f"answered {status}, not {expected}")
+        spent.append((end - start) / 1000.0)
+    subject.check()
+    return spent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table.
+
+    Attributes:
+        system: Whose it is.
+        store: ``memory``, ``redis``, or nothing.
+        name: What is switched on.
+        build: Makes what is measured, in its own process.
+        expected: The status each request must get.
+        bare: Whether it is the one that others are compared with.
+        whole: Whether a call is Flask's whole; if not, all its time counts as added.
+    """
+
+    system: str
+    store: str
+    name: str
+    build: Callable[[], Subject]
+    expected: int = 200
+    bare: bool = False
+    whole: bool = True
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies it."""
+        return self.system, self.store, self.name
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in self.key if part)
+
+
+@dataclass
+class Timing:
+    """What was measured of a case: µs of each call, by round."""
+
+    case: Case
+    rounds: list[list[float]] = field(default_factory=list)
+
+    @property
+    def medians(self) -> list[float]:
+        """The median of each round."""
+        return [statistics.median(spent) for spent in self.rounds]
+
+    @property
+    def p50(self) -> float:
+        """The median of the rounds' medians."""
+        return statistics.median(self.medians)
+
+    @property
+    def mean(self) -> float:
+        """Over all calls."""
+        return statistics.fmean(spent for one in self.rounds for spent in one)
+
+    @property
+    def p99(self) -> float:
+        """Over all calls."""
+        return percentile([spent for one in self.rounds for spent in one], 0.99)
+
+    def added(self, bare: Timing) -> list[float]:
+        """By round, what it takes beyond a bare request of that round."""
+        if not self.case.whole:
+            return self.medians
+        return [own - base for own, base in zip(self.medians, bare.medians, strict=True)]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` of the values don't exceed; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+@contextmanager
+def forked(work: Callable[[Connection], None], name: str) -> Iterator[Connection]:
+    """Run work in a fork of this process, at the other end of a pipe, until the block ends.
+
+    The work ends by itself, or when it receives None.
+    """
+    mine, theirs = _FORK.Pipe()
+    # What the forks share neither burdens their garbage collections nor is copied by them.
+    gc.freeze()
+    process = _FORK.Process(target=_run, args=(work, theirs), name=name, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield mine
+    finally:
+        with suppress(OSError):
+            mine.send(None)
+        mine.close()
+        process.join(STOP_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def received(pipe: Connection, what: str, seconds: float = ANSWER_SECONDS) -> Any:
+    """What a fork sends.
+
+    Raises:
+        BenchError: It sent an error, nothing in time, or is gone.
+    """
+    try:
+        message = pipe.recv() if pipe.poll(seconds) else "it sent nothing in time"
+    except EOFError:
+        message = "its process ended"
+    if isinstance(message, str):
+        raise BenchError(f"{what}: {message}")
+    return message
+
+
+def _run(work: Callable[[Connection], None], pipe: Connection) -> None:
+    try:
+        work(pipe)
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+    except Exception as error:
+        pipe.send(f"{type(error).__name__}: {error}")
+
+
+def _serve(case: Case, pipe: Connection) -> None:
+    subject = case.build()
+    for _ in range(FIRST_WARM_UP):
+        subject.call(subject.prepare())
+    pipe.send(True)
+    while (calls := pipe.recv()) is not None:
+        pipe.send(timed(subject, calls, case.expected))
+
+
+def take_turns(
+    cases: Sequence[Case],
+    *,
+    rounds: int,
+    calls: int,
+    progress: Callable[[str], object] = lambda text: None,
+) -> list[Timing]:
+    """Measure cases, in turn, in an order that changes by round.
+
+    Args:
+        cases: What to measure; the bare one gets three turns in every round.
+        rounds: How many.
+        calls: Requests in each turn.
+        progress: Told how far it is.
+
+    Raises:
+        BenchError: A case failed.
+    """
+    timings = [Timing(case) for case in cases]
+    turns = [timing for timing in timings for _ in range(3 if timing.case.bare else 1)]
+    random = Random(1)
+    with ExitStack() as stack:
+        pipes: dict[tuple[str, str, str], Connection] = {}
+        for case in cases:
+            pipes[case.key] = stack.enter_context(forked(partial(_serve, case), case.name))
+            received(pipes[case.key], str(case))
+        for number in range(rounds):
+            progress(f"round {number + 1} of {rounds}")
+            random.shuffle(turns)
+            for timing in timings:
+                timing.rounds.append([])
+            for timing in turns:
+                pipe = pipes[timing.case.key]
+                pipe.send(calls)
+                timing.rounds[-1] += received(pipe, str(timing.case))
+    return timings

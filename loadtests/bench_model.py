@@ -1,0 +1,109 @@
+"""A model for the benchmark: trained by flask_irl on made-up traffic, in virtual time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from flask_irl.engine import open_limiter
+from flask_irl.limiter import Limiter
+from flask_irl.options import resolve
+from flask_irl.stores.base import Store
+
+START = 1_700_000_000.0
+FLUSH_SECONDS = 5.0
+SIZES = (2, 180, 900, 4_000)
+PATHS = 40
+LEAST_CLIENTS = 25
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that an app can be given, and what it was trained on.
+
+    Attributes:
+        version: Its version, 1 or more.
+        blob: It, as stores keep it.
+        rows: The training rows, packed.
+        requests: The requests they came from.
+    """
+
+    version: int
+    blob: bytes
+    rows: tuple[bytes, ...]
+    requests: int
+
+    def install(self, limiter: Limiter) -> None:
+        """Put the model in force in a limiter and its store.
+
+        Raises:
+            RuntimeError: It isn't in force then, or only advises.
+        """
+        store = limiter.store
+        store.publish(store.model_version(), self.version, self.blob)
+        limiter.trainer.poll()
+        model = limiter.trainer.model
+        if model.version != self.version or model.advisory:
+            raise RuntimeError(f"model {self.version} is not in force: {model.version=}")
+
+    def lend_rows(self, store: Store) -> None:
+        """Let trainings on a store have the rows that this model was made of."""
+        store.add_rows(self.rows, len(self.rows))
+        store.add_counts({"requests": self.requests, "route:/api/data": self.requests})
+
+
+def train(clients: int, minutes: float) -> Trained:
+    """Train on made-up clients, each at a pace of its own: people, and quick programs.
+
+    Args:
+        clients: How many, enough for a model that is more than advice.
+        minutes: For how long they come, in virtual time.
+
+    Raises:
+        RuntimeError: No model came of it, or none in force.
+        ValueError: Too few clients.
+    """
+    if clients < LEAST_CLIENTS:
+        raise ValueError(f"{clients} clients make no model that counts: {LEAST_CLIENTS} at least")
+    now = START
+    options = resolve({"background": False, "base_limit": 1_000_000}, {}, {})
+    limiter = open_limiter(options, clock=lambda: now)
+    plan = limiter.plan(())
+    requests = 0
+    flush_at = START + FLUSH_SECONDS
+    for at, client, path, size in _traffic(clients, START + minutes * 60.0):
+        now = at
+        if at >= flush_at:
+            limiter.flush()
+            flush_at = at + FLUSH_SECONDS
+        decision = limiter.decide(plan, (client,))
+        limiter.observe(decision, route="/api/data", path=path, method="GET", status=200, size=size)
+        requests += 1
+    training = limiter.train()
+    blob = limiter.store.model(training.version)
+    if training.result != "accepted" or blob is None or limiter.trainer.model.advisory:
+        raise RuntimeError(f"no model for the benchmark: {training}")
+    return Trained(training.version, blob, tuple(limiter.store.rows()), requests)
+
+
+def _traffic(clients: int, end: float) -> Iterator[tuple[float, str, int, int]]:
+    """Requests in order of time: when, who, a path's hash, the answer's size."""
+    random = Random(2026)
+    # Half pause for about ten seconds, half for a fifth of a second in bursts now and then.
+    paces = [10.0 if number % 2 else 3.0 for number in range(clients)]
+    due = [(START + random.uniform(0.0, 30.0), number) for number in range(clients)]
+    heapq.heapify(due)
+    while due:
+        at, number = due[0]
+        if at >= end:
+            heapq.heappop(due)
+            continue
+        yield at, f"10.9.{number // 256}.{number % 256}", random.randrange(PATHS), _size(random)
+        pause = random.lognormvariate(0.0, 0.8) * paces[number]
+        heapq.heapreplace(due, (at + pause, number))
+
+
+def _size(random: Random) -> int:
+    return random.choice(SIZES)
