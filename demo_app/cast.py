@@ -58,12 +58,12 @@ class Role:
 
 
 NORMAL: Final = (
-    Persona("reader", personas.reader, 28),
-    Persona("mobile app", personas.mobile_app, 22),
+    Persona("reader", personas.reader, 26),
+    Persona("mobile app", personas.mobile_app, 20),
     Persona("slow reader", personas.slow_reader, 12),
     Persona("gallery visitor", personas.gallery, 10),
     Persona("editor", personas.editor, 10),
-    Persona("office", personas.office, 10),
+    Persona("office", personas.office, 14),
     Persona("reporter", personas.reporter, 8),
 )
 ATTACKERS: Final = (

@@ -9,7 +9,7 @@ from itertools import count
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from demo_app.catalogue import ITEMS, PAGES
+from demo_app.catalogue import LAST, ON_SALE, PAGES
 from demo_app.views import PASSWORD
 
 
@@ -35,7 +35,8 @@ def _post(pause: float, path: str, body: Any) -> Call:
 
 def _any_item(random: Random) -> str:
     # Some goods are asked for far more often than others.
-    return f"/api/items/{min(ITEMS, int(random.paretovariate(0.6)))}"
+    rank = min(len(ON_SALE), int(random.paretovariate(0.6)))
+    return f"/api/items/{ON_SALE[rank - 1]}"
 
 
 def _any_page(random: Random) -> str:
@@ -59,7 +60,7 @@ def _visit(random: Random, think: float) -> Iterator[Call]:
     for _ in range(random.randint(1, 6)):
         yield _get(random.uniform(0.03, 0.3), _any_item(random))
     if random.random() < 0.08:
-        yield _get(random.uniform(0.5, 3), f"/api/items/{ITEMS + random.randint(1, 50)}")
+        yield _get(random.uniform(0.5, 3), f"/api/items/{LAST + random.randint(1, 50)}")
 
 
 def reader(random: Random) -> Iterator[Call]:
@@ -83,8 +84,8 @@ def mobile_app(random: Random) -> Iterator[Call]:
 
 
 def office(random: Random) -> Iterator[Call]:
-    """A few people behind one key, each going about their own business."""
-    people = [reader(random) for _ in range(random.randint(2, 4))]
+    """Two people behind one key, each going about their own business."""
+    people = [reader(random) for _ in range(2)]
     due = [(random.uniform(0, 8), index) for index in range(len(people))]
     coming = [next(person) for person in people]
     now = 0.0
@@ -148,9 +149,9 @@ def flood(random: Random) -> Iterator[Call]:
 
 
 def scraper(random: Random) -> Iterator[Call]:
-    """Walks through all goods by number, steadily."""
-    for number in count(random.randint(1, ITEMS // 4)):
-        yield _get(random.uniform(0.15, 0.2), f"/api/items/{number}")
+    """Walks through all numbers, steadily, whether there is something on sale or not."""
+    for number in count(random.randint(1, LAST // 4)):
+        yield _get(random.uniform(0.12, 0.16), f"/api/items/{number}")
 
 
 def stuffer(random: Random) -> Iterator[Call]:

@@ -253,8 +253,9 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
         click.echo(
             f"line {example.number} can't be read: {example.reason}: {example.text}", err=True
         )
-    if reader.problem:
-        click.echo(f"note: {reader.problem}", err=True)
+    for note in (reader.problem, run.untrained and f"no model was trained: {run.untrained}"):
+        if note:
+            click.echo(f"note: {note}", err=True)
     if report is not None:
         found.write(report)
         click.echo(f"report written to {report}")
@@ -268,15 +269,23 @@ def _planner(app: Flask, state: AppState) -> Callable[[Limiter, str, str], Plan 
 
     A limit that depends on the request (a callable) can't be known from a log and is left out.
     """
-    rules: dict[str, Rule] = {rule.rule: rule for rule in app.url_map.iter_rules()}
-    plans: dict[tuple[int, str, str], Plan | None] = {}
+    rules: dict[str, list[Rule]] = {}
+    for rule in app.url_map.iter_rules():
+        rules.setdefault(rule.rule, []).append(rule)
+    plans: dict[tuple[int, int, str, str], Plan | None] = {}
 
     def plan(limiter: Limiter, label: str, method: str) -> Plan | None:
-        key = (id(limiter), label, method)
+        key = (id(limiter), limiter.generation, label, method)
         if key not in plans:
             table = state.routes_for(limiter)
-            route = table.of(app, rules.get(label), method)
+            # Several rules may have one text, each for methods of its own.
+            rule = next((r for r in rules.get(label, ()) if _serves(r, method)), None)
+            route = table.of(app, rule, method)
             plans[key] = None if route.exempt else table.fixed_plan(route)
         return plans[key]
 
     return plan
+
+
+def _serves(rule: Rule, method: str) -> bool:
+    return rule.methods is None or method in rule.methods

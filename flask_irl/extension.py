@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -14,9 +14,15 @@ from flask.views import View
 from flask_irl.app_state import EXTENSION, AppState, state_of
 from flask_irl.errors import ConfigurationError
 from flask_irl.key_funcs import remote_address
-from flask_irl.limit import parse_limits
 from flask_irl.listener import Listener
-from flask_irl.marks import RouteLimit, add_exemption, add_limit
+from flask_irl.marks import (
+    RouteLimit,
+    add_exemption,
+    add_limit,
+    checked_first,
+    limits_of,
+    new_limit,
+)
 from flask_irl.options import resolve
 from flask_irl.records import Decision
 
@@ -57,8 +63,8 @@ class IntelligentLimiter:
         self._listener = listener
         self._arguments = options
         self._filters: list[Filter] = []
-        self._blueprint_limits: dict[str, list[RouteLimit]] = {}
-        self._exempt_blueprints: set[str] = set()
+        self._blueprint_limits: dict[Blueprint, list[RouteLimit]] = {}
+        self._exempt_blueprints: set[Blueprint] = set()
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -114,31 +120,36 @@ class IntelligentLimiter:
         """Limit a view, a function, a blueprint or a class-based view.
 
         On a view or blueprint the limit is part of the request's one call of the store. On any
-        other function it is checked, with a call of its own, when the function is called; if it
-        refuses, :class:`~flask_irl.responses.RateLimitExceeded` (429) is raised.
+        other function, and as a context manager, it is checked with a call of its own when the
+        function is called or the block entered; if it refuses,
+        :class:`~flask_irl.responses.RateLimitExceeded` (429) is raised.
 
         Args:
-            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them.
-            key_func: Who is counted, when not the client; not on Redis Cluster.
+            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while
+                that raises or returns nonsense, this limit doesn't hold, and the others do.
+            key_func: Who is counted, when not the client; not on Redis Cluster. The client is, if
+                it raises or returns nothing.
             per_method: Count each HTTP method by itself.
             methods: Limit only these methods.
             error_message: What the 429 says.
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
-            cost: What a request counts for, in this and all its other limits.
+            cost: What a request counts for, in this and all its other limits; 1 where a function
+                of yours raises.
 
         Raises:
-            ConfigurationError: The limit can't be read, or the cost isn't allowed.
+            ConfigurationError: The limit can't be read, or another argument isn't allowed.
         """
         return LimitDecorator(
             self,
-            _route_limit(
+            new_limit(
                 self,
                 limit,
+                name=_place(),
                 shared=None,
                 key_func=key_func,
                 per_method=per_method,
-                methods=None if methods is None else frozenset(m.upper() for m in methods),
+                methods=methods,
                 error_message=error_message,
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
@@ -167,12 +178,16 @@ class IntelligentLimiter:
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
             cost: What a request counts for.
+
+        Raises:
+            ConfigurationError: The limit can't be read, or another argument isn't allowed.
         """
         return LimitDecorator(
             self,
-            _route_limit(
+            new_limit(
                 self,
                 limit,
+                name=_place(),
                 shared=scope,
                 key_func=key_func,
                 error_message=error_message,
@@ -185,11 +200,16 @@ class IntelligentLimiter:
     def exempt(self, target: T) -> T:
         """Leave a view, a blueprint or a view class unlimited, unprofiled and without headers."""
         if isinstance(target, Blueprint):
-            self._exempt_blueprints.add(target.name)
+            self._exempt_blueprints.add(target)
         elif isinstance(target, type) and issubclass(target, View):
             target.decorators = [*target.decorators, self.exempt]
         else:
-            add_exemption(target, self)
+            try:
+                add_exemption(target, self)
+            except AttributeError:
+                # A bound method takes no notes: its route gets a function that does.
+                target = checked_first(target, _nothing)
+                add_exemption(target, self)
         return target
 
     def request_filter(self, function: Filter) -> Filter:
@@ -226,12 +246,12 @@ class LimitDecorator:
 
     def __call__(self, target: T) -> T:
         if isinstance(target, Blueprint):
-            self._owner._blueprint_limits.setdefault(target.name, []).append(self._limit)
+            self._owner._blueprint_limits.setdefault(target, []).append(self._limit)
             return target
         if isinstance(target, type) and issubclass(target, View):
             target.decorators = [*target.decorators, self]
             return target
-        if not callable(target):
+        if not callable(target) or isinstance(target, type):
             raise ConfigurationError(
                 f"limit can't decorate {target!r}: give a function, a blueprint or a view class"
             )
@@ -245,35 +265,20 @@ class LimitDecorator:
         return
 
     def _wrap(self, function: Any) -> Any:
-        name = f"{function.__module__}.{function.__qualname__}"
-        limit = dataclasses.replace(self._limit, name=name)
+        kind = function if hasattr(function, "__qualname__") else type(function)
+        limit = dataclasses.replace(self._limit, name=f"{kind.__module__}.{kind.__qualname__}")
         add_limit(function, limit)
-        check = self._owner._check
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def limited(*args: Any, **kwargs: Any) -> Any:
-                check(limit)
-                return await function(*args, **kwargs)
-
-        else:
-
-            @functools.wraps(function)
-            def limited(*args: Any, **kwargs: Any) -> Any:
-                check(limit)
-                return function(*args, **kwargs)
-
+        limited = checked_first(function, functools.partial(self._owner._check, limit))
+        if limit not in limits_of(limited, self._owner):
+            add_limit(limited, limit)
         return limited
 
 
-def _route_limit(
-    owner: IntelligentLimiter, limit: str | Callable[[], str], **rest: Any
-) -> RouteLimit:
-    cost = rest["cost"]
-    if not callable(cost) and (isinstance(cost, bool) or not isinstance(cost, int) or cost < 0):
-        raise ConfigurationError(
-            f"cost {cost!r} is not allowed: give a whole number, 0 or more, or a function"
-        )
-    if callable(limit):
-        return RouteLimit(owner, dynamic=limit, **rest)
-    return RouteLimit(owner, limits=parse_limits(limit), **rest)
+def _nothing() -> None:
+    return
+
+
+def _place() -> str:
+    """Where in the app a limit is made: what it counts under when it decorates nothing."""
+    code = sys._getframe(2)
+    return f"{code.f_globals.get('__name__')}.{code.f_code.co_qualname}:{code.f_lineno}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -147,10 +148,14 @@ class Limiter:
             if refusal is not None:
                 hit = refusal.hit
                 passed = refusal.since(now)
+                reset = hit.reset_after - passed
+                if reset <= 0:
+                    # A client may have to wait into the next window.
+                    reset += plan.shown[hit.binding][1].window_seconds * 1e6
                 hit = hit._replace(
                     now=hit.now + passed,
                     gap=-1.0,
-                    reset_after=max(hit.reset_after - passed, 0.0),
+                    reset_after=max(reset, 0.0),
                     retry_after=max(hit.retry_after - passed, 0.0),
                 )
                 return self._decision(plan, client, hit, "local")
@@ -282,7 +287,7 @@ class Limiter:
             keys[0],
             limit.amount,
             0 if denied else limit.amount,
-            0.0,
+            1.0 if denied else 0.0,
             1.0 if denied else 0.0,
             False,
             0,
@@ -311,7 +316,8 @@ class Limiter:
 
     def _store_failed(self, error: Exception) -> None:
         kind = error.kind if isinstance(error, StoreError) else "error"
-        self.listener.store_failed(kind)
+        with contextlib.suppress(Exception):
+            self.listener.store_failed(kind)
         held = self._error_log.passes()
         if held is not None:
             if isinstance(error, StoreError):
@@ -321,7 +327,8 @@ class Limiter:
         self.breaker.failure(error)
 
     def _store_changed(self, lost: bool, reason: str) -> None:
-        self.listener.fallback(lost)
+        with contextlib.suppress(Exception):
+            self.listener.fallback(lost)
         if lost:
             event(logging.ERROR, "store_lost", then=self.options.on_store_error, reason=reason)
         else:
@@ -338,7 +345,9 @@ class Limiter:
 
     def swallow(self, where: str, error: BaseException) -> None:
         """Keep an error of our own from the host: count it, log it (at most once a second)."""
-        self.listener.swallowed(where)
+        # It may be the listener that failed.
+        with contextlib.suppress(Exception):
+            self.listener.swallowed(where)
         held = self._error_log.passes()
         if held is not None:
             failure("limiter_error", error, where=where, not_logged=held)

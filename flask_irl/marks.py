@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from flask_irl.limit import Limit
+from flask_irl.errors import ConfigurationError
+from flask_irl.limit import Limit, parse_limits
 
 LIMITS: Final = "__irl_limits__"
 EXEMPT: Final = "__irl_exempt__"
@@ -101,3 +104,100 @@ def limits_of(function: Any, owner: object) -> tuple[RouteLimit, ...]:
 def is_exempt(function: Any, owner: object) -> bool:
     """Whether one extension exempted a function."""
     return any(other is owner for other in getattr(function, EXEMPT, ()))
+
+
+def new_limit(
+    owner: object,
+    limit: str | Callable[[], str],
+    *,
+    shared: str | Callable[[str], str] | None,
+    methods: Sequence[str] | None = None,
+    cost: int | Callable[[], int],
+    error_message: str | None,
+    **rest: Any,
+) -> RouteLimit:
+    """Make a limit of a decorator's arguments.
+
+    Raises:
+        ConfigurationError: One of them isn't allowed.
+    """
+    if not callable(cost) and (isinstance(cost, bool) or not isinstance(cost, int) or cost < 0):
+        raise ConfigurationError(
+            f"cost {cost!r} is not allowed: give a whole number, 0 or more, or a function"
+        )
+    if error_message is not None and not isinstance(error_message, str):
+        raise ConfigurationError(f"error_message {error_message!r} is not allowed: give a text")
+    if shared is not None and not callable(shared) and not (shared and isinstance(shared, str)):
+        raise ConfigurationError(f"scope {shared!r} is not allowed: give a name, or a function")
+    if isinstance(methods, str):
+        raise ConfigurationError(f"methods {methods!r} is not allowed: give [{methods!r}]")
+    if not callable(limit) and not isinstance(limit, str):
+        raise ConfigurationError(
+            f"limit {limit!r} is not allowed: give a text such as '20/minute', or a function"
+        )
+    return RouteLimit(
+        owner,
+        limits=() if callable(limit) else parse_limits(limit),
+        dynamic=limit if callable(limit) else None,
+        shared=shared,
+        methods=None if methods is None else frozenset(method.upper() for method in methods),
+        cost=cost,
+        error_message=error_message,
+        **rest,
+    )
+
+
+def of_one_method(limit: RouteLimit, method: str) -> RouteLimit:
+    """A limit on a view class's method: it counts that method, not the whole route."""
+    if limit.shared is not None or limit.methods is not None or limit.per_method:
+        return limit
+    return replace(limit, methods=frozenset((method,)))
+
+
+def scope_names(
+    limits: Sequence[RouteLimit], endpoint: str, method: str, taken: set[str]
+) -> tuple[str, ...]:
+    """What each limit of a route counts under; fixed limits of one name count side by side.
+
+    Others come and go with the request and count apart, lest the count of what they stand beside
+    come and go with them.
+
+    Args:
+        limits: All that apply.
+        endpoint: The route's.
+        method: The request's, GET for HEAD.
+        taken: Names that have other limits.
+
+    Returns:
+        A name for each; ``""`` where it depends on the request.
+    """
+    fixed = (limit for limit in limits if limit.fixed and limit.shared is None)
+    taken = taken | {limit.scope_name(endpoint, method) for limit in fixed}
+    names: list[str] = []
+    for index, limit in enumerate(limits):
+        name = "" if callable(limit.shared) else limit.scope_name(endpoint, method)
+        if limit.shared is None and not limit.fixed:
+            if name in taken:
+                name = f"{name}#{index}"
+            taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def checked_first(function: Any, check: Callable[[], None]) -> Any:
+    """A function that runs a check before the given one, and is async where that is."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def checked(*args: Any, **kwargs: Any) -> Any:
+            check()
+            return await function(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            check()
+            return function(*args, **kwargs)
+
+    return checked

@@ -232,6 +232,20 @@ def resolve(
     return Options(**values)
 
 
+def check_option(name: str, value: object) -> Any:
+    """One option's value, validated.
+
+    Raises:
+        ConfigurationError: It is not allowed; names the option, the value and what is.
+    """
+    try:
+        return _SETTINGS[name].convert(value)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} is {value!r}, which is not allowed: give {error}"
+        ) from None
+
+
 def _refuse_unknown_config(config: Mapping[str, Any]) -> None:
     known = {s.config or f"IRL_{name.upper()}" for name, s in _SETTINGS.items()} | EXTENSION_KEYS
     for key in config:

@@ -21,6 +21,7 @@ class RateLimitExceeded(TooManyRequests):
 
     Attributes:
         decision: What was decided.
+        code: 429; None when the app has no such handler and ``response`` is the answer.
     """
 
     def __init__(
@@ -28,12 +29,20 @@ class RateLimitExceeded(TooManyRequests):
     ) -> None:
         super().__init__(message or "Rate limit exceeded", response)
         self.decision = decision
+        if response is not None:
+            # As of werkzeug's abort(response): the app's catch-all handlers leave it alone.
+            self.code = None  # type: ignore[assignment]
 
 
 def seconds(duration: float) -> int:
     """A duration as headers show it: whole seconds, rounded up, so that waiting it suffices."""
     # The store counts in microseconds; what floats add beyond is no second.
     return max(0, math.ceil(round(duration, 6)))
+
+
+def retry_seconds(decision: Decision) -> int:
+    """How long a refused client has to wait, as ``Retry-After`` says it: at least a second."""
+    return max(1, seconds(decision.retry_after))
 
 
 def set_headers(headers: Headers, decision: Decision, *, ietf: bool) -> None:
@@ -52,12 +61,14 @@ def set_headers(headers: Headers, decision: Decision, *, ietf: bool) -> None:
     if ietf:
         name = _quoted(decision.scope or "default")
         headers["RateLimit-Policy"] = f"{name};q={decision.limit};w={decision.window_seconds}"
-        headers["RateLimit"] = f"{name};r={decision.remaining};t={reset}"
+        # The draft's t is when there is quota again, which may be before the window ends.
+        when = reset if decision.admitted else min(reset, retry_seconds(decision))
+        headers["RateLimit"] = f"{name};r={decision.remaining};t={when}"
 
 
 def refusal(request: Request, decision: Decision, message: str | None) -> Response:
     """The answer to a refused request: 429, or 503 when there is no store and none may pass."""
-    wait = max(1, seconds(decision.retry_after))
+    wait = retry_seconds(decision)
     if decision.source == "none":
         status, error = 503, "Rate limiter unavailable"
     else:
@@ -65,21 +76,17 @@ def refusal(request: Request, decision: Decision, message: str | None) -> Respon
     members = {
         "limit": decision.limit,
         "remaining": decision.remaining,
-        "reset_in": wait,
+        "reset_in": seconds(decision.reset_after),
         "is_anomalous": decision.is_anomalous,
     }
-    accepted = request.headers.get("Accept", "")
-    wants_problem = PROBLEM in accepted and (
-        request.accept_mimetypes[PROBLEM] >= request.accept_mimetypes["application/json"]
-    )
     body: dict[str, object]
-    if wants_problem:
+    if wants_problem := _wants_problem(request):
         kind = "abnormal-usage-detected" if decision.is_anomalous else "quota-exceeded"
         body = {
             "type": PROBLEM_TYPES + kind if status == 429 else "about:blank",
             "title": error,
             "status": status,
-            "detail": f"{error}. Try again in {wait} seconds.",
+            "detail": f"{error}. Try again in {wait} second{'s' * (wait > 1)}.",
             **members,
         }
     else:
@@ -89,6 +96,13 @@ def refusal(request: Request, decision: Decision, message: str | None) -> Respon
     )
     response.headers["Retry-After"] = str(wait)
     return response
+
+
+def _wants_problem(request: Request) -> bool:
+    """Whether the client names problem+json, and wants it no less than JSON."""
+    accept = request.accept_mimetypes
+    named = any(mimetype.lower() == PROBLEM for mimetype, quality in accept if quality > 0)
+    return named and accept[PROBLEM] >= accept["application/json"]
 
 
 def _quoted(name: str) -> str:

@@ -7,8 +7,8 @@ route's own; HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from flask import Blueprint, Flask
@@ -18,7 +18,7 @@ from flask_irl.errors import IrlError
 from flask_irl.keys import canonical
 from flask_irl.limit import Limit, parse_limits
 from flask_irl.limiter import Limiter
-from flask_irl.marks import RouteLimit, is_exempt, limits_of
+from flask_irl.marks import RouteLimit, is_exempt, limits_of, of_one_method, scope_names
 from flask_irl.records import Decision, Plan, Scope
 
 UNMATCHED: Final = "unmatched"
@@ -139,7 +139,8 @@ class RouteTable:
         limiter = self._limiter
         asked = route.asked
         if asked is not None and route.generation == limiter.generation:
-            return asked._replace(keys=(client,) * len(asked.plan.scopes))
+            plan = asked.plan
+            return Asked(plan, (client,) * len(plan.scopes), asked.cost, asked.notices)
         if route.fixed:
             plan = self.fixed_plan(route)
             notices = tuple(
@@ -216,7 +217,8 @@ class RouteTable:
     def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
-        blueprints = [app.blueprints[x] for x in _blueprints(endpoint) if x in app.blueprints]
+        found = (app.blueprints.get(name) for name in _blueprints(endpoint))
+        blueprints = [blueprint for blueprint in found if isinstance(blueprint, Blueprint)]
         owner = blueprints[0] if blueprints else app
         if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
             return Route(label, True)
@@ -230,10 +232,11 @@ class RouteTable:
             return Route(label, False)
         marks = limits_of(view, self._owner)
         of_method = [x for x in limits_of(handler, self._owner) if x not in marks]
-        own = [x for x in (*marks, *(_only(x, handled) for x in of_method)) if x.applies_to(method)]
+        own = [*marks, *(of_one_method(x, handled) for x in of_method)]
+        own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
-                own += self._blueprint_limits.get(blueprint, ())
+                own += self._blueprint_limits.get(blueprint, [])
         own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
         defaults = () if any(x.override_defaults for x in own) else self._defaults
         method = "GET" if method == "HEAD" else method
@@ -244,7 +247,7 @@ class RouteTable:
             defaults,
             endpoint,
             method,
-            tuple(_names(own, endpoint, method, {endpoint} if defaults else set())),
+            scope_names(own, endpoint, method, {endpoint} if defaults else set()),
             (*marks, *of_method),
         )
 
@@ -262,33 +265,6 @@ def _handler(view: object, method: str) -> tuple[object, str]:
     if found is None and method == "HEAD":
         return getattr(view_class, "get", None), "GET"
     return found, method
-
-
-def _only(limit: RouteLimit, method: str) -> RouteLimit:
-    """A limit on a view class's method: it counts that method, not the whole route."""
-    if limit.shared is not None or limit.methods is not None or limit.per_method:
-        return limit
-    return replace(limit, methods=frozenset((method,)))
-
-
-def _names(
-    limits: Iterable[RouteLimit], endpoint: str, method: str, taken: set[str]
-) -> Iterable[str]:
-    """What each limit counts under; fixed limits of one name count side by side.
-
-    Others come and go with the request and count apart, lest they take the count of what they
-    stand beside along.
-    """
-    limits = tuple(limits)
-    own = [x for x in limits if x.shared is None]
-    taken = taken | {x.scope_name(endpoint, method) for x in own if x.fixed}
-    for index, limit in enumerate(limits):
-        name = "" if callable(limit.shared) else limit.scope_name(endpoint, method)
-        if limit.shared is None and not limit.fixed:
-            if name in taken:
-                name = f"{name}#{index}"
-            taken.add(name)
-        yield name
 
 
 def _scopes(route: Route) -> tuple[Scope, ...]:

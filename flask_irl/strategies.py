@@ -100,8 +100,7 @@ def gcra(cell: Cell, now: float, amount: int, window: float, burst: int, cost: i
         return Probe(False, cell, 0, window, window)
     interval = window / amount
     tolerance = interval * burst
-    # Clocks tick in whole µs, and each of a burst's additions may be rounded up.
-    most = tolerance + 1 + burst * window / 2**53
+    most = tolerance + _slack(burst, window)
     owed = max(cell[0] - now + cell[1] / FRACTION, 0.0)
     debt = owed + cost * interval
     if debt <= most:
@@ -109,8 +108,13 @@ def gcra(cell: Cell, now: float, amount: int, window: float, burst: int, cost: i
         whole = math.floor(debt)
         after = (now + whole, math.floor((debt - whole) * FRACTION), 0)
         return Probe(True, after, left, min(debt, tolerance), 0.0)
-    wait = window if cost > burst else math.ceil(debt - tolerance)
+    wait = window if cost > burst else min(window, math.ceil(debt - tolerance))
     return Probe(False, cell, max(0, math.floor((most - owed) / interval)), wait, wait)
+
+
+def _slack(burst: int, window: float) -> float:
+    """µs of tolerance: clocks tick in whole ones, and each of a burst's sums may be rounded up."""
+    return 1 + burst * window / 2**53
 
 
 STRATEGIES: Final[dict[StrategyName, Strategy]] = {
@@ -183,11 +187,13 @@ def settled(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
     """
     for index, cell in enumerate(cells):
         if cell[0] > now:
-            latest = now
+            ahead = slack = 0.0
             if plan.strategy == "gcra":
-                latest += plan.shown[index][1].window_seconds * 1e6
-            if cell[0] > latest:
-                cells = [*cells[:index], (latest, *cell[1:]), *cells[index + 1 :]]
+                limit = plan.shown[index][1]
+                ahead = limit.window_seconds * 1e6
+                slack = _slack(limit.amount, ahead)
+            if cell[0] > now + ahead + slack:
+                cells = [*cells[:index], (now + ahead, *cell[1:]), *cells[index + 1 :]]
     return cells
 
 

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests import bench_background, bench_memory, bench_model
-from loadtests.bench_cases import Bench, all_cases
+from loadtests.bench_apps import Bench
+from loadtests.bench_cases import all_cases
+from loadtests.bench_figures import Results
 from loadtests.bench_harness import BenchError, take_turns
-from loadtests.bench_report import Results, to_json, to_text
+from loadtests.bench_report import to_json, to_text
 from loadtests.bench_server import describe, redis_server
 
 
@@ -28,7 +30,8 @@ class Settings:
     """How much of everything.
 
     Attributes:
-        rounds: Turns of each case.
+        generations: How often the processes of the cases begin anew.
+        rounds: Turns of each case, in each generation.
         calls: Measured requests in each turn.
         clients: Different addresses that ask in rotation.
         trainings: Trainings under load.
@@ -39,9 +42,10 @@ class Settings:
         flush_requests: Requests whose background work is measured.
     """
 
-    rounds: int = 25
+    generations: int = 5
+    rounds: int = 5
     calls: int = 200
-    clients: int = 1000
+    clients: int = 500
     trainings: int = 6
     training_clients: int = 400
     training_minutes: float = 8.0
@@ -52,16 +56,18 @@ class Settings:
 
 DEFAULT = Settings()
 QUICK = Settings(
-    rounds=5,
-    calls=60,
+    generations=2,
+    rounds=3,
+    calls=50,
+    clients=200,
     trainings=2,
-    training_clients=200,
+    training_clients=150,
     training_minutes=4.0,
-    redis_clients=4000,
+    redis_clients=3000,
     worker_requests=1000,
     flush_requests=3000,
 )
-FULL = Settings(rounds=50, trainings=12, redis_clients=100_000)
+FULL = Settings(generations=10, clients=1000, trainings=12, redis_clients=100_000)
 
 
 def run(settings: Settings) -> Results:
@@ -79,7 +85,11 @@ def run(settings: Settings) -> Results:
         bench = Bench(url, model, settings.clients)
         _say("the cases, in turn")
         timings = take_turns(
-            all_cases(bench), rounds=settings.rounds, calls=settings.calls, progress=_say
+            all_cases(bench),
+            generations=settings.generations,
+            rounds=settings.rounds,
+            calls=settings.calls,
+            progress=_say,
         )
         _say("background work")
         flush = {
@@ -120,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 _NUMBERS = (
+    "generations",
     "rounds",
     "calls",
     "clients",

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import redis
 
 from flask_irl.trainer import Training
-from loadtests.bench_cases import Bench, bare_app, check_ours, limiter_of, our_app
+from loadtests.bench_apps import Bench, bare_app, check_ours, limiter_of, our_app, watch_of
 from loadtests.bench_harness import BenchError, WsgiSubject, forked, percentile, received
 
 LEAST_SECONDS = 0.5
@@ -31,12 +32,15 @@ class Window:
         p99: µs.
         requests: How many were answered.
         seconds: How long it was.
+        waited: Share of it in which the thread was ready but had no core: what other processes
+            took, not locks; 0 where the system doesn't tell.
     """
 
     p50: float
     p99: float
     requests: int
     seconds: float
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,12 @@ class UnderTraining:
     def p99(self) -> tuple[float, float]:
         """The windows' median p99 while a model trains, and otherwise; µs."""
         during, before = ([w.p99 for w in part] for part in (self.training, self.otherwise))
+        return statistics.median(during), statistics.median(before)
+
+    @property
+    def waited(self) -> tuple[float, float]:
+        """The windows' median shares of waiting for a core, while a model trains and otherwise."""
+        during, before = ([w.waited for w in part] for part in (self.training, self.otherwise))
         return statistics.median(during), statistics.median(before)
 
     @property
@@ -116,6 +126,8 @@ def _train_under_load(bench: Bench, trainings: int, pipe: Connection) -> None:
 
     # The first one reads scikit-learn's files, and tells how long the windows between must be.
     last = while_training()
+    if not watch_of(app).judged:
+        raise BenchError("the model has judged nobody")
     busy: list[Window] = []
     quiet: list[Window] = []
     for _ in range(trainings):
@@ -135,6 +147,7 @@ def _for(seconds: float) -> Callable[[], bool]:
 def _window(subject: WsgiSubject, going_on: Callable[[], bool]) -> Window:
     clock = time.perf_counter_ns
     spent: list[float] = []
+    waited = -_waited_seconds()
     begin = clock()
     while going_on() or len(spent) < LEAST_REQUESTS:
         prepared = subject.prepare()
@@ -143,9 +156,20 @@ def _window(subject: WsgiSubject, going_on: Callable[[], bool]) -> Window:
         spent.append((clock() - start) / 1000.0)
         if status != 200:
             raise BenchError(f"answered {status}")
-    subject.check()
     seconds = (clock() - begin) / 1e9
-    return Window(statistics.median(spent), percentile(spent, 0.99), len(spent), seconds)
+    waited += _waited_seconds()
+    subject.check()
+    return Window(
+        statistics.median(spent), percentile(spent, 0.99), len(spent), seconds, waited / seconds
+    )
+
+
+def _waited_seconds() -> float:
+    """How long this thread has been ready without a core (Linux's schedstat)."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def flush_cost(bench: Bench, store: str, requests: int) -> FlushCost:
@@ -160,6 +184,9 @@ def _flush(bench: Bench, store: str, requests: int, pipe: Connection) -> None:
     app = our_app(bench, store, background=False, key_prefix="irl-flush-")
     limiter = limiter_of(app)
     subject = WsgiSubject(app, bench.clients)
+    for _ in range(subject.warm_up):
+        subject.call(subject.prepare())
+    limiter.flush()
     merged, worker, server = 0, 0.0, 0.0
     for _ in range(3):
         for _ in range(requests // 3 + 1):

@@ -27,7 +27,6 @@ from werkzeug.test import EnvironBuilder
 PATH = "/api/data"
 WARM_UP = 10
 """Requests before each turn's measured ones: caches are the neighbour's."""
-FIRST_WARM_UP = 60
 ANSWER_SECONDS = 120.0
 STOP_SECONDS = 5.0
 _FORK = multiprocessing.get_context("fork")
@@ -38,7 +37,13 @@ class BenchError(RuntimeError):
 
 
 class Subject(Protocol):
-    """What is measured."""
+    """What is measured.
+
+    Attributes:
+        warm_up: Calls until all is as it is in the long run: every client has been seen.
+    """
+
+    warm_up: int
 
     def prepare(self) -> Any:
         """Whatever one call needs; not timed."""
@@ -60,6 +65,7 @@ class WsgiSubject:
     """
 
     def __init__(self, app: Flask, clients: int, verify: Callable[[], None] = lambda: None) -> None:
+        self.warm_up = clients
         self._app = app
         self._environs = [environ_of(number) for number in range(clients)]
         self._next = 0
@@ -247,7 +253,7 @@ def _run(work: Callable[[Connection], None], pipe: Connection) -> None:
 
 def _serve(case: Case, pipe: Connection) -> None:
     subject = case.build()
-    for _ in range(FIRST_WARM_UP):
+    for _ in range(subject.warm_up):
         subject.call(subject.prepare())
     pipe.send(True)
     while (calls := pipe.recv()) is not None:
@@ -257,6 +263,7 @@ def _serve(case: Case, pipe: Connection) -> None:
 def take_turns(
     cases: Sequence[Case],
     *,
+    generations: int,
     rounds: int,
     calls: int,
     progress: Callable[[str], object] = lambda text: None,
@@ -265,7 +272,10 @@ def take_turns(
 
     Args:
         cases: What to measure; the bare one gets three turns in every round.
-        rounds: How many.
+        generations: How often all processes begin anew: on which core one lands beside its
+            server, and how its memory lies, stays the same for a process's life and differs
+            between two by more than what is to be measured.
+        rounds: How many in each generation.
         calls: Requests in each turn.
         progress: Told how far it is.
 
@@ -275,18 +285,19 @@ def take_turns(
     timings = [Timing(case) for case in cases]
     turns = [timing for timing in timings for _ in range(3 if timing.case.bare else 1)]
     random = Random(1)
-    with ExitStack() as stack:
-        pipes: dict[tuple[str, str, str], Connection] = {}
-        for case in cases:
-            pipes[case.key] = stack.enter_context(forked(partial(_serve, case), case.name))
-            received(pipes[case.key], str(case))
-        for number in range(rounds):
-            progress(f"round {number + 1} of {rounds}")
-            random.shuffle(turns)
-            for timing in timings:
-                timing.rounds.append([])
-            for timing in turns:
-                pipe = pipes[timing.case.key]
-                pipe.send(calls)
-                timing.rounds[-1] += received(pipe, str(timing.case))
+    for generation in range(generations):
+        with ExitStack() as stack:
+            pipes: dict[tuple[str, str, str], Connection] = {}
+            for case in random.sample(cases, len(cases)):
+                pipes[case.key] = stack.enter_context(forked(partial(_serve, case), case.name))
+                received(pipes[case.key], str(case))
+            for number in range(rounds):
+                progress(f"round {generation * rounds + number + 1} of {generations * rounds}")
+                random.shuffle(turns)
+                for timing in timings:
+                    timing.rounds.append([])
+                for timing in turns:
+                    pipe = pipes[timing.case.key]
+                    pipe.send(calls)
+                    timing.rounds[-1] += received(pipe, str(timing.case))
     return timings

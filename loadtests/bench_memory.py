@@ -21,7 +21,7 @@ import redis
 from flask_irl.engine import open_limiter
 from flask_irl.limiter import Limiter
 from flask_irl.options import resolve
-from loadtests.bench_cases import PLENTY, Bench
+from loadtests.bench_apps import PLENTY, Bench
 from loadtests.bench_harness import PATH, BenchError
 from loadtests.bench_server import free_port, redis_server
 
@@ -83,7 +83,7 @@ def redis_memory(bench: Bench, clients: int) -> RedisMemory:
         if any(state is None or not state.profile for state in limiter.store.load(sample)):
             raise BenchError("a client has no profile in Redis")
         keys = [f"{PREFIX}1:{{{address}}}" for address in sample]
-        usage = [cast("int | None", server.memory_usage(key)) or 0 for key in keys]
+        usage = [server.memory_usage(key) or 0 for key in keys]
         limiter.close()
     return RedisMemory(clients, (after - before) / clients, statistics.median(usage))
 
@@ -114,12 +114,12 @@ def _visit(limiter: Limiter, addresses: list[str]) -> None:
 def _used(server: redis.Redis) -> int:
     """Bytes in use, without connections' buffers and the site's own keys."""
     readings = []
-    for _ in range(10):
+    for _ in range(5):
         # A table that grows is there twice until all has moved.
-        memory = cast("dict[str, Any]", server.info("memory"))
+        memory = server.info("memory")
         readings.append(int(memory["used_memory"]) - int(memory["mem_clients_normal"]))
         time.sleep(0.1)
-    site = [cast("int | None", server.memory_usage(key, 0)) or 0 for key in _site_keys(server)]
+    site = [server.memory_usage(key, 0) or 0 for key in _site_keys(server)]
     return min(readings) - sum(site)
 
 

@@ -73,7 +73,6 @@ class Replay:
 
     def one(self, entry: LogEntry) -> None:
         """Replay one request, not earlier than the one before."""
-        self._now = entry.ts
         self._tick(entry.ts)
         self._decide(entry)
 
@@ -102,6 +101,14 @@ class Replay:
             clients,
         )
 
+    @property
+    def untrained(self) -> str:
+        """Why there is no model at all; empty if there is one."""
+        if self._models:
+            return ""
+        last = self._limiter.trainer.last
+        return last.reason if last else "the log is shorter than the training interval"
+
     def close(self) -> None:
         """End: nothing goes on in the background."""
         self._limiter.close()
@@ -122,11 +129,11 @@ class Replay:
             self.series.add(entry.ts, False, False, False)
             return
         key = canonical(entry.client)
-        if self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS:
-            # Until there is enough of a client to judge, its verdict can't have changed.
-            if tally.requests > self._evidence:
-                self._flush()
-                self._pending[key] = entry.ts
+        due = self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS
+        # Until there is enough of a client to judge, its verdict can't have changed.
+        if due and tally.requests > self._evidence:
+            self._flush()
+            self._pending[key] = entry.ts
         keys = (key,) * len(plan.scopes)
         decision = self._limiter.decide(plan, keys)
         static_plan = self._plan(self._static, route, entry.method)
@@ -152,12 +159,15 @@ class Replay:
         self._pending.clear()
 
     def _tick(self, now: float) -> None:
-        if len(self._pending) >= MAX_PENDING:
+        if len(self._limiter.profiler) >= MAX_PENDING:
             self._flush()
         if now >= self._next_training:
             if self._next_training:
-                self._train(now)
+                # When it is due, not when somebody comes: by then the idle may be forgotten.
+                self._now = self._next_training
+                self._train(self._now)
             self._next_training = now + self._interval
+        self._now = now
         if now >= self._next_expiry:
             for limiter in (self._limiter, self._static):
                 limiter.store.expire()

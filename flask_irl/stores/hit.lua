@@ -17,6 +17,10 @@ end
 
 local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
 
+local function slack(burst, window)
+  return 1 + burst * window / 9007199254740992
+end
+
 local function probe(anchor, current, previous, amount, window, burst)
   if strategy == 1 then
     local elapsed = now - anchor
@@ -55,7 +59,7 @@ local function probe(anchor, current, previous, amount, window, burst)
   end
   local interval = window / amount
   local tolerance = interval * burst
-  local most = tolerance + 1 + burst * window / 9007199254740992
+  local most = tolerance + slack(burst, window)
   local owed = max(anchor - now + current / 4294967296, 0)
   local debt = owed + cost * interval
   if debt <= most then
@@ -63,7 +67,7 @@ local function probe(anchor, current, previous, amount, window, burst)
     return true, now + whole, floor((debt - whole) * 4294967296), 0,
       floor((most - debt) / interval), min(debt, tolerance), 0
   end
-  local wait = cost > burst and window or ceil(debt - tolerance)
+  local wait = cost > burst and window or min(window, ceil(debt - tolerance))
   return false, 0, 0, 0, max(0, floor((most - owed) / interval)), wait, wait
 end
 
@@ -127,9 +131,12 @@ for s = 1, scopes do
     if raw then
       limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
       -- The clock was set back: see strategies.settled.
-      local latest = strategy == 3 and now + limit[5] or now
-      if limit[1] > latest then
-        limit[1], mended = latest, true
+      local ahead, more = 0, 0
+      if strategy == 3 then
+        ahead, more = limit[5], slack(limit[4], limit[5])
+      end
+      if limit[1] > now + ahead + more then
+        limit[1], mended = now + ahead, true
       end
     end
     limits[n] = limit

@@ -1,0 +1,104 @@
+"""Why a client scores as it does: which features move its score, and what is usual. Pure.
+
+The effect of a feature is how much the score mends when that feature alone is set to the site's
+median (occlusion, as in Zeiler 2014), which needs nothing of a detector but its scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.features import FEATURES
+from flask_irl.model import Model
+
+HIGH_QUANTILE: Final = 0.95
+MOST: Final = 5
+LEAST_EFFECT: Final = 0.005
+
+
+class Reason(NamedTuple):
+    """One feature's part in a score.
+
+    Attributes:
+        feature: Its name.
+        value: The client's.
+        median: What is usual on this site.
+        high: What 95 % of the site's rows don't exceed.
+        effect: How much the score would mend at the median, 0 to 1.
+        sentence: The same for people.
+    """
+
+    feature: str
+    value: float
+    median: float
+    high: float
+    effect: float
+    sentence: str
+
+
+def usual_values(rows: NDArray[np.float32]) -> dict[str, list[float]]:
+    """The median and high quantile of each feature over training rows, ready for JSON."""
+    quantiles = np.quantile(rows.astype(np.float64), [0.5, HIGH_QUANTILE], axis=0)
+    return {
+        feature.name: [round(float(q), 6) for q in quantiles[:, column]]
+        for column, feature in enumerate(FEATURES)
+    }
+
+
+def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
+    """The features that move a client's score most, the most important first; at most five.
+
+    Args:
+        model: The model in force.
+        row: The client's features.
+    """
+    usual: Mapping[str, Sequence[float]] = model.site.get("usual", {})
+    if not model.version or not usual:
+        return []
+    variants = np.tile(row, (len(FEATURES) + 1, 1))
+    for column, feature in enumerate(FEATURES):
+        variants[column + 1, column] = usual[feature.name][0]
+    scores = model.score(variants)
+    effects = scores[1:] - scores[0]
+    order = np.argsort(-effects, kind="stable")[:MOST]
+    return [_reason(int(c), row, usual, float(effects[c])) for c in order
+            if effects[c] > LEAST_EFFECT]
+
+
+def _reason(
+    column: int, row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effect: float
+) -> Reason:
+    feature = FEATURES[column]
+    value = float(row[column])
+    median, high = usual[feature.name][0], usual[feature.name][1]
+    return Reason(
+        feature.name,
+        round(value, 4),
+        round(median, 4),
+        round(high, 4),
+        round(effect, 4),
+        f"{feature.text}: {_shown(feature.unit, value)}; usual is "
+        f"{_shown(feature.unit, median)}, 95 % are under {_shown(feature.unit, high)}",
+    )
+
+
+def _shown(unit: str, value: float) -> str:
+    """A feature's value in its own terms: shares in percent, logarithms undone."""
+    if unit == "share":
+        return f"{value:.0%}"
+    if unit.startswith("log "):
+        return f"{_plain(float(np.expm1(value)))} {unit[4:]}"
+    return f"{_plain(value)} {unit}".strip()
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def as_json(found: Sequence[Reason]) -> list[dict[str, Any]]:
+    """The reasons as mappings."""
+    return [reason._asdict() for reason in found]

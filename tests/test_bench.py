@@ -1,0 +1,164 @@
+"""The benchmark: that it runs and reports everything; never how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flask_limiter", reason="needs the dependency group bench")
+pytest.importorskip("throttled", reason="needs the dependency group bench")
+
+from loadtests.bench_apps import Bench, bare_app
+from loadtests.bench_background import FlushCost, UnderTraining, Window
+from loadtests.bench_cases import BARE, RAW_EVALSHA, REFUSED, all_cases, our_name, their_name
+from loadtests.bench_figures import BARS, Results
+from loadtests.bench_harness import BenchError, Case, Timing, WsgiSubject, percentile, timed
+from loadtests.bench_memory import RedisMemory, Worker
+from loadtests.bench_model import Trained
+from loadtests.bench_report import to_json, to_text
+from loadtests.bench_server import Machine
+
+ROOT = Path(__file__).parents[1]
+RATIOS = {
+    "redis_vs_flask_limiter",
+    "redis_vs_throttled",
+    "redis_vs_noop_evalsha",
+    "memory_vs_flask_limiter",
+    "refusal_vs_bare_flask",
+    "p99_while_training",
+    "redis_bytes_per_client",
+    "worker_extra_mib",
+}
+TINY = (
+    *("--generations", "1", "--rounds", "1", "--calls", "2", "--clients", "20"),
+    *("--trainings", "1", "--training-clients", "60", "--redis-clients", "50"),
+    *("--worker-requests", "20", "--flush-requests", "60"),
+)
+
+MEDIANS = {
+    BARE: [40.0, 50.0, 60.0],
+    ("flask_irl", "redis", our_name(1, True, True)): [70.0, 80.0, 90.0],
+    ("flask_irl", "memory", our_name(1, True, True)): [50.0, 60.0, 70.0],
+    ("flask_irl", "redis", REFUSED): [20.0, 25.0, 30.0],
+    ("Flask-Limiter", "redis", their_name("sliding-window-counter", True)): [340.0, 350.0, 360.0],
+    ("Flask-Limiter", "memory", their_name("sliding-window-counter", True)): [60.0, 70.0, 80.0],
+    ("throttled-py", "redis", their_name("fixed-window", False)): [100.0, 110.0, 120.0],
+    RAW_EVALSHA: [15.0, 15.0, 15.0],
+}
+
+
+@pytest.fixture
+def results() -> Results:
+    """Results in which every ratio is known beforehand."""
+    bench = Bench("redis://nowhere", Trained(1, b"", (), 0), 1)
+    timings = [
+        Timing(case, [[median] for median in MEDIANS.get(case.key, [41.0, 51.0, 61.0])])
+        for case in all_cases(bench)
+    ]
+    quiet = Window(50.0, 200.0, 100, 1.0)
+    busy = Window(50.0, 250.0, 100, 1.0)
+    return Results(
+        timings,
+        UnderTraining((busy, busy), (quiet, quiet), quiet, 1000, 1.5),
+        {"memory": FlushCost(10.0, 0.0), "redis": FlushCost(20.0, 8.0)},
+        RedisMemory(100, 300.0, 250.0),
+        {"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
+        Machine("a CPU", 2, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
+        {"rounds": 3},
+        1.0,
+    )
+
+
+def test_ratios_compare_the_medians_of_what_is_added(results: Results) -> None:
+    ratios = {name: figure.value for name, figure in results.ratios().items()}
+    assert ratios == pytest.approx(
+        {
+            "redis_vs_flask_limiter": 0.1,
+            "redis_vs_throttled": 0.5,
+            "redis_vs_noop_evalsha": 2.0,
+            "memory_vs_flask_limiter": 0.5,
+            "refusal_vs_bare_flask": 0.5,
+            "p99_while_training": 1.25,
+            "redis_bytes_per_client": 300.0,
+            "worker_extra_mib": 30.0,
+        }
+    )
+
+
+def test_table_says_which_bars_are_met(results: Results) -> None:
+    lines = {line.split()[0]: line for line in to_text(results).splitlines() if line.strip()}
+    missed = {name for name in RATIOS if lines[name].endswith("MISSED")}
+    assert missed == {"memory_vs_flask_limiter", "p99_while_training"}
+    assert all(lines[name].endswith("met") for name in RATIOS - missed)
+
+
+def test_json_of_results_has_every_case_and_ratio(results: Results) -> None:
+    report = json.loads(to_json(results))
+    assert set(report["ratios"]) == RATIOS == {bar.name for bar in BARS}
+    first = report["cases"][1]
+    assert (first["system"], first["store"]) == ("flask_irl", "memory")
+    assert (first["case"], first["p50_us"], first["added_us"]) == (
+        "one limit, headers, model",
+        60.0,
+        10.0,
+    )
+
+
+def test_added_time_is_counted_round_by_round() -> None:
+    bare = Timing(Case("Flask", "", "bare", _never), [[40.0], [80.0]])
+    slow = Timing(Case("x", "", "y", _never), [[50.0], [90.0]])
+    raw = Timing(Case("x", "", "raw", _never, whole=False), [[50.0], [90.0]])
+    assert slow.added(bare) == [10.0, 10.0]
+    assert raw.added(bare) == [50.0, 90.0]
+
+
+def test_an_unexpected_answer_ends_the_benchmark() -> None:
+    with pytest.raises(BenchError, match="answered 200, not 429"):
+        timed(WsgiSubject(bare_app(), clients=2), calls=1, expected=429)
+
+
+def test_each_call_is_timed() -> None:
+    spent = timed(WsgiSubject(bare_app(), clients=3), calls=7, expected=200)
+    assert len(spent) == 7
+    assert min(spent) > 0
+
+
+def test_percentile_is_a_value_that_occurred() -> None:
+    values = [float(n) for n in range(100)]
+    assert percentile(values, 0.99) == 99.0
+    assert percentile(values, 0.5) == 50.0
+    assert percentile([], 0.99) == 0.0
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    run = subprocess.run(
+        [sys.executable, "-m", "loadtests.bench", *TINY],
+        cwd=ROOT,
+        env={**os.environ, "BENCH_JSON": str(written)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert run.returncode == 0, run.stderr
+    report = json.loads(written.read_text(encoding="utf-8"))
+    assert set(report["ratios"]) == RATIOS
+    assert all(isinstance(value, float) for value in report["ratios"].values())
+    for case in report["cases"]:
+        assert {"system", "store", "case", "p50_us", "added_us"} <= set(case)
+        assert case["p50_us"] > 0
+    systems = {case["system"] for case in report["cases"]}
+    assert systems == {"Flask", "flask_irl", "Flask-Limiter", "throttled-py", "redis-py"}
+    assert set(report["machine"]) >= {"cpu", "cores", "python", "redis", "libraries"}
+    assert all(name in run.stdout for name in RATIOS)
+
+
+def _never() -> WsgiSubject:
+    raise AssertionError("a case that is not run is not built")
