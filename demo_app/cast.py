@@ -18,7 +18,7 @@ class Phase(IntEnum):
     RECOVERY = 2
 
 
-SHARES: Final = {Phase.LEARNING: 0.5, Phase.ATTACK: 0.3, Phase.RECOVERY: 0.2}
+SHARES: Final = {Phase.LEARNING: 0.5, Phase.ATTACK: 0.25, Phase.RECOVERY: 0.25}
 """Of the demo's time."""
 
 Fate = Literal["normal", "held", "mended"]
@@ -83,7 +83,7 @@ def normal_roles() -> list[Role]:
     ]
     burst = (
         Act(Phase.LEARNING, 0.0, personas.gallery),
-        Act(Phase.ATTACK, 0.2, personas.burst),
+        Act(Phase.ATTACK, 0.15, personas.burst),
     )
     return [*roles, Role("burst", "burst", "normal", burst)]
 
@@ -105,8 +105,8 @@ def attack_roles(suffix: str = "") -> list[Role]:
     ]
     runaway = (
         Act(Phase.LEARNING, 0.0, personas.mobile_app),
-        Act(Phase.ATTACK, 0.3, personas.runaway),
-        Act(Phase.RECOVERY, 0.0, personas.mobile_app),
+        Act(Phase.ATTACK, 0.12, personas.runaway),
+        Act(Phase.ATTACK, 0.5, personas.mobile_app),
     )
     return [*roles, Role("runaway app" + suffix, "runaway app", "mended", runaway)]
 

@@ -22,6 +22,7 @@ from demo_app.cast import SHARES, Act, Phase, Role, attack_roles, normal_roles
 from demo_app.display import Display, make_console
 from demo_app.ledger import Entry
 from demo_app.report import print_clients, print_model, print_statistics
+from demo_app.served import OPTIONS
 from demo_app.server import Server, ServerError
 from demo_app.traffic import Visitor, stop_all
 from demo_app.verdict import complaints
@@ -29,7 +30,7 @@ from demo_app.verdict import complaints
 LIMIT: Final = 100
 HELD: Final = 30
 WINDOW_SECONDS: Final = 10
-SECONDS: Final = 120.0
+SECONDS: Final = 122.0
 LEAST_SECONDS: Final = 5.0
 TICK: Final = 0.1
 TRAINING_SHARE: Final = 0.95
@@ -41,16 +42,18 @@ INTERRUPTED: Final = 130
 TITLES: Final = {
     Phase.LEARNING: (
         "Learning",
-        "Only normal clients. The limiter watches, and trains its first model at the end.",
+        "Only normal clients come. The limiter watches, and trains its first model at the end.",
     ),
     Phase.ATTACK: (
         "Attack",
-        "Normal clients go on. A flood, a scraper, a password stuffer, a scanner and an app that "
-        "has run away join them, and a visitor opens by far the largest gallery.",
+        "Normal clients go on. A flood, a scraper, a password stuffer and a scanner join them; an "
+        "app runs away for a while; and a visitor opens by far the largest gallery: a burst, but "
+        "within the limit.",
     ),
     Phase.RECOVERY: (
         "Recovery",
-        "The app is mended and behaves again; the others go on as before.",
+        "The app that ran away has been mended, and gets its full limit back as its behaviour "
+        "tells. All others go on as before.",
     ),
 }
 
@@ -150,7 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"[bold]flask_irl demo.[/bold] A site on 127.0.0.1 with the embedded store; about "
         f"{options.seconds:.0f} s (seed {options.seed}).\n"
         f"So that there is something to see in that time, its window is short: {LIMIT} requests "
-        f"per {WINDOW_SECONDS} s for a normal client, {HELD} for an anomalous one."
+        f"per {WINDOW_SECONDS} s for a normal client, {HELD} for an anomalous one.\nIt learns for "
+        "a minute instead of for days; how little that is, its threshold makes up for: "
+        f"{OPTIONS['IRL_ANOMALY_THRESHOLD']} instead of -0.5."
     )
     settings = {
         "BASE_LIMIT": str(LIMIT),

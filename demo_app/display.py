@@ -136,7 +136,7 @@ def _by_persona(entries: Sequence[Entry]) -> Table:
     for persona, group in groups.items():
         flagged = sum(entry.is_flagged for entry in group)
         table.add_row(
-            persona if len(group) == 1 else f"{persona} ×{len(group)}",
+            persona if len(group) == 1 else f"{len(group)} {persona}s",
             str(sum(entry.sent for entry in group)),
             str(sum(entry.admitted for entry in group)),
             str(sum(entry.refused for entry in group)),

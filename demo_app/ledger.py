@@ -85,7 +85,7 @@ class Entry:
         Args:
             path: What was asked for.
             status: Its status.
-            headers: Its headers, case-insensitive.
+            headers: Its headers.
             body: Its body.
             seconds: How long it took.
         """

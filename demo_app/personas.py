@@ -44,7 +44,7 @@ def _any_page(random: Random) -> str:
 
 
 def _log_in(random: Random, user: str) -> Iterator[Call]:
-    while random.random() < 0.2:
+    if random.random() < 0.15:
         typo = PASSWORD.replace(random.choice(PASSWORD), "", 1)
         yield _post(random.uniform(2, 6), "/login", {"user": user, "password": typo})
     yield _post(random.uniform(2, 6), "/login", {"user": user, "password": PASSWORD})
@@ -59,7 +59,7 @@ def _visit(random: Random, think: float) -> Iterator[Call]:
     yield _get(pause, _any_page(random))
     for _ in range(random.randint(1, 6)):
         yield _get(random.uniform(0.03, 0.3), _any_item(random))
-    if random.random() < 0.08:
+    if random.random() < 0.05:
         yield _get(random.uniform(0.5, 3), f"/api/items/{LAST + random.randint(1, 50)}")
 
 
@@ -68,8 +68,9 @@ def reader(random: Random) -> Iterator[Call]:
     yield from _visit(random, 3)
     if random.random() < 0.4:
         yield from _log_in(random, f"user{random.randint(1, 500)}")
+    think = random.uniform(2, 10)
     while True:
-        yield from _visit(random, random.uniform(4, 9))
+        yield from _visit(random, think)
 
 
 def mobile_app(random: Random) -> Iterator[Call]:
@@ -110,7 +111,7 @@ def editor(random: Random) -> Iterator[Call]:
         for _ in range(random.randint(1, 3)):
             yield _get(random.uniform(0.5, 3), _any_item(random))
         values: list[Any] = [random.randint(1, 1000) for _ in range(random.randint(1, 30))]
-        if random.random() < 0.1:
+        if random.random() < 0.05:
             values.append("12,5")
         yield _post(random.uniform(2, 6), "/api/process", {"values": values})
 
@@ -145,7 +146,7 @@ def burst(random: Random) -> Iterator[Call]:
 def flood(random: Random) -> Iterator[Call]:
     """Posts the same thing as fast as it can."""
     while True:
-        yield _post(random.uniform(0.03, 0.05), "/api/process", {"values": [1, 2, 3]})
+        yield _post(random.uniform(0.01, 0.02), "/api/process", {"values": [1, 2, 3]})
 
 
 def scraper(random: Random) -> Iterator[Call]:

@@ -89,7 +89,7 @@ class Visitor:
                     self.entry.lost(time.monotonic() - started)
                 continue
             seconds = time.monotonic() - started
-            self.entry.answered(call.path, response.status, response.headers, body, seconds)
+            self.entry.answered(call.path, response.status, dict(response.headers), body, seconds)
             return
 
 

@@ -65,8 +65,9 @@ def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
     scores = model.score(variants)
     effects = scores[1:] - scores[0]
     order = np.argsort(-effects, kind="stable")[:MOST]
-    return [_reason(int(c), row, usual, float(effects[c])) for c in order
-            if effects[c] > LEAST_EFFECT]
+    return [
+        _reason(int(c), row, usual, float(effects[c])) for c in order if effects[c] > LEAST_EFFECT
+    ]
 
 
 def _reason(

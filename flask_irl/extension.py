@@ -182,6 +182,8 @@ class IntelligentLimiter:
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
         """
+        if scope is None:
+            raise ConfigurationError("scope None is not allowed: give a name, or a function")
         return LimitDecorator(
             self,
             new_limit(

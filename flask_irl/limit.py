@@ -11,6 +11,7 @@ from flask_irl.errors import ConfigurationError
 
 MAX_AMOUNT = 2**31 - 1
 MAX_WINDOW_SECONDS = 366 * 24 * 3600
+MAX_LIMITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +61,40 @@ def _within(name: str, value: object, low: int, high: int) -> None:
         )
 
 
-@functools.lru_cache(maxsize=1024)
 def parse_limits(text: str, burst: int | None = None) -> tuple[Limit, ...]:
     """Read limits as the ``limits`` library writes them, such as ``"5/minute;100 per hour"``.
 
     Args:
-        text: One or more limits, joined by ``,``, ``;`` or ``|``.
+        text: 1 to 16 limits, joined by ``,``, ``;`` or ``|``.
         burst: For each limit, the requests GCRA admits at once, cut to the limit's amount.
 
     Raises:
         ConfigurationError: The text is no such list; the message quotes it.
     """
+    if not isinstance(text, str):
+        raise _unreadable(text)
+    return _parsed(text, burst)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str, burst: int | None) -> tuple[Limit, ...]:
     try:
         items = limits.parse_many(text)
     except (ValueError, TypeError, AttributeError):
+        raise _unreadable(text) from None
+    if len(items) > MAX_LIMITS:
         raise ConfigurationError(
-            f"limit {text!r} can't be read: write it as '<count>/<unit>' or "
-            "'<count> per <n> <unit>', with second, minute, hour, day, month or year, "
-            "several joined by ';'"
-        ) from None
+            f"limits {text!r} are {len(items)}: at most {MAX_LIMITS} count together"
+        )
     return tuple(
         Limit(item.amount, item.get_expiry(), None if burst is None else min(burst, item.amount))
         for item in items
+    )
+
+
+def _unreadable(text: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"limit {text!r} can't be read: write it as '<count>/<unit>' or "
+        "'<count> per <n> <unit>', with second, minute, hour, day, month or year, "
+        "several joined by ';'"
     )

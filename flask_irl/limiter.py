@@ -8,28 +8,35 @@ import dataclasses
 import functools
 import logging
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from flask_irl.background import Background
 from flask_irl.breaker import Breaker
 from flask_irl.errors import StoreError
+from flask_irl.limit import Limit
 from flask_irl.listener import Listener, NullListener
 from flask_irl.log import Sampler, event, failure
 from flask_irl.options import Mode, Options
+from flask_irl.overrides import CODES
 from flask_irl.policy import simple_ladder
 from flask_irl.profiler import Profiler
 from flask_irl.records import Decision, Hit, Observation, Outcome, Plan, Scope, Source
 from flask_irl.refusals import Refusals
+from flask_irl.settings import applied, read_settings
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory import MemoryStore
+from flask_irl.stores.site import News
 from flask_irl.trainer import Fit, Trainer, Training, fit_in_child
 
 MAX_PLANS: Final = 4096
 FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
+PROBE: Final = "#probe"
+"""A key that no client can have."""
 
 
 class Limiter:
@@ -51,6 +58,8 @@ class Limiter:
         fit: Fit = fit_in_child,
     ) -> None:
         self.options = options
+        self._configured = options
+        self._news = News(0, 0, 0)
         self.store = store
         self.listener: Listener = listener or NullListener()
         self.ladder = simple_ladder(
@@ -73,13 +82,16 @@ class Limiter:
             ttl_seconds=options.profile_ttl_seconds,
             rows_capacity=options.rows_capacity,
         )
-        self.breaker = Breaker(store.ping, self._store_changed)
+        self.breaker = Breaker(self._probe, self._store_changed)
         self._background = Background(
             flush=functools.partial(self._guarded, "flush", self._flush_or_wait),
             poll=functools.partial(self._guarded, "poll", self._poll),
             train=functools.partial(self._guarded, "train", self._tick),
             expire=functools.partial(self._guarded, "expire", self._expire),
             train_seconds=options.training_interval_minutes * 60,
+        )
+        self._probe_plan = Plan(
+            (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
         self._mode: Mode = options.mode
         self._plans: dict[tuple[Scope, ...], Plan] = {}
@@ -90,6 +102,7 @@ class Limiter:
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
         self._refused_log = Sampler(LOG_SECONDS)
         self._error_log = Sampler(LOG_SECONDS)
+        self._training: threading.Thread | None = None
         self._started = False
         self._closed = False
         _LIMITERS.add(self)
@@ -198,6 +211,7 @@ class Limiter:
                 status,
                 size,
                 not decision.admitted,
+                anomalous=decision.is_anomalous,
             ),
             decision,
         )
@@ -227,6 +241,47 @@ class Limiter:
         self._refusals.forget(client)
         return self.store.forget(client, self._longest)
 
+    @property
+    def longest(self) -> int:
+        """Seconds that a client's state is kept at least: twice the longest window."""
+        return self._longest
+
+    def drop_refusals(self, client: str) -> None:
+        """Ask the store again for a client that is known to be over its limit."""
+        self._refusals.forget(client)
+
+    def refresh(self) -> None:
+        """Take up what others have changed: the model, the settings, what to remember no more.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        news = self.store.news()
+        if news.epoch != self._news.epoch:
+            self._refusals.clear()
+        if news.settings != self._news.settings:
+            _, stored = self.store.settings()
+            self._apply(read_settings(stored))
+        if news.model != self._news.model or news.model != self.trainer.model.version:
+            self.trainer.poll()
+        self._news = news
+
+    def _apply(self, settings: dict[str, Any]) -> None:
+        """Put settings made at run time over the configured options."""
+        options = applied(self._configured, settings)
+        self.options = options
+        self._mode = options.mode
+        self.ladder = simple_ladder(
+            options.anomalous_factor, float(options.window_seconds), options.anomaly_threshold
+        )
+        self.profiler.use(self.ladder)
+        self.trainer.threshold = options.anomaly_threshold
+        self._longest = max(self._longest, 2 * options.window_seconds)
+        self._plans.clear()
+        self.generation += 1
+        self._refusals.clear()
+        event(logging.WARNING, "settings_changed", **settings)
+
     def start(self) -> None:
         """Start background work in this process, unless the options forbid it."""
         self._started = True
@@ -245,6 +300,7 @@ class Limiter:
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""
         self._started = False
+        self._training = None
         self._background.after_fork()
         self.breaker.reset()
         self.profiler.after_fork()
@@ -257,7 +313,7 @@ class Limiter:
         scope, limit = plan.shown[hit.binding]
         outcome: Outcome = "allowed"
         if not hit.admitted:
-            outcome = "limited"
+            outcome = "blocked" if hit.override == CODES["block"] else "limited"
         elif hit.tight_refused:
             outcome = "shadow_limited"
         return Decision(
@@ -326,6 +382,11 @@ class Limiter:
                 failure("store_error", error, kind=kind, not_logged=held)
         self.breaker.failure(error)
 
+    def _probe(self) -> None:
+        """Raise while the store is out, or answers and yet can't count (full, or a replica)."""
+        self.store.ping()
+        self.store.hit(self._probe_plan, (PROBE,), 0)
+
     def _store_changed(self, lost: bool, reason: str) -> None:
         with contextlib.suppress(Exception):
             self.listener.fallback(lost)
@@ -358,9 +419,17 @@ class Limiter:
 
     def _poll(self) -> None:
         if not self.breaker.is_open:
-            self.trainer.poll()
+            self.refresh()
 
     def _tick(self) -> None:
+        """Train on a daemon thread: a process that ends waits for the threads of a pool."""
+        if self._training is not None and self._training.is_alive():
+            return
+        work = functools.partial(self._guarded, "train", self._train_if_due)
+        self._training = threading.Thread(target=work, name="irl-train", daemon=True)
+        self._training.start()
+
+    def _train_if_due(self) -> None:
         if not self.breaker.is_open and self._mode != "off":
             self.flush()
             self.trainer.tick()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from flask_irl.limit import Limit, parse_limits
 
 LIMITS: Final = "__irl_limits__"
 EXEMPT: Final = "__irl_exempt__"
+CHECKS: Final = "__irl_checks__"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +83,10 @@ class RouteLimit:
 
 def add_limit(function: Any, limit: RouteLimit) -> None:
     """Note a limit on a function; wrappers made with ``functools.wraps`` carry it on."""
-    # A bound method takes no notes: then its wrapper alone has them.
-    with contextlib.suppress(AttributeError, TypeError):
-        setattr(function, LIMITS, (*getattr(function, LIMITS, ()), limit))
+    for noted in _with_checked(function):
+        # A bound method takes no notes: then its wrapper alone has them.
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(noted, LIMITS, (*getattr(noted, LIMITS, ()), limit))
 
 
 def add_exemption(function: Any, owner: object) -> None:
@@ -93,7 +95,24 @@ def add_exemption(function: Any, owner: object) -> None:
     Raises:
         AttributeError: The function takes no notes, as bound methods don't.
     """
-    setattr(function, EXEMPT, (*getattr(function, EXEMPT, ()), owner))
+    for noted in _with_checked(function):
+        try:
+            setattr(noted, EXEMPT, (*getattr(noted, EXEMPT, ()), owner))
+        except AttributeError:
+            if noted is function:
+                raise
+
+
+def _with_checked(function: Any) -> Iterator[Any]:
+    """A function, and those in it that our own decorators wrapped.
+
+    With several decorators above its route, it is the innermost that the app has registered.
+    """
+    yield function
+    wrapper, inner = getattr(function, CHECKS, (None, None))
+    # Other people's wrappers carry the note on, too, but it isn't about them.
+    if wrapper is function:
+        yield from _with_checked(inner)
 
 
 def limits_of(function: Any, owner: object) -> tuple[RouteLimit, ...]:
@@ -200,4 +219,5 @@ def checked_first(function: Any, check: Callable[[], None]) -> Any:
             check()
             return function(*args, **kwargs)
 
+    setattr(checked, CHECKS, (checked, function))
     return checked

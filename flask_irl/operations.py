@@ -359,7 +359,7 @@ class Operations:
         factors = self._limiter.ladder.factors
         factor = factors[min(state.step, len(factors) - 1)]
         record = profile.decode([state.profile])
-        n = max(float(profile.requests_in_memory(record)[0]), 1e-3)
+        n = max(float(profile.sums_of(record, "n")[0]), 1e-3)
         return {
             "client": key,
             "step": state.step,
@@ -368,8 +368,8 @@ class Operations:
             "score": round(state.score, 4),
             "is_anomalous": state.step > 0,
             "last_seen": state.last_seen,
-            "requests_per_minute": round(profile.sum_of(record, "recent"), 3),
-            "refused_share": round(min(profile.sum_of(record, "refused") / n, 1.0), 4),
+            "requests_per_minute": round(float(profile.sums_of(record, "recent")[0]), 3),
+            "refused_share": round(min(float(profile.sums_of(record, "refused")[0]) / n, 1.0), 4),
         }
 
 

@@ -143,7 +143,8 @@ def _limits(value: object) -> tuple[Limit, ...]:
     if isinstance(value, str):
         return parse_limits(value) if value.strip() else ()
     if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
-        return tuple(limit for item in value for limit in parse_limits(item))
+        # At once, so that as many as count together are counted.
+        return parse_limits(";".join(value)) if value else ()
     raise ValueError("limit strings, or one with limits joined by ';'")
 
 

@@ -45,6 +45,7 @@ RECORD: Final = np.dtype(
     [
         ("schema", "<u2"),
         ("epoch", "<u2"),
+        ("feedback", "u1"),
         ("total", "<u4"),
         ("first", "<u4"),
         ("stepped", "<u4"),
@@ -58,7 +59,7 @@ RECORD: Final = np.dtype(
 )
 """``total`` requests since ``first`` (s); the step changed at ``stepped`` (s); the last training
 row was taken at ``row_at`` (s), when ``total`` was ``row_total``; ``seen`` is this epoch's sketch
-of paths, ``seen_before`` the last one's."""
+of paths, ``seen_before`` the last one's; ``feedback`` is an operator's: 1 good, 2 abuse."""
 
 Records = NDArray[Any]
 
@@ -111,7 +112,7 @@ def fold(
         rarities: Learned share of each route.
     """
     index = np.asarray(owners, dtype=np.intp)
-    _, ats, gaps, routes, paths, methods, statuses, sizes, refused, counts = zip(
+    _, ats, gaps, routes, paths, methods, statuses, sizes, refused, counts, _ = zip(
         *observations, strict=True
     )
     at = np.array(ats, dtype=np.float64)
@@ -158,6 +159,19 @@ def fold(
     records["total"] = np.minimum(total, 2.0**32 - 1)
     records["first"] = np.where(records["first"] == 0, at[starts], records["first"])
     records["updated"] = latest
+
+
+def forget(records: Records, latest: Floats, horizons: Floats) -> None:
+    """Let the clients' pasts fade faster, in place, before what is new is added.
+
+    Args:
+        records: Their profiles.
+        latest: When each was last seen, in seconds.
+        horizons: Seconds over which each one's past fades, beside its sums' own horizons;
+            infinite for no faster.
+    """
+    idle = np.where(records["updated"] == 0, 0.0, np.maximum(latest - records["updated"], 0.0))
+    records["sums"] = records["sums"] * np.exp(-idle / horizons)[:, None]
 
 
 def _faded(seconds: Floats) -> Floats:
@@ -215,7 +229,7 @@ def view(records: Records, hour_rarity: float, weekday_rarity: float) -> View:
     )
 
 
-def requests_in_memory(records: Records) -> Floats:
-    """Requests within the long horizon, fading."""
-    column = [s.name for s in SUMS].index("n")
+def sums_of(records: Records, name: str) -> Floats:
+    """The profiles' sums of a name, as they were when they were last added to."""
+    column = [s.name for s in SUMS].index(name)
     return np.asarray(records["sums"][:, column], dtype=np.float64)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl import profile
+from flask_irl.errors import StoreError
 from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.guard import CrowdGuard
 from flask_irl.listener import Listener
@@ -23,11 +24,15 @@ from flask_irl.records import ClientState, Decision, Observation, Update
 from flask_irl.rows import pack_rows
 from flask_irl.site import hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
+from flask_irl.stores.site import RANKED
 
 BUFFER: Final = 50_000
 """Observations kept for the next flush; a flood beyond it is counted, not kept."""
 ROW_SECONDS: Final = 30.0
 ROW_EVIDENCE: Final = 5.0
+ABUSE: Final = 2
+RANKED_AT_ONCE: Final = 50
+"""Clients that one flush may put into each ranking."""
 MAX_TRIES: Final = 5
 """How often a profile that somebody else saved meanwhile is merged again."""
 
@@ -73,6 +78,36 @@ class Profiler:
 
     def __len__(self) -> int:
         return len(self._buffer)
+
+    def use(self, ladder: Ladder) -> None:
+        """Judge by another ladder from now on."""
+        self._ladder = ladder
+
+    def waiting(self, most: int = 100) -> dict[str, int]:
+        """How many observations of each client wait for the next flush here; the most first."""
+        counts = Counter(o.client for o in list(self._buffer))
+        with self._lock:
+            counts.update({client: n for client, (n, _) in self._refused.items()})
+        return dict(counts.most_common(most))
+
+    def label(self, client: str, feedback: int) -> bool:
+        """Note an operator's feedback with a client's profile; False if it isn't known.
+
+        Raises:
+            StoreError: The store failed, or others save the profile all the time.
+        """
+        for _ in range(MAX_TRIES):
+            state = self._store.load([client])[0]
+            if state is None:
+                return False
+            records = profile.decode([state.profile])
+            records["feedback"] = feedback
+            [blob] = profile.encode(records)
+            update = Update(client, state.revision, state.step, state.score, blob)
+            [result] = self._store.save([update], self._ttl_seconds)
+            if result != "stale":
+                return result == "saved"
+        raise StoreError(f"the profile of {client} is saved by others all the time")
 
     def pending(self, client: str) -> bool:
         """Whether a client's requests wait for the next flush."""
@@ -156,6 +191,8 @@ class Profiler:
         for index, client in enumerate(clients):
             observations += by_client[client]
             owners += [index] * len(by_client[client])
+        # Who is held down is judged by what it does now: it mends within a few holds, not hours.
+        profile.forget(records, _latest(len(known), owners, observations), self._horizons(known))
         profile.fold(records, owners, observations, model.site.get("routes", {}))
         now = records["updated"]
         latest = float(now.max())
@@ -164,7 +201,7 @@ class Profiler:
                 records, hour_rarity(model.site, latest), weekday_rarity(model.site, latest)
             )
         )
-        evidence = profile.requests_in_memory(records)
+        evidence = profile.sums_of(records, "n")
         steps = np.array([state.step for _, state in known], dtype=np.int64)
         scores = np.array([state.score for _, state in known], dtype=np.float64)
         if model.version:
@@ -190,9 +227,45 @@ class Profiler:
         results = self._store.save(updates, self._ttl_seconds)
         saved = np.array([result == "saved" for result in results])
         self._store_rows(clients, takes & saved, requests, now, features)
+        self._rank(clients, records, scores, after, saved)
         for index in np.flatnonzero(saved & (after != steps)).tolist():
             self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
         return [c for c, result in zip(clients, results, strict=True) if result == "stale"]
+
+    def _rank(
+        self,
+        clients: list[str],
+        records: profile.Records,
+        scores: NDArray[np.float64],
+        steps: NDArray[np.int64],
+        saved: NDArray[np.bool_],
+    ) -> None:
+        """Keep the rankings that operators ask for; costs the same however many clients."""
+        self._store.saw([c for c, ok in zip(clients, saved, strict=True) if ok])
+        values = {
+            "active": profile.sums_of(records, "recent"),
+            "refused": profile.sums_of(records, "refused"),
+            "anomalous": -scores,
+            "flagged": np.where(steps > 0, records["stepped"], 0),
+        }
+        for name, value in values.items():
+            chosen = np.flatnonzero(saved & (value > 0))
+            if len(chosen) > RANKED_AT_ONCE:
+                chosen = chosen[np.argpartition(-value[chosen], RANKED_AT_ONCE)[:RANKED_AT_ONCE]]
+            mended = np.flatnonzero(saved & (value <= 0)) if name == "flagged" else ()
+            self._store.rank(
+                name,
+                {clients[i]: float(value[i]) for i in chosen},
+                [clients[i] for i in mended[:RANKED]],
+            )
+
+    def _horizons(self, known: list[tuple[str, ClientState]]) -> NDArray[np.float64]:
+        holds = np.array([step.hold_seconds or np.inf for step in self._ladder.steps])
+        steps = np.array([state.step for _, state in known], dtype=np.int64)
+        horizons: NDArray[np.float64] = np.where(
+            steps > 0, holds[np.clip(steps, 0, len(holds) - 1)], np.inf
+        )
+        return horizons
 
     def _rows_due(
         self,
@@ -204,8 +277,9 @@ class Profiler:
     ) -> NDArray[np.bool_]:
         """Whose behaviour may be learned from: enough of it, and nothing refused or flagged."""
         refused = features[:, FEATURE_NAMES.index("refused_share")]
+        abuse = records["feedback"] == ABUSE
         due = records["updated"] - records["row_at"] >= ROW_SECONDS
-        legitimate = (steps == 0) & (scores >= self._ladder.threshold) & (refused < 0.01)
+        legitimate = (steps == 0) & (scores >= self._ladder.threshold) & (refused < 0.01) & ~abuse
         return np.asarray(due & legitimate & (evidence >= ROW_EVIDENCE))
 
     def _store_rows(
@@ -229,6 +303,7 @@ class Profiler:
         for o in observations:
             counts["requests"] += o.times
             counts["refused"] += o.times if o.refused else 0
+            counts["anomalous"] += o.times if o.anomalous else 0
             counts[f"route:{o.route}"] += o.times
             moment = time.gmtime(o.at)
             counts[f"hour:{moment.tm_hour}"] += o.times
@@ -245,3 +320,11 @@ class Profiler:
             score=score,
             factor=self._ladder.steps[after].factor,
         )
+
+
+def _latest(
+    clients: int, owners: list[int], observations: list[Observation]
+) -> NDArray[np.float64]:
+    latest = np.zeros(clients)
+    np.maximum.at(latest, owners, [o.at for o in observations])
+    return latest

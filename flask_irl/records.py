@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from flask_irl.limit import Limit
+from flask_irl.overrides import Override
 
 Outcome = Literal["allowed", "limited", "blocked", "shadow_limited", "exempt"]
 Source = Literal["store", "local", "fallback", "none"]
@@ -84,6 +85,7 @@ class Hit(NamedTuple):
         retry_after: Until the request will be admitted if nothing else is counted; 0 if admitted.
         now: The store's clock, since the epoch.
         gap: Since the client's previous request, or -1 when none is known.
+        override: The operator's word that decided: 0 none, 1 allow, 2 block, 3 limit.
     """
 
     admitted: bool
@@ -97,6 +99,7 @@ class Hit(NamedTuple):
     retry_after: float
     now: float
     gap: float
+    override: int = 0
 
 
 class Decision(NamedTuple):
@@ -156,6 +159,7 @@ class Observation(NamedTuple):
         size: The response's size in bytes, or -1 when unknown.
         refused: Whether the limiter refused it.
         times: How many such requests this stands for.
+        anomalous: Whether the client was at a lower step.
     """
 
     client: str
@@ -168,6 +172,7 @@ class Observation(NamedTuple):
     size: int
     refused: bool
     times: int = 1
+    anomalous: bool = False
 
 
 class ClientState(NamedTuple):
@@ -179,6 +184,7 @@ class ClientState(NamedTuple):
         revision: Grows with each saved profile; a save names the one it was made from.
         last_seen: Seconds since the epoch.
         profile: The packed profile, empty if none yet.
+        override: The operator's word on it; may have ended.
     """
 
     step: int
@@ -186,6 +192,7 @@ class ClientState(NamedTuple):
     revision: int
     last_seen: float
     profile: bytes
+    override: Override | None = None
 
 
 class Update(NamedTuple):

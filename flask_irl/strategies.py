@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from flask_irl.limit import scaled
+from flask_irl.limit import Limit, scaled
+from flask_irl.overrides import CODES, Override
 from flask_irl.records import Hit, Plan, StrategyName
 
 Cell = tuple[float, int, int]
@@ -198,7 +200,15 @@ def settled(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
 
 
 def decide(
-    plan: Plan, cells: list[Cell], *, step: int, score: float, now: float, gap: float, cost: int
+    plan: Plan,
+    cells: list[Cell],
+    *,
+    step: int,
+    score: float,
+    now: float,
+    gap: float,
+    cost: int,
+    override: Override | None = None,
 ) -> tuple[Hit, list[Cell]]:
     """The whole decision on one request: the Python twin of ``stores/hit.lua``.
 
@@ -206,11 +216,22 @@ def decide(
         The answer, and the cells to keep: ``cells`` itself when they are to stay as they are.
     """
     cells = settled(plan, cells, now)
-    judged = plan.factors[min(step, len(plan.factors) - 1)]
-    verdict = admit(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
-    tight_refused = False
-    if not plan.enforce and judged < plan.factors[0] and verdict.admitted:
-        tight_refused = not admit(plan, cells, judged, now, cost).admitted
+    code, tight_refused = 0, False
+    if override is not None and now < float(int(override.until * 1e6)):
+        code = CODES[override.kind]
+    if override is not None and code == CODES["allow"]:
+        amount = plan.shown[0][1].amount
+        verdict = Admission(True, 0, amount, amount, 0.0, 0.0, cells)
+    elif override is not None and code == CODES["block"]:
+        left = float(int(override.until * 1e6)) - now
+        verdict = Admission(False, 0, 0, 0, left, left, cells)
+    else:
+        judged = plan.factors[min(step, len(plan.factors) - 1)]
+        if override is not None and code:
+            plan, judged = _with_amount(plan, override.amount), plan.factors[0]
+        verdict = admit(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
+        if not plan.enforce and judged < plan.factors[0] and verdict.admitted:
+            tight_refused = not admit(plan, cells, judged, now, cost).admitted
     hit = Hit(
         verdict.admitted,
         verdict.binding,
@@ -223,5 +244,16 @@ def decide(
         verdict.retry_after,
         now,
         gap,
+        code,
     )
     return hit, verdict.cells
+
+
+def _with_amount(plan: Plan, amount: int) -> Plan:
+    """The plan with another limit on everything that the client asks for."""
+    own = plan.scopes[0]
+    limits = tuple(
+        Limit(amount, limit.window_seconds, min(limit.burst or limit.amount, amount))
+        for limit in own.limits
+    )
+    return replace(plan, scopes=(replace(own, limits=limits), *plan.scopes[1:]))

@@ -16,6 +16,7 @@ from flask_irl import fit
 from flask_irl.calibration import Calibration, calibrate
 from flask_irl.detectors import Detector
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
+from flask_irl.explain import usual_values
 from flask_irl.features import FEATURE_NAMES, SCHEMA
 from flask_irl.listener import Listener
 from flask_irl.log import event
@@ -102,7 +103,7 @@ class Trainer:
     ) -> None:
         self._store = store
         self._listener = listener
-        self._threshold = threshold
+        self.threshold = threshold
         self._rate = false_flag_rate
         self._min_clients = min_clients
         self._interval = interval_seconds
@@ -229,7 +230,7 @@ class Trainer:
         fitted, held = _parts(rows)
         detector = self._fit(_samples(fitted), version)
         calibration = calibrate(detector.score(held["features"]), self._rate)
-        flagged = _flagged_share(detector, calibration, rows, self._threshold)
+        flagged = _flagged_share(detector, calibration, rows, self.threshold)
         outcome = Training(
             "accepted", "", version, len(rows), clients, int(rows["requests"].sum()), 0.0, now
         )
@@ -237,7 +238,7 @@ class Trainer:
             "fit_seconds": round(time.monotonic() - started, 3),
             "gate": {"flagged_share": round(flagged, 4), "allowed_share": GATE_SHARE},
             "false_flag_rate": self._rate,
-            "threshold": self._threshold,
+            "threshold": self.threshold,
             "rows_seen": counts.get("rows", 0),
         }
         if flagged > GATE_SHARE:
@@ -258,7 +259,7 @@ class Trainer:
             advisory=clients < self._min_clients,
             detector=detector,
             calibration=calibration,
-            site=learn_site(counts),
+            site={**learn_site(counts), "usual": usual_values(rows["features"])},
             report=report,
         )
         if not self._store.publish(current, version, dump(model)):

@@ -20,9 +20,10 @@ from loadtests import bench_background, bench_memory, bench_model
 from loadtests.bench_apps import Bench
 from loadtests.bench_cases import all_cases
 from loadtests.bench_figures import Results
-from loadtests.bench_harness import BenchError, take_turns
+from loadtests.bench_harness import take_turns
 from loadtests.bench_report import to_json, to_text
 from loadtests.bench_server import describe, redis_server
+from loadtests.bench_subject import BenchError
 
 
 @dataclass(frozen=True)

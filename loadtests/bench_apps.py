@@ -16,8 +16,8 @@ from flask_irl import IntelligentLimiter
 from flask_irl.app_state import state_of
 from flask_irl.limiter import Limiter
 from flask_irl.listener import NullListener
-from loadtests.bench_harness import PATH, BenchError, Subject, WsgiSubject, answer, environ_of
 from loadtests.bench_model import Trained
+from loadtests.bench_subject import PATH, BenchError, Subject, WsgiSubject, answer, environ_of
 
 PLENTY = 1_000_000
 """Requests a minute: nobody gets there, and nobody is refused."""

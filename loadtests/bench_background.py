@@ -15,7 +15,8 @@ import redis
 
 from flask_irl.trainer import Training
 from loadtests.bench_apps import Bench, bare_app, check_ours, limiter_of, our_app, watch_of
-from loadtests.bench_harness import BenchError, WsgiSubject, forked, percentile, received
+from loadtests.bench_harness import forked, percentile, received
+from loadtests.bench_subject import BenchError, WsgiSubject
 
 LEAST_SECONDS = 0.5
 LEAST_REQUESTS = 200
@@ -50,28 +51,30 @@ class UnderTraining:
     Attributes:
         training: The windows that each spanned a whole training.
         otherwise: The windows between them, as long.
-        bare: One of bare Flask.
+        bare: Short ones of bare Flask, beside each pair.
         rows: Rows trained on.
         seconds: How long a training took.
     """
 
     training: tuple[Window, ...]
     otherwise: tuple[Window, ...]
-    bare: Window
+    bare: tuple[Window, ...]
     rows: int
     seconds: float
 
     @property
-    def p99(self) -> tuple[float, float]:
-        """The windows' median p99 while a model trains, and otherwise; µs."""
-        during, before = ([w.p99 for w in part] for part in (self.training, self.otherwise))
-        return statistics.median(during), statistics.median(before)
+    def p99(self) -> tuple[float, float, float]:
+        """The windows' median p99: while a model trains, otherwise, and of bare Flask; µs."""
+        during, before, bare = (
+            statistics.median(window.p99 for window in part)
+            for part in (self.training, self.otherwise, self.bare)
+        )
+        return during, before, bare
 
     @property
-    def waited(self) -> tuple[float, float]:
-        """The windows' median shares of waiting for a core, while a model trains and otherwise."""
-        during, before = ([w.waited for w in part] for part in (self.training, self.otherwise))
-        return statistics.median(during), statistics.median(before)
+    def elsewhere(self) -> float:
+        """Share of time in which other work took the core from bare Flask, which needs but one."""
+        return statistics.median(window.waited for window in self.bare)
 
     @property
     def ratios(self) -> list[float]:
@@ -130,13 +133,15 @@ def _train_under_load(bench: Bench, trainings: int, pipe: Connection) -> None:
         raise BenchError("the model has judged nobody")
     busy: list[Window] = []
     quiet: list[Window] = []
+    bare: list[Window] = []
+    other = WsgiSubject(bare_app(), bench.clients)
     for _ in range(trainings):
+        bare.append(_window(other, _for(LEAST_SECONDS)))
         quiet.append(_window(subject, _for(last.seconds)))
         last = while_training()
         busy.append(last)
-    bare = _window(WsgiSubject(bare_app(), bench.clients), _for(LEAST_SECONDS))
     seconds = statistics.median(training.seconds for training in results)
-    pipe.send(UnderTraining(tuple(busy), tuple(quiet), bare, results[-1].rows, seconds))
+    pipe.send(UnderTraining(tuple(busy), tuple(quiet), tuple(bare), results[-1].rows, seconds))
 
 
 def _for(seconds: float) -> Callable[[], bool]:

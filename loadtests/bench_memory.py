@@ -22,8 +22,8 @@ from flask_irl.engine import open_limiter
 from flask_irl.limiter import Limiter
 from flask_irl.options import resolve
 from loadtests.bench_apps import PLENTY, Bench
-from loadtests.bench_harness import PATH, BenchError
 from loadtests.bench_server import free_port, redis_server
+from loadtests.bench_subject import PATH, BenchError
 
 CHUNK = 5_000
 REQUESTS_PER_CLIENT = 3

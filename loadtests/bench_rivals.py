@@ -14,7 +14,7 @@ from throttled.store import MemoryStore as ThrottledMemory
 from throttled.store import RedisStore as ThrottledRedis
 
 from loadtests.bench_apps import FEW, PLENTY, Bench, bare_app, check_headers, exhaust, silence
-from loadtests.bench_harness import PATH, Subject, WsgiSubject
+from loadtests.bench_subject import PATH, Subject, WsgiSubject
 
 FIXED, MOVING, SLIDING = "fixed-window", "moving-window", "sliding-window-counter"
 NOOP = "return 1"

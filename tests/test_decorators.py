@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import pytest
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
 from flask.views import MethodView, View
 
@@ -15,7 +15,9 @@ from flask_irl import ConfigurationError, IntelligentLimiter, RateLimitExceeded
 from flask_irl.app_state import state_of
 from flask_irl.listener import NullListener
 
+CLIENT = "127.0.0.1"
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V", bound=View)
 
 
 class Recorder(NullListener):
@@ -65,6 +67,11 @@ def site() -> Iterator[Site]:
     site = Site()
     yield site
     state_of(site.app).limiter.close()
+
+
+def subclass(name: str, base: type[V]) -> type[V]:
+    """A view class that differs from its base only in what is done to it afterwards."""
+    return cast("type[V]", type(name, (base,), {}))
 
 
 def wrapped(function: F) -> F:
@@ -128,14 +135,10 @@ def test_stacked_twice_both_hold_in_one_call(
 def test_limits_of_one_string_burn_nothing_when_one_refuses(site: Site) -> None:
     site.app.add_url_rule("/x", view_func=site.limiter.limit("1/minute;3/hour")(lambda: ""))
     site.asks(9, "/x")
-    state = state_of(site.app)
-    with site.app.test_request_context("/x"):
-        site.app.preprocess_request()
-        decision = site.limiter.current_decision
-    assert decision is not None
-    # The minute refuses; of the hour's three and the base's hundred one each is used.
-    assert decision.window_seconds == 60
-    client = state.limiter.store._clients["127.0.0.1"]  # type: ignore[attr-defined]
+    response = site.app.test_client().get("/x")
+    assert (response.status_code, response.get_json()["detail"]["limit"]) == (429, 1)
+    # Of the minute's one, the hour's three and the base's hundred one each is used.
+    client = state_of(site.app).limiter.store._clients[CLIENT]  # type: ignore[attr-defined]
     assert sorted(cell[1] for _, cells in client.scopes.values() for cell in cells) == [1, 1, 1]
 
 
@@ -162,6 +165,27 @@ def test_under_a_decorator_that_hides_it_it_still_holds(site: Site) -> None:
         "/x", view_func=rudely_wrapped(site.limiter.limit("2/minute")(lambda: "ran"))
     )
     assert site.asks(3, "/x") == [200, 200, 429]
+
+
+@pytest.mark.parametrize("order", ["exempt limit", "limit exempt", "exempt"])
+def test_exempt_above_the_route_wherever_it_stands(site: Site, order: str) -> None:
+    view = site.app.get("/x")(lambda: "ran")
+    for name in reversed(order.split()):
+        view = (
+            site.limiter.limit("2/minute")(view) if name == "limit" else site.limiter.exempt(view)
+        )
+    assert site.asks(3, "/x") == [200, 200, 200]
+
+
+def test_a_function_behind_somebody_elses_wrapper_is_not_marked(site: Site) -> None:
+    def generic() -> str:
+        return "ran"
+
+    for name in ("x", "y"):
+        site.app.add_url_rule(f"/{name}", name, site.limiter.limit("1/minute")(wrapped(generic)))
+    site.app.add_url_rule("/free", "free", wrapped(generic))
+    assert site.asks(2, "/x") == [200, 429]
+    assert site.asks(3, "/free") == [200, 200, 200]
 
 
 def test_a_view_on_two_routes_of_one_endpoint_counts_once(site: Site) -> None:
@@ -348,7 +372,7 @@ def test_a_view_class(site: Site) -> None:
 def test_a_method_view_class_counts_all_its_methods_together(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decorated = site.limiter.limit("2/minute")(type("Decorated", (Form,), {}))
+    decorated = site.limiter.limit("2/minute")(subclass("Decorated", Form))
     site.app.add_url_rule("/x", view_func=decorated.as_view("x"))
     calls = site.store_calls(monkeypatch)
     assert [site.ask("/x", method) for method in ("GET", "POST", "GET")] == [200, 200, 429]
@@ -356,8 +380,8 @@ def test_a_method_view_class_counts_all_its_methods_together(
 
 
 def test_a_decorated_base_class_limits_its_subclasses_and_not_its_bases(site: Site) -> None:
-    decorated = site.limiter.limit("1/minute")(type("Decorated", (Form,), {}))
-    below = site.limiter.limit("5/minute")(type("Below", (decorated,), {}))
+    decorated = site.limiter.limit("1/minute")(subclass("Decorated", Form))
+    below = site.limiter.limit("5/minute")(subclass("Below", decorated))
     for name, kind in (("form", Form), ("below", below)):
         site.app.add_url_rule(f"/{name}", view_func=kind.as_view(name))
     assert site.asks(2, "/form") == [200, 200]
@@ -422,7 +446,7 @@ def test_head_is_under_the_limit_of_the_method_get(
 
 
 def test_an_exempt_view_class_and_an_exempt_method(site: Site) -> None:
-    exempt = site.limiter.exempt(type("Exempt", (Form,), {}))
+    exempt = site.limiter.exempt(subclass("Exempt", Form))
 
     class Half(Form):
         @site.limiter.exempt
@@ -443,13 +467,19 @@ def test_an_exempt_view_class_and_an_exempt_method(site: Site) -> None:
 # Functions that are no views
 
 
-def helping(site: Site) -> Callable[[], str]:
-    """A limited function, and a route that calls it."""
+def limited(site: Site, limit: str, **arguments: Any) -> Callable[[], str]:
+    """A limited function."""
 
-    @site.limiter.limit("2/minute")
+    @site.limiter.limit(limit, **arguments)
     def helper() -> str:
         return "helped"
 
+    return helper
+
+
+def helping(site: Site) -> Callable[[], str]:
+    """A limited function, and a route that calls it."""
+    helper = limited(site, "2/minute")
     site.app.add_url_rule("/call", "call", lambda: helper())
     return helper
 
@@ -469,7 +499,7 @@ def test_a_function_called_by_a_view_has_a_call_of_its_own_and_raises_429(
 
 
 def test_a_function_with_more_left_than_the_route_does_not_show(site: Site) -> None:
-    helper = site.limiter.limit("50/minute")(lambda: "helped")
+    helper = limited(site, "50/minute")
     site.app.add_url_rule("/x", "x", site.limiter.limit("3/minute")(lambda: helper()))
     response = site.app.test_client().get("/x")
     assert response.headers["X-RateLimit-Limit"] == "3"
@@ -477,20 +507,17 @@ def test_a_function_with_more_left_than_the_route_does_not_show(site: Site) -> N
 
 
 def test_a_function_called_twice_counts_twice_and_its_request_once(site: Site) -> None:
-    helper = site.limiter.limit("4/minute")(lambda: "helped")
+    helper = limited(site, "4/minute")
     site.app.add_url_rule("/x", "x", lambda: helper() + helper())
     assert site.asks(3, "/x") == [200, 200, 429]
-    with site.app.test_request_context("/"):
-        site.app.preprocess_request()
-        decision = site.limiter.current_decision
-    assert decision is not None
-    assert (decision.limit, decision.remaining) == (100, 96)
+    response = site.app.test_client().get("/nothing")
+    assert response.headers["X-RateLimit-Remaining"] == "96"
 
 
 def test_a_view_that_is_also_called_as_a_function_counts_both(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view = site.limiter.limit("2/minute")(lambda: "ran")
+    view = limited(site, "2/minute")
     site.app.add_url_rule("/view", "view", view)
     site.app.add_url_rule("/call", "call", lambda: view())
     calls = site.store_calls(monkeypatch)
@@ -531,7 +558,7 @@ def test_a_function_in_an_exempt_view_is_not_limited(site: Site) -> None:
 
 
 def test_a_function_for_some_methods(site: Site) -> None:
-    helper = site.limiter.limit("1/minute", methods=["POST"])(lambda: "helped")
+    helper = limited(site, "1/minute", methods=["POST"])
     site.app.add_url_rule("/x", "x", lambda: helper(), methods=["GET", "POST"])
     assert site.asks(3, "/x") == [200] * 3
     assert site.asks(2, "/x", "POST") == [200, 429]
@@ -640,7 +667,10 @@ def test_a_shared_limit_on_a_function_knows_the_requests_endpoint(site: Site) ->
         seen.append(endpoint)
         return "all"
 
-    helper = site.limiter.shared_limit("2/minute", scope)(lambda: "helped")
+    @site.limiter.shared_limit("2/minute", scope)
+    def helper() -> str:
+        return "helped"
+
     site.app.add_url_rule("/x", "x", lambda: helper())
     assert site.asks(3, "/x") == [200, 200, 429]
     assert seen == ["x"] * 3
@@ -694,7 +724,9 @@ def test_a_dynamic_limit_that_fails_leaves_the_others_in_force(
         return said
 
     site.app.add_url_rule("/x", "x", site.limiter.limit(limit)(lambda: "ran"))
-    site.app.add_url_rule("/y", "y", site.limiter.limit("2/minute")(site.limiter.limit(limit)(str)))
+    site.app.add_url_rule(
+        "/y", "y", site.limiter.limit("2/minute")(site.limiter.limit(limit)(lambda: "ran"))
+    )
     assert site.asks(3, "/y") == [200, 200, 429]
     assert site.asks(3, "/x") == [200, 200, 429]
     assert site.listener.swallowed_at == ["limit"] * 6
@@ -845,7 +877,7 @@ def test_each_limit_has_its_own_error_message(site: Site) -> None:
         site.limiter.limit("2/hour", error_message="two an hour")(lambda: "")
     )
     site.app.add_url_rule("/x", "x", view)
-    helper = site.limiter.limit("1/minute", error_message="a helper's")(lambda: "")
+    helper = limited(site, "1/minute", error_message="a helper's")
     site.app.add_url_rule("/y", "y", lambda: helper())
 
     def message(path: str) -> Any:
@@ -879,6 +911,7 @@ def test_a_dynamic_and_a_shared_limit_have_messages_too(site: Site) -> None:
     shared = site.limiter.shared_limit("1/minute", lambda e: e, error_message="shared")
     for name, limit in (("dynamic", dynamic), ("shared", shared)):
         site.app.add_url_rule(f"/{name}", name, limit(lambda: ""))
+    for name in ("dynamic", "shared"):
         responses = [site.app.test_client().get(f"/{name}") for _ in range(2)]
         assert responses[1].get_json()["detail"]["error"] == name
 
@@ -898,7 +931,7 @@ def test_an_exempt_view_is_not_counted_and_has_no_headers(site: Site) -> None:
         return ""
 
     for path in ("/above", "/below"):
-        responses: list[Response] = [site.app.test_client().get(path) for _ in range(101)]
+        responses = [site.app.test_client().get(path) for _ in range(101)]
         assert {r.status_code for r in responses} == {200}
         assert "X-RateLimit-Limit" not in responses[0].headers
     assert len(state_of(site.app).limiter.profiler) == 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
+from flask_irl.overrides import Override
 from flask_irl.records import ClientState, Hit, Plan, Update
+from flask_irl.stores.site import SiteStore
 
 SaveResult = Literal["saved", "stale", "gone"]
 MODELS_KEPT = 5
 
 
-class Store(Protocol):
+class Store(SiteStore, Protocol):
     """State shared by all that share the store; safe for threads and forks.
 
     Every method may raise :class:`~flask_irl.errors.StoreError`. ``hit`` is the only one on a
@@ -54,6 +56,9 @@ class Store(Protocol):
             Whether anything was known.
         """
 
+    def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
+        """Write an operator's word on a client, known or not, or take it out with None."""
+
     def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
         """Append training rows; the oldest beyond ``capacity`` go."""
 
@@ -77,6 +82,9 @@ class Store(Protocol):
 
     def publish(self, expected: int, version: int, blob: bytes) -> bool:
         """Put a model in force if ``expected`` still is; the last few are kept."""
+
+    def activate(self, version: int) -> bool:
+        """Put a kept model in force; whether it is kept."""
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         """Take or renew a lease; False while another owner has it."""

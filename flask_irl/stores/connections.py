@@ -111,8 +111,7 @@ class Connections:
         self._class = connection_class
         self._arguments: dict[str, Any] = {
             **connect,
-            "lib_name": None,
-            "lib_version": None,
+            "driver_info": None,
             "protocol": 3,
             "retry": Retry(NoBackoff(), 0),
             "decode_responses": False,

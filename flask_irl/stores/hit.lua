@@ -78,7 +78,8 @@ local function scaled(amount, factor)
   return max(1, floor(amount * factor + 0.5))
 end
 
--- The client's head: step, cells, signature, generation, revision, last seen, score.
+-- The client's head: step, cells, signature, generation, revision, last seen, score; and behind
+-- it, if the step has 128 added to it, an operator's override.
 local state = call('GET', KEYS[1])
 if state and #state < 22 then
   state = false
@@ -87,7 +88,15 @@ local step, ncells, counted, generation, revision, last, score, from = 0, 0, 0, 
 if state then
   step, ncells, counted, generation, revision, last, score, from = unpack('<BBHHI4df', state)
 end
-local profile_at = from + 16 * ncells
+local override, fixed, ends, cells_at = 0, 0, 0, from
+if step >= 128 then
+  step = step - 128
+  override, fixed, ends, cells_at = unpack('<BI4d', state, from)
+  if now >= ends then
+    override = 0
+  end
+end
+local profile_at = cells_at + 16 * ncells
 
 local shown = min(step, steps - 1)
 local judged = unpack('<d', plan, at + 8 * shown)
@@ -104,7 +113,7 @@ for s = 1, scopes do
   local raw, pos
   if s == 1 then
     if state and counted == signature and ncells == count then
-      raw, pos = state, from
+      raw, pos = state, cells_at
     end
   else
     raw = call('GET', KEYS[s])
@@ -139,6 +148,9 @@ for s = 1, scopes do
         limit[1], mended = now + ahead, true
       end
     end
+    if override == 3 and s == 1 then
+      limit[4], limit[6] = fixed, min(limit[6], fixed)
+    end
     limits[n] = limit
   end
 end
@@ -169,24 +181,42 @@ local function admit(factor, keep)
   return admitted, binding, r_limit, r_left, r_reset, r_wait
 end
 
-local admitted, binding, limit, left, reset, wait = admit(enforce == 1 and judged or full, true)
-local tight = 0
-if enforce == 0 and judged < full and admitted and not admit(judged, false) then
-  tight = 1
+local admitted, binding, limit, left, reset, wait
+local tight, counts = 0, true
+if override == 1 then
+  admitted, counts = true, false
+  binding, limit, left, reset, wait = 0, limits[1][4], limits[1][4], 0, 0
+elseif override == 2 then
+  admitted, counts = false, false
+  binding, limit, left, reset, wait = 0, 0, 0, ends - now, ends - now
+else
+  if override == 3 then
+    judged = full
+  end
+  admitted, binding, limit, left, reset, wait = admit(enforce == 1 and judged or full, true)
+  if enforce == 0 and judged < full and admitted and not admit(judged, false) then
+    tight = 1
+  end
+  counts = admitted
 end
 
 -- A refusal burns nothing, but the client was seen.
-local i, first = 0, admitted and 7 or 1
+local i, first = 0, counts and 7 or 1
+local flagged, word = step, ''
+if override > 0 then
+  flagged, word = step + 128, pack('<BI4d', override, fixed, ends)
+end
 for s = 1, scopes do
   local count, ttl = headers[s][1], headers[s][2]
-  if s == 1 or admitted or mended then
+  if s == 1 or counts or mended then
     local value
     if s == 1 and count == 0 and state then
       -- None of the client's own limits is asked about: its cells stay as they are.
-      value = pack('<BBHHI4df', step, ncells, counted, generation, revision, now, score)
-        .. string.sub(state, from, profile_at - 1)
+      value = pack('<BBHHI4df', flagged, ncells, counted, generation, revision, now, score)
+        .. word .. string.sub(state, cells_at, profile_at - 1)
     elseif s == 1 then
-      value = pack('<BBHHI4df', step, count, signature, generation, revision, now, score)
+      value = pack('<BBHHI4df', flagged, count, signature, generation, revision, now, score)
+        .. word
     else
       value = pack('<H', generation)
     end
@@ -197,10 +227,13 @@ for s = 1, scopes do
     if s == 1 and state then
       value = value .. string.sub(state, profile_at)
     end
+    if s == 1 and override > 0 then
+      ttl = max(ttl, ceil((ends - now) / 1000000))
+    end
     call('SET', KEYS[s], value, 'EX', ttl)
   end
   i = i + count
 end
 
-return pack('<BBBBfI4I4dddd', admitted and 1 or 0, binding, step, tight, score, limit, left,
-  reset, wait, now, last == 0 and -1 or now - last)
+return pack('<BBBBfI4I4dddd', admitted and 1 or 0, binding, step, tight + 2 * override, score, limit,
+  left, reset, wait, now, last == 0 and -1 or now - last)

@@ -8,15 +8,17 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 
+from flask_irl.overrides import Override
 from flask_irl.records import ClientState, Hit, Plan, Scope, Update
 from flask_irl.stores.base import MODELS_KEPT, SaveResult
+from flask_irl.stores.memory_site import MemorySite
 from flask_irl.strategies import EMPTY, Cell, decide
 
 EXPIRED_AT_ONCE = 1000
 
 
 class _Client:
-    __slots__ = ("expires", "last", "profile", "revision", "scopes", "score", "step")
+    __slots__ = ("expires", "last", "override", "profile", "revision", "scopes", "score", "step")
 
     def __init__(self, revision: int) -> None:
         self.scopes: dict[tuple[str, int], tuple[float, list[Cell]]] = {}
@@ -25,10 +27,11 @@ class _Client:
         self.revision = revision
         self.last = 0.0
         self.profile = b""
+        self.override: Override | None = None
         self.expires = 0.0
 
 
-class MemoryStore:
+class MemoryStore(MemorySite):
     """State in this process, for at most ``max_clients`` clients; the least recently seen go first.
 
     Args:
@@ -41,6 +44,7 @@ class MemoryStore:
     def __init__(
         self, *, max_clients: int = 100_000, clock: Callable[[], float] = time.time
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._max_clients = max_clients
         self._clients: OrderedDict[str, _Client] = OrderedDict()
@@ -68,7 +72,14 @@ class MemoryStore:
             gap = now - client.last if client.last else -1.0
             client.last = now
             hit, after = decide(
-                plan, cells, step=client.step, score=client.score, now=now, gap=gap, cost=cost
+                plan,
+                cells,
+                step=client.step,
+                score=client.score,
+                now=now,
+                gap=gap,
+                cost=cost,
+                override=client.override,
             )
             if after is not cells:
                 start = 0
@@ -88,6 +99,8 @@ class MemoryStore:
         else:
             self._clients.move_to_end(key)
         client.expires = now + ttl_seconds * 1e6
+        if client.override is not None:
+            client.expires = max(client.expires, client.override.until * 1e6)
         return client
 
     def now(self) -> float:
@@ -100,8 +113,8 @@ class MemoryStore:
         now = self._clock() * 1e6
         with self._lock:
             return [
-                ClientState(c.step, c.score, c.revision, c.last / 1e6, c.profile)
-                if c is not None and c.last and c.expires >= now
+                ClientState(c.step, c.score, c.revision, c.last / 1e6, c.profile, c.override)
+                if c is not None and (c.last or c.override) and c.expires >= now
                 else None
                 for c in map(self._clients.get, clients)
             ]
@@ -127,7 +140,18 @@ class MemoryStore:
 
     def forget(self, client: str, ttl_seconds: int) -> bool:
         with self._lock:
-            return self._clients.pop(client, None) is not None
+            known = self._clients.pop(client, None)
+            if known is not None and known.override is not None:
+                # The operator's word stays: it isn't the client's doing.
+                self._touch(client, self._clock() * 1e6, ttl_seconds).override = known.override
+            return known is not None
+
+    def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
+        with self._lock:
+            now = self._clock() * 1e6
+            known = self._touch(client, now, ttl_seconds)
+            known.override = override
+            self._touch(client, now, ttl_seconds)
 
     def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
         with self._lock:
@@ -165,6 +189,13 @@ class MemoryStore:
             self._version = version
             for old in sorted(self._models, reverse=True)[MODELS_KEPT:]:
                 del self._models[old]
+            return True
+
+    def activate(self, version: int) -> bool:
+        with self._lock:
+            if version not in self._models:
+                return False
+            self._version = version
             return True
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:

@@ -19,13 +19,17 @@ from typing import Any, NamedTuple
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
 from flask_irl.errors import StoreError
+from flask_irl.overrides import CODES, KINDS, Override
 from flask_irl.records import ClientState, Hit, Plan, Scope, Update
 from flask_irl.stores.addresses import Location
 from flask_irl.stores.base import MODELS_KEPT, SaveResult
 from flask_irl.stores.connections import Connections, store_error
+from flask_irl.stores.redis_site import RedisSite
 from flask_irl.stores.servers import Servers
 
 HEAD = struct.Struct("<BBHHIdf")
+OVERRIDDEN = 128
+OVERRIDE_CELL = struct.Struct("<BId")
 CELL_BYTES = 16
 REPLY = struct.Struct("<BBBBfIIdddd")
 STRATEGY_CODES = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
@@ -50,6 +54,8 @@ def read_script(name: str) -> Script:
 HIT = read_script("hit")
 SAVE = read_script("save")
 FORGET = read_script("forget")
+OVERRIDE = read_script("override")
+ACTIVATE = read_script("activate")
 PUBLISH = read_script("publish")
 LEASE = read_script("lease")
 RELEASE = read_script("release")
@@ -91,7 +97,7 @@ def pack_plan(plan: Plan) -> bytes:
     return packed
 
 
-class RedisStore:
+class RedisStore(RedisSite):
     """State in Redis, shared by all workers and hosts with the same server and prefix.
 
     Args:
@@ -156,8 +162,23 @@ class RedisStore:
         except StoreError:
             self._servers.doubt()
             raise
-        admitted, binding, step, tight, score, *rest = REPLY.unpack(answer)
-        return Hit(admitted == 1, binding, step, tight == 1, score, *rest)
+        admitted, binding, step, flags, score, limit, left, reset, wait, now, gap = REPLY.unpack(
+            answer
+        )
+        return Hit(
+            admitted == 1,
+            binding,
+            step,
+            flags & 1 == 1,
+            score,
+            limit,
+            left,
+            reset,
+            wait,
+            now,
+            gap,
+            flags >> 1,
+        )
 
     def _again(
         self,
@@ -216,11 +237,18 @@ class RedisStore:
                 states.append(None)
                 continue
             step, cells, *_, revision, last, score = HEAD.unpack_from(value)
-            if last == 0:
+            rest, override = HEAD.size, None
+            if step & OVERRIDDEN:
+                kind, amount, until = OVERRIDE_CELL.unpack_from(value, rest)
+                override = Override(KINDS[kind - 1], until / 1e6, amount)
+                rest += OVERRIDE_CELL.size
+            if last == 0 and override is None:
                 states.append(None)
                 continue
-            profile = value[HEAD.size + CELL_BYTES * cells :]
-            states.append(ClientState(step, score, revision, last / 1e6, profile))
+            profile = value[rest + CELL_BYTES * cells :]
+            states.append(
+                ClientState(step & ~OVERRIDDEN, score, revision, last / 1e6, profile, override)
+            )
         return states
 
     def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
@@ -240,6 +268,14 @@ class RedisStore:
     def forget(self, client: str, ttl_seconds: int) -> bool:
         command = (self._key(client), ("EVAL", FORGET.text, 1), (ttl_seconds,))
         return bool(self._keyed([command])[0])
+
+    def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
+        kind, amount, until, ttl = 0, 0, 0.0, ttl_seconds
+        if override is not None:
+            kind, amount, until = CODES[override.kind], override.amount, override.until
+            ttl = max(ttl, int(until - self.now()) + 1)
+        arguments = (kind, amount, int(until * 1e6), ttl)
+        self._keyed([(self._key(client), ("EVAL", OVERRIDE.text, 1), arguments)])
 
     def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
         if rows:
@@ -274,6 +310,10 @@ class RedisStore:
         answer = self._site(("EVAL", PUBLISH.text, 2, *keys, expected, version, blob, MODELS_KEPT))
         return bool(answer == 1)
 
+    def activate(self, version: int) -> bool:
+        keys = (self._site_prefix + b"model", self._site_prefix + b"models")
+        return bool(self._site(("EVAL", ACTIVATE.text, 2, *keys, version)) == 1)
+
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         key = self._site_prefix + b"lease." + name.encode()
         milliseconds = max(1, int(seconds * 1000))
@@ -297,11 +337,14 @@ class RedisStore:
 
     def _site(self, *commands: Sequence[Any]) -> Any:
         """Run commands on the site's own keys; the last one's answer."""
+        return self._all(*commands)[-1]
+
+    def _all(self, *commands: Sequence[Any]) -> list[Any]:
         answers = self._run(self._servers.of(self._site_prefix), commands)
         if any(isinstance(answer, MovedError) for answer in answers):
             self._servers.refresh()
             answers = self._run(self._servers.of(self._site_prefix), commands)
-        return [_raised(answer) for answer in answers][-1]
+        return [_raised(answer) for answer in answers]
 
     def _keyed(
         self,

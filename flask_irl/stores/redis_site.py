@@ -53,9 +53,7 @@ class RedisSite:
 
     def audit(self, offset: int, count: int) -> tuple[list[bytes], int]:
         name = self._site_prefix + b"audit"
-        entries, total = self._all(
-            ("LRANGE", name, offset, offset + count - 1), ("LLEN", name)
-        )
+        entries, total = self._all(("LRANGE", name, offset, offset + count - 1), ("LLEN", name))
         return list(entries), int(total)
 
     def rank(self, name: str, entries: Mapping[str, float], gone: Sequence[str] = ()) -> None:

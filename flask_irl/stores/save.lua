@@ -11,8 +11,13 @@ local step, ncells, signature, generation, revision, last, score, from =
 if revision ~= tonumber(ARGV[1]) then
   return 0
 end
-local head = struct.pack('<BBHHI4df', tonumber(ARGV[2]), ncells, signature, generation,
+-- An operator's override stays.
+local flag, cells_at = 0, from
+if step >= 128 then
+  flag, cells_at = 128, from + 13
+end
+local head = struct.pack('<BBHHI4df', tonumber(ARGV[2]) + flag, ncells, signature, generation,
   (revision + 1) % 4294967296, last, tonumber(ARGV[3]))
-redis.call('SET', KEYS[1], head .. string.sub(state, from, from + 16 * ncells - 1) .. ARGV[4],
+redis.call('SET', KEYS[1], head .. string.sub(state, from, cells_at + 16 * ncells - 1) .. ARGV[4],
   'EX', math.max(redis.call('TTL', KEYS[1]), tonumber(ARGV[5])))
 return 1

@@ -1,0 +1,66 @@
+"""The admin API's blueprint: what holds for every request to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.routing import MapAdapter
+
+from flask_irl.admin.api import AdminBlueprint
+from flask_irl.admin.errors import add_error_handlers
+from flask_irl.admin.state import current_admin
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes that a request's body may have."""
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+UNKNOWN: Final = "unknown"
+
+blueprint = AdminBlueprint("irl_admin", __name__)
+add_error_handlers(blueprint)
+
+
+def who() -> str:
+    """Whom the request being served is from."""
+    name: str = g.irl_admin_who
+    return name
+
+
+def _admit() -> None:
+    if request.endpoint == f"{blueprint.name}.{UNKNOWN}":
+        return
+    g.irl_admin_who = current_admin().authenticator.check(request)
+    limit = request.max_content_length
+    request.max_content_length = MAX_BODY if limit is None else min(limit, MAX_BODY)
+    if (request.content_length or 0) > request.max_content_length:
+        raise RequestEntityTooLarge(f"Send at most {request.max_content_length} bytes.")
+
+
+def _harden(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _unknown(rest: str) -> Response:
+    adapter = current_app.create_url_adapter(request)
+    allowed = [m for m in METHODS if adapter is not None and _is_served(adapter, m)]
+    if allowed:
+        raise MethodNotAllowed(
+            allowed, f"{request.method[:16]} is not allowed here: use {', '.join(allowed)}."
+        )
+    raise NotFound("There is nothing at this path.")
+
+
+def _is_served(adapter: MapAdapter, method: str) -> bool:
+    try:
+        rule, _ = adapter.match(method=method, return_rule=True)
+    except HTTPException:
+        return False
+    return bool(rule.endpoint != request.endpoint)
+
+
+blueprint.before_request(_admit)
+blueprint.after_request(_harden)
+blueprint.catch_all(UNKNOWN, _unknown)

@@ -1,0 +1,77 @@
+"""The API's documentation: its OpenAPI document, and Swagger UI from our own host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import flask_swagger_ui
+from flask import Blueprint, Response, jsonify, request, send_from_directory
+from werkzeug.exceptions import NotFound
+
+from flask_irl.admin.errors import add_error_handlers
+from flask_irl.admin.state import current_admin
+
+OWN: Final = Path(__file__).parent / "static"
+SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
+FILES: Final = {
+    "docs.js": OWN,
+    "docs.css": OWN,
+    "swagger-ui-bundle.js": SWAGGER_UI,
+    "swagger-ui.css": SWAGGER_UI,
+    "favicon-32x32.png": SWAGGER_UI,
+}
+"""What the page needs, and where it is; nothing else is served."""
+POLICY: Final = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+docs_blueprint = Blueprint("irl_admin_docs", __name__)
+add_error_handlers(docs_blueprint)
+
+
+@docs_blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """The OpenAPI document."""
+    document: dict[str, Any] = {
+        **current_admin().spec(),
+        # Where the app itself is mounted; its paths begin there.
+        "servers": [{"url": request.root_path or "/"}],
+    }
+    response = jsonify(document)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@docs_blueprint.get("/docs")
+def docs() -> Response:
+    """The page."""
+    response = send_from_directory(OWN, "docs.html")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@docs_blueprint.get("/docs/<name>")
+def file(name: str) -> Response:
+    """A file of the page's."""
+    if name not in FILES:
+        raise NotFound("There is no such file.")
+    return send_from_directory(FILES[name], name, max_age=3600)
+
+
+@docs_blueprint.after_request
+def _harden(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,108 @@
+"""What the admin API answers when it can't do what it is asked: problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.wrappers import Response as BaseResponse
+
+from flask_irl.errors import ConfigurationError, ModelError, StoreError
+from flask_irl.log import event
+from flask_irl.responses import PROBLEM
+
+MAX_ERRORS: Final = 20
+MAX_FIELD: Final = 100
+BODY: Final = "body"
+"""What errors of the body as a whole are filed under."""
+
+Errors = Mapping[str, list[str]]
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    errors: Errors | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Response:
+    """An error's answer.
+
+    Args:
+        status: The HTTP status, 400 or more.
+        detail: What happened, and what is allowed, for people.
+        errors: By field of the request, what is wrong with it.
+        headers: Further headers.
+    """
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = dict(errors)
+    response = Response(json.dumps(body), status, mimetype=PROBLEM)
+    response.headers.extend(list(headers))
+    return response
+
+
+def add_error_handlers(blueprint: Blueprint) -> None:
+    """Answer all errors of a blueprint's views with problems, and of no others."""
+    # By status, too: of an app's handlers, one for 404 goes before a blueprint's for all.
+    for status in default_exceptions:
+        blueprint.register_error_handler(status, _http_problem)
+    blueprint.register_error_handler(HTTPException, _http_problem)
+    blueprint.register_error_handler(StoreError, _store_problem)
+    blueprint.register_error_handler(ConfigurationError, _configuration_problem)
+    blueprint.register_error_handler(ModelError, _model_problem)
+
+
+def _http_problem(error: HTTPException) -> BaseResponse:
+    if error.response is not None:
+        # A whole answer, such as the host's redirect to its login.
+        return error.get_response()
+    headers = [(k, v) for k, v in error.get_headers() if k.lower() != "content-type"]
+    errors = _flat(getattr(error, "data", {}).get("messages", {}))
+    if errors:
+        detail = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in errors.items())
+    else:
+        detail = error.description or ""
+    return problem(error.code or 500, detail, errors=errors, headers=headers)
+
+
+def _store_problem(error: StoreError) -> Response:
+    event(logging.WARNING, "admin_store_error", kind=error.kind)
+    detail = f"The store doesn't answer as it should: {error}"
+    return problem(503, detail, headers=[("Retry-After", "1")])
+
+
+def _configuration_problem(error: ConfigurationError) -> Response:
+    # Its message begins with what is wrong: "base_limit is 0, which is not allowed: give ...".
+    name = str(error).partition(" ")[0].strip("'\":")
+    body = request.get_json(silent=True)
+    named = isinstance(body, dict) and name in body
+    return problem(422, str(error), errors={name: [str(error)]} if named else None)
+
+
+def _model_problem(error: ModelError) -> Response:
+    return problem(409, str(error))
+
+
+def _flat(messages: object) -> Errors:
+    """Validation messages by field; at most twenty, with names that aren't too long to show."""
+    if not isinstance(messages, Mapping):
+        return {}
+    found: dict[str, list[str]] = {}
+    for fields in messages.values():
+        if not isinstance(fields, Mapping):
+            fields = {BODY: fields}
+        for name, texts in list(fields.items())[:MAX_ERRORS]:
+            shown = BODY if name == "_schema" else str(name)[:MAX_FIELD]
+            found[shown] = [str(x) for x in texts] if isinstance(texts, list) else [str(texts)]
+    return found

@@ -1,0 +1,39 @@
+"""Puts the admin API into an app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flask import Blueprint, Flask
+
+# They declare the blueprint's operations.
+from flask_irl.admin import client_views, views  # noqa: F401
+from flask_irl.admin.api import CONVERTERS, AdminApi
+from flask_irl.admin.auth import Authenticator
+from flask_irl.admin.blueprint import blueprint
+from flask_irl.admin.docs import docs_blueprint
+from flask_irl.admin.state import EXTENSION, Admin
+from flask_irl.operations import Operations
+
+
+def mount(
+    app: Flask,
+    *,
+    url_prefix: str,
+    operations: Operations,
+    authenticator: Authenticator,
+    routes: Callable[[], Sequence[Mapping[str, Any]]],
+    docs: bool,
+) -> tuple[Blueprint, ...]:
+    """Register the blueprints with an app; see :func:`flask_irl.admin.register`."""
+    if EXTENSION in app.extensions:
+        raise RuntimeError("this app has the admin API already")
+    app.url_map.converters.update(CONVERTERS)
+    api = AdminApi(app, by_token=authenticator.by_token)
+    api.register_blueprint(blueprint, url_prefix=url_prefix)
+    app.extensions[EXTENSION] = Admin(operations, authenticator, routes, api.document)
+    if not docs:
+        return (blueprint,)
+    app.register_blueprint(docs_blueprint, url_prefix=url_prefix)
+    return blueprint, docs_blueprint

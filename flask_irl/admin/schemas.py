@@ -1,0 +1,184 @@
+"""What the admin API is sent, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from flask_irl.admin.described import Number, Whole, told
+from flask_irl.admin.pages import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE
+from flask_irl.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
+from flask_irl.overrides import KINDS, MAX_SECONDS
+
+MODES: Final = ("enforce", "shadow", "off")
+ORDERS: Final = ("active", "anomalous", "refused", "flagged")
+VERDICTS: Final = ("good", "abuse")
+MAX_REASON: Final = 500
+MAX_STEP: Final = 100
+HOUR_SECONDS: Final = 3600
+
+
+def _printable(text: str) -> None:
+    # Lone surrogates, which no store takes, and whatever moves a terminal's cursor.
+    if not text.isprintable():
+        raise ma.ValidationError("Give printable characters only.")
+
+
+class Request(ma.Schema):
+    """Takes no fields that it doesn't know."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    json_schema: ClassVar[Mapping[str, Any]] = {}
+    """What the documentation says beyond the fields."""
+
+
+class PageQuery(Request):
+    """Which page of a list."""
+
+    page = fields.Integer(
+        load_default=1,
+        validate=validate.Range(1, MAX_PAGE),
+        metadata=told("Which page, from 1."),
+    )
+    page_size = fields.Integer(
+        load_default=PAGE_SIZE,
+        validate=validate.Range(1, MAX_PAGE_SIZE),
+        metadata=told("Entries on a page."),
+    )
+
+
+class ClientsQuery(PageQuery):
+    """Which clients, in which order."""
+
+    order = fields.String(
+        load_default="active",
+        validate=validate.OneOf(ORDERS),
+        metadata=told("What the first ones are most of; with `flagged`, only those flagged now."),
+    )
+    step = fields.Integer(
+        validate=validate.Range(0, MAX_STEP),
+        metadata=told("Only clients at this step; 0 is the full limit."),
+    )
+
+
+class OverrideRequest(Request):
+    """What to do with a client, whatever the limits and the model say."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "if": {"properties": {"kind": {"const": "limit"}}, "required": ["kind"]},
+        "then": {"required": ["amount"]},
+        "else": {"properties": {"amount": False}},
+    }
+
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(KINDS),
+        metadata=told(
+            "`allow`: no limit refuses it; `block`: every request is refused; `limit`: `amount` "
+            "requests per window.",
+            "block",
+        ),
+    )
+    amount = Whole(
+        validate=validate.Range(1, MAX_AMOUNT),
+        metadata=told("Requests per window; with kind `limit`, and with no other."),
+    )
+    seconds = Number(
+        load_default=HOUR_SECONDS,
+        validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
+        metadata=told("For how long.", HOUR_SECONDS, exclusiveMinimum=0),
+    )
+    reason = fields.String(
+        load_default="",
+        validate=[validate.Length(max=MAX_REASON), _printable],
+        metadata=told(
+            "Why, for the audit log; printable characters.",
+            "Scrapes the price list.",
+        ),
+    )
+
+    @ma.validates_schema
+    def _check_amount(self, data: Mapping[str, Any], **_: Any) -> None:
+        if data["kind"] == "limit" and "amount" not in data:
+            raise ma.ValidationError("Needed with kind 'limit'.", "amount")
+        if data["kind"] != "limit" and "amount" in data:
+            raise ma.ValidationError("Only with kind 'limit'.", "amount")
+
+
+class FeedbackRequest(Request):
+    """What a person thinks of a client."""
+
+    verdict = fields.String(
+        required=True,
+        validate=validate.OneOf(VERDICTS),
+        metadata=told("Whether its traffic is legitimate.", "good"),
+    )
+
+
+class ModeRequest(Request):
+    """What the limiter does."""
+
+    mode = fields.String(
+        required=True,
+        validate=validate.OneOf(MODES),
+        metadata=told(
+            "`enforce`; `shadow`: decide, count and log, but refuse nobody on the model's word; "
+            "`off`: refuse nobody.",
+            "shadow",
+        ),
+    )
+
+
+class LimitsRequest(Request):
+    """Limits to change; null goes back to what is configured."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
+
+    base_limit = Whole(
+        allow_none=True,
+        validate=validate.Range(1, MAX_AMOUNT),
+        metadata=told("Requests per window for a normal client.", 120),
+    )
+    window_seconds = Whole(
+        allow_none=True,
+        validate=validate.Range(1, MAX_WINDOW_SECONDS),
+        metadata=told("The window.", 60),
+    )
+    anomalous_factor = Number(
+        allow_none=True,
+        validate=validate.Range(0, 1, min_inclusive=False),
+        metadata=told(
+            "Share of its limits that an anomalous client keeps.", 0.3, exclusiveMinimum=0
+        ),
+    )
+    anomaly_threshold = Number(
+        allow_none=True,
+        validate=validate.Range(-1, 0),
+        metadata=told("A client whose score is below is anomalous; higher is stricter.", -0.5),
+    )
+
+    @ma.validates_schema
+    def _check_any(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ma.ValidationError(f"Give at least one of {', '.join(self.fields)}.")
+
+
+class ProblemSchema(ma.Schema):
+    """An error (RFC 9457)."""
+
+    type = fields.String(required=True, metadata=told("What kind of problem it is.", "about:blank"))
+    title = fields.String(required=True, metadata=told("The status in words.", "Not Found"))
+    status = fields.Integer(required=True, metadata=told("The status.", 404))
+    detail = fields.String(
+        required=True, metadata=told("What happened.", "No client of that id is known.")
+    )
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata=told("By field, what is wrong with it; `body` is the whole."),
+    )

@@ -1,0 +1,223 @@
+"""Operations on the whole site: figures, limits, mode, models, audit log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from flask_irl.errors import StoreError
+from tests.admin.api import ROUTES, Caller, problem_of
+from tests.admin.fakes import DAMAGED_MODEL, KNOWN, FakeOperations
+
+
+def test_stats_have_all_members(ask: Caller) -> None:
+    response = ask("GET", "/admin/stats")
+    assert response.status_code == 200
+    assert {
+        "total_requests",
+        "unique_clients",
+        "endpoints",
+        "model_trained",
+        "buffer_size",
+        "refused",
+        "anomalous",
+        "hit_rate",
+    } <= response.json.keys()
+    assert response.json["endpoints"] == {"/api/data": 1200}
+    assert response.json["buffer_size"] == {KNOWN: 12}
+
+
+def test_limits_tell_steps_and_routes(ask: Caller) -> None:
+    found = ask("GET", "/admin/limits").json
+    assert found["base_limit"] == 100
+    assert found["steps"] == [{"step": 0, "factor": 1.0, "limit": 100}]
+    assert found["routes"] == ROUTES
+
+
+def test_limits_are_changed_and_told(ask: Caller) -> None:
+    response = ask("PUT", "/admin/limits", json={"base_limit": 50, "anomaly_threshold": None})
+    assert response.status_code == 200
+    assert response.json["base_limit"] == 50
+    assert response.json["routes"] == ROUTES
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"base_limit": 0}, "base_limit"),
+        ({"base_limit": -1}, "base_limit"),
+        ({"base_limit": 2**31}, "base_limit"),
+        ({"base_limit": "5"}, "base_limit"),
+        ({"base_limit": 1.5}, "base_limit"),
+        ({"base_limit": True}, "base_limit"),
+        ({"window_seconds": 0}, "window_seconds"),
+        ({"window_seconds": [60]}, "window_seconds"),
+        ({"anomalous_factor": 0}, "anomalous_factor"),
+        ({"anomalous_factor": 1.1}, "anomalous_factor"),
+        ({"anomalous_factor": "0.5"}, "anomalous_factor"),
+        ({"anomaly_threshold": 0.1}, "anomaly_threshold"),
+        ({"anomaly_threshold": -1.1}, "anomaly_threshold"),
+        ({"anomaly_threshold": 10**400}, "anomaly_threshold"),
+        ({"mode": "off"}, "mode"),
+        ({"base_limit": 5, "": 1}, ""),
+        ({}, "body"),
+        ([], "body"),
+        ("base_limit", "body"),
+        (None, "body"),
+    ],
+)
+def test_limits_that_are_not_allowed_change_nothing(
+    ask: Caller, operations: FakeOperations, change: object, field: str
+) -> None:
+    response = ask("PUT", "/admin/limits", data=json.dumps(change), content_type="application/json")
+    assert field in problem_of(response, 422)["errors"]
+    assert operations.asked == []
+
+
+def test_what_only_the_limiter_can_tell_is_wrong_is_named_too(ask: Caller) -> None:
+    found = problem_of(ask("PUT", "/admin/limits", json={"base_limit": 666}), 422)
+    assert "base_limit is 666" in found["detail"]
+    assert list(found["errors"]) == ["base_limit"]
+
+
+def test_the_mode_is_told_and_changed(ask: Caller) -> None:
+    assert ask("GET", "/admin/mode").json == {"mode": "enforce"}
+    response = ask("PUT", "/admin/mode", json={"mode": "shadow"})
+    assert response.json == {"mode": "shadow", "before": "enforce"}
+    assert ask("GET", "/admin/mode").json == {"mode": "shadow"}
+
+
+@pytest.mark.parametrize("mode", ["on", "", None, 1, ["off"], "OFF"])
+def test_a_mode_that_is_not_known_is_refused(ask: Caller, mode: object) -> None:
+    found = problem_of(ask("PUT", "/admin/mode", json={"mode": mode}), 422)
+    assert list(found["errors"]) == ["mode"]
+    assert ask("GET", "/admin/mode").json == {"mode": "enforce"}
+
+
+def test_a_training_is_answered_with_its_result(ask: Caller) -> None:
+    response = ask("POST", "/admin/train")
+    assert response.status_code == 202
+    assert response.json["result"] == "accepted"
+    assert response.json["version"] == 8
+
+
+def test_a_model_kept_aside_is_told_with_its_reason(
+    ask: Caller, operations: FakeOperations
+) -> None:
+    operations.training = replace(operations.training, result="rejected", reason="flags 9 %")
+    response = ask("POST", "/admin/train")
+    assert response.status_code == 202
+    assert (response.json["result"], response.json["reason"]) == ("rejected", "flags 9 %")
+
+
+@pytest.mark.parametrize(("result", "status"), [("refused", 409), ("failed", 500)])
+def test_why_no_model_was_trained_is_told(
+    ask: Caller, operations: FakeOperations, result: str, status: int
+) -> None:
+    operations.training = replace(
+        operations.training,
+        result=result,  # type: ignore[arg-type]
+        reason="3 requests seen: 50 are needed",
+    )
+    found = problem_of(ask("POST", "/admin/train"), status)
+    assert found["detail"] == "3 requests seen: 50 are needed"
+
+
+def test_the_model_in_force_is_told_with_those_before_it(ask: Caller) -> None:
+    found = ask("GET", "/admin/model-info").json
+    assert (found["version"], found["rows"], found["clients"]) == (7, 500, 40)
+    assert found["features"][0]["name"] == "new_paths"
+    assert found["gate"] == {"flagged_share": 0.004, "allowed_share": 0.05}
+    assert found["schema"] == "1f2e3d4c"
+    assert [model["version"] for model in found["history"]] == [7, 6, DAMAGED_MODEL]
+
+
+def test_models_are_listed_also_those_that_cannot_be_read(ask: Caller) -> None:
+    found = ask("GET", "/admin/models").json["models"]
+    assert [(model["version"], model["readable"]) for model in found] == [
+        (7, True),
+        (6, True),
+        (DAMAGED_MODEL, False),
+    ]
+    assert found[2]["rows"] is None
+
+
+def test_an_older_model_is_put_in_force(ask: Caller) -> None:
+    assert ask("POST", "/admin/models/6/activate").json["in_force"] is True
+    assert ask("GET", "/admin/stats").json["model_version"] == 6
+
+
+@pytest.mark.parametrize("version", ["8", "0", "-1", "007", "x", "6.0", "٦", "9" * 10, "9" * 5000])
+def test_a_model_that_is_not_kept_is_not_found(ask: Caller, version: str) -> None:
+    problem_of(ask("POST", f"/admin/models/{version}/activate"), 404)
+
+
+def test_a_damaged_model_is_not_put_in_force(ask: Caller) -> None:
+    found = problem_of(ask("POST", f"/admin/models/{DAMAGED_MODEL}/activate"), 409)
+    assert "checksum" in found["detail"]
+
+
+def test_changes_are_audited_the_latest_first(ask: Caller) -> None:
+    ask("PUT", "/admin/mode", json={"mode": "off"})
+    ask("POST", f"/admin/reset/{KNOWN}")
+    found = ask("GET", "/admin/audit").json
+    assert [change["action"] for change in found["changes"]] == ["reset", "mode"]
+    assert found["changes"][1]["before"] == {"mode": "enforce"}
+    assert found["changes"][1]["after"] == {"mode": "off"}
+    assert found["total"] == 2
+
+
+def test_the_audit_log_comes_in_pages(ask: Caller) -> None:
+    for _ in range(3):
+        ask("POST", "/admin/train")
+    ask("PUT", "/admin/mode", json={"mode": "off"})
+    response = ask("GET", "/admin/audit?page=2&page_size=3")
+    assert [change["action"] for change in response.json["changes"]] == ["train"]
+    assert json.loads(response.headers["X-Pagination"]) == {
+        "total": 4,
+        "total_pages": 2,
+        "first_page": 1,
+        "last_page": 2,
+        "page": 2,
+        "previous_page": 1,
+    }
+
+
+def test_an_empty_list_has_no_pages(ask: Caller) -> None:
+    response = ask("GET", "/admin/audit")
+    assert response.json["changes"] == []
+    assert json.loads(response.headers["X-Pagination"]) == {"total": 0, "total_pages": 0}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("GET", "/admin/stats"),
+        ("GET", "/admin/client/203.0.113.7"),
+        ("POST", "/admin/reset/203.0.113.7"),
+        ("POST", "/admin/train"),
+        ("GET", "/admin/audit"),
+    ],
+)
+def test_without_the_store_the_answer_is_503(
+    ask: Caller, operations: FakeOperations, call: tuple[str, str]
+) -> None:
+    operations.error = StoreError("no answer within 0.05 s", kind="timeout")
+    response = ask(*call)
+    assert "no answer within 0.05 s" in problem_of(response, 503)["detail"]
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_answers_are_kept_by_no_cache(ask: Caller, ask_as_nobody: Caller) -> None:
+    for response in (ask("GET", "/admin/stats"), ask_as_nobody("GET", "/admin/stats")):
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_other_site_may_read_answers(ask: Caller) -> None:
+    headers = {"Origin": "https://other.example", "Access-Control-Request-Method": "PUT"}
+    for method in ("GET", "OPTIONS"):
+        response = ask(method, "/admin/stats", headers=headers)
+        assert not [name for name in response.headers if name.startswith("Access-Control")]
