@@ -85,7 +85,7 @@ def normal_roles() -> list[Role]:
         Act(Phase.LEARNING, 0.0, personas.gallery),
         Act(Phase.ATTACK, 0.15, personas.burst),
     )
-    return [*roles, Role("burst", "burst", "normal", burst)]
+    return [*roles, Role("gallery burst", "burst", "normal", burst)]
 
 
 def attack_roles(suffix: str = "") -> list[Role]:

@@ -27,7 +27,7 @@ def print_clients(console: Console, entries: Sequence[Entry], *, every: bool = F
     for heading in ("sent", "admitted", "refused"):
         table.add_column(heading, justify="right")
     table.add_column("flagged")
-    table.add_column("after", justify="right")
+    table.add_column("after request", justify="right")
     table.add_column("limit", no_wrap=True)
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -36,13 +36,13 @@ def print_clients(console: Console, entries: Sequence[Entry], *, every: bool = F
     for name, group in groups.items():
         first = group[0]
         table.add_row(
-            name if len(group) == 1 else f"{len(group)} of them",
+            name if len(group) == 1 else f"{len(group)} {name}s",
             first.role.persona,
             str(sum(entry.sent for entry in group)),
             str(sum(entry.admitted for entry in group)),
             str(sum(entry.refused for entry in group)),
             _flagged(first),
-            "" if first.first_flagged is None else f"{first.first_flagged} requests",
+            "" if first.first_flagged is None else str(first.first_flagged),
             _limits(first),
             style="" if _is_untouched(first) else "red" if first.is_flagged else "yellow",
         )
@@ -63,6 +63,7 @@ def print_statistics(console: Console, entries: Sequence[Entry], seconds: float)
     took = sorted(second for entry in entries for second in entry.seconds)
     table = _facts("Statistics")
     table.add_row("requests", f"{sent} of {len(entries)} clients in {seconds:.0f} s")
+    table.add_row("requests per client", f"{statistics.median(e.sent for e in entries):.0f} median")
     table.add_row("refused", f"{refused} ({_percent(refused, sent)})")
     table.add_row("clients ever flagged", f"{flagged} ({_percent(flagged, len(entries))})")
     if len(took) > 1:

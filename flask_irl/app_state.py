@@ -99,6 +99,10 @@ class AppState:
             limiter.swallow,
         )
 
+    def described_routes(self, app: Flask) -> list[dict[str, Any]]:
+        """Each of an app's routes with its limits, for people to read."""
+        return self._routes.described(app)
+
     def before(self) -> Response | None:
         """Decide on the request, before its view; the answer to a refused one."""
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,10 +12,13 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask, current_app, has_request_context, request
 from flask.views import View
 
+from flask_irl.admin import register
+from flask_irl.admin.tokens import all_tokens, parse_tokens
 from flask_irl.app_state import EXTENSION, AppState, state_of
 from flask_irl.errors import ConfigurationError
 from flask_irl.key_funcs import remote_address
 from flask_irl.listener import Listener
+from flask_irl.log import event
 from flask_irl.marks import (
     RouteLimit,
     add_exemption,
@@ -23,6 +27,7 @@ from flask_irl.marks import (
     limits_of,
     new_limit,
 )
+from flask_irl.operations import Operations
 from flask_irl.options import resolve
 from flask_irl.records import Decision
 
@@ -41,6 +46,8 @@ class IntelligentLimiter:
         key_func: Tells who a request is from; the remote address by default. If it raises or
             returns nothing, the remote address counts.
         listener: Told of every decision, for metrics.
+        authorize: Your own login for the admin API instead of tokens: given ``read`` or
+            ``write``, returns the name of the user who may do that, or None.
         **options: Any option of :class:`~flask_irl.options.Options`; they win over the app's
             config, which wins over the environment. Changes to the config after ``init_app``
             are not seen.
@@ -55,12 +62,14 @@ class IntelligentLimiter:
         *,
         key_func: Callable[[], str] | None = None,
         listener: Listener | None = None,
+        authorize: Callable[[str], str | None] | None = None,
         **options: Any,
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
         self._key_func = key_func or remote_address
         self._listener = listener
+        self._authorize = authorize
         self._arguments = options
         self._filters: list[Filter] = []
         self._blueprint_limits: dict[Blueprint, list[RouteLimit]] = {}
@@ -96,7 +105,36 @@ class IntelligentLimiter:
             app.before_request(state.before)
             app.after_request(state.after)
             app.teardown_request(state.teardown)
+            if options.admin:
+                self._mount_admin(app, state)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
+
+    def _mount_admin(self, app: Flask, state: AppState) -> None:
+        """Mount the admin API if its libraries are installed."""
+        options = state.options
+        try:
+            tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the admin API's tokens (not shown) are not allowed: give {error}"
+            ) from None
+        try:
+            blueprints = register(
+                app,
+                operations=Operations(state.limiter),
+                tokens=tokens,
+                url_prefix=options.url_prefix,
+                authorize=self._authorize,
+                docs=options.admin_docs,
+                routes=functools.partial(state.described_routes, app),
+                failed=state.limiter.listener.admin_refused,
+            )
+        except ImportError as error:
+            # The limiter works without; whoever asked for the API by a token is told.
+            level = logging.WARNING if tokens or self._authorize else logging.DEBUG
+            event(level, "admin_not_mounted", missing=error.name, install="flask-irl[admin]")
+            return
+        self._exempt_blueprints.update(blueprints)
 
     @property
     def current_decision(self) -> Decision | None:

@@ -37,6 +37,9 @@ class Listener(Protocol):
     def fallback(self, active: bool) -> None:
         """The store was lost, or is back."""
 
+    def admin_refused(self, reason: str) -> None:
+        """The admin API refused a request: who asked may not."""
+
     def swallowed(self, where: str) -> None:
         """An error of our own was kept from the host."""
 
@@ -61,3 +64,5 @@ class NullListener:
     def fallback(self, active: bool) -> None: ...
 
     def swallowed(self, where: str) -> None: ...
+
+    def admin_refused(self, reason: str) -> None: ...

@@ -46,6 +46,10 @@ class Options:
     store_timeout: float = 0.05
     admin_token: str | None = field(default=None, repr=False)
     api_key_header: str = "X-API-Key"
+    admin_tokens: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    admin: bool = True
+    admin_docs: bool = True
+    url_prefix: str = "/admin"
     background: bool = True
 
     @property
@@ -181,9 +185,13 @@ _SETTINGS: Final[dict[str, _Setting]] = {
     "store_timeout": _Setting(_number(0.0, 60.0, above=True)),
     "admin_token": _Setting(_optional(_text), "IRL_ADMIN_TOKEN"),
     "api_key_header": _Setting(_text),
+    "admin_tokens": _Setting(_mapping),
+    "admin": _Setting(_boolean),
+    "admin_docs": _Setting(_boolean),
+    "url_prefix": _Setting(_text, config="IRL_ADMIN_URL_PREFIX"),
     "background": _Setting(_boolean),
 }
-SECRET: Final = {"admin_token", "storage_uri", "storage_options"}
+SECRET: Final = {"admin_token", "admin_tokens", "storage_uri", "storage_options"}
 
 
 def resolve(
@@ -248,13 +256,9 @@ def check_option(name: str, value: object) -> Any:
 
 
 def _refuse_unknown_config(config: Mapping[str, Any]) -> None:
-    known = {s.config or f"IRL_{name.upper()}" for name, s in _SETTINGS.items()} | EXTENSION_KEYS
+    known = {s.config or f"IRL_{name.upper()}" for name, s in _SETTINGS.items()}
     for key in config:
         if key.startswith("IRL_") and key not in known:
             raise ConfigurationError(
                 f"config key {key!r} is not known; there are: {', '.join(sorted(known))}"
             )
-
-
-EXTENSION_KEYS: Final = {"IRL_ADMIN_DOCS"}
-"""Config keys that other parts of the extension read."""

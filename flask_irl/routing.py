@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flask import Blueprint, Flask
 from werkzeug.routing import Rule
@@ -127,6 +127,20 @@ class RouteTable:
         if route is None:
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
+
+    def described(self, app: Flask) -> list[dict[str, Any]]:
+        """Each rule's ``route``, ``methods``, ``limits`` and ``exempt``, for people to read."""
+        return [
+            {
+                "route": rule.rule,
+                "methods": methods,
+                "limits": _texts(route),
+                "exempt": route.exempt,
+            }
+            for rule in app.url_map.iter_rules()
+            if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+            for route in [self.of(app, rule, methods[0])]
+        ]
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """The route of a limit on a function that is no view, called in a request."""
@@ -291,3 +305,11 @@ def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Not
 
 def _fixed_cost(limits: tuple[RouteLimit, ...]) -> int:
     return max((limit.cost for limit in limits if isinstance(limit.cost, int)), default=1)
+
+
+def _texts(route: Route) -> list[str]:
+    texts = [str(limit) for limit in route.defaults]
+    for limit in route.limits:
+        shared = " (shared)" if limit.shared is not None else ""
+        texts += [f"{fixed}{shared}" for fixed in limit.limits] or [f"of each request{shared}"]
+    return texts

@@ -13,7 +13,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Request
 from flask.typing import ResponseReturnValue
 from webargs.flaskparser import FlaskParser, abort
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
 from flask_irl.admin.errors import BODY
@@ -166,6 +166,8 @@ class _Parser(FlaskParser):
         if not req.is_json:
             raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
         data = req.get_data(cache=True)
+        if req.max_content_length is not None and len(data) >= req.max_content_length:
+            raise RequestEntityTooLarge(f"Send less than {req.max_content_length} bytes.")
         try:
             return json.loads(data, parse_constant=_no_constant)
         except (ValueError, RecursionError):

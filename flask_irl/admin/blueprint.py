@@ -31,10 +31,13 @@ def _admit() -> None:
     if request.endpoint == f"{blueprint.name}.{UNKNOWN}":
         return
     g.irl_admin_who = current_admin().authenticator.check(request)
-    limit = request.max_content_length
-    request.max_content_length = MAX_BODY if limit is None else min(limit, MAX_BODY)
-    if (request.content_length or 0) > request.max_content_length:
-        raise RequestEntityTooLarge(f"Send at most {request.max_content_length} bytes.")
+    limit = MAX_BODY
+    if request.max_content_length is not None:
+        limit = min(limit, request.max_content_length)
+    if (request.content_length or 0) > limit:
+        raise RequestEntityTooLarge(f"Send at most {limit} bytes.")
+    # Werkzeug cuts a body of unknown length off there: one byte more shows that it is too long.
+    request.max_content_length = limit + 1
 
 
 def _harden(response: Response) -> Response:

@@ -41,7 +41,8 @@ class Caller:
         self._client = client
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
-    def __call__(self, method: str, path: str, **options: Any) -> TestResponse:
+    def __call__(self, method: str, path: str, **options: Any) -> Any:
+        """The response, a ``TestResponse``; any, so that its JSON may be."""
         headers = {**self._headers, **options.pop("headers", {})}
         # Buffered: files are closed when they are read.
         return self._client.open(path, method=method, headers=headers, buffered=True, **options)

@@ -74,7 +74,7 @@ class FakeOperations(Operations):
         if client not in self.known:
             return None
         return {
-            **self._entry(client),
+            **self._listed(client),
             "factor": 0.3,
             "is_anomalous": True,
             "requests": 871,
@@ -98,7 +98,7 @@ class FakeOperations(Operations):
         self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
     ) -> tuple[list[dict[str, Any]], int]:
         self._ask("clients")
-        everybody = [self._entry(client) for client in sorted(self.known)]
+        everybody = [self._listed(client) for client in sorted(self.known)]
         chosen = [entry for entry in everybody if step in (None, entry["step"])]
         return chosen[offset : offset + limit], len(chosen)
 
@@ -204,7 +204,7 @@ class FakeOperations(Operations):
         entry = {"at": NOW, "who": who, "action": action, "target": target, "reason": reason}
         self._audit_log.insert(0, {**entry, "before": before, "after": after})
 
-    def _entry(self, client: str) -> dict[str, Any]:
+    def _listed(self, client: str) -> dict[str, Any]:
         return {
             "client": client,
             "step": 1,

@@ -264,7 +264,12 @@ class TestOwnLogin:
 
     def test_it_is_told_what_is_asked_for(self, operations: FakeOperations) -> None:
         asked: list[str] = []
-        app = make_app(operations, authorize=lambda scope: asked.append(scope) or "ada")
+
+        def authorize(scope: str) -> str:
+            asked.append(scope)
+            return "ada"
+
+        app = make_app(operations, authorize=authorize)
         ask = Caller(app.test_client(), None)
         ask("GET", "/admin/stats")
         ask("POST", "/admin/train")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.admin.api import READ, WRITE, Caller, make_app, problem_of
@@ -94,15 +93,15 @@ def test_the_token_is_declared_and_demanded(document: dict[str, Any]) -> None:
 
 def test_with_the_hosts_login_no_token_is_demanded(operations: FakeOperations) -> None:
     app = make_app(operations, authorize=lambda scope: "ada")
-    document = app.test_client().get("/admin/openapi.json").json
+    document = Caller(app.test_client(), None)("GET", "/admin/openapi.json").json
     assert "security" not in document
     assert "securitySchemes" not in document["components"]
 
 
-def test_where_the_app_is_mounted_is_where_its_paths_begin(app: Flask) -> None:
-    client = app.test_client()
-    assert client.get("/admin/openapi.json").json["servers"] == [{"url": "/"}]
-    mounted = client.get("/admin/openapi.json", environ_overrides={"SCRIPT_NAME": "/shop"})
+def test_where_the_app_is_mounted_is_where_its_paths_begin(ask_as_nobody: Caller) -> None:
+    path = "/admin/openapi.json"
+    assert ask_as_nobody("GET", path).json["servers"] == [{"url": "/"}]
+    mounted = ask_as_nobody("GET", path, environ_overrides={"SCRIPT_NAME": "/shop"})
     assert mounted.json["servers"] == [{"url": "/shop"}]
 
 

@@ -78,7 +78,7 @@ def judge(draw: random.Random, stores: list[Store], client: str) -> None:
     profile = draw.randbytes(draw.choice([0, 1, 140]))
     for store in stores:
         state = store.load([client])[0]
-        if state is not None:
+        if state is not None and state.last_seen:
             update = Update(client, state.revision, step, score, profile)
             assert store.save([update], TTL) == ["saved"]
 

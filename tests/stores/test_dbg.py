@@ -1,0 +1,143 @@
+"""The Lua on the server and the Python in this process decide alike, to the last bit."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from flask_irl.limit import Limit
+from flask_irl.overrides import KINDS, Override
+from flask_irl.records import Plan, Scope, StrategyName, Update
+from flask_irl.stores.base import Store
+from flask_irl.stores.memory import MemoryStore
+from tests.conftest import Clock
+from tests.stores.conftest import Backend
+
+HISTORIES = 100
+REQUESTS = 45
+TTL = 2 * 10**9
+"""Seconds: the clock here moves by months in no time, and Redis would not."""
+
+CLIENTS = ("a", "b", "Ærøskøbing")
+OTHERS = ("user-1", "user-2", "a")
+LADDERS = ((1.0,), (1.0, 0.3), (1.0, 0.5, 0.1), (1.0, 0.75, 0.0))
+
+
+def random_limit(draw: random.Random) -> Limit:
+    amount = draw.choice([1, 2, 3, 7, draw.randint(1, 30), draw.randint(1, 1000)])
+    if draw.random() < 0.05:
+        amount = draw.randint(1, 2**31 - 1)
+    window = draw.choice([1, 2, 60, 60, 3600, 86_400, 366 * 86_400])
+    burst = draw.choice([None, None, draw.randint(1, amount)])
+    return Limit(amount, window, burst)
+
+
+def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope:
+    return Scope(name, tuple(random_limit(draw) for _ in range(draw.randint(1, 3))), own_key)
+
+
+def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
+    """The plans of some routes: all begin with the same scope, and some share others."""
+    base = random_scope(draw, "")
+    pool = [random_scope(draw, name) for name in ("view", "shared:x")]
+    pool.append(random_scope(draw, "by user", own_key=True))
+    ladder, enforce = draw.choice(LADDERS), draw.random() < 0.7
+    plans = [
+        Plan((base, *draw.sample(pool, draw.randint(0, 3))), strategy, ladder, enforce, TTL)
+        for _ in range(3)
+    ]
+    # A check within a request that was counted already asks about further limits only.
+    again = Plan((Scope("", ()), draw.choice(pool)), strategy, ladder, enforce, TTL)
+    return [*plans, again] if draw.random() < 0.3 else plans
+
+
+def random_move(draw: random.Random, plan: Plan) -> float:
+    """Seconds until the next request; now and then the clock is set back."""
+    window = draw.choice(plan.shown)[1].window_seconds
+    return draw.choice(
+        [
+            0.0,
+            0.0,
+            draw.choice([1e-6, 3e-6]),
+            draw.random(),
+            window * draw.random(),
+            window / draw.randint(1, 30),
+            float(window),
+            2.0 * window,
+            -draw.choice([1e-6, draw.random(), window * draw.random()]),
+            -draw.uniform(0, 7200) if draw.random() < 0.3 else 0.0,
+        ]
+    )
+
+
+def judge(draw: random.Random, stores: list[Store], client: str) -> None:
+    """Give the client a verdict and a profile in all stores, as a flusher would."""
+    # A score that takes no rounding: Redis keeps it in 32 bits.
+    step, score = draw.randint(0, 3), -draw.randint(0, 64) / 64
+    profile = draw.randbytes(draw.choice([0, 1, 140]))
+    for store in stores:
+        state = store.load([client])[0]
+        if state is not None and state.last_seen:
+            update = Update(client, state.revision, step, score, profile)
+            assert store.save([update], TTL) == ["saved"]
+
+
+def overrule(draw: random.Random, stores: list[Store], client: str) -> None:
+    """Give the client an operator's word in all stores, or take it back."""
+    kind = draw.choice(KINDS)
+    amount = draw.randint(1, 40) if kind == "limit" else 0
+    # Long ended or never to end: a clock that is set back must not begin one again.
+    override = draw.choice([None, Override(kind, 1e9, amount), Override(kind, 8e9, amount)])
+    for store in stores:
+        store.set_override(client, override, TTL)
+
+
+def states(store: Store) -> list[object]:
+    # Revisions are a store's own; of an override that has ended, either may be left.
+    return [
+        (state.step, state.score, state.profile) if state and state.last_seen else None
+        for state in store.load(CLIENTS)
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["sliding-window-counter", "fixed-window", "gcra"])
+def test_lua_and_python_give_equal_answers(
+    one_server: Backend, clock: Clock, strategy: StrategyName
+) -> None:
+    draw = random.Random(f"{strategy} 3")
+    redis_store = one_server.open_redis(clock)
+    outcomes, overrides = set(), set()
+    for history in range(HISTORIES):
+        with one_server.client() as client:
+            client.flushdb()
+        clock.now = draw.uniform(1.6e9, 1.9e9)
+        stores: list[Store] = [MemoryStore(clock=clock), redis_store]
+        plans = random_plans(draw, strategy)
+        events: list[object] = []
+        for _ in range(REQUESTS):
+            plan = draw.choice(plans)
+            clock.advance(random_move(draw, plan))
+            name = draw.choice(CLIENTS)
+            keys = [draw.choice(OTHERS) if x.own_key else name for x in plan.scopes]
+            largest = max(limit.amount for _, limit in plan.shown)
+            cost = draw.choice([1, 1, 1, 0, 2, draw.randint(0, 9), draw.randint(0, largest + 1)])
+            events.append((clock.now, plan, keys, cost))
+            ours, theirs = (store.hit(plan, keys, cost) for store in stores)
+            assert ours == theirs, (history, events)
+            outcomes.add((ours.admitted, ours.step > 0, ours.tight_refused, ours.binding > 0))
+            overrides.add(ours.override)
+            if draw.random() < 0.15:
+                judge(draw, stores, draw.choice(CLIENTS))
+            if draw.random() < 0.05:
+                overrule(draw, stores, draw.choice(CLIENTS))
+            if draw.random() < 0.03:
+                gone = draw.choice(CLIENTS[1:])
+                for store in stores:
+                    store.forget(gone, TTL)
+            assert states(stores[0]) == states(stores[1]), (history, events)
+    # Of what may come out: admitted or not, stepped or not, told in shadow or not.
+    assert {(True, False), (False, False), (True, True), (False, True)} <= {x[:2] for x in outcomes}
+    assert any(tight for _, _, tight, _ in outcomes)
+    assert any(further for _, _, _, further in outcomes)
+    assert overrides == {0, 1, 2, 3}

@@ -1,0 +1,247 @@
+"""Prometheus metrics: what counts as what, bounded labels, several apps, several processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from prometheus_client import CollectorRegistry, generate_latest
+
+from flask_irl import Decision, IntelligentLimiter
+from flask_irl.listener import Listener
+from flask_irl.metrics import PrometheusListener
+
+ROOT = Path(__file__).parents[1]
+CONTRACT = """
+irl_requests_total irl_anomalous_requests_total irl_decision_seconds irl_anomaly_score
+irl_model_version irl_model_trained_timestamp_seconds irl_model_training_seconds
+irl_model_trainings_total irl_flagged_clients irl_store_errors_total irl_store_fallback
+irl_local_refusals_total
+""".split()
+
+DECISION = Decision(
+    outcome="allowed",
+    key="203.0.113.77",
+    limit=100,
+    remaining=99,
+    reset_after=60.0,
+    retry_after=0.0,
+    is_anomalous=False,
+    step=0,
+    score=-0.1,
+    window_seconds=60,
+    scope="",
+    source="store",
+    at=1_700_000_000.0,
+    gap=-1.0,
+)
+
+
+class Kept:
+    """A listener with its registry."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.listener: Listener = PrometheusListener(self.registry)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    def text(self) -> str:
+        return generate_latest(self.registry).decode()
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+def test_every_metric_of_the_contract_is_there(kept: Kept) -> None:
+    kept.listener.decided(DECISION, "/", 0.0001)
+    shown = kept.text()
+    missing = [name for name in CONTRACT if f"# HELP {name} " not in shown]
+    assert missing == []
+
+
+def test_requests_are_counted_by_outcome_and_route(kept: Kept) -> None:
+    for _ in range(3):
+        kept.listener.decided(DECISION, "/api/data", 0.0001)
+    kept.listener.decided(DECISION._replace(outcome="limited"), "/api/data", 0.0001)
+    kept.listener.exempted("/health")
+    assert kept.value("irl_requests_total", outcome="allowed", route="/api/data") == 3
+    assert kept.value("irl_requests_total", outcome="limited", route="/api/data") == 1
+    assert kept.value("irl_requests_total", outcome="exempt", route="/health") == 1
+
+
+def test_the_time_of_a_decision_falls_into_its_bucket(kept: Kept) -> None:
+    kept.listener.decided(DECISION, "/", 0.00004)
+    assert kept.value("irl_decision_seconds_bucket", le="2.5e-05") == 0
+    assert kept.value("irl_decision_seconds_bucket", le="5e-05") == 1
+    assert kept.value("irl_decision_seconds_sum") == pytest.approx(0.00004)
+
+
+def test_requests_of_flagged_clients_are_counted_beside_the_rest(kept: Kept) -> None:
+    kept.listener.decided(DECISION, "/", 0.0001)
+    assert kept.value("irl_anomalous_requests_total", route="/") is None
+    flagged = DECISION._replace(is_anomalous=True, step=1, limit=30)
+    kept.listener.decided(flagged, "/", 0.0001)
+    kept.listener.decided(flagged._replace(outcome="limited"), "/", 0.0001)
+    assert kept.value("irl_anomalous_requests_total", route="/") == 2
+
+
+def test_only_refusals_without_the_store_are_local(kept: Kept) -> None:
+    kept.listener.decided(DECISION._replace(outcome="limited"), "/", 0.0001)
+    assert kept.value("irl_local_refusals_total") == 0
+    kept.listener.decided(DECISION._replace(outcome="limited", source="local"), "/", 0.0001)
+    assert kept.value("irl_local_refusals_total") == 1
+
+
+def test_scores_are_spread_over_buckets_from_minus_one_to_zero(kept: Kept) -> None:
+    kept.listener.scored(np.array([-1.0, -0.51, -0.5, -0.02, 0.0]))
+    assert kept.value("irl_anomaly_score_bucket", le="-0.95") == 1
+    assert kept.value("irl_anomaly_score_bucket", le="-0.5") == 3
+    assert kept.value("irl_anomaly_score_bucket", le="0.0") == 5
+
+
+@pytest.mark.parametrize("result", ["accepted", "rejected", "refused", "failed"])
+def test_trainings_are_counted_by_result(kept: Kept, result: str) -> None:
+    kept.listener.trained(result, 1.5)
+    assert kept.value("irl_model_trainings_total", result=result) == 1
+
+
+def test_only_trainings_that_made_a_model_have_a_duration(kept: Kept) -> None:
+    kept.listener.trained("refused", 0.0)
+    kept.listener.trained("failed", 120.0)
+    kept.listener.trained("accepted", 1.5)
+    kept.listener.trained("rejected", 0.5)
+    assert kept.value("irl_model_training_seconds_count") == 2
+    assert kept.value("irl_model_training_seconds_sum") == 2.0
+
+
+def test_the_model_in_force_is_shown_even_after_a_rollback(kept: Kept) -> None:
+    kept.listener.model_loaded(4, 1_700_000_300.0)
+    kept.listener.model_loaded(3, 1_700_000_000.0)
+    assert kept.value("irl_model_version") == 3
+    assert kept.value("irl_model_trained_timestamp_seconds") == 1_700_000_000.0
+
+
+def test_the_fallback_is_one_while_the_store_is_lost(kept: Kept) -> None:
+    kept.listener.store_failed("timeout")
+    kept.listener.fallback(True)
+    assert kept.value("irl_store_fallback") == 1
+    assert kept.value("irl_store_errors_total", kind="timeout") == 1
+    kept.listener.fallback(False)
+    assert kept.value("irl_store_fallback") == 0
+
+
+def test_flagged_clients_are_the_latest_number(kept: Kept) -> None:
+    kept.listener.flagged(7)
+    kept.listener.flagged(2)
+    assert kept.value("irl_flagged_clients") == 2
+
+
+def test_errors_kept_from_the_app_are_counted_by_place(kept: Kept) -> None:
+    kept.listener.swallowed("key_func")
+    assert kept.value("irl_internal_errors_total", where="key_func") == 1
+
+
+def test_a_clients_key_is_never_shown(kept: Kept) -> None:
+    for outcome in ("allowed", "limited", "shadow_limited", "blocked"):
+        for source in ("store", "local", "fallback", "none"):
+            decision = DECISION._replace(outcome=outcome, source=source, is_anomalous=True)
+            kept.listener.decided(decision, "/", 0.0001)
+    assert DECISION.key not in kept.text()
+
+
+def test_a_registry_takes_one_listener(kept: Kept) -> None:
+    with pytest.raises(ValueError, match="irl_requests"):
+        PrometheusListener(kept.registry)
+
+
+def test_paths_that_strangers_invent_make_no_series() -> None:
+    kept = Kept()
+    app = Flask("invented")
+    IntelligentLimiter(app, background=False, listener=kept.listener)
+    app.get("/items/<int:number>")(lambda number: str(number))
+    client = app.test_client()
+    for number in range(20):
+        client.get(f"/items/{number}")
+        client.get(f"/scan/{number}")
+        client.open(f"/items/{number}", method=f"VERB{number}")
+    assert kept.value("irl_requests_total", outcome="allowed", route="/items/<int:number>") == 20
+    # No rule matches an invented method either.
+    assert kept.value("irl_requests_total", outcome="allowed", route="unmatched") == 40
+    routes = {
+        sample.labels["route"]
+        for metric in kept.registry.collect()
+        for sample in metric.samples
+        if "route" in sample.labels
+    }
+    assert routes == {"/items/<int:number>", "unmatched"}
+
+
+def test_the_metrics_are_loaded_only_when_asked_for() -> None:
+    code = "import sys, flask_irl; print('prometheus_client' in sys.modules)"
+    assert _python(code) == "False\n"
+
+
+WORKER = """
+import sys
+from prometheus_client import CollectorRegistry
+from flask_irl.metrics import PrometheusListener
+from flask_irl.records import Decision
+number = int(sys.argv[1])
+listener = PrometheusListener(CollectorRegistry())
+decision = Decision("allowed", "k", 1, 1, 1.0, 0.0, True, 1, 0.0, 60, "", "local", 0.0, -1.0)
+for _ in range(number):
+    listener.decided(decision, "/", 0.5)
+listener.flagged(number)
+listener.model_loaded(number, 100.0 * number)
+listener.trained("accepted", 2.0)
+listener.fallback(number == 2)
+"""
+COLLECT = """
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+
+
+@pytest.mark.integration
+def test_several_processes_add_up_without_a_label_for_each(tmp_path: Path) -> None:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for number in ("2", "3"):
+        _python(WORKER, number, **environment)
+    shown = _python(COLLECT, **environment).splitlines()
+    assert 'irl_requests_total{outcome="allowed",route="/"} 5.0' in shown
+    assert "irl_decision_seconds_sum 2.5" in shown
+    assert 'irl_model_trainings_total{result="accepted"} 2.0' in shown
+    # The processes have ended one after the other: the last one's model counts.
+    assert "irl_model_version 3.0" in shown
+    assert [line for line in shown if "pid=" in line] == []
+
+
+def _python(code: str, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_keeps_what_the_listener_protocol_tells(kept: Kept) -> None:
+    told = [name for name in vars(Listener) if not name.startswith("_")]
+    missing: list[Any] = [name for name in told if not hasattr(kept.listener, name)]
+    assert missing == []
