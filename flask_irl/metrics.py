@@ -105,6 +105,12 @@ class PrometheusListener:
             "Requests refused without asking the store",
             registry=registry,
         )
+        self._admin_refusals = Counter(
+            "irl_admin_refusals_total",
+            "Requests that the admin API refused, by what was wrong with the token",
+            ("reason",),
+            registry=registry,
+        )
         self._internal_errors = Counter(
             "irl_internal_errors_total",
             "Errors of the limiter that were kept from the app",
@@ -158,6 +164,10 @@ class PrometheusListener:
     def fallback(self, active: bool) -> None:
         """Set whether the store is lost."""
         self._fallback.set(active)
+
+    def admin_refused(self, reason: str) -> None:
+        """Count a refused request to the admin API."""
+        self._admin_refusals.labels(reason).inc()
 
     def swallowed(self, where: str) -> None:
         """Count an error of the limiter's own."""

@@ -150,6 +150,11 @@ def test_errors_kept_from_the_app_are_counted_by_place(kept: Kept) -> None:
     assert kept.value("irl_internal_errors_total", where="key_func") == 1
 
 
+def test_refusals_of_the_admin_api_are_counted_by_reason(kept: Kept) -> None:
+    kept.listener.admin_refused("missing")
+    assert kept.value("irl_admin_refusals_total", reason="missing") == 1
+
+
 def test_a_clients_key_is_never_shown(kept: Kept) -> None:
     for outcome in ("allowed", "limited", "shadow_limited", "blocked"):
         for source in ("store", "local", "fallback", "none"):

@@ -59,6 +59,13 @@ SAMPLES: dict[str, Sample] = {
     "store_timeout": Sample((0.1, "0.25", 60), (0, -1, 61, "x", True, "inf")),
     "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret"), "IRL_ADMIN_TOKEN"),
     "api_key_header": Sample(("X-Key", "Authorization", "X-Token"), ("", " ", 5)),
+    "admin_tokens": Sample(
+        ({"a": {"token": "x", "scope": "read"}}, {}, {"b": {"token": "y", "scope": "write"}}),
+        ("x", 5, {1: "x"}),
+    ),
+    "admin": BOOLEAN,
+    "admin_docs": BOOLEAN,
+    "url_prefix": Sample(("/ops", "/x", "/y"), ("", " ", 5), config="IRL_ADMIN_URL_PREFIX"),
     "background": BOOLEAN,
 }
 NAMES = sorted(SAMPLES)
@@ -141,7 +148,7 @@ def test_a_bad_value_is_refused_with_where_it_stood_and_what_is_allowed(
         message = str(caught.value)
         assert message.startswith(source)
         assert "give" in message or "write it as" in message or "at most" in message
-        if name in ("storage_uri", "storage_options", "admin_token"):
+        if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
             assert "(not shown)" in message
         elif name != "default_limits":
             assert repr(bad) in message
@@ -174,7 +181,7 @@ def test_an_unknown_config_key_is_refused_with_those_that_there_are() -> None:
 
 
 def test_config_keys_of_others_are_none_of_ours() -> None:
-    config = {"SECRET_KEY": "x", "BASE_LIMIT": "no number", "IRL": 1, "IRL_ADMIN_DOCS": False}
+    config = {"SECRET_KEY": "x", "BASE_LIMIT": "no number", "IRL": 1}
     assert resolve({}, config, {}) == Options()
 
 

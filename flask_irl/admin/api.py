@@ -222,7 +222,14 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             for code in sorted(statuses, reverse=True):
                 view_func = self.alt_response(code, HTTPStatus(code).name)(view_func)
             view_func = self.doc(operationId=view.__name__)(view_func)
-            self.add_url_rule(rule, view.__name__, view_func, methods=[method], tags=[tag])
+            self.add_url_rule(
+                rule,
+                view.__name__,
+                view_func,
+                methods=[method],
+                tags=[tag],
+                parameters=[told for name, told in PARAMETERS.items() if f":{name}>" in rule],
+            )
             return view
 
         return decorate
@@ -244,6 +251,20 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "id": {
+        "in": "path",
+        "name": "id",
+        "description": "What the client goes by; slashes may be sent as they are or as %2F.",
+        "example": "203.0.113.7",
+    },
+    "version": {
+        "in": "path",
+        "name": "version",
+        "description": "A model's version.",
+        "example": 6,
+    },
+}
 PAGINATION: Final = {
     "description": "As JSON: `total`, `total_pages`, and the numbers of the `first_page`, "
     "`last_page`, `previous_page`, this `page` and the `next_page`, where there are such.",
@@ -256,6 +277,5 @@ TAGS: Final = {
 }
 DESCRIPTION: Final = (
     "Who is limited, why, and how to change it. A client goes by its id: its address (IPv6: its "
-    "/64 network), or what the app's key function makes of it. Slashes in an id may be sent as "
-    "they are or as %2F. Errors are problem+json (RFC 9457)."
+    "/64 network), or what the app's key function makes of it. Errors are problem+json (RFC 9457)."
 )

@@ -23,10 +23,15 @@ class Number(fields.Float):
 
 
 class Whole(fields.Integer):
-    """A JSON number without a fraction; a text that looks like one is none."""
+    """A JSON number without a fraction, such as 5 or 5.0; a text that looks like one is none."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(strict=True, **options)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return super()._validated(value)
 
 
 def whole(text: str, *examples: int | None, **more: Any) -> fields.Integer:
