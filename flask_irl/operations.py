@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from flask_irl import explain, profile
@@ -16,7 +16,7 @@ from flask_irl.log import event
 from flask_irl.model import Model, load
 from flask_irl.overrides import MAX_SECONDS, Override
 from flask_irl.records import ClientState
-from flask_irl.settings import checked, read_settings, write_settings
+from flask_irl.settings import CHANGEABLE, checked, read_settings, write_settings
 from flask_irl.trainer import Training
 
 MAX_REASON: Final = 500
@@ -160,6 +160,7 @@ class Operations:
             "false_flag_rate": self._limiter.options.false_flag_rate,
             "features": [{"name": f.name, "unit": f.unit, "text": f.text} for f in FEATURES],
             "schema": model.schema,
+            "versions": self._store.model_versions(),
             "gate": dict(model.report.get("gate", {})),
             "last_training": None
             if last is None
@@ -373,10 +374,8 @@ class Operations:
         }
 
 
-def checked_names(names: Any) -> set[str]:
+def checked_names(names: Iterable[str]) -> set[str]:
     """Names of settings that may be changed; raises :class:`ConfigurationError` for others."""
-    from flask_irl.settings import CHANGEABLE
-
     found = set(names)
     for name in found - set(CHANGEABLE):
         raise ConfigurationError(

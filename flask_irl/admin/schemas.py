@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -19,12 +20,14 @@ VERDICTS: Final = ("good", "abuse")
 MAX_REASON: Final = 500
 MAX_STEP: Final = 100
 HOUR_SECONDS: Final = 3600
+CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""What breaks a line, moves a terminal's cursor or turns the text around, for a regex's set."""
 
 
-def _printable(text: str) -> None:
-    # Lone surrogates, which no store takes, and whatever moves a terminal's cursor.
-    if not text.isprintable():
-        raise ma.ValidationError("Give printable characters only.")
+def _one_line(text: str) -> None:
+    # Nor lone surrogates: no store takes them.
+    if re.search(f"[{CONTROLS}\ud800-\udfff]", text):
+        raise ma.ValidationError("Give one line without control characters.")
 
 
 class Request(ma.Schema):
@@ -95,10 +98,11 @@ class OverrideRequest(Request):
     )
     reason = fields.String(
         load_default="",
-        validate=[validate.Length(max=MAX_REASON), _printable],
+        validate=[validate.Length(max=MAX_REASON), _one_line],
         metadata=told(
-            "Why, for the audit log; printable characters.",
+            "Why, for the audit log; one line without control characters.",
             "Scrapes the price list.",
+            pattern=f"^[^{CONTROLS}]*$",
         ),
     )
 

@@ -148,6 +148,14 @@ def test_an_override_is_set_shown_and_removed(ask: Caller) -> None:
     problem_of(ask("DELETE", f"/admin/client/{KNOWN}/override"), 404)
 
 
+def test_a_reason_may_be_in_any_language(ask: Caller) -> None:
+    change = {"kind": "block", "reason": "Пишет «спам» 🐎 — ÿ"}
+    assert (
+        ask("PUT", f"/admin/client/{KNOWN}/override", json=change).json["reason"]
+        == (change["reason"])
+    )
+
+
 def test_an_override_ends_after_an_hour_if_nothing_is_said(ask: Caller) -> None:
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json={"kind": "allow"})
     assert response.json["until"] == NOW + 3600
@@ -174,6 +182,9 @@ def test_an_override_ends_after_an_hour_if_nothing_is_said(ask: Caller) -> None:
         ({"kind": "block", "seconds": True}, "seconds"),
         ({"kind": "block", "reason": "x" * 501}, "reason"),
         ({"kind": "block", "reason": "a\nb"}, "reason"),
+        ({"kind": "block", "reason": "a\n"}, "reason"),
+        ({"kind": "block", "reason": "\x1b[2J"}, "reason"),
+        ({"kind": "block", "reason": "\u202egnp"}, "reason"),
         ({"kind": "block", "reason": "\ud800"}, "reason"),
         ({"kind": "block", "reason": 5}, "reason"),
         ({"kind": "block", "until": 5}, "until"),

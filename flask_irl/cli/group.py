@@ -1,0 +1,124 @@
+"""The group of commands, and how they print and fail."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Final, NoReturn, ParamSpec
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from flask_irl.app_state import state_of
+from flask_irl.errors import IrlError, StoreError
+from flask_irl.limiter import Limiter
+from flask_irl.operations import Operations
+
+P = ParamSpec("P")
+irl = AppGroup("irl", help="Look into and steer the app's IntelligentLimiter.")
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")
+TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "until"}
+
+
+def fail(message: str) -> NoReturn:
+    """End with a message and exit code 1."""
+    raise click.ClickException(message)
+
+
+def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """What a user can mend is told in a line, without a traceback."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except StoreError as error:
+            fail(f"the store does not answer ({error}): is the server up, and REDIS_URL right?")
+        except IrlError as error:
+            fail(str(error))
+
+    return guarded
+
+
+def limiter() -> Limiter:
+    """The current app's limiter; says so if this process can't see the server's state."""
+    found = state_of(current_app).limiter
+    if found.store.local:
+        click.echo(
+            "note: the store is memory://, which each process has for itself; "
+            "this command sees nothing of a running server. Set REDIS_URL to share one.",
+            err=True,
+        )
+    return found
+
+
+def operations() -> Operations:
+    """What an operator can do with the current app's limiter."""
+    return Operations(limiter())
+
+
+def who() -> str:
+    """Under whose name changes are audited."""
+    try:
+        return f"shell:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "shell"
+
+
+def show(rows: Mapping[str, Any], as_json: bool) -> None:
+    """Print one thing: a line a member, or JSON."""
+    if as_json:
+        click.echo(json.dumps(_readable(rows)))
+        return
+    width = max(len(name) for name in rows)
+    for name, value in rows.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {text(value, name)}")
+
+
+def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print many things of a kind: a table, or JSON."""
+    if as_json:
+        click.echo(json.dumps([_readable(row) for row in rows]))
+        return
+    if not rows:
+        click.echo("none")
+        return
+    names = list(rows[0])
+    cells = [names, *([text(row.get(name), name) for name in names] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its times in ISO 8601."""
+    return {
+        name: when(value) if name in TIMES and isinstance(value, (int, float)) else value
+        for name, value in row.items()
+    }
+
+
+def text(value: Any, name: str = "") -> str:
+    """A value for people."""
+    if value is None:
+        return "-"
+    if name in TIMES and isinstance(value, (int, float)):
+        return when(value) or "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "-"
+    return str(value)
+
+
+def when(seconds: float) -> str | None:
+    """A moment in ISO 8601; None for none."""
+    if not seconds:
+        return None
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat(timespec="seconds")
