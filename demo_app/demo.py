@@ -229,7 +229,10 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not LEAST_SECONDS <= seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"give {LEAST_SECONDS:g} to 86400 seconds, not {text}")
     return seconds

@@ -17,7 +17,7 @@ from demo_app.ledger import Entry
 REFRESH_PER_SECOND: Final = 4
 PLAIN_SECONDS: Final = 10.0
 """Time between two lines where there is no terminal."""
-PLAIN_WIDTH: Final = 100
+PLAIN_WIDTH: Final = 110
 
 
 def make_console() -> Console:

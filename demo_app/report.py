@@ -27,7 +27,7 @@ def print_clients(console: Console, entries: Sequence[Entry], *, every: bool = F
     for heading in ("sent", "admitted", "refused"):
         table.add_column(heading, justify="right")
     table.add_column("flagged")
-    table.add_column("after request", justify="right")
+    table.add_column("after n", justify="right")
     table.add_column("limit", no_wrap=True)
     groups: dict[str, list[Entry]] = {}
     for entry in entries:

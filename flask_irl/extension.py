@@ -100,13 +100,14 @@ class IntelligentLimiter:
             exempt_blueprints=self._exempt_blueprints,
             listener=self._listener,
         )
+        if options.enabled and options.admin:
+            # First, since it may refuse its options.
+            self._mount_admin(app, state)
         app.extensions[EXTENSION] = state
         if options.enabled:
             app.before_request(state.before)
             app.after_request(state.after)
             app.teardown_request(state.teardown)
-            if options.admin:
-                self._mount_admin(app, state)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
     def _mount_admin(self, app: Flask, state: AppState) -> None:

@@ -752,6 +752,13 @@ def test_an_exemption_that_comes_and_goes_leaves_the_count_beside_it_alone(site:
     assert [site.ask(path) for path in paths] == [200, 200, 200, 429, 429]
 
 
+def test_a_limit_that_comes_and_goes_counts_only_where_it_applies(site: Site) -> None:
+    strict = site.limiter.limit("2/minute", exempt_when=lambda: "off" in request.args)
+    site.app.add_url_rule("/x", "x", site.limiter.limit("9/minute")(strict(lambda: "")))
+    paths = ("/x?off", "/x?off", "/x?off", "/x", "/x", "/x")
+    assert [site.ask(path) for path in paths] == [*[200] * 5, 429]
+
+
 def test_exempt_when_is_asked_once_a_request(site: Site) -> None:
     asked: list[bool] = []
 

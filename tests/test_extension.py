@@ -110,20 +110,25 @@ def flag(app: Flask, client: str = CLIENT, step: int = 1) -> None:
 # Registering
 
 
-def test_registering_twice_raises() -> None:
+@pytest.mark.parametrize("enabled", [True, False])
+def test_registering_twice_raises(enabled: bool) -> None:
     app = Flask("site")
-    limiter = IntelligentLimiter(app, **OPTIONS)
-    with pytest.raises(RuntimeError, match="already"):
+    limiter = IntelligentLimiter(app, enabled=enabled, **OPTIONS)
+    with pytest.raises(RuntimeError, match="IntelligentLimiter is registered"):
         limiter.init_app(app)
-    with pytest.raises(RuntimeError, match="already"):
-        IntelligentLimiter(app, **OPTIONS)
+    with pytest.raises(RuntimeError, match="IntelligentLimiter is registered"):
+        IntelligentLimiter(app, enabled=enabled, **OPTIONS)
 
 
-def test_a_failed_registration_leaves_the_app_as_it_was() -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"storage_uri": "carrier-pigeon://"}, {"admin_token": "two\nlines"}], ids=str
+)
+def test_a_failed_registration_leaves_the_app_as_it_was(wrong: dict[str, Any]) -> None:
     app = Flask("site")
     with pytest.raises(ConfigurationError):
-        IntelligentLimiter(app, storage_uri="carrier-pigeon://")
-    IntelligentLimiter(app, **OPTIONS)
+        IntelligentLimiter(app, **(OPTIONS | wrong))
+    IntelligentLimiter(app, base_limit=1, **OPTIONS)
+    assert statuses(app, 2) == [404, 429]
 
 
 def test_apps_with_one_extension_object_count_apart() -> None:
