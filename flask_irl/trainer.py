@@ -34,6 +34,8 @@ FEWEST_SAMPLES: Final = 32
 GATE_RECENT: Final = 0.15
 GATE_SHARE: Final = 0.05
 """A candidate that flags more than this share of recent legitimate clients is kept aside."""
+GATE_LEAST: Final = 2
+"""So few flagged clients say nothing of a share."""
 NEW_ROWS_SHARE: Final = 0.1
 LEASE_SECONDS: Final = 180.0
 
@@ -230,22 +232,22 @@ class Trainer:
         fitted, held = _parts(rows)
         detector = self._fit(_samples(fitted), version)
         calibration = calibrate(detector.score(held["features"]), self._rate)
-        flagged = _flagged_share(detector, calibration, rows, self.threshold)
+        flagged, judged = _flagged(detector, calibration, rows, self.threshold)
         outcome = Training(
             "accepted", "", version, len(rows), clients, int(rows["requests"].sum()), 0.0, now
         )
         report: dict[str, Any] = {
             "fit_seconds": round(time.monotonic() - started, 3),
-            "gate": {"flagged_share": round(flagged, 4), "allowed_share": GATE_SHARE},
+            "gate": {"flagged_share": round(flagged / judged, 4), "allowed_share": GATE_SHARE},
             "false_flag_rate": self._rate,
             "threshold": self.threshold,
             "rows_seen": counts.get("rows", 0),
         }
-        if flagged > GATE_SHARE:
+        if flagged > max(GATE_LEAST, GATE_SHARE * judged):
             return _with(
                 outcome,
                 "rejected",
-                f"it would flag {flagged:.1%} of recent legitimate clients, "
+                f"it would flag {flagged / judged:.1%} of recent legitimate clients, "
                 f"{GATE_SHARE:.0%} are allowed",
             )
         model = Model(
@@ -296,11 +298,11 @@ def _samples(rows: Rows) -> NDArray[np.float32]:
     return np.tile(features, (times, 1)) if times > 1 else features
 
 
-def _flagged_share(
+def _flagged(
     detector: Detector, calibration: Calibration, rows: Rows, threshold: float
-) -> float:
-    """Share of the clients of the most recent rows that the candidate would flag."""
+) -> tuple[int, int]:
+    """How many clients of the most recent rows the candidate would flag, and of how many."""
     recent = rows[-max(FEWEST_SAMPLES, int(len(rows) * GATE_RECENT)) :]
     scores = calibration.apply(detector.score(np.ascontiguousarray(recent["features"])))
     flagged = np.unique(recent["client"][scores < threshold])
-    return float(len(flagged) / len(np.unique(recent["client"])))
+    return len(flagged), len(np.unique(recent["client"]))

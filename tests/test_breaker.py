@@ -203,7 +203,12 @@ def test_the_pauses_between_probes_grow_and_then_stay(monkeypatch: pytest.Monkey
             raise OSError("out")
 
     monkeypatch.setattr(module, "threading", Threading)
-    breaker = Breaker(probe, lambda lost, _: lost or closed.set(), failures=1)
+
+    def changed(lost: bool, reason: str) -> None:
+        if not lost:
+            closed.set()
+
+    breaker = Breaker(probe, changed, failures=1)
     breaker.failure(OSError("out"))
     assert closed.wait(SOON)
     assert waited == [*PAUSES, PAUSES[-1], PAUSES[-1]]

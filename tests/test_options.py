@@ -22,7 +22,7 @@ class Sample(NamedTuple):
     config: str | None = None
 
 
-BOOLEAN = Sample((True, "off", 0 == 1), ("maybe", 1, 2.0, "", [True]))
+BOOLEAN = Sample((True, "off", False), ("maybe", 1, 2.0, "", [True]))
 WHOLE = (0, -1, 1.5, "1.5", "many", True, [5], 2**31, "9" * 5000)
 SAMPLES: dict[str, Sample] = {
     "storage_uri": Sample(
@@ -171,12 +171,14 @@ def test_the_process_environment_is_read_when_no_other_is_given(
 
 
 def test_an_unknown_option_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigurationError, match="option 'base_limits' is not known; .*base_limit"):
+    with pytest.raises(
+        ConfigurationError, match=r"option 'base_limits' is not known; .*base_limit"
+    ):
         resolve({"base_limits": 5}, {}, {})
 
 
 def test_an_unknown_config_key_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigurationError, match="'IRL_BASELIMIT' is not known; .*IRL_BASE_LIMIT"):
+    with pytest.raises(ConfigurationError, match=r"'IRL_BASELIMIT' is not known; .*IRL_BASE_LIMIT"):
         resolve({}, {"IRL_BASELIMIT": 5}, {})
 
 

@@ -19,7 +19,7 @@ from flask_irl.stores.redis import RedisStore
 from tests.servers import ClusterServer, RedisServer, SentinelServer
 
 PATIENCE = 5.0
-"""Timeout of the stores here, in seconds: a busy machine shall not fail a test of what is counted."""
+"""Timeout of the stores here, in seconds: a busy machine shall fail no test of what counts."""
 
 BASE = Limit(5, 60)
 

@@ -340,8 +340,8 @@ def test_a_profile_made_before_a_client_was_forgotten_stays_out(
 # Keys
 
 
-ODD = ["1.2.3.4", "2001:db8::/64", "user/7", "a:b:c", "Ærøskøbing", "客户", "🙂" * 16, "x" * 64, "%s",
-       "$5", "*", "a?b[c]", ".", "..", "site", "#" * 5, "a b", "{", "}", "{}", "\0", "\ud800",
+ODD = ["1.2.3.4", "2001:db8::/64", "user/7", "a:b:c", "Ærøskøbing", "客户", "🙂" * 16, "x" * 64,
+       "%s", "$5", "*", "a?b[c]", ".", "..", "site", "#" * 5, "a b", "{", "}", "{}", "\0", "\ud800",
        "\r\n"]  # fmt: skip
 
 
