@@ -42,13 +42,22 @@ class Breaker:
                 return
             self.is_open = True
             self._stop = stop = threading.Event()
+            announced = threading.Event()
+            prober = threading.Thread(
+                target=self._watch, args=(stop, announced), name="irl-probe", daemon=True
+            )
+            try:
+                prober.start()
+            except RuntimeError:
+                # No thread is to be had. Without a prober it would stay open for ever: requests
+                # go on trying, until a failure finds a thread.
+                self.is_open = False
+                self.failures = self._most - 1
+                return
         try:
             self._changed(True, str(error))
         finally:
-            # Without somebody who probes, it would stay open for ever.
-            threading.Thread(
-                target=self._watch, args=(stop,), name="irl-probe", daemon=True
-            ).start()
+            announced.set()
 
     def success(self) -> None:
         """A call worked; call it only when ``failures`` isn't 0."""
@@ -70,7 +79,8 @@ class Breaker:
             self._closed = True
             self._stop.set()
 
-    def _watch(self, stop: threading.Event) -> None:
+    def _watch(self, stop: threading.Event, announced: threading.Event) -> None:
+        announced.wait()
         tries = 0
         while not stop.wait(PAUSES[min(tries, len(PAUSES) - 1)]):
             tries += 1

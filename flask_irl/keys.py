@@ -7,10 +7,12 @@ import hashlib
 import ipaddress
 
 MAX_KEY_CHARACTERS = 64
+MAX_ADDRESS_CHARACTERS = 128
+"""Longer than any address with a port, a zone and blanks."""
+UNKNOWN = "unknown"
 HASHED = "#"
 
 
-@functools.lru_cache(maxsize=4096)
 def canonical(key: str) -> str:
     """The form under which a client is stored, logged and shown.
 
@@ -25,16 +27,23 @@ def canonical(key: str) -> str:
     Returns:
         1 to 64 printable characters.
     """
+    return _short(key) if len(key) <= MAX_KEY_CHARACTERS else _hashed(key)
+
+
+@functools.lru_cache(maxsize=4096)
+def _short(key: str) -> str:
     if _is_hashed(key):
         return key
     plain = (
-        0 < len(key) <= MAX_KEY_CHARACTERS
+        key
         and key.isprintable()
         and not key.startswith(HASHED)
         and not any(c in "{} \"'<>&\\" or c.isspace() for c in key)
     )
-    if plain:
-        return key
+    return key if plain else _hashed(key)
+
+
+def _hashed(key: str) -> str:
     data = key.encode(errors="surrogatepass")
     return HASHED + hashlib.blake2b(data, digest_size=16).hexdigest()
 
@@ -45,7 +54,6 @@ def _is_hashed(key: str) -> bool:
     )
 
 
-@functools.lru_cache(maxsize=4096)
 def network_key(address: str) -> str:
     """An address as a client's key: who shares it is one client.
 
@@ -58,6 +66,11 @@ def network_key(address: str) -> str:
     Returns:
         The key, or ``"unknown"`` for what is no address.
     """
+    return _network(address) if len(address) <= MAX_ADDRESS_CHARACTERS else UNKNOWN
+
+
+@functools.lru_cache(maxsize=4096)
+def _network(address: str) -> str:
     text = address.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -66,7 +79,7 @@ def network_key(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return "unknown"
+        return UNKNOWN
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)

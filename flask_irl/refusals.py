@@ -62,7 +62,7 @@ class Refusals:
         if refusal is None:
             return None
         if refusal.until <= now:
-            self._known.pop(client, None)
+            self.forget(client)
             return None
         if cost < refusal.cost:
             return None
@@ -90,8 +90,10 @@ class Refusals:
 
     def forget(self, client: str) -> None:
         """Ask the store again for this client."""
-        self._known.pop(client, None)
+        with self._lock:
+            self._known.pop(client, None)
 
     def clear(self) -> None:
         """Ask the store again for everybody."""
-        self._known.clear()
+        with self._lock:
+            self._known.clear()

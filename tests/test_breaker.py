@@ -189,6 +189,8 @@ def test_the_pauses_between_probes_grow_and_then_stay(monkeypatch: pytest.Monkey
 
     class Recording(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
+            if timeout is None:
+                return super().wait(SOON)
             waited.append(timeout)
             return self.is_set()
 
@@ -212,3 +214,19 @@ def test_the_pauses_between_probes_grow_and_then_stay(monkeypatch: pytest.Monkey
     breaker.failure(OSError("out"))
     assert closed.wait(SOON)
     assert waited == [*PAUSES, PAUSES[-1], PAUSES[-1]]
+
+
+def test_without_a_thread_to_probe_it_stays_closed_and_opens_when_there_is_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        store.fail()
+        assert not store.breaker.is_open
+        assert store.changes.empty()
+    store.fail(times=1)
+    assert store.breaker.is_open
+    assert store.change()[0]

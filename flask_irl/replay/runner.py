@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flask_irl.engine import open_limiter
-from flask_irl.keys import canonical
+from flask_irl.keys import UNKNOWN, canonical, network_key
 from flask_irl.limiter import Limiter
 from flask_irl.options import Options
 from flask_irl.records import Plan
@@ -128,7 +128,7 @@ class Replay:
         if plan is None:
             self.series.add(entry.ts, False, False, False)
             return
-        key = canonical(entry.client)
+        key = _key(entry.client)
         due = self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS
         # Until there is enough of a client to judge, its verdict can't have changed.
         if due and tally.requests > self._evidence:
@@ -179,3 +179,9 @@ class Replay:
         if training is not None and training.result in ("accepted", "rejected"):
             accepted = training.result == "accepted"
             self._models.append(ModelReport(now, training.version, training.rows, accepted))
+
+
+def _key(client: str) -> str:
+    """Whom the limiter counts: an address as the app's own ``remote_address`` groups it."""
+    key = network_key(client)
+    return canonical(client) if key == UNKNOWN else key

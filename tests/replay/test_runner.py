@@ -298,3 +298,10 @@ def test_clients_with_odd_names_are_told_apart() -> None:
     assert {c.client: (c.requests, c.refused) for c in report.clients} == dict.fromkeys(
         names, (2, 1)
     )
+
+
+def test_addresses_are_grouped_as_the_app_groups_them() -> None:
+    one_host = [entry(START + i, client=f"2001:db8::{i:x}") for i in range(10)]
+    report = replay(one_host, base_limit=4, window_seconds=3600)
+    assert report.refused == 6
+    assert len(report.clients) == 10
