@@ -58,14 +58,14 @@ class MemorySite:
             ranking.update(entries)
             for client in gone:
                 ranking.pop(client, None)
-            if len(ranking) > RANKED:
-                kept = sorted(ranking, key=lambda client: -ranking[client])[:RANKED]
+            # Sorted now and then only: a flush adds a few clients.
+            if len(ranking) > 2 * RANKED:
+                kept = _highest_first(ranking)
                 self._rankings[name] = {client: ranking[client] for client in kept}
 
     def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
         with self._lock:
-            ranking = self._rankings.get(name, {})
-            order = sorted(ranking, key=lambda client: (-ranking[client], client))
+            order = _highest_first(self._rankings.get(name, {}))
         return order[offset : offset + count], len(order)
 
     def saw(self, clients: Sequence[str]) -> None:
@@ -87,3 +87,8 @@ class MemorySite:
         if empty and estimate <= 2.5 * REGISTERS:
             estimate = REGISTERS * math.log(REGISTERS / empty)
         return round(estimate)
+
+
+def _highest_first(ranking: Mapping[str, float]) -> list[str]:
+    """The clients that a ranking keeps, in order; equals as Redis has them, by name backwards."""
+    return sorted(ranking, key=lambda client: (ranking[client], client), reverse=True)[:RANKED]
