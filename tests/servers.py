@@ -1,7 +1,8 @@
 """The real Redis servers that tests run: alone, as a cluster, under a Sentinel.
 
 All listen on free loopback ports, live in temporary folders, and are ended at exit at the latest.
-``python -m tests.servers`` makes sure that there is a server to run, and says which one.
+``python -m tests.servers`` makes sure that there is a server to run, a browser and a Prometheus,
+and says which.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
-from tests.find_redis import NoRedisServerError, main, redis_binary
+from tests import browser, find_redis, prometheus
+from tests.find_redis import NoRedisServerError, redis_binary
 from tests.redis_server import HOST, Closing, RedisServer, free_port, impatient, wait_until
 
 __all__ = [
@@ -123,6 +125,11 @@ class SentinelServer(Closing):
         """End both."""
         self.sentinel.close()
         self.master.close()
+
+
+def main() -> int:
+    """Make sure that all is there that the tests run, and print which; 1 if something is not."""
+    return max(find_redis.main(), browser.main(), prometheus.main())
 
 
 if __name__ == "__main__":

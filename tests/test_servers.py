@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests import find_redis
+from tests import browser, find_redis, servers
 from tests.conftest import Clock
 from tests.servers import (
     ClusterServer,
@@ -205,6 +205,98 @@ def test_a_failed_installation_is_told_and_the_wheel_used(
     output = capfd.readouterr().out
     assert "failed with code 100: E: no network" in output
     assert "Redis server of the tests: valkey-server" in output
+
+
+@pytest.fixture
+def bare_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The one folder on PATH, empty, while nothing names a browser."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for variable in browser.OVERRIDES.values():
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+def test_the_browser_is_that_on_path_with_its_driver(bare_path: Path) -> None:
+    chromium = _script(bare_path / "chromium", "echo 'Chromium 150.0.7871.100 built on Debian'")
+    driver = _script(bare_path / "chromedriver", "echo 'ChromeDriver 150.0.7871.99 (1f2e)'")
+    found = browser.find_browser()
+    assert (found.chromium, found.driver) == (chromium, driver)
+    assert found.description.startswith("Chromium 150.0.7871.100 (")
+
+
+def test_a_named_browser_goes_before_that_on_path(
+    bare_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("chromium", "chromedriver", "another"):
+        _script(bare_path / name, "echo 'Chromium 150.0.7871.100'")
+    monkeypatch.setenv(browser.OVERRIDES["chromium"], str(bare_path / "another"))
+    assert browser.find_browser().chromium == bare_path / "another"
+
+
+def test_a_driver_of_another_version_than_the_browser_is_refused(bare_path: Path) -> None:
+    _script(bare_path / "chromium", "echo 'Chromium 150.0.7871.100'")
+    _script(bare_path / "chromedriver", "echo 'ChromeDriver 149.0.7000.1 (1f2e)'")
+    with pytest.raises(
+        browser.NoBrowserError, match=r"is version 150\.0\.7871\.100, but .* 149\.0\.7000\.1"
+    ):
+        browser.find_browser()
+
+
+def test_a_browser_that_does_not_run_is_refused(bare_path: Path) -> None:
+    _script(bare_path / "chromium", "echo 'no such library' >&2; exit 127")
+    _script(bare_path / "chromedriver", "echo 'ChromeDriver 150.0.7871.99 (1f2e)'")
+    with pytest.raises(browser.NoBrowserError, match="chromium does not run"):
+        browser.find_browser()
+
+
+def test_a_missing_browser_is_installed(
+    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _script(
+        bare_path / "apt-get",
+        f"""[ "$1" = install ] || exit 0
+        for name in chromium chromedriver; do
+          printf '#!/bin/sh\\necho Chromium 150.0.7871.100\\n' > {bare_path}/$name
+          /bin/chmod +x {bare_path}/$name
+        done""",
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert browser.main() == 0
+    output = capfd.readouterr().out
+    assert "install --yes --no-install-recommends chromium chromium-driver" in output
+    assert "Browser of the tests: Chromium 150.0.7871.100" in output
+
+
+def test_without_a_browser_it_is_said_what_to_install(
+    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _script(bare_path / "apt-get", "echo 'E: no network'; exit 100")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert browser.main() == 1
+    output, errors = capfd.readouterr()
+    assert "failed with code 100: E: no network" in output
+    assert "no chromium on PATH" in errors
+    assert "apt-get install chromium chromium-driver" in errors
+
+
+def test_who_is_not_root_is_only_told_what_to_install(
+    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _script(bare_path / "apt-get", "exit 0")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert browser.main() == 1
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert "apt-get install chromium chromium-driver" in errors
+
+
+@pytest.mark.parametrize(("redis_code", "browser_code"), [(1, 0), (0, 1)])
+def test_make_test_ends_when_a_server_or_the_browser_is_missing(
+    monkeypatch: pytest.MonkeyPatch, redis_code: int, browser_code: int
+) -> None:
+    monkeypatch.setattr(find_redis, "main", lambda: redis_code)
+    monkeypatch.setattr(browser, "main", lambda: browser_code)
+    assert servers.main() == 1
 
 
 def test_the_clock_moves_only_when_told(clock: Clock) -> None:
