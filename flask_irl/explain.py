@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.features import FEATURES
+from flask_irl.features import FEATURES, Feature
 from flask_irl.model import Model
 
 HIGH_QUANTILE: Final = 0.95
@@ -74,7 +74,7 @@ def _reason(
     column: int, row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effect: float
 ) -> Reason:
     feature = FEATURES[column]
-    value = float(row[column])
+    value = float(row[column]) + 0.0  # nobody wants to read -0
     median, high = usual[feature.name][0], usual[feature.name][1]
     return Reason(
         feature.name,
@@ -82,18 +82,19 @@ def _reason(
         round(median, 4),
         round(high, 4),
         round(effect, 4),
-        f"{feature.text}: {_shown(feature.unit, value)}; usual is "
-        f"{_shown(feature.unit, median)}, 95 % are under {_shown(feature.unit, high)}",
+        f"{feature.text}: {_shown(feature, value)}; usual is "
+        f"{_shown(feature, median)}, 95 % are under {_shown(feature, high)}",
     )
 
 
-def _shown(unit: str, value: float) -> str:
+def _shown(feature: Feature, value: float) -> str:
     """A feature's value in its own terms: shares in percent, logarithms undone."""
-    if unit == "share":
-        return f"{value:.0%}"
-    if unit.startswith("log "):
-        return f"{_plain(float(np.expm1(value)))} {unit[4:]}"
-    return f"{_plain(value)} {unit}".strip()
+    if feature.name.endswith("_share"):
+        # Of new paths it is an estimate, which may go beyond all of them.
+        return f"{min(value, 1.0):.0%}"
+    if feature.unit.startswith("log "):
+        return f"{_plain(float(np.expm1(value)))} {feature.unit[4:]}"
+    return f"{_plain(value)} {feature.unit}".strip()
 
 
 def _plain(value: float) -> str:

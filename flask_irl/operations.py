@@ -95,14 +95,15 @@ class Operations:
         if state is None:
             return None
         model = self._limiter.trainer.model
-        row = self._limiter.profiler.features_of(state, self._store.now())
+        now = self._store.now()
+        row = self._limiter.profiler.features_of(state, now)
         record = profile.decode([state.profile])[0]
         return {
             **self._entry(key, state),
             "requests": int(record["total"]),
             "first_seen": float(record["first"]) or state.last_seen,
             "feedback": FEEDBACK_NAMES.get(int(record["feedback"])),
-            "override": _override_entry(state.override),
+            "override": _override_entry(_in_force(state, now)),
             "features": {
                 feature.name: round(float(value), 6)
                 for feature, value in zip(FEATURES, row, strict=True)
@@ -125,7 +126,8 @@ class Operations:
             raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
         if step is None:
             names, total = self._store.ranked(order, offset, limit)
-            return self._known(order, names), total
+            known = self._known(order, names)
+            return known, total - (len(names) - len(known))
         # The rankings are short: to count those at a step, look at them all.
         everybody = self._known(order, self._store.ranked(order, 0, 1000)[0])
         chosen = [entry for entry in everybody if entry["step"] == step]
@@ -198,7 +200,9 @@ class Operations:
         if model is None:
             raise ModelError(f"model {version} can't be read: it is damaged or of another schema")
         before = self._store.model_version()
-        self._store.activate(version)
+        if not self._store.activate(version):
+            # Dropped meanwhile, for a newer one.
+            return None
         self._limiter.refresh()
         self._audit(who, "activate_model", str(version), {"version": before}, {"version": version})
         return {**_model_entry(model), "readable": True, "in_force": True}
@@ -227,25 +231,25 @@ class Operations:
             raise ConfigurationError(f"reason is too long: give at most {MAX_REASON} characters")
         key = canonical(client)
         state = self._store.load([key])[0]
-        override = Override(kind, self._store.now() + seconds, amount)  # type: ignore[arg-type]
+        now = self._store.now()
+        override = Override(kind, now + seconds, amount)  # type: ignore[arg-type]
         self._store.set_override(key, override, self._limiter.longest)
         self._limiter.drop_refusals(key)
         self._store.bump()
         entry = {"client": key, **(_override_entry(override) or {}), "reason": reason}
-        before = None if state is None else _override_entry(state.override)
-        self._audit(who, "override", key, before, entry, reason)
+        self._audit(who, "override", key, _override_entry(_in_force(state, now)), entry, reason)
         return entry
 
     def clear_override(self, client: str, who: str) -> bool:
-        """Leave a client to the limiter again; whether there was an override."""
+        """Leave a client to the limiter again; whether an override was in force."""
         key = canonical(client)
-        state = self._store.load([key])[0]
-        if state is None or state.override is None:
+        override = _in_force(self._store.load([key])[0], self._store.now())
+        if override is None:
             return False
         self._store.set_override(key, None, self._limiter.longest)
         self._limiter.drop_refusals(key)
         self._store.bump()
-        self._audit(who, "clear_override", key, before=_override_entry(state.override))
+        self._audit(who, "clear_override", key, before=_override_entry(override))
         return True
 
     def feedback(self, client: str, verdict: str, who: str) -> bool:
@@ -292,6 +296,7 @@ class Operations:
             raise ConfigurationError("mode is no limit: change it by itself")
         new = checked({name: value for name, value in changes.items() if value is not None})
         back = checked_names(name for name, value in changes.items() if value is None)
+        self._limiter.refresh()
         before = {name: getattr(self._limiter.options, name) for name in (*new, *back)}
         self._change(
             lambda settings: {n: v for n, v in {**settings, **new}.items() if n not in back}
@@ -338,11 +343,13 @@ class Operations:
         event(logging.INFO, "admin_change", who=who, action=action, target=target)
 
     def _read(self, version: int) -> Model | None:
+        """A kept model as every worker would load it; None if they would refuse it."""
         blob = self._store.model(version)
         try:
-            return None if blob is None else load(blob, schema=self._limiter.trainer.model.schema)
+            model = load(blob or b"", schema=self._limiter.trainer.model.schema)
         except ModelError:
             return None
+        return model if model.version == version else None
 
     def _known(self, order: str, names: list[str]) -> list[dict[str, Any]]:
         """The entries of ranked clients; those that are forgotten meanwhile leave the ranking."""
@@ -397,6 +404,12 @@ def _model_entry(model: Model) -> dict[str, Any]:
         "requests": model.requests,
         "advisory": model.advisory,
     }
+
+
+def _in_force(state: ClientState | None, now: float) -> Override | None:
+    """A client's override, unless it has ended: a store may keep it for longer."""
+    override = None if state is None else state.override
+    return override if override is not None and override.until > now else None
 
 
 def _override_entry(override: Override | None) -> dict[str, Any] | None:

@@ -38,7 +38,8 @@ class Override:
             raise ConfigurationError(f"kind is {self.kind!r}: give one of {', '.join(KINDS)}")
         low = 1 if self.kind == "limit" else 0
         high = MAX_AMOUNT if self.kind == "limit" else 0
-        if isinstance(self.amount, bool) or not low <= self.amount <= high:
+        whole = isinstance(self.amount, int) and not isinstance(self.amount, bool)
+        if not whole or not low <= self.amount <= high:
             raise ConfigurationError(
                 f"amount is {self.amount!r}: give a whole number from 1 to {MAX_AMOUNT} with kind "
                 "'limit', and none with the others"

@@ -15,6 +15,7 @@ from flask_irl.stores.memory_site import MemorySite
 from flask_irl.strategies import EMPTY, Cell, decide
 
 EXPIRED_AT_ONCE = 1000
+SKIPPED_AT_ONCE = 100
 
 
 class _Client:
@@ -95,13 +96,23 @@ class MemoryStore(MemorySite):
             client = self._clients[key] = _Client(next(self._revisions))
             self._clients.move_to_end(key)
             if len(self._clients) > self._max_clients:
-                self._clients.popitem(last=False)
+                self._evict(now)
         else:
             self._clients.move_to_end(key)
         client.expires = now + ttl_seconds * 1e6
         if client.override is not None:
             client.expires = max(client.expires, client.override.until * 1e6)
         return client
+
+    def _evict(self, now: float) -> None:
+        """Let the least recently seen client go, but an operator's word stay as long as it can."""
+        for _ in range(SKIPPED_AT_ONCE):
+            key = next(iter(self._clients))
+            override = self._clients[key].override
+            if override is None or override.until * 1e6 < now:
+                break
+            self._clients.move_to_end(key)
+        self._clients.popitem(last=False)
 
     def now(self) -> float:
         return self._clock()
@@ -140,11 +151,14 @@ class MemoryStore(MemorySite):
 
     def forget(self, client: str, ttl_seconds: int) -> bool:
         with self._lock:
+            now = self._clock() * 1e6
             known = self._clients.pop(client, None)
-            if known is not None and known.override is not None:
+            if known is None:
+                return False
+            if known.override is not None:
                 # The operator's word stays: it isn't the client's doing.
-                self._touch(client, self._clock() * 1e6, ttl_seconds).override = known.override
-            return known is not None
+                self._touch(client, now, ttl_seconds).override = known.override
+            return known.last > 0 and known.expires >= now
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         with self._lock:

@@ -53,7 +53,8 @@ class RedisSite:
 
     def audit(self, offset: int, count: int) -> tuple[list[bytes], int]:
         name = self._site_prefix + b"audit"
-        entries, total = self._all(("LRANGE", name, offset, offset + count - 1), ("LLEN", name))
+        first, last = _page(offset, count)
+        entries, total = self._all(("LRANGE", name, first, last), ("LLEN", name))
         return list(entries), int(total)
 
     def rank(self, name: str, entries: Mapping[str, float], gone: Sequence[str] = ()) -> None:
@@ -61,17 +62,19 @@ class RedisSite:
         commands: list[Sequence[Any]] = []
         if entries:
             pairs = [part for client, value in entries.items() for part in (repr(value), client)]
-            commands += [("ZADD", key, *pairs), ("ZREMRANGEBYRANK", key, 0, -RANKED - 1)]
+            commands.append(("ZADD", key, *pairs))
         if gone:
             commands.append(("ZREM", key, *gone))
+        if entries:
+            # Last: who is gone makes room.
+            commands.append(("ZREMRANGEBYRANK", key, 0, -RANKED - 1))
         if commands:
             self._all(*commands)
 
     def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
         key = self._site_prefix + b"rank." + name.encode()
-        members, total = self._all(
-            ("ZRANGE", key, offset, offset + count - 1, "REV"), ("ZCARD", key)
-        )
+        first, last = _page(offset, count)
+        members, total = self._all(("ZRANGE", key, first, last, "REV"), ("ZCARD", key))
         return [member.decode() for member in members], int(total)
 
     def saw(self, clients: Sequence[str]) -> None:
@@ -81,3 +84,8 @@ class RedisSite:
     def unique_clients(self) -> int:
         [count] = self._all(("PFCOUNT", self._site_prefix + b"unique"))
         return int(count)
+
+
+def _page(offset: int, count: int) -> tuple[int, int]:
+    """A page's first and last index; to Redis, a last one of -1 would be that of the whole."""
+    return (offset, offset + count - 1) if count > 0 else (1, 0)

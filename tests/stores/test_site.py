@@ -1,0 +1,292 @@
+"""The operator's side of every store, whatever it is made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_irl.keys import canonical
+from flask_irl.overrides import Override
+from flask_irl.stores.base import MODELS_KEPT, Store
+from flask_irl.stores.site import AUDIT_KEPT, RANKED, News
+from tests.conftest import Clock
+from tests.stores.conftest import Backend, plan_of
+
+TTL = 7200
+PLAN = plan_of()
+
+
+@pytest.fixture
+def store(backend: Backend, clock: Clock) -> Store:
+    """A store whose clock stands still until it is told."""
+    return backend.open(clock)
+
+
+# News
+
+
+def test_at_first_there_is_no_news(store: Store) -> None:
+    assert store.news() == News(model=0, settings=0, epoch=0)
+
+
+def test_a_bump_is_told_as_an_epoch_and_nothing_else(store: Store) -> None:
+    store.bump()
+    store.bump()
+    assert store.news() == News(model=0, settings=0, epoch=2)
+
+
+def test_the_model_in_force_is_news(store: Store) -> None:
+    store.publish(0, 7, b"seven")
+    assert store.news() == News(model=7, settings=0, epoch=0)
+
+
+def test_settings_are_news_by_their_revision(store: Store) -> None:
+    store.put_settings(0, b"{}")
+    assert store.news() == News(model=0, settings=1, epoch=0)
+
+
+# Settings
+
+
+def test_at_first_no_settings_were_made(store: Store) -> None:
+    assert store.settings() == (0, None)
+
+
+def test_settings_come_back_with_a_revision_that_grows(store: Store) -> None:
+    assert store.put_settings(0, b"one")
+    assert store.settings() == (1, b"one")
+    assert store.put_settings(1, b"two")
+    assert store.settings() == (2, b"two")
+
+
+@pytest.mark.parametrize("expected", [0, 2])
+def test_settings_made_against_another_revision_change_nothing(store: Store, expected: int) -> None:
+    store.put_settings(0, b"mine")
+    assert not store.put_settings(expected, b"other")
+    assert store.settings() == (1, b"mine")
+
+
+@pytest.mark.parametrize("settings", [b"", b"\0\xff\r\n", b"x" * 100_000])
+def test_settings_are_any_bytes(store: Store, settings: bytes) -> None:
+    store.put_settings(0, settings)
+    assert store.settings() == (1, settings)
+
+
+# Audit log
+
+
+def test_at_first_nothing_was_audited(store: Store) -> None:
+    assert store.audit(0, 50) == ([], 0)
+
+
+def test_the_audit_log_is_read_newest_first(store: Store) -> None:
+    for entry in (b"first", b"\0\xff\r\n", b"last"):
+        store.add_audit(entry)
+    assert store.audit(0, 50) == ([b"last", b"\0\xff\r\n", b"first"], 3)
+
+
+@pytest.mark.parametrize(
+    ("offset", "count", "found"),
+    [
+        (0, 2, [b"4", b"3"]),
+        (2, 2, [b"2", b"1"]),
+        (4, 2, [b"0"]),
+        (5, 2, []),
+        (99, 2, []),
+        (0, 0, []),
+        (2, 0, []),
+    ],
+)
+def test_the_audit_log_comes_in_pages(
+    store: Store, offset: int, count: int, found: list[bytes]
+) -> None:
+    for n in range(5):
+        store.add_audit(b"%d" % n)
+    assert store.audit(offset, count) == (found, 5)
+
+
+def test_of_the_audit_log_the_latest_thousand_are_kept(store: Store) -> None:
+    for n in range(AUDIT_KEPT + 3):
+        store.add_audit(b"%d" % n)
+    entries, total = store.audit(AUDIT_KEPT - 1, 50)
+    assert (entries, total) == ([b"3"], AUDIT_KEPT)
+    assert store.audit(0, 1)[0] == [b"%d" % (AUDIT_KEPT + 2)]
+
+
+# Rankings
+
+
+def test_a_ranking_that_nobody_is_in_is_empty(store: Store) -> None:
+    store.rank("active", {})
+    store.rank("active", {}, ["nobody"])
+    assert store.ranked("active", 0, 50) == ([], 0)
+
+
+def test_clients_are_ranked_highest_first(store: Store) -> None:
+    store.rank("active", {"low": 0.25, "high": 1e9, "middle": 3.0})
+    assert store.ranked("active", 0, 50) == (["high", "middle", "low"], 3)
+
+
+def test_a_client_ranked_again_is_ranked_anew(store: Store) -> None:
+    store.rank("active", {"a": 1.0, "b": 2.0})
+    store.rank("active", {"a": 3.0})
+    assert store.ranked("active", 0, 50) == (["a", "b"], 2)
+    store.rank("active", {"a": 0.5})
+    assert store.ranked("active", 0, 50) == (["b", "a"], 2)
+
+
+def test_rankings_are_apart(store: Store) -> None:
+    store.rank("active", {"a": 1.0})
+    store.rank("flagged", {"b": 1.0})
+    store.rank("active", {}, ["b"])
+    assert store.ranked("active", 0, 50) == (["a"], 1)
+    assert store.ranked("flagged", 0, 50) == (["b"], 1)
+
+
+def test_who_is_gone_leaves_a_ranking(store: Store) -> None:
+    store.rank("active", {"a": 1.0, "b": 2.0, "c": 3.0})
+    store.rank("active", {"d": 4.0}, ["a", "c", "nobody"])
+    assert store.ranked("active", 0, 50) == (["d", "b"], 2)
+
+
+@pytest.mark.parametrize(
+    ("offset", "count", "found"),
+    [
+        (0, 2, ["c4", "c3"]),
+        (4, 2, ["c0"]),
+        (5, 2, []),
+        (0, 0, []),
+        (2, 0, []),
+    ],
+)
+def test_a_ranking_comes_in_pages(store: Store, offset: int, count: int, found: list[str]) -> None:
+    store.rank("active", {f"c{n}": float(n) for n in range(5)})
+    assert store.ranked("active", offset, count) == (found, 5)
+
+
+def test_the_order_of_equals_is_that_of_their_names_backwards(store: Store) -> None:
+    # So that pages neither repeat nor skip a client, on any store.
+    store.rank("active", dict.fromkeys(("b", "é", "a", "客户", "c"), 1.0))
+    assert store.ranked("active", 0, 50)[0] == ["客户", "é", "c", "b", "a"]
+
+
+def test_of_a_ranking_the_thousand_highest_are_kept(store: Store) -> None:
+    store.rank("active", {f"c{n}": float(n) for n in range(RANKED)})
+    store.rank("active", {"new": 0.5, "newer": 2.5})
+    names, total = store.ranked("active", 0, 2 * RANKED)
+    assert (len(names), total) == (RANKED, RANKED)
+    assert names[-4:] == ["c3", "newer", "c2", "c1"]
+
+
+def test_who_leaves_a_full_ranking_makes_room_for_who_comes(store: Store) -> None:
+    store.rank("active", {f"c{n}": float(n) for n in range(RANKED)})
+    store.rank("active", {"new": 5000.0}, ["c500"])
+    names, total = store.ranked("active", 0, RANKED)
+    assert total == RANKED
+    assert (names[0], names[-1]) == ("new", "c0")
+
+
+@pytest.mark.parametrize("name", ["2001:db8::/64", "Ærøskøbing", "客户", "x" * 64, "a b", "{}", ""])
+def test_a_ranked_client_may_be_called_anything(store: Store, name: str) -> None:
+    client = canonical(name)
+    store.rank("active", {client: 1.0})
+    assert store.ranked("active", 0, 50) == ([client], 1)
+
+
+# Unique clients
+
+
+def test_at_first_nobody_was_here(store: Store) -> None:
+    store.saw([])
+    assert store.unique_clients() == 0
+
+
+def test_a_client_counts_once_however_often_it_comes(store: Store) -> None:
+    for _ in range(3):
+        store.saw(["a", "b", "a"])
+    store.saw(["客户"])
+    assert store.unique_clients() == 3
+
+
+@pytest.mark.parametrize("count", [200, 5000, 60_000])
+def test_many_clients_are_counted_to_about_a_percent(store: Store, count: int) -> None:
+    # Whether linear counting, the estimator or its change-over: four standard errors of 0.8 %.
+    names = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(count)]
+    for start in range(0, count, 5000):
+        store.saw(names[start : start + 5000])
+    assert store.unique_clients() == pytest.approx(count, rel=0.033)
+
+
+# Models
+
+
+def test_a_kept_model_is_put_in_force_again(store: Store) -> None:
+    store.publish(0, 1, b"one")
+    store.publish(1, 2, b"two")
+    assert store.activate(1)
+    assert (store.model_version(), store.news().model) == (1, 1)
+    assert store.model_versions() == [2, 1]
+
+
+def test_a_model_that_is_not_kept_is_not_put_in_force(store: Store) -> None:
+    for version in range(1, MODELS_KEPT + 2):
+        store.publish(version - 1, version, b"x")
+    assert not store.activate(1)
+    assert not store.activate(99)
+    assert store.model_version() == MODELS_KEPT + 1
+
+
+def test_after_a_rollback_a_new_model_is_published_over_the_one_in_force(store: Store) -> None:
+    store.publish(0, 1, b"one")
+    store.publish(1, 2, b"two")
+    store.activate(1)
+    assert not store.publish(2, 3, b"three")
+    assert store.publish(1, 3, b"three")
+    assert (store.model_version(), store.model_versions()) == (3, [3, 2, 1])
+
+
+# An operator's word on a client
+
+
+def test_a_word_on_an_unknown_client_makes_it_known(store: Store, clock: Clock) -> None:
+    override = Override("limit", clock() + 60, 2)
+    store.set_override("c", override, TTL)
+    [state] = store.load(["c"])
+    assert state is not None
+    assert (state.override, state.last_seen, state.profile) == (override, 0.0, b"")
+
+
+@pytest.mark.parametrize(
+    ("override", "admitted"),
+    [("allow", 12), ("block", 0), ("limit", 2)],
+)
+def test_a_word_decides_until_it_ends(
+    store: Store, clock: Clock, override: str, admitted: int
+) -> None:
+    word = Override(override, clock() + 600, 2 if override == "limit" else 0)  # type: ignore[arg-type]
+    store.set_override("c", word, TTL)
+    assert sum(store.hit(PLAN, ("c",), 1).admitted for _ in range(12)) == admitted
+    clock.advance(600)
+    assert sum(store.hit(PLAN, ("c",), 1).admitted for _ in range(12)) == 5
+
+
+def test_a_word_taken_back_leaves_what_was_counted(store: Store, clock: Clock) -> None:
+    for _ in range(4):
+        store.hit(PLAN, ("c",), 1)
+    store.set_override("c", Override("allow", clock() + 600), TTL)
+    store.hit(PLAN, ("c",), 1)
+    store.set_override("c", None, TTL)
+    [state] = store.load(["c"])
+    assert state is not None
+    assert state.override is None
+    assert [store.hit(PLAN, ("c",), 1).admitted for _ in range(2)] == [True, False]
+
+
+def test_a_word_outlives_that_its_client_is_forgotten(store: Store, clock: Clock) -> None:
+    word = Override("block", clock() + 600)
+    store.hit(PLAN, ("c",), 1)
+    store.set_override("c", word, TTL)
+    assert store.forget("c", TTL)
+    [state] = store.load(["c"])
+    assert state is not None
+    assert (state.override, state.last_seen) == (word, 0.0)
+    assert not store.hit(PLAN, ("c",), 1).admitted
