@@ -5,50 +5,38 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
+from werkzeug.http import HTTP_STATUS_CODES
 
 from flask_irl.engine import open_limiter
 from flask_irl.errors import IrlError
-from flask_irl.key_funcs import remote_address
+from flask_irl.front import Answer, Front, Headers, Served, put_in_front
+from flask_irl.key_funcs import KeyFromEnviron, remote_address
 from flask_irl.keys import canonical
 from flask_irl.limiter import Limiter
 from flask_irl.listener import Listener
 from flask_irl.marks import RouteLimit
 from flask_irl.options import Options
 from flask_irl.records import Decision
-from flask_irl.responses import RateLimitExceeded, refusal, retry_seconds, set_headers
+from flask_irl.responses import (
+    RateLimitExceeded,
+    answer_to,
+    may_want_problem,
+    refusal,
+    retry_seconds,
+    set_headers,
+)
 from flask_irl.routing import Asked, Route, RouteTable
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 EXTENSION: Final = "flask_irl"
-
-
-class Served:
-    """One request under way.
-
-    Attributes:
-        decision: What was decided; None when it is exempt.
-        route: Its route.
-        client: Who it is from.
-        seconds: How long the decision took.
-        observed: Whether it was noted.
-    """
-
-    __slots__ = ("client", "decision", "observed", "route", "seconds")
-
-    def __init__(
-        self,
-        decision: Decision | None,
-        route: Route,
-        client: str,
-        seconds: float = 0.0,
-    ) -> None:
-        self.decision = decision
-        self.route = route
-        self.client = client
-        self.seconds = seconds
-        self.observed = decision is None
+MAX_EARLY_ROUTES: Final = 4096
+MAX_EARLY_CHARACTERS: Final = 300
+NOT_LEARNED_FROM: Final = frozenset({"none", "fallback"})
 
 
 class AppState:
@@ -82,11 +70,26 @@ class AppState:
         self.options = options
         self.limiter = open_limiter(options, listener=listener)
         self._key_func = key_func
+        self._key_of = key_func.of if isinstance(key_func, KeyFromEnviron) else None
         self._filters = filters
         self._blueprint_limits = blueprint_limits
         self._exempt_blueprints = exempt_blueprints
         self._routes = self.routes_for(self.limiter)
         self._slot = f"flask_irl.{id(self):x}"
+        self._early_routes: dict[tuple[str, str], Route] = {}
+        self._may_be_early = False
+
+    def register(self, app: Flask) -> None:
+        """Take part in each of an app's requests."""
+        innermost = put_in_front(
+            app,
+            lambda inner: Front(
+                inner, self._slot, early=self.early, finish=self.finish, failed=self.failed
+            ),
+        )
+        by_path = not (app.url_map.host_matching or app.subdomain_matching)
+        self._may_be_early = innermost and by_path and self.options.early_refusals
+        app.before_request(self.before)
 
     def routes_for(self, limiter: Limiter) -> RouteTable:
         """The app's routes, with plans of a limiter."""
@@ -103,46 +106,99 @@ class AppState:
         """Each of an app's routes with its limits, for people to read."""
         return self._routes.described(app)
 
+    def early(self, environ: WSGIEnvironment, served: Served) -> Answer | None:
+        """Refuse a client that is known to be over its limit before Flask sees the request.
+
+        Only where a request with the same method and path was refused before, so that its route
+        is known, and where nothing but the route and the client decides. A browser's request from
+        another site goes on to the app, which may have headers for it without which the browser
+        hides the refusal.
+        """
+        limiter = self.limiter
+        if not limiter.refusals:
+            return None
+        try:
+            route = self._early_routes.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+            if route is None or self._filters or "HTTP_ORIGIN" in environ:
+                return None
+            asked = self._routes.ask_fixed(route)
+            if self._key_of is None or asked is None or may_want_problem(environ):
+                return None
+            client = canonical(self._key_of(environ))
+            if client not in limiter.refusals:
+                return None
+            started = time.perf_counter()
+            decision = limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
+            served.decision, served.route, served.client = decision, route, client
+            served.seconds = time.perf_counter() - started
+            if decision.admitted:
+                return None
+            limiter.refused(decision, route.label)
+            status, mimetype, body = answer_to(decision, asked.message(decision))
+            data = body.encode()
+            line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
+            headers = [
+                ("Content-Type", mimetype),
+                ("Content-Length", str(len(data))),
+                ("Retry-After", str(retry_seconds(decision))),
+            ]
+            self.finish(environ, served, line, headers)
+            return Answer(line, headers, data if environ["REQUEST_METHOD"] != "HEAD" else b"")
+        except Exception as error:
+            served.decision = None
+            limiter.swallow("early", error)
+            return None
+
     def before(self) -> Response | None:
         """Decide on the request, before its view; the answer to a refused one."""
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
+        environ = current.environ
+        served = environ.get(self._slot)
+        if served is None:
+            served = environ[self._slot] = Served()
+        elif served.decision is not None:
+            return None
         try:
-            served, asked = self._decide(current)
+            asked = self._decide(current, served)
         except Exception as error:
             # Whatever goes wrong in here is ours, and no reason to fail the host's request.
             self.limiter.swallow("before_request", error)
             return None
-        current.environ[self._slot] = served
         decision = served.decision
         if asked is None or decision is None or decision.admitted:
             return None
-        return self._refuse(current, served, decision, asked.message(decision))
+        return self._refuse(current, served, decision, asked)
 
-    def after(self, response: Response) -> Response:
+    def finish(
+        self, environ: WSGIEnvironment, served: Served, status: str, headers: Headers
+    ) -> None:
         """Show the decision in the response's headers, and note the response."""
+        decision = served.decision
+        if decision is None:
+            return
         try:
-            served = request.environ.get(self._slot)
-            if served is not None and served.decision is not None:
-                decision = served.decision
-                if self.options.headers_enabled and decision.source != "none":
-                    set_headers(response.headers, decision, ietf=self.options.ietf_headers)
-                if response.status_code == 429 and not decision.admitted:
-                    # The app's own handler of 429 may not have thought of it.
-                    response.headers.setdefault("Retry-After", str(retry_seconds(decision)))
-                self._observe(served, response.status_code, response.content_length)
+            size = -1
+            for name, value in headers:
+                if name == "Content-Length":
+                    size = int(value)
+            if self.options.headers_enabled and decision.source != "none":
+                set_headers(headers, decision, ietf=self.options.ietf_headers)
+            code = int(status[:3])
+            if code == 429 and not decision.admitted:
+                # The app's own handler of 429 may not have thought of it.
+                if not any(name.lower() == "retry-after" for name, _ in headers):
+                    headers.append(("Retry-After", str(retry_seconds(decision))))
+            self._observe(environ, served, decision, code, size)
         except Exception as error:
-            self.limiter.swallow("after_request", error)
-        return response
+            self.limiter.swallow("response", error)
 
-    def teardown(self, error: BaseException | None) -> None:
+    def failed(self, environ: WSGIEnvironment, served: Served) -> None:
         """Note a request whose view raised and that got no response from the app."""
         try:
-            # Copies of the request's context, in threads of the app's own, end sooner than it does.
-            served = None if error is None else request.environ.get(self._slot)
-            if served is not None and not served.observed:
-                self._observe(served, 500, None)
-        except Exception as failed:
-            self.limiter.swallow("teardown_request", failed)
+            if served.decision is not None:
+                self._observe(environ, served, served.decision, 500, -1)
+        except Exception as error:
+            self.limiter.swallow("response", error)
 
     def check(self, limit: RouteLimit) -> None:
         """Count a function's limit, unless the request's route has done so.
@@ -163,7 +219,7 @@ class AppState:
                 return
             # The limit on everything has counted this request before.
             plan = self.limiter.without_base(asked.plan)
-            decision = self.limiter.decide(plan, asked.keys, asked.cost)
+            decision = self.limiter.decide(plan, asked.keys_for(served.client), asked.cost)
         except Exception as error:
             self.limiter.swallow("limit", error)
             return
@@ -190,16 +246,18 @@ class AppState:
         """Forget a client, by what it is called or by its stored key."""
         return self.limiter.forget(canonical(client))
 
-    def _decide(self, current: Request) -> tuple[Served, Asked | None]:
+    def _decide(self, current: Request, served: Served) -> Asked | None:
         started = time.perf_counter()
         route = self._routes.of(current_app, current.url_rule, current.method)
-        if route.exempt or any(self._filtered(passes) for passes in self._filters):
+        served.route = route
+        if route.exempt or (self._filters and any(map(self._filtered, self._filters))):
             self.limiter.listener.exempted(route.label)
-            return Served(None, route, ""), None
-        client = self._client()
+            return None
+        client = served.client = self._client(current.environ)
         asked = self._routes.ask(route, client)
-        decision = self.limiter.decide(asked.plan, asked.keys, asked.cost)
-        return Served(decision, route, client, time.perf_counter() - started), asked
+        served.decision = self.limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
+        served.seconds = time.perf_counter() - started
+        return asked
 
     def _filtered(self, passes: Callable[[], bool]) -> bool:
         try:
@@ -208,40 +266,52 @@ class AppState:
             self.limiter.swallow("request_filter", error)
             return False
 
-    def _client(self) -> str:
+    def _client(self, environ: WSGIEnvironment) -> str:
         try:
-            key = self._key_func()
+            key = self._key_func() if self._key_of is None else self._key_of(environ)
             if key:
                 return canonical(str(key))
         except Exception as error:
             self.limiter.swallow("key_func", error)
-        return canonical(remote_address())
+        return canonical(remote_address.of(environ))
 
     def _refuse(
-        self, current: Request, served: Served, decision: Decision, message: str | None
+        self, current: Request, served: Served, decision: Decision, asked: Asked
     ) -> Response:
-        self.limiter.refused(decision, served.route.label)
+        message = asked.message(decision)
+        route = cast(Route, served.route)
+        self.limiter.refused(decision, route.label)
         if _handles_refusal(current_app, current, decision):
             raise RateLimitExceeded(decision, message)
+        if self._may_be_early and asked.keys is None:
+            self._refuse_earlier(current.environ, route)
         return refusal(current, decision, message)
 
-    def _observe(self, served: Served, status: int, size: int | None) -> None:
-        decision = served.decision
-        if served.observed or decision is None:
+    def _refuse_earlier(self, environ: WSGIEnvironment, route: Route) -> None:
+        """Remember the route of a request that was refused, for the next one like it."""
+        name = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if len(name[0]) + len(name[1]) <= MAX_EARLY_CHARACTERS:
+            if len(self._early_routes) >= MAX_EARLY_ROUTES:
+                self._early_routes.clear()
+            self._early_routes[name] = route
+
+    def _observe(
+        self, environ: WSGIEnvironment, served: Served, decision: Decision, status: int, size: int
+    ) -> None:
+        if served.observed:
             return
         served.observed = True
-        if decision.source not in ("none", "fallback"):
-            environ = request.environ
-            path = environ.get("PATH_INFO", "")
+        label = cast(Route, served.route).label
+        if decision.source not in NOT_LEARNED_FROM:
             self.limiter.observe(
                 decision,
-                route=served.route.label,
-                path=zlib.crc32(path.encode("latin-1", "replace")),
-                method=environ.get("REQUEST_METHOD", ""),
+                route=label,
+                path=zlib.crc32(environ["PATH_INFO"].encode("latin-1", "replace")),
+                method=environ["REQUEST_METHOD"],
                 status=status,
-                size=-1 if size is None else size,
+                size=size,
             )
-        self.limiter.listener.decided(decision, served.route.label, served.seconds)
+        self.limiter.listener.decided(decision, label, served.seconds)
 
 
 def state_of(app: Flask) -> AppState:

@@ -21,8 +21,8 @@ class Background:
 
     Args:
         flush: Every second.
-        poll: Every two seconds.
-        train: Every ``train_seconds``.
+        poll: At once, and every two seconds.
+        train: Every ``train_seconds``; None in a process that never trains.
         expire: Every minute.
         train_seconds: The training interval.
     """
@@ -32,16 +32,18 @@ class Background:
         *,
         flush: Callable[[], object],
         poll: Callable[[], object],
-        train: Callable[[], object],
+        train: Callable[[], object] | None,
         expire: Callable[[], object],
         train_seconds: float,
     ) -> None:
+        self._poll = poll
         self._jobs = (
-            (flush, FLUSH_SECONDS, "default"),
-            (poll, POLL_SECONDS, "default"),
-            (expire, EXPIRE_SECONDS, "default"),
-            (train, train_seconds, "training"),
+            (flush, FLUSH_SECONDS),
+            (poll, POLL_SECONDS),
+            (expire, EXPIRE_SECONDS),
         )
+        self._train = train
+        self._train_seconds = train_seconds
         self._scheduler: BackgroundScheduler | None = None
         self._lock = threading.Lock()
 
@@ -50,8 +52,12 @@ class Background:
         """Whether this process runs the jobs."""
         return self._scheduler is not None
 
-    def start(self) -> None:
-        """Start the jobs in this process; does nothing if they run."""
+    def start(self, *, train_at_once: bool = False) -> None:
+        """Start the jobs in this process; does nothing if they run.
+
+        Args:
+            train_at_once: Train now for the first time, and not only after the interval.
+        """
         with self._lock:
             if self._scheduler is not None:
                 return
@@ -69,8 +75,19 @@ class Background:
                 timezone=datetime.UTC,
                 daemon=True,
             )
-            for work, seconds, executor in self._jobs:
-                scheduler.add_job(work, "interval", seconds=seconds, executor=executor)
+            for work, seconds in self._jobs:
+                scheduler.add_job(work, "interval", seconds=seconds, executor="default")
+            # What operators have changed must not wait for the first interval.
+            scheduler.add_job(self._poll, executor="default")
+            if self._train is not None:
+                first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
+                scheduler.add_job(
+                    self._train,
+                    "interval",
+                    seconds=self._train_seconds,
+                    executor="training",
+                    **(first if train_at_once else {}),
+                )
             scheduler.start()
             self._scheduler = scheduler
 

@@ -105,9 +105,7 @@ class IntelligentLimiter:
             self._mount_admin(app, state)
         app.extensions[EXTENSION] = state
         if options.enabled:
-            app.before_request(state.before)
-            app.after_request(state.after)
-            app.teardown_request(state.teardown)
+            state.register(app)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
     def _mount_admin(self, app: Flask, state: AppState) -> None:

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from flask import current_app, request, session
 
 from flask_irl.keys import network_key
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
-def remote_address() -> str:
-    """The address of the other end, as :func:`~flask_irl.keys.network_key` groups them.
 
-    Behind a proxy that is the proxy, until ``werkzeug.middleware.proxy_fix.ProxyFix`` is told how
-    many proxies there are; a header that a stranger sends changes nothing.
+class KeyFromEnviron:
+    """A key function that needs no more than a request's WSGI environment.
+
+    Such a key is known before Flask sees the request, so that a client that is known to be over
+    its limit can be refused there.
+
+    Args:
+        of: Tells who a request is from, by its WSGI environment.
     """
-    return network_key(request.environ.get("REMOTE_ADDR") or "")
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Callable[[WSGIEnvironment], str]) -> None:
+        self.of = of
+
+    def __call__(self) -> str:
+        """Who the current request is from."""
+        return self.of(request.environ)
 
 
-def api_key(header: str = "X-API-Key") -> Callable[[], str]:
+def _remote_address(environ: WSGIEnvironment) -> str:
+    return network_key(environ.get("REMOTE_ADDR") or "")
+
+
+remote_address: Final = KeyFromEnviron(_remote_address)
+"""The address of the other end, as :func:`~flask_irl.keys.network_key` groups them.
+
+Behind a proxy that is the proxy, until ``werkzeug.middleware.proxy_fix.ProxyFix`` is told how many
+proxies there are; a header that a stranger sends changes nothing.
+"""
+
+
+def api_key(header: str = "X-API-Key") -> KeyFromEnviron:
     """Make a key function of an API key's header; without one the address counts.
 
     The key itself is a secret, so what is stored and logged is a hash of it.
@@ -27,14 +54,15 @@ def api_key(header: str = "X-API-Key") -> Callable[[], str]:
     Args:
         header: The header's name.
     """
+    name = "HTTP_" + header.upper().replace("-", "_")
 
-    def from_header() -> str:
-        value = request.headers.get(header)
+    def from_header(environ: WSGIEnvironment) -> str:
+        value = environ.get(name)
         if not value:
-            return remote_address()
+            return _remote_address(environ)
         return "key:" + hashlib.blake2b(value.encode(errors="replace"), digest_size=12).hexdigest()
 
-    return from_header
+    return KeyFromEnviron(from_header)
 
 
 def logged_in_user() -> str:

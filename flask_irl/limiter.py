@@ -35,6 +35,7 @@ from flask_irl.trainer import Fit, Trainer, Training, fit_in_child
 MAX_PLANS: Final = 4096
 FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 1.0
 PROBE: Final = "#probe"
 """A key that no client can have."""
 
@@ -86,7 +87,7 @@ class Limiter:
         self._background = Background(
             flush=functools.partial(self._guarded, "flush", self._flush_or_wait),
             poll=functools.partial(self._guarded, "poll", self._poll),
-            train=functools.partial(self._guarded, "train", self._tick),
+            train=functools.partial(self._guarded, "train", self._tick) if options.train else None,
             expire=functools.partial(self._guarded, "expire", self._expire),
             train_seconds=options.training_interval_minutes * 60,
         )
@@ -98,11 +99,13 @@ class Limiter:
         self._reduced: dict[Plan, Plan] = {}
         self._longest = max(options.profile_ttl_seconds, 2 * options.window_seconds)
         self.generation = 0
-        self._refusals = Refusals()
+        self.refusals = Refusals()
+        """Clients known to be over their limit; with an embedded store, likely to be."""
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
         self._refused_log = Sampler(LOG_SECONDS)
         self._error_log = Sampler(LOG_SECONDS)
         self._training: threading.Thread | None = None
+        self._training_lock = threading.Lock()
         self._started = False
         self._closed = False
         _LIMITERS.add(self)
@@ -155,25 +158,15 @@ class Limiter:
         if not self._started:
             self.start()
         client = keys[0]
-        if not self.store.local and len(self._refusals):
+        refusals = self.refusals
+        if refusals and not self.store.local:
             now = time.monotonic()
-            refusal = self._refusals.find(client, plan, cost, now)
+            refusal = refusals.find(client, plan, cost, now)
             if refusal is not None:
-                hit = refusal.hit
-                passed = refusal.since(now)
-                reset = hit.reset_after - passed
-                if reset <= 0:
-                    # A client may have to wait into the next window.
-                    reset += plan.shown[hit.binding][1].window_seconds * 1e6
-                hit = hit._replace(
-                    now=hit.now + passed,
-                    gap=-1.0,
-                    reset_after=max(reset, 0.0),
-                    retry_after=max(hit.retry_after - passed, 0.0),
-                )
-                return self._decision(plan, client, hit, "local")
+                return self._decision(plan, client, refusal.hit_at(now), "local")
         if self.breaker.is_open:
             return self._without_store(plan, keys, cost)
+        news = self._news
         try:
             hit = self.store.hit(plan, keys, cost)
         except Exception as error:
@@ -181,8 +174,11 @@ class Limiter:
             return self._without_store(plan, keys, cost)
         if self.breaker.failures:
             self.breaker.success()
-        if not hit.admitted and not self.store.local:
-            self._refusals.remember(client, plan, cost, hit, time.monotonic())
+        if not hit.admitted:
+            if news is self._news:
+                refusals.remember(client, plan, cost, hit, time.monotonic())
+        elif refusals and client in refusals:
+            refusals.forget(client)
         return self._decision(plan, client, hit, "store")
 
     def observe(
@@ -238,7 +234,7 @@ class Limiter:
         Raises:
             StoreError: The store failed.
         """
-        self._refusals.forget(client)
+        self.refusals.forget(client)
         return self.store.forget(client, self._longest)
 
     @property
@@ -248,7 +244,7 @@ class Limiter:
 
     def drop_refusals(self, client: str) -> None:
         """Ask the store again for a client that is known to be over its limit."""
-        self._refusals.forget(client)
+        self.refusals.forget(client)
 
     def refresh(self) -> None:
         """Take up what others have changed: the model, the settings, what to remember no more.
@@ -256,15 +252,20 @@ class Limiter:
         Raises:
             StoreError: The store failed.
         """
-        news = self.store.news()
-        if news.epoch != self._news.epoch:
-            self._refusals.clear()
-        if news.settings != self._news.settings:
-            _, stored = self.store.settings()
-            self._apply(read_settings(stored))
-        if news.model != self._news.model or news.model != self.trainer.model.version:
-            self.trainer.poll()
+        before, news = self._news, self.store.news()
+        # First, so that a refusal that is under way isn't remembered past a change.
         self._news = news
+        try:
+            if news.epoch != before.epoch:
+                self.refusals.clear()
+            if news.settings != before.settings:
+                _, stored = self.store.settings()
+                self._apply(read_settings(stored))
+            if news.model != before.model or news.model != self.trainer.model.version:
+                self.trainer.poll()
+        except BaseException:
+            self._news = before
+            raise
 
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""
@@ -279,19 +280,24 @@ class Limiter:
         self._longest = max(self._longest, 2 * options.window_seconds)
         self._plans.clear()
         self.generation += 1
-        self._refusals.clear()
+        self.refusals.clear()
         event(logging.WARNING, "settings_changed", **settings)
 
-    def start(self) -> None:
-        """Start background work in this process, unless the options forbid it."""
+    def start(self, *, train_at_once: bool = False) -> None:
+        """Start background work in this process, unless the options forbid it.
+
+        Args:
+            train_at_once: Train now for the first time, and not only after the interval.
+        """
         self._started = True
         if self.options.background and not self._closed:
-            self._background.start()
+            self._background.start(train_at_once=train_at_once)
 
     def close(self) -> None:
         """Flush, stop background work, let connections go."""
         self._closed = True
         self._background.stop()
+        self._leave_training()
         self.breaker.close()
         if not self.breaker.is_open:
             self._guarded("flush", self.flush)
@@ -301,13 +307,14 @@ class Limiter:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""
         self._started = False
         self._training = None
+        self._training_lock = threading.Lock()
         self._background.after_fork()
         self.breaker.reset()
         self.profiler.after_fork()
         self.trainer.after_fork()
         self.store.after_fork()
         self._local.after_fork()
-        self._refusals = Refusals()
+        self.refusals = Refusals()
 
     def _decision(self, plan: Plan, client: str, hit: Hit, source: Source) -> Decision:
         scope, limit = plan.shown[hit.binding]
@@ -423,11 +430,24 @@ class Limiter:
 
     def _tick(self) -> None:
         """Train on a daemon thread: a process that ends waits for the threads of a pool."""
-        if self._training is not None and self._training.is_alive():
-            return
-        work = functools.partial(self._guarded, "train", self._train_if_due)
-        self._training = threading.Thread(target=work, name="irl-train", daemon=True)
-        self._training.start()
+        with self._training_lock:
+            if self._closed or (self._training is not None and self._training.is_alive()):
+                return
+            work = functools.partial(self._guarded, "train", self._train_if_due)
+            self._training = threading.Thread(target=work, name="irl-train", daemon=True)
+            self._training.start()
+
+    def _leave_training(self) -> None:
+        """Wait a moment for a scheduled training; if that isn't enough, leave its turn to others.
+
+        A thread that is in native code when the interpreter ends may bring it down.
+        """
+        with self._training_lock:
+            training, self._training = self._training, None
+        if training is not None:
+            training.join(CLOSE_SECONDS)
+            if training.is_alive() and not self.breaker.is_open:
+                self._guarded("close", self.trainer.leave)
 
     def _train_if_due(self) -> None:
         if not self.breaker.is_open and self._mode != "off":

@@ -35,10 +35,12 @@ class Options:
     mode: Mode = "enforce"
     headers_enabled: bool = True
     ietf_headers: bool = False
+    early_refusals: bool = True
     anomaly_threshold: float = -0.5
     anomalous_factor: float = 0.3
     false_flag_rate: float = 0.002
     training_interval_minutes: float = 5.0
+    train: bool = True
     min_clients: int = 25
     rows_capacity: int = 20_000
     profile_ttl_seconds: int = 3600
@@ -172,12 +174,14 @@ _SETTINGS: Final[dict[str, _Setting]] = {
     "mode": _Setting(_choice(*get_args(Mode))),
     "headers_enabled": _Setting(_boolean),
     "ietf_headers": _Setting(_boolean),
+    "early_refusals": _Setting(_boolean),
     "anomaly_threshold": _Setting(_number(-1.0, 0.0), "ANOMALY_THRESHOLD"),
     "anomalous_factor": _Setting(_number(0.0, 1.0, above=True)),
     "false_flag_rate": _Setting(_number(0.0, 0.2, above=True)),
     "training_interval_minutes": _Setting(
         _number(0.0, 7 * 24 * 60.0, above=True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
     ),
+    "train": _Setting(_boolean, "IRL_TRAIN"),
     "min_clients": _Setting(_integer(1, MAX_INTEGER)),
     "rows_capacity": _Setting(_integer(50, 1_000_000)),
     "profile_ttl_seconds": _Setting(_integer(60, 30 * 86400)),

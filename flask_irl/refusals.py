@@ -32,9 +32,19 @@ class Refusal(NamedTuple):
     hit: Hit
     shown: tuple[Scope, Limit]
 
-    def since(self, now: float) -> float:
-        """µs since it was made, as stores count."""
-        return float(int((now - self.at) * 1e6))
+    def hit_at(self, now: float) -> Hit:
+        """What the store would answer by now."""
+        passed = float(int((now - self.at) * 1e6))
+        reset = self.hit.reset_after - passed
+        if reset <= 0:
+            # A client may have to wait into the next window.
+            reset += self.shown[1].window_seconds * 1e6
+        return self.hit._replace(
+            now=self.hit.now + passed,
+            gap=-1.0,
+            reset_after=max(reset, 0.0),
+            retry_after=max(self.hit.retry_after - passed, 0.0),
+        )
 
 
 class Refusals:
@@ -51,6 +61,9 @@ class Refusals:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def __contains__(self, client: object) -> bool:
+        return client in self._known
 
     def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
         """The refusal that decides this request without the store, if there is one.

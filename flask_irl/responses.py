@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flask import Request, Response
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import TooManyRequests
 
 from flask_irl.records import Decision
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 PROBLEM: Final = "application/problem+json"
+RATE_HEADERS: Final = frozenset(
+    f"x-ratelimit-{what}" for what in ("limit", "remaining", "reset")
+) | {"ratelimit", "ratelimit-policy"}
 PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
@@ -45,8 +50,8 @@ def retry_seconds(decision: Decision) -> int:
     return max(1, seconds(decision.retry_after))
 
 
-def set_headers(headers: Headers, decision: Decision, *, ietf: bool) -> None:
-    """Put a decision into a response's headers.
+def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: bool) -> None:
+    """Put a decision into a response's headers, as WSGI has them.
 
     Args:
         headers: Of the response.
@@ -54,21 +59,42 @@ def set_headers(headers: Headers, decision: Decision, *, ietf: bool) -> None:
         ietf: Also ``RateLimit`` and ``RateLimit-Policy``
             (draft-ietf-httpapi-ratelimit-headers-10).
     """
+    for name, _ in headers:
+        if name.lower() in RATE_HEADERS:
+            headers[:] = [item for item in headers if item[0].lower() not in RATE_HEADERS]
+            break
     reset = seconds(decision.reset_after)
-    headers["X-RateLimit-Limit"] = str(decision.limit)
-    headers["X-RateLimit-Remaining"] = str(decision.remaining)
-    headers["X-RateLimit-Reset"] = str(reset)
+    headers += (
+        ("X-RateLimit-Limit", str(decision.limit)),
+        ("X-RateLimit-Remaining", str(decision.remaining)),
+        ("X-RateLimit-Reset", str(reset)),
+    )
     if ietf:
         name = _quoted(decision.scope or "default")
-        headers["RateLimit-Policy"] = f"{name};q={decision.limit};w={decision.window_seconds}"
         # The draft's t is when there is quota again, which may be before the window ends.
         when = reset if decision.admitted else min(reset, retry_seconds(decision))
-        headers["RateLimit"] = f"{name};r={decision.remaining};t={when}"
+        headers += (
+            ("RateLimit-Policy", f"{name};q={decision.limit};w={decision.window_seconds}"),
+            ("RateLimit", f"{name};r={decision.remaining};t={when}"),
+        )
 
 
-def refusal(request: Request, decision: Decision, message: str | None) -> Response:
-    """The answer to a refused request: 429, or 503 when there is no store and none may pass."""
-    wait = retry_seconds(decision)
+class Refusal(NamedTuple):
+    """The answer to a refused request, without the headers of its limits."""
+
+    status: int
+    mimetype: str
+    body: str
+
+
+def answer_to(decision: Decision, message: str | None, *, problem: bool = False) -> Refusal:
+    """The answer to a refused request: 429, or 503 when there is no store and none may pass.
+
+    Args:
+        decision: What was decided.
+        message: What it says instead of "Rate limit exceeded".
+        problem: As ``application/problem+json`` (RFC 9457).
+    """
     if decision.source == "none":
         status, error = 503, "Rate limiter unavailable"
     else:
@@ -79,23 +105,33 @@ def refusal(request: Request, decision: Decision, message: str | None) -> Respon
         "reset_in": seconds(decision.reset_after),
         "is_anomalous": decision.is_anomalous,
     }
-    body: dict[str, object]
-    if wants_problem := _wants_problem(request):
-        kind = "abnormal-usage-detected" if decision.is_anomalous else "quota-exceeded"
-        body = {
-            "type": PROBLEM_TYPES + kind if status == 429 else "about:blank",
-            "title": error,
-            "status": status,
-            "detail": f"{error}. Try again in {wait} second{'s' * (wait > 1)}.",
-            **members,
-        }
-    else:
-        body = {"detail": {"error": error, **members}}
-    response = Response(
-        json.dumps(body), status, mimetype=PROBLEM if wants_problem else "application/json"
-    )
-    response.headers["Retry-After"] = str(wait)
+    if not problem:
+        body: dict[str, object] = {"detail": {"error": error, **members}}
+        return Refusal(status, "application/json", json.dumps(body))
+    kind = "abnormal-usage-detected" if decision.is_anomalous else "quota-exceeded"
+    wait = retry_seconds(decision)
+    body = {
+        "type": PROBLEM_TYPES + kind if status == 429 else "about:blank",
+        "title": error,
+        "status": status,
+        "detail": f"{error}. Try again in {wait} second{'s' * (wait > 1)}.",
+        **members,
+    }
+    return Refusal(status, PROBLEM, json.dumps(body))
+
+
+def refusal(request: Request, decision: Decision, message: str | None) -> Response:
+    """The refusal as the client asks for it."""
+    status, mimetype, body = answer_to(decision, message, problem=_wants_problem(request))
+    response = Response(body, status, mimetype=mimetype)
+    response.headers["Retry-After"] = str(retry_seconds(decision))
     return response
+
+
+def may_want_problem(environ: WSGIEnvironment) -> bool:
+    """Whether a client may want problem+json, at a glance."""
+    accept = environ.get("HTTP_ACCEPT")
+    return accept is not None and "problem" in accept.lower()
 
 
 def _wants_problem(request: Request) -> bool:

@@ -37,15 +37,20 @@ class Asked(NamedTuple):
 
     Attributes:
         plan: The limits.
-        keys: Who counts under each of the plan's scopes.
+        keys: Who counts under each of the plan's scopes; None when the client does everywhere.
         cost: What the request counts for.
         notices: What the limits' 429s say.
     """
 
     plan: Plan
-    keys: Sequence[str]
+    keys: Sequence[str] | None
     cost: int
     notices: tuple[Notice, ...]
+
+    def keys_for(self, client: str) -> Sequence[str]:
+        """One key for each of the plan's scopes."""
+        keys = self.keys
+        return (client,) * len(self.plan.scopes) if keys is None else keys
 
     def message(self, decision: Decision) -> str | None:
         """What the limit that decided says of it."""
@@ -150,22 +155,24 @@ class RouteTable:
 
     def ask(self, route: Route, client: str) -> Asked:
         """What the limiter is asked about a client's request."""
-        limiter = self._limiter
-        asked = route.asked
-        if asked is not None and route.generation == limiter.generation:
-            plan = asked.plan
-            return Asked(plan, (client,) * len(plan.scopes), asked.cost, asked.notices)
-        if route.fixed:
-            plan = self.fixed_plan(route)
-            notices = tuple(
-                notice
-                for name, limit in zip(route.names, route.limits, strict=True)
-                for notice in _notices(name, limit, limit.limits)
-            )
-            route.asked = Asked(plan, (), _fixed_cost(route.limits), notices)
-            route.generation = limiter.generation
-            return self.ask(route, client)
-        return self._dynamic(route, client)
+        asked = self.ask_fixed(route)
+        return self._dynamic(route, client) if asked is None else asked
+
+    def ask_fixed(self, route: Route) -> Asked | None:
+        """The same, where it is the same for every client and request; else None."""
+        generation = self._limiter.generation
+        if route.asked is not None and route.generation == generation:
+            return route.asked
+        if not route.fixed:
+            return None
+        notices = tuple(
+            notice
+            for name, limit in zip(route.names, route.limits, strict=True)
+            for notice in _notices(name, limit, limit.limits)
+        )
+        route.asked = Asked(self.fixed_plan(route), None, _fixed_cost(route.limits), notices)
+        route.generation = generation
+        return route.asked
 
     def fixed_plan(self, route: Route) -> Plan:
         """The plan of what is fixed about a route's limits, whatever the request."""

@@ -169,6 +169,15 @@ class Trainer:
         )
         return training
 
+    def leave(self) -> None:
+        """Leave the turn to others at once, in the midst of a training or not.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        for lease in ("train", "tick"):
+            self._store.release_lease(lease, self.owner)
+
     def poll(self) -> bool:
         """Load the model in force if it is another one than this process has.
 

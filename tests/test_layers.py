@@ -56,6 +56,7 @@ LAYERS = {
     "flask_irl.app_state": 5,
     "flask_irl.cli": 5,
     "flask_irl.extension": 5,
+    "flask_irl.front": 5,
     "flask_irl.key_funcs": 5,
     "flask_irl.marks": 5,
     "flask_irl.responses": 5,

@@ -44,6 +44,8 @@ SAMPLES: dict[str, Sample] = {
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
     "headers_enabled": BOOLEAN,
     "ietf_headers": BOOLEAN,
+    "early_refusals": BOOLEAN,
+    "train": BOOLEAN._replace(environment="IRL_TRAIN"),
     "anomaly_threshold": Sample(
         (-1, "-0.25", 0.0), (0.1, -1.5, "x", True, "nan", "inf", 10**400, [0]), "ANOMALY_THRESHOLD"
     ),
@@ -52,6 +54,7 @@ SAMPLES: dict[str, Sample] = {
     "training_interval_minutes": Sample(
         (1, "2.5", 10_080), (0, -1, "x", 10_081, True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
     ),
+    "train": BOOLEAN._replace(environment="IRL_TRAIN"),
     "min_clients": Sample((10, "20", 1), WHOLE),
     "rows_capacity": Sample((50, "60", 1_000_000), (49, 1_000_001, "x", True)),
     "profile_ttl_seconds": Sample((60, "3600", 30 * 86_400), (59, 30 * 86_400 + 1, "x", True)),

@@ -45,11 +45,15 @@ def test_a_refusal_is_believed_for_some_seconds_only(refusals: Refusals) -> None
     assert refusals.find("a", PLAN, 1, now=100.0 + MOST_SECONDS) is None
 
 
-def test_how_long_ago_it_was_is_told_in_whole_microseconds(refusals: Refusals) -> None:
+def test_what_the_store_would_answer_by_now_is_told_in_whole_microseconds(
+    refusals: Refusals,
+) -> None:
     refusals.remember("a", PLAN, 1, refused(), now=100.0)
     found = refusals.find("a", PLAN, 1, now=102.5)
     assert found is not None
-    assert found.since(102.5) == 2_500_000
+    later = found.hit_at(102.5)
+    assert later.now - found.hit.now == 2_500_000
+    assert found.hit.retry_after - later.retry_after == 2_500_000
 
 
 def test_other_clients_are_not_concerned(refusals: Refusals) -> None:

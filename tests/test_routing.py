@@ -278,7 +278,7 @@ def test_fixed_limits_have_one_plan_for_all_requests(site: Site) -> None:
         route = routes.of(site.app, request.url_rule, "GET")
         one, two = routes.ask(route, "one"), routes.ask(route, "two")
     assert one.plan is two.plan
-    assert (one.keys, two.keys) == (("one", "one"), ("two", "two"))
+    assert (one.keys_for("one"), two.keys_for("two")) == (("one", "one"), ("two", "two"))
 
 
 def test_a_longer_window_that_comes_up_lengthens_the_plans_made_before(site: Site) -> None:

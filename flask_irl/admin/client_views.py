@@ -50,7 +50,10 @@ def client(id: str) -> dict[str, Any]:
 
 @blueprint.operation("POST", "/reset/<irl_client:id>", ResetSchema, errors=(404,), tag="clients")
 def reset(id: str) -> dict[str, Any]:
-    """Forget a client: its counts, its profile and its step"""
+    """Forget a client: its counts, its profile and its step
+
+    A worker that is refusing the client at the moment may go on for up to two seconds.
+    """
     key = _key(id)
     if not current_admin().operations.reset(key, who()):
         raise _unknown(id)
@@ -67,7 +70,8 @@ def reset(id: str) -> dict[str, Any]:
 def override(change: dict[str, Any], id: str) -> dict[str, Any]:
     """Allow, block or limit a client for a time, whatever it does
 
-    Holds in all workers at once. The client need not be known yet.
+    Holds in all workers at once; but one that is refusing the client at the moment may go on for up
+    to two seconds. The client need not be known yet.
     """
     return current_admin().operations.set_override(
         _key(id),
@@ -87,7 +91,10 @@ def override(change: dict[str, Any], id: str) -> dict[str, Any]:
     tag="clients",
 )
 def remove_override(id: str) -> dict[str, Any]:
-    """Leave a client to the limiter again"""
+    """Leave a client to the limiter again
+
+    A worker that is refusing the client at the moment may go on for up to two seconds.
+    """
     key = _key(id)
     if not current_admin().operations.clear_override(key, who()):
         raise NotFound(f"Client {key} has no override.")

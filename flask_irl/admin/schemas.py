@@ -132,7 +132,7 @@ class ModeRequest(Request):
         validate=validate.OneOf(MODES),
         metadata=told(
             "`enforce`; `shadow`: decide, count and log, but refuse nobody on the model's word; "
-            "`off`: refuse nobody.",
+            "`off`: static limits alone, and nothing is learned.",
             "shadow",
         ),
     )

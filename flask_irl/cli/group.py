@@ -15,6 +15,7 @@ from flask.cli import AppGroup
 
 from flask_irl.app_state import state_of
 from flask_irl.errors import IrlError, StoreError
+from flask_irl.keys import UNKNOWN, canonical, network_key
 from flask_irl.limiter import Limiter
 from flask_irl.operations import Operations
 
@@ -26,7 +27,7 @@ TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "until"}
 
 def fail(message: str) -> NoReturn:
     """End with a message and exit code 1."""
-    raise click.ClickException(message)
+    raise click.ClickException(plain(message))
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -61,6 +62,19 @@ def operations() -> Operations:
     return Operations(limiter())
 
 
+def named(operations: Operations, client_id: str) -> str:
+    """The key of a client that goes by an id.
+
+    An address may be written out where its network is the client, as with IPv6: an override of
+    what no request ever counts under would do nothing.
+    """
+    key = canonical(client_id)
+    network = network_key(client_id)
+    if network in (UNKNOWN, key) or operations.client(key) is not None:
+        return key
+    return network
+
+
 def who() -> str:
     """Under whose name changes are audited."""
     try:
@@ -87,7 +101,8 @@ def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if not rows:
         click.echo("none")
         return
-    names = list(rows[0])
+    # The first may have fewer members than others: a model that can't be read.
+    names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [names, *([text(row.get(name), name) for name in names] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
     for line in cells:
@@ -110,10 +125,18 @@ def text(value: Any, name: str = "") -> str:
     if name in TIMES and isinstance(value, (int, float)):
         return when(value) or "-"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        # Not -0.
+        return f"{value + 0.0:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(str(n))}={text(item, n)}" for n, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value) or "-"
-    return str(value)
+        return ", ".join(text(item) for item in value) or "-"
+    return plain(str(value))
+
+
+def plain(message: str) -> str:
+    """A text that does nothing to a terminal but appear on it, in one line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
 
 
 def when(seconds: float) -> str | None:

@@ -9,6 +9,7 @@ from flask_irl.cli.group import (
     fail,
     irl,
     limiter,
+    named,
     operations,
     plain_errors,
     show,
@@ -94,7 +95,8 @@ def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
 @plain_errors
 def client(client_id: str, json_: bool) -> None:
     """Show what is known of a client, and why it scores so; exits with 1 if nothing is."""
-    found = operations().client(client_id)
+    hands = operations()
+    found = hands.client(named(hands, client_id))
     if found is None:
         fail(
             f"client {canonical(client_id)} is not known: it has not been here for a while, "
@@ -119,8 +121,9 @@ def client(client_id: str, json_: bool) -> None:
 @plain_errors
 def reset(client_id: str) -> None:
     """Forget a client: its counts, its profile and its step; exits with 1 if it isn't known."""
-    key = canonical(client_id)
-    if not operations().reset(client_id, who()):
+    hands = operations()
+    key = named(hands, client_id)
+    if not hands.reset(key, who()):
         fail(f"client {key} is not known: there is nothing to forget")
     click.echo(f"client {key} is forgotten")
 
@@ -132,8 +135,9 @@ def reset(client_id: str) -> None:
 @plain_errors
 def block(client_id: str, seconds: float, reason: str) -> None:
     """Refuse every request of a client for a time; holds in all workers at once."""
-    entry = operations().set_override(
-        client_id, "block", amount=0, seconds=seconds, reason=reason, who=who()
+    hands = operations()
+    entry = hands.set_override(
+        named(hands, client_id), "block", amount=0, seconds=seconds, reason=reason, who=who()
     )
     click.echo(f"client {entry['client']} is blocked until {when(entry['until'])}")
 
@@ -144,9 +148,11 @@ def block(client_id: str, seconds: float, reason: str) -> None:
 @because
 @plain_errors
 def allow(client_id: str, seconds: float, reason: str) -> None:
-    """Let a client pass without limit for a time; holds in all workers at once."""
-    entry = operations().set_override(
-        client_id, "allow", amount=0, seconds=seconds, reason=reason, who=who()
+    """Let a client pass without limit for a time; holds in all workers at once, but one that is
+    refusing it at the moment may go on for up to two seconds."""
+    hands = operations()
+    entry = hands.set_override(
+        named(hands, client_id), "allow", amount=0, seconds=seconds, reason=reason, who=who()
     )
     click.echo(f"client {entry['client']} passes until {when(entry['until'])}")
 
@@ -156,8 +162,9 @@ def allow(client_id: str, seconds: float, reason: str) -> None:
 @plain_errors
 def unset(client_id: str) -> None:
     """Take a block or an allowance back; exits with 1 if there is none."""
-    key = canonical(client_id)
-    if not operations().clear_override(client_id, who()):
+    hands = operations()
+    key = named(hands, client_id)
+    if not hands.clear_override(key, who()):
         fail(f"client {key} is neither blocked nor let pass")
     click.echo(f"client {key} is left to the limiter again")
 

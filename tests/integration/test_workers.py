@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.integration.workers import PATIENCE, SHUTDOWN, Workers
+from tests.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
-"""Seconds for what takes two or three on an idle machine."""
-SHUTDOWN = 15.0
 LIMIT = 60
 
 APP = """
@@ -63,80 +53,9 @@ def model():
     return jsonify(pid=os.getpid(), version=engine.trainer.model.version, training=busy)
 """
 
-CONFIG = """
-workers = 2
-worker_class = "gthread"
-threads = 4
-graceful_timeout = 60
-control_socket_disable = True
-"""
 
-
-class Workers:
-    """A gunicorn that serves the app, and what it answers."""
-
-    def __init__(self, folder: Path, store: str, **environment: str) -> None:
-        (folder / "shop.py").write_text(textwrap.dedent(APP))
-        (folder / "conf.py").write_text(textwrap.dedent(CONFIG))
-        self.port = free_port()
-        self._log = folder / "log"
-        paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "--config", "conf.py"),
-                    *("--bind", f"{HOST}:{self.port}", "shop:app"),
-                ],
-                cwd=folder,
-                env={
-                    **os.environ,
-                    "STORE": store,
-                    "LIMIT": str(LIMIT),
-                    "PYTHONPATH": paths,
-                    **environment,
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def __enter__(self) -> Workers:
-        wait_until(self._answers, "an answer of gunicorn", PATIENCE)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(SHUTDOWN)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(SHUTDOWN)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def get(self, path: str = "/", client: str = "somebody") -> tuple[int, Any]:
-        """One request on a connection of its own, so that either worker may get it."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
-        try:
-            connection.request("GET", path, headers={"X-Client": client})
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
-
-    def models(self) -> dict[int, int]:
-        """The version of the model in each worker, as far as they were met."""
-        found = (self.get("/model")[1] for _ in range(8))
-        return {answer["pid"]: answer["version"] for answer in found}
-
-    def _answers(self) -> bool:
-        assert self.process.poll() is None, self.log
-        try:
-            return self.get("/model")[0] == 200
-        except OSError:
-            return False
+def start(folder: Path, store: str, **environment: str) -> Workers:
+    return Workers(folder, store, APP, LIMIT=str(LIMIT), **environment)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +64,7 @@ def workers(
 ) -> Iterator[Workers]:
     with redis_server.client() as client:
         client.flushall()
-    with Workers(tmp_path_factory.mktemp("workers"), redis_server.url) as running:
+    with start(tmp_path_factory.mktemp("workers"), redis_server.url) as running:
         yield running
 
 
@@ -188,7 +107,7 @@ def test_a_model_that_one_worker_trains_is_taken_up_by_the_other(workers: Worker
 def test_it_ends_within_seconds_also_while_a_training_runs(tmp_path: Path) -> None:
     with (
         RedisServer() as server,
-        Workers(tmp_path, server.url, ENDLESS="yes") as workers,
+        start(tmp_path, server.url, ENDLESS="yes") as workers,
     ):
         for client in range(12):
             for _ in range(8):

@@ -1,0 +1,134 @@
+"""``flask irl trainer``: a process of its own that trains, so that web workers need not."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any
+
+import click
+from flask import current_app
+
+from flask_irl.app_state import state_of
+from flask_irl.cli.group import fail, irl, plain_errors
+from flask_irl.engine import open_limiter
+from flask_irl.listener import Listener
+from flask_irl.log import FORMS, Form, event, formatter, logger
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@irl.command()
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65535),
+    help="Serve this process's Prometheus metrics on a port, at /metrics.",
+)
+@click.option(
+    "--metrics-address",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="METRICS_ADDRESS",
+    help="The address to serve them on.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(FORMS),
+    default="text",
+    show_default=True,
+    envvar="LOG_FORMAT",
+    help="The form of the lines on stderr, unless the app has set up logging itself.",
+)
+@plain_errors
+def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) -> None:
+    """Train on schedule in the foreground until SIGTERM or SIGINT, serving no requests.
+
+    Then the web workers need not train: set IRL_TRAIN=false for them.
+    """
+    state = state_of(current_app)
+    if state.limiter.store.local:
+        fail(
+            "the store is memory://, which each process has for itself: a trainer would never "
+            "see a request. Set REDIS_URL to the Redis of the web workers."
+        )
+    _log_to_stderr(log_format)
+    # Of its own: what the app keeps for its requests, its metrics included, stays out of it.
+    listener = (
+        state.limiter.listener
+        if metrics_port is None
+        else _served_metrics(metrics_address, metrics_port)
+    )
+    limiter = open_limiter(replace(state.options, background=True, train=True), listener=listener)
+    with _told_to_end() as told:
+        try:
+            # Before the first training: what the model in force was trained on need not be again.
+            limiter.refresh()
+            limiter.start(train_at_once=True)
+            event(
+                logging.INFO,
+                "trainer_started",
+                interval_minutes=limiter.options.training_interval_minutes,
+                metrics_port=metrics_port,
+            )
+            event(logging.INFO, "trainer_stopped", signal=told.get())
+        finally:
+            limiter.close()
+
+
+@contextmanager
+def _told_to_end() -> Iterator[SimpleQueue[str]]:
+    """A queue that gets the names of the signals to end, instead of what they do otherwise."""
+    # Not a threading.Event: a handler that sets one in the midst of its wait() never returns.
+    told: SimpleQueue[str] = SimpleQueue()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        told.put(signal.Signals(number).name)
+
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, tell) for number in SIGNALS}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to_stderr(form: Form) -> None:
+    """Show events, unless the app has set up logging."""
+    if logger.hasHandlers():
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(form))
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+
+
+def _served_metrics(address: str, port: int) -> Listener:
+    """A listener whose metrics are served.
+
+    Raises:
+        click.UsageError: prometheus-client isn't installed.
+        click.ClickException: The port can't be had.
+    """
+    try:
+        from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+
+        from flask_irl.metrics import PrometheusListener
+    except ImportError as error:
+        raise click.UsageError(
+            f'--metrics-port needs {error.name}, which is not installed: pip install "flask-irl'
+            '[metrics]"'
+        ) from None
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    listener = PrometheusListener(registry)
+    try:
+        start_http_server(port, address, registry)
+    except OSError as error:
+        fail(f"metrics can't be served on {address}:{port}: {error.strerror or error}")
+    return listener

@@ -1,0 +1,112 @@
+"""In front of Flask: a place on each request's way where it is seen first, and its answer last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from flask_irl.records import Decision
+from flask_irl.routing import Route
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Headers = list[tuple[str, str]]
+
+
+class Served:
+    """One request under way.
+
+    Attributes:
+        decision: What was decided; None until then, and when it is exempt.
+        route: Its route, once it was decided on.
+        client: Who it is from.
+        seconds: How long the decision took.
+        observed: Whether it was noted.
+    """
+
+    __slots__ = ("client", "decision", "observed", "route", "seconds")
+
+    def __init__(self) -> None:
+        self.decision: Decision | None = None
+        self.route: Route | None = None
+        self.client = ""
+        self.seconds = 0.0
+        self.observed = False
+
+
+class Answer(NamedTuple):
+    """A whole response."""
+
+    status: str
+    headers: Headers
+    body: bytes
+
+
+class Front:
+    """WSGI middleware around an app.
+
+    Args:
+        app: The app, or what is wrapped around it already.
+        slot: Where in a request's environment its :class:`Served` is.
+        early: Answers a request without the app, or returns None.
+        finish: Given every response's status and headers, which it may add to.
+        failed: Told of requests that the app raised an error on instead of answering.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        slot: str,
+        *,
+        early: Callable[[WSGIEnvironment, Served], Answer | None],
+        finish: Callable[[WSGIEnvironment, Served, str, Headers], None],
+        failed: Callable[[WSGIEnvironment, Served], None],
+    ) -> None:
+        self.app = app
+        self._slot = slot
+        self._early = early
+        self._finish = finish
+        self._failed = failed
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request."""
+        served = environ[self._slot] = Served()
+        answer = self._early(environ, served)
+        if answer is not None:
+            start_response(answer.status, answer.headers)
+            return (answer.body,)
+        finish = self._finish
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            finish(environ, served, status, headers)
+            if exc_info is None:
+                return start_response(status, headers)
+            return start_response(status, headers, exc_info)
+
+        try:
+            return self.app(environ, start)
+        except Exception:
+            self._failed(environ, served)
+            raise
+
+
+def put_in_front(app: Any, make: Callable[[WSGIApplication], Front]) -> bool:
+    """Put a front next to a Flask app, inside of what its ``wsgi_app`` is wrapped in by now.
+
+    Proxies must have been dealt with before a client is known by its address.
+
+    Returns:
+        Whether it is inside of everything; else something unknown is between it and the app.
+    """
+    outer = app.wsgi_app
+    if not isinstance(outer, ProxyFix):
+        app.wsgi_app = make(outer)
+        return getattr(outer, "__self__", None) is app
+    while isinstance(outer.app, ProxyFix):
+        outer = outer.app
+    inner = outer.app
+    outer.app = make(inner)
+    return getattr(inner, "__self__", None) is app

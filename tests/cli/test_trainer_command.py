@@ -1,0 +1,277 @@
+"""The trainer: a process that trains for web workers that don't, and ends when it is told to."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, request
+
+from flask_irl import IntelligentLimiter
+from flask_irl.app_state import state_of
+from flask_irl.cli import irl
+from flask_irl.limiter import Limiter
+from flask_irl.stores.redis import RedisStore
+from tests.servers import HOST, RedisServer, free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 40.0
+"""Seconds for what takes two or three on an idle machine."""
+APP = """
+import os
+import sys
+
+from flask import Flask
+from flask_irl import IntelligentLimiter, fit
+
+app = Flask("shop")
+IntelligentLimiter(
+    app,
+    store_timeout=10.0,
+    min_clients=1,
+    training_interval_minutes=float(os.environ.get("MINUTES", "5")),
+)
+
+if os.environ.get("ENDLESS"):
+    # A training that takes as long as its trainer lives.
+    code = "import os, time\\nparent = os.getppid()\\nwhile os.getppid() == parent: time.sleep(0.1)"
+    fit._command = lambda timeout: [sys.executable, "-c", code]
+"""
+
+
+class Trainer:
+    """``flask irl trainer`` of an app, running inside a ``with`` block."""
+
+    def __init__(self, folder: Path, store: str, *arguments: str, **environment: str) -> None:
+        (folder / "shop.py").write_text(textwrap.dedent(APP))
+        self._log = folder / "log"
+        paths = os.pathsep.join([str(ROOT), str(folder)])
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flask", "--app", "shop", "irl", "trainer", *arguments],
+                cwd=folder,
+                env={**os.environ, "REDIS_URL": store, "PYTHONPATH": paths, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def says(self, what: str) -> bool:
+        """Whether the log has it; fails if the trainer ended without."""
+        if what in self.log:
+            return True
+        assert self.process.poll() is None, self.log
+        return False
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def __enter__(self) -> Trainer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+
+
+class Web:
+    """What a web worker has: an app that learns from its requests and never trains."""
+
+    def __init__(self, store: str) -> None:
+        self.app = Flask("web")
+        IntelligentLimiter(
+            self.app,
+            storage_uri=store,
+            store_timeout=10.0,
+            background=False,
+            train=False,
+            admin=False,
+            key_func=lambda: request.headers["X-Client"],
+        )
+        self.app.add_url_rule("/", "index", lambda: "hello")
+        self.limiter = state_of(self.app).limiter
+
+    def learn(self) -> None:
+        """Requests enough for a model."""
+        client = self.app.test_client()
+        for number in range(12):
+            for _ in range(8):
+                client.get("/", headers={"X-Client": f"learner {number}"})
+        self.limiter.flush()
+
+
+@pytest.fixture
+def web(redis_url: str) -> Iterator[Web]:
+    web = Web(redis_url)
+    yield web
+    web.limiter.close()
+
+
+def lease_is_free(limiter: Limiter, name: str) -> bool:
+    assert isinstance(limiter.store, RedisStore)
+    return limiter.store.take_lease(name, "a test that looks", 0.001)
+
+
+@pytest.mark.integration
+def test_the_trainer_trains_on_what_a_web_app_learned_and_the_app_takes_the_model_up(
+    web: Web, redis_url: str, tmp_path: Path
+) -> None:
+    web.learn()
+    with Trainer(tmp_path, redis_url) as trainer:
+        wait_until(lambda: trainer.says("training_accepted version=1"), "a training", PATIENCE)
+    web.limiter.refresh()
+    assert web.limiter.trainer.model.version == 1
+    assert web.limiter.trainer.last is None
+
+
+@pytest.mark.integration
+def test_it_goes_on_training_on_schedule(web: Web, redis_url: str, tmp_path: Path) -> None:
+    with Trainer(tmp_path, redis_url, MINUTES="0.01") as trainer:
+        wait_until(lambda: trainer.says("training_refused"), "a training too early", PATIENCE)
+        web.learn()
+        wait_until(lambda: trainer.says("training_accepted"), "a later training", PATIENCE)
+
+
+@pytest.mark.integration
+def test_it_trains_whatever_the_web_workers_environment_says(
+    web: Web, redis_url: str, tmp_path: Path
+) -> None:
+    web.learn()
+    with Trainer(tmp_path, redis_url, IRL_TRAIN="false") as trainer:
+        wait_until(lambda: trainer.says("training_accepted"), "a training", PATIENCE)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_with_0_when_told(redis_url: str, tmp_path: Path, number: signal.Signals) -> None:
+    with Trainer(tmp_path, redis_url) as trainer:
+        wait_until(lambda: trainer.says("trainer_started"), "the trainer", PATIENCE)
+        assert trainer.end(number) == 0
+    assert f"trainer_stopped signal={number.name}" in trainer.log
+    assert "Traceback" not in trainer.log
+
+
+@pytest.mark.integration
+def test_told_to_end_it_waits_for_no_training_and_leaves_its_turn_to_the_next(
+    web: Web, redis_url: str, tmp_path: Path
+) -> None:
+    web.learn()
+    with Trainer(tmp_path, redis_url, ENDLESS="yes") as trainer:
+        wait_until(lambda: trainer.says("trainer_started"), "the trainer", PATIENCE)
+        wait_until(lambda: not lease_is_free(web.limiter, "train"), "a training", PATIENCE)
+        assert trainer.end() == 0
+    assert "Traceback" not in trainer.log
+    assert lease_is_free(web.limiter, "train")
+    assert lease_is_free(web.limiter, "tick")
+
+
+@pytest.mark.integration
+def test_it_knows_the_model_in_force_before_it_asks_what_is_new(
+    web: Web, redis_url: str, tmp_path: Path
+) -> None:
+    web.learn()
+    assert web.limiter.train().version == 1
+    with Trainer(tmp_path, redis_url) as trainer:
+        wait_until(lambda: trainer.says("trainer_started"), "the trainer", PATIENCE)
+    assert trainer.log.index("model_loaded version=1") < trainer.log.index("trainer_started")
+
+
+@pytest.mark.integration
+def test_its_metrics_are_served_on_the_port(web: Web, redis_url: str, tmp_path: Path) -> None:
+    web.learn()
+    port = free_port()
+    with Trainer(tmp_path, redis_url, "--metrics-port", str(port)) as trainer:
+        wait_until(lambda: trainer.says("training_accepted"), "a training", PATIENCE)
+        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=PATIENCE) as answer:
+            shown = answer.read().decode()
+    assert 'irl_model_trainings_total{result="accepted"} 1.0' in shown
+    assert "irl_model_version 1.0" in shown
+    assert "process_resident_memory_bytes" in shown
+
+
+@pytest.mark.integration
+def test_a_port_that_is_taken_is_told_in_a_line(redis_server: RedisServer, tmp_path: Path) -> None:
+    taken = str(redis_server.port)
+    with Trainer(tmp_path, redis_server.url, "--metrics-port", taken) as trainer:
+        assert trainer.process.wait(PATIENCE) == 1
+    assert f"metrics can't be served on {HOST}:{taken}" in trainer.log
+    assert "Traceback" not in trainer.log
+
+
+@pytest.mark.integration
+def test_its_lines_can_be_json(redis_url: str, tmp_path: Path) -> None:
+    with Trainer(tmp_path, redis_url, LOG_FORMAT="json") as trainer:
+        wait_until(lambda: trainer.says("trainer_started"), "the trainer", PATIENCE)
+    assert re.search(r'^\{"ts": .*"event": "trainer_started", "interval_minutes": 5', trainer.log)
+
+
+@pytest.mark.integration
+def test_a_store_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> None:
+    with Trainer(tmp_path, f"redis://{HOST}:{free_port()}") as trainer:
+        assert trainer.process.wait(PATIENCE) == 1
+    assert "the store does not answer" in trainer.log
+    assert "Traceback" not in trainer.log
+
+
+def test_the_embedded_store_is_refused() -> None:
+    result = run("memory://")
+    assert result.exit_code == 1
+    assert "the store is memory://" in result.output
+    assert "Set REDIS_URL" in result.output
+
+
+def test_without_prometheus_client_its_metrics_are_a_wrong_call(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    result = run(redis_url, "--metrics-port", "9101")
+    assert result.exit_code == 2
+    assert 'pip install "flask-irl[metrics]"' in result.output
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_process_told_not_to_train_never_does(redis_url: str, train: bool) -> None:
+    app = Flask("web")
+    IntelligentLimiter(
+        app, storage_uri=redis_url, store_timeout=10.0, train=train, training_interval_minutes=0.001
+    )
+    limiter = state_of(app).limiter
+    flushed: list[int] = []
+    flush = limiter.profiler.flush
+    limiter.profiler.flush = lambda: flushed.append(1) or flush()  # type: ignore[func-returns-value, method-assign]
+    try:
+        limiter.start()
+        # The trainings are due a second before.
+        wait_until(lambda: len(flushed) >= 2, "a second of background work", PATIENCE)
+        assert (limiter.trainer.last is not None) == train
+    finally:
+        limiter.close()
+
+
+def test_told_not_to_train_by_itself_it_still_does_when_asked(web: Web) -> None:
+    web.learn()
+    assert web.limiter.train().result == "accepted"
+
+
+def run(store: str, *arguments: str) -> Any:
+    app = Flask("shop")
+    IntelligentLimiter(app, storage_uri=store, background=False)
+    app.cli.add_command(irl)
+    try:
+        return app.test_cli_runner().invoke(args=["irl", "trainer", *arguments])
+    finally:
+        state_of(app).limiter.close()
