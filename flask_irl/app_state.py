@@ -184,10 +184,9 @@ class AppState:
             if self.options.headers_enabled and decision.source != "none":
                 set_headers(headers, decision, ietf=self.options.ietf_headers)
             code = int(status[:3])
-            if code == 429 and not decision.admitted:
-                # The app's own handler of 429 may not have thought of it.
-                if not any(name.lower() == "retry-after" for name, _ in headers):
-                    headers.append(("Retry-After", str(retry_seconds(decision))))
+            # The app's own handler of 429 may not have thought of it.
+            if code == 429 and not decision.admitted and not _has(headers, "retry-after"):
+                headers.append(("Retry-After", str(retry_seconds(decision))))
             self._observe(environ, served, decision, code, size)
         except Exception as error:
             self.limiter.swallow("response", error)
@@ -324,6 +323,10 @@ def state_of(app: Flask) -> AppState:
     if not isinstance(state, AppState):
         raise IrlError("no IntelligentLimiter is registered with this app: call init_app first")
     return state
+
+
+def _has(headers: Headers, name: str) -> bool:
+    return any(key.lower() == name for key, _ in headers)
 
 
 def _handles_refusal(app: Flask, current: Request, decision: Decision) -> bool:

@@ -1,4 +1,4 @@
-"""Clients known to be over their limit are refused in front of Flask, as Flask would refuse them."""
+"""Clients known to be over their limit are refused in front of Flask, as Flask refuses them."""
 
 from __future__ import annotations
 
