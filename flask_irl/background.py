@@ -36,12 +36,9 @@ class Background:
         expire: Callable[[], object],
         train_seconds: float,
     ) -> None:
+        self._flush = flush
         self._poll = poll
-        self._jobs = (
-            (flush, FLUSH_SECONDS),
-            (poll, POLL_SECONDS),
-            (expire, EXPIRE_SECONDS),
-        )
+        self._expire = expire
         self._train = train
         self._train_seconds = train_seconds
         self._scheduler: BackgroundScheduler | None = None
@@ -75,19 +72,22 @@ class Background:
                 timezone=datetime.UTC,
                 daemon=True,
             )
-            for work, seconds in self._jobs:
-                scheduler.add_job(work, "interval", seconds=seconds, executor="default")
-            # What operators have changed must not wait for the first interval.
-            scheduler.add_job(self._poll, executor="default")
-            if self._train is not None:
-                first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
-                scheduler.add_job(
-                    self._train,
-                    "interval",
-                    seconds=self._train_seconds,
-                    executor="training",
-                    **(first if train_at_once else {}),
-                )
+            for work, seconds, executor, at_once in (
+                (self._flush, FLUSH_SECONDS, "default", False),
+                # What operators have changed must not wait for the first interval.
+                (self._poll, POLL_SECONDS, "default", True),
+                (self._expire, EXPIRE_SECONDS, "default", False),
+                (self._train, self._train_seconds, "training", train_at_once),
+            ):
+                if work is not None:
+                    first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
+                    scheduler.add_job(
+                        work,
+                        "interval",
+                        seconds=seconds,
+                        executor=executor,
+                        **(first if at_once else {}),
+                    )
             scheduler.start()
             self._scheduler = scheduler
 

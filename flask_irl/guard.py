@@ -35,6 +35,13 @@ class CrowdGuard:
         """Clients of the last minutes that would be flagged."""
         return sum(({**self._before, **self._now}).values())
 
+    def forget(self, now: float) -> None:
+        """Drop what is older than some minutes, also while nobody is evaluated."""
+        if now - self._turned >= WINDOW_SECONDS:
+            self._before = self._now if now - self._turned < 2 * WINDOW_SECONDS else {}
+            self._now = {}
+            self._turned = now
+
     def admit(self, clients: Sequence[str], flagged: NDArray[np.bool_], now: float) -> bool:
         """Take note of an evaluation; True while static limits shall apply.
 
@@ -43,10 +50,7 @@ class CrowdGuard:
             flagged: Who of them would be at a lower step.
             now: Seconds since the epoch.
         """
-        if now - self._turned >= WINDOW_SECONDS:
-            self._before = self._now if now - self._turned < 2 * WINDOW_SECONDS else {}
-            self._now = {}
-            self._turned = now
+        self.forget(now)
         if len(self._now) < CAPACITY:
             self._now.update(zip(clients, flagged.tolist(), strict=True))
         seen = {**self._before, **self._now}

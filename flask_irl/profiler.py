@@ -136,6 +136,8 @@ class Profiler:
             observations = self._drain()
             if observations:
                 self._merge(observations)
+            elif self._guard.flagged:
+                self._guard.forget(self._store.now())
             self._listener.flagged(self._guard.flagged)
             return len(observations)
 

@@ -108,6 +108,28 @@ def test_scores_are_spread_over_buckets_from_minus_one_to_zero(kept: Kept) -> No
     assert kept.value("irl_anomaly_score_bucket", le="0.0") == 5
 
 
+def test_requests_for_the_metrics_leave_no_trace(kept: Kept) -> None:
+    kept.listener.exempted("/metrics")
+    assert 'route="/metrics"' not in kept.text()
+
+
+def test_which_exempt_routes_leave_no_trace_can_be_said() -> None:
+    registry = CollectorRegistry()
+    listener = PrometheusListener(registry, uncounted={"/internal/metrics"})
+    listener.exempted("/internal/metrics")
+    listener.exempted("/metrics")
+    value = registry.get_sample_value
+    assert value("irl_requests_total", {"outcome": "exempt", "route": "/metrics"}) == 1
+    assert "/internal/metrics" not in generate_latest(registry).decode()
+
+
+def test_what_alerts_watch_is_zero_from_the_start(kept: Kept) -> None:
+    # A counter that appears with its first event has not increased by it.
+    assert kept.value("irl_model_trainings_total", result="failed") == 0
+    kinds = ("timeout", "refused", "connection", "response", "error")
+    assert [kept.value("irl_store_errors_total", kind=kind) for kind in kinds] == [0] * 5
+
+
 @pytest.mark.parametrize("result", ["accepted", "rejected", "refused", "failed"])
 def test_trainings_are_counted_by_result(kept: Kept, result: str) -> None:
     kept.listener.trained(result, 1.5)
@@ -231,6 +253,68 @@ def test_several_processes_add_up_without_a_label_for_each(tmp_path: Path) -> No
     # The processes have ended one after the other: the last one's model counts.
     assert "irl_model_version 3.0" in shown
     assert [line for line in shown if "pid=" in line] == []
+
+
+TWO_APPS = """
+from prometheus_client import CollectorRegistry
+from flask_irl.metrics import PrometheusListener
+one, other = (PrometheusListener(CollectorRegistry()) for _ in range(2))
+for _ in range(5):
+    one.exempted("/")
+for _ in range(2):
+    other.exempted("/")
+one.exempted("/")
+"""
+THREADS = """
+import threading
+from prometheus_client import CollectorRegistry
+from flask_irl.metrics import PrometheusListener
+from flask_irl.records import Decision
+listener = PrometheusListener(CollectorRegistry())
+decision = Decision("limited", "k", 1, 1, 1.0, 0.0, True, 1, 0.0, 60, "", "local", 0.0, -1.0)
+def work(number):
+    for i in range(2000):
+        listener.decided(decision, f"/{i % 7}", 0.5)
+        listener.trained("failed", 1.0)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.integration
+def test_two_apps_of_one_process_add_up_and_dont_write_over_each_other(tmp_path: Path) -> None:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    _python(TWO_APPS, **environment)
+    shown = _python(COLLECT, **environment)
+    assert 'irl_requests_total{outcome="exempt",route="/"} 8.0' in shown
+
+
+@pytest.mark.integration
+def test_threads_of_a_process_lose_no_count(tmp_path: Path) -> None:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    _python(THREADS, **environment)
+    shown = _python(COLLECT, **environment)
+    assert "irl_decision_seconds_count 8000.0" in shown
+    assert "irl_local_refusals_total 8000.0" in shown
+    assert 'irl_model_trainings_total{result="failed"} 8000.0' in shown
+
+
+@pytest.mark.integration
+def test_the_model_of_a_process_that_is_marked_dead_no_longer_counts(tmp_path: Path) -> None:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    _python(WORKER, "2", **environment)
+    [of_first] = tmp_path.glob("gauge_livemax_*.db")
+    _python(WORKER, "3", **environment)
+    [of_second] = set(tmp_path.glob("gauge_livemax_*.db")) - {of_first}
+    code = "import sys; from prometheus_client.multiprocess import mark_process_dead as dead"
+    pid = of_second.stem.rpartition("_")[2]
+    _python(f"{code}; dead(sys.argv[1])", pid, **environment)
+    shown = _python(COLLECT, **environment).splitlines()
+    assert "irl_model_version 2.0" in shown
+    assert "irl_flagged_clients 2.0" in shown
+    assert "irl_store_fallback 1.0" in shown
+    assert 'irl_requests_total{outcome="allowed",route="/"} 5.0' in shown
 
 
 def _python(code: str, *arguments: str, **environment: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -64,7 +64,7 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
         else _served_metrics(metrics_address, metrics_port)
     )
     limiter = open_limiter(replace(state.options, background=True, train=True), listener=listener)
-    with _told_to_end() as told:
+    with _told_to_end() as wait:
         try:
             # Before the first training: what the model in force was trained on need not be again.
             limiter.refresh()
@@ -75,26 +75,38 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
                 interval_minutes=limiter.options.training_interval_minutes,
                 metrics_port=metrics_port,
             )
-            event(logging.INFO, "trainer_stopped", signal=told.get())
+            event(logging.INFO, "trainer_stopped", signal=wait().name)
         finally:
             limiter.close()
 
 
 @contextmanager
-def _told_to_end() -> Iterator[SimpleQueue[str]]:
-    """A queue that gets the names of the signals to end, instead of what they do otherwise."""
-    # Not a threading.Event: a handler that sets one in the midst of its wait() never returns.
-    told: SimpleQueue[str] = SimpleQueue()
+def _told_to_end() -> Iterator[Callable[[], signal.Signals]]:
+    """Catch the signals to end, and give a function that waits for one."""
 
-    def tell(number: int, frame: FrameType | None) -> None:
-        told.put(signal.Signals(number).name)
+    def caught(number: int, frame: FrameType | None) -> None:
+        return
 
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, tell) for number in SIGNALS}
+    def wait() -> signal.Signals:
+        while True:
+            number = signal.Signals(reading.recv(1)[0])
+            if number in SIGNALS:
+                return number
+
+    # A signal writes to a socket, whenever it comes: an Event or a queue that a handler fills
+    # would miss one that comes just before the wait begins.
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    handlers: dict[signal.Signals, Any] = {n: signal.signal(n, caught) for n in SIGNALS}
+    descriptor = signal.set_wakeup_fd(writing.fileno())
     try:
-        yield told
+        yield wait
     finally:
-        for number, handler in before.items():
+        signal.set_wakeup_fd(descriptor)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
+        reading.close()
+        writing.close()
 
 
 def _log_to_stderr(form: Form) -> None:

@@ -2,8 +2,7 @@
 
 Connecting (name look-up, TCP, TLS, HELLO, AUTH) has no total time limit in any client, so it
 never happens on a request's thread: a helper thread connects, and the request waits for it no
-longer than its own time allows. What follows is one write and one read on a socket whose timeout
-is what is left.
+longer than its own time allows. What follows is one write and one read on the wire.
 """
 
 from __future__ import annotations
@@ -23,12 +22,10 @@ from redis.retry import Retry
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.addresses import Address
+from flask_irl.stores.wire import LEAST_SECONDS, Wire
 
 CONNECT_SECONDS = 1.0
 """What a helper thread gives each step of connecting."""
-
-LEAST_SECONDS = 0.001
-"""A socket's patience can't be nothing."""
 
 AnyConnection = Any
 """One of redis-py's connections, whose methods are only partly typed."""
@@ -40,7 +37,7 @@ def store_error(error: BaseException) -> StoreError:
     if isinstance(error, StoreError):
         return error
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, (RedisTimeoutError, TimeoutError)):
+    if isinstance(error, (RedisTimeoutError, TimeoutError, BlockingIOError)):
         return StoreError(text, kind="timeout")
     if isinstance(error, AuthenticationError):
         return StoreError(text, kind="response")
@@ -96,6 +93,7 @@ class Connections:
         connection_class: redis-py's class.
         connect: Its keyword arguments.
         timeout: Seconds that a call on a request's path may take in all.
+        answer_bytes: Length of the answer that such calls expect.
 
     Raises:
         ConfigurationError: The class doesn't know an argument.
@@ -107,6 +105,7 @@ class Connections:
         connection_class: type[AnyConnection],
         connect: Mapping[str, Any],
         timeout: float,
+        answer_bytes: int,
     ) -> None:
         self._class = connection_class
         self._arguments: dict[str, Any] = {
@@ -124,7 +123,8 @@ class Connections:
         if connection_class is UnixDomainSocketConnection:
             del self._arguments["socket_connect_timeout"]
         self._timeout = timeout
-        self._idle: deque[AnyConnection] = deque()
+        self._answer_bytes = answer_bytes
+        self._idle: deque[Wire] = deque()
         self._background: deque[AnyConnection] = deque()
         try:
             # Made, not connected: a misspelt option shall not wait for the first request.
@@ -151,55 +151,52 @@ class Connections:
             StoreError: No answer in time, or no connection.
             ResponseError: The server answers with an error.
         """
-        if deadline is None:
-            deadline = time.monotonic() + self._timeout
-            patience: dict[str, float] = {}
-        else:
-            patience = {"timeout": max(deadline - time.monotonic(), LEAST_SECONDS)}
         try:
-            connection = self._idle.pop()
+            wire = self._idle.pop()
         except IndexError:
+            if deadline is None:
+                deadline = time.monotonic() + self._timeout
             return self._call_on_new(command, deadline)
         try:
-            connection.send_packed_command((command,), check_health=False)
-            answer = connection.read_response(**patience)
+            if deadline is None:
+                answer = wire.ask(command)
+            else:
+                answer = wire.ask(command, deadline - time.monotonic())
         except ResponseError:
-            self._idle.append(connection)
+            self._idle.append(wire)
             raise
-        except RedisConnectionError:
+        except ConnectionError:
             # The server let go of it while it was idle: its neighbours are dead too.
-            connection.disconnect()
+            wire.close()
             self._idle.clear()
+            if deadline is None:
+                deadline = time.monotonic() + self._timeout
             return self._call_on_new(command, deadline)
         except (RedisError, OSError) as error:
-            connection.disconnect()
+            wire.close()
             raise store_error(error) from error
-        self._idle.append(connection)
+        self._idle.append(wire)
         return answer
 
     def _call_on_new(self, command: bytes, deadline: float) -> Any:
         left = max(deadline - time.monotonic(), LEAST_SECONDS)
-        connection = within(left, self._ready, self._idle.append)
+        wire = within(left, self._ready, self._idle.append)
         try:
-            connection.send_packed_command((command,), check_health=False)
-            left = max(deadline - time.monotonic(), LEAST_SECONDS)
-            answer = connection.read_response(timeout=left)
+            answer = wire.ask(command, deadline - time.monotonic())
         except ResponseError:
-            self._idle.append(connection)
+            self._idle.append(wire)
             raise
         except (RedisError, OSError) as error:
-            connection.disconnect()
+            wire.close()
             raise store_error(error) from error
-        self._idle.append(connection)
+        self._idle.append(wire)
         return answer
 
-    def _ready(self) -> AnyConnection:
+    def _ready(self) -> Wire:
         """A new connection with a request's patience."""
         connection = self._class(**self._arguments)
         connection.connect()
-        connection.socket_timeout = self._timeout
-        connection.update_current_socket_timeout(-1)
-        return connection
+        return Wire(connection, self._timeout, self._answer_bytes)
 
     def run(self, commands: Sequence[Sequence[Any]], seconds: float = 2.0) -> list[Any]:
         """Send commands in one go on connections of their own; for background work.
@@ -245,9 +242,10 @@ class Connections:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        for kept in (self._idle, self._background):
-            while kept:
-                kept.pop().disconnect()
+        while self._idle:
+            self._idle.pop().close()
+        while self._background:
+            self._background.pop().disconnect()
 
     def forget(self) -> None:
         """Drop what a parent process opened, without a word on its sockets."""

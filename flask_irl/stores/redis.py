@@ -119,7 +119,7 @@ class RedisStore(RedisSite):
         options: Mapping[str, Any] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._servers = Servers(location, options or {}, timeout)
+        self._servers = Servers(location, options or {}, timeout, REPLY.size)
         self._timeout = timeout
         self._clock = clock
         self._client_prefix = f"{prefix}1:{{".encode()

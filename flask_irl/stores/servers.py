@@ -26,15 +26,19 @@ class Servers:
         location: Read from the storage URI.
         options: More keyword arguments for redis-py's connections; they win over the URI's.
         timeout: Seconds that a call on a request's path may take in all.
+        answer_bytes: Length of the answer that such calls expect.
 
     Raises:
         ConfigurationError: redis-py's connections don't know an option.
     """
 
-    def __init__(self, location: Location, options: Mapping[str, Any], timeout: float) -> None:
+    def __init__(
+        self, location: Location, options: Mapping[str, Any], timeout: float, answer_bytes: int
+    ) -> None:
         self._location = location
         self._connect = {**location.connect, **options}
         self._timeout = timeout
+        self._answer_bytes = answer_bytes
         self._pools: dict[Address | None, Connections] = {}
         self._slots: list[Connections] = []
         self._master: Connections | None = None
@@ -166,11 +170,15 @@ class Servers:
 
     def _connections(self, address: Address | None) -> Connections:
         connect = {k: v for k, v in self._connect.items() if k != "sentinel_kwargs"}
-        return Connections(address, self._location.connection_class, connect, self._timeout)
+        return self._made(address, connect)
 
     def _sentinel(self, address: Address) -> Connections:
         # Sentinels have their own users; their passwords come as sentinel_kwargs.
         own = self._connect.get("sentinel_kwargs") or {}
         if not isinstance(own, Mapping):
             raise ConfigurationError("storage_options: sentinel_kwargs is no mapping")
-        return Connections(address, self._location.connection_class, own, self._timeout)
+        return self._made(address, own)
+
+    def _made(self, address: Address | None, connect: Mapping[str, Any]) -> Connections:
+        kind = self._location.connection_class
+        return Connections(address, kind, connect, self._timeout, self._answer_bytes)

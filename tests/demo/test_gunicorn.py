@@ -2,108 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
 
 import pytest
 
-from tests.servers import HOST, free_port, wait_until
+from tests.demo.gunicorn_server import MEMORY, REDIS, START, STOP, Gunicorn
+from tests.servers import free_port, wait_until
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[2]
-MEMORY = "demo_app/gunicorn_memory.py"
-REDIS = "demo_app/gunicorn_redis.py"
-MEMORY_APP = "demo_app:create_app()"
-# Nothing here is about time, and the machine may be busy.
-REDIS_APP = "demo_app:create_app({'IRL_STORE_TIMEOUT': 10.0})"
-START = 60.0
-STOP = 30.0
-
-
-class Answer(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    text: str
-
-
-class Gunicorn:
-    """A gunicorn of the demo app, with a home folder of its own; runs in a ``with`` block."""
-
-    def __init__(self, config: str, home: Path, *arguments: str, **environment: str) -> None:
-        self.port = free_port()
-        self.home = home
-        self._log = home / "log"
-        self._command = [sys.executable, "-m", "gunicorn", "-c", config, *arguments]
-        self._environment = {
-            "HOME": str(home),
-            "PATH": os.environ["PATH"],
-            "PORT": str(self.port),
-            **environment,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*self._command, REDIS_APP if REDIS in self._command else MEMORY_APP],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        return self.process
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def __enter__(self) -> Self:
-        process = self.start()
-        wait_until(lambda: self._answers() or process.poll() is not None, "gunicorn", START)
-        assert process.poll() is None, self.log
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self.process is not None
-        self.process.terminate()
-        try:
-            self.process.wait(STOP)
-        finally:
-            self.process.kill()
-
-    def get(self, path: str, key: str | None = None) -> Answer:
-        """Ask on a new connection, so that any worker may answer."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=START)
-        try:
-            connection.request("GET", path, headers={} if key is None else {"X-API-Key": key})
-            response = connection.getresponse()
-            text = response.read().decode()
-            return Answer(response.status, dict(response.headers), text)
-        finally:
-            connection.close()
-
-    def _answers(self) -> bool:
-        try:
-            return self.get("/health").status == 200
-        except OSError:
-            return False
 
 
 @pytest.fixture(scope="module")
@@ -177,33 +87,125 @@ def test_workers_on_redis_share_one_count(tmp_path: Path, redis_url: str) -> Non
     assert health.text.strip() == '{"status":"ok"}'
 
 
-def test_metrics_of_several_processes_do_not_fail(tmp_path: Path, redis_url: str) -> None:
-    with Gunicorn(REDIS, tmp_path, REDIS_URL=redis_url, WEB_CONCURRENCY="2") as server:
-        answers = [server.get("/metrics") for _ in range(6)]
-    assert [answer.status for answer in answers] == [200] * 6
+DATA = 'irl_requests_total{outcome="allowed",route="/api/data"}'
 
 
-def test_metrics_of_several_processes_add_up_when_they_share_a_folder(
+def two_workers(home: Path, redis_url: str, *arguments: str, **environment: str) -> Gunicorn:
+    """Two workers on Redis whose temporary folder is ``home``/tmp."""
+    (home / "tmp").mkdir()
+    environment = {"TMPDIR": str(home / "tmp"), "WEB_CONCURRENCY": "2"} | environment
+    return Gunicorn(REDIS, home, *arguments, REDIS_URL=redis_url, **environment)
+
+
+def counted(server: Gunicorn) -> float | None:
+    """The requests for /api/data that the metrics show."""
+    found = re.search(rf"^{re.escape(DATA)} (\S+)$", server.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def files_of_gauges(folder: Path) -> set[str]:
+    """The processes that have gauges of the living there."""
+    return {path.stem.rsplit("_", 1)[1] for path in folder.glob("*/gauge_live*.db")}
+
+
+def test_metrics_of_several_processes_add_up_in_a_folder_of_their_own(
     tmp_path: Path, redis_url: str
 ) -> None:
-    folder, home = tmp_path / "metrics", tmp_path / "home"
-    folder.mkdir()
-    home.mkdir()
-    environment = {
-        "REDIS_URL": redis_url,
-        "WEB_CONCURRENCY": "2",
-        "PROMETHEUS_MULTIPROC_DIR": str(folder),
-    }
-    with Gunicorn(REDIS, home, **environment) as server:
+    with two_workers(tmp_path, redis_url) as server:
         for _ in range(8):
             server.get("/api/data")
         whole = server.get("/metrics")
         named = server.get("/metrics?name[]=irl_requests_total")
-    line = 'irl_requests_total{outcome="allowed",route="/api/data"} 8.0'
-    assert line in whole.text
-    assert line in named.text
+        folders = list((tmp_path / "tmp").glob("irl-metrics-*"))
+    assert f"{DATA} 8.0" in whole.text
+    assert f"{DATA} 8.0" in named.text
     assert "irl_decision_seconds" not in named.text
     assert "pid=" not in whole.text
+    assert len(folders) == 1
+    assert not folders[0].exists()
+
+
+def test_what_an_earlier_server_counted_is_cleared_and_nothing_else(
+    tmp_path: Path, redis_url: str
+) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    for name in ("counter_77.db", "gauge_livemax_77.db", "histogram_77.db"):
+        (folder / name).write_bytes(b"left")
+    (folder / "notes_77.db").write_text("mine")
+    with two_workers(tmp_path, redis_url, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+        server.get("/api/data")
+        assert list(folder.glob("[cgh]*_77.db")) == []
+        assert list(folder.glob("counter_*.db")) != []
+    assert (folder / "notes_77.db").read_text() == "mine"
+
+
+def test_a_folder_that_is_named_but_not_there_is_made(tmp_path: Path, redis_url: str) -> None:
+    folder = tmp_path / "not" / "there"
+    with two_workers(tmp_path, redis_url, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+        server.get("/api/data")
+        assert counted(server) == 1.0
+
+
+def test_a_killed_workers_counts_stay_and_its_gauges_go(tmp_path: Path, redis_url: str) -> None:
+    with two_workers(tmp_path, redis_url) as server:
+        for _ in range(8):
+            server.get("/api/data")
+        folder = tmp_path / "tmp"
+        wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
+        victim = min(files_of_gauges(folder))
+        os.kill(int(victim), signal.SIGKILL)
+        wait_until(lambda: victim not in files_of_gauges(folder), "the end of its gauges", START)
+        wait_until(lambda: len(files_of_gauges(folder)) == 2, "another worker", START)
+        assert counted(server) == 8.0
+        server.get("/api/data")
+        assert counted(server) == 9.0
+        assert "pid=" not in server.get("/metrics").text
+
+
+def test_counts_survive_a_reload(tmp_path: Path, redis_url: str) -> None:
+    with two_workers(tmp_path, redis_url) as server:
+        server.get("/api/data")
+        folder = tmp_path / "tmp"
+        wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
+        before = files_of_gauges(folder)
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+
+        def replaced() -> bool:
+            now = files_of_gauges(folder)
+            return len(now) == 2 and not now & before
+
+        wait_until(replaced, "new workers", START)
+        assert counted(server) == 1.0
+
+
+def test_counts_survive_a_new_server_that_takes_over(tmp_path: Path, redis_url: str) -> None:
+    pid_file = tmp_path / "pid"
+    with two_workers(tmp_path, redis_url, "--pid", str(pid_file)) as server:
+        server.get("/api/data")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGUSR2)
+        successor = tmp_path / "pid.2"
+        wait_until(lambda: successor.exists() and successor.read_text(), "a successor", START)
+        pid = int(successor.read_text())
+        try:
+            folder = tmp_path / "tmp"
+            wait_until(lambda: len(files_of_gauges(folder)) == 4, "workers of both", START)
+            server.process.terminate()
+            assert server.process.wait(STOP) == 0
+            assert counted(server) == 1.0
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: list(folder.glob("irl-metrics-*")) == [], "its end", STOP)
+
+
+def test_the_embedded_stores_one_process_uses_no_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    with Gunicorn(MEMORY, tmp_path, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+        server.get("/api/data")
+        assert counted(server) == 1.0
+    assert not folder.exists()
 
 
 def test_without_redis_it_says_degraded_and_goes_on(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""One connection's raw socket: a packed command out, one answer in, nothing in between.
+
+redis-py connects, encrypts and logs in; what follows on a request's path is one write and one
+read, with the kernel's own time-outs where there is no encryption: Python's would ask the kernel
+before each of the two whether it may.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import sys
+import time
+from typing import Any, Final
+
+import hiredis
+from redis.exceptions import MovedError, NoScriptError, ResponseError
+
+READ_BYTES: Final = 65_536
+LEAST_SECONDS: Final = 0.001
+"""A socket's patience can't be nothing."""
+OPTIONS: Final = () if sys.platform == "win32" else (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO)
+
+
+class Wire:
+    """A connection that is ready for use.
+
+    Args:
+        connection: One of redis-py's, connected, with nothing under way.
+        seconds: How long a write or a read may take.
+        length: Of the answer that is expected, a bulk string: it is found without parsing.
+    """
+
+    __slots__ = ("_bytes", "_connection", "_head", "_length", "_reader", "_seconds", "_sock")
+
+    def __init__(self, connection: Any, seconds: float, length: int) -> None:
+        self._connection = connection
+        self._sock = connection._get_socket()
+        self._seconds = seconds
+        self._head = b"$%d\r\n" % length
+        self._length = len(self._head) + length
+        self._bytes = self._length + 2
+        self._reader = hiredis.Reader(replyError=_error)
+        self._wait(seconds)
+
+    def ask(self, command: bytes, seconds: float | None = None) -> Any:
+        """Send a packed command and read its answer.
+
+        Args:
+            command: In RESP.
+            seconds: How long that may take; None is what is usual.
+
+        Raises:
+            ResponseError: The server answers with an error; the connection is still good.
+            OSError: No answer in time (``BlockingIOError`` or ``TimeoutError``), or the
+                connection is gone (``ConnectionError``).
+        """
+        if seconds is not None:
+            self._wait(max(seconds, LEAST_SECONDS))
+        sock = self._sock
+        sock.sendall(command)
+        data = sock.recv(READ_BYTES)
+        if len(data) == self._bytes and data.startswith(self._head):
+            answer: Any = data[len(self._head) : self._length]
+        else:
+            answer = self._parse(data)
+        if seconds is not None:
+            self._wait(self._seconds)
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._connection.disconnect()
+
+    def _parse(self, data: bytes) -> Any:
+        until = time.monotonic() + self._seconds
+        reader = self._reader
+        while True:
+            if not data:
+                raise ConnectionResetError("the server closed the connection")
+            reader.feed(data)
+            answer = reader.gets()
+            while isinstance(answer, hiredis.PushNotification):
+                answer = reader.gets()
+            if answer is not False:
+                return answer
+            if time.monotonic() >= until:
+                raise TimeoutError("the answer comes too slowly")
+            data = self._sock.recv(READ_BYTES)
+
+    def _wait(self, seconds: float) -> None:
+        if isinstance(self._sock, ssl.SSLSocket) or not OPTIONS:
+            self._sock.settimeout(seconds)
+            return
+        self._sock.settimeout(None)
+        whole = int(seconds)
+        value = struct.pack("@ll", whole, max(1, int((seconds - whole) * 1e6)))
+        for option in OPTIONS:
+            self._sock.setsockopt(socket.SOL_SOCKET, option, value)
+
+
+def _error(text: str) -> ResponseError:
+    if text.startswith("NOSCRIPT"):
+        return NoScriptError(text)
+    if text.startswith("MOVED "):
+        return MovedError(text.removeprefix("MOVED "))
+    return ResponseError(text)

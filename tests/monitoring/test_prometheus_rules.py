@@ -1,0 +1,99 @@
+"""The rules and alerts of Prometheus: valid, tested by promtool, each alert in the runbook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.prometheus import promtool
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "monitoring" / "prometheus"
+RULES = ("irl_rules.yml", "irl_alert_rules.yml")
+TESTS = sorted((FOLDER / "tests").glob("*rules_test.yml"))
+
+
+def rules(kind: str) -> list[dict[str, Any]]:
+    """All rules that have such a key, ``alert`` or ``record``."""
+    groups = [
+        group for name in RULES for group in yaml.safe_load((FOLDER / name).read_text())["groups"]
+    ]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
+
+
+def cases(kind: str) -> Iterator[dict[str, Any]]:
+    """All cases of the unit tests, ``alert_rule_test`` or ``promql_expr_test``."""
+    for path in TESTS:
+        for test in yaml.safe_load(path.read_text())["tests"]:
+            yield from test.get(kind, ())
+
+
+ALERTS = {rule["alert"]: rule for rule in rules("alert")}
+RECORDS = [rule["record"] for rule in rules("record")]
+
+
+def headings() -> dict[str, str]:
+    """The runbook's sections by their anchors."""
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
+    return {title.lower(): body for title, body in zip(sections[::2], sections[1::2], strict=True)}
+
+
+def test_the_configuration_is_valid_and_finds_its_rules() -> None:
+    done = promtool("check", "config", FOLDER / "prometheus.yml")
+    assert done.returncode == 0, done.stdout
+    assert f"{len(RULES)} rule files found" in done.stdout
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_rules_are_valid_and_none_is_there_twice(name: str) -> None:
+    done = promtool("check", "rules", "--lint=all", "--lint-fatal", FOLDER / name)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_the_rules_do_what_their_unit_tests_say(path: Path) -> None:
+    done = promtool("test", "rules", path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_is_fired_by_one_unit_test_and_not_by_another(alert: str) -> None:
+    own = [case for case in cases("alert_rule_test") if case["alertname"] == alert]
+    assert any(case["exp_alerts"] for case in own)
+    assert any(not case["exp_alerts"] for case in own)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_recorded_series_is_in_a_unit_test_that_expects_a_value(record: str) -> None:
+    own = [case for case in cases("promql_expr_test") if record in case["expr"]]
+    assert any(case["exp_samples"] for case in own)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_how_bad_what_and_where_to_read_on(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    document, anchor = rule["annotations"]["runbook_url"].split("#")
+    assert document == "docs/runbook.md"
+    section = headings()[anchor]
+    assert [word for word in ("Means", "Look at", "Do") if f"**{word}:**" not in section] == []
+
+
+def test_the_runbook_knows_no_other_alerts() -> None:
+    assert set(headings()) == {alert.lower() for alert in ALERTS}
+
+
+def test_links_within_the_runbook_lead_somewhere() -> None:
+    linked = {
+        anchor for body in headings().values() for anchor in re.findall(r"\]\(#(.+?)\)", body)
+    }
+    assert linked <= set(headings())
