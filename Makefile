@@ -6,22 +6,23 @@ ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
-SOURCES := $(wildcard flask_irl demo_app loadtests tests)
+SOURCES := $(wildcard flask_irl demo_app loadtests monitoring tests)
 
 # What each stamp installs, always in the tested versions of constraints.txt.
 INSTALL_demo := --editable ".[train,admin,metrics,demo]"
 INSTALL_test := --editable ".[all]" --group test
 INSTALL_lint := --editable ".[all]" --group dev --group bench
 INSTALL_bench := --editable ".[all]" --group bench
+INSTALL_load := --editable ".[all]" --group test --group load
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench clean
+.PHONY: help demo run test lint format bench load dashboard clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.stamp-demo ## protect a site on the embedded store, show who was flagged and refused
 	$(PY) -m demo_app.demo $(ARGS)
@@ -44,6 +45,12 @@ format: $(VENV)/.stamp-lint ## mend what ruff can mend
 
 bench: $(VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures)
 	$(PY) -m loadtests.bench $(ARGS)
+
+dashboard: $(VENV)/.stamp-test ## build the Grafana dashboard (ARGS="--runbook URL" links to yours)
+	$(PY) -m monitoring.grafana.build_dashboard $(ARGS)
+
+load: $(VENV)/.stamp-load ## put the demo app on Redis under load for a minute, after one of learning
+	$(PY) -m loadtests.load.run $(ARGS)
 
 clean: ## remove .venv, builds and caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -1,0 +1,263 @@
+"""Whether an answer is right, by what its client knows. Pure, apart from the accounts kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from flask_irl.limit import Limit, scaled
+from flask_irl.strategies import EMPTY, sliding_window_counter
+
+Kind = Literal["allowed", "limited", "exempt", "lost"]
+
+TOO_MANY: Final = 429
+EXPECTED: Final = frozenset({200, 400, 401, 404, TOO_MANY})
+"""Statuses that the demo site answers with when all is well."""
+HEADERS: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+MOST_DIGITS: Final = 9
+SLACK: Final = 0.5
+"""Seconds by which two clocks may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The limits that the site should keep.
+
+    Args:
+        base: Of everything that a client asks for.
+        routes: Paths with a limit of their own beside it.
+        exempt: Paths that aren't limited.
+        factors: Shares of a limit that clients may have; the first is 1.
+    """
+
+    base: Limit
+    routes: Mapping[str, Limit] = field(default_factory=dict)
+    exempt: frozenset[str] = frozenset()
+    factors: tuple[float, ...] = (1.0, 0.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client got.
+
+    Args:
+        path: What it asked for, without the query.
+        status: The status; 0 when there was no answer.
+        headers: By name, as HTTP writes it in any case.
+        body: The body.
+        sent: When it asked, in seconds of any origin.
+        received: When it had the answer.
+    """
+
+    path: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    sent: float = 0.0
+    received: float = 0.0
+
+    def header(self, name: str) -> str | None:
+        """A header's value, whatever the case of its name."""
+        return next((v for k, v in self.headers.items() if k.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said of an answer.
+
+    Attributes:
+        kind: What the limiter decided, as the client sees it.
+        tightened: Whether a limit below the full one was shown.
+        complaint: What is wrong; empty if nothing is.
+        within: Whether the full limit alone would have admitted the request.
+    """
+
+    kind: Kind
+    tightened: bool = False
+    complaint: str = ""
+    within: bool = False
+
+
+class Wrong(Exception):
+    """An answer is not as it should be; says why."""
+
+
+class Window:
+    """The admitted requests of the window under way, told apart from others by their resets.
+
+    ``X-RateLimit-Reset`` is rounded up to seconds, and nobody knows when between asking and
+    answering it was made: so each answer says only between what times its window ends.
+
+    Args:
+        seconds: Its length.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        # Within a second and the time that the answer took. When that took longer, the end of one
+        # window can't be told from that of the next.
+        self._longest = seconds / 2 - 1
+        self._latest_end = -math.inf
+        self.admitted = 0
+
+    def admit(self, sent: float, received: float, reset: int) -> int:
+        """Count one, if its window is certain, and tell how many that has admitted."""
+        if received - sent >= self._longest:
+            return 0
+        if sent + reset - 1 > self._latest_end:
+            self.admitted = 0
+        self._latest_end = received + reset
+        self.admitted += 1
+        return self.admitted
+
+
+class Account:
+    """One client's: what it has been granted, so that it can tell whether more is too much.
+
+    The client asks one thing after the other.
+
+    Args:
+        rules: The limits that should be kept.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._granted: dict[str, deque[float]] = {path: deque() for path in ("", *rules.routes)}
+        self._window = Window(rules.base.window_seconds)
+        self._alone = EMPTY
+
+    def judge(self, answer: Answer) -> Judgement:
+        """Say what is wrong with the next answer, if anything is, and take it down."""
+        exempt = answer.path in self._rules.exempt
+        return replace(self._judged(answer), within=not exempt and self._fits(answer.sent))
+
+    def _fits(self, now: float) -> bool:
+        """Whether the site's default strategy would admit a request at the full limit."""
+        amount, window = self._rules.base.amount, self._rules.base.window_seconds * 1e6
+        probe = sliding_window_counter(self._alone, now * 1e6, amount, window, amount, 1)
+        self._alone = probe.cell
+        return probe.admitted
+
+    def _judged(self, answer: Answer) -> Judgement:
+        rules = self._rules
+        if answer.status == 0:
+            return Judgement("lost", complaint="no answer")
+        kind: Kind = "limited" if answer.status == TOO_MANY else "allowed"
+        if answer.path in rules.exempt and kind == "allowed":
+            kind = "exempt"
+        tightened = False
+        try:
+            if answer.status not in EXPECTED:
+                raise Wrong(f"status {answer.status}")
+            if answer.path in rules.exempt:
+                _check_exempt(answer)
+                return Judgement(kind)
+            limit, remaining, reset = (_figure(answer, name) for name in HEADERS)
+            scope, full = self._scope(answer.path, limit)
+            tightened = limit < full.amount
+            if remaining > limit:
+                raise Wrong("X-RateLimit-Remaining is above X-RateLimit-Limit")
+            # On a refusal it is the wait, which for the tightened may end in the next window.
+            longest = full.window_seconds * (2 if kind == "limited" else 1)
+            if reset > longest:
+                raise Wrong("X-RateLimit-Reset is too long for the window")
+            if kind == "limited":
+                check_refusal(answer, limit, remaining, reset, tightened, longest)
+                self._check_deserved(answer, scope, limit, full)
+            else:
+                if answer.header("Retry-After") is not None:
+                    raise Wrong("Retry-After on an admitted request")
+                self._grant(answer, scope, full, reset)
+        except Wrong as wrong:
+            return Judgement(kind, tightened, str(wrong))
+        return Judgement(kind, tightened)
+
+    def _scope(self, path: str, limit: int) -> tuple[str, Limit]:
+        """Which limit an answer shows: the route's own, or that on everything."""
+        own = self._rules.routes.get(path)
+        if own is not None and limit in self._steps(own):
+            return path, own
+        if limit not in self._steps(self._rules.base):
+            raise Wrong("X-RateLimit-Limit is neither the full limit nor a step of it")
+        return "", self._rules.base
+
+    def _steps(self, limit: Limit) -> set[int]:
+        return {scaled(limit.amount, factor) for factor in self._rules.factors}
+
+    def _grant(self, answer: Answer, scope: str, full: Limit, reset: int) -> None:
+        self._granted[""].append(answer.received)
+        if answer.path in self._granted:
+            self._granted[answer.path].append(answer.received)
+        if scope == "":
+            count = self._window.admit(answer.sent, answer.received, reset)
+            if count > full.amount:
+                raise Wrong("more admitted in a window than the full limit")
+
+    def _check_deserved(self, answer: Answer, scope: str, limit: int, full: Limit) -> None:
+        # Whatever the strategy: no more than the last two windows counts, and all of it at most.
+        since = answer.sent - 2 * full.window_seconds - SLACK
+        granted = self._granted[scope]
+        while granted and granted[0] < since:
+            granted.popleft()
+        if len(granted) < limit:
+            raise Wrong("429 that nothing the client did deserves")
+
+
+def check_refusal(
+    answer: Answer, limit: int, remaining: int, reset: int, tightened: bool, longest: int
+) -> None:
+    """Check what only a 429 has.
+
+    Args:
+        answer: The answer.
+        limit: As its headers show it.
+        remaining: As its headers show it.
+        reset: As its headers show it.
+        tightened: Whether the limit is below the full one.
+        longest: Seconds that it may have to wait.
+
+    Raises:
+        Wrong: It isn't there, or isn't right.
+    """
+    wait = answer.header("Retry-After")
+    if wait is None:
+        raise Wrong("429 without Retry-After")
+    if not _is_whole(wait) or not 1 <= int(wait) <= longest:
+        raise Wrong("429 whose Retry-After is no number of seconds, or too many")
+    detail = {
+        "error": "Rate limit exceeded",
+        "limit": limit,
+        "remaining": remaining,
+        "reset_in": reset,
+        "is_anomalous": tightened,
+    }
+    try:
+        body: Any = json.loads(answer.body)
+    except ValueError:
+        raise Wrong("429 whose body is no JSON") from None
+    # By their texts, since in Python True is 1.
+    if json.dumps(body, sort_keys=True) != json.dumps({"detail": detail}, sort_keys=True):
+        raise Wrong("429 whose body isn't what the headers say")
+
+
+def _check_exempt(answer: Answer) -> None:
+    if answer.status != 200:
+        raise Wrong(f"status {answer.status} of an exempt route")
+    if any(answer.header(name) is not None for name in HEADERS):
+        raise Wrong("X-RateLimit headers on an exempt route")
+
+
+def _figure(answer: Answer, name: str) -> int:
+    text = answer.header(name)
+    if text is None:
+        raise Wrong(f"{name} is missing")
+    if not _is_whole(text):
+        raise Wrong(f"{name} is no whole number")
+    return int(text)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS

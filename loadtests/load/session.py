@@ -1,0 +1,67 @@
+"""What all users of one run of the load test share."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from flask_irl.limit import Limit
+from loadtests.load.checks import Rules
+from loadtests.load.scenario import HEALTH, HEAVY, Scenario, from_environment
+from loadtests.load.tally import Tally
+from loadtests.load.verdict import exit_code
+
+COUNTS_FILE: Final = "LOAD_COUNTS"
+"""The environment variable that names the file for the counts."""
+TOKEN: Final = "LOAD_ADMIN_TOKEN"  # noqa: S105  # the variable's name
+"""The environment variable with a token that may train the model."""
+HEAVY_LIMIT: Final = Limit(20, 60)
+"""As demo_app.views has it."""
+
+
+class Session:
+    """One run.
+
+    Args:
+        scenario: Its plan.
+
+    Attributes:
+        rules: The limits that the site should keep.
+        tally: What was counted.
+        training: What came of the training before the measured time; None if there was none.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.rules = Rules(
+            Limit(scenario.limit, scenario.window), {HEAVY: HEAVY_LIMIT}, frozenset({HEALTH})
+        )
+        self.tally = Tally()
+        self.training: dict[str, Any] | None = None
+        self._measured_from: float | None = None
+
+    @property
+    def measuring(self) -> bool:
+        """Whether the measured time has begun."""
+        return self._measured_from is not None
+
+    def measure(self) -> None:
+        """Begin the measured time."""
+        self._measured_from = time.monotonic()
+
+    def second(self) -> float:
+        """Now, in the measured time; negative before it."""
+        return -1.0 if self._measured_from is None else time.monotonic() - self._measured_from
+
+    def finish(self) -> int:
+        """Write the counts where they are wanted, and say what to end with."""
+        counts = self.tally.to_json() | {"training": self.training}
+        if name := os.environ.get(COUNTS_FILE):
+            Path(name).write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
+        return exit_code(counts)
+
+
+SESSION: Final = Session(from_environment())

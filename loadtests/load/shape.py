@@ -1,0 +1,89 @@
+"""How many users there are, second by second; only for locust's process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from typing import Any, Final
+
+from locust import LoadTestShape
+
+from loadtests.load.scenario import Stage
+from loadtests.load.session import SESSION, TOKEN
+from loadtests.load.users import ATTACKING, PEACEFUL
+
+TRAINING_PATIENCE: Final = 60.0
+SPREADING: Final = 2.5
+"""Seconds in which all workers take up a new model."""
+TITLES: Final[dict[Stage, str]] = {
+    "learning": "Learning: only normal clients come; at the end the model is trained.",
+    "before": "Measuring: normal clients alone.",
+    "attack": "Attack: scrapers, credential stuffers and floods ramp in, and out again.",
+    "after": "Afterwards: normal clients alone.",
+}
+
+
+class Ramp(LoadTestShape):
+    """Normal clients from the beginning; attackers who ramp in and out of the measured time."""
+
+    _stage: Stage | None = None
+    _started: float | None = None
+
+    def tick(self) -> tuple[int, float, list[Any]] | None:
+        """How many users there should be now, how many of them come in a second, of which kinds."""
+        scenario = SESSION.scenario
+        if not SESSION.measuring:
+            if self._run_time() < scenario.learning:
+                self._announce("learning")
+                return scenario.peaceful, scenario.arrival, PEACEFUL
+            self._begin()
+        second = SESSION.second()
+        attackers = scenario.attackers_at(second)
+        if attackers is None:
+            return None
+        self._announce(scenario.stage(second))
+        if not attackers and second < scenario.seconds / 2:
+            return scenario.peaceful, scenario.arrival, PEACEFUL
+        # Who came last goes first, so the ramp out takes none but attackers.
+        return scenario.peaceful + attackers, float(scenario.attackers), ATTACKING
+
+    def _run_time(self) -> float:
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now
+        return now - self._started
+
+    def _begin(self) -> None:
+        token = os.environ.get(TOKEN)
+        if token and self.runner is not None:
+            SESSION.training = train(self.runner.environment.host or "", token)
+            time.sleep(SPREADING)
+        if self.runner is not None:
+            self.runner.stats.reset_all()
+        SESSION.measure()
+
+    def _announce(self, stage: Stage) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            print(TITLES[stage], flush=True)
+
+
+def train(host: str, token: str) -> dict[str, Any]:
+    """Have the site train its model; what came of it, as the site tells it."""
+    request = urllib.request.Request(  # noqa: S310  # the tested site's own address
+        f"{host.rstrip('/')}/admin/train",
+        data=b"",
+        method="POST",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TRAINING_PATIENCE) as response:  # noqa: S310
+            told: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        return {"result": "refused", "reason": error.read().decode(errors="replace")}
+    except (OSError, ValueError) as error:
+        return {"result": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return told

@@ -1,0 +1,117 @@
+"""The personas as locust's users: each is a client with a key of its own, and checks every answer.
+
+Only for locust's process: importing locust changes the standard library's networking.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+from locust import FastHttpUser, task
+from locust.env import Environment
+
+from demo_app.personas import Persona
+from demo_app.traffic import API_KEY, TIMEOUT
+from loadtests.load.checks import Account, Answer
+from loadtests.load.scenario import ATTACKERS, MONITOR, NORMAL, script_of
+from loadtests.load.session import SESSION
+
+MOST_PAUSE: Final = 12.0
+"""Seconds; the site closes connections that are idle for longer."""
+_NUMBER: Final = re.compile(r"/\d+$")
+
+
+class Visitor(FastHttpUser):
+    """A client that plays its persona's script."""
+
+    abstract = True
+    network_timeout = TIMEOUT
+    connection_timeout = TIMEOUT
+    persona: ClassVar[Persona]
+    _numbers: ClassVar[Iterator[int]]
+
+    def __init_subclass__(cls) -> None:
+        cls.weight = SESSION.scenario.many(cls.persona)
+        cls._numbers = itertools.count(1)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        number = next(self._numbers)
+        self._key = f"{self.persona.name} {number}"
+        self._script = script_of(self.persona, SESSION.scenario, number)
+        self._coming = next(self._script)
+        self._account = Account(SESSION.rules)
+
+    def wait_time(self) -> float:
+        """Seconds until the next request."""
+        return min(max(0.0, self._coming.pause), MOST_PAUSE)
+
+    @task
+    def ask(self) -> None:
+        """Send the script's next request, and judge the answer."""
+        call, self._coming = self._coming, next(self._script)
+        path = call.path.partition("?")[0]
+        headers = {API_KEY: self._key}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        second, sent = SESSION.second(), time.monotonic()
+        with self.client.request(
+            call.method,
+            call.path,
+            name=f"{self.persona.name}: {_NUMBER.sub('/<n>', path)}",
+            data=None if call.body is None else call.body.decode(),
+            headers=headers,
+            catch_response=True,
+        ) as response:
+            answer = _answer(path, response, sent)
+            judgement = self._account.judge(answer)
+            SESSION.tally.count(self.persona.name, judgement, answer.received - sent, second)
+            if judgement.kind == "limited":
+                # A deserved refusal is a success, but not one of those that were served.
+                response.request_meta["name"] += " (429)"
+            if judgement.complaint:
+                response.failure(judgement.complaint)
+            else:
+                response.success()
+
+
+class Reader(Visitor):
+    persona = NORMAL[0]
+
+
+class App(Visitor):
+    persona = NORMAL[1]
+
+
+class BatchJob(Visitor):
+    persona = NORMAL[2]
+
+
+class Monitor(Visitor):
+    persona = MONITOR
+
+
+class Scraper(Visitor):
+    persona = ATTACKERS[0]
+
+
+class CredentialStuffing(Visitor):
+    persona = ATTACKERS[1]
+
+
+class Flood(Visitor):
+    persona = ATTACKERS[2]
+
+
+PEACEFUL: Final[list[Any]] = [Reader, App, BatchJob, Monitor]
+ATTACKING: Final[list[Any]] = [Scraper, CredentialStuffing, Flood]
+
+
+def _answer(path: str, response: Any, sent: float) -> Answer:
+    received = time.monotonic()
+    headers = dict(response.headers.items()) if response.headers else {}
+    return Answer(path, response.status_code, headers, response.content or b"", sent, received)
