@@ -75,6 +75,7 @@ class AppState:
         self._blueprint_limits = blueprint_limits
         self._exempt_blueprints = exempt_blueprints
         self._routes = self.routes_for(self.limiter)
+        self._headers_enabled = options.headers_enabled
         self._slot = f"flask_irl.{id(self):x}"
         self._early_routes: dict[tuple[str, str], Route] = {}
         self._may_be_early = False
@@ -181,20 +182,20 @@ class AppState:
             for name, value in headers:
                 if name == "Content-Length":
                     size = int(value)
-            if self.options.headers_enabled and decision.source != "none":
+            if self._headers_enabled and decision.source != "none":
                 set_headers(headers, decision, ietf=self.options.ietf_headers)
-            code = int(status[:3])
             # The app's own handler of 429 may not have thought of it.
-            if code == 429 and not decision.admitted and not _has(headers, "retry-after"):
+            if status.startswith("429") and not decision.admitted and not _says_when(headers):
                 headers.append(("Retry-After", str(retry_seconds(decision))))
-            self._observe(environ, served, decision, code, size)
+            if not served.observed:
+                self._observe(environ, served, decision, int(status[:3]), size)
         except Exception as error:
             self.limiter.swallow("response", error)
 
     def failed(self, environ: WSGIEnvironment, served: Served) -> None:
         """Note a request whose view raised and that got no response from the app."""
         try:
-            if served.decision is not None:
+            if served.decision is not None and not served.observed:
                 self._observe(environ, served, served.decision, 500, -1)
         except Exception as error:
             self.limiter.swallow("response", error)
@@ -297,8 +298,6 @@ class AppState:
     def _observe(
         self, environ: WSGIEnvironment, served: Served, decision: Decision, status: int, size: int
     ) -> None:
-        if served.observed:
-            return
         served.observed = True
         label = cast(Route, served.route).label
         if decision.source not in NOT_LEARNED_FROM:
@@ -325,8 +324,8 @@ def state_of(app: Flask) -> AppState:
     return state
 
 
-def _has(headers: Headers, name: str) -> bool:
-    return any(key.lower() == name for key, _ in headers)
+def _says_when(headers: Headers) -> bool:
+    return any(name.lower() == "retry-after" for name, _ in headers)
 
 
 def _handles_refusal(app: Flask, current: Request, decision: Decision) -> bool:

@@ -27,14 +27,11 @@ class Served:
         observed: Whether it was noted.
     """
 
-    __slots__ = ("client", "decision", "observed", "route", "seconds")
-
-    def __init__(self) -> None:
-        self.decision: Decision | None = None
-        self.route: Route | None = None
-        self.client = ""
-        self.seconds = 0.0
-        self.observed = False
+    decision: Decision | None = None
+    route: Route | None = None
+    client = ""
+    seconds = 0.0
+    observed = False
 
 
 class Answer(NamedTuple):

@@ -24,7 +24,7 @@ from flask_irl.options import Mode, Options
 from flask_irl.overrides import CODES
 from flask_irl.policy import simple_ladder
 from flask_irl.profiler import Profiler
-from flask_irl.records import Decision, Hit, Observation, Outcome, Plan, Scope, Source
+from flask_irl.records import Answered, Decision, Hit, Outcome, Plan, Scope, Source
 from flask_irl.refusals import Refusals
 from flask_irl.settings import applied, read_settings
 from flask_irl.stores.base import Store
@@ -194,23 +194,8 @@ class Limiter:
             status: The answer's status.
             size: The answer's bytes, or -1.
         """
-        if self._mode == "off":
-            return
-        self.profiler.observe(
-            Observation(
-                decision.key,
-                decision.at,
-                decision.gap,
-                route,
-                path,
-                method,
-                status,
-                size,
-                not decision.admitted,
-                anomalous=decision.is_anomalous,
-            ),
-            decision,
-        )
+        if self._mode != "off":
+            self.profiler.observe(Answered(decision, route, path, method, status, size))
 
     def flush(self) -> int:
         """Merge what was observed and judge the clients, now; how many observations that were.

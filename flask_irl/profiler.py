@@ -20,7 +20,7 @@ from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model
 from flask_irl.policy import Ladder, next_steps, smooth
-from flask_irl.records import ClientState, Decision, Observation, Update
+from flask_irl.records import Answered, ClientState, Observation, Update
 from flask_irl.rows import pack_rows
 from flask_irl.site import hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
@@ -70,8 +70,8 @@ class Profiler:
 
     def after_fork(self) -> None:
         """Begin with nothing buffered: what a parent process saw is the parent's to flush."""
-        self._buffer: deque[Observation] = deque(maxlen=BUFFER)
-        self._refused: dict[str, tuple[int, Observation]] = {}
+        self._buffer: deque[Answered] = deque(maxlen=BUFFER)
+        self._refused: dict[str, tuple[int, Answered]] = {}
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
@@ -85,7 +85,7 @@ class Profiler:
 
     def waiting(self, most: int = 100) -> dict[str, int]:
         """How many observations of each client wait for the next flush here; the most first."""
-        counts = Counter(o.client for o in list(self._buffer))
+        counts = Counter(answered.decision.key for answered in list(self._buffer))
         with self._lock:
             counts.update({client: n for client, (n, _) in self._refused.items()})
         return dict(counts.most_common(most))
@@ -111,17 +111,18 @@ class Profiler:
 
     def pending(self, client: str) -> bool:
         """Whether a client's requests wait for the next flush."""
-        return client in self._refused or any(o.client == client for o in self._buffer)
+        return client in self._refused or any(x.decision.key == client for x in list(self._buffer))
 
-    def observe(self, observation: Observation, decision: Decision) -> None:
-        """Take note of an answered request; costs a microsecond, does no I/O."""
-        if decision.source != "local":
-            self._buffer.append(observation)
+    def observe(self, answered: Answered) -> None:
+        """Take note of an answered request; costs less than a microsecond, does no I/O."""
+        if answered.decision.source != "local":
+            self._buffer.append(answered)
             return
         # A flood of refusals that nobody else counts becomes one observation.
+        client = answered.decision.key
         with self._lock:
-            count, _ = self._refused.get(observation.client, (0, observation))
-            self._refused[observation.client] = (count + 1, observation)
+            count, _ = self._refused.get(client, (0, answered))
+            self._refused[client] = (count + 1, answered)
 
     def flush(self) -> int:
         """Merge what was observed, score the clients, save profiles and verdicts.
@@ -151,10 +152,10 @@ class Profiler:
 
     def _drain(self) -> list[Observation]:
         buffer = self._buffer
-        observations = [buffer.popleft() for _ in range(len(buffer))]
+        observations = [buffer.popleft().observation() for _ in range(len(buffer))]
         with self._lock:
             refused, self._refused = self._refused, {}
-        observations += [o._replace(times=count) for count, o in refused.values()]
+        observations += [answered.observation(count) for count, answered in refused.values()]
         return observations
 
     def _merge(self, observations: list[Observation]) -> None:

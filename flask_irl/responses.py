@@ -18,6 +18,7 @@ PROBLEM: Final = "application/problem+json"
 RATE_HEADERS: Final = frozenset(
     f"x-ratelimit-{what}" for what in ("limit", "remaining", "reset")
 ) | {"ratelimit", "ratelimit-policy"}
+USUAL_HEADERS: Final = frozenset({"Content-Type", "Content-Length", "Set-Cookie", "Location"})
 PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
@@ -60,7 +61,7 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
             (draft-ietf-httpapi-ratelimit-headers-10).
     """
     for name, _ in headers:
-        if name.lower() in RATE_HEADERS:
+        if name not in USUAL_HEADERS and name.lower() in RATE_HEADERS:
             headers[:] = [item for item in headers if item[0].lower() not in RATE_HEADERS]
             break
     reset = seconds(decision.reset_after)

@@ -93,7 +93,7 @@ def observations(state: AppState, monkeypatch: pytest.MonkeyPatch) -> list[Obser
     """A list that every observation from now on goes to."""
     seen: list[Observation] = []
     monkeypatch.setattr(
-        state.limiter.profiler, "observe", lambda observation, decision: seen.append(observation)
+        state.limiter.profiler, "observe", lambda answered: seen.append(answered.observation())
     )
     return seen
 

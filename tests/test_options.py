@@ -54,7 +54,6 @@ SAMPLES: dict[str, Sample] = {
     "training_interval_minutes": Sample(
         (1, "2.5", 10_080), (0, -1, "x", 10_081, True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
     ),
-    "train": BOOLEAN._replace(environment="IRL_TRAIN"),
     "min_clients": Sample((10, "20", 1), WHOLE),
     "rows_capacity": Sample((50, "60", 1_000_000), (49, 1_000_001, "x", True)),
     "profile_ttl_seconds": Sample((60, "3600", 30 * 86_400), (59, 30 * 86_400 + 1, "x", True)),

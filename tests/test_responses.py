@@ -11,7 +11,6 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Api
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, TooManyRequests, abort
 from werkzeug.test import EnvironBuilder, TestResponse
 

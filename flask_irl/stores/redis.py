@@ -31,7 +31,8 @@ HEAD = struct.Struct("<BBHHIdf")
 OVERRIDDEN = 128
 OVERRIDE_CELL = struct.Struct("<BId")
 CELL_BYTES = 16
-REPLY = struct.Struct("<BBBBfIIdddd")
+REPLY = struct.Struct("<?BB?fIIddddB")
+"""A :class:`~flask_irl.records.Hit`, in its order."""
 STRATEGY_CODES = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
 MAX_PREPARED = 4096
 SAVED: dict[int, SaveResult] = {1: "saved", 0: "stale", -1: "gone"}
@@ -67,11 +68,15 @@ def bulk(data: bytes) -> bytes:
 
 
 class _Prepared(NamedTuple):
-    """What a plan contributes to its requests' command: all but keys, cost and time."""
+    """What a plan contributes to its requests' command: all but keys, cost and time.
+
+    ``usual`` is what follows the keys when the cost is 1 and the time the server's.
+    """
 
     start: bytes
     suffixes: tuple[bytes, ...]
     plan: bytes
+    usual: bytes
     own: tuple[bool, ...]
 
 
@@ -136,18 +141,17 @@ class RedisStore(RedisSite):
         if prepared is None:
             prepared = self._prepare(plan)
         client = b"%b%b}" % (self._client_prefix, keys[0].encode())
-        names = bulk(client)
+        names = b"$%d\r\n%b\r\n" % (len(client), client)
         for index in range(1, len(keys)):
             tag = client
             if prepared.own[index]:
                 tag = b"%b%b}" % (self._client_prefix, keys[index].encode())
             names += bulk(tag + prepared.suffixes[index])
-        tail = b"%b%b%b%b" % (
-            names,
-            prepared.plan,
-            b"$1\r\n1\r\n" if cost == 1 else bulk(b"%d" % cost),
-            b"$0\r\n\r\n" if self._clock is None else bulk(b"%d" % int(self._clock() * 1e6)),
-        )
+        if cost == 1 and self._clock is None:
+            tail = names + prepared.usual
+        else:
+            now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
+            tail = b"%b%b%b%b" % (names, prepared.plan, bulk(b"%d" % cost), bulk(now))
         deadline = time.monotonic() + self._timeout
         try:
             # To find the servers, once, takes of the same time.
@@ -162,23 +166,7 @@ class RedisStore(RedisSite):
         except StoreError:
             self._servers.doubt()
             raise
-        admitted, binding, step, flags, score, limit, left, reset, wait, now, gap = REPLY.unpack(
-            answer
-        )
-        return Hit(
-            admitted == 1,
-            binding,
-            step,
-            flags & 1 == 1,
-            score,
-            limit,
-            left,
-            reset,
-            wait,
-            now,
-            gap,
-            flags >> 1,
-        )
+        return Hit._make(REPLY.unpack(answer))
 
     def _again(
         self,
@@ -206,13 +194,15 @@ class RedisStore(RedisSite):
         count = len(plan.scopes)
         start = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % (6 + count, HIT.sha)
         number = b"%d" % count
+        packed = bulk(pack_plan(plan))
         prepared = _Prepared(
             start + bulk(number),
             tuple(
                 _suffix(scope, signature)
                 for scope, signature in zip(plan.scopes, plan.signatures, strict=True)
             ),
-            bulk(pack_plan(plan)),
+            packed,
+            packed + bulk(b"1") + bulk(b""),
             tuple(scope.own_key for scope in plan.scopes),
         )
         if len(self._prepared) >= MAX_PREPARED:

@@ -1,0 +1,56 @@
+"""What only the Redis store does: a client's key lives as long as it must, at little cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_irl.limit import Limit
+from flask_irl.records import Plan, Scope
+from flask_irl.stores.addresses import locate
+from flask_irl.stores.redis import RedisStore
+from tests.conftest import Clock
+from tests.servers import RedisServer
+
+TTL = 8000
+KEY = "irl1:{c}"
+ONE = (Scope("", (Limit(5, 60),)),)
+TWO = (*ONE, Scope("route", (Limit(5, 60),)))
+
+
+@pytest.mark.parametrize("scopes", [ONE, TWO], ids=["one scope", "two scopes"])
+def test_a_clients_key_is_renewed_in_time(
+    redis_server: RedisServer, clock: Clock, scopes: tuple[Scope, ...]
+) -> None:
+    plan = Plan(scopes, "fixed-window", (1.0,), ttl_seconds=TTL)
+    keys = ["c"] * len(scopes)
+    clock.now = 1000.0 * TTL
+    store = RedisStore(locate(redis_server.url), timeout=5.0, clock=clock)
+    with redis_server.client() as client:
+        client.flushall()
+        store.hit(plan, keys, 1)
+        assert client.ttl(KEY) == TTL + TTL // 8
+        client.expire(KEY, TTL)
+        # Nothing lapses before this eighth is over; after it the key lives on.
+        clock.advance(TTL / 8 + 1)
+        store.hit(plan, keys, 1)
+        assert client.ttl(KEY) == TTL + TTL // 8
+    store.close()
+
+
+def test_what_is_written_in_place_keeps_the_profile(
+    redis_server: RedisServer, clock: Clock
+) -> None:
+    plan = Plan(ONE, "fixed-window", (1.0,), ttl_seconds=TTL)
+    store = RedisStore(locate(redis_server.url), timeout=5.0, clock=clock)
+    with redis_server.client() as client:
+        client.flushall()
+        store.hit(plan, ["c"], 1)
+        client.append(KEY, b"the profile")
+        for _ in range(3):
+            clock.advance(1)
+            store.hit(plan, ["c"], 1)
+        [state] = store.load(["c"])
+    assert state is not None
+    assert state.profile == b"the profile"
+    assert state.last_seen == clock.now
+    store.close()
