@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from demo_app.gunicorn_metrics import use_none
 from demo_app.gunicorn_shared import (
     bind,
     control_socket_disable,
@@ -28,6 +29,8 @@ __all__ = [
     "worker_class",
     "workers",
 ]
+
+use_none()
 
 workers: Final = 1
 threads: Final = 8

@@ -1,7 +1,8 @@
 """gunicorn with several workers that share a Redis store.
 
 ``REDIS_URL=redis://… gunicorn -c demo_app/gunicorn_redis.py "demo_app:create_app()"``;
-``WEB_CONCURRENCY`` is the number of workers, by default the processors', 2 to 8.
+``WEB_CONCURRENCY`` is the number of workers, by default the processors', 2 to 8. Their metrics
+add up in ``PROMETHEUS_MULTIPROC_DIR``, see :mod:`demo_app.gunicorn_metrics`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from demo_app.gunicorn_metrics import child_exit, on_exit, on_starting, pre_exec, use_folder
 from demo_app.gunicorn_shared import (
     bind,
     control_socket_disable,
@@ -20,15 +22,21 @@ from demo_app.gunicorn_shared import (
 
 __all__ = [
     "bind",
+    "child_exit",
     "control_socket_disable",
     "graceful_timeout",
     "keepalive",
     "logconfig_dict",
+    "on_exit",
+    "on_starting",
+    "pre_exec",
     "raw_env",
     "threads",
     "worker_class",
     "workers",
 ]
+
+use_folder()
 
 workers: Final = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(8, os.cpu_count() or 2)))
 threads: Final = 4

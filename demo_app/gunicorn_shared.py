@@ -16,14 +16,28 @@ graceful_timeout: Final = 10
 # Otherwise gunicorn 25.1 and newer open a control socket in the home folder.
 control_socket_disable: Final = True
 
+_form: Final = os.environ.get("LOG_FORMAT") or "text"
+if _form not in ("text", "json"):
+    raise RuntimeError(f"LOG_FORMAT is {_form!r}, which is not allowed: give text or json")
+
+# By name: only gunicorn's logger needs it, and only then is flask_irl imported.
+_FORMATTERS: Final[dict[str, dict[str, Any]]] = {
+    "text": {
+        "format": "%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s",
+        "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+    },
+    "json": {"()": "flask_irl.log.JsonFormatter"},
+}
+
+_ERRORS: Final = {"level": "INFO", "handlers": ["error_console"], "propagate": False}
+
 logconfig_dict: Final[dict[str, Any]] = {
     # The scheduler tells of every run of every job: a line a second.
     "root": {"level": "WARNING", "handlers": ["error_console"]},
-    "loggers": {"flask_irl": {"level": os.environ.get("LOG_LEVEL", "INFO").upper()}},
-    "formatters": {
-        "generic": {
-            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s",
-            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
-        }
+    "loggers": {
+        "flask_irl": {"level": (os.environ.get("LOG_LEVEL") or "INFO").upper()},
+        # gunicorn's own lines, too, are JSON then.
+        **({"gunicorn.error": _ERRORS} if _form == "json" else {}),
     },
+    "formatters": {"generic": _FORMATTERS[_form]},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Request, Response, request
@@ -42,8 +43,8 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
 
     @app.get(PATH)
     def metrics() -> Response:
-        shown = _all_processes() if os.environ.get(MULTIPROCESS) else registry
         names = request.args.getlist("name[]")
+        shown = _all_processes(named=bool(names)) if os.environ.get(MULTIPROCESS) else registry
         encode, content_type = choose_encoder(request.headers.get("Accept") or "")
         body = encode(shown.restricted_registry(names) if names else shown)
         return Response(body, content_type=content_type)
@@ -58,7 +59,28 @@ def _fold_method(passed: Any) -> Any:
     return passed
 
 
-def _all_processes() -> CollectorRegistry:
-    registry = CollectorRegistry(auto_describe=True)
+def _all_processes(*, named: bool) -> CollectorRegistry:
+    _drop_gauges_of_the_dead(Path(os.environ[MULTIPROCESS]))
+    # To know the names, it reads the files once more.
+    registry = CollectorRegistry(auto_describe=named)
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
+
+
+def _drop_gauges_of_the_dead(folder: Path) -> None:
+    """gunicorn does it for its workers; this is for commands that ran with the same folder."""
+    for path in folder.glob("gauge_live*.db"):
+        process = path.stem.rpartition("_")[2]
+        if process.isdigit() and not _lives(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # It is another user's.
+        return True
+    return True

@@ -304,7 +304,7 @@ def _names(node: ast.expr) -> set[str]:
         assert isinstance(prefix, ast.Constant)
         assert isinstance(result, ast.FormattedValue)
         assert ast.unparse(result.value) == "training.result"
-        return {f"{prefix.value}{word}" for word in get_args(Result)}
+        return {str(prefix.value) + word for word in get_args(Result)}
     assert isinstance(node, ast.Constant), ast.unparse(node)
     return {str(node.value)}
 

@@ -163,6 +163,19 @@ def test_a_killed_workers_counts_stay_and_its_gauges_go(tmp_path: Path, redis_ur
         assert "pid=" not in server.get("/metrics").text
 
 
+def test_metrics_add_up_of_workers_whose_app_was_loaded_before_they_were_forked(
+    tmp_path: Path, redis_url: str
+) -> None:
+    with two_workers(tmp_path, redis_url, "--preload") as server:
+        for _ in range(8):
+            server.get("/api/data")
+        assert counted(server) == 8.0
+        folder = tmp_path / "tmp"
+        wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
+        assert server.process is not None
+        assert str(server.process.pid) not in files_of_gauges(folder)
+
+
 def test_counts_survive_a_reload(tmp_path: Path, redis_url: str) -> None:
     with two_workers(tmp_path, redis_url) as server:
         server.get("/api/data")

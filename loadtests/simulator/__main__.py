@@ -1,0 +1,40 @@
+"""``python -m loadtests.simulator --scenario ordinary --seed 3 OUT.csv.gz``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.simulator.parameters import SETS
+from loadtests.simulator.scenarios import SCENARIOS, generate
+from loadtests.simulator.writer import write
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write one log and say what is in it."""
+    parser = argparse.ArgumentParser("python -m loadtests.simulator", description=__doc__)
+    parser.add_argument("--scenario", choices=SCENARIOS, default="ordinary")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hours", type=float, default=10.0)
+    parser.add_argument("--clean-hours", type=float, help="default: two fifths of all, or none")
+    parser.add_argument("--set", choices=SETS, default="design", dest="which")
+    parser.add_argument("out", metavar="OUT.csv[.gz]", type=Path)
+    given = parser.parse_args(arguments)
+    if not 0.1 <= given.hours <= 240:
+        parser.error("--hours: from 0.1 to 240")
+    rows = generate(given.scenario, given.seed, given.hours, given.which, given.clean_hours)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    write(rows, given.out)
+    requests = Counter(row.label for row in rows)
+    clients = Counter(label for label, _ in {(row.label, row.client) for row in rows})
+    for label in sorted(requests):
+        print(f"{label:<28}{clients[label]:>8,} clients{requests[label]:>10,} requests")
+    print(f"{given.out}: {len(rows):,} requests")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Attacks, each from its start on, with the site's own answers."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from random import Random
+
+from loadtests.simulator.draws import Span, around
+from loadtests.simulator.scene import Caller, Row, Scene
+from loadtests.simulator.site import Site
+
+MINUTE = 60.0
+_LURES = tuple(
+    "/.env /.git/config /wp-login.php /wp-admin/ /xmlrpc.php /phpmyadmin/ /admin.php /config.php"
+    " /backup.zip /.aws/credentials /server-status /cgi-bin/luci /vendor/phpunit/phpunit.xml"
+    " /actuator/env /console /manager/html /solr/admin /HNAP1 /boaform/admin /owa/auth/logon.aspx"
+    " /.svn/entries /.DS_Store /db.sql /dump.sql /old/ /test/ /shell.php /api/swagger.json".split()
+)
+_STEMS = "admin backup old test dev tmp db data config api private user upload site www".split()
+_ENDINGS = (".php", ".zip", ".sql", ".bak", ".asp", ".jsp", "/", "", ".tar.gz", ".txt")
+
+
+class Walk:
+    """What a scraper takes next.
+
+    Args:
+        style: ``items`` one after the other, ``lists`` a list and then what is on it, ``api``
+            likewise items by the API, ``popular`` what people like.
+    """
+
+    def __init__(self, scene: Scene, rng: Random, style: str) -> None:
+        self._rng = rng
+        self._style = style
+        self._items = sorted(scene.site(0).stock.items)
+        if rng.random() < 0.5:
+            rng.shuffle(self._items)
+        self._place = rng.randrange(len(self._items))
+        self._step = 0
+        self._per_list = rng.randint(8, 30)
+
+    def take(self, caller: Caller, ts: float) -> Row:
+        """The next request."""
+        site, rng = caller.scene.site(ts), self._rng
+        self._step += 1
+        if rng.random() < 0.004:
+            return caller.ask(
+                ts, site.routes["item"].items[0], item=site.count + self._step, status=404
+            )
+        if self._style == "popular":
+            return caller.ask(ts, site.routes["item"].pick(rng))
+        if self._style == "lists" and self._step % self._per_list == 0:
+            return caller.ask(ts, site.routes["listing"].pick(rng))
+        self._place += 1
+        number = self._items[self._place % len(self._items)]
+        route = site.routes["item"].items[0]
+        if self._style == "api":
+            route = next((r for r in site.api.items if "id" in r.names), route)
+        return caller.ask(ts, route, item=number)
+
+
+def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[float]:
+    """Times at a steady rate a minute."""
+    ts = start
+    while ts < end:
+        yield ts
+        ts += MINUTE / rate * rng.uniform(0.97, 1.03)
+
+
+def jittered(
+    rng: Random, rate: float, start: float, end: float, shape: str, spread: float
+) -> Iterator[float]:
+    """Times at a rate a minute on average, with gaps as people's."""
+    mean = MINUTE / rate
+    ts = start
+    while ts < end:
+        yield ts
+        ts += _gap(rng, mean, shape, spread)
+
+
+def _gap(rng: Random, mean: float, shape: str, spread: float) -> float:
+    if shape == "lognormal":
+        return around(rng, mean, spread)
+    if shape == "exponential":
+        return rng.expovariate(1 / mean)
+    if shape == "gamma":
+        order = 1 / spread**2
+        return rng.gammavariate(order, mean / order)
+    if shape == "pauses":
+        # A pause of ten gaps now and then, and faster in between.
+        return mean * (10 if rng.random() < 0.05 else 0.5 / 0.95) * rng.uniform(0.6, 1.4)
+    raise ValueError(f"{shape}: lognormal, exponential, gamma and pauses are the shapes")
+
+
+def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
+    """Takes everything, at 20, 60 or 95 a minute."""
+    name = f"attack:scraper_{rate}" + ("_jittered" if jitter else "")
+    parameters = scene.parameters
+    rng = scene.rng(name, index)
+    spans = {20: parameters.scraper_20, 60: parameters.scraper_60, 95: parameters.scraper_95}
+    own = spans[rate].draw(rng)
+    start, end = _stay(scene, rng, name, parameters.scraper_length)
+    caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
+    walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
+    times = constant(rng, own, start, end)
+    if jitter:
+        shape, spread = rng.choice(parameters.jitters), parameters.jitter_spread.draw(rng)
+        times = jittered(rng, own, start, end, shape, spread)
+    for ts in times:
+        yield walk.take(caller, ts)
+
+
+def flood(scene: Scene, index: int) -> Iterator[Row]:
+    """As much as it can, of one route."""
+    name = "attack:flood"
+    rng = scene.rng(name, index)
+    start, end = _stay(scene, rng, name, scene.parameters.flood_length)
+    caller = Caller(scene, rng, scene.address(), name, "tool")
+    rate = scene.parameters.flood_rate.draw(rng)
+    page = rng.choice(("home", "search", "item"))
+    failing = rng.uniform(0.0, 0.2)
+    for ts in jittered(rng, rate, start, end, "exponential", 1.0):
+        status = 503 if rng.random() < failing else None
+        yield caller.ask(ts, scene.site(ts).routes[page].items[0], status=status)
+
+
+def stuffing(scene: Scene, index: int) -> Iterator[Row]:
+    """Stolen passwords, tried from one address."""
+    name = "attack:stuffing"
+    rng = scene.rng(name, index)
+    parameters = scene.parameters
+    start, end = _stay(scene, rng, name, parameters.stuffing_length)
+    caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
+    works = parameters.stuffing_success.draw(rng)
+    rate = parameters.stuffing_rate.draw(rng)
+    for ts in jittered(rng, rate, start, end, "lognormal", 0.4):
+        yield _try(caller, ts, works)
+
+
+def spread_stuffing(scene: Scene, index: int) -> Iterator[Row]:
+    """Stolen passwords, tried from thousands of addresses, each only a few times."""
+    name = "attack:stuffing_spread"
+    rng = scene.rng(name, index)
+    parameters = scene.parameters
+    start, end = _stay(scene, rng, name, parameters.spread_length)
+    works = parameters.stuffing_success.draw(rng)
+    for _ in range(parameters.spread_addresses.whole(rng)):
+        caller = Caller(scene, rng, scene.address(), name, "browser")
+        ts = rng.uniform(start, end)
+        for _ in range(parameters.spread_tries.whole(rng)):
+            if ts >= end:
+                break
+            yield _try(caller, ts, works)
+            ts += 2 + rng.expovariate(1 / 240)
+
+
+def _try(caller: Caller, ts: float, works: float) -> Row:
+    site = caller.scene.site(ts)
+    denied = site.denied if caller.rng.random() < 0.97 else 400
+    return caller.ask(ts, site.login, status=None if caller.rng.random() < works else denied)
+
+
+def scan(scene: Scene, index: int) -> Iterator[Row]:
+    """Looks for what others left open."""
+    name = "attack:scan"
+    rng = scene.rng(name, index)
+    parameters = scene.parameters
+    rate = parameters.scan_rate.draw(rng)
+    count = parameters.scan_paths.whole(rng)
+    start, end = _stay(scene, rng, name, Span(count / rate, count / rate))
+    caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool", "empty")))
+    method = rng.choice(("GET", "GET", "HEAD"))
+    for ts in jittered(rng, rate, start, end, "lognormal", 0.5):
+        status = 404 if rng.random() > 0.03 else rng.choice((403, 301, 400))
+        yield caller.probe(ts, _lure(rng), status, method)
+
+
+def _lure(rng: Random) -> str:
+    if rng.random() < 0.25:
+        return rng.choice(_LURES)
+    word = "".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 5)))
+    return f"/{rng.choice(_STEMS)}{rng.choice(('-', '_', '/', ''))}{word}{rng.choice(_ENDINGS)}"
+
+
+def enumeration(scene: Scene, index: int) -> Iterator[Row]:
+    """Guesses ids of people, a few a minute, for hours."""
+    name = "attack:enumeration"
+    rng = scene.rng(name, index)
+    parameters = scene.parameters
+    start, end = _stay(scene, rng, name, parameters.enumeration_length)
+    caller = Caller(scene, rng, scene.address(), name, "tool")
+    hits = parameters.enumeration_hits.draw(rng)
+    number, step = rng.randrange(100_000), rng.randint(1, 3)
+    rate = parameters.enumeration_rate.draw(rng)
+    for ts in jittered(rng, rate, start, end, "lognormal", rng.uniform(0.1, 1.0)):
+        site = scene.site(ts)
+        status = None if rng.random() < hits else site.hidden
+        yield caller.ask(ts, site.person, user=number, status=status)
+        number += step
+
+
+def rotation(scene: Scene, index: int) -> Iterator[Row]:
+    """A scraper that changes its address every so many requests."""
+    name = "attack:rotation"
+    rng = scene.rng(name, index)
+    parameters = scene.parameters
+    start, end = _stay(scene, rng, name, parameters.rotation_length)
+    walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
+    each = parameters.rotation_requests.whole(rng)
+    caller = Caller(scene, rng, scene.address(), name, "browser")
+    rate = parameters.rotation_rate.draw(rng)
+    for number, ts in enumerate(jittered(rng, rate, start, end, "lognormal", 0.4)):
+        if number and number % each == 0:
+            caller = Caller(scene, rng, scene.address(), name, "browser")
+        yield walk.take(caller, ts)
+
+
+def drift(scene: Scene, index: int) -> Iterator[Row]:
+    """Begins like a person, grows slowly so that it is learned as normal, then takes all."""
+    name = "attack:drift"
+    rng = scene.rng(name, index)
+    parameters = scene.parameters
+    start = scene.clean + rng.uniform(0, 0.05) * (scene.seconds - scene.clean)
+    turn = start + (scene.seconds - start) * rng.uniform(0.65, 0.8)
+    end = turn + (scene.seconds - turn) * rng.uniform(0.4, 0.7)
+    low, high = parameters.drift_from.draw(rng), parameters.drift_to.draw(rng)
+    last = parameters.drift_attack.draw(rng)
+    caller = Caller(scene, rng, scene.address(), name, "browser")
+    walk = Walk(scene, rng, "items")
+    ts, page = start, "home"
+    while ts < end:
+        site: Site = scene.site(ts)
+        done = (ts - start) / (turn - start)
+        if done >= 1 or rng.random() < done:
+            yield walk.take(caller, ts)
+        else:
+            page = site.onward[page].pick(rng)
+            yield caller.ask(ts, site.routes[page].pick(rng))
+        rate = last if done >= 1 else low * (high / low) ** done
+        ts += around(rng, MINUTE / rate, 0.6)
+
+
+def _stay(scene: Scene, rng: Random, name: str, minutes: Span) -> tuple[float, float]:
+    """When it comes and goes, somewhere after the clean hours; the early ones at once."""
+    length = min(minutes.draw(rng) * MINUTE, scene.seconds - scene.clean)
+    slack = scene.seconds - scene.clean - length
+    if name in scene.early:
+        slack = min(slack, 5 * MINUTE)
+    start = scene.clean + rng.uniform(0, slack)
+    return start, start + length

@@ -1,0 +1,95 @@
+"""What random values are drawn from: spans, measured quantiles, weighted choices."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Any value between two, all alike."""
+
+    low: float
+    high: float
+
+    def draw(self, rng: Random) -> float:
+        """A value."""
+        return rng.uniform(self.low, self.high)
+
+    def whole(self, rng: Random) -> int:
+        """A whole number."""
+        return rng.randint(round(self.low), round(self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """A distribution known by some of its quantiles, log-linear between them.
+
+    Args:
+        points: (share, value), ascending, from share 0 to share 1.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+    def draw(self, rng: Random) -> float:
+        """A value."""
+        return self.at(rng.random())
+
+    def at(self, share: float) -> float:
+        """The value that ``share`` of all draws are below."""
+        after = bisect_left(self.points, (share, -1.0), 1, len(self.points) - 1)
+        (left, low), (right, high) = self.points[after - 1], self.points[after]
+        between = (share - left) / (right - left)
+        return math.expm1(math.log1p(low) * (1 - between) + math.log1p(high) * between)
+
+
+@dataclass(frozen=True, slots=True)
+class Picker(Generic[T]):
+    """A weighted choice."""
+
+    items: tuple[T, ...]
+    cumulative: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[T, float]]) -> Picker[T]:
+        """Each item with its weight."""
+        items, weights = zip(*pairs, strict=True)
+        return cls(items, tuple(accumulate(weights)))
+
+    @classmethod
+    def uneven(cls, items: Sequence[T], rng: Random, unevenness: float = 1.0) -> Picker[T]:
+        """The items with weights drawn, some much more common than others."""
+        return cls.of((item, rng.lognormvariate(0.0, unevenness)) for item in items)
+
+    @classmethod
+    def zipf(cls, items: Sequence[T], exponent: float) -> Picker[T]:
+        """The items by falling popularity."""
+        return cls.of((item, rank**-exponent) for rank, item in enumerate(items, 1))
+
+    def pick(self, rng: Random) -> T:
+        """One of the items."""
+        place = bisect_right(self.cumulative, rng.random() * self.cumulative[-1])
+        return self.items[min(place, len(self.items) - 1)]
+
+
+def around(rng: Random, mean: float, spread: float) -> float:
+    """A positive value that is ``mean`` on average, log-normal with ``spread``."""
+    return mean * rng.lognormvariate(-spread * spread / 2, spread)
+
+
+def arrivals(rng: Random, rate: float, start: float, end: float) -> Iterable[float]:
+    """Times from start to end, ``rate`` a second on average, independent of each other."""
+    ts = start
+    while rate > 0:
+        ts += rng.expovariate(rate)
+        if ts >= end:
+            return
+        yield ts

@@ -1,0 +1,206 @@
+"""Whole logs by name: who comes, when, and what happens to the site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from random import Random
+
+from loadtests.simulator import attackers, machines, people
+from loadtests.simulator.parameters import SETS
+from loadtests.simulator.scene import HOUR, DayOff, Deploy, Row, Scene
+from loadtests.simulator.site import build_site, renewed
+
+EPOCH = 1_709_510_400.0
+"""A Monday at midnight, UTC."""
+CLEAN_SHARE = 0.4
+
+Rows = Iterator[Row]
+Attack = Callable[[Scene], Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What sets one log apart from another.
+
+    Attributes:
+        clean: Share of the hours without attacks, at the beginning.
+        attacks: Labels of those that come.
+        early: How many of them are there at once.
+        crowd: Whether ten times as many people come for a while, as a new version is deployed.
+        day_off: Whether the rest of the log is a holiday.
+    """
+
+    clean: float = CLEAN_SHARE
+    attacks: tuple[str, ...] = ()
+    early: int = 0
+    crowd: bool = False
+    day_off: bool = False
+
+
+def _scraper(rate: int, jitter: bool) -> Attack:
+    return partial(attackers.scraper, rate=rate, jitter=jitter, index=0)
+
+
+ATTACKS: dict[str, tuple[Attack, ...]] = {
+    "attack:scraper_20": (_scraper(20, False),),
+    "attack:scraper_20_jittered": (_scraper(20, True),),
+    "attack:scraper_60": (_scraper(60, False),),
+    "attack:scraper_60_jittered": (_scraper(60, True),),
+    "attack:scraper_95": (_scraper(95, False),),
+    "attack:scraper_95_jittered": (_scraper(95, True),),
+    "attack:flood": (partial(attackers.flood, index=0),),
+    "attack:stuffing": tuple(partial(attackers.stuffing, index=i) for i in range(2)),
+    "attack:stuffing_spread": (partial(attackers.spread_stuffing, index=0),),
+    "attack:scan": tuple(partial(attackers.scan, index=i) for i in range(2)),
+    "attack:enumeration": tuple(partial(attackers.enumeration, index=i) for i in range(2)),
+    "attack:rotation": (partial(attackers.rotation, index=0),),
+    "attack:drift": (partial(attackers.drift, index=0),),
+}
+"""Every attack by its label, with those who carry it out."""
+
+_ALL = tuple(ATTACKS)
+_FEW = (
+    "attack:scraper_60",
+    "attack:scraper_95_jittered",
+    "attack:stuffing",
+    "attack:scan",
+    "attack:enumeration",
+)
+# A drift has nothing to drift from at a cold start.
+_COLD = tuple(label for label in _ALL if label != "attack:drift")
+_EARLY = ("attack:scraper_60", "attack:scraper_95", "attack:scraper_95_jittered", *_FEW[2:])
+
+SCENARIOS = {
+    "ordinary": Scenario(attacks=_ALL),
+    "clean": Scenario(clean=1.0),
+    "flash_crowd_deploy": Scenario(attacks=_FEW, crowd=True),
+    "holiday": Scenario(attacks=_FEW, day_off=True),
+    "cold_start": Scenario(clean=0.0, attacks=_COLD, early=3),
+}
+
+
+def generate(
+    name: str,
+    seed: int,
+    hours: float = 10.0,
+    which: str = "design",
+    clean_hours: float | None = None,
+) -> list[Row]:
+    """A log in order of time, in unix seconds.
+
+    Args:
+        name: Of a scenario.
+        seed: The same seed gives the same log, and the same site in every scenario.
+        hours: How long it is.
+        which: Set of parameters, ``design`` or ``held_out``.
+        clean_hours: How long nobody attacks; None for the scenario's own share.
+    """
+    scene = make_scene(name, seed, hours, which, clean_hours)
+    start = EPOCH + scene.begins * HOUR
+    rows = [
+        row._replace(ts=round(start + row.ts, 3))
+        for row in chain(*_legitimate(scene), *_attacks(scene, SCENARIOS[name]))
+        if 0 <= row.ts < scene.seconds
+    ]
+    rows.sort()
+    return rows
+
+
+def make_scene(
+    name: str, seed: int, hours: float, which: str, clean_hours: float | None = None
+) -> Scene:
+    """The site and the hours of a log; what they hold is drawn later."""
+    parameters = SETS[which]
+    scenario = SCENARIOS[name]
+    seconds = hours * HOUR
+    clean = seconds * scenario.clean if clean_hours is None else min(clean_hours, hours) * HOUR
+    root = f"{which}/{seed}"
+    rng = Random(f"{root}/site")
+    site = build_site(parameters, rng)
+    begins = rng.uniform(6, 11)
+    events = Random(f"{root}/{name}/events")
+    deploy = day_off = None
+    if scenario.crowd:
+        at = clean + (seconds - clean) * events.uniform(0.3, 0.5)
+        new = renewed(site, events)
+        deploy = Deploy(at, new, events.uniform(60, 240), events.uniform(0.02, 0.15), 0.15)
+    if scenario.day_off:
+        people = events.uniform(0.25, 0.45)
+        day_off = DayOff(clean, people, events.uniform(3, 7), events.uniform(0.0, 0.1))
+    early = frozenset(events.sample(_EARLY, scenario.early))
+    return Scene(parameters, site, seconds, clean, f"{root}/{name}", begins, deploy, day_off, early)
+
+
+def _legitimate(scene: Scene) -> Iterator[Rows]:
+    yield from _individuals(scene)
+    yield from _offices(scene)
+    yield from _machines(scene)
+    if scene.deploy:
+        yield _crowd(scene, scene.deploy.at)
+    if scene.day_off:
+        yield from _new_jobs(scene, scene.day_off.at)
+
+
+def _individuals(scene: Scene) -> Iterator[Rows]:
+    for session, per_hour in _population(scene).items():
+        yield people.coming(scene, people.LABELS[session], per_hour, session)
+
+
+def _population(scene: Scene) -> dict[people.Session, float]:
+    """How many people come in a usual hour, by what they do."""
+    parameters, shape = scene.parameters, scene.site(0).shape
+    rng = scene.rng("population")
+    return {
+        people.browse: parameters.browsers.draw(rng) * shape.browsers,
+        people.single_page: parameters.singles.draw(rng) * shape.singles,
+        people.mobile: parameters.mobiles.draw(rng) * shape.mobiles,
+        people.mistyping: parameters.forgetful.draw(rng),
+    }
+
+
+def _offices(scene: Scene) -> Iterator[Rows]:
+    rng = scene.rng("offices")
+    for size, span in ((6, scene.parameters.offices_6), (60, scene.parameters.offices_60)):
+        for index in range(span.whole(rng)):
+            yield people.office(scene, size, index)
+
+
+def _machines(scene: Scene) -> Iterator[Rows]:
+    parameters = scene.parameters
+    rng = scene.rng("machines")
+    for index in range(parameters.pollers.whole(rng)):
+        yield machines.poller(scene, index)
+    for index in range(2):
+        yield machines.health_check(scene, index)
+    yield machines.batch(scene, 0, parameters.batch_rate.draw(rng))
+    yield machines.crawler(scene, 0)
+
+
+def _crowd(scene: Scene, deployed: float) -> Rows:
+    rng = scene.rng("crowd")
+    length = scene.parameters.crowd_length.draw(rng) * 60
+    more = scene.parameters.crowd_factor.draw(rng) - 1
+    # The new version goes out shortly before they come, or in their midst.
+    start = deployed + rng.uniform(-0.4, 0.2) * length
+    sessions = {
+        session: round(more * people.visits(session) * per_hour * length / HOUR)
+        for session, per_hour in _population(scene).items()
+        if session is not people.mistyping
+    }
+    return people.crowd(scene, sessions, start, length)
+
+
+def _new_jobs(scene: Scene, start: float) -> Iterator[Rows]:
+    rng = scene.rng("new jobs")
+    for index in range(scene.parameters.new_batches.whole(rng)):
+        rate = scene.parameters.new_batch_rate.draw(rng)
+        yield machines.batch(scene, index, rate, "legit:new_batch", start)
+
+
+def _attacks(scene: Scene, scenario: Scenario) -> Iterator[Rows]:
+    for label in scenario.attacks if scene.clean < scene.seconds else ():
+        for attack in ATTACKS[label]:
+            yield attack(scene)
