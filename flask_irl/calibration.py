@@ -150,6 +150,55 @@ def calibrate(raw: NDArray[np.float64], false_flag_rate: float) -> Calibration:
     return Calibration(tuple(knots))
 
 
+def calibrate_by_impact(
+    raw: NDArray[np.float64],
+    harmful: NDArray[np.bool_],
+    requests: NDArray[np.float64],
+    budget: float,
+) -> Calibration:
+    """Choose the lowest threshold that costs legitimate clients no more than a budget.
+
+    Not a quantile of scores: what counts is how many requests of legitimate clients would be
+    refused, and only those of rows with a sign of harm can be.
+
+    Args:
+        raw: Raw scores of legitimate rows held back, shape (n,), n at least 1, each from 0 to 1.
+        harmful: Which rows have a sign of harm.
+        requests: The requests that each row stands for.
+        budget: Share of all requests that may be lost, above 0 and below 0.5.
+
+    Returns:
+        A calibration with -0.5 there, and no lower than where one in a hundred rows scores beyond.
+
+    Raises:
+        ValueError: No scores, scores outside 0 to 1, or a budget out of range.
+    """
+    if not 0.0 < budget < 0.5:
+        raise ValueError(f"the budget must be above 0 and below 0.5, not {budget}")
+    scores = np.asarray(raw, dtype=np.float64)
+    if not scores.size:
+        raise ValueError("a calibration needs at least one raw score")
+    if not (scores.min() >= 0.0 and scores.max() <= 1.0):
+        raise ValueError(f"raw scores must be from 0 to 1, not {scores.min()} to {scores.max()}")
+    order = np.argsort(-scores, kind="stable")
+    lost = np.cumsum(np.where(harmful, requests, 0.0)[order])
+    # The first row, from the highest score down, that the budget has no room for.
+    first = int(np.searchsorted(lost, budget * requests.sum(), side="right"))
+    dear = float(scores[order[first]]) if first < len(scores) else 0.0
+    ordered = np.sort(scores)
+    threshold = max(
+        dear + _MARGIN, _exceeded_by(ordered, 0.01), _exceeded_by(ordered, 0.5) + _LEAST_SPREAD
+    )
+    knots = [(float(ordered[0]), 0.0)]
+    for share, calibrated in _LEVELS[:2]:
+        place = _exceeded_by(ordered, share)
+        if knots[-1][0] + _STEP <= place <= threshold - _STEP:
+            knots.append((place, calibrated))
+    knots.append((max(threshold, knots[-1][0] + _STEP), THRESHOLD))
+    knots.append((max(1.0, knots[-1][0] + _STEP), -1.0))
+    return Calibration(tuple(knots))
+
+
 def _exceeded_by(scores: NDArray[np.float64], share: float) -> float:
     """The lowest of the sorted ``scores`` that at most ``share`` of them exceed."""
     count = len(scores)

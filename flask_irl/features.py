@@ -20,11 +20,12 @@ Floats = NDArray[np.float64]
 
 SHORT: Final = 60.0
 LONG: Final = 600.0
+HOUR: Final = 3600.0
 GAP_EDGES: Final = np.array([0.05, 0.25, 1.0, 2.5, 6.0, 15.0, 60.0])
 """Seconds that part the eight bins of the intervals' histogram."""
 GAP_BINS: Final = len(GAP_EDGES) + 1
 ROUTE_BINS: Final = 16
-SKETCH_BITS: Final = 64
+SKETCH_BITS: Final = 128
 FINE, DENIED, MISSING, BAD, FAILED = range(5)
 PATH_EPOCH: Final = 300.0
 """Seconds after which the sketch of paths asked for is put aside for a new one."""
@@ -36,7 +37,7 @@ class Batch(NamedTuple):
     Attributes:
         gap: Seconds since the client's previous request; -1 unknown.
         answer: What kind of answer it got: ``FINE``, ``DENIED``, ``MISSING``, ``BAD``, ``FAILED``.
-        size: Response bytes; -1 unknown.
+        size: Response bytes; -1 unknown, also where the limiter refused.
         write: 1 where the method changes things (not GET, HEAD, OPTIONS), else 0.
         probe: 1 where the method is HEAD, OPTIONS or unheard of.
         refused: 1 where the limiter refused.
@@ -94,6 +95,12 @@ def _one(batch: Batch) -> Floats:
     return np.ones(len(batch.gap))
 
 
+def _failing(batch: Batch) -> NDArray[np.bool_]:
+    failing: NDArray[np.bool_] = (batch.answer == DENIED) | (batch.answer == BAD)
+    return failing
+
+
+# What the limiter refused got no answer of the site: it tells nothing of status and size.
 SUMS: Final = (
     Sum("recent", SHORT, _one),
     Sum("recent_new_paths", SHORT, lambda b: b.new_path),
@@ -102,17 +109,22 @@ SUMS: Final = (
     Sum("gap", LONG, _gap),
     Sum("gap2", LONG, lambda b: _gap(b) ** 2),
     Sum("log_gap", LONG, _log_gap),
+    Sum("answered", LONG, lambda b: 1.0 - b.refused),
     Sum("denied", LONG, lambda b: b.answer == DENIED),
     Sum("missing", LONG, lambda b: b.answer == MISSING),
     Sum("bad", LONG, lambda b: b.answer == BAD),
     Sum("failed", LONG, lambda b: b.answer == FAILED),
     Sum("writes", LONG, lambda b: b.write),
+    Sum("failed_writes", LONG, lambda b: _failing(b) * b.write),
+    Sum("new_missing", LONG, lambda b: (b.answer == MISSING) * b.new_path),
     Sum("probes", LONG, lambda b: b.probe),
     Sum("refused", LONG, lambda b: b.refused),
     Sum("size", LONG, _log_size),
     Sum("size2", LONG, lambda b: _log_size(b) ** 2),
     Sum("rarity", LONG, lambda b: b.rarity / 4.0),
     Sum("new_paths", LONG, lambda b: b.new_path),
+    Sum("hour_n", HOUR, _one),
+    Sum("hour_new_paths", HOUR, lambda b: b.new_path),
 )
 
 
@@ -171,8 +183,8 @@ def _gap_deviation(v: View) -> Floats:
 
 
 def _size_deviation(v: View) -> Floats:
-    mean = v.mean("size")
-    return np.sqrt(np.maximum(v.mean("size2") - mean**2, 0.0)) * 4.0
+    mean = v.mean("size", "answered")
+    return np.sqrt(np.maximum(v.mean("size2", "answered") - mean**2, 0.0)) * 4.0
 
 
 class Feature(NamedTuple):
@@ -228,10 +240,10 @@ FEATURES: Final = (
     Feature(
         "interval_entropy", "nats", "how mixed the intervals are", lambda v: _entropy(v.gap_bins)
     ),
-    Feature("denied_share", "", "answers 401 or 403", lambda v: v.mean("denied")),
-    Feature("missing_share", "", "answers 404", lambda v: v.mean("missing")),
-    Feature("bad_share", "", "other answers 4xx", lambda v: v.mean("bad")),
-    Feature("failed_share", "", "answers 5xx", lambda v: v.mean("failed")),
+    Feature("denied_share", "", "answers 401 or 403", lambda v: v.mean("denied", "answered")),
+    Feature("missing_share", "", "answers 404", lambda v: v.mean("missing", "answered")),
+    Feature("bad_share", "", "other answers 4xx", lambda v: v.mean("bad", "answered")),
+    Feature("failed_share", "", "answers 5xx", lambda v: v.mean("failed", "answered")),
     Feature("write_share", "", "requests that change things", lambda v: v.mean("writes")),
     Feature("probe_share", "", "HEAD, OPTIONS and odd methods", lambda v: v.mean("probes")),
     Feature("refused_share", "", "requests sent while refused", lambda v: v.mean("refused")),
@@ -249,7 +261,40 @@ FEATURES: Final = (
         "new paths in the last minute",
         lambda v: v["recent_new_paths"],
     ),
-    Feature("size_mean", "log B", "size of the answers", lambda v: v.mean("size") * 4.0),
+    Feature(
+        "sustained_new_paths",
+        "1/min",
+        "new paths a minute over ten minutes",
+        lambda v: v["new_paths"] / 10.0,
+    ),
+    Feature("hourly_rate", "1/min", "requests a minute over an hour", lambda v: v["hour_n"] / 60.0),
+    Feature(
+        "hourly_new_paths",
+        "1/min",
+        "new paths a minute over an hour",
+        lambda v: v["hour_new_paths"] / 60.0,
+    ),
+    Feature(
+        "failures_per_minute",
+        "1/min",
+        "answers 4xx a minute over ten minutes",
+        lambda v: (v["denied"] + v["missing"] + v["bad"]) / 10.0,
+    ),
+    Feature(
+        "failed_write_share",
+        "",
+        "requests that would change things and were denied",
+        lambda v: v.mean("failed_writes", "answered"),
+    ),
+    Feature(
+        "unknown_path_share",
+        "",
+        "paths that don't exist, each another one",
+        lambda v: v.mean("new_missing", "answered"),
+    ),
+    Feature(
+        "size_mean", "log B", "size of the answers", lambda v: v.mean("size", "answered") * 4.0
+    ),
     Feature("size_deviation", "log B", "how much the answers' sizes vary", _size_deviation),
 )
 FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)

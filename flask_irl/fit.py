@@ -1,8 +1,8 @@
-"""Training of detectors: the only place that imports scikit-learn, and only inside functions.
+"""Training of detectors in a child process, which web workers wait for in the background.
 
-A web worker calls :func:`fit_in_child`: scikit-learn, scipy and joblib are then loaded by a child
-process that ends with the training (``python -m flask_irl.fit``). Programs that train often and
-serve nobody, like the replay of a log, call :func:`fit_isolation_forest`.
+scikit-learn, scipy and joblib are loaded by that process, which ends with the training
+(``python -m flask_irl.fit``). Programs that train often and serve nobody, like the replay of a
+log, call :func:`flask_irl.forests.fit_detector` themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.blob import pack, unpack
-from flask_irl.detectors import IsolationForestDetector, Rows
+from flask_irl.detectors import Detector, Rows, detector_from
 from flask_irl.detectors.base import clean_rows
-from flask_irl.detectors.isolation_forest import average_path_length
-from flask_irl.detectors.trees import LEAF, FlatTrees, levels_of
 from flask_irl.errors import ModelError, TrainingRefused
+from flask_irl.forests import checked, fit_detector
 
-_LARGEST_SEED = 2**32 - 1
-_LARGEST_INT32 = 2**31 - 1
 _NICENESS = 10
 
 # The secrets of a web worker's environment are none of the child's business.
@@ -43,75 +40,29 @@ _SINGLE_THREAD = {
 }
 
 
-def fit_isolation_forest(
-    rows: Rows, *, trees: int = 100, max_samples: int = 256, seed: int
-) -> IsolationForestDetector:
-    """Train an Isolation Forest in this process.
-
-    The forest is the one that ``IsolationForest(n_estimators=trees, max_samples=max_samples,
-    random_state=seed).fit(rows)`` of scikit-learn 1.9 grows, tree by tree, in a fifth of the time:
-    each tree is handed its own sample instead of all rows with weights.
-
-    Args:
-        rows: Shape (n, n_features), n at least 2; NaN and infinities as in
-            :func:`flask_irl.detectors.base.clean_rows`.
-        trees: Number of trees, at least 1.
-        max_samples: Rows per tree, at least 2; all rows when there are fewer.
-        seed: 0 to 2**32 - 1; the same rows and seed give the same forest.
-
-    Raises:
-        TrainingRefused: There are too few rows, or scikit-learn is not installed.
-        ValueError: An argument is out of its range.
-    """
-    clean = _checked(rows, trees, max_samples, seed)
-    config_context, tree_class, draw = _scikit_learn()
-    n_rows, n_features = clean.shape
-    size = min(max_samples, n_rows)
-    # The order of the draws below is that of IsolationForest.fit and BaseBagging._fit.
-    random = np.random.RandomState(seed)
-    targets: NDArray[np.float64] = random.uniform(size=(n_rows,))
-    random.seed(seed)
-    tree_seeds: NDArray[Any] = random.randint(_LARGEST_INT32, size=(trees,))
-    estimator = tree_class(
-        max_features=1, max_depth=math.ceil(math.log2(size)), random_state=random
-    )
-    grown = []
-    with config_context(skip_parameter_validation=True, assume_finite=True):
-        for tree_seed in tree_seeds:
-            random.seed(tree_seed)
-            splitter_seed = random.randint(_LARGEST_INT32)
-            random.seed(tree_seed)
-            draw(n_features, n_features, random_state=random)
-            sample = draw(n_rows, size, random_state=random)
-            sample.sort()
-            random.seed(splitter_seed)
-            estimator.fit(clean[sample], targets[sample], check_input=False)
-            grown.append(estimator.tree_)
-    return _detector(grown, None, n_features, size)
-
-
-def export_isolation_forest(forest: Any) -> IsolationForestDetector:
-    """Turn a fitted ``sklearn.ensemble.IsolationForest`` into a detector with the same scores.
-
-    Args:
-        forest: Fitted on dense rows; ``max_features`` below 1 is allowed, ``contamination`` is of
-            no account.
-    """
-    return _detector(
-        [estimator.tree_ for estimator in forest.estimators_],
-        forest.estimators_features_,
-        forest.n_features_in_,
-        forest.max_samples_,
-    )
-
-
 def fit_in_child(
-    rows: Rows, *, trees: int = 100, max_samples: int = 256, seed: int, timeout: float = 120.0
-) -> IsolationForestDetector:
-    """Train an Isolation Forest in a child process of low priority, and wait for it.
+    rows: Rows,
+    *,
+    kind: str = "isolation_forest",
+    trees: int = 100,
+    max_samples: int = 256,
+    seed: int,
+    normal: NDArray[np.bool_] | None = None,
+    attacks: Rows | None = None,
+    routes: Mapping[str, float] | None = None,
+    timeout: float = 120.0,
+) -> Detector:
+    """Train a detector in a child process of low priority, and wait for it.
 
     Args:
-        rows: See :func:`fit_isolation_forest`, as for ``trees``, ``max_samples`` and ``seed``.
+        rows: See :func:`~flask_irl.forests.fit_detector`, as for all others.
+        kind: Of the detector.
+        trees: Number of trees.
+        max_samples: Rows per tree.
+        seed: 0 to 2**32 - 1.
+        normal: Which rows are legitimate beyond doubt.
+        attacks: Rows of known abusers.
+        routes: The site's routes.
         timeout: Seconds after which the child is killed.
 
     Raises:
@@ -119,10 +70,22 @@ def fit_in_child(
             crashed, took too long or answered with something else; says which.
         ValueError: An argument is out of its range.
     """
-    clean = _checked(rows, trees, max_samples, seed)
+    clean = checked(rows, trees, max_samples, seed)
     if not 0.0 < timeout < math.inf:
         raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
-    request = pack({"trees": trees, "max_samples": max_samples, "seed": seed}, {"rows": clean})
+    arrays: dict[str, NDArray[Any]] = {"rows": clean}
+    if normal is not None:
+        arrays["normal"] = normal.astype(np.uint8)
+    if attacks is not None and len(attacks):
+        arrays["attacks"] = clean_rows(attacks, clean.shape[1])
+    meta = {
+        "kind": kind,
+        "trees": trees,
+        "max_samples": max_samples,
+        "seed": seed,
+        "routes": dict(routes or {}),
+    }
+    request = pack(meta, arrays)
     try:
         # On a time-out, or any other exception, run() kills the child and waits for its end. Its
         # own session keeps it out of the terminal's Ctrl-C, which is for the parent to handle.
@@ -147,13 +110,13 @@ def fit_in_child(
             f"the training process failed ({_ending(done.returncode)}): {_last_line(done.stderr)}"
         )
     try:
-        detector = IsolationForestDetector.from_arrays(unpack(done.stdout)[1])
+        detector = detector_from(kind, unpack(done.stdout)[1])
     except ModelError as error:
         raise TrainingRefused(f"the training process gave no usable answer: {error}") from error
-    if (detector.n_features, detector.trees.n_trees) != (clean.shape[1], trees):
+    if detector.n_features != clean.shape[1]:
         raise TrainingRefused(
-            f"the training process answered with {detector.trees.n_trees} trees over "
-            f"{detector.n_features} features instead of {trees} over {clean.shape[1]}"
+            f"the training process answered with a detector of {detector.n_features} features "
+            f"instead of {clean.shape[1]}"
         )
     return detector
 
@@ -175,7 +138,13 @@ def main() -> int:
     os.dup2(2, 1)
     try:
         parameters, arrays = unpack(sys.stdin.buffer.read())
-        detector = fit_isolation_forest(arrays["rows"], **parameters)
+        normal = arrays.get("normal")
+        detector = fit_detector(
+            rows=arrays["rows"],
+            normal=None if normal is None else normal.astype(bool),
+            attacks=arrays.get("attacks"),
+            **parameters,
+        )
     except (ModelError, TrainingRefused, KeyError, TypeError, ValueError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -185,79 +154,6 @@ def main() -> int:
     except BrokenPipeError:  # the parent is gone, and nobody is left to be told
         return 1
     return 0
-
-
-def _checked(rows: Rows, trees: int, max_samples: int, seed: int) -> NDArray[np.float32]:
-    for name, number, low, high in (
-        ("trees", trees, 1, _LARGEST_INT32),
-        ("max_samples", max_samples, 2, _LARGEST_INT32),
-        ("seed", seed, 0, _LARGEST_SEED),
-    ):
-        if not low <= number <= high:
-            raise ValueError(f"{name} must be from {low} to {high}, not {number}")
-    shape = np.shape(rows)
-    if len(shape) != 2 or shape[1] < 1:
-        raise ValueError(f"rows must have the shape (n, n_features), not {shape}")
-    if shape[0] < 2:
-        raise TrainingRefused(f"an Isolation Forest needs at least 2 rows, not {shape[0]}")
-    return clean_rows(rows, shape[1])
-
-
-def _scikit_learn() -> tuple[Any, Any, Any]:
-    try:
-        import sklearn
-        from sklearn.tree import ExtraTreeRegressor
-        from sklearn.utils.random import sample_without_replacement
-    except ImportError as error:
-        raise TrainingRefused(
-            f"training needs scikit-learn, which can't be imported ({error}): "
-            'pip install "flask-irl[train]"'
-        ) from error
-    return sklearn.config_context, ExtraTreeRegressor, sample_without_replacement
-
-
-def _detector(
-    grown: Sequence[Any],
-    columns: Sequence[NDArray[Any]] | None,
-    n_features: int,
-    max_samples: int,
-) -> IsolationForestDetector:
-    """Lay scikit-learn's trees out flat; ``columns`` are the features each tree was shown."""
-    counts = np.array([tree.node_count for tree in grown])
-    roots = _starts(counts)
-    left, right, feature, threshold, rows = (
-        np.concatenate([getattr(tree, name) for tree in grown])
-        for name in ("children_left", "children_right", "feature", "threshold", "n_node_samples")
-    )
-    leaf = left < 0
-    if columns is not None:
-        first = np.repeat(_starts(np.array([len(shown) for shown in columns])), counts)
-        feature = np.concatenate(columns)[first + np.where(leaf, 0, feature)]
-    number = np.arange(len(leaf))
-    offset = np.repeat(roots, counts)
-    feature = np.where(leaf, LEAF, feature)
-    left = np.where(leaf, number, left + offset)
-    right = np.where(leaf, number, right + offset)
-    # A path: the cuts down to the leaf, and those that would part the rows left in it.
-    paths = average_path_length(rows)
-    for depth, nodes in enumerate(levels_of(feature, left, right, roots)):
-        paths[nodes] += depth
-    trees = FlatTrees(
-        n_features=n_features,
-        feature=feature.astype(np.int16 if n_features < 2**15 else np.int32),
-        threshold=np.where(leaf, 0.0, threshold),
-        left=left.astype(np.int32),
-        right=right.astype(np.int32),
-        value=np.where(leaf, paths, 0.0),
-        roots=roots.astype(np.int32),
-    )
-    return IsolationForestDetector(trees, max_samples)
-
-
-def _starts(lengths: NDArray[Any]) -> NDArray[Any]:
-    """Where each of several joined pieces starts."""
-    starts: NDArray[Any] = np.cumsum(lengths) - lengths
-    return starts
 
 
 def _command(timeout: float) -> list[str]:

@@ -22,10 +22,11 @@ from flask_irl.listener import Listener, NullListener
 from flask_irl.log import Sampler, event, failure
 from flask_irl.options import Mode, Options
 from flask_irl.overrides import CODES
-from flask_irl.policy import simple_ladder
+from flask_irl.policy import ladder_of
 from flask_irl.profiler import Profiler
 from flask_irl.records import Answered, Decision, Hit, Outcome, Plan, Scope, Source
 from flask_irl.refusals import Refusals
+from flask_irl.rules import Rules
 from flask_irl.settings import applied, read_settings
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory import MemoryStore
@@ -63,8 +64,8 @@ class Limiter:
         self._news = News(0, 0, 0)
         self.store = store
         self.listener: Listener = listener or NullListener()
-        self.ladder = simple_ladder(
-            options.anomalous_factor, float(options.window_seconds), options.anomaly_threshold
+        self.ladder = ladder_of(
+            options.factors, float(options.window_seconds), options.anomaly_threshold
         )
         self.trainer = Trainer(
             store,
@@ -73,6 +74,8 @@ class Limiter:
             false_flag_rate=options.false_flag_rate,
             min_clients=options.min_clients,
             interval_seconds=options.training_interval_minutes * 60,
+            learning_seconds=options.learning_minutes * 60,
+            detector=options.detector,
             fit=fit,
         )
         self.profiler = Profiler(
@@ -82,6 +85,7 @@ class Limiter:
             listener=self.listener,
             ttl_seconds=options.profile_ttl_seconds,
             rows_capacity=options.rows_capacity,
+            rules=Rules(options.login_failures, options.unknown_paths),
         )
         self.breaker = Breaker(self._probe, self._store_changed)
         self._background = Background(
@@ -257,8 +261,8 @@ class Limiter:
         options = applied(self._configured, settings)
         self.options = options
         self._mode = options.mode
-        self.ladder = simple_ladder(
-            options.anomalous_factor, float(options.window_seconds), options.anomaly_threshold
+        self.ladder = ladder_of(
+            options.factors, float(options.window_seconds), options.anomaly_threshold
         )
         self.profiler.use(self.ladder)
         self.trainer.threshold = options.anomaly_threshold

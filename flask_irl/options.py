@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Final, Literal, get_args
 
 from flask_irl.errors import ConfigurationError
@@ -15,6 +16,7 @@ from flask_irl.records import StrategyName
 
 Mode = Literal["enforce", "shadow", "off"]
 OnStoreError = Literal["memory", "allow", "deny"]
+MAX_STEPS: Final = 8
 MAX_INTEGER: Final = 2**31 - 1
 STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
 
@@ -38,7 +40,12 @@ class Options:
     early_refusals: bool = True
     anomaly_threshold: float = -0.5
     anomalous_factor: float = 0.3
-    false_flag_rate: float = 0.002
+    further_factors: tuple[float, ...] = (0.1, 0.0)
+    detector: str = "blend"
+    learning_minutes: float = 120.0
+    login_failures: int = 12
+    unknown_paths: int = 15
+    false_flag_rate: float = 0.0005
     training_interval_minutes: float = 5.0
     train: bool = True
     min_clients: int = 25
@@ -53,6 +60,12 @@ class Options:
     admin_docs: bool = True
     url_prefix: str = "/admin"
     background: bool = True
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Share of every limit that is left at each step below the full limit, falling."""
+        first = self.anomalous_factor
+        return (first, *(factor for factor in self.further_factors if factor < first))
 
     @property
     def base(self) -> Limit:
@@ -121,6 +134,18 @@ def _number(low: float, high: float, *, above: bool = False) -> Callable[[object
     return convert
 
 
+def _factors(value: object) -> tuple[float, ...]:
+    given = value.split(",") if isinstance(value, str) else value
+    if isinstance(given, Sequence) and not isinstance(given, bytes):
+        try:
+            factors = tuple(_number(0.0, 1.0)(part) for part in given if part != "")
+        except ValueError:
+            factors = (math.nan, math.nan)
+        if len(factors) <= MAX_STEPS and all(a > b for a, b in pairwise(factors)):
+            return factors
+    raise ValueError(f"up to {MAX_STEPS} falling numbers from 0 to 1, such as 0.1,0")
+
+
 def _choice(*allowed: str) -> Callable[[object], str]:
     def convert(value: object) -> str:
         if value not in allowed:
@@ -177,6 +202,11 @@ _SETTINGS: Final[dict[str, _Setting]] = {
     "early_refusals": _Setting(_boolean),
     "anomaly_threshold": _Setting(_number(-1.0, 0.0), "ANOMALY_THRESHOLD"),
     "anomalous_factor": _Setting(_number(0.0, 1.0, above=True)),
+    "further_factors": _Setting(_factors),
+    "detector": _Setting(_choice("isolation_forest", "random_forest", "blend")),
+    "learning_minutes": _Setting(_number(0.0, 7 * 1440.0)),
+    "login_failures": _Setting(_integer(0, MAX_INTEGER)),
+    "unknown_paths": _Setting(_integer(0, MAX_INTEGER)),
     "false_flag_rate": _Setting(_number(0.0, 0.2, above=True)),
     "training_interval_minutes": _Setting(
         _number(0.0, 7 * 24 * 60.0, above=True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"

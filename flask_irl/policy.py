@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +11,13 @@ from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.05
 """A client mends only when its score is this much above the threshold: no flapping."""
-SMOOTHING_SECONDS: Final = 5.0
+SMOOTHING_SECONDS: Final = 15.0
 """Time over which a smoothed score follows the raw one."""
+CLIMB_SECONDS: Final = 20.0
+MILD: Final = -0.25
+"""A score that is above any threshold and yet no praise: of who is odd but does no harm."""
+FORGIVING_SECONDS: Final = 6 * 3600.0
+"""Time over which offences are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +27,12 @@ class Step:
     Args:
         factor: Share of every limit that is left, 0 (blocked) to 1.
         hold_seconds: The least time before a client that behaves leaves the step.
+        climb_seconds: How long a client that doesn't behave stays before it gets the next one.
     """
 
     factor: float
     hold_seconds: float = 0.0
+    climb_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,18 @@ class Ladder:
         return tuple(step.factor for step in self.steps)
 
 
-def simple_ladder(anomalous_factor: float, hold_seconds: float, threshold: float) -> Ladder:
-    """The full limit, and one step for the anomalous."""
-    return Ladder((Step(1.0), Step(anomalous_factor, hold_seconds)), threshold)
+def ladder_of(factors: Sequence[float], window_seconds: float, threshold: float) -> Ladder:
+    """The full limit, and a step for each factor, each held longer than the one before.
+
+    Args:
+        factors: Falling, below 1; 0 is a block.
+        window_seconds: The limit's window: the first step is held that long, each next one twice
+            as long as the one before.
+        threshold: As of :class:`Ladder`.
+    """
+    climb = min(CLIMB_SECONDS, window_seconds / 2)
+    steps = (Step(factor, window_seconds * 2**index, climb) for index, factor in enumerate(factors))
+    return Ladder((Step(1.0), *steps), threshold)
 
 
 def smooth(
@@ -72,6 +89,7 @@ def next_steps(
     score: NDArray[np.float64],
     since: NDArray[np.float64],
     evidence: NDArray[np.float64],
+    offences: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.int64]:
     """Each client's next step.
 
@@ -81,6 +99,7 @@ def next_steps(
         score: Smoothed calibrated scores, 0 to -1.
         since: Seconds since the step last changed.
         evidence: Requests in memory.
+        offences: How often it was flagged lately; who was is sent further down sooner.
 
     Returns:
         The steps from now on: one down for the anomalous, one up for those that have been well
@@ -89,8 +108,9 @@ def next_steps(
     last = len(ladder.steps) - 1
     step = np.clip(step, 0, last)
     hold = np.array([s.hold_seconds for s in ladder.steps])[step]
+    climb = np.array([s.climb_seconds for s in ladder.steps])[step] / (1.0 + offences)
     judged = evidence >= ladder.evidence
-    down = judged & (score < ladder.threshold) & ((step == 0) | (since >= hold)) & (step < last)
+    down = judged & (score < ladder.threshold) & ((step == 0) | (since >= climb)) & (step < last)
     mended = (score > min(ladder.threshold + HYSTERESIS, -1e-9)) | ~judged
     up = (step > 0) & mended & (since >= hold)
     return np.where(down, step + 1, np.where(up, step - 1, step))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,16 @@ HORIZONS: Final = np.array([s.horizon for s in SUMS] + [LONG] * (GAP_BINS + ROUT
 TAG: Final = int(SCHEMA, 16) & 0xFFFF
 MOST: Final = 60_000.0
 """Sums end here: half precision does at 65,504."""
-LEAST_UNSEEN: Final = 0.125
-"""A fuller sketch counts a path that it lacks as no more than eight."""
+LEAST_UNSEEN: Final = 0.0625
+"""A fuller sketch counts a path that it lacks as no more than sixteen."""
 DEFAULT_RARITY: Final = 4.0
 MOST_RARITY: Final = 10.0
+
+SKETCH_WORDS: Final = SKETCH_BITS // 64
+SKETCH_LOG: Final = np.uint64(SKETCH_BITS.bit_length() - 1)
+GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+FULL: Final = 0.75
+"""Share of a sketch's bits with which it is put aside for a new one."""
 
 RECORD: Final = np.dtype(
     [
@@ -51,15 +57,20 @@ RECORD: Final = np.dtype(
         ("stepped", "<u4"),
         ("row_at", "<u4"),
         ("row_total", "<u4"),
+        ("minutes", "<u2"),
+        ("worst", "<f2"),
+        ("offences", "<f2"),
         ("updated", "<f8"),
-        ("seen", "<u8"),
-        ("seen_before", "<u8"),
+        ("seen", "<u8", (SKETCH_WORDS,)),
+        ("seen_before", "<u8", (SKETCH_WORDS,)),
         ("sums", "<f2", (N_CELLS,)),
     ]
 )
 """``total`` requests since ``first`` (s); the step changed at ``stepped`` (s); the last training
-row was taken at ``row_at`` (s), when ``total`` was ``row_total``; ``seen`` is this epoch's sketch
-of paths, ``seen_before`` the last one's; ``feedback`` is an operator's: 1 good, 2 abuse."""
+row was taken at ``row_at`` (s), when ``total`` was ``row_total``; ``minutes`` it was active at the
+full limit; ``worst`` is the lowest score that it had so; ``offences`` fade since ``stepped``;
+``seen`` is this epoch's sketch of paths, ``seen_before`` the last one's; ``feedback`` is an
+operator's: 1 good, 2 abuse."""
 
 Records = NDArray[Any]
 
@@ -97,27 +108,81 @@ def rarity_of(shares: Mapping[str, float], route: str) -> float:
     return MOST_RARITY if share <= 0 else min(MOST_RARITY, max(0.0, -float(np.log(share))))
 
 
-def fold(
-    records: Records,
-    owners: Sequence[int],
-    observations: Sequence[Observation],
-    rarities: Mapping[str, float],
-) -> None:
-    """Add observations to the profiles, in place.
+class Events(NamedTuple):
+    """Requests as columns, one entry each, in any order.
+
+    Attributes:
+        owner: Index of the client's profile.
+        at: Seconds since the epoch.
+        gap: Seconds since the client's previous request; -1 unknown.
+        rarity: How rare the route is on this site, -log of its share.
+        bin: The route's bin, see :func:`route_bin`.
+        path: A hash of the path.
+        answer: What kind of answer it got, see :mod:`flask_irl.features`.
+        size: Response bytes; -1 unknown.
+        write: Whether the method changes things.
+        probe: Whether the method is HEAD, OPTIONS or unheard of.
+        refused: Whether the limiter refused it.
+        times: How many such requests it stands for.
+    """
+
+    owner: NDArray[np.intp]
+    at: Floats
+    gap: Floats
+    rarity: Floats
+    bin: NDArray[np.intp]
+    path: NDArray[np.uint64]
+    answer: Floats
+    size: Floats
+    write: Floats
+    probe: Floats
+    refused: Floats
+    times: Floats
+
+
+def events_of(
+    owners: Sequence[int], observations: Sequence[Observation], rarities: Mapping[str, float]
+) -> Events:
+    """Observations as columns.
 
     Args:
-        records: The clients' profiles; each must have at least one observation.
         owners: For each observation, the index of its client's profile.
-        observations: In any order.
+        observations: In any order, at least one.
         rarities: Learned share of each route.
     """
-    index = np.asarray(owners, dtype=np.intp)
-    _, ats, gaps, routes, paths, methods, statuses, sizes, refused, counts, _ = zip(
+    _, ats, gaps, routes, paths, methods, statuses, sizes, refused, times, _ = zip(
         *observations, strict=True
     )
-    at = np.array(ats, dtype=np.float64)
-    order = np.lexsort((at, index))
-    index, at = index[order], at[order]
+    rarity = {route: rarity_of(rarities, route) for route in set(routes)}
+    turned_away = np.array(refused, dtype=np.float64)
+    return Events(
+        np.asarray(owners, dtype=np.intp),
+        np.array(ats, dtype=np.float64),
+        np.array(gaps, dtype=np.float64),
+        np.array([rarity[r] for r in routes], dtype=np.float64),
+        np.array([route_bin(r) for r in routes], dtype=np.intp),
+        np.array(paths, dtype=np.uint64),
+        np.array([answer_of(status) for status in statuses], dtype=np.float64),
+        np.where(turned_away, -1.0, np.array(sizes, dtype=np.float64)),
+        np.array([m not in READING for m in methods], dtype=np.float64),
+        np.array([m not in USUAL for m in methods], dtype=np.float64),
+        turned_away,
+        np.array(times, dtype=np.float64),
+    )
+
+
+def fold(records: Records, events: Events) -> None:
+    """Add requests to the profiles, in place.
+
+    Args:
+        records: The clients' profiles; each must have at least one request.
+        events: The requests.
+    """
+    order = np.lexsort((events.at, events.owner))
+    if (order[1:] < order[:-1]).any():
+        columns: tuple[Any, ...] = events
+        events = Events(*(column[order] for column in columns))
+    index, at, gap = events.owner, events.at, events.gap
     last = np.ones(len(index), dtype=bool)
     np.not_equal(index[1:], index[:-1], out=last[:-1])
     ends = last.nonzero()[0]
@@ -125,18 +190,15 @@ def fold(
     starts[1:] = ends[:-1] + 1
 
     latest = np.maximum(at[ends], records["updated"])
-    new_path = _sketch(records, index, np.array(paths, dtype=np.uint64)[order], latest)
-    rarity = {route: rarity_of(rarities, route) for route in set(routes)}
-    gap = np.array(gaps, dtype=np.float64)[order]
     batch = Batch(
         gap=gap,
-        answer=np.array([answer_of(status) for status in statuses], dtype=np.float64)[order],
-        size=np.array(sizes, dtype=np.float64)[order],
-        write=np.array([m not in READING for m in methods], dtype=np.float64)[order],
-        probe=np.array([m not in USUAL for m in methods], dtype=np.float64)[order],
-        refused=np.array(refused, dtype=np.float64)[order],
-        rarity=np.array([rarity[r] for r in routes], dtype=np.float64)[order],
-        new_path=new_path,
+        answer=events.answer,
+        size=events.size,
+        write=events.write,
+        probe=events.probe,
+        refused=events.refused,
+        rarity=events.rarity,
+        new_path=_sketch(records, index, events.path, latest),
     )
     added = np.zeros((len(index), N_CELLS))
     for column, item in enumerate(SUMS):
@@ -144,18 +206,16 @@ def fold(
     every = np.arange(len(index))
     known = gap >= 0
     added[every[known], N_SUMS + np.searchsorted(GAP_EDGES, gap[known], side="right")] = 1.0
-    bins = np.array([route_bin(r) for r in routes], dtype=np.intp)[order]
-    added[every, N_SUMS + GAP_BINS + bins] = 1.0
-    weight = np.array(counts, dtype=np.float64)[order]
+    added[every, N_SUMS + GAP_BINS + events.bin] = 1.0
     age = latest[index] - at
-    added *= weight[:, None] * _faded(age)
+    added *= events.times[:, None] * _faded(age)
 
     fresh = records["updated"] == 0
     idle = np.where(fresh, 0.0, latest - records["updated"])
     kept = records["sums"].astype(np.float64) * _faded(idle)
     kept += np.add.reduceat(added, starts, axis=0)
     records["sums"] = np.minimum(kept, MOST)
-    total = records["total"] + np.add.reduceat(weight, starts)
+    total = records["total"] + np.add.reduceat(events.times, starts)
     records["total"] = np.minimum(total, 2.0**32 - 1)
     records["first"] = np.where(records["first"] == 0, at[starts], records["first"])
     records["updated"] = latest
@@ -196,22 +256,25 @@ def _sketch(
     """
     epoch = (latest // PATH_EPOCH).astype(np.int64) & 0xFFFF
     behind = (epoch - records["epoch"]) & 0xFFFF
+    full = np.bitwise_count(records["seen"]).sum(axis=1) >= FULL * SKETCH_BITS
+    aside = ((behind == 1) | full)[:, None]
+    now = (behind == 0)[:, None]
     records["seen_before"] = np.where(
-        behind == 0, records["seen_before"], np.where(behind == 1, records["seen"], 0)
+        aside, records["seen"], np.where(now, records["seen_before"], 0)
     )
-    records["seen"] = np.where(behind == 0, records["seen"], 0)
+    records["seen"] = np.where(aside | ~now, 0, records["seen"])
     records["epoch"] = epoch
     known = records["seen"] | records["seen_before"]
-    unseen = 1.0 - np.bitwise_count(known) / SKETCH_BITS
-    bit = np.uint64(1) << (paths % np.uint64(SKETCH_BITS))
-    _, first = np.unique(
-        index * SKETCH_BITS + (paths % SKETCH_BITS).astype(np.intp), return_index=True
-    )
+    unseen = 1.0 - np.bitwise_count(known).sum(axis=1) / SKETCH_BITS
+    # Spread out: checksums of numbered paths differ in a pattern (Fibonacci hashing, Knuth 6.4).
+    place = ((paths * GOLDEN) >> (np.uint64(64) - SKETCH_LOG)).astype(np.intp)
+    word, bit = place // 64, np.uint64(1) << (place % 64).astype(np.uint64)
+    _, first = np.unique(index * SKETCH_BITS + place, return_index=True)
     is_first = np.zeros(len(index), dtype=bool)
     is_first[first] = True
-    lacking = is_first & ((known[index] & bit) == 0)
+    lacking = is_first & ((known[index, word] & bit) == 0)
     seen = records["seen"].copy()
-    np.bitwise_or.at(seen, index, bit)
+    np.bitwise_or.at(seen, (index, word), bit)
     records["seen"] = seen
     return np.where(lacking, 1.0 / np.maximum(unseen[index], LEAST_UNSEEN), 0.0)
 

@@ -19,10 +19,11 @@ from flask_irl.guard import CrowdGuard
 from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model
-from flask_irl.policy import Ladder, next_steps, smooth
+from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
 from flask_irl.records import Answered, ClientState, Observation, Update
-from flask_irl.rows import pack_rows
-from flask_irl.site import hour_rarity, weekday_rarity
+from flask_irl.rows import ABUSE, pack_rows
+from flask_irl.rules import Rules, harmful
+from flask_irl.site import began_at, hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 
@@ -30,7 +31,15 @@ BUFFER: Final = 50_000
 """Observations kept for the next flush; a flood beyond it is counted, not kept."""
 ROW_SECONDS: Final = 30.0
 ROW_EVIDENCE: Final = 5.0
-ABUSE: Final = 2
+ROW_MINUTES: Final = 30.0
+"""Minutes of activity after which a client's rows are taken half as often."""
+REGULAR_MINUTES: Final = 10
+TENURE_SHARE: Final = 0.5
+TENURE_SECONDS: Final = 86_400.0
+LONGEST_TTL: Final = 7 * 86_400
+OWN_MARGIN: Final = 0.15
+"""A regular is judged only when it scores this much lower than ever before."""
+MANY: Final = 65_000
 RANKED_AT_ONCE: Final = 50
 """Clients that one flush may put into each ranking."""
 MAX_TRIES: Final = 5
@@ -47,6 +56,7 @@ class Profiler:
         listener: Told of scores.
         ttl_seconds: How long an idle client's state is kept.
         rows_capacity: Training rows kept.
+        rules: What needs no model.
     """
 
     def __init__(
@@ -58,6 +68,7 @@ class Profiler:
         listener: Listener,
         ttl_seconds: int,
         rows_capacity: int,
+        rules: Rules,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -65,6 +76,7 @@ class Profiler:
         self._listener = listener
         self._ttl_seconds = ttl_seconds
         self._rows_capacity = rows_capacity
+        self._rules = rules
         self._guard = CrowdGuard()
         self.after_fork()
 
@@ -196,40 +208,51 @@ class Profiler:
             owners += [index] * len(by_client[client])
         # Who is held down is judged by what it does now: it mends within a few holds, not hours.
         profile.forget(records, _latest(len(known), owners, observations), self._horizons(known))
-        profile.fold(records, owners, observations, model.site.get("routes", {}))
+        active = records["updated"] // 60
+        profile.fold(records, profile.events_of(owners, observations, model.site.get("routes", {})))
         now = records["updated"]
         latest = float(now.max())
-        features = matrix(
-            profile.view(
-                records, hour_rarity(model.site, latest), weekday_rarity(model.site, latest)
-            )
+        view = profile.view(
+            records, hour_rarity(model.site, latest), weekday_rarity(model.site, latest)
         )
+        features = matrix(view)
         evidence = profile.sums_of(records, "n")
         steps = np.array([state.step for _, state in known], dtype=np.int64)
         scores = np.array([state.score for _, state in known], dtype=np.float64)
-        if model.version:
-            raw = model.score(features)
-            elapsed = np.where(scores == 0.0, np.inf, now - idle)
-            scores = smooth(scores, raw, elapsed)
+        full = steps == 0
+        records["minutes"] += full & (now // 60 != active) & (records["minutes"] < MANY)
+        regular = _regulars(records, began_at(model.site, latest))
+        broken = self._rules.broken(features, view["answered"])
+        raw = model.score(features) if model.version else np.zeros(len(known))
+        excused = ~harmful(features) | (regular & (raw >= records["worst"] - OWN_MARGIN))
+        judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
+        elapsed = np.where(scores == 0.0, np.inf, now - idle)
+        scores = np.where(broken, -1.0, smooth(scores, judged, elapsed))
         self._listener.scored(scores)
         since = now - records["stepped"]
-        after = next_steps(self._ladder, steps, scores, since, evidence)
-        if not model.version or model.advisory or self._guard.admit(clients, after > 0, latest):
-            after = np.zeros_like(after)
+        offences = records["offences"] * np.exp(-since / FORGIVING_SECONDS)
+        after = next_steps(self._ladder, steps, scores, since, evidence, offences)
+        if self._guard.admit(clients, after > 0, latest):
+            after = np.where(broken, after, np.minimum(after, steps))
+        calm = full & (after == 0)
+        records["worst"] = np.where(calm, np.minimum(records["worst"], raw), records["worst"])
+        records["offences"] = np.where(after > steps, offences + 1.0, records["offences"])
         records["stepped"] = np.where(after != steps, now, records["stepped"])
         takes = self._rows_due(records, features, evidence, after, scores)
         records["row_at"] = np.where(takes, now, records["row_at"])
         requests = records["total"] - records["row_total"]
         records["row_total"] = np.where(takes, records["total"], records["row_total"])
+        # Who comes often is remembered for longer: for an hour more for each minute.
+        kept = np.minimum(3600.0 * (1.0 + records["minutes"]), LONGEST_TTL)
         updates = [
-            Update(client, state.revision, int(step), float(score), blob)
-            for (client, state), step, score, blob in zip(
-                known, after, scores, profile.encode(records), strict=True
+            Update(client, state.revision, int(step), float(score), blob, int(keep))
+            for (client, state), step, score, blob, keep in zip(
+                known, after, scores, profile.encode(records), kept, strict=True
             )
         ]
         results = self._store.save(updates, self._ttl_seconds)
         saved = np.array([result == "saved" for result in results])
-        self._store_rows(clients, takes & saved, requests, now, features)
+        self._store_rows(clients, takes & saved, requests, now, features, records, regular)
         self._rank(clients, records, scores, after, saved)
         for index in np.flatnonzero(saved & (after != steps)).tolist():
             self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
@@ -281,9 +304,11 @@ class Profiler:
         """Whose behaviour may be learned from: enough of it, and nothing refused or flagged."""
         refused = features[:, FEATURE_NAMES.index("refused_share")]
         abuse = records["feedback"] == ABUSE
-        due = records["updated"] - records["row_at"] >= ROW_SECONDS
-        legitimate = (steps == 0) & (scores >= self._ladder.threshold) & (refused < 0.01) & ~abuse
-        return np.asarray(due & legitimate & (evidence >= ROW_EVIDENCE))
+        # The longer a client has been here, the less there is to learn from another minute of it.
+        pause = ROW_SECONDS * (1.0 + records["minutes"] / ROW_MINUTES)
+        due = records["updated"] - records["row_at"] >= pause
+        legitimate = (steps == 0) & (scores >= self._ladder.threshold) & (refused < 0.01)
+        return np.asarray(due & (legitimate | abuse) & (evidence >= ROW_EVIDENCE))
 
     def _store_rows(
         self,
@@ -292,11 +317,18 @@ class Profiler:
         requests: NDArray[Any],
         at: NDArray[np.float64],
         features: NDArray[np.float32],
+        records: profile.Records,
+        regular: NDArray[np.bool_],
     ) -> None:
         chosen = np.flatnonzero(takes)
         if len(chosen):
             rows = pack_rows(
-                [clients[i] for i in chosen], requests[chosen], at[chosen], features[chosen]
+                [clients[i] for i in chosen],
+                requests[chosen],
+                at[chosen],
+                features[chosen],
+                regular[chosen],
+                records["feedback"][chosen],
             )
             self._store.add_rows(rows, self._rows_capacity)
             self._store.add_counts({"rows": len(rows)})
@@ -323,6 +355,15 @@ class Profiler:
             score=score,
             factor=self._ladder.steps[after].factor,
         )
+
+
+def _regulars(records: profile.Records, began: float) -> NDArray[np.bool_]:
+    """Who belongs to the site by now: active in many minutes, and known for most of the time."""
+    known_for = records["updated"] - records["first"]
+    age = records["updated"] - began
+    needed = np.minimum(TENURE_SHARE * age, TENURE_SECONDS)
+    regular: NDArray[np.bool_] = (records["minutes"] >= REGULAR_MINUTES) & (known_for >= needed)
+    return regular
 
 
 def _latest(

@@ -233,10 +233,15 @@ class ClientState(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A profile and verdict to save, provided that the client is still at ``revision``."""
+    """A profile and verdict to save, provided that the client is still at ``revision``.
+
+    Attributes:
+        keep_seconds: Least seconds to live, beyond what all are given.
+    """
 
     client: str
     revision: int
     step: int
     score: float
     profile: bytes
+    keep_seconds: int = 0

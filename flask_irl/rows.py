@@ -15,13 +15,18 @@ ROW: Final = np.dtype(
     [
         ("schema", "<u4"),
         ("requests", "<u4"),
+        ("regular", "u1"),
+        ("feedback", "u1"),
         ("client", "<u8"),
         ("at", "<f8"),
         ("features", "<f4", (len(FEATURE_NAMES),)),
     ]
 )
-"""``requests`` of the client since its row before; ``client`` is a hash; ``at`` in seconds."""
+"""``requests`` of the client since its row before; ``regular`` where it belongs to the site by now;
+``feedback`` is an operator's: 1 good, 2 abuse; ``client`` is a hash; ``at`` in seconds."""
 
+GOOD: Final = 1
+ABUSE: Final = 2
 TAG: Final = int(SCHEMA, 16)
 Rows = NDArray[Any]
 
@@ -37,11 +42,15 @@ def pack_rows(
     requests: NDArray[Any],
     at: NDArray[np.float64],
     features: NDArray[np.float32],
+    regular: NDArray[Any] | bool = False,
+    feedback: NDArray[Any] | int = 0,
 ) -> list[bytes]:
     """Rows packed, one each."""
     rows = np.zeros(len(clients), dtype=ROW)
     rows["schema"] = TAG
     rows["requests"] = requests
+    rows["regular"] = regular
+    rows["feedback"] = feedback
     rows["client"] = [client_hash(client) for client in clients]
     rows["at"] = at
     rows["features"] = features

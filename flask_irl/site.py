@@ -47,6 +47,12 @@ def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
     return _at(site.get("weekdays"), time.gmtime(at).tm_wday)
 
 
+def began_at(site: Mapping[str, Any], default: float) -> float:
+    """When the site began to be learned, in seconds since the epoch."""
+    began = site.get("began")
+    return float(began) if isinstance(began, (int, float)) else default
+
+
 def _at(table: Any, index: int) -> float:
     return float(table[index]) if isinstance(table, list) and index < len(table) else 0.0
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -13,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl import fit
-from flask_irl.calibration import Calibration, calibrate
+from flask_irl.calibration import Calibration, calibrate_by_impact
 from flask_irl.detectors import Detector
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
 from flask_irl.explain import usual_values
 from flask_irl.features import FEATURE_NAMES, SCHEMA
+from flask_irl.forests import fit_detector
 from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model, dump, load
-from flask_irl.rows import Rows, unpack_rows, within_quota
-from flask_irl.site import learn_site
+from flask_irl.rows import ABUSE, Rows, unpack_rows, within_quota
+from flask_irl.rules import harmful
+from flask_irl.site import began_at, learn_site
 from flask_irl.stores.base import Store
 
 MIN_REQUESTS: Final = 50
@@ -37,10 +40,35 @@ GATE_SHARE: Final = 0.05
 GATE_LEAST: Final = 2
 """So few flagged clients say nothing of a share."""
 NEW_ROWS_SHARE: Final = 0.1
+FEW_NEWCOMERS: Final = 100
+"""Rows of clients that are no regulars; with fewer, the regulars count as well."""
 LEASE_SECONDS: Final = 180.0
 
 Result = Literal["accepted", "rejected", "refused", "failed"]
-Fit = Callable[[NDArray[np.float32], int], Detector]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Lesson:
+    """What a detector is trained on.
+
+    Attributes:
+        kind: Of the detector.
+        rows: Features of the site's own traffic.
+        normal: Which of them a supervised detector learns as legitimate.
+        attacks: Features of clients that operators have called abusers.
+        routes: The site's routes and their shares.
+        seed: The same lesson gives the same detector.
+    """
+
+    kind: str
+    rows: NDArray[np.float32]
+    normal: NDArray[np.bool_]
+    attacks: NDArray[np.float32]
+    routes: Mapping[str, float]
+    seed: int
+
+
+Fit = Callable[[Lesson], Detector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +97,18 @@ class Training:
     at: float = 0.0
 
 
-def fit_in_child(rows: NDArray[np.float32], seed: int) -> Detector:
+def fit_in_child(lesson: Lesson) -> Detector:
     """Train in a child process: no web worker loads scikit-learn."""
-    return fit.fit_in_child(rows, seed=seed)
+    return fit.fit_in_child(**_arguments(lesson))
 
 
-def fit_here(rows: NDArray[np.float32], seed: int) -> Detector:
+def fit_here(lesson: Lesson) -> Detector:
     """Train in this process: for programs that serve nobody meanwhile."""
-    return fit.fit_isolation_forest(rows, seed=seed)
+    return fit_detector(**_arguments(lesson))
+
+
+def _arguments(lesson: Lesson) -> dict[str, Any]:
+    return {name: getattr(lesson, name) for name in Lesson.__slots__}
 
 
 class Trainer:
@@ -88,6 +120,8 @@ class Trainer:
         threshold: The calibrated score below which a client is anomalous.
         false_flag_rate: Share of legitimate rows that may fall below -0.5.
         min_clients: A model trained on fewer clients only advises.
+        learning_seconds: So does one of a site that has been watched for less.
+        detector: The kind of detector.
         interval_seconds: How often :meth:`tick` trains.
         fit: Makes a detector of rows and a seed.
     """
@@ -101,6 +135,8 @@ class Trainer:
         false_flag_rate: float,
         min_clients: int,
         interval_seconds: float,
+        learning_seconds: float = 0.0,
+        detector: str = "blend",
         fit: Fit = fit_in_child,
     ) -> None:
         self._store = store
@@ -109,6 +145,8 @@ class Trainer:
         self._rate = false_flag_rate
         self._min_clients = min_clients
         self._interval = interval_seconds
+        self._learning_seconds = learning_seconds
+        self._kind = detector
         self._fit = fit
         self.owner = uuid.uuid4().hex
         self.model = Model.untrained(SCHEMA, FEATURE_NAMES)
@@ -126,9 +164,13 @@ class Trainer:
         if self.model.version:
             seen = self._store.counts().get("rows", 0)
             new = seen - int(self.model.report.get("rows_seen", 0))
-            if 0 <= new < NEW_ROWS_SHARE * self.model.rows:
+            learned = self.model.advisory and self._learned(began_at(self.model.site, math.inf))
+            if 0 <= new < NEW_ROWS_SHARE * self.model.rows and not learned:
                 return None
         return self.train()
+
+    def _learned(self, began: float) -> bool:
+        return self._store.now() - began >= self._learning_seconds
 
     def train(self) -> Training:
         """Train now, whatever is new. Never raises; tells listener and log."""
@@ -222,7 +264,10 @@ class Trainer:
         )
 
     def _train(self, now: float) -> Training:
-        rows = within_quota(unpack_rows(self._store.rows()), CLIENT_SHARE, CLIENT_LEAST)
+        unpacked = unpack_rows(self._store.rows())
+        abuse = unpacked["feedback"] == ABUSE
+        attacks = np.ascontiguousarray(unpacked["features"][abuse])
+        rows = within_quota(unpacked[~abuse], CLIENT_SHARE, CLIENT_LEAST)
         counts = self._store.counts()
         requests = counts.get("requests", 0)
         clients = len(np.unique(rows["client"]))
@@ -238,10 +283,27 @@ class Trainer:
         current = self._store.model_version()
         version = max([current, *self._store.model_versions()]) + 1
         started = time.monotonic()
-        fitted, held = _parts(rows)
-        detector = self._fit(_samples(fitted), version)
-        calibration = calibrate(detector.score(held["features"]), self._rate)
-        flagged, judged = _flagged(detector, calibration, rows, self.threshold)
+        normal = _newcomers(rows)
+        fitted, held = _parts(rows, normal)
+        site = learn_site(counts)
+        lesson = Lesson(
+            self._kind,
+            _samples(rows[fitted]),
+            _samples_of(normal[fitted]),
+            attacks,
+            site["routes"],
+            version,
+        )
+        detector = self._fit(lesson)
+        judging = rows[held]
+        calibration = calibrate_by_impact(
+            detector.score(judging["features"]),
+            harmful(judging["features"]),
+            judging["requests"].astype(np.float64),
+            self._rate,
+        )
+        flagged, judged = _flagged(detector, calibration, rows[normal], self.threshold)
+        began = min(float(rows["at"].min()), began_at(self.model.site, now))
         outcome = Training(
             "accepted", "", version, len(rows), clients, int(rows["requests"].sum()), 0.0, now
         )
@@ -267,10 +329,10 @@ class Trainer:
             rows=len(rows),
             clients=clients,
             requests=outcome.requests,
-            advisory=clients < self._min_clients,
+            advisory=clients < self._min_clients or not self._learned(began),
             detector=detector,
             calibration=calibration,
-            site={**learn_site(counts), "usual": usual_values(rows["features"])},
+            site={**site, "usual": usual_values(rows["features"]), "began": began},
             report=report,
         )
         if not self._store.publish(current, version, dump(model)):
@@ -292,19 +354,38 @@ def _with(training: Training, result: Result, reason: str) -> Training:
     )
 
 
-def _parts(rows: Rows) -> tuple[Rows, Rows]:
-    """Rows to fit on, and rows of other clients held back for calibration."""
+def _newcomers(rows: Rows) -> NDArray[np.bool_]:
+    """Which rows are of clients that are no regulars: those are judged by their own past.
+
+    Heavy regulars would otherwise hold the threshold up for everybody.
+    """
+    regulars = np.unique(rows["client"][rows["regular"] != 0])
+    newcomers: NDArray[np.bool_] = ~np.isin(rows["client"], regulars)
+    return newcomers if newcomers.sum() >= FEW_NEWCOMERS else np.ones(len(rows), dtype=bool)
+
+
+def _parts(rows: Rows, normal: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows to fit on, and rows of other clients, no regulars, held back for calibration."""
     held = rows["client"] % 4 == 0
-    if len(rows) < FEW_ROWS or held.sum() < FEWEST_SAMPLES or held.all():
-        return rows, rows
-    return rows[~held], rows[held]
+    every = np.ones(len(rows), dtype=bool)
+    if len(rows) < FEW_ROWS or (held & normal).sum() < FEWEST_SAMPLES or held.all():
+        return every, normal
+    return ~held, held & normal
 
 
 def _samples(rows: Rows) -> NDArray[np.float32]:
     """The features to fit on, repeated where they are too few to grow a tree."""
     features: NDArray[np.float32] = np.ascontiguousarray(rows["features"])
-    times = -(-FEWEST_SAMPLES // len(features))
-    return np.tile(features, (times, 1)) if times > 1 else features
+    return np.tile(features, (_times(len(features)), 1))
+
+
+def _samples_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask of rows, repeated as they are."""
+    return np.tile(mask, _times(len(mask)))
+
+
+def _times(rows: int) -> int:
+    return max(1, -(-FEWEST_SAMPLES // rows))
 
 
 def _flagged(

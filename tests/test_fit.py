@@ -16,7 +16,8 @@ from flask_irl import fit
 from flask_irl.blob import pack, unpack
 from flask_irl.detectors import NullDetector
 from flask_irl.errors import TrainingRefused
-from flask_irl.fit import fit_in_child, fit_isolation_forest
+from flask_irl.fit import fit_in_child
+from flask_irl.forests import fit_isolation_forest
 
 ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
 SETTINGS = {"trees": 10, "max_samples": 64, "seed": 5}

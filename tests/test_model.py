@@ -14,7 +14,7 @@ from flask_irl.blob import pack, unpack
 from flask_irl.calibration import Calibration, calibrate
 from flask_irl.detectors import Detector, NullDetector
 from flask_irl.errors import ModelError
-from flask_irl.fit import fit_isolation_forest
+from flask_irl.forests import fit_isolation_forest
 from flask_irl.model import Model, dump, load
 
 SCHEMA = "features-1"

@@ -8,21 +8,26 @@ from typing import Any
 from numpy.typing import NDArray
 
 from flask_irl.detectors.base import Detector, Rows
+from flask_irl.detectors.blend import BlendDetector
 from flask_irl.detectors.isolation_forest import IsolationForestDetector
 from flask_irl.detectors.null import NullDetector
+from flask_irl.detectors.random_forest import RandomForestDetector
 from flask_irl.errors import ModelError
 
 __all__ = [
     "KINDS",
+    "BlendDetector",
     "Detector",
     "IsolationForestDetector",
     "NullDetector",
+    "RandomForestDetector",
     "Rows",
     "detector_from",
 ]
 
 KINDS: Mapping[str, type[Detector]] = {
-    detector.kind: detector for detector in (NullDetector, IsolationForestDetector)
+    detector.kind: detector
+    for detector in (NullDetector, IsolationForestDetector, RandomForestDetector, BlendDetector)
 }
 """The classes of detectors by kind."""
 

@@ -133,7 +133,7 @@ class MemoryStore(MemorySite):
     def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
         results: list[SaveResult] = []
         with self._lock:
-            expires = (self._clock() + ttl_seconds) * 1e6
+            now = self._clock()
             for update in updates:
                 client = self._clients.get(update.client)
                 if client is None:
@@ -145,7 +145,8 @@ class MemoryStore(MemorySite):
                     client.step = update.step
                     client.score = update.score
                     client.profile = update.profile
-                    client.expires = max(client.expires, expires)
+                    live = max(ttl_seconds, update.keep_seconds)
+                    client.expires = max(client.expires, (now + live) * 1e6)
                     results.append("saved")
         return results
 

@@ -247,7 +247,13 @@ class RedisStore(RedisSite):
                 (
                     self._key(u.client),
                     ("EVALSHA", SAVE.sha, 1),
-                    (u.revision, u.step, repr(u.score), u.profile, ttl_seconds),
+                    (
+                        u.revision,
+                        u.step,
+                        repr(u.score),
+                        u.profile,
+                        max(ttl_seconds, u.keep_seconds),
+                    ),
                 )
                 for u in updates
             ),

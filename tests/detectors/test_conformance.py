@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from flask_irl.blob import pack, unpack
 from flask_irl.detectors import KINDS, Detector, NullDetector, detector_from
 from flask_irl.errors import ModelError
-from flask_irl.fit import fit_isolation_forest
+from flask_irl.forests import fit_isolation_forest
 
 WIDTH = 5
 

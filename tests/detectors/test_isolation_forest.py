@@ -16,7 +16,7 @@ from flask_irl.detectors import IsolationForestDetector
 from flask_irl.detectors.isolation_forest import average_path_length
 from flask_irl.detectors.trees import FlatTrees
 from flask_irl.errors import ModelError
-from flask_irl.fit import export_isolation_forest, fit_isolation_forest
+from flask_irl.forests import export_isolation_forest, fit_isolation_forest
 
 
 def traffic(count: int, seed: int = 0) -> NDArray[np.float32]:
