@@ -155,6 +155,7 @@ def calibrate_by_impact(
     harmful: NDArray[np.bool_],
     requests: NDArray[np.float64],
     budget: float,
+    floor: float = 0.0,
 ) -> Calibration:
     """Choose the lowest threshold that costs legitimate clients no more than a budget.
 
@@ -166,6 +167,7 @@ def calibrate_by_impact(
         harmful: Which rows have a sign of harm.
         requests: The requests that each row stands for.
         budget: Share of all requests that may be lost, above 0 and below 0.5.
+        floor: The lowest threshold, 0 to 1.
 
     Returns:
         A calibration with -0.5 there, and no lower than where one in a hundred rows scores beyond.
@@ -187,6 +189,7 @@ def calibrate_by_impact(
     dear = float(scores[order[first]]) if first < len(scores) else 0.0
     ordered = np.sort(scores)
     threshold = max(
+        floor,
         dear + _MARGIN, _exceeded_by(ordered, 0.01), _exceeded_by(ordered, 0.5) + _LEAST_SPREAD
     )
     knots = [(float(ordered[0]), 0.0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -206,7 +207,6 @@ class Profiler:
         for index, client in enumerate(clients):
             observations += by_client[client]
             owners += [index] * len(by_client[client])
-        # Who is held down is judged by what it does now: it mends within a few holds, not hours.
         profile.forget(records, _latest(len(known), owners, observations), self._horizons(known))
         active = records["updated"] // 60
         profile.fold(records, profile.events_of(owners, observations, model.site.get("routes", {})))
@@ -286,11 +286,14 @@ class Profiler:
             )
 
     def _horizons(self, known: list[tuple[str, ClientState]]) -> NDArray[np.float64]:
-        holds = np.array([step.hold_seconds or np.inf for step in self._ladder.steps])
+        """Over how many seconds each client's past fades.
+
+        Who is on the first step is judged by what it does now: it mends within a few holds. Who
+        was sent further down has to stop, or to do something else for long.
+        """
+        hold = self._ladder.steps[1].hold_seconds if len(self._ladder.steps) > 1 else math.inf
         steps = np.array([state.step for _, state in known], dtype=np.int64)
-        horizons: NDArray[np.float64] = np.where(
-            steps > 0, holds[np.clip(steps, 0, len(holds) - 1)], np.inf
-        )
+        horizons: NDArray[np.float64] = np.where(steps == 1, hold, np.inf)
         return horizons
 
     def _rows_due(

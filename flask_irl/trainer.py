@@ -301,6 +301,7 @@ class Trainer:
             harmful(judging["features"]),
             judging["requests"].astype(np.float64),
             self._rate,
+            detector.floor,
         )
         flagged, judged = _flagged(detector, calibration, rows[normal], self.threshold)
         began = min(float(rows["at"].min()), began_at(self.model.site, now))

@@ -26,6 +26,10 @@ class Detector(Protocol):
         """The name under which :func:`flask_irl.detectors.detector_from` finds the class."""
 
     @property
+    def floor(self) -> float:
+        """The raw score, 0 to 1, below which nothing is anomalous, whatever else was seen."""
+
+    @property
     def n_features(self) -> int:
         """How many features a row must have."""
 

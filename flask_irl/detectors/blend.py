@@ -37,6 +37,8 @@ class BlendDetector:
     """
 
     kind: ClassVar[str] = "blend"
+    floor: ClassVar[float] = 0.55
+    """Between both forests' own."""
     unusual: IsolationForestDetector
     attack: RandomForestDetector
     span: tuple[float, float]

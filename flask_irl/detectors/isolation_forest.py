@@ -33,6 +33,8 @@ class IsolationForestDetector:
     """
 
     kind: ClassVar[str] = "isolation_forest"
+    floor: ClassVar[float] = 0.5
+    """About 0.5 is no distinct anomaly (Liu 2008)."""
     trees: FlatTrees
     max_samples: int
     _longest: float = field(init=False, repr=False)

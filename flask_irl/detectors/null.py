@@ -20,6 +20,7 @@ class NullDetector:
     """Scores every row 0, whatever its ``n_features`` features are."""
 
     kind: ClassVar[str] = "null"
+    floor: ClassVar[float] = 0.5
     n_features: int
 
     def __post_init__(self) -> None:

@@ -28,6 +28,8 @@ class RandomForestDetector:
     """
 
     kind: ClassVar[str] = "random_forest"
+    floor: ClassVar[float] = 0.5
+    """Below, a row looks more like the site's own than like an attack."""
     trees: FlatTrees
 
     def __post_init__(self) -> None:
