@@ -190,7 +190,9 @@ def calibrate_by_impact(
     ordered = np.sort(scores)
     threshold = max(
         floor,
-        dear + _MARGIN, _exceeded_by(ordered, 0.01), _exceeded_by(ordered, 0.5) + _LEAST_SPREAD
+        dear + _MARGIN,
+        _exceeded_by(ordered, 0.01),
+        _exceeded_by(ordered, 0.5) + _LEAST_SPREAD,
     )
     knots = [(float(ordered[0]), 0.0)]
     for share, calibrated in _LEVELS[:2]:

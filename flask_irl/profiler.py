@@ -22,9 +22,9 @@ from flask_irl.log import event
 from flask_irl.model import Model
 from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
 from flask_irl.records import Answered, ClientState, Observation, Update
-from flask_irl.rows import ABUSE, pack_rows
+from flask_irl.rows import ABUSE, pack_rows, route_hash
 from flask_irl.rules import Rules, harmful
-from flask_irl.site import began_at, hour_rarity, weekday_rarity
+from flask_irl.site import began_at, expected_pace, hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 
@@ -38,9 +38,14 @@ REGULAR_MINUTES: Final = 10
 TENURE_SHARE: Final = 0.5
 TENURE_SECONDS: Final = 86_400.0
 LONGEST_TTL: Final = 7 * 86_400
+SUSPECT: Final = -0.5
+"""Nothing is learned from who scores lower: it may be about to be flagged."""
 OWN_MARGIN: Final = 0.15
 """A regular is judged only when it scores this much lower than ever before."""
 MANY: Final = 65_000
+RATE: Final = FEATURE_NAMES.index("requests_per_minute")
+PACE_MARGIN: Final = 1.5
+"""A client that is no faster than the machines that its route is for does what is usual there."""
 RANKED_AT_ONCE: Final = 50
 """Clients that one flush may put into each ranking."""
 MAX_TRIES: Final = 5
@@ -224,7 +229,11 @@ class Profiler:
         regular = _regulars(records, began_at(model.site, latest))
         broken = self._rules.broken(features, view["answered"])
         raw = model.score(features) if model.version else np.zeros(len(known))
-        excused = ~harmful(features) | (regular & (raw >= records["worst"] - OWN_MARGIN))
+        routes = [by_client[client][-1].route for client in clients]
+        paces = np.array([expected_pace(model.site, route_hash(route)) for route in routes])
+        at_pace = features[:, RATE] <= PACE_MARGIN * paces
+        own = regular & (raw >= records["worst"] - OWN_MARGIN)
+        excused = ~harmful(features) | own | at_pace
         judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
         elapsed = np.where(scores == 0.0, np.inf, now - idle)
         scores = np.where(broken, -1.0, smooth(scores, judged, elapsed))
@@ -238,7 +247,8 @@ class Profiler:
         records["worst"] = np.where(calm, np.minimum(records["worst"], raw), records["worst"])
         records["offences"] = np.where(after > steps, offences + 1.0, records["offences"])
         records["stepped"] = np.where(after != steps, now, records["stepped"])
-        takes = self._rows_due(records, features, evidence, after, scores)
+        suspect = ~own & (raw < SUSPECT) & (not model.advisory)
+        takes = self._rows_due(records, features, evidence, after, suspect)
         records["row_at"] = np.where(takes, now, records["row_at"])
         requests = records["total"] - records["row_total"]
         records["row_total"] = np.where(takes, records["total"], records["row_total"])
@@ -252,7 +262,7 @@ class Profiler:
         ]
         results = self._store.save(updates, self._ttl_seconds)
         saved = np.array([result == "saved" for result in results])
-        self._store_rows(clients, takes & saved, requests, now, features, records, regular)
+        self._store_rows(clients, takes & saved, requests, now, features, records, routes, regular)
         self._rank(clients, records, scores, after, saved)
         for index in np.flatnonzero(saved & (after != steps)).tolist():
             self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
@@ -302,7 +312,7 @@ class Profiler:
         features: NDArray[np.float32],
         evidence: NDArray[np.float64],
         steps: NDArray[np.int64],
-        scores: NDArray[np.float64],
+        suspect: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
         """Whose behaviour may be learned from: enough of it, and nothing refused or flagged."""
         refused = features[:, FEATURE_NAMES.index("refused_share")]
@@ -310,7 +320,7 @@ class Profiler:
         # The longer a client has been here, the less there is to learn from another minute of it.
         pause = ROW_SECONDS * (1.0 + records["minutes"] / ROW_MINUTES)
         due = records["updated"] - records["row_at"] >= pause
-        legitimate = (steps == 0) & (scores >= self._ladder.threshold) & (refused < 0.01)
+        legitimate = (steps == 0) & ~suspect & (refused < 0.01)
         return np.asarray(due & (legitimate | abuse) & (evidence >= ROW_EVIDENCE))
 
     def _store_rows(
@@ -321,6 +331,7 @@ class Profiler:
         at: NDArray[np.float64],
         features: NDArray[np.float32],
         records: profile.Records,
+        routes: list[str],
         regular: NDArray[np.bool_],
     ) -> None:
         chosen = np.flatnonzero(takes)
@@ -330,6 +341,7 @@ class Profiler:
                 requests[chosen],
                 at[chosen],
                 features[chosen],
+                [routes[i] for i in chosen],
                 regular[chosen],
                 records["feedback"][chosen],
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ ROW: Final = np.dtype(
     [
         ("schema", "<u4"),
         ("requests", "<u4"),
+        ("route", "<u4"),
         ("regular", "u1"),
         ("feedback", "u1"),
         ("client", "<u8"),
@@ -22,7 +24,8 @@ ROW: Final = np.dtype(
         ("features", "<f4", (len(FEATURE_NAMES),)),
     ]
 )
-"""``requests`` of the client since its row before; ``regular`` where it belongs to the site by now;
+"""``requests`` of the client since its row before; ``route`` is a hash of the last one that it asked
+for; ``regular`` where it belongs to the site by now;
 ``feedback`` is an operator's: 1 good, 2 abuse; ``client`` is a hash; ``at`` in seconds."""
 
 GOOD: Final = 1
@@ -37,11 +40,17 @@ def client_hash(client: str) -> int:
     return int.from_bytes(digest, "little")
 
 
+def route_hash(route: str) -> int:
+    """32 bits that stand for a route, the same in every process."""
+    return zlib.crc32(route.encode(errors="surrogatepass"))
+
+
 def pack_rows(
     clients: Sequence[str],
     requests: NDArray[Any],
     at: NDArray[np.float64],
     features: NDArray[np.float32],
+    routes: Sequence[str] | None = None,
     regular: NDArray[Any] | bool = False,
     feedback: NDArray[Any] | int = 0,
 ) -> list[bytes]:
@@ -49,6 +58,8 @@ def pack_rows(
     rows = np.zeros(len(clients), dtype=ROW)
     rows["schema"] = TAG
     rows["requests"] = requests
+    if routes is not None:
+        rows["route"] = [route_hash(route) for route in routes]
     rows["regular"] = regular
     rows["feedback"] = feedback
     rows["client"] = [client_hash(client) for client in clients]

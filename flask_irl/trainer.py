@@ -25,7 +25,7 @@ from flask_irl.log import event
 from flask_irl.model import Model, dump, load
 from flask_irl.rows import ABUSE, Rows, unpack_rows, within_quota
 from flask_irl.rules import harmful
-from flask_irl.site import began_at, learn_site
+from flask_irl.site import began_at, learn_paces, learn_site
 from flask_irl.stores.base import Store
 
 MIN_REQUESTS: Final = 50
@@ -39,6 +39,7 @@ GATE_SHARE: Final = 0.05
 """A candidate that flags more than this share of recent legitimate clients is kept aside."""
 GATE_LEAST: Final = 2
 """So few flagged clients say nothing of a share."""
+RATE: Final = FEATURE_NAMES.index("requests_per_minute")
 NEW_ROWS_SHARE: Final = 0.1
 FEW_NEWCOMERS: Final = 100
 """Rows of clients that are no regulars; with fewer, the regulars count as well."""
@@ -333,7 +334,12 @@ class Trainer:
             advisory=clients < self._min_clients or not self._learned(began),
             detector=detector,
             calibration=calibration,
-            site={**site, "usual": usual_values(rows["features"]), "began": began},
+            site={
+                **site,
+                "usual": usual_values(rows["features"]),
+                "paces": learn_paces(rows["route"], rows["features"][:, RATE]),
+                "began": began,
+            },
             report=report,
         )
         if not self._store.publish(current, version, dump(model)):

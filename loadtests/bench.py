@@ -1,22 +1,24 @@
 """``make bench``: flask_irl beside its rivals, in one run on one machine.
 
-``python -m loadtests.bench [--quick | --full] [--json FILE]``. Every time is that of a whole WSGI
-call of the same small Flask app; only what is marked as a raw call is not. The environment
-variable BENCH_JSON names a file for the figures, too.
+``python -m loadtests.bench [--quick | --full] [--json FILE] [--chart FILE]``. Every time is that
+of a whole WSGI call of the same small Flask app, but for raw calls, which are marked, and for what
+gunicorn serves. The environment variable BENCH_JSON names a file for the figures, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from loadtests import bench_background, bench_memory, bench_model
+from loadtests import bench_background, bench_chart, bench_memory, bench_model, bench_wider
 from loadtests.bench_apps import Bench
 from loadtests.bench_cases import all_cases
 from loadtests.bench_figures import Results
@@ -41,6 +43,7 @@ class Settings:
         redis_clients: Clients in Redis when its memory is read.
         worker_requests: Requests that a gunicorn worker serves before its memory is read.
         flush_requests: Requests whose background work is measured.
+        wider: Of what goes beyond one request after the other.
     """
 
     generations: int = 5
@@ -53,6 +56,7 @@ class Settings:
     redis_clients: int = 10_000
     worker_requests: int = 3000
     flush_requests: int = 6000
+    wider: bench_wider.Amount = bench_wider.DEFAULT
 
 
 DEFAULT = Settings()
@@ -67,8 +71,17 @@ QUICK = Settings(
     redis_clients=3000,
     worker_requests=1000,
     flush_requests=3000,
+    wider=bench_wider.QUICK,
 )
-FULL = Settings(generations=10, clients=1000, trainings=12, redis_clients=100_000)
+FULL = Settings(
+    generations=10,
+    clients=1000,
+    trainings=12,
+    redis_clients=100_000,
+    wider=bench_wider.FULL,
+)
+TINY = Settings(1, 1, 2, 20, 1, 60, 8.0, 50, 20, 60, bench_wider.TINY)
+PRESETS = {"quick": QUICK, "full": FULL, "tiny": TINY}
 
 
 def run(settings: Settings) -> Results:
@@ -106,16 +119,20 @@ def run(settings: Settings) -> Results:
         }
         _say("memory of Redis")
         redis = bench_memory.redis_memory(bench, settings.redis_clients)
+        wider = bench_wider.measure(bench, settings.wider, _say)
     seconds = time.monotonic() - started
-    return Results(
-        timings, training, flush, redis, workers, machine, dataclasses.asdict(settings), seconds
-    )
+    amounts = dataclasses.asdict(settings)
+    amounts |= amounts.pop("wider")
+    return Results(timings, training, flush, redis, workers, wider, machine, amounts, seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark, print its table, write its JSON; the exit status."""
     options = _parser().parse_args(arguments)
-    preset = QUICK if options.quick else FULL if options.full else DEFAULT
+    preset = next((PRESETS[name] for name in PRESETS if getattr(options, name)), DEFAULT)
+    if options.chart and find_spec("matplotlib") is None:
+        print('a chart needs matplotlib: pip install "flask-irl[plot]"', file=sys.stderr)
+        return 2
     given = {name: getattr(options, name) for name in _NUMBERS if getattr(options, name)}
     try:
         results = run(dataclasses.replace(preset, **given))
@@ -127,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for place in dict.fromkeys((options.json, os.environ.get("BENCH_JSON"))):
         if place:
             Path(place).write_text(to_json(results), encoding="utf-8")
+    if options.chart:
+        bench_chart.draw(json.loads(to_json(results)), Path(options.chart))
     return 0
 
 
@@ -146,11 +165,11 @@ _NUMBERS = (
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
     preset = parser.add_mutually_exclusive_group()
-    preset.add_argument("--quick", action="store_true", help="under half a minute, rough")
-    preset.add_argument(
-        "--full", action="store_true", help="several minutes, 100,000 clients in Redis"
-    )
+    preset.add_argument("--quick", action="store_true", help="under a minute, rough")
+    preset.add_argument("--full", action="store_true", help="a long while, a million clients")
+    preset.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--chart", metavar="FILE", help="draw the comparison there, as a PNG")
     for name in _NUMBERS:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=_positive, metavar="N", help=argparse.SUPPRESS

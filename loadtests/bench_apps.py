@@ -88,7 +88,7 @@ def our_app(
     Args:
         bench: What all cases share.
         store: ``memory`` or ``redis``.
-        limits: 1 for the one on all requests; 3 for two of the route's own beside it.
+        limits: 1 for the one on all requests; more for the route's own beside it.
         headers: Whether headers are sent.
         model: Whether a model is in force.
         **options: Further options, or others.
@@ -102,18 +102,25 @@ def our_app(
         "base_limit": PLENTY,
         "headers_enabled": headers,
         "training_interval_minutes": 24 * 60.0,
+        "learning_minutes": 0,
         # On a busy machine a server may be slow for once: that must not end the benchmark.
         "store_timeout": 2.0,
     }
     limiter = IntelligentLimiter(app, listener=watch, **(settings | options))
     view: Callable[[], str] = lambda: "ok"  # noqa: E731
     if limits > 1:
-        view = limiter.limit(f"{PLENTY}/minute;{PLENTY * 10}/hour")(view)
+        view = limiter.limit(limits_of_route(limits - 1))(view)
     app.add_url_rule(PATH, "data", view)
     app.config["BENCH_WATCH"] = watch
     if model:
         bench.model.install(limiter_of(app))
     return app
+
+
+def limits_of_route(count: int) -> str:
+    """So many limits over different windows, none of which anybody reaches."""
+    first = [f"{PLENTY}/minute", f"{PLENTY * 10}/hour"][:count]
+    return ";".join(first + [f"{PLENTY * n}/{n} minute" for n in range(2, count)])
 
 
 def limiter_of(app: Flask) -> Limiter:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import cast
 
 import redis
 
@@ -22,16 +15,15 @@ from flask_irl.engine import open_limiter
 from flask_irl.limiter import Limiter
 from flask_irl.options import resolve
 from loadtests.bench_apps import PLENTY, Bench
-from loadtests.bench_server import free_port, redis_server
+from loadtests.bench_gunicorn import get, gunicorn, model_file
+from loadtests.bench_server import redis_server
 from loadtests.bench_subject import PATH, BenchError
+from loadtests.bench_worker import HEADER
 
 CHUNK = 5_000
 REQUESTS_PER_CLIENT = 3
 SAMPLE = 200
 PREFIX = "irl"
-START_SECONDS = 30.0
-READY_SECONDS = 30.0
-STATE_PATH = "/bench-state"
 
 
 @dataclass(frozen=True)
@@ -151,64 +143,15 @@ def worker(bench: Bench, kind: str, requests: int) -> Worker:
     Raises:
         BenchError: It doesn't start, or the model isn't in force in time.
     """
-    with tempfile.TemporaryDirectory(prefix="irl-bench-") as folder:
-        blob = Path(folder, "model")
-        blob.write_bytes(bench.model.blob)
-        target = f"loadtests.bench_worker:create({kind!r}, {bench.url!r}, {str(blob)!r})"
-        with _gunicorn(target) as (port, started):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            state = _wait_for_state(connection, kind, started)
-            start_seconds = time.monotonic() - started
-            for number in range(requests):
-                address = f"10.8.{number % bench.clients >> 8}.{number % 256}"
-                status, _ = _get(connection, PATH, {"X-Bench-Client": address})
-                if status != 200:
-                    raise BenchError(f"the {kind} worker answered {status}")
-            state = _wait_for_state(connection, kind, time.monotonic(), ready=True)
-            connection.close()
+    with model_file(bench) as blob, gunicorn(kind, bench.url, blob) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+        served.wait(connection)
+        start_seconds = time.monotonic() - served.started
+        for number in range(requests):
+            address = f"10.8.{number % bench.clients >> 8}.{number % 256}"
+            status, _ = get(connection, PATH, {HEADER: address})
+            if status != 200:
+                raise BenchError(f"the {kind} worker answered {status}")
+        state = served.wait(connection, ready=True)
+        connection.close()
     return Worker(state["rss_mib"], start_seconds)
-
-
-@contextmanager
-def _gunicorn(target: str) -> Iterator[tuple[int, float]]:
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--no-control-socket"]
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [*command, "--bind", f"127.0.0.1:{port}", "--log-level", "error", target]
-    )
-    try:
-        yield port, started
-    finally:
-        process.terminate()
-        try:
-            process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for_state(
-    connection: http.client.HTTPConnection, kind: str, since: float, *, ready: bool = False
-) -> dict[str, Any]:
-    """Ask until the worker answers, and, with ``ready``, has learned and has its model."""
-    state: dict[str, Any] = {}
-    while time.monotonic() - since < (READY_SECONDS if ready else START_SECONDS):
-        try:
-            status, body = _get(connection, STATE_PATH, {})
-        except OSError:
-            connection.close()
-        else:
-            state = json.loads(body)
-            if status == 200 and (state["ready"] or not ready):
-                return state
-        time.sleep(0.02)
-    raise BenchError(f"the {kind} worker is not ready: {state}")
-
-
-def _get(
-    connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
-) -> tuple[int, bytes]:
-    connection.request("GET", path, headers=headers)
-    response = connection.getresponse()
-    return response.status, response.read()

@@ -7,7 +7,9 @@ import json
 import statistics
 from collections.abc import Sequence
 
+from loadtests import bench_wider
 from loadtests.bench_figures import BARS, Bar, Figure, Results, quartiles
+from loadtests.bench_table import aligned
 
 
 def to_json(results: Results) -> str:
@@ -38,6 +40,7 @@ def to_json(results: Results) -> str:
         },
         "bars": {bar.name: bar.bar for bar in BARS},
         "details": results.details(),
+        **bench_wider.to_json(results.wider),
         "machine": dataclasses.asdict(results.machine),
         "settings": {**results.settings, "seconds": round(results.seconds, 1)},
     }
@@ -55,7 +58,9 @@ def to_text(results: Results) -> str:
         ", ".join(f"{name} {value}" for name, value in results.settings.items())
         + f"; took {results.seconds:.0f} s",
     ]
-    return "\n".join([*heading, "", *_cases(results), "", *_bars(results), "", *_details(results)])
+    wider = bench_wider.to_text(results.wider)
+    parts = (heading, _cases(results), [wider], _bars(results), _details(results))
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _cases(results: Results) -> list[str]:
@@ -79,7 +84,7 @@ def _cases(results: Results) -> list[str]:
                 f"{timing.p99:.0f}",
             )
         )
-    return _aligned(rows, left=3)
+    return aligned(rows, left=3)
 
 
 def _bars(results: Results) -> list[str]:
@@ -102,7 +107,7 @@ def _bars(results: Results) -> list[str]:
                 _verdict(bar, figure, results.busy),
             )
         )
-    lines = _aligned(rows, left=2)
+    lines = aligned(rows, left=2)
     if results.busy:
         lines.append("Other work kept the cores busy: p99 tells of that, not of the training.")
     return lines
@@ -116,16 +121,4 @@ def _verdict(bar: Bar, figure: Figure, busy: bool) -> str:
 
 def _details(results: Results) -> list[str]:
     rows = [(name, f"{value:g}") for name, value in results.details().items()]
-    return ["beside the bars", *_aligned(rows, left=1)]
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index < left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+    return ["beside the bars", *aligned(rows, left=1)]

@@ -24,20 +24,23 @@ def flask_limiter(
     bench: Bench, store: str, strategy: str, headers: bool, limits: Sequence[str]
 ) -> Subject:
     """The app under Flask-Limiter, everybody admitted."""
-    app = _app(bench, store, strategy, headers, limits)
+    app = flask_limiter_app(bench, store, strategy, headers, limits)
     check_headers(app, "X-RateLimit-Limit" if headers else None)
     return WsgiSubject(app, bench.clients)
 
 
 def flask_limiter_refused(bench: Bench, store: str) -> Subject:
     """The app under Flask-Limiter, everybody over the limit."""
-    app = _app(bench, store, SLIDING, True, [f"{FEW}/hour"])
+    app = flask_limiter_app(bench, store, SLIDING, True, [f"{FEW}/hour"])
     clients = min(bench.clients, 100)
     exhaust(app, clients)
     return WsgiSubject(app, clients)
 
 
-def _app(bench: Bench, store: str, strategy: str, headers: bool, limits: Sequence[str]) -> Flask:
+def flask_limiter_app(
+    bench: Bench, store: str, strategy: str, headers: bool, limits: Sequence[str]
+) -> Flask:
+    """An app under Flask-Limiter."""
     app = bare_app()
     FlaskLimiter(
         get_remote_address,
@@ -53,7 +56,14 @@ def _app(bench: Bench, store: str, strategy: str, headers: bool, limits: Sequenc
 
 
 def throttled(bench: Bench, store: str, headers: bool) -> Subject:
-    """The app under throttled-py's decorator; its headers come from a hook of their own."""
+    """The app under throttled-py, everybody admitted."""
+    app = throttled_app(bench, store, headers)
+    check_headers(app, "RateLimit-Limit" if headers else None)
+    return WsgiSubject(app, bench.clients)
+
+
+def throttled_app(bench: Bench, store: str, headers: bool = True) -> Flask:
+    """An app under throttled-py's decorator; its headers come from a hook of their own."""
     app = Flask("bench")
     kept = ThrottledRedis(server=bench.url) if store == "redis" else ThrottledMemory()
     limiter = ThrottledLimiter(
@@ -62,8 +72,7 @@ def throttled(bench: Bench, store: str, headers: bool) -> Subject:
     if headers:
         limiter.init_app(app)
     app.add_url_rule(PATH, "data", limiter.limit()(lambda: "ok"))
-    check_headers(app, "RateLimit-Limit" if headers else None)
-    return WsgiSubject(app, bench.clients)
+    return app
 
 
 class _RawSubject:

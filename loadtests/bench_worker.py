@@ -1,23 +1,27 @@
-"""The app of a gunicorn worker whose memory is measured; imports no more than such an app does."""
+"""The app of a gunicorn worker that is measured; imports no more than such an app does."""
 
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, request
 
 PLENTY = 1_000_000
+HEADER = "X-Bench-Client"
+"""Says who a request is from."""
 
 
-def create(kind: str, url: str, blob: str) -> Flask:
+def create(kind: str, url: str, blob: str = "", limit: int = PLENTY) -> Flask:
     """The app.
 
     Args:
-        kind: ``bare`` or ``flask_irl``.
+        kind: ``bare``, ``flask_irl`` or ``flask_limiter``.
         url: The Redis server's.
-        blob: A file with the model to put in force.
+        blob: A file with the model that flask_irl is to put in force; none without one.
+        limit: Requests per minute and client.
     """
     app = Flask("bench")
 
@@ -25,34 +29,62 @@ def create(kind: str, url: str, blob: str) -> Flask:
     def data() -> str:
         return "ok"
 
-    state = _protect(app, url, Path(blob)) if kind == "flask_irl" else lambda: True
+    ready = _PROTECT[kind](app, url, blob, limit)
 
     @app.get("/bench-state")
     def bench_state() -> dict[str, Any]:
-        return {"rss_mib": _rss_mib(), "ready": state()}
+        return {"rss_mib": _rss_mib(), "ready": ready()}
 
     return app
 
 
-def _protect(app: Flask, url: str, blob: Path) -> Any:
+def _bare(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
+    return lambda: True
+
+
+def _flask_irl(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
     from flask_irl import IntelligentLimiter
     from flask_irl.app_state import state_of
+    from flask_irl.key_funcs import api_key
 
     IntelligentLimiter(
         app,
-        key_func=lambda: request.headers.get("X-Bench-Client", ""),
+        key_func=api_key(HEADER),
         storage_uri=url,
-        base_limit=PLENTY,
-        key_prefix="irl-worker-",
+        base_limit=limit,
+        key_prefix=f"irl-worker-{limit}-",
+        # On a busy machine a server may be slow for once: that must not end the benchmark.
+        store_timeout=2.0,
     ).request_filter(lambda: request.path == "/bench-state")
     limiter = state_of(app).limiter
-    limiter.store.publish(0, 1, blob.read_bytes())
+    if not blob:
+        return lambda: True
+    limiter.store.publish(0, 1, Path(blob).read_bytes())
 
     def ready() -> bool:
         model = limiter.trainer.model
         return model.version == 1 and not model.advisory and not len(limiter.profiler)
 
     return ready
+
+
+def _flask_limiter(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
+    from flask_limiter import Limiter
+
+    Limiter(
+        lambda: request.headers.get(HEADER, ""),
+        app=app,
+        default_limits=[f"{limit}/minute"],
+        default_limits_exempt_when=lambda: request.path == "/bench-state",
+        storage_uri=url,
+        strategy="sliding-window-counter",
+        headers_enabled=True,
+        key_prefix=f"fl-worker-{limit}",
+    )
+    return lambda: True
+
+
+_PROTECT = {"bare": _bare, "flask_irl": _flask_irl, "flask_limiter": _flask_limiter}
 
 
 def _rss_mib() -> float:

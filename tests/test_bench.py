@@ -15,15 +15,20 @@ pytest.importorskip("flask_limiter", reason="needs the dependency group bench")
 pytest.importorskip("throttled", reason="needs the dependency group bench")
 
 from loadtests.bench_apps import Bench, bare_app
-from loadtests.bench_background import FlushCost, UnderTraining, Window
+from loadtests.bench_background import FlushCost, Pair, UnderTraining, Window, best_pairs
+from loadtests.bench_calls import Calls
 from loadtests.bench_cases import BARE, RAW_EVALSHA, REFUSED, all_cases, our_name, their_name
+from loadtests.bench_cpu import TotalCpu
 from loadtests.bench_figures import BARS, Results
+from loadtests.bench_growth import Grown
 from loadtests.bench_harness import Case, Timing, percentile
+from loadtests.bench_load import Load, UnderLoad
 from loadtests.bench_memory import RedisMemory, Worker
 from loadtests.bench_model import Trained
 from loadtests.bench_report import to_json, to_text
 from loadtests.bench_server import Machine
 from loadtests.bench_subject import BenchError, WsgiSubject, timed
+from loadtests.bench_wider import Wider
 
 ROOT = Path(__file__).parents[1]
 RATIOS = {
@@ -36,12 +41,6 @@ RATIOS = {
     "redis_bytes_per_client",
     "worker_extra_mib",
 }
-TINY = (
-    *("--generations", "1", "--rounds", "1", "--calls", "2", "--clients", "20"),
-    *("--trainings", "1", "--training-clients", "60", "--redis-clients", "50"),
-    *("--worker-requests", "20", "--flush-requests", "60"),
-)
-
 MEDIANS = {
     BARE: [40.0, 50.0, 60.0],
     ("flask_irl", "redis", our_name(1, True, True)): [70.0, 80.0, 90.0],
@@ -52,6 +51,7 @@ MEDIANS = {
     ("throttled-py", "redis", their_name("fixed-window", False)): [100.0, 110.0, 120.0],
     RAW_EVALSHA: [15.0, 15.0, 15.0],
 }
+FLOODED = Load(8.0, 1.5, 3.0, 0.25)
 
 
 @pytest.fixture
@@ -66,10 +66,18 @@ def results() -> Results:
     busy = Window(50.0, 250.0, 100, 1.0)
     return Results(
         timings,
-        UnderTraining((busy, busy), (quiet, quiet), (quiet,), 1000, 1.5),
+        UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
         {"memory": FlushCost(10.0, 0.0), "redis": FlushCost(20.0, 8.0)},
         RedisMemory(100, 300.0, 250.0),
         {"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
+        Wider(
+            "a client",
+            [UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
+            [Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],
+            {"flask_irl": 0.5},
+            [Grown("routes", "memory", 500, 60.0, 20.0)],
+            [TotalCpu("flask_irl", 10, 90.0, 20.0)],
+        ),
         Machine("a CPU", 2, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
         {"rounds": 3},
         1.0,
@@ -101,7 +109,8 @@ def test_table_says_which_bars_are_met(results: Results) -> None:
 
 def test_table_does_not_judge_p99_on_a_busy_machine(results: Results) -> None:
     crowded = Window(50.0, 4000.0, 100, 1.0, waited=0.4)
-    training = dataclasses.replace(results.training, bare=(crowded,))
+    pair = dataclasses.replace(results.training.pairs[0], bare=(crowded, crowded))
+    training = dataclasses.replace(results.training, pairs=(pair,))
     text = to_text(dataclasses.replace(results, training=training))
     line = next(line for line in text.splitlines() if line.startswith("p99_while_training "))
     assert line.endswith("unsure")
@@ -117,6 +126,48 @@ def test_json_of_results_has_every_case_and_ratio(results: Results) -> None:
         60.0,
         10.0,
     )
+
+
+def test_json_of_results_has_what_goes_beyond_single_requests(results: Results) -> None:
+    report = json.loads(to_json(results))
+    load = report["load"]["systems"][0]
+    assert report["load"]["client"] == "a client"
+    assert (load["system"], load["alone"]["p99"], load["beside"]["p99"]) == ("flask_irl", 2.0, 3.0)
+    assert report["redis_calls"][0]["round_trips"] == 1.0
+    assert report["start_seconds"] == {"flask_irl": 0.5}
+    assert report["growth"][0]["added"] == 20.0
+    assert report["cpu_us_per_request"][0]["worker"] == 90.0
+
+
+def test_table_sums_up_all_cpu_time(results: Results) -> None:
+    lines = to_text(results).splitlines()
+    heading = next(n for n, line in enumerate(lines) if line.startswith("all CPU"))
+    assert lines[heading + 1].split() == ["flask_irl", "10", "90", "20", "110"]
+
+
+def test_p99_leaves_out_pairs_that_others_disturbed(results: Results) -> None:
+    calm = results.training.pairs[0]
+    crowded = dataclasses.replace(calm.training, waited=0.4)
+    before = dataclasses.replace(calm, bare=(crowded, calm.bare[1]))
+    after = dataclasses.replace(calm, bare=(calm.bare[0], crowded))
+    assert best_pairs([before, calm, after, calm], wanted=2) == (calm, calm)
+
+
+def test_p99_takes_all_pairs_where_most_are_disturbed(results: Results) -> None:
+    calm = results.training.pairs[0]
+    crowded = dataclasses.replace(calm.training, waited=0.4)
+    disturbed = dataclasses.replace(calm, bare=(crowded, crowded))
+    pairs = [calm, disturbed, disturbed, disturbed]
+    assert best_pairs(pairs, wanted=3) == tuple(pairs)
+
+
+def test_p99_ratio_compares_windows_of_one_pair(results: Results) -> None:
+    slow = Window(50.0, 1000.0, 100, 1.0)
+    quiet, busy = results.training.pairs[0].otherwise, results.training.pairs[0].training
+    pairs = (Pair(busy, quiet, (quiet, quiet)), Pair(slow, slow, (quiet, quiet)))
+    training = dataclasses.replace(results.training, pairs=pairs)
+    ratios = dataclasses.replace(results, training=training).ratios()
+    assert ratios["p99_while_training"].value == pytest.approx((1.25 + 1.0) / 2)
 
 
 def test_added_time_is_counted_round_by_round() -> None:
@@ -148,9 +199,9 @@ def test_percentile_is_a_value_that_occurred() -> None:
 @pytest.mark.integration
 @pytest.mark.slow
 def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
-    written = tmp_path / "bench.json"
+    written, chart = tmp_path / "bench.json", tmp_path / "images" / "bench.png"
     run = subprocess.run(
-        [sys.executable, "-m", "loadtests.bench", *TINY],
+        [sys.executable, "-m", "loadtests.bench", "--tiny", "--chart", str(chart)],
         cwd=ROOT,
         env={**os.environ, "BENCH_JSON": str(written)},
         capture_output=True,
@@ -168,6 +219,11 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
     assert systems == {"Flask", "flask_irl", "Flask-Limiter", "throttled-py", "redis-py"}
     assert set(report["machine"]) >= {"cpu", "cores", "python", "redis", "libraries"}
     assert all(name in run.stdout for name in RATIOS)
+    loaded = {one["system"] for one in report["load"]["systems"]}
+    assert loaded == set(report["start_seconds"]) == {"Flask", "flask_irl", "Flask-Limiter"}
+    assert {one["by"] for one in report["growth"]} == {"clients", "limits", "routes"}
+    assert {one["system"] for one in report["cpu_us_per_request"]} == loaded
+    assert chart.read_bytes().startswith(b"\x89PNG")
 
 
 def _never() -> WsgiSubject:

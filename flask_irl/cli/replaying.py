@@ -41,7 +41,7 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
         check_plottable(plot)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state = state_of(app)
-    run = Replay(state.options, route=RouteFolder(app.url_map).route, plan=_planner(app, state))
+    run = Replay(state.options, route=RouteFolder(app.url_map).route, plan=planner(app, state))
     level = logger.level
     # What the limiter would have logged is in the report.
     logger.setLevel(logging.ERROR)
@@ -73,7 +73,7 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
         click.echo(f"picture written to {plot}")
 
 
-def _planner(app: Flask, state: AppState) -> Callable[[Limiter, str, str], Plan | None]:
+def planner(app: Flask, state: AppState) -> Callable[[Limiter, str, str], Plan | None]:
     """Plans of the app's own routes where a log's request fits one, else the limit on everything.
 
     A limit that depends on the request (a callable) can't be known from a log and is left out.

@@ -1,0 +1,119 @@
+"""What the documents point to exists: files, headings, targets, commands, options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from flask_irl.cli import irl
+from flask_irl.options import _SETTINGS, Options
+
+ROOT: Final = Path(__file__).parents[1]
+README: Final = ROOT / "README.md"
+DOCUMENTS: Final = (README, *sorted((ROOT / "docs").glob("*.md")))
+ARGUMENTS_ONLY: Final = {"key_func", "listener", "authorize"}
+# Of this package and its demo, but no options of the limiter.
+OTHER_VARIABLES: Final = {"IRL_ADMIN_TOKENS"}
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+def without_fences(text: str) -> str:
+    """The text without its fenced blocks, whose # are comments and not headings."""
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document as what links to them call them."""
+    found: set[str] = set()
+    for title in re.findall(r"^#+ +(.*)$", without_fences(document.read_text()), re.MULTILINE):
+        plain = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        number = sum(1 for name in found if re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name))
+        found.add(f"{plain}-{number}" if number else plain)
+    return found
+
+
+def links(document: Path) -> list[str]:
+    """Where a document's links and pictures lead, but for other sites."""
+    found = re.findall(r"\]\(([^)\s]+)\)", without_fences(document.read_text()))
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+def code(document: Path) -> str:
+    """All that a document shows as code, a span or a line each line."""
+    text = document.read_text()
+    blocks = re.findall(r"^ *```.*?\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return "\n".join(chain(blocks, re.findall(r"`([^`]+)`", without_fences(text))))
+
+
+def table_rows() -> list[list[str]]:
+    """The cells of the README's table of options, without its head."""
+    section = README.read_text().partition("\n## Options\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@each_document
+def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
+    broken = []
+    for link in links(document):
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@each_document
+def test_make_targets_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|[;&=… ])make ([a-z]+)", code(document), re.MULTILINE)
+    assert set(named) <= targets
+
+
+@each_document
+def test_irl_commands_exist(document: Path) -> None:
+    named = re.findall(r"(?:^| )irl ([a-z]+)", code(document), re.MULTILINE)
+    assert set(named) <= set(irl.commands)
+
+
+def test_the_readme_tells_of_every_irl_command() -> None:
+    assert [name for name in irl.commands if not re.search(rf"`[^`\n]*\b{name}\b", README.read_text())] == []
+
+
+@each_document
+def test_config_keys_and_variables_that_begin_with_irl_exist(document: Path) -> None:
+    known = {s.config or f"IRL_{name.upper()}" for name, s in _SETTINGS.items()}
+    known |= {s.environment for s in _SETTINGS.values() if s.environment}
+    named = set(re.findall(r"\bIRL_[A-Z_]+\b", document.read_text()))
+    assert named <= known | OTHER_VARIABLES
+
+
+def test_the_table_of_options_has_each_option_once_and_no_other() -> None:
+    named = [name for row in table_rows() for name in re.findall(r"`(\w+)`", row[0])]
+    options = {field.name for field in fields(Options)}
+    assert sorted(named) == sorted(options | ARGUMENTS_ONLY)
+
+
+def test_the_table_of_options_names_each_ones_config_key_and_variable() -> None:
+    told = {row[0]: (row[1], row[2]) for row in table_rows() if "," not in row[0]}
+    true = {
+        f"`{name}`": (
+            f"`{setting.config or 'IRL_' + name.upper()}`",
+            f"`{setting.environment}`" if setting.environment else "",
+        )
+        for name, setting in _SETTINGS.items()
+    }
+    assert told == true
+
+
+def test_files_named_in_code_exist() -> None:
+    pattern = r"\b((?:demo_app|docs|flask_irl|loadtests|monitoring|tests)/[\w./-]*\w)"
+    named = {name for document in DOCUMENTS for name in re.findall(pattern, code(document))}
+    made = {"loadtests/results"}
+    assert [name for name in sorted(named - made) if not (ROOT / name).exists()] == []
