@@ -125,6 +125,8 @@ SUMS: Final = (
     Sum("new_paths", LONG, lambda b: b.new_path),
     Sum("hour_n", HOUR, _one),
     Sum("hour_new_paths", HOUR, lambda b: b.new_path),
+    Sum("hour_answered", HOUR, lambda b: 1.0 - b.refused),
+    Sum("hour_new_missing", HOUR, lambda b: (b.answer == MISSING) * b.new_path),
 )
 
 
@@ -291,6 +293,12 @@ FEATURES: Final = (
         "",
         "paths that don't exist, each another one",
         lambda v: v.mean("new_missing", "answered"),
+    ),
+    Feature(
+        "hourly_unknown_share",
+        "",
+        "paths that don't exist, each another one, over an hour",
+        lambda v: v.mean("hour_new_missing", "hour_answered"),
     ),
     Feature(
         "size_mean", "log B", "size of the answers", lambda v: v.mean("size", "answered") * 4.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import Counter, deque
@@ -212,7 +211,9 @@ class Profiler:
         for index, client in enumerate(clients):
             observations += by_client[client]
             owners += [index] * len(by_client[client])
-        profile.forget(records, _latest(len(known), owners, observations), self._horizons(known))
+        profile.forget(
+            records, _latest(len(known), owners, observations), self._horizons(known, records)
+        )
         active = records["updated"] // 60
         profile.fold(records, profile.events_of(owners, observations, model.site.get("routes", {})))
         now = records["updated"]
@@ -227,13 +228,13 @@ class Profiler:
         full = steps == 0
         records["minutes"] += full & (now // 60 != active) & (records["minutes"] < MANY)
         regular = _regulars(records, began_at(model.site, latest))
-        broken = self._rules.broken(features, view["answered"])
+        broken = self._rules.broken(view)
         raw = model.score(features) if model.version else np.zeros(len(known))
         routes = [by_client[client][-1].route for client in clients]
         paces = np.array([expected_pace(model.site, route_hash(route)) for route in routes])
         at_pace = features[:, RATE] <= PACE_MARGIN * paces
         own = regular & (raw >= records["worst"] - OWN_MARGIN)
-        excused = ~harmful(features) | own | at_pace
+        excused = ~harmful(features, ~full) | own | at_pace
         judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
         elapsed = np.where(scores == 0.0, np.inf, now - idle)
         scores = np.where(broken, -1.0, smooth(scores, judged, elapsed))
@@ -295,15 +296,20 @@ class Profiler:
                 [clients[i] for i in mended[:RANKED]],
             )
 
-    def _horizons(self, known: list[tuple[str, ClientState]]) -> NDArray[np.float64]:
+    def _horizons(
+        self, known: list[tuple[str, ClientState]], records: profile.Records
+    ) -> NDArray[np.float64]:
         """Over how many seconds each client's past fades.
 
-        Who is on the first step is judged by what it does now: it mends within a few holds. Who
-        was sent further down has to stop, or to do something else for long.
+        Who stays on the first step is judged by what it does now, and mends within a few holds.
+        Who was sent further down has to stop, or to do something else for long.
         """
-        hold = self._ladder.steps[1].hold_seconds if len(self._ladder.steps) > 1 else math.inf
+        if len(self._ladder.steps) < 2:
+            return np.full(len(known), np.inf)
+        first = self._ladder.steps[1]
         steps = np.array([state.step for _, state in known], dtype=np.int64)
-        horizons: NDArray[np.float64] = np.where(steps == 1, hold, np.inf)
+        stays = records["updated"] - records["stepped"] >= 2 * first.climb_seconds
+        horizons: NDArray[np.float64] = np.where((steps == 1) & stays, first.hold_seconds, np.inf)
         return horizons
 
     def _rows_due(

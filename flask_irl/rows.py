@@ -24,8 +24,8 @@ ROW: Final = np.dtype(
         ("features", "<f4", (len(FEATURE_NAMES),)),
     ]
 )
-"""``requests`` of the client since its row before; ``route`` is a hash of the last one that it asked
-for; ``regular`` where it belongs to the site by now;
+"""``requests`` of the client since its row before; ``route`` is a hash of the last one that it
+asked for; ``regular`` where it belongs to the site by now;
 ``feedback`` is an operator's: 1 good, 2 abuse; ``client`` is a hash; ``at`` in seconds."""
 
 GOOD: Final = 1

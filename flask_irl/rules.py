@@ -1,6 +1,6 @@
 """What needs no model: failing logins, scans of unknown paths, and whether there is harm at all.
 
-All read the features' columns, so that a row tells the same in service and in training. Pure.
+Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.features import FEATURE_NAMES
+from flask_irl.features import FEATURE_NAMES, View
 
 Mask = NDArray[np.bool_]
 
@@ -19,6 +19,8 @@ FAILING_SHARE: Final = 0.4
 """Of the answers that a password guesser gets, at least so many are denied writes."""
 UNKNOWN_SHARE: Final = 0.5
 """Of the answers that a scanner gets, at least so many are 404s on ever other paths."""
+SLOW_UNKNOWN_SHARE: Final = 0.2
+"""The same of twice as many within an hour: who guesses ids has some luck."""
 HARMFUL_NEW_PATHS: Final = 25.0
 """In ten minutes: who asks for less that is new takes nothing away."""
 HARMFUL_HOURLY_PATHS: Final = 60.0
@@ -41,32 +43,36 @@ class Rules:
     login_failures: int = 12
     unknown_paths: int = 15
 
-    def broken(self, features: NDArray[np.float32], answered: NDArray[np.float64]) -> Mask:
+    def broken(self, view: View) -> Mask:
         """Who breaks a rule, beyond doubt.
 
         Args:
-            features: One row a client.
-            answered: The answers that each one's shares are of.
+            view: The clients' sums.
         """
-        broken = np.zeros(len(features), dtype=bool)
-        for least, name, share in (
-            (self.login_failures, "failed_write_share", FAILING_SHARE),
-            (self.unknown_paths, "unknown_path_share", UNKNOWN_SHARE),
+        broken = np.zeros(len(view["n"]), dtype=bool)
+        for least, counted, answers, share in (
+            (self.login_failures, "failed_writes", "answered", FAILING_SHARE),
+            (self.unknown_paths, "new_missing", "answered", UNKNOWN_SHARE),
+            (2 * self.unknown_paths, "hour_new_missing", "hour_answered", SLOW_UNKNOWN_SHARE),
         ):
             if least:
-                shares = features[:, FEATURE_NAMES.index(name)]
-                broken |= (shares >= share) & (shares * answered >= least)
+                broken |= (view[counted] >= least) & (view.mean(counted, answers) >= share)
         return broken
 
 
-def harmful(features: NDArray[np.float32]) -> Mask:
+def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
     """Who does anything that a site could mind: takes much that is new, fails, or floods.
 
     However odd it looks, what does none of that is left in peace.
+
+    Args:
+        features: One row a client.
+        held: Who is held down already: half as much is harm, or it would flap.
     """
     harm = np.zeros(len(features), dtype=bool)
+    share = np.where(held, 0.5, 1.0)
     for name, least in _HARMS:
-        harm |= features[:, FEATURE_NAMES.index(name)] >= least
+        harm |= features[:, FEATURE_NAMES.index(name)] >= least * share
     return harm
 
 
