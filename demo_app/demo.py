@@ -22,7 +22,6 @@ from demo_app.cast import SHARES, Act, Phase, Role, attack_roles, normal_roles
 from demo_app.display import Display, make_console
 from demo_app.ledger import Entry
 from demo_app.report import print_clients, print_model, print_statistics
-from demo_app.served import OPTIONS
 from demo_app.server import Server, ServerError
 from demo_app.traffic import Visitor, stop_all
 from demo_app.verdict import complaints
@@ -154,8 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{options.seconds:.0f} s (seed {options.seed}).\n"
         f"So that there is something to see in that time, its window is short: {LIMIT} requests "
         f"per {WINDOW_SECONDS} s for a normal client, {HELD} for an anomalous one.\nIt learns for "
-        "a minute instead of for days; how little that is, its threshold makes up for: "
-        f"{OPTIONS['IRL_ANOMALY_THRESHOLD']} instead of -0.5."
+        "a minute instead of for two hours, and goes no further down than that first step; in "
+        "service the next ones are 10 % and a short block."
     )
     settings = {
         "BASE_LIMIT": str(LIMIT),

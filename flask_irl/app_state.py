@@ -17,6 +17,7 @@ from flask_irl.key_funcs import KeyFromEnviron, remote_address
 from flask_irl.keys import canonical
 from flask_irl.limiter import Limiter
 from flask_irl.listener import Listener
+from flask_irl.lists import Lists
 from flask_irl.marks import RouteLimit
 from flask_irl.options import Options
 from flask_irl.records import Decision
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 EXTENSION: Final = "flask_irl"
 MAX_EARLY_ROUTES: Final = 4096
 MAX_EARLY_CHARACTERS: Final = 300
-NOT_LEARNED_FROM: Final = frozenset({"none", "fallback"})
+NOT_LEARNED_FROM: Final = frozenset({"none", "fallback", "list"})
 
 
 class AppState:
@@ -75,6 +76,8 @@ class AppState:
         self._blueprint_limits = blueprint_limits
         self._exempt_blueprints = exempt_blueprints
         self._routes = self.routes_for(self.limiter)
+        self._lists = Lists(options.allow, options.deny)
+        self._honeypots = options.honeypots
         self._headers_enabled = options.headers_enabled
         self._slot = f"flask_irl.{id(self):x}"
         self._early_routes: dict[tuple[str, str], Route] = {}
@@ -254,8 +257,15 @@ class AppState:
             self.limiter.listener.exempted(route.label)
             return None
         client = served.client = self._client(current.environ)
+        word = self._lists.word(client) if self._lists else ""
+        if word == "allow":
+            self.limiter.listener.exempted(route.label)
+            return None
         asked = self._routes.ask(route, client)
-        served.decision = self.limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
+        if word == "deny":
+            served.decision = self.limiter.turn_away(client)
+        else:
+            served.decision = self.limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
         served.seconds = time.perf_counter() - started
         return asked
 
@@ -301,6 +311,8 @@ class AppState:
         served.observed = True
         label = cast(Route, served.route).label
         if decision.source not in NOT_LEARNED_FROM:
+            if self._honeypots and environ["PATH_INFO"].startswith(self._honeypots):
+                self.limiter.profiler.trap(decision.key)
             self.limiter.observe(
                 decision,
                 route=label,

@@ -37,6 +37,7 @@ MAX_PLANS: Final = 4096
 FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 1.0
+DENIED_SECONDS: Final = 3600
 PROBE: Final = "#probe"
 """A key that no client can have."""
 
@@ -347,6 +348,16 @@ class Limiter:
             limit.window_seconds,
             "",
             "none",
+            time.time(),
+            -1.0,
+        )
+
+    def turn_away(self, client: str) -> Decision:
+        """The decision on a client that is denied by configuration."""
+        wait = float(DENIED_SECONDS)
+        window = self.options.window_seconds
+        return Decision(
+            *("blocked", client, 0, 0, wait, wait, False, 0, 0.0, window, "", "list"),
             time.time(),
             -1.0,
         )

@@ -45,6 +45,9 @@ class Options:
     learning_minutes: float = 120.0
     login_failures: int = 12
     unknown_paths: int = 15
+    honeypots: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
     false_flag_rate: float = 0.0005
     training_interval_minutes: float = 5.0
     train: bool = True
@@ -134,6 +137,15 @@ def _number(low: float, high: float, *, above: bool = False) -> Callable[[object
     return convert
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    given = value.split(",") if isinstance(value, str) else value
+    if isinstance(given, Sequence) and not isinstance(given, bytes):
+        texts = [part.strip() for part in given if isinstance(part, str)]
+        if len(texts) == len(given):
+            return tuple(text for text in texts if text)
+    raise ValueError("a list of texts, or one text with commas between them")
+
+
 def _factors(value: object) -> tuple[float, ...]:
     given = value.split(",") if isinstance(value, str) else value
     if isinstance(given, Sequence) and not isinstance(given, bytes):
@@ -207,6 +219,9 @@ _SETTINGS: Final[dict[str, _Setting]] = {
     "learning_minutes": _Setting(_number(0.0, 7 * 1440.0)),
     "login_failures": _Setting(_integer(0, MAX_INTEGER)),
     "unknown_paths": _Setting(_integer(0, MAX_INTEGER)),
+    "honeypots": _Setting(_texts),
+    "allow": _Setting(_texts),
+    "deny": _Setting(_texts),
     "false_flag_rate": _Setting(_number(0.0, 0.2, above=True)),
     "training_interval_minutes": _Setting(
         _number(0.0, 7 * 24 * 60.0, above=True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"

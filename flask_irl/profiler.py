@@ -89,6 +89,7 @@ class Profiler:
         """Begin with nothing buffered: what a parent process saw is the parent's to flush."""
         self._buffer: deque[Answered] = deque(maxlen=BUFFER)
         self._refused: dict[str, tuple[int, Answered]] = {}
+        self._trapped: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
@@ -140,6 +141,11 @@ class Profiler:
         with self._lock:
             count, _ = self._refused.get(client, (0, answered))
             self._refused[client] = (count + 1, answered)
+
+    def trap(self, client: str) -> None:
+        """Send a client, whose request is observed too, to the last step with the next flush."""
+        if len(self._trapped) < BUFFER:
+            self._trapped.add(client)
 
     def flush(self) -> int:
         """Merge what was observed, score the clients, save profiles and verdicts.
@@ -233,7 +239,9 @@ class Profiler:
         routes = [by_client[client][-1].route for client in clients]
         paces = np.array([expected_pace(model.site, route_hash(route)) for route in routes])
         at_pace = features[:, RATE] <= PACE_MARGIN * paces
-        own = regular & (raw >= records["worst"] - OWN_MARGIN)
+        # Whom no model has judged yet, the first one learns to know.
+        unjudged = records["worst"] == 0
+        own = regular & (unjudged | (raw >= records["worst"] - OWN_MARGIN))
         excused = ~harmful(features, ~full) | own | at_pace
         judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
         elapsed = np.where(scores == 0.0, np.inf, now - idle)
@@ -244,6 +252,9 @@ class Profiler:
         after = next_steps(self._ladder, steps, scores, since, evidence, offences)
         if self._guard.admit(clients, after > 0, latest):
             after = np.where(broken, after, np.minimum(after, steps))
+        trapped = np.array([client in self._trapped for client in clients])
+        self._trapped.difference_update(clients)
+        after = np.where(trapped, len(self._ladder.steps) - 1, after)
         calm = full & (after == 0)
         records["worst"] = np.where(calm, np.minimum(records["worst"], raw), records["worst"])
         records["offences"] = np.where(after > steps, offences + 1.0, records["offences"])
@@ -383,7 +394,9 @@ def _regulars(records: profile.Records, began: float) -> NDArray[np.bool_]:
     known_for = records["updated"] - records["first"]
     age = records["updated"] - began
     needed = np.minimum(TENURE_SHARE * age, TENURE_SECONDS)
-    regular: NDArray[np.bool_] = (records["minutes"] >= REGULAR_MINUTES) & (known_for >= needed)
+    # On a site that is young itself, so are its regulars.
+    active = np.minimum(1.0 + TENURE_SHARE * age / 60.0, REGULAR_MINUTES)
+    regular: NDArray[np.bool_] = (records["minutes"] >= active) & (known_for >= needed)
     return regular
 
 

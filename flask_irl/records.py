@@ -10,7 +10,7 @@ from flask_irl.limit import Limit
 from flask_irl.overrides import Override
 
 Outcome = Literal["allowed", "limited", "blocked", "shadow_limited", "exempt"]
-Source = Literal["store", "local", "fallback", "none"]
+Source = Literal["store", "local", "fallback", "none", "list"]
 StrategyName = Literal["sliding-window-counter", "fixed-window", "gcra"]
 
 
@@ -119,7 +119,7 @@ class Decision(NamedTuple):
         window_seconds: The window of the limit shown.
         scope: What the limit shown counts; ``""`` is all of the client's requests.
         source: Who decided: ``store``, ``local`` (known to be over, the store wasn't asked),
-            ``fallback`` (the store is out) or ``none``.
+            ``fallback`` (the store is out), ``none``, or ``list`` (denied by configuration).
         at: When, in seconds since the epoch, by the store's clock.
         gap: Seconds since the client's previous request, or -1.
     """

@@ -28,6 +28,7 @@ LAYERS = {
     "flask_irl.explain": 2,
     "flask_irl.features": 2,
     "flask_irl.keys": 2,
+    "flask_irl.lists": 2,
     "flask_irl.model": 2,
     "flask_irl.policy": 2,
     "flask_irl.profile": 2,

@@ -7,6 +7,7 @@ before each of the two whether it may.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
@@ -96,6 +97,10 @@ class Wire:
             self._sock.settimeout(seconds)
             return
         self._sock.settimeout(None)
+        if not os.get_blocking(self._sock.fileno()):
+            # gevent's: it waits in its own loop, where the kernel's time-outs don't count.
+            self._sock.settimeout(seconds)
+            return
         whole = int(seconds)
         value = struct.pack("@ll", whole, max(1, int((seconds - whole) * 1e6)))
         for option in OPTIONS:
