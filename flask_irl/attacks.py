@@ -129,7 +129,7 @@ def _events(
     middle, spread = (
         float(like[FEATURE_NAMES.index(name)]) for name in ("size_mean", "size_deviation")
     )
-    size = np.expm1(np.clip(random.normal(middle, spread + 0.05, count), 0.0, 20.0))
+    size = np.expm1(np.clip(random.normal(middle, abs(spread) + 0.05, count), 0.0, 20.0))
     zeros = np.zeros(count)
     events = profile.Events(
         owner=np.zeros(count, dtype=np.intp),

@@ -234,7 +234,7 @@ class Profiler:
         full = steps == 0
         records["minutes"] += full & (now // 60 != active) & (records["minutes"] < MANY)
         regular = _regulars(records, began_at(model.site, latest))
-        broken = self._rules.broken(view)
+        broken = self._rules.broken(view, regular)
         raw = model.score(features) if model.version else np.zeros(len(known))
         routes = [by_client[client][-1].route for client in clients]
         paces = np.array([expected_pace(model.site, route_hash(route)) for route in routes])

@@ -43,11 +43,12 @@ class Rules:
     login_failures: int = 12
     unknown_paths: int = 15
 
-    def broken(self, view: View) -> Mask:
+    def broken(self, view: View, regular: Mask | bool = False) -> Mask:
         """Who breaks a rule, beyond doubt.
 
         Args:
             view: The clients' sums.
+            regular: Who belongs to the site: a search engine asks for what is gone by now.
         """
         broken = np.zeros(len(view["n"]), dtype=bool)
         for least, counted, answers, share in (
@@ -56,7 +57,8 @@ class Rules:
             (2 * self.unknown_paths, "hour_new_missing", "hour_answered", SLOW_UNKNOWN_SHARE),
         ):
             if least:
-                broken |= (view[counted] >= least) & (view.mean(counted, answers) >= share)
+                over = (view[counted] >= least) & (view.mean(counted, answers) >= share)
+                broken |= over if counted == "failed_writes" else over & ~np.asarray(regular)
         return broken
 
 
