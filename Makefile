@@ -43,7 +43,7 @@ format: $(VENV)/.stamp-lint ## mend what ruff can mend
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures)
+bench: $(VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS="--chart FILE" draws)
 	$(PY) -m loadtests.bench $(ARGS)
 
 dashboard: $(VENV)/.stamp-test ## build the Grafana dashboard (ARGS="--runbook URL" links to yours)

@@ -1,22 +1,13 @@
 """From a detector's raw scores to scores that mean the same for every detector and site.
 
 A raw score says nothing about how rare it is: 0.5 from an Isolation Forest is perfectly normal.
-Calibrated scores run from 0 (as normal as can be) to -1 (as anomalous as can be), and on the
-site's own legitimate traffic about this share is below:
-
-========== ===============
-score      share below
-========== ===============
--0.1       one half
--0.25      one in ten
--0.4       one in a hundred
--0.5       the chosen rate
-========== ===============
+Calibrated scores run from 0 (as normal as can be) to -1 (as anomalous as can be). On the site's own
+legitimate traffic half of all rows score below -0.1 and one in ten below -0.25, as far as these are
+above the threshold; what scores below -0.5 costs legitimate clients no more than a chosen budget.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Self
@@ -27,12 +18,11 @@ from numpy.typing import NDArray
 from flask_irl.errors import ModelError
 
 THRESHOLD = -0.5
-"""Where :func:`calibrate` puts the chosen share of false flags."""
+"""Where :func:`calibrate_by_impact` puts the edge of the budget."""
 
-_LEVELS = ((0.5, -0.1), (0.1, -0.25), (0.01, -0.4))
+_LEVELS = ((0.5, -0.1), (0.1, -0.25))
 _STEP = 1e-6  # least distance of two knots
 _LEAST_SPREAD = 0.01  # a sample that is all alike must not flag the next one that is not
-_LEAST_SCALE = 0.02  # of the tail, about that of a forest's scores; for a handful of scores
 _MARGIN = 0.005
 _FARTHEST = 1e6
 
@@ -115,41 +105,6 @@ class Calibration:
         return cls(tuple((raw, calibrated) for raw, calibrated in knots))
 
 
-def calibrate(raw: NDArray[np.float64], false_flag_rate: float) -> Calibration:
-    """Choose a calibration by the raw scores of legitimate rows.
-
-    The rows should not be those the detector was trained on, or the scores flatter it.
-
-    Args:
-        raw: Shape (n,), n at least 1, each from 0 to 1.
-        false_flag_rate: The share of such rows that may score below -0.5, above 0 and below 0.5.
-
-    Returns:
-        A calibration under which no more than that share of ``raw`` scores below -0.5. When the
-        sample is too small to show that quantile, the threshold lies beyond its greatest score:
-        an exponential tail as heavy as that of the upper quarter, and a margin, but at most half
-        of the way to 1.
-
-    Raises:
-        ValueError: No scores, scores outside 0 to 1, or a rate out of range.
-    """
-    if not 0.0 < false_flag_rate < 0.5:
-        raise ValueError(f"false_flag_rate must be above 0 and below 0.5, not {false_flag_rate}")
-    scores = np.sort(np.asarray(raw, dtype=np.float64), axis=None)
-    if not scores.size:
-        raise ValueError("a calibration needs at least one raw score")
-    if not (scores[0] >= 0.0 and scores[-1] <= 1.0):  # NaN sorts to the end
-        raise ValueError(f"raw scores must be from 0 to 1, not {scores[0]} to {scores[-1]}")
-    knots = [(float(scores[0]), 0.0)]
-    for share, calibrated in _LEVELS:
-        if share > false_flag_rate:
-            knots.append((max(_exceeded_by(scores, share), knots[-1][0] + _STEP), calibrated))
-    threshold = max(_threshold(scores, false_flag_rate), knots[-1][0] + _STEP)
-    knots.append((threshold, THRESHOLD))
-    knots.append((max(1.0, threshold + _STEP), -1.0))
-    return Calibration(tuple(knots))
-
-
 def calibrate_by_impact(
     raw: NDArray[np.float64],
     harmful: NDArray[np.bool_],
@@ -195,7 +150,7 @@ def calibrate_by_impact(
         _exceeded_by(ordered, 0.5) + _LEAST_SPREAD,
     )
     knots = [(float(ordered[0]), 0.0)]
-    for share, calibrated in _LEVELS[:2]:
+    for share, calibrated in _LEVELS:
         place = _exceeded_by(ordered, share)
         if knots[-1][0] + _STEP <= place <= threshold - _STEP:
             knots.append((place, calibrated))
@@ -211,14 +166,3 @@ def _exceeded_by(scores: NDArray[np.float64], share: float) -> float:
     while above / count > share:  # the product may have been rounded up to a whole number
         above -= 1
     return float(scores[count - 1 - above])
-
-
-def _threshold(scores: NDArray[np.float64], rate: float) -> float:
-    greatest = float(scores[-1])
-    roomy = _exceeded_by(scores, 0.5) + _LEAST_SPREAD
-    if rate * len(scores) >= 1.0:
-        return max(_exceeded_by(scores, rate), roomy)
-    upper = _exceeded_by(scores, 0.25)
-    scale = max(float(np.mean(scores[scores >= upper] - upper)), _LEAST_SCALE)
-    beyond = greatest + scale * math.log(1.0 / (rate * len(scores))) + _MARGIN
-    return min(max(beyond, roomy), (greatest + 1.0) / 2.0)

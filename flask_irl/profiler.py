@@ -47,6 +47,9 @@ PACE_MARGIN: Final = 1.5
 """A client that is no faster than the machines that its route is for does what is usual there."""
 RANKED_AT_ONCE: Final = 50
 """Clients that one flush may put into each ranking."""
+AT_ONCE: Final = 100
+"""Clients merged before requests get a chance: about a millisecond's work."""
+PAUSE_SECONDS: Final = 0.0005
 MAX_TRIES: Final = 5
 """How often a profile that somebody else saved meanwhile is merged again."""
 
@@ -62,6 +65,7 @@ class Profiler:
         ttl_seconds: How long an idle client's state is kept.
         rows_capacity: Training rows kept.
         rules: What needs no model.
+        pause: Waits so many seconds between two parts of a long flush.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Profiler:
         ttl_seconds: int,
         rows_capacity: int,
         rules: Rules,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -82,6 +87,7 @@ class Profiler:
         self._ttl_seconds = ttl_seconds
         self._rows_capacity = rows_capacity
         self._rules = rules
+        self._pause = pause
         self._guard = CrowdGuard()
         self.after_fork()
 
@@ -187,7 +193,16 @@ class Profiler:
             by_client.setdefault(observation.client, []).append(observation)
         self._count(observations)
         model = self._model()
-        pending = list(by_client)
+        clients = list(by_client)
+        for start in range(0, len(clients), AT_ONCE):
+            if start:
+                # Requests want the interpreter too.
+                self._pause(PAUSE_SECONDS)
+            self._merge_some(model, clients[start : start + AT_ONCE], by_client)
+
+    def _merge_some(
+        self, model: Model, pending: list[str], by_client: dict[str, list[Observation]]
+    ) -> None:
         for _ in range(MAX_TRIES):
             states = self._store.load(pending)
             known = [

@@ -40,7 +40,7 @@ GATE_SHARE: Final = 0.05
 GATE_LEAST: Final = 2
 """So few flagged clients say nothing of a share."""
 RATE: Final = FEATURE_NAMES.index("requests_per_minute")
-NEW_ROWS_SHARE: Final = 0.1
+NEW_ROWS_SHARE: Final = 0.2
 FEW_NEWCOMERS: Final = 100
 """Rows of clients that are no regulars; with fewer, the regulars count as well."""
 LEASE_SECONDS: Final = 180.0

@@ -103,6 +103,7 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
             color=_FAINT,
             fontsize=8,
             loc="left",
+            parse_math=False,
         )
         figure.savefig(path, format="png")
 
@@ -119,7 +120,10 @@ def _draw(
         height=0.66,
         color=[colours.get(line.key[0], _RIVAL) for line in lines],
     )
-    longest = max(*values, 1.0)
+    allowed = [
+        bars[line.bar] * value for line, value in zip(lines, values, strict=True) if line.bar
+    ]
+    longest = max(*values, *allowed, 1.0)
     beside = longest * 0.008
     for row, (line, value) in enumerate(zip(lines, values, strict=True)):
         axes.text(max(value, 0.0) + beside, row, f"{value:.0f}", va="center")
@@ -127,20 +131,12 @@ def _draw(
             most = bars[line.bar] * value
             axes.vlines(most, row - 0.4, row + 0.4, color=_LIMIT, linewidth=2)
             text = f"allowed: {bars[line.bar]:g} x = {most:.0f}"
-            # Where the bar's own figure is not.
-            left = 0.22 * longest < most < value
-            axes.text(
-                most - beside if left else most + beside,
-                row,
-                text,
-                color=_LIMIT,
-                fontsize=9,
-                ha="right" if left else "left",
-                va="center",
-            )
+            # To the right of whatever is on this line already.
+            place = max(most, value + 0.07 * longest) + beside
+            axes.text(place, row, text, color=_LIMIT, fontsize=9, va="center")
     axes.set_yticks(range(len(lines)), [line.text for line in lines], fontsize=9)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    axes.set_xlim(0, longest * 1.08)
+    axes.set_xlim(0, longest * 1.36)
     axes.set_title(title, loc="left", fontsize=11)
     axes.tick_params(left=False)
     axes.grid(axis="x", color="#e4e8ee", linewidth=0.8)

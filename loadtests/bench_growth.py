@@ -99,13 +99,16 @@ def path_of(number: int) -> str:
     return f"/api/section{number % 10}/thing{number}"
 
 
-def growth(bench: Bench, clients: Sequence[int], *, rounds: int, calls: int) -> list[Grown]:
+def growth(
+    bench: Bench, clients: Sequence[int], *, generations: int, rounds: int, calls: int
+) -> list[Grown]:
     """Measure at all sizes, in turn.
 
     Args:
         bench: What all cases share.
         clients: Sizes of crowds.
-        rounds: Turns of each case; those of limits and of routes begin anew twice.
+        generations: How often the cases of limits and of routes begin anew; crowds take too long.
+        rounds: Turns of each case, for crowds; half of that in each generation of the others.
         calls: Measured requests in each turn.
 
     Raises:
@@ -130,7 +133,7 @@ def growth(bench: Bench, clients: Sequence[int], *, rounds: int, calls: int) -> 
             others.append(_case("routes", "", size, partial(_bare_with_routes, own, size)))
         found = take_turns(crowds, generations=1, rounds=rounds, calls=calls)
         grown = list(_grown(found))
-        found = take_turns(others, generations=3, rounds=-(-rounds // 2), calls=calls)
+        found = take_turns(others, generations=generations, rounds=-(-rounds // 2), calls=calls)
         return grown + list(_grown(found))
 
 

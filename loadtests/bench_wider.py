@@ -26,17 +26,19 @@ class Amount:
         starts: How often each app is started.
         call_requests: Requests whose calls of Redis are counted.
         crowds: Numbers of clients at which the time of a request is taken.
+        grown_generations: How often what grows begins anew.
         grown_rounds: Turns of each case that grows.
         grown_calls: Measured requests in each turn.
         cpu_clients: Numbers of active clients at which all CPU time is taken.
         cpu_requests: Requests for each of these.
     """
 
-    load_seconds: float = 5.0
+    load_seconds: float = 4.0
     load_rounds: int = 3
     starts: int = 5
     call_requests: int = 2000
     crowds: tuple[int, ...] = (100, 10_000, 100_000)
+    grown_generations: int = 4
     grown_rounds: int = 12
     grown_calls: int = 200
     cpu_clients: tuple[int, ...] = (10, 1_000)
@@ -44,7 +46,7 @@ class Amount:
 
 
 DEFAULT = Amount()
-QUICK = Amount(1.0, 1, 1, 300, (100, 3_000), 3, 60, (10, 1_000), 1_500)
+QUICK = Amount(1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, (10, 1_000), 1_500)
 FULL = Amount(
     load_seconds=10.0,
     starts=15,
@@ -53,7 +55,7 @@ FULL = Amount(
     cpu_clients=(10, 1_000, 100_000),
     cpu_requests=60_000,
 )
-TINY = Amount(1.0, 1, 1, 20, (30,), 1, 2, (10,), 20)
+TINY = Amount(1.0, 1, 1, 20, (30,), 1, 1, 2, (10,), 20)
 """For tests."""
 
 
@@ -91,7 +93,13 @@ def measure(bench: Bench, amount: Amount, progress: Callable[[str], object]) -> 
     progress("start-up")
     starts = start_seconds(bench, amount.starts)
     progress("growth")
-    grown = growth(bench, amount.crowds, rounds=amount.grown_rounds, calls=amount.grown_calls)
+    grown = growth(
+        bench,
+        amount.crowds,
+        generations=amount.grown_generations,
+        rounds=amount.grown_rounds,
+        calls=amount.grown_calls,
+    )
     progress("all CPU time")
     cpu = total_cpu(bench, amount.cpu_clients, amount.cpu_requests)
     return Wider(client_name(), load, calls, starts, grown, cpu)

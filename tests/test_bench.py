@@ -206,7 +206,7 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
         env={**os.environ, "BENCH_JSON": str(written)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(written.read_text(encoding="utf-8"))

@@ -155,7 +155,7 @@ def test_an_effect_is_what_the_score_mends_by_at_the_median(
 
 
 def test_at_most_five_reasons_are_told() -> None:
-    model = model_of(dict.fromkeys(FEATURE_NAMES, 0.02))
+    model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
     found = reasons(model, np.ones(WIDTH, dtype=np.float32))
     assert names(found) == list(FEATURE_NAMES[:MOST])
 
@@ -173,7 +173,7 @@ def test_what_speaks_for_a_client_is_no_reason() -> None:
 
 
 def test_a_client_as_usual_has_no_reasons() -> None:
-    model = model_of(dict.fromkeys(FEATURE_NAMES, 0.02))
+    model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
     assert reasons(model, row_of()) == []
 
 

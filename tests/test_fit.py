@@ -16,11 +16,13 @@ from flask_irl import fit
 from flask_irl.blob import pack, unpack
 from flask_irl.detectors import NullDetector
 from flask_irl.errors import TrainingRefused
+from flask_irl.features import FEATURE_NAMES
 from flask_irl.fit import fit_in_child
-from flask_irl.forests import fit_isolation_forest
+from flask_irl.forests import fit_detector, fit_isolation_forest
 
 ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
 SETTINGS = {"trees": 10, "max_samples": 64, "seed": 5}
+REQUEST = {"kind": "isolation_forest", **SETTINGS}
 PACKAGE_PARENT = Path(fit.__file__).parent.parent
 
 
@@ -57,6 +59,34 @@ def test_the_child_trains_the_same_forest() -> None:
     here = fit_isolation_forest(ROWS, **SETTINGS)
     there = fit_in_child(ROWS, **SETTINGS)
     assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
+
+
+@pytest.mark.parametrize("kind", ["random_forest", "blend"])
+def test_the_child_trains_the_same_detector_of_any_kind(kind: str) -> None:
+    rows = np.abs(np.random.default_rng(2).normal(size=(120, len(FEATURE_NAMES))))
+    lesson: dict[str, Any] = {
+        **SETTINGS,
+        "kind": kind,
+        "normal": np.arange(120) < 90,
+        "attacks": rows[:5] + 30.0,
+        "routes": {"/": 0.75, "/b": 0.25},
+    }
+    here, there = fit_detector(rows=rows, **lesson), fit_in_child(rows, **lesson)
+    assert there.kind == kind
+    assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"normal": np.arange(120) < 60}, {"attacks": np.full((5, 30), 9.0)}, {"routes": {"/x": 1.0}}],
+    ids=["normal", "attacks", "routes"],
+)
+def test_all_of_a_lesson_reaches_the_child(changed: dict[str, Any]) -> None:
+    rows = np.abs(np.random.default_rng(2).normal(size=(120, len(FEATURE_NAMES))))
+    plain, other = (
+        fit_in_child(rows, **{**REQUEST, "kind": "random_forest", **more}) for more in ({}, changed)
+    )
+    assert pack({}, plain.to_arrays()) != pack({}, other.to_arrays())
 
 
 def test_odd_numbers_do_not_disturb_training() -> None:
@@ -169,7 +199,7 @@ def test_the_answer_must_fit_the_request(monkeypatch: pytest.MonkeyPatch, tmp_pa
         f"import sys, pathlib; sys.stdout.buffer.write(pathlib.Path({str(other)!r}).read_bytes())"
     )
     child_runs(monkeypatch, code)
-    with pytest.raises(TrainingRefused, match="10 trees over 2 features instead of 10 over 4"):
+    with pytest.raises(TrainingRefused, match="a detector of 2 features instead of 4"):
         fit_in_child(ROWS, **SETTINGS)
 
 
@@ -243,7 +273,7 @@ def test_a_child_whose_parent_is_gone_ends_quietly() -> None:
     with os.fdopen(write, "wb") as closed_pipe:
         done = subprocess.run(
             fit._command(60.0),
-            input=pack(SETTINGS, {"rows": ROWS}),
+            input=pack(REQUEST, {"rows": ROWS}),
             stdout=closed_pipe,
             stderr=subprocess.PIPE,
             env=fit._environment(),
@@ -284,7 +314,7 @@ print(sorted({{"sklearn", "scipy", "pandas", "matplotlib", "joblib"}} & set(sys.
 def test_the_request_and_answer_are_containers() -> None:
     done = subprocess.run(
         fit._command(60.0),
-        input=pack(SETTINGS, {"rows": ROWS.astype(np.float32)}),
+        input=pack(REQUEST, {"rows": ROWS.astype(np.float32)}),
         capture_output=True,
         env=fit._environment(),
         check=True,

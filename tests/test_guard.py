@@ -7,8 +7,9 @@ import numpy as np
 from flask_irl.guard import WINDOW_SECONDS, CrowdGuard
 from flask_irl.listener import NullListener
 from flask_irl.model import Model
-from flask_irl.policy import simple_ladder
+from flask_irl.policy import ladder_of
 from flask_irl.profiler import Profiler
+from flask_irl.rules import Rules
 from flask_irl.stores.memory import MemoryStore
 
 START = 1_700_000_000.0
@@ -48,11 +49,12 @@ def test_the_number_told_falls_to_zero_when_all_requests_end() -> None:
     told = Told()
     profiler = Profiler(
         MemoryStore(clock=lambda: moment[0]),
-        ladder=simple_ladder(0.3, 60.0, -0.5),
+        ladder=ladder_of((0.3,), 60.0, -0.5),
         model=lambda: Model.untrained("", ()),
         listener=told,
         ttl_seconds=3600,
         rows_capacity=100,
+        rules=Rules(),
     )
     profiler._guard.admit(CLIENTS, FLAGGED, START)
     profiler.flush()

@@ -145,7 +145,11 @@ def test_a_plan_holds_the_limit_on_everything_before_the_routes(subject: Subject
 
 @pytest.mark.parametrize(
     ("mode", "factors", "enforce"),
-    [("enforce", (1.0, 0.3), True), ("shadow", (1.0, 0.3), False), ("off", (1.0,), False)],
+    [
+        ("enforce", (1.0, 0.3, 0.1, 0.0), True),
+        ("shadow", (1.0, 0.3, 0.1, 0.0), False),
+        ("off", (1.0,), False),
+    ],
 )
 def test_the_mode_is_in_the_plan(
     clock: Clock, mode: str, factors: tuple[float, ...], enforce: bool

@@ -23,6 +23,7 @@ from flask_irl.operations import MAX_REASON, MAX_TRIES, ORDERS, Operations
 from flask_irl.options import Options
 from flask_irl.overrides import MAX_SECONDS
 from flask_irl.records import Decision, Update
+from flask_irl.rows import ABUSE, GOOD, client_hash, unpack_rows
 from flask_irl.settings import write_settings
 from flask_irl.stores.addresses import locate
 from flask_irl.stores.base import Store
@@ -41,7 +42,13 @@ class Worker:
         self.store = store
         self.limiter = Limiter(
             Options(
-                **{"base_limit": 10, "strategy": "fixed-window", "background": False, **options}
+                **{
+                    "base_limit": 10,
+                    "strategy": "fixed-window",
+                    "background": False,
+                    "learning_minutes": 0.0,
+                    **options,
+                }
             ),
             store,
             fit=fit_here,
@@ -216,7 +223,8 @@ def test_how_learning_stands_is_told(
     )
 
 
-def test_flagged_clients_are_counted_and_listed(site: Site, here: Worker, trained: Model) -> None:
+def test_flagged_clients_are_counted_and_listed(site: Site, trained: Model) -> None:
+    here = site.worker(further_factors=())
     here.publish(trained)
     here.limiter.refresh()
     here.ask("person-1")
@@ -238,6 +246,8 @@ def test_limits_are_told_with_what_each_step_leaves(site: Site) -> None:
     assert found["steps"] == [
         {"step": 0, "factor": 1.0, "limit": 50},
         {"step": 1, "factor": 0.5, "limit": 25},
+        {"step": 2, "factor": 0.1, "limit": 5},
+        {"step": 3, "factor": 0.0, "limit": 0},
     ]
 
 
@@ -597,13 +607,26 @@ def test_feedback_goes_with_the_client(here: Worker) -> None:
     assert feedback_of(here) is None
 
 
-@pytest.mark.parametrize(("verdict", "rows"), [("good", 1), ("abuse", 0)])
-def test_nothing_is_learned_from_abuse(here: Worker, verdict: str, rows: int) -> None:
+@pytest.mark.parametrize(("verdict", "feedback"), [("good", GOOD), ("abuse", ABUSE)])
+def test_a_verdict_is_in_the_rows_that_are_learned_from(
+    here: Worker, verdict: str, feedback: int
+) -> None:
     here.ask()
     here.operations.feedback("c", verdict, ADA)
     here.admitted(7)
     here.limiter.flush()
-    assert len(here.store.rows()) == rows
+    assert unpack_rows(here.store.rows())["feedback"].tolist() == [feedback]
+
+
+def test_abuse_is_learned_from_while_it_is_held_down(site: Site, here: Worker) -> None:
+    for client in ("abuser", "other"):
+        here.ask(client)
+        here.flag(client)
+    here.operations.feedback("abuser", "abuse", ADA)
+    for client in ("abuser", "other"):
+        here.admitted(7, client)
+    here.limiter.flush()
+    assert unpack_rows(here.store.rows())["client"].tolist() == [client_hash("abuser")]
 
 
 def test_feedback_on_nobody_known_is_none(here: Worker) -> None:
@@ -812,11 +835,11 @@ def test_why_names_what_the_client_does_that_is_not_usual(site: Site, trained: M
         assert reason["effect"] == pytest.approx(mended(name), abs=1e-3)
         assert reason["value"] == pytest.approx(found["features"][name], abs=1e-4)
         assert [reason["median"], reason["high"]] == pytest.approx(usual[name], abs=1e-4)
-    paths = told["new_paths_per_minute"]
-    assert paths["median"] < paths["high"] < paths["value"]
-    assert paths["sentence"] == (
-        f"new paths in the last minute: {paths['value']:.0f} 1/min; usual is "
-        f"{paths['median']:.3g} 1/min, 95 % are under {paths['high']:.3g} 1/min"
+    missing = told["missing_share"]
+    assert missing["median"] < missing["high"] < missing["value"]
+    assert missing["sentence"] == (
+        f"answers 404: {missing['value']:.0%}; usual is {missing['median']:.0%}, "
+        f"95 % are under {missing['high']:.0%}"
     )
 
 

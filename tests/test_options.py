@@ -24,6 +24,7 @@ class Sample(NamedTuple):
 
 BOOLEAN = Sample((True, "off", False), ("maybe", 1, 2.0, "", [True]))
 WHOLE = (0, -1, 1.5, "1.5", "many", True, [5], 2**31, "9" * 5000)
+COUNT = tuple(bad for bad in WHOLE if bad != 0 or bad is True)
 SAMPLES: dict[str, Sample] = {
     "storage_uri": Sample(
         ("redis://a", "redis://b", "redis://c"), ("  ", 5, b"redis://a", ["redis://a"]), "REDIS_URL"
@@ -50,6 +51,17 @@ SAMPLES: dict[str, Sample] = {
         (-1, "-0.25", 0.0), (0.1, -1.5, "x", True, "nan", "inf", 10**400, [0]), "ANOMALY_THRESHOLD"
     ),
     "anomalous_factor": Sample((0.5, "0.1", 1), (0, 1.01, -0.1, "x", True, "nan", None.__class__)),
+    "further_factors": Sample(
+        ((0.2, 0.1), "0.1,0", ()),
+        ("0.1,0.2", [0.1, 0.1], "x", 5, [1.5], [-0.1], b"0.1", "nan", [True], [0.9, "0.8", None])
+        + (tuple(0.9 - i / 10 for i in range(9)),),
+    ),
+    "detector": Sample(
+        ("isolation_forest", "random_forest", "blend"), ("forest", "", 5, ["blend"])
+    ),
+    "learning_minutes": Sample((0, "30", 10_080), (-1, 10_081, "x", True, "nan")),
+    "login_failures": Sample((0, "20", 5), COUNT),
+    "unknown_paths": Sample((0, "20", 5), COUNT),
     "false_flag_rate": Sample((0.01, "0.1", 0.2), (0, 0.3, "x", False, "nan")),
     "training_interval_minutes": Sample(
         (1, "2.5", 10_080), (0, -1, "x", 10_081, True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
@@ -76,6 +88,7 @@ READ: dict[str, dict[Any, Any]] = {
         "5/minute": (Limit(5, 60),),
         "['1/second', '5/minute;9/day']": (Limit(1, 1), Limit(5, 60), Limit(9, 86_400)),
     },
+    "further_factors": {"0.1,0": (0.1, 0.0)},
 }
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -92,7 +105,7 @@ def value_of(name: str, **given: Mapping[str, Any]) -> Any:
 
 def read(name: str, good: Any) -> Any:
     """What a good value of the samples becomes."""
-    if name == "default_limits":
+    if name in READ:
         return READ[name].get(good if isinstance(good, str) else str(good), good)
     default = getattr(Options(), name)
     if good == "off" and name != "mode":
@@ -238,3 +251,19 @@ def test_the_base_limit_has_its_window_and_a_burst_no_larger_than_itself() -> No
     assert options.base == Limit(10, 30)
     assert dataclasses.replace(options, burst=4).base == Limit(10, 30, 4)
     assert dataclasses.replace(options, burst=40).base == Limit(10, 30, 10)
+
+
+@pytest.mark.parametrize(
+    ("first", "further", "factors"),
+    [
+        (0.3, (0.1, 0.0), (0.3, 0.1, 0.0)),
+        (0.3, (), (0.3,)),
+        (0.05, (0.1, 0.0), (0.05, 0.0)),
+        (0.1, (0.1,), (0.1,)),
+    ],
+)
+def test_the_steps_fall_from_the_first_factor_on(
+    first: float, further: tuple[float, ...], factors: tuple[float, ...]
+) -> None:
+    given = {"anomalous_factor": first, "further_factors": further}
+    assert resolve(given, {}, {}).factors == factors

@@ -15,9 +15,9 @@ from flask_irl.errors import TrainingRefused
 from flask_irl.features import FEATURE_NAMES
 from flask_irl.listener import NullListener
 from flask_irl.model import dump, load
-from flask_irl.rows import pack_rows
+from flask_irl.rows import ABUSE, GOOD, client_hash, pack_rows, route_hash
 from flask_irl.stores.memory import MemoryStore
-from flask_irl.trainer import Trainer, fit_here
+from flask_irl.trainer import FEW_NEWCOMERS, Lesson, Trainer, fit_here
 from tests.conftest import Clock
 
 WIDTH = len(FEATURE_NAMES)
@@ -43,15 +43,31 @@ class Site:
             false_flag_rate=0.002,
             min_clients=25,
             interval_seconds=300,
+            learning_seconds=options.get("learning_seconds", 0.0),
+            detector=options.get("detector", "isolation_forest"),
             fit=options.get("fit", fit_here),
         )
 
-    def learn(self, clients: int = 30, each: int = 4, seed: int = 1) -> None:
-        names = [f"c{i}" for i in range(clients) for _ in range(each)]
-        rows = np.random.default_rng(seed).normal(size=(len(names), WIDTH)).astype(np.float32)
+    def learn(
+        self, clients: int = 30, each: int = 4, seed: int = 1, first: int = 0, **columns: Any
+    ) -> None:
+        names = [f"c{first + i}" for i in range(clients) for _ in range(each)]
+        rows = np.random.default_rng(seed).exponential(size=(len(names), WIDTH))
         at = np.full(len(names), self.clock())
-        self.store.add_rows(pack_rows(names, np.full(len(names), 5), at, rows), 20_000)
+        packed = pack_rows(names, np.full(len(names), 5), at, rows.astype(np.float32), **columns)
+        self.store.add_rows(packed, 20_000)
         self.store.add_counts({"requests": 5 * len(names), "rows": len(names), "route:/": 1})
+
+
+class Taught:
+    """A fit that keeps the lessons that it was given."""
+
+    def __init__(self) -> None:
+        self.lessons: list[Lesson] = []
+
+    def __call__(self, lesson: Lesson) -> Detector:
+        self.lessons.append(lesson)
+        return NullDetector(WIDTH)
 
 
 @pytest.fixture
@@ -95,7 +111,7 @@ def test_a_candidate_that_flags_too_many_is_kept_aside(clock: Clock) -> None:
             return np.full(len(rows), 0.1 if len(calls) == 1 else 0.99)
 
     calls: list[int] = []
-    site = Site(clock, fit=lambda rows, seed: Harsh(WIDTH))
+    site = Site(clock, fit=lambda lesson: Harsh(WIDTH))
     site.learn()
     training = site.trainer.train()
     assert training.result == "rejected"
@@ -106,7 +122,7 @@ def test_a_candidate_that_flags_too_many_is_kept_aside(clock: Clock) -> None:
 def test_of_two_trainings_at_once_one_is_refused(clock: Clock) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(rows: NDArray[np.float32], seed: int) -> Detector:
+    def slow(lesson: Lesson) -> Detector:
         begun.set()
         assert go_on.wait(20)
         return NullDetector(WIDTH)
@@ -124,7 +140,7 @@ def test_of_two_trainings_at_once_one_is_refused(clock: Clock) -> None:
 
 
 def test_a_model_published_meanwhile_wins(clock: Clock) -> None:
-    def overtaken(rows: NDArray[np.float32], seed: int) -> Detector:
+    def overtaken(lesson: Lesson) -> Detector:
         store.publish(0, 7, b"somebody else's")
         return NullDetector(WIDTH)
 
@@ -139,7 +155,7 @@ def test_a_model_published_meanwhile_wins(clock: Clock) -> None:
 
 @pytest.mark.parametrize("error", [TrainingRefused("no scikit-learn"), OSError("no child")])
 def test_a_fit_that_fails_leaves_everything_as_it_was(clock: Clock, error: Exception) -> None:
-    def broken(rows: NDArray[np.float32], seed: int) -> Detector:
+    def broken(lesson: Lesson) -> Detector:
         raise error
 
     site = Site(clock, fit=broken)
@@ -228,3 +244,179 @@ def test_one_heavy_client_does_not_fill_the_training_set(site: Site) -> None:
     at = np.full(3000, site.clock())
     site.store.add_rows(pack_rows(["heavy"] * 3000, np.ones(3000), at, rows), 20_000)
     assert site.trainer.train().rows <= 120 + 62
+
+
+@pytest.mark.parametrize("kind", ["isolation_forest", "random_forest", "blend"])
+def test_the_detector_is_of_the_kind_that_was_chosen(clock: Clock, kind: str) -> None:
+    site = Site(clock, detector=kind)
+    site.learn()
+    assert site.trainer.train().result == "accepted"
+    assert site.trainer.model.detector.kind == kind
+
+
+def test_the_same_rows_make_the_same_model(clock: Clock) -> None:
+    models = []
+    for _ in range(2):
+        site = Site(clock, detector="blend")
+        site.learn()
+        site.trainer.train()
+        models.append(site.trainer.model)
+    one, two = models
+    rows = np.random.default_rng(3).exponential(size=(50, WIDTH))
+    assert np.array_equal(one.score(rows), two.score(rows))
+    assert one.calibration == two.calibration
+
+
+def test_a_site_that_was_not_watched_for_long_is_only_advised(clock: Clock) -> None:
+    site = Site(clock, learning_seconds=3600)
+    site.learn()
+    clock.advance(3599)
+    site.trainer.train()
+    assert site.trainer.model.advisory
+    clock.advance(1)
+    site.trainer.train()
+    assert not site.trainer.model.advisory
+
+
+def test_what_a_model_was_learned_from_is_remembered_when_the_rows_are_gone(clock: Clock) -> None:
+    site = Site(clock, learning_seconds=3600)
+    site.learn()
+    began = clock()
+    site.trainer.train()
+    clock.advance(3600)
+    site.store._rows.clear()
+    site.learn(seed=2)
+    site.trainer.train()
+    assert site.trainer.model.site["began"] == began
+    assert not site.trainer.model.advisory
+
+
+def test_the_end_of_the_learning_period_is_a_reason_to_train(clock: Clock) -> None:
+    site = Site(clock, learning_seconds=900)
+    site.learn()
+    assert site.trainer.tick() is not None
+    clock.advance(600)
+    assert site.trainer.tick() is None
+    clock.advance(300)
+    assert site.trainer.tick() is not None
+    assert not site.trainer.model.advisory
+    clock.advance(300)
+    assert site.trainer.tick() is None
+
+
+def test_rows_of_abusers_are_attacks_and_not_the_sites_own(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=40)
+    site.learn(clients=2, each=3, first=100, seed=7, feedback=ABUSE)
+    site.learn(clients=2, each=3, first=200, seed=8, feedback=GOOD)
+    training = site.trainer.train()
+    [lesson] = taught.lessons
+    abuse = np.random.default_rng(7).exponential(size=(6, WIDTH)).astype(np.float32)
+    np.testing.assert_array_equal(lesson.attacks, abuse)
+    assert training.rows == 40 * 4 + 6
+    assert not (lesson.rows[:, None] == abuse[None]).all(axis=2).any()
+
+
+def test_without_abusers_there_are_no_known_attacks(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn()
+    site.trainer.train()
+    assert taught.lessons[0].attacks.shape == (0, WIDTH)
+
+
+def test_a_lesson_has_the_routes_and_another_seed_each_time(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught, detector="blend")
+    site.learn()
+    site.store.add_counts({"route:/b": 3})
+    site.trainer.train()
+    site.trainer.train()
+    assert [lesson.seed for lesson in taught.lessons] == [1, 2]
+    assert {lesson.kind for lesson in taught.lessons} == {"blend"}
+    assert taught.lessons[0].routes == {"/": 0.25, "/b": 0.75}
+
+
+def test_regulars_are_no_example_of_what_is_normal(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=60, seed=1)
+    site.learn(clients=10, seed=2, first=100, regular=True)
+    site.trainer.train()
+    [lesson] = taught.lessons
+    regulars = np.random.default_rng(2).exponential(size=(40, WIDTH)).astype(np.float32)
+    is_regular = (lesson.rows[:, None] == regulars[None]).all(axis=2).any(axis=1)
+    assert is_regular.any()
+    np.testing.assert_array_equal(lesson.normal, ~is_regular)
+
+
+def test_a_regular_was_none_in_no_row_of_it(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=60, seed=1)
+    site.learn(clients=10, seed=2, first=100)
+    site.learn(clients=10, each=1, seed=3, first=100, regular=True)
+    site.trainer.train()
+    [lesson] = taught.lessons
+    earlier = np.random.default_rng(2).exponential(size=(40, WIDTH)).astype(np.float32)
+    of_regulars = (lesson.rows[:, None] == earlier[None]).all(axis=2).any(axis=1)
+    assert of_regulars.any()
+    assert not lesson.normal[of_regulars].any()
+
+
+def test_where_nearly_all_are_regulars_they_are_what_is_normal(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=FEW_NEWCOMERS - 1, each=1)
+    site.learn(clients=60, seed=2, first=200, regular=True)
+    site.trainer.train()
+    assert taught.lessons[0].normal.all()
+
+
+def test_the_threshold_is_chosen_by_rows_that_were_not_learned(clock: Clock) -> None:
+    judged: list[NDArray[np.float32]] = []
+
+    class Judge(NullDetector):
+        def score(self, rows: Any) -> NDArray[np.float64]:
+            judged.append(rows)
+            return np.zeros(len(rows))
+
+    lessons: list[Lesson] = []
+
+    def fit(lesson: Lesson) -> Detector:
+        lessons.append(lesson)
+        return Judge(WIDTH)
+
+    site = Site(clock, fit=fit)
+    site.learn(clients=100)
+    site.trainer.train()
+    [lesson], held = lessons, judged[0]
+    assert len(held) + len(lesson.rows) == 400
+    assert len(held) == 4 * sum(client_hash(f"c{i}") % 4 == 0 for i in range(100))
+    assert not (lesson.rows[:, None] == held[None]).all(axis=2).any()
+
+
+def test_so_few_rows_as_can_grow_no_tree_are_repeated(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=5, each=1)
+    site.store.add_counts({"requests": 50})
+    site.trainer.train()
+    [lesson] = taught.lessons
+    assert lesson.rows.shape == (35, WIDTH)
+    assert lesson.normal.shape == (35,)
+    assert len(np.unique(lesson.rows, axis=0)) == 5
+
+
+def test_the_paces_of_routes_that_machines_work_on_are_in_the_model(clock: Clock) -> None:
+    site = Site(clock, fit=Taught())
+    rows = np.zeros((20, WIDTH), dtype=np.float32)
+    rows[:10, FEATURE_NAMES.index("requests_per_minute")] = 60
+    rows[10:, FEATURE_NAMES.index("requests_per_minute")] = 5
+    routes = ["/hook"] * 10 + ["/"] * 10
+    names = [f"c{i}" for i in range(20)]
+    site.store.add_rows(pack_rows(names, np.full(20, 5), np.full(20, clock()), rows, routes), 99)
+    site.store.add_counts({"requests": 100, "rows": 20})
+    site.trainer.train()
+    assert site.trainer.model.site["paces"] == {str(route_hash("/hook")): 60.0}

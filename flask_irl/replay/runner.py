@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Callable
 from typing import Final
 
 from flask_irl.engine import open_limiter
+from flask_irl.features import LONG
 from flask_irl.keys import UNKNOWN, canonical, network_key
 from flask_irl.limiter import Limiter
 from flask_irl.options import Options
@@ -24,7 +26,10 @@ EXPIRE_SECONDS: Final = 600.0
 class _Tally:
     """What happened to one client so far."""
 
-    __slots__ = ("first", "first_flagged", "flagged", "label", "refused", "requests", "static")
+    __slots__ = (
+        *("first", "first_flagged", "flagged", "held", "label", "last", "recent", "refused"),
+        *("requests", "static"),
+    )
 
     def __init__(self, first: float, label: str) -> None:
         self.first = first
@@ -34,6 +39,9 @@ class _Tally:
         self.flagged = 0
         self.static = 0
         self.first_flagged: tuple[int, float] | None = None
+        self.held = False
+        self.last = first
+        self.recent = 0.0
 
 
 class Replay:
@@ -59,7 +67,7 @@ class Replay:
         self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
         static = dataclasses.replace(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
-        self._evidence = self._limiter.ladder.evidence
+        self._evidence = self._limiter.ladder.evidence - 1.0
         self._route = route
         self._plan = plan
         self._interval = options.training_interval_minutes * 60
@@ -122,6 +130,8 @@ class Replay:
         if tally is None:
             tally = self._tallies[entry.client] = _Tally(entry.ts, entry.label)
         tally.requests += 1
+        tally.recent = tally.recent * math.exp((tally.last - entry.ts) / LONG) + 1.0
+        tally.last = entry.ts
         self.requests += 1
         route = self._route(entry.method, entry.path)
         plan = self._plan(self._limiter, route, entry.method)
@@ -131,7 +141,7 @@ class Replay:
         key = _key(entry.client)
         due = self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS
         # Until there is enough of a client to judge, its verdict can't have changed.
-        if due and tally.requests > self._evidence:
+        if due and (tally.held or tally.recent > self._evidence):
             self._flush()
             self._pending[key] = entry.ts
         keys = (key,) * len(plan.scopes)
@@ -148,6 +158,7 @@ class Replay:
         )
         tally.static += static
         tally.refused += not decision.admitted
+        tally.held = decision.is_anomalous
         if decision.is_anomalous:
             tally.flagged += 1
             if tally.first_flagged is None:

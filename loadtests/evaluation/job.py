@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Final
+from unittest.mock import patch
 
 from demo_app import create_app
+from flask_irl import attacks
 from flask_irl.app_state import state_of
 from flask_irl.cli.replaying import planner
 from flask_irl.replay.logs import LogEntry
-from flask_irl.replay.report import ReplayReport
+from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
-from loadtests.simulator.scenarios import generate
+from loadtests.evaluation.plain import plain_rule
+from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
+from loadtests.simulator.scene import HOUR, Row
+
+KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
+"""Names of the attacks of :data:`flask_irl.attacks.KINDS`, in order."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Job:
         which: Set of parameters.
         hours: How long it is.
         config: Options beside the demo app's own.
+        without: Made-up attacks that the supervised detector isn't taught.
+        plain: Whether the plain rule judges the log, too.
     """
 
     scenario: str
@@ -36,6 +46,8 @@ class Job:
     which: str = "held_out"
     hours: float = 10.0
     config: Mapping[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    plain: bool = False
 
 
 @dataclass
@@ -50,6 +62,10 @@ class Family:
         flagged: Clients ever flagged.
         first_request: Median number of the request at the first flag; None if there was none.
         first_seconds: Median time of it, in seconds.
+        late_requests: What they sent after the hours of learning.
+        late_flagged: What of that they sent while flagged.
+        plain_refused: What the plain rule would have refused; None where it wasn't asked.
+        plain_flagged: What it would have called anomalous.
     """
 
     clients: int = 0
@@ -59,54 +75,90 @@ class Family:
     flagged: int = 0
     first_request: float | None = None
     first_seconds: float | None = None
+    late_requests: int = 0
+    late_flagged: int = 0
+    plain_refused: int | None = None
+    plain_flagged: int | None = None
 
 
 def run(job: Job) -> dict[str, Any]:
     """Replay a job's log; its families, by label."""
     rows = generate(job.scenario, job.seed, job.hours, job.which)
-    entries = (
-        LogEntry(r.ts, r.client, r.method, r.path, r.status, r.size, r.ua_class, r.label)
-        for r in rows
-    )
-    report = replay(entries, job.config)
+    learned = learned_at(job)
+    with taught_without(job.without):
+        early, report = replay(map(entry_of, rows), job.config, learned)
+    found = families(report, early)
+    if job.plain:
+        _add_plain(found, rows, learned)
     return {
         "scenario": job.scenario,
         "seed": job.seed,
         "set": job.which,
+        "hours": job.hours,
         "models": len(report.models),
         "accepted": sum(model.accepted for model in report.models),
-        "families": {label: asdict(found) for label, found in families(report).items()},
+        "families": {label: asdict(family) for label, family in found.items()},
     }
 
 
-def replay(entries: Iterable[LogEntry], config: Mapping[str, Any]) -> ReplayReport:
-    """Run requests through the limiter as ``irl replay`` on the demo app does."""
+def entry_of(row: Row) -> LogEntry:
+    """A made-up row as a log's."""
+    return LogEntry(*row)
+
+
+def learned_at(job: Job) -> float:
+    """When the hours of learning end: the clean ones, or as many where none are."""
+    scene = make_scene(job.scenario, job.seed, job.hours, job.which)
+    return EPOCH + (scene.begins + job.hours * CLEAN_SHARE) * HOUR
+
+
+@contextmanager
+def taught_without(kinds: Sequence[str]) -> Iterator[None]:
+    """Leave whole families out of what the supervised detector is taught."""
+    taught = tuple(k for name, k in zip(KINDS, attacks.KINDS, strict=True) if name not in kinds)
+    with patch.object(attacks, "KINDS", taught):
+        yield
+
+
+@contextmanager
+def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
+    """What ``irl replay`` on the demo app replays with."""
     logging.getLogger("flask_irl").setLevel(logging.ERROR)
     app = create_app({"REDIS_URL": "memory://", **config})
     state = state_of(app)
-    route = RouteFolder(app.url_map).route
     with app.app_context():
-        course = Replay(state.options, route=route, plan=planner(app, state))
+        course = Replay(
+            state.options, route=RouteFolder(app.url_map).route, plan=planner(app, state)
+        )
         try:
-            for entry in entries:
-                course.one(entry)
-            return course.report()
+            yield course
         finally:
             course.close()
             state.limiter.close()
 
 
-def families(report: ReplayReport) -> dict[str, Family]:
-    """A report's clients, summed up by label."""
+def replay(
+    entries: Iterable[LogEntry], config: Mapping[str, Any], until: float = 0.0
+) -> tuple[ReplayReport, ReplayReport]:
+    """Run requests through the limiter; the reports at a time and at the end."""
+    with replaying(config) as course:
+        early = course.report()
+        learning = True
+        for entry in entries:
+            if learning and entry.ts >= until:
+                learning, early = False, course.report()
+            course.one(entry)
+        report = course.report()
+        return (report if learning else early), report
+
+
+def families(report: ReplayReport, early: ReplayReport | None = None) -> dict[str, Family]:
+    """A report's clients, summed up by label; ``early`` is the report at the end of learning."""
     found: defaultdict[str, Family] = defaultdict(Family)
     firsts: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+    before = {client.client: client for client in early.clients} if early else {}
     for client in report.clients:
-        family = found[client.label]
-        family.clients += 1
-        family.requests += client.requests
-        family.refused += client.refused
-        family.static += client.static_refused
-        family.flagged += client.flagged > 0
+        _add(found[client.label], client, before.get(client.client))
         if client.first_flagged_request is not None and client.first_flagged_seconds is not None:
             firsts[client.label].append(
                 (client.first_flagged_request, client.first_flagged_seconds)
@@ -115,3 +167,21 @@ def families(report: ReplayReport) -> dict[str, Family]:
         found[label].first_request = median(number for number, _ in pairs)
         found[label].first_seconds = median(seconds for _, seconds in pairs)
     return dict(sorted(found.items()))
+
+
+def _add(family: Family, client: ClientReport, before: ClientReport | None) -> None:
+    family.clients += 1
+    family.requests += client.requests
+    family.refused += client.refused
+    family.static += client.static_refused
+    family.flagged += client.flagged > 0
+    family.late_requests += client.requests - (before.requests if before else 0)
+    family.late_flagged += client.flagged - (before.flagged if before else 0)
+
+
+def _add_plain(found: Mapping[str, Family], rows: Sequence[Row], learned: float) -> None:
+    route: Callable[[str, str], str] = RouteFolder().route
+    outcomes = plain_rule(rows, (route(row.method, row.path) for row in rows), learned)
+    for label, outcome in outcomes.items():
+        found[label].plain_refused = outcome.refused
+        found[label].plain_flagged = outcome.flagged

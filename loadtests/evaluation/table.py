@@ -46,3 +46,15 @@ def to_text(results: Sequence[dict[str, Any]]) -> str:
                 f"{f'{median(seconds):.0f}' if seconds else '-':>8}"
             )
     return "\n".join(lines)
+
+
+def recovery_text(results: Sequence[dict[str, Any]]) -> str:
+    return ""
+
+
+def log_text(results: Sequence[dict[str, Any]]) -> str:
+    return ""
+
+
+def ablation_text(results: Sequence[dict[str, Any]]) -> str:
+    return ""

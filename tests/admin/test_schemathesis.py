@@ -23,7 +23,7 @@ from flask_irl.detectors import Detector
 from flask_irl.limiter import Limiter
 from flask_irl.overrides import Override
 from flask_irl.records import Update
-from flask_irl.trainer import fit_here
+from flask_irl.trainer import Lesson, fit_here
 from tests.admin.api import WRITE, make_app
 from tests.admin.fakes import FakeOperations
 
@@ -95,10 +95,10 @@ class RealSite:
         decision = engine.decide(engine.plan(()), (client,))
         engine.observe(decision, route="/", path=7, method="GET", status=200, size=512)
 
-    def _fit(self, rows: Any, seed: int) -> Detector:
+    def _fit(self, lesson: Lesson) -> Detector:
         """A real training takes half a second: all after the first come to the same."""
         if self._detector is None:
-            self._detector = fit_here(rows, seed)
+            self._detector = fit_here(lesson)
         return self._detector
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +21,8 @@ pytest.importorskip("throttled", reason="needs the dependency group bench")
 
 from limits import parse_many
 
-from loadtests import bench_chart, bench_load, bench_wrk
+from flask_irl.app_state import state_of
+from loadtests import bench_chart, bench_load
 from loadtests.bench_apps import Bench, bare_app, limits_of_route
 from loadtests.bench_calls import redis_calls
 from loadtests.bench_cases import all_cases
@@ -28,8 +31,189 @@ from loadtests.bench_figures import BARS
 from loadtests.bench_growth import Crowd, path_of
 from loadtests.bench_load import Load
 from loadtests.bench_model import Trained, train
+from loadtests.bench_server import free_port
 from loadtests.bench_subject import BenchError
 from loadtests.bench_worker import HEADER, create
 
 NOTHING = Trained(1, b"", (), 0)
 MANY = Load(1000.0, 1.0, 2.0, 0.0)
+SCRIPT = Path(bench_load.__file__).with_name("bench_wrk.lua")
+
+
+class Site(ThreadingHTTPServer):
+    """Answers 429 to the client called ``me-2``, 200 to all others, and counts who asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Page)
+        self.asked: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/api/data"
+
+
+class Page(BaseHTTPRequestHandler):
+    """The one page."""
+
+    protocol_version = "HTTP/1.1"
+    server: Site
+
+    def do_GET(self) -> None:
+        client = self.headers[HEADER]
+        self.server.asked[client] += 1
+        self.send_response(429 if client == "me-2" else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """The site, being served."""
+    with Site() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def model() -> Trained:
+    """A small model."""
+    return train(60, 8.0)
+
+
+def test_own_client_asks_as_each_client_in_turn_and_counts_refusals(site: Site) -> None:
+    figures = asyncio.run(ask(site.url, 1, 0.3, HEADER, "me-", 3))
+    assert figures["requests"] == site.asked.total() > 3
+    assert set(site.asked) == {"me-1", "me-2", "me-3"}
+    assert max(site.asked.values()) - min(site.asked.values()) <= 1
+    assert figures["refused"] == site.asked["me-2"]
+    assert figures["failed"] == 0
+
+
+def test_own_client_counts_connections_that_fail() -> None:
+    figures = asyncio.run(ask(f"http://127.0.0.1:{free_port()}/", 1, 0.05, HEADER, "me-", 3))
+    assert figures["requests"] == 0
+    assert figures["failed"] > 0
+
+
+def test_wrk_and_own_client_tell_the_same(site: Site) -> None:
+    figures = asyncio.run(ask(site.url, 1, 0.05, HEADER, "me-", 3))
+    told = re.findall(r'"(\w+)": %', SCRIPT.read_text(encoding="utf-8"))
+    assert told == list(figures)
+
+
+@pytest.mark.parametrize("wrk", [None, "/usr/bin/wrk"])
+def test_load_is_put_on_by_wrk_where_there_is_one(
+    wrk: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(shutil, "which", lambda name: wrk)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command))
+    bench_load._asking("http://127.0.0.1:1/", 8, 5.0, "normal-", 100)
+    assert (started[0][0] == "wrk") == (wrk is not None)
+    assert started[0][-3:] == [HEADER, "normal-", "100"]
+
+
+def test_a_run_that_refuses_normal_clients_is_no_result() -> None:
+    refusing = Load(1000.0, 1.0, 2.0, 0.01)
+    with pytest.raises(BenchError, match="flask_irl refused normal clients"):
+        bench_load._check("flask_irl", MANY, refusing, MANY, 1.0)
+
+
+def test_a_limiter_that_lets_a_flood_through_is_no_result() -> None:
+    with pytest.raises(BenchError, match=r"Flask-Limiter admitted 1500 requests of a flood"):
+        bench_load._check("flask_limiter", MANY, MANY, MANY, 1.0)
+
+
+def test_without_a_limiter_a_flood_is_let_through() -> None:
+    bench_load._check("bare", MANY, MANY, MANY, 1.0)
+
+
+def test_connections_that_fail_are_no_result() -> None:
+    figures: dict[str, Any] = dict.fromkeys(("requests", "refused", "p50_us", "p99_us"), 1)
+    with pytest.raises(BenchError, match="3 connections failed"):
+        bench_load._load({**figures, "seconds": 1.0, "failed": 3})
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_limits_of_a_route_are_all_different(count: int) -> None:
+    limits = parse_many(limits_of_route(count))
+    assert len({limit.get_expiry() for limit in limits}) == count
+
+
+def test_a_crowd_comes_once_each_before_anybody_returns() -> None:
+    crowd = Crowd(bare_app(), clients=300)
+    seen = []
+    for _ in range(crowd.warm_up):
+        prepared = crowd.prepare()
+        seen.append(prepared["REMOTE_ADDR"])
+        crowd.call(prepared)
+    assert len(set(seen)) == 300
+    assert crowd.prepare()["REMOTE_ADDR"] in seen
+
+
+def test_a_crowd_visits_all_routes() -> None:
+    crowd = Crowd(bare_app(), clients=20, routes=5)
+    visited = set()
+    for _ in range(20):
+        prepared = crowd.prepare()
+        visited.add(prepared["PATH_INFO"])
+        crowd.call(prepared)
+    assert visited == {path_of(number) for number in range(5)}
+
+
+def test_chart_shows_cases_that_are_measured() -> None:
+    measured = {case.key for case in all_cases(Bench("redis://nowhere", NOTHING, 1))}
+    lines = [line for store in ("redis", "memory") for line in bench_chart.lines_of(store)]
+    assert {line.key for line in lines} <= measured
+    assert {line.bar for line in lines if line.bar} <= {bar.name for bar in BARS}
+
+
+def test_chart_is_a_picture_in_a_folder_it_makes(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    cases = [
+        {"system": case.system, "store": case.store, "case": case.name, "added_us": 20.0}
+        for case in all_cases(Bench("redis://nowhere", NOTHING, 1))
+    ]
+    libraries = {"Flask-Limiter": "4", "throttled-py": "3"}
+    machine = {
+        "cpu": "$a CPU$",
+        "cores": 2,
+        "python": "a Python",
+        "redis": "a server",
+        "libraries": libraries,
+    }
+    report = {"cases": cases, "bars": {bar.name: bar.bar for bar in BARS}, "machine": machine}
+    bench_chart.draw(json.loads(json.dumps(report)), tmp_path / "images" / "bench.png")
+    assert (tmp_path / "images" / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.integration
+def test_calls_of_redis_are_counted(model: Trained) -> None:
+    calls = {(one.system, one.case): one for one in redis_calls(Bench("", model, 20), 40)}
+    ours = [one for (system, _), one in calls.items() if system == "flask_irl"]
+    assert [(one.round_trips, one.commands) for one in ours] == [(1.0, ("EVALSHA",))] * 2
+    theirs = calls["Flask-Limiter", "sliding-window-counter, one limit, headers"]
+    assert (theirs.round_trips, theirs.commands) == (2.0, ("EVALSHA", "EVALSHA"))
+    assert all(0 < one.server_us < one.server_cpu_us for one in ours)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", ["bare", "flask_irl", "flask_limiter"])
+def test_workers_app_limits_each_client_by_itself(kind: str, redis_url: str) -> None:
+    app = create(kind, redis_url, limit=2)
+    client = app.test_client()
+    first = [client.get("/api/data", headers={HEADER: "one"}).status_code for _ in range(3)]
+    assert first == ([200] * 3 if kind == "bare" else [200, 200, 429])
+    assert client.get("/api/data", headers={HEADER: "other"}).status_code == 200
+    assert client.get("/bench-state").get_json()["ready"] is True
+    if kind == "flask_irl":
+        state_of(app).limiter.close()

@@ -1,0 +1,210 @@
+"""What each group of features is good for: the detector alone, with the group made meaningless.
+
+On rows of a log, nobody refused: no ladder, no rules beside the model, no smoothing. So figures
+are lower than those of the whole limiter, and only their differences tell.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl import attacks, profile
+from flask_irl.calibration import calibrate_by_impact
+from flask_irl.features import FEATURE_NAMES, View, matrix
+from flask_irl.forests import fit_detector
+from flask_irl.records import Observation
+from flask_irl.replay.routes import RouteFolder
+from flask_irl.rules import harmful
+from loadtests.evaluation.job import Job, learned_at
+from loadtests.simulator.scenarios import generate
+from loadtests.simulator.scene import Row
+
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "hour and weekday": ("hour_rarity", "weekday_rarity"),
+    "rates": ("requests_per_minute", "sustained_rate", "rate_ratio", "hourly_rate"),
+    "intervals": (
+        "interval_mean",
+        "interval_deviation",
+        "interval_variation",
+        "interval_entropy",
+    ),
+    "failing answers": (
+        "denied_share",
+        "missing_share",
+        "bad_share",
+        "failed_share",
+        "failures_per_minute",
+        "failed_write_share",
+    ),
+    "paths that don't exist": ("unknown_path_share", "hourly_unknown_share"),
+    "new paths": (
+        "new_path_share",
+        "new_paths_per_minute",
+        "sustained_new_paths",
+        "hourly_new_paths",
+    ),
+    "routes": ("endpoint_rarity", "route_entropy", "top_route_share"),
+    "methods": ("write_share", "probe_share"),
+    "refused": ("refused_share",),
+    "sizes": ("size_mean", "size_deviation"),
+}
+ROW_SECONDS: Final = 30.0
+EVIDENCE: Final = 8.0
+BUDGET: Final = 0.0005
+REGULAR_ROWS: Final = 20
+"""A client with so many rows while learning is judged by its own past: not here."""
+KIND: Final = "blend"
+
+
+class Table(NamedTuple):
+    """Rows of features; entries of the other columns belong to them.
+
+    Attributes:
+        features: In the order of ``FEATURE_NAMES``.
+        label: Of the client.
+        client: A hash of its name.
+        late: Whether it is after the hours of learning.
+        requests: That the row stands for.
+        routes: The site's routes and their shares, as learned.
+    """
+
+    features: NDArray[np.float32]
+    label: NDArray[np.str_]
+    client: NDArray[np.int64]
+    late: NDArray[np.bool_]
+    requests: NDArray[np.float64]
+    routes: Mapping[str, float]
+
+
+def ablate(seed: int, which: str, hours: float, each: bool = False) -> dict[str, Any]:
+    """Judge the detector on one log with all features, and without each group.
+
+    Args:
+        seed: Of the log.
+        which: Set of parameters.
+        hours: How long the log is.
+        each: Leave out every single feature, too.
+    """
+    table = table_of(Job("ordinary", seed, which, hours))
+    groups: dict[str, tuple[str, ...]] = {"nothing": (), **GROUPS}
+    if each:
+        groups |= {name: (name,) for name in FEATURE_NAMES}
+    return {
+        "seed": seed,
+        "set": which,
+        "without": {name: judge(table, columns) for name, columns in groups.items()},
+    }
+
+
+def table_of(job: Job) -> Table:
+    """The rows of a log, one a client and half minute."""
+    rows = generate(job.scenario, job.seed, job.hours, job.which)
+    learned = learned_at(job)
+    route = RouteFolder().route
+    names = [route(row.method, row.path) for row in rows]
+    counts = Counter(n for n, row in zip(names, rows, strict=True) if row.ts < learned)
+    routes = {name: n / counts.total() for name, n in counts.items()}
+    clients = {name: i for i, name in enumerate(dict.fromkeys(row.client for row in rows))}
+    labels = {row.client: row.label for row in rows}
+    records = profile.decode([b""] * len(clients))
+    slices = _slices(rows, [route_name for route_name in names])
+    found: list[tuple[NDArray[np.float32], list[str], list[int], float, NDArray[np.float64]]] = []
+    everybody = list(clients)
+    for ts, observations in slices:
+        owners = [clients[o.client] for o in observations]
+        active, places, sent = np.unique(owners, return_inverse=True, return_counts=True)
+        some = records[active]
+        profile.fold(some, profile.events_of(places.tolist(), observations, routes))
+        records[active] = some
+        enough = profile.sums_of(some, "n") >= EVIDENCE
+        if enough.any():
+            ids = active[enough].tolist()
+            features = matrix(profile.view(some[enough], 0.0, 0.0))
+            found.append(
+                (features, [labels[everybody[i]] for i in ids], ids, ts, sent[enough] * 1.0)
+            )
+    return Table(
+        np.concatenate([f for f, *_ in found]),
+        np.array([label for _, some_labels, *_ in found for label in some_labels]),
+        np.array([i for _, _, ids, *_ in found for i in ids]),
+        np.repeat([ts >= learned for *_, ts, _ in found], [len(f) for f, *_ in found]),
+        np.concatenate([sent for *_, sent in found]),
+        routes,
+    )
+
+
+def judge(table: Table, without: Sequence[str]) -> dict[str, float]:
+    """Share of each family's later requests whose rows the detector flags, in percent.
+
+    It learns, and is calibrated, on clients of the hours of learning that are no regulars;
+    ``legit`` is what it flags of legitimate newcomers afterwards.
+    """
+    columns = [FEATURE_NAMES.index(name) for name in without]
+    early = ~table.late
+    middle = np.median(table.features[early], axis=0)
+    features = table.features.copy()
+    features[:, columns] = middle[columns]
+
+    def masked(view: View) -> NDArray[np.float32]:
+        rows = matrix(view)
+        rows[:, columns] = middle[columns]
+        return rows
+
+    ids, counts = np.unique(table.client[early], return_counts=True)
+    regular = np.isin(table.client, ids[counts >= REGULAR_ROWS])
+    held = early & ~regular & (table.client % 4 == 0)
+    fitted = early & ~held
+    with patch.object(attacks, "matrix", masked):
+        detector = fit_detector(
+            KIND, features[fitted], seed=1, normal=~regular[fitted], routes=table.routes
+        )
+    # Whether there is harm is a rule's question: it sees what it always sees.
+    harm = harmful(table.features)
+    scores = detector.score(features)
+    calibration = calibrate_by_impact(
+        scores[held], harm[held], table.requests[held], BUDGET, detector.floor
+    )
+    flagged = harm & (calibration.apply(scores) < -0.5)
+    legitimate = np.char.startswith(table.label, "legit:")
+    parts = {
+        label: table.late & (table.label == label) for label in np.unique(table.label[~legitimate])
+    }
+    parts["legit"] = table.late & legitimate & ~regular
+    return {
+        str(label): round(100.0 * float(table.requests[part & flagged].sum() / total), 3)
+        for label, part in parts.items()
+        if (total := float(table.requests[part].sum()))
+    }
+
+
+def _slices(rows: Sequence[Row], routes: Sequence[str]) -> list[tuple[float, list[Observation]]]:
+    """Requests as observations, half a minute at a time."""
+    last: dict[str, float] = {}
+    slices: dict[int, list[Observation]] = {}
+    for row, route in zip(rows, routes, strict=True):
+        before = last.get(row.client)
+        last[row.client] = row.ts
+        gap = -1.0 if before is None else row.ts - before
+        slices.setdefault(int(row.ts // ROW_SECONDS), []).append(
+            Observation(
+                row.client,
+                row.ts,
+                gap,
+                route,
+                zlib.crc32(row.path.encode()),
+                row.method,
+                row.status,
+                row.size,
+                False,
+                1,
+                False,
+            )
+        )
+    return [(number * ROW_SECONDS, slices[number]) for number in sorted(slices)]
