@@ -2,8 +2,8 @@
 
 A raw score says nothing about how rare it is: 0.5 from an Isolation Forest is perfectly normal.
 Calibrated scores run from 0 (as normal as can be) to -1 (as anomalous as can be). On the site's own
-legitimate traffic half of all rows score below -0.1 and one in ten below -0.25, as far as these are
-above the threshold; what scores below -0.5 costs legitimate clients no more than a chosen budget.
+legitimate traffic half of all rows score below -0.1 and one in ten below -0.25, where the threshold
+leaves room; what scores below -0.5 costs legitimate clients no more than a chosen budget.
 """
 
 from __future__ import annotations

@@ -8,22 +8,13 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from loadtests.evaluation.ablation import ablate
-from loadtests.evaluation.job import KINDS, Job, run
-from loadtests.evaluation.real import judge_log
-from loadtests.evaluation.recovery import recoveries
+from loadtests.evaluation.job import KINDS, Job
 from loadtests.evaluation.table import ablation_text, log_text, recovery_text, to_text
+from loadtests.evaluation.work import Task, work
 
 SCENARIOS = ("ordinary", "clean", "flash_crowd_deploy", "holiday", "cold_start")
-
-
-class Task(NamedTuple):
-    """Something to do in a process of its own, and under which name its result goes."""
-
-    part: str
-    of: Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found |= json.loads(options.read.read_text(encoding="utf-8"))
     tasks = [] if options.read else _tasks(options)
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for done, (part, result) in enumerate(pool.imap_unordered(_work, tasks), 1):
+        for done, (part, result) in enumerate(pool.imap_unordered(work, tasks), 1):
             found[part] += result
             print(f"\r{done} of {len(tasks)} logs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -87,7 +78,7 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     return [
         *(Task("real", (path, config)) for path in options.log),
         *(
-            Task("logs", Job(scenario, seed, which, options.hours, config, without, i < plain))
+            Task("logs", (Job(scenario, seed, which, options.hours, config, without, i < plain),))
             for i, seed in enumerate(seeds)
             for scenario in options.scenarios
         ),
@@ -97,16 +88,6 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
             for seed in range(options.first_seed, options.first_seed + options.ablate)
         ),
     ]
-
-
-def _work(task: Task) -> tuple[str, list[dict[str, Any]]]:
-    if task.part == "logs":
-        return task.part, [run(task.of)]
-    if task.part == "real":
-        return task.part, [judge_log(*task.of)]
-    if task.part == "ablation":
-        return task.part, [ablate(*task.of)]
-    return task.part, recoveries(*task.of)
 
 
 if __name__ == "__main__":
