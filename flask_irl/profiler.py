@@ -1,4 +1,4 @@
-"""Learning from answered requests, off their path: buffer, profiles, scores, verdicts, rows."""
+"""Learning from answered requests, off their path: buffer, profiles, verdicts, rows, rankings."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from flask_irl import profile
 from flask_irl.errors import StoreError
 from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.guard import CrowdGuard
+from flask_irl.judge import Verdicts, horizons, judge
 from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model
-from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
+from flask_irl.policy import Ladder
 from flask_irl.records import Answered, ClientState, Observation, Update
-from flask_irl.rows import ABUSE, pack_rows, route_hash
-from flask_irl.rules import Rules, harmful
-from flask_irl.site import began_at, expected_pace, hour_rarity, weekday_rarity
+from flask_irl.rows import ABUSE, pack_rows
+from flask_irl.rules import Rules
+from flask_irl.site import hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 
@@ -33,18 +34,8 @@ ROW_SECONDS: Final = 30.0
 ROW_EVIDENCE: Final = 5.0
 ROW_MINUTES: Final = 30.0
 """Minutes of activity after which a client's rows are taken half as often."""
-REGULAR_MINUTES: Final = 10
-TENURE_SHARE: Final = 0.5
-TENURE_SECONDS: Final = 86_400.0
 LONGEST_TTL: Final = 7 * 86_400
-SUSPECT: Final = -0.5
-"""Nothing is learned from who scores lower: it may be about to be flagged."""
-OWN_MARGIN: Final = 0.15
-"""A regular is judged only when it scores this much lower than ever before."""
 MANY: Final = 65_000
-RATE: Final = FEATURE_NAMES.index("requests_per_minute")
-PACE_MARGIN: Final = 1.5
-"""A client that is no faster than the machines that its route is for does what is usual there."""
 RANKED_AT_ONCE: Final = 50
 """Clients that one flush may put into each ranking."""
 AT_ONCE: Final = 100
@@ -232,50 +223,44 @@ class Profiler:
         for index, client in enumerate(clients):
             observations += by_client[client]
             owners += [index] * len(by_client[client])
+        steps = np.array([state.step for _, state in known], dtype=np.int64)
+        scores = np.array([state.score for _, state in known], dtype=np.float64)
         profile.forget(
-            records, _latest(len(known), owners, observations), self._horizons(known, records)
+            records,
+            _latest(len(known), owners, observations),
+            horizons(self._ladder, records, steps),
         )
         active = records["updated"] // 60
         profile.fold(records, profile.events_of(owners, observations, model.site.get("routes", {})))
         now = records["updated"]
         latest = float(now.max())
-        view = profile.view(
-            records, hour_rarity(model.site, latest), weekday_rarity(model.site, latest)
-        )
-        features = matrix(view)
-        evidence = profile.sums_of(records, "n")
-        steps = np.array([state.step for _, state in known], dtype=np.int64)
-        scores = np.array([state.score for _, state in known], dtype=np.float64)
         full = steps == 0
         records["minutes"] += full & (now // 60 != active) & (records["minutes"] < MANY)
-        regular = _regulars(records, began_at(model.site, latest))
-        broken = self._rules.broken(view, regular)
-        raw = model.score(features) if model.version else np.zeros(len(known))
         routes = [by_client[client][-1].route for client in clients]
-        paces = np.array([expected_pace(model.site, route_hash(route)) for route in routes])
-        at_pace = features[:, RATE] <= PACE_MARGIN * paces
-        # Whom no model has judged yet, the first one learns to know.
-        unjudged = records["worst"] == 0
-        own = regular & (unjudged | (raw >= records["worst"] - OWN_MARGIN))
-        excused = ~harmful(features, ~full) | own | at_pace
-        judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
-        elapsed = np.where(scores == 0.0, np.inf, now - idle)
-        scores = np.where(broken, -1.0, smooth(scores, judged, elapsed))
+        verdicts = judge(
+            model,
+            self._ladder,
+            self._rules,
+            records,
+            steps=steps,
+            scores=scores,
+            elapsed=np.where(scores == 0.0, np.inf, now - idle),
+            routes=routes,
+        )
+        scores, after = verdicts.scores, verdicts.steps
         self._listener.scored(scores)
-        since = now - records["stepped"]
-        offences = records["offences"] * np.exp(-since / FORGIVING_SECONDS)
-        after = next_steps(self._ladder, steps, scores, since, evidence, offences)
         if self._guard.admit(clients, after > 0, latest):
-            after = np.where(broken, after, np.minimum(after, steps))
+            after = np.where(verdicts.broken, after, np.minimum(after, steps))
         trapped = np.array([client in self._trapped for client in clients])
         self._trapped.difference_update(clients)
         after = np.where(trapped, len(self._ladder.steps) - 1, after)
         calm = full & (after == 0)
-        records["worst"] = np.where(calm, np.minimum(records["worst"], raw), records["worst"])
-        records["offences"] = np.where(after > steps, offences + 1.0, records["offences"])
+        worst = np.minimum(records["worst"], verdicts.raw)
+        records["worst"] = np.where(calm, worst, records["worst"])
+        offences = np.where(after > steps, verdicts.offences + 1.0, records["offences"])
+        records["offences"] = offences
         records["stepped"] = np.where(after != steps, now, records["stepped"])
-        suspect = ~own & (raw < SUSPECT) & (not model.advisory)
-        takes = self._rows_due(records, features, evidence, after, suspect)
+        takes = self._rows_due(records, verdicts, after)
         records["row_at"] = np.where(takes, now, records["row_at"])
         requests = records["total"] - records["row_total"]
         records["row_total"] = np.where(takes, records["total"], records["row_total"])
@@ -289,7 +274,7 @@ class Profiler:
         ]
         results = self._store.save(updates, self._ttl_seconds)
         saved = np.array([result == "saved" for result in results])
-        self._store_rows(clients, takes & saved, requests, now, features, records, routes, regular)
+        self._store_rows(clients, takes & saved, requests, records, routes, verdicts)
         self._rank(clients, records, scores, after, saved)
         for index in np.flatnonzero(saved & (after != steps)).tolist():
             self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
@@ -322,59 +307,37 @@ class Profiler:
                 [clients[i] for i in mended[:RANKED]],
             )
 
-    def _horizons(
-        self, known: list[tuple[str, ClientState]], records: profile.Records
-    ) -> NDArray[np.float64]:
-        """Over how many seconds each client's past fades.
-
-        Who stays on the first step is judged by what it does now, and mends within a few holds.
-        Who was sent further down has to stop, or to do something else for long.
-        """
-        if len(self._ladder.steps) < 2:
-            return np.full(len(known), np.inf)
-        first = self._ladder.steps[1]
-        steps = np.array([state.step for _, state in known], dtype=np.int64)
-        stays = records["updated"] - records["stepped"] >= 2 * first.climb_seconds
-        horizons: NDArray[np.float64] = np.where((steps == 1) & stays, first.hold_seconds, np.inf)
-        return horizons
-
     def _rows_due(
-        self,
-        records: profile.Records,
-        features: NDArray[np.float32],
-        evidence: NDArray[np.float64],
-        steps: NDArray[np.int64],
-        suspect: NDArray[np.bool_],
+        self, records: profile.Records, verdicts: Verdicts, steps: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whose behaviour may be learned from: enough of it, and nothing refused or flagged."""
-        refused = features[:, FEATURE_NAMES.index("refused_share")]
+        refused = verdicts.features[:, FEATURE_NAMES.index("refused_share")]
         abuse = records["feedback"] == ABUSE
         # The longer a client has been here, the less there is to learn from another minute of it.
         pause = ROW_SECONDS * (1.0 + records["minutes"] / ROW_MINUTES)
         due = records["updated"] - records["row_at"] >= pause
-        legitimate = (steps == 0) & ~suspect & (refused < 0.01)
-        return np.asarray(due & (legitimate | abuse) & (evidence >= ROW_EVIDENCE))
+        legitimate = (steps == 0) & ~verdicts.suspect & (refused < 0.01)
+        enough = profile.sums_of(records, "n") >= ROW_EVIDENCE
+        return np.asarray(due & (legitimate | abuse) & enough)
 
     def _store_rows(
         self,
         clients: list[str],
         takes: NDArray[np.bool_],
         requests: NDArray[Any],
-        at: NDArray[np.float64],
-        features: NDArray[np.float32],
         records: profile.Records,
         routes: list[str],
-        regular: NDArray[np.bool_],
+        verdicts: Verdicts,
     ) -> None:
         chosen = np.flatnonzero(takes)
         if len(chosen):
             rows = pack_rows(
                 [clients[i] for i in chosen],
                 requests[chosen],
-                at[chosen],
-                features[chosen],
+                records["updated"][chosen],
+                verdicts.features[chosen],
                 [routes[i] for i in chosen],
-                regular[chosen],
+                verdicts.regular[chosen],
                 records["feedback"][chosen],
             )
             self._store.add_rows(rows, self._rows_capacity)
@@ -402,17 +365,6 @@ class Profiler:
             score=score,
             factor=self._ladder.steps[after].factor,
         )
-
-
-def _regulars(records: profile.Records, began: float) -> NDArray[np.bool_]:
-    """Who belongs to the site by now: active in many minutes, and known for most of the time."""
-    known_for = records["updated"] - records["first"]
-    age = records["updated"] - began
-    needed = np.minimum(TENURE_SHARE * age, TENURE_SECONDS)
-    # On a site that is young itself, so are its regulars.
-    active = np.minimum(1.0 + TENURE_SHARE * age / 60.0, REGULAR_MINUTES)
-    regular: NDArray[np.bool_] = (records["minutes"] >= active) & (known_for >= needed)
-    return regular
 
 
 def _latest(

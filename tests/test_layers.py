@@ -28,6 +28,7 @@ LAYERS = {
     "flask_irl.detectors": 2,
     "flask_irl.explain": 2,
     "flask_irl.features": 2,
+    "flask_irl.judge": 2,
     "flask_irl.keys": 2,
     "flask_irl.lists": 2,
     "flask_irl.model": 2,

@@ -447,7 +447,7 @@ def test_the_demos_server_tells_of_its_model_and_nobody_is_limited_by_it() -> No
     )
     told, version = json.loads(done.stdout)
     assert (told["version"], told["last_training"], version) == (0, None, 0.0)
-    assert told["threshold"] == OPTIONS["IRL_ANOMALY_THRESHOLD"]
+    assert told["threshold"] == -0.5
 
 
 def test_bad_arguments_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
