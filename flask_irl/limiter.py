@@ -24,7 +24,7 @@ from flask_irl.options import Mode, Options
 from flask_irl.overrides import CODES
 from flask_irl.policy import ladder_of
 from flask_irl.profiler import Profiler
-from flask_irl.records import Answered, Decision, Hit, Outcome, Plan, Scope, Source
+from flask_irl.records import Decision, Hit, Outcome, Plan, Scope, Source
 from flask_irl.refusals import Refusals
 from flask_irl.rules import Rules
 from flask_irl.settings import applied, read_settings
@@ -200,7 +200,14 @@ class Limiter:
             size: The answer's bytes, or -1.
         """
         if self._mode != "off":
-            self.profiler.observe(Answered(decision, route, path, method, status, size))
+            refused = not decision.admitted
+            self.profiler.observe(
+                (
+                    *(decision.key, decision.at, decision.gap, route, path, method, status, size),
+                    *(refused, 1, decision.step > 0),
+                ),
+                alone=decision.source == "local",
+            )
 
     def flush(self) -> int:
         """Merge what was observed and judge the clients, now; how many observations that were.
@@ -422,7 +429,7 @@ class Limiter:
 
     def _flush_or_wait(self) -> None:
         if not self.breaker.is_open:
-            self.flush()
+            self.profiler.flush(gently=True)
 
     def _poll(self) -> None:
         if not self.breaker.is_open:

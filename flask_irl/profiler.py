@@ -21,12 +21,15 @@ from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model
 from flask_irl.policy import Ladder
-from flask_irl.records import Answered, ClientState, Observation, Update
+from flask_irl.records import ClientState, Observation, Update
 from flask_irl.rows import ABUSE, pack_rows
 from flask_irl.rules import Rules
 from flask_irl.site import hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
+
+Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool]
+"""An observation as it waits: a plain tuple, which the garbage collector soon leaves alone."""
 
 BUFFER: Final = 50_000
 """Observations kept for the next flush; a flood beyond it is counted, not kept."""
@@ -38,9 +41,10 @@ LONGEST_TTL: Final = 7 * 86_400
 MANY: Final = 65_000
 RANKED_AT_ONCE: Final = 50
 """Clients that one flush may put into each ranking."""
-AT_ONCE: Final = 100
-"""Clients merged before requests get a chance: about a millisecond's work."""
-PAUSE_SECONDS: Final = 0.0005
+PART: Final = 60
+"""Observations merged before requests get a chance: two milliseconds' work."""
+PAUSE_SECONDS: Final = 0.01
+SPREAD_SECONDS: Final = 0.5
 MAX_TRIES: Final = 5
 """How often a profile that somebody else saved meanwhile is merged again."""
 
@@ -84,8 +88,8 @@ class Profiler:
 
     def after_fork(self) -> None:
         """Begin with nothing buffered: what a parent process saw is the parent's to flush."""
-        self._buffer: deque[Answered] = deque(maxlen=BUFFER)
-        self._refused: dict[str, tuple[int, Answered]] = {}
+        self._buffer: deque[Fields] = deque(maxlen=BUFFER)
+        self._refused: dict[str, tuple[int, Fields]] = {}
         self._trapped: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -100,7 +104,7 @@ class Profiler:
 
     def waiting(self, most: int = 100) -> dict[str, int]:
         """How many observations of each client wait for the next flush here; the most first."""
-        counts = Counter(answered.decision.key for answered in list(self._buffer))
+        counts = Counter(fields[0] for fields in list(self._buffer))
         with self._lock:
             counts.update({client: n for client, (n, _) in self._refused.items()})
         return dict(counts.most_common(most))
@@ -126,41 +130,58 @@ class Profiler:
 
     def pending(self, client: str) -> bool:
         """Whether a client's requests wait for the next flush."""
-        return client in self._refused or any(x.decision.key == client for x in list(self._buffer))
+        return client in self._refused or any(fields[0] == client for fields in list(self._buffer))
 
-    def observe(self, answered: Answered) -> None:
-        """Take note of an answered request; costs less than a microsecond, does no I/O."""
-        if answered.decision.source != "local":
-            self._buffer.append(answered)
+    def observe(self, observation: Fields, *, alone: bool = False) -> None:
+        """Take note of an answered request; costs less than a microsecond, does no I/O.
+
+        Args:
+            observation: The fields of an :class:`~flask_irl.records.Observation`, in order.
+            alone: Whether this process refused it without the store, and nobody else counts it.
+        """
+        if not alone:
+            self._buffer.append(observation)
             return
-        # A flood of refusals that nobody else counts becomes one observation.
-        client = answered.decision.key
+        # A flood of such refusals becomes one observation.
+        client = observation[0]
         with self._lock:
-            count, _ = self._refused.get(client, (0, answered))
-            self._refused[client] = (count + 1, answered)
+            count, _ = self._refused.get(client, (0, observation))
+            self._refused[client] = (count + 1, observation)
 
     def trap(self, client: str) -> None:
         """Send a client, whose request is observed too, to the last step with the next flush."""
         if len(self._trapped) < BUFFER:
             self._trapped.add(client)
 
-    def flush(self) -> int:
+    def flush(self, *, gently: bool = False) -> int:
         """Merge what was observed, score the clients, save profiles and verdicts.
+
+        Args:
+            gently: In small parts with pauses between them, spread over half a second at most:
+                requests want the interpreter, too.
 
         Returns:
             How many observations were merged.
 
         Raises:
-            StoreError: The store failed; what was not merged is lost, and no request with it.
+            StoreError: The store failed; what it was about to merge is lost, and no request with
+                it.
         """
         with self._flushing:
-            observations = self._drain()
-            if observations:
+            merged = 0
+            left = len(self._buffer)
+            part = PART if gently else max(left, 1)
+            pause = min(PAUSE_SECONDS, SPREAD_SECONDS * PART / max(left, 1))
+            while observations := self._drain(min(part, left)):
+                if merged:
+                    self._pause(pause)
                 self._merge(observations)
-            elif self._guard.flagged:
+                merged += len(observations)
+                left = max(0, left - part)
+            if not merged and self._guard.flagged:
                 self._guard.forget(self._store.now())
             self._listener.flagged(self._guard.flagged)
-            return len(observations)
+            return merged
 
     def features_of(self, state: ClientState, now: float) -> NDArray[np.float32]:
         """A stored client's features at a time (seconds since the epoch), for people to read."""
@@ -170,12 +191,16 @@ class Profiler:
         row: NDArray[np.float32] = matrix(view)[0]
         return row
 
-    def _drain(self) -> list[Observation]:
+    def _drain(self, most: int) -> list[Observation]:
         buffer = self._buffer
-        observations = [buffer.popleft().observation() for _ in range(len(buffer))]
-        with self._lock:
-            refused, self._refused = self._refused, {}
-        observations += [answered.observation(count) for count, answered in refused.values()]
+        observations = [Observation._make(buffer.popleft()) for _ in range(most)]
+        if self._refused:
+            with self._lock:
+                refused, self._refused = self._refused, {}
+            observations += [
+                Observation._make(fields)._replace(times=count)
+                for count, fields in refused.values()
+            ]
         return observations
 
     def _merge(self, observations: list[Observation]) -> None:
@@ -184,16 +209,7 @@ class Profiler:
             by_client.setdefault(observation.client, []).append(observation)
         self._count(observations)
         model = self._model()
-        clients = list(by_client)
-        for start in range(0, len(clients), AT_ONCE):
-            if start:
-                # Requests want the interpreter too.
-                self._pause(PAUSE_SECONDS)
-            self._merge_some(model, clients[start : start + AT_ONCE], by_client)
-
-    def _merge_some(
-        self, model: Model, pending: list[str], by_client: dict[str, list[Observation]]
-    ) -> None:
+        pending = list(by_client)
         for _ in range(MAX_TRIES):
             states = self._store.load(pending)
             known = [

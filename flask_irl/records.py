@@ -175,43 +175,6 @@ class Observation(NamedTuple):
     anomalous: bool = False
 
 
-class Answered(NamedTuple):
-    """A decided request with its response, as it waits to become an :class:`Observation`.
-
-    Attributes:
-        decision: What was decided on it.
-        route: The matched route's rule, or ``"unmatched"``.
-        path: A hash of the path asked for, 0 to 2**63 - 1; stable across processes.
-        method: The HTTP method.
-        status: The response's status.
-        size: The response's size in bytes, or -1 when unknown.
-    """
-
-    decision: Decision
-    route: str
-    path: int
-    method: str
-    status: int
-    size: int
-
-    def observation(self, times: int = 1) -> Observation:
-        """What is learned from it, if it stands for so many."""
-        decision, route, path, method, status, size = self
-        return Observation(
-            decision.key,
-            decision.at,
-            decision.gap,
-            route,
-            path,
-            method,
-            status,
-            size,
-            not decision.admitted,
-            times,
-            decision.is_anomalous,
-        )
-
-
 class ClientState(NamedTuple):
     """A client as the store holds it.
 

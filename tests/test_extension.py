@@ -93,7 +93,9 @@ def observations(state: AppState, monkeypatch: pytest.MonkeyPatch) -> list[Obser
     """A list that every observation from now on goes to."""
     seen: list[Observation] = []
     monkeypatch.setattr(
-        state.limiter.profiler, "observe", lambda answered: seen.append(answered.observation())
+        state.limiter.profiler,
+        "observe",
+        lambda fields, **_: seen.append(Observation._make(fields)),
     )
     return seen
 
