@@ -18,7 +18,7 @@ INSTALL_load := --editable ".[all]" --group test --group load
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench load dashboard clean
+.PHONY: help demo run test lint format bench evaluate load dashboard clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -45,6 +45,9 @@ format: $(VENV)/.stamp-lint ## mend what ruff can mend
 
 bench: $(VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS="--chart FILE" draws)
 	$(PY) -m loadtests.bench $(ARGS)
+
+evaluate: $(VENV)/.stamp-test ## judge detection on made-up logs, about ten minutes on two cores (ARGS="--plot FILE")
+	$(PY) -m loadtests.evaluation $(ARGS)
 
 dashboard: $(VENV)/.stamp-test ## build the Grafana dashboard (ARGS="--runbook URL" links to yours)
 	$(PY) -m monitoring.grafana.build_dashboard $(ARGS)

@@ -42,8 +42,6 @@ DEFAULT_RARITY: Final = 4.0
 MOST_RARITY: Final = 10.0
 
 SKETCH_WORDS: Final = SKETCH_BITS // 64
-SKETCH_LOG: Final = np.uint64(SKETCH_BITS.bit_length() - 1)
-GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 FULL: Final = 0.75
 """Share of a sketch's bits with which it is put aside for a new one."""
 
@@ -266,8 +264,7 @@ def _sketch(
     records["epoch"] = epoch
     known = records["seen"] | records["seen_before"]
     unseen = 1.0 - np.bitwise_count(known).sum(axis=1) / SKETCH_BITS
-    # Spread out: checksums of numbered paths differ in a pattern (Fibonacci hashing, Knuth 6.4).
-    place = ((paths * GOLDEN) >> (np.uint64(64) - SKETCH_LOG)).astype(np.intp)
+    place = (_mixed(paths) % np.uint64(SKETCH_BITS)).astype(np.intp)
     word, bit = place // 64, np.uint64(1) << (place % 64).astype(np.uint64)
     _, first = np.unique(index * SKETCH_BITS + place, return_index=True)
     is_first = np.zeros(len(index), dtype=bool)
@@ -277,6 +274,17 @@ def _sketch(
     np.bitwise_or.at(seen, (index, word), bit)
     records["seen"] = seen
     return np.where(lacking, 1.0 / np.maximum(unseen[index], LEAST_UNSEEN), 0.0)
+
+
+def _mixed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hashes spread out (the finalizer of MurmurHash3, Appleby 2011).
+
+    Checksums of numbered paths differ in a pattern, which would fill a sketch too evenly.
+    """
+    shift = np.uint64(33)
+    mixed = (hashes ^ (hashes >> shift)) * np.uint64(0xFF51AFD7ED558CCD)
+    mixed = (mixed ^ (mixed >> shift)) * np.uint64(0xC4CEB9FE1A85EC53)
+    return mixed ^ (mixed >> shift)
 
 
 def view(records: Records, hour_rarity: float, weekday_rarity: float) -> View:

@@ -24,6 +24,8 @@ SLOW_UNKNOWN_SHARE: Final = 0.2
 HARMFUL_NEW_PATHS: Final = 25.0
 """In ten minutes: who asks for less that is new takes nothing away."""
 HARMFUL_HOURLY_PATHS: Final = 60.0
+STILL_NEW_PATHS: Final = 7.0
+"""In ten minutes: with fewer, it is over."""
 HARMFUL_FAILURES: Final = 8.0
 HARMFUL_RATE: Final = 90.0
 """Requests in a minute."""
@@ -75,12 +77,15 @@ def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
     share = np.where(held, 0.5, 1.0)
     for name, least in _HARMS:
         harm |= features[:, FEATURE_NAMES.index(name)] >= least * share
+    # Who has stopped is not held for what it did an hour ago.
+    goes_on = features[:, FEATURE_NAMES.index("sustained_new_paths")] >= STILL_NEW_PATHS / MINUTES
+    slow = features[:, FEATURE_NAMES.index("hourly_new_paths")]
+    harm |= goes_on & (slow >= share * HARMFUL_HOURLY_PATHS / 60.0)
     return harm
 
 
 _HARMS: Final = (
     ("sustained_new_paths", HARMFUL_NEW_PATHS / MINUTES),
-    ("hourly_new_paths", HARMFUL_HOURLY_PATHS / 60.0),
     ("failures_per_minute", HARMFUL_FAILURES / MINUTES),
     ("requests_per_minute", HARMFUL_RATE),
 )

@@ -31,7 +31,9 @@ class Town:
         self.clock = clock
         self.draw = random.Random(seed)
         self.limiter = open_limiter(
-            resolve({"background": False}, {}, {}), clock=clock, fit=fit_here
+            resolve({"background": False, "learning_minutes": 0}, {}, {}),
+            clock=clock,
+            fit=fit_here,
         )
         self.plan = self.limiter.plan(())
         self.people = {f"person-{i}": self.draw.uniform(4, 40) for i in range(40)}
@@ -99,12 +101,13 @@ def test_people_are_left_in_peace_and_attackers_are_held_to_their_share(
     assert people_refused == 0
     assert sum(name in town.people for name in town.flagged_after) <= 1
     assert {name for name in town.flagged_after if name not in town.people} == set(town.attackers)
-    assert all(town.flagged_after[name] <= 120 for name in town.attackers)
-    assert all(town.admitted_late[name] <= 31 for name in town.attackers)
+    # The flood is refused by the limit itself long before it is worth a flag.
+    assert all(town.flagged_after[name] <= 60 for name in ("scraper", "stuffer"))
+    assert all(town.admitted_late[name] == 0 for name in town.attackers)
 
     town.attackers = {}
     town.people |= dict.fromkeys(("scraper", "stuffer", "flood"), 12.0)
-    town.live(1500)
+    town.live(4000)
     limits = {town.ask(name, ("/page/1", "GET", 200, 4000)).limit for name in town.flagged_after}
     assert limits == {100}
 

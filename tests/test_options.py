@@ -62,6 +62,9 @@ SAMPLES: dict[str, Sample] = {
     "learning_minutes": Sample((0, "30", 10_080), (-1, 10_081, "x", True, "nan")),
     "login_failures": Sample((0, "20", 5), COUNT),
     "unknown_paths": Sample((0, "20", 5), COUNT),
+    "honeypots": Sample((("/a",), "/b,/c", []), (5, [5], b"/a")),
+    "allow": Sample((("10.0.0.0/8",), "a,b", []), (5, [5], b"a")),
+    "deny": Sample((("10.0.0.0/8",), "a,b", []), (5, [5], b"a")),
     "false_flag_rate": Sample((0.01, "0.1", 0.2), (0, 0.3, "x", False, "nan")),
     "training_interval_minutes": Sample(
         (1, "2.5", 10_080), (0, -1, "x", 10_081, True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
@@ -89,6 +92,9 @@ READ: dict[str, dict[Any, Any]] = {
         "['1/second', '5/minute;9/day']": (Limit(1, 1), Limit(5, 60), Limit(9, 86_400)),
     },
     "further_factors": {"0.1,0": (0.1, 0.0)},
+    "honeypots": {"/b,/c": ("/b", "/c")},
+    "allow": {"a,b": ("a", "b")},
+    "deny": {"a,b": ("a", "b")},
 }
 each = pytest.mark.parametrize("name", NAMES)
 

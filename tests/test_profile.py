@@ -81,7 +81,9 @@ def test_an_observation_that_stands_for_many_counts_as_many() -> None:
     assert profile.sums_of(one, "refused")[0] == pytest.approx(7)
 
 
-@pytest.mark.parametrize("blob", [b"", b"x", bytes(profile.RECORD.itemsize), b"\xff" * profile.RECORD.itemsize])
+@pytest.mark.parametrize(
+    "blob", [b"", b"x", bytes(profile.RECORD.itemsize), b"\xff" * profile.RECORD.itemsize]
+)
 def test_a_foreign_profile_begins_anew(blob: bytes) -> None:
     assert profile.decode([blob]).tobytes() == profile.decode([b""]).tobytes()
 

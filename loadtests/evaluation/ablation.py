@@ -60,7 +60,6 @@ EVIDENCE: Final = 8.0
 BUDGET: Final = 0.0005
 REGULAR_ROWS: Final = 20
 """A client with so many rows while learning is judged by its own past: not here."""
-KIND: Final = "blend"
 
 
 class Table(NamedTuple):
@@ -83,7 +82,9 @@ class Table(NamedTuple):
     routes: Mapping[str, float]
 
 
-def ablate(seed: int, which: str, hours: float, each: bool = False) -> dict[str, Any]:
+def ablate(
+    seed: int, which: str, hours: float, each: bool = False, kind: str = "blend"
+) -> dict[str, Any]:
     """Judge the detector on one log with all features, and without each group.
 
     Args:
@@ -91,6 +92,7 @@ def ablate(seed: int, which: str, hours: float, each: bool = False) -> dict[str,
         which: Set of parameters.
         hours: How long the log is.
         each: Leave out every single feature, too.
+        kind: Of the detector.
     """
     table = table_of(Job("ordinary", seed, which, hours))
     groups: dict[str, tuple[str, ...]] = {"nothing": (), **GROUPS}
@@ -99,7 +101,8 @@ def ablate(seed: int, which: str, hours: float, each: bool = False) -> dict[str,
     return {
         "seed": seed,
         "set": which,
-        "without": {name: judge(table, columns) for name, columns in groups.items()},
+        "detector": kind,
+        "without": {name: judge(table, columns, kind) for name, columns in groups.items()},
     }
 
 
@@ -114,10 +117,9 @@ def table_of(job: Job) -> Table:
     clients = {name: i for i, name in enumerate(dict.fromkeys(row.client for row in rows))}
     labels = {row.client: row.label for row in rows}
     records = profile.decode([b""] * len(clients))
-    slices = _slices(rows, [route_name for route_name in names])
-    found: list[tuple[NDArray[np.float32], list[str], list[int], float, NDArray[np.float64]]] = []
+    found: list[tuple[NDArray[np.float32], list[str], list[int], float, NDArray[Any]]] = []
     everybody = list(clients)
-    for ts, observations in slices:
+    for ts, observations in _slices(rows, names):
         owners = [clients[o.client] for o in observations]
         active, places, sent = np.unique(owners, return_inverse=True, return_counts=True)
         some = records[active]
@@ -127,20 +129,18 @@ def table_of(job: Job) -> Table:
         if enough.any():
             ids = active[enough].tolist()
             features = matrix(profile.view(some[enough], 0.0, 0.0))
-            found.append(
-                (features, [labels[everybody[i]] for i in ids], ids, ts, sent[enough] * 1.0)
-            )
+            found.append((features, [labels[everybody[i]] for i in ids], ids, ts, sent[enough]))
     return Table(
         np.concatenate([f for f, *_ in found]),
         np.array([label for _, some_labels, *_ in found for label in some_labels]),
         np.array([i for _, _, ids, *_ in found for i in ids]),
         np.repeat([ts >= learned for *_, ts, _ in found], [len(f) for f, *_ in found]),
-        np.concatenate([sent for *_, sent in found]),
+        np.concatenate([sent for *_, sent in found]).astype(np.float64),
         routes,
     )
 
 
-def judge(table: Table, without: Sequence[str]) -> dict[str, float]:
+def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
     """Share of each family's later requests whose rows the detector flags, in percent.
 
     It learns, and is calibrated, on clients of the hours of learning that are no regulars;
@@ -163,7 +163,7 @@ def judge(table: Table, without: Sequence[str]) -> dict[str, float]:
     fitted = early & ~held
     with patch.object(attacks, "matrix", masked):
         detector = fit_detector(
-            KIND, features[fitted], seed=1, normal=~regular[fitted], routes=table.routes
+            kind, features[fitted], seed=1, normal=~regular[fitted], routes=table.routes
         )
     # Whether there is harm is a rule's question: it sees what it always sees.
     harm = harmful(table.features)

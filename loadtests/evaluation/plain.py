@@ -119,9 +119,7 @@ def held(rows: Sequence[Request], odd: Iterable[bool]) -> dict[str, Outcome]:
     return dict(found)
 
 
-def plain_rule(
-    rows: Sequence[Request], routes: Iterable[str], until: float
-) -> dict[str, Outcome]:
+def plain_rule(rows: Sequence[Request], routes: Iterable[str], until: float) -> dict[str, Outcome]:
     """What becomes of each family of a log under the plain rule.
 
     Args:

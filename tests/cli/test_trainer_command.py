@@ -250,7 +250,7 @@ def test_a_process_told_not_to_train_never_does(redis_url: str, train: bool) -> 
     limiter = state_of(app).limiter
     flushed: list[int] = []
     flush = limiter.profiler.flush
-    limiter.profiler.flush = lambda: flushed.append(1) or flush()  # type: ignore[func-returns-value, method-assign]
+    limiter.profiler.flush = lambda **_: flushed.append(1) or flush()  # type: ignore[func-returns-value, method-assign]
     try:
         limiter.start()
         # The trainings are due a second before.

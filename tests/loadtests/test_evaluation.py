@@ -1,0 +1,221 @@
+"""The evaluation: its sums are right, and every part of it runs on a log of minutes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flask_irl import attacks
+from flask_irl.features import FEATURE_NAMES
+from flask_irl.replay.report import ClientReport, ReplayReport
+from loadtests.evaluation import figures
+from loadtests.evaluation.__main__ import main
+from loadtests.evaluation.ablation import GROUPS
+from loadtests.evaluation.job import KINDS, Job, families, run, taught_without
+from loadtests.evaluation.picture import draw
+from loadtests.evaluation.plain import features, held, plain_rule
+from loadtests.evaluation.real import judge_log
+from loadtests.evaluation.table import ablation_text, log_text, recovery_text, to_text
+from loadtests.simulator.scene import Row
+
+
+def _client(
+    name: str, label: str, counts: tuple[int, int, int, int], first: int | None = None
+) -> ClientReport:
+    requests, refused, flagged, static = counts
+    seconds = None if first is None else 2.0 * first
+    return ClientReport(name, label, requests, refused, flagged, static, first, seconds)
+
+
+def _report(*clients: ClientReport) -> ReplayReport:
+    return ReplayReport(0, 0, 0, 0, 0, (), clients)
+
+
+def _requests(client: str, every: float, count: int, start: float = 0.0) -> Iterator[Row]:
+    for number in range(count):
+        ts = start + number * every
+        yield Row(ts, client, "GET", f"/item/{number}", 200, 10, "browser", f"legit:{client}")
+
+
+def _log(scenario: str, seed: int = 1, **refused: int) -> dict[str, Any]:
+    """A log of two families with 1,000 requests each, the static limit refusing ten."""
+    names = {"people": "legit:people", "scan": "attack:scan"}
+    return {
+        "scenario": scenario,
+        "seed": seed,
+        "families": {
+            names[name]: {
+                **dict(clients=2, requests=1000, refused=lost, static=10, flagged=1),
+                **dict(first_request=18.0, first_seconds=7.0, late_requests=500, late_flagged=5),
+                **dict(plain_refused=110, plain_flagged=400),
+            }
+            for name, lost in refused.items()
+        },
+    }
+
+
+def test_clients_are_summed_up_by_family_with_the_median_first_flag() -> None:
+    found = families(
+        _report(
+            _client("a", "attack:scan", (100, 90, 95, 5), first=10),
+            _client("b", "attack:scan", (50, 30, 40, 0), first=20),
+            _client("c", "attack:scan", (10, 0, 0, 0)),
+            _client("d", "legit:people", (7, 1, 0, 1)),
+        )
+    )
+    scan = found["attack:scan"]
+    assert (scan.clients, scan.requests, scan.refused, scan.static) == (3, 160, 120, 5)
+    assert (scan.flagged, scan.first_request, scan.first_seconds) == (2, 15.0, 30.0)
+    assert (found["legit:people"].flagged, found["legit:people"].first_request) == (0, None)
+
+
+def test_what_came_while_it_learned_is_no_false_flag_of_later() -> None:
+    early = _report(_client("a", "legit:people", (100, 0, 30, 0)))
+    late = _report(_client("a", "legit:people", (150, 0, 40, 0)))
+    found = families(late, early)["legit:people"]
+    assert (found.late_requests, found.late_flagged) == (50, 10)
+
+
+def test_over_static_counts_legitimate_requests_only() -> None:
+    log = _log("ordinary", people=30, scan=900)
+    assert figures.over_static(log["families"]) == pytest.approx(2.0)
+    assert figures.over_static(log["families"], "plain_refused") == pytest.approx(10.0)
+
+
+def test_a_bar_is_met_on_the_right_side_of_it() -> None:
+    logs = [_log("ordinary", people=10, scan=890), _log("holiday", people=50, scan=990)]
+    met = {bar.text: bar.met for bar in figures.bars(logs)}
+    assert met["legitimate over static, ordinary days"]
+    assert not met["legitimate over static, holiday"]
+    assert not met["404 scan: refused"]
+    assert met["requests to the first flag, slowest family"]
+
+
+def test_the_worst_family_is_not_mixed_up_with_one_whose_name_begins_alike() -> None:
+    log = _log("ordinary", people=10)
+    found = log["families"].pop("legit:people")
+    log["families"] = {"legit:office_6": found, "legit:office_60": {**found, "refused": 30}}
+    loss, name = figures.worst_family([log])
+    assert (round(loss, 6), name) == (2.0, "legit:office_60")
+
+
+def test_bars_of_what_was_not_replayed_are_left_out() -> None:
+    assert [bar.text for bar in figures.bars([_log("holiday", people=10)])] == [
+        "legitimate over static, holiday",
+        "worst legitimate family, shifted (people)",
+    ]
+
+
+def test_the_table_tells_mean_least_and_most_of_a_family() -> None:
+    text = to_text([_log("ordinary", 1, scan=800), _log("ordinary", 2, scan=900)])
+    [line] = [line for line in text.splitlines() if "attack:scan" in line]
+    assert line.split()[1:6] == ["85.00", "80.00", "90.00", "1.00", "11.00"]
+
+
+def test_the_plain_rule_sees_count_endpoint_and_intervals_of_the_last_minute() -> None:
+    rows = list(_requests("a", 40.0, 3))
+    table = features(rows, ["/x", "/y", "/x"])
+    assert table[:, 2].tolist() == [1, 2, 2]
+    assert table[:, 3].tolist() == [0, 1, 0]
+    assert table[:, 4].tolist() == [0, 40, 40]
+
+
+def test_the_plain_rule_holds_anomalous_requests_to_30_percent_of_the_limit() -> None:
+    rows = list(_requests("a", 0.1, 60))
+    assert held(rows, [True] * 60)["legit:a"].refused == 30
+    assert held(rows, [False] * 60)["legit:a"].refused == 0
+
+
+def test_the_plain_rule_flags_nothing_that_it_learns_from() -> None:
+    usual = [row for start in range(0, 3000, 300) for row in _requests("a", 20.0, 5, start)]
+    burst = list(_requests("b", 0.2, 90, 3100.0))
+    rows = usual + burst
+    outcomes = plain_rule(rows, [row.path for row in rows], 3000.0)
+    assert outcomes["legit:a"].flagged == 0
+    assert outcomes["legit:b"].flagged > 30
+    assert plain_rule(rows, [row.path for row in rows], 9999.0)["legit:b"].flagged == 0
+
+
+def test_attacks_left_out_are_taught_again_afterwards() -> None:
+    every = attacks.KINDS
+    with taught_without(["stuffing", "scan"]):
+        assert list(attacks.KINDS) == [*every[:3], every[5]]
+    assert attacks.KINDS is every
+    assert len(KINDS) == len(every)
+
+
+def test_every_feature_is_in_one_group_of_the_ablation() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(FEATURE_NAMES)
+
+
+def test_a_made_up_log_is_replayed_and_every_request_counted() -> None:
+    found = run(Job("cold_start", 1, "design", hours=0.1, plain=True))
+    sums = [f["requests"] for f in found["families"].values()]
+    assert sum(sums) > 100
+    assert all(f["plain_refused"] is not None for f in found["families"].values())
+    assert any(label.startswith("attack:") for label in found["families"])
+
+
+def test_a_real_log_is_told_by_agent_and_failures(tmp_path: Path) -> None:
+    log = tmp_path / "small.csv"
+    lines = ["ts,client,method,path,status,bytes,ua_class,label"]
+    lines += [f"{i},c{i % 2},GET,/x,{404 if i % 2 else 200},5,bot," for i in range(300)]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = judge_log(log, {})
+    assert found["log"] == "small.csv"
+    assert (found["all"]["requests"], found["all"]["failed"]) == (300, 150)
+    assert found["agents"]["bot"]["clients"] == 2
+    assert {c["client"]: c["failed"] for c in found["top"]} == {"c0": 0, "c1": 150}
+    assert "small.csv" in log_text([found])
+
+
+def test_recovery_is_told_also_where_nobody_was_flagged() -> None:
+    common = {"kind": "scan", "refused": 3, "well": 60}
+    text = recovery_text(
+        [
+            {**common, "seed": 1, "flagged": True, "seconds": 90.0},
+            {**common, "seed": 2, "flagged": False, "seconds": None},
+        ]
+    )
+    assert "flagged 1 of 2; median 90, most 90; good requests refused 6 of 120" in text
+
+
+def test_the_ablation_tells_what_is_lost_on_whom() -> None:
+    without = {
+        "nothing": {"attack:scan": 80.0, "attack:drift": 60.0, "legit": 1.0},
+        "rates": {"attack:scan": 79.0, "attack:drift": 20.0, "legit": 0.5},
+    }
+    text = ablation_text([{"seed": 1, "set": "design", "without": without}])
+    assert text.splitlines()[-1].split() == ["rates", "-20.50", "-0.500", "drift", "-40.0"]
+
+
+def test_the_picture_is_small(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "picture.png"
+    draw([_log("ordinary", people=10, scan=900), _log("holiday", people=11, scan=9)], path)
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert len(data) < 150_000
+
+
+def test_results_written_before_are_shown_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = tmp_path / "results.json"
+    stored.write_text(json.dumps({"logs": [_log("ordinary", scan=900)]}), encoding="utf-8")
+    assert main(["--read", str(stored)]) == 0
+    assert "ordinary: 1 logs" in capsys.readouterr().out
+
+
+def test_moments_of_intervals_are_those_of_the_window() -> None:
+    times = [0.0, 1.0, 4.0, 9.0, 70.0]
+    rows = [Row(ts, "a", "GET", "/", 200, 1, "", "legit:a") for ts in times]
+    table = features(rows, ["/"] * 5)
+    gaps = np.diff(times[:4])
+    assert table[3, 4:] == pytest.approx([gaps.mean(), gaps.std()])
+    assert table[4, 2] == 1
