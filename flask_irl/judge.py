@@ -94,7 +94,8 @@ def judge(
     at_pace = features[:, RATE] <= PACE_MARGIN * paces
     excused = ~harmful(features, steps > 0) | own | at_pace
     judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
-    broken = rules.broken(view, regular)
+    settled = regular & (records["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
+    broken = rules.broken(view, regular, settled)
     scores = np.where(broken, -1.0, smooth(scores, judged, elapsed))
     since = now - records["stepped"]
     offences = records["offences"] * np.exp(-since / FORGIVING_SECONDS)

@@ -45,22 +45,26 @@ class Rules:
     login_failures: int = 12
     unknown_paths: int = 15
 
-    def broken(self, view: View, regular: Mask | bool = False) -> Mask:
+    def broken(
+        self, view: View, regular: Mask | bool = False, settled: Mask | bool = False
+    ) -> Mask:
         """Who breaks a rule, beyond doubt.
 
         Args:
             view: The clients' sums.
             regular: Who belongs to the site: a search engine asks for what is gone by now.
+            settled: Who has done so for long enough to be trusted when much is gone at once.
         """
         broken = np.zeros(len(view["n"]), dtype=bool)
-        for least, counted, answers, share in (
-            (self.login_failures, "failed_writes", "answered", FAILING_SHARE),
-            (self.unknown_paths, "new_missing", "answered", UNKNOWN_SHARE),
-            (2 * self.unknown_paths, "hour_new_missing", "hour_answered", SLOW_UNKNOWN_SHARE),
+        paths = self.unknown_paths
+        for least, counted, answers, share, spared in (
+            (self.login_failures, "failed_writes", "answered", FAILING_SHARE, False),
+            (paths, "new_missing", "answered", UNKNOWN_SHARE, settled),
+            (2 * paths, "hour_new_missing", "hour_answered", SLOW_UNKNOWN_SHARE, regular),
         ):
             if least:
                 over = (view[counted] >= least) & (view.mean(counted, answers) >= share)
-                broken |= over if counted == "failed_writes" else over & ~np.asarray(regular)
+                broken |= over & ~np.asarray(spared)
         return broken
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ WIDTH = len(FEATURE_NAMES)
 ROUTES = {"/": 0.6, "/page/<n>": 0.3, "/login": 0.1}
 
 
-def usual_rows(count: int = 50, **columns: float) -> NDArray[np.float32]:
+def usual_rows(count: Any = 50, **columns: float) -> NDArray[np.float32]:
     """Rows of a site's own clients; all of a column may be the same."""
     rows = np.random.default_rng(3).exponential(size=(count, WIDTH)).astype(np.float32)
     for name, value in columns.items():

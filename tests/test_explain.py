@@ -32,6 +32,7 @@ class Weighted:
     weights: tuple[float, ...]
     start: float = 0.0
     kind = "weighted"
+    floor = 0.0
     n_features = WIDTH
 
     def score(self, rows: Rows) -> NDArray[np.float64]:

@@ -7,22 +7,22 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from flask_irl import fit
 from flask_irl.blob import pack, unpack
-from flask_irl.detectors import NullDetector
+from flask_irl.detectors import IsolationForestDetector, NullDetector
 from flask_irl.errors import TrainingRefused
 from flask_irl.features import FEATURE_NAMES
 from flask_irl.fit import fit_in_child
 from flask_irl.forests import fit_detector, fit_isolation_forest
 
 ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
-SETTINGS = {"trees": 10, "max_samples": 64, "seed": 5}
-REQUEST = {"kind": "isolation_forest", **SETTINGS}
+SETTINGS: dict[str, Any] = {"trees": 10, "max_samples": 64, "seed": 5}
+REQUEST: dict[str, Any] = {"kind": "isolation_forest", **SETTINGS}
 PACKAGE_PARENT = Path(fit.__file__).parent.parent
 
 
@@ -226,7 +226,10 @@ def test_a_server_that_embeds_python_is_not_started_again(
     monkeypatch: pytest.MonkeyPatch, executable: str | None
 ) -> None:
     monkeypatch.setattr(sys, "executable", executable)
-    assert fit_in_child(ROWS, **SETTINGS).trees.n_trees == SETTINGS["trees"]
+    assert (
+        cast(IsolationForestDetector, fit_in_child(ROWS, **SETTINGS)).trees.n_trees
+        == SETTINGS["trees"]
+    )
 
 
 def test_the_child_gets_no_secrets_and_one_thread(

@@ -53,8 +53,10 @@ SAMPLES: dict[str, Sample] = {
     "anomalous_factor": Sample((0.5, "0.1", 1), (0, 1.01, -0.1, "x", True, "nan", None.__class__)),
     "further_factors": Sample(
         ((0.2, 0.1), "0.1,0", ()),
-        ("0.1,0.2", [0.1, 0.1], "x", 5, [1.5], [-0.1], b"0.1", "nan", [True], [0.9, "0.8", None])
-        + (tuple(0.9 - i / 10 for i in range(9)),),
+        (
+            *("0.1,0.2", [0.1, 0.1], "x", 5, [1.5], [-0.1], b"0.1", "nan", [True]),
+            *([0.9, "0.8", None], tuple(0.9 - i / 10 for i in range(9))),
+        ),
     ),
     "detector": Sample(
         ("isolation_forest", "random_forest", "blend"), ("forest", "", 5, ["blend"])

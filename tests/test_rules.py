@@ -33,17 +33,19 @@ def lost(at: float, path: int, status: int = 404) -> Observation:
     return seen(at, path=path * 7919, status=status)
 
 
-def breaks(rules: Rules, *observations: Observation, batch: int = 10) -> bool:
+def breaks(
+    rules: Rules, *observations: Observation, batch: int = 10, regular: bool = False
+) -> bool:
     """Whether a client that did all this breaks a rule."""
     records = profile.decode([b""])
     for start in range(0, len(observations), batch):
         some = observations[start : start + batch]
         profile.fold(records, profile.events_of([0] * len(some), some, {}))
-    [broken] = rules.broken(profile.view(records, 0.0, 0.0))
+    [broken] = rules.broken(profile.view(records, 0.0, 0.0), np.array([regular]))
     return bool(broken)
 
 
-def harms(held: bool = False, **features: float) -> bool:
+def harms(held: Any = False, **features: float) -> bool:
     row = np.zeros((1, len(FEATURE_NAMES)), np.float32)
     for name, value in features.items():
         row[0, FEATURE_NAMES.index(name)] = value
@@ -111,6 +113,11 @@ def test_a_patient_guesser_of_ids_that_finds_some_breaks_a_rule() -> None:
     assert not breaks(PATHS, *tries[:60])
 
 
+def test_a_regular_may_ask_for_what_is_gone_but_not_guess_passwords() -> None:
+    assert not breaks(PATHS, *(lost(i, path=i) for i in range(40)), regular=True)
+    assert breaks(LOGINS, *(login(i) for i in range(14)), regular=True)
+
+
 # Both
 
 
@@ -146,22 +153,35 @@ def test_each_client_is_judged_by_itself() -> None:
 
 HARMS = {
     "sustained_new_paths": 2.5,
-    "hourly_new_paths": 1.0,
     "failures_per_minute": 0.8,
     "requests_per_minute": 90.0,
 }
+GOES_ON = {"sustained_new_paths": 0.7}
 
 
 @pytest.mark.parametrize(("name", "least"), HARMS.items())
 def test_harm_begins_where_it_is_said_to(name: str, least: float) -> None:
-    assert harms(**{name: least})
-    assert not harms(**{name: least * 0.99})
+    assert harms(**GOES_ON | {name: least})
+    assert not harms(**GOES_ON | {name: least * 0.99})
 
 
 @pytest.mark.parametrize(("name", "least"), HARMS.items())
 def test_of_who_is_held_down_already_half_as_much_is_harm(name: str, least: float) -> None:
-    assert harms(held=True, **{name: least * 0.51})
-    assert not harms(held=True, **{name: least * 0.49})
+    assert harms(held=True, **GOES_ON | {name: least * 0.51})
+    assert not harms(held=True, **GOES_ON | {name: least * 0.49})
+
+
+def test_what_was_done_an_hour_ago_is_no_harm_once_it_has_stopped() -> None:
+    assert harms(hourly_new_paths=5.0, sustained_new_paths=0.7)
+    assert not harms(held=True, hourly_new_paths=5.0, sustained_new_paths=0.69)
+
+
+@pytest.mark.parametrize(("held", "least"), [(False, 1.0), (True, 0.5)])
+def test_slow_taking_is_harm_while_it_goes_on(held: bool, least: float) -> None:
+    assert harms(held, hourly_new_paths=least, sustained_new_paths=0.71)
+    assert not harms(held, hourly_new_paths=least * 0.99, sustained_new_paths=0.71)
+    # It has stopped.
+    assert not harms(held, hourly_new_paths=least, sustained_new_paths=0.69)
 
 
 @given(st.sampled_from([n for n in FEATURE_NAMES if n not in HARMS]), st.floats(0, 1e6))
