@@ -268,7 +268,6 @@ class Profiler:
         if self._guard.admit(clients, after > 0, latest):
             after = np.where(verdicts.broken, after, np.minimum(after, steps))
         trapped = np.array([client in self._trapped for client in clients])
-        self._trapped.difference_update(clients)
         after = np.where(trapped, len(self._ladder.steps) - 1, after)
         calm = full & (after == 0)
         worst = np.minimum(records["worst"], verdicts.raw)
@@ -294,7 +293,10 @@ class Profiler:
         self._rank(clients, records, scores, after, saved)
         for index in np.flatnonzero(saved & (after != steps)).tolist():
             self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
-        return [c for c, result in zip(clients, results, strict=True) if result == "stale"]
+        stale = [c for c, result in zip(clients, results, strict=True) if result == "stale"]
+        # Who was saved by somebody else meanwhile is still to be trapped.
+        self._trapped.difference_update(set(clients).difference(stale))
+        return stale
 
     def _rank(
         self,

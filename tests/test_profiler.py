@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_irl import profile
 from flask_irl.limiter import Limiter
 from flask_irl.model import Model
 from flask_irl.options import Options
@@ -124,7 +125,10 @@ def test_nothing_is_learned_from_who_is_flagged(site: Site) -> None:
     site.limiter.flush()
     [state] = site.store.load(["c"])
     assert state is not None
-    site.store.save([Update("c", state.revision, 1, -0.9, state.profile)], 3600)
+    records = profile.decode([state.profile])
+    records["stepped"] = site.clock()
+    [blob] = profile.encode(records)
+    site.store.save([Update("c", state.revision, 1, -0.9, blob)], 3600)
     site.live(5, "c", "d", each=2, new=False)
     assert learned_from(site) == {client_hash("d")}
 
@@ -146,7 +150,11 @@ def crowd(count: int) -> list[str]:
 
 def test_when_a_fifth_of_all_look_odd_at_once_static_limits_apply(site: Site) -> None:
     site.use(model_of(-0.9))
-    site.live(40, *crowd(12))
+    for _ in range(40):
+        for name in crowd(12):
+            site.ask(name)
+        site.clock.advance(1)
+    site.limiter.flush()
     assert [site.step(name) for name in crowd(12)] == [0] * 12
 
 

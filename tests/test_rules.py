@@ -34,14 +34,20 @@ def lost(at: float, path: int, status: int = 404) -> Observation:
 
 
 def breaks(
-    rules: Rules, *observations: Observation, batch: int = 10, regular: bool = False
+    rules: Rules,
+    *observations: Observation,
+    batch: int = 10,
+    regular: bool = False,
+    settled: bool = False,
 ) -> bool:
     """Whether a client that did all this breaks a rule."""
     records = profile.decode([b""])
     for start in range(0, len(observations), batch):
         some = observations[start : start + batch]
         profile.fold(records, profile.events_of([0] * len(some), some, {}))
-    [broken] = rules.broken(profile.view(records, 0.0, 0.0), np.array([regular]))
+    [broken] = rules.broken(
+        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([settled])
+    )
     return bool(broken)
 
 
@@ -113,9 +119,19 @@ def test_a_patient_guesser_of_ids_that_finds_some_breaks_a_rule() -> None:
     assert not breaks(PATHS, *tries[:60])
 
 
-def test_a_regular_may_ask_for_what_is_gone_but_not_guess_passwords() -> None:
-    assert not breaks(PATHS, *(lost(i, path=i) for i in range(40)), regular=True)
-    assert breaks(LOGINS, *(login(i) for i in range(14)), regular=True)
+def test_a_regular_may_ask_for_what_is_gone_for_an_hour_but_not_scan() -> None:
+    # One in three is gone: too few for a scan, enough in an hour.
+    tries = [lost(i * 20, path=i, status=404 if i % 3 == 0 else 200) for i in range(360)]
+    scan = [lost(i, path=i) for i in range(40)]
+    assert not breaks(PATHS, *tries, regular=True)
+    assert breaks(PATHS, *scan, regular=True)
+
+
+def test_who_is_settled_may_ask_for_much_that_is_gone_at_once_but_not_guess_passwords() -> None:
+    scan = [lost(i, path=i) for i in range(40)]
+    guesses = [login(i) for i in range(14)]
+    assert not breaks(PATHS, *scan, regular=True, settled=True)
+    assert breaks(LOGINS, *guesses, regular=True, settled=True)
 
 
 # Both
