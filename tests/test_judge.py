@@ -133,6 +133,14 @@ def test_a_poller_that_is_held_down_mends() -> None:
     assert step_of(records, model_of(-1.0), step=1) == 0
 
 
+def test_who_is_held_down_has_to_do_less_than_who_is_not() -> None:
+    # More than half of what is harm, but not as much as harm.
+    records = client(pace=60, new=False, seconds=600)
+    records["stepped"] = START
+    assert step_of(records, model_of(-0.9)) == 0
+    assert step_of(records, model_of(-0.9), step=1) == 2
+
+
 def test_a_few_requests_are_no_evidence() -> None:
     records = client(pace=400, seconds=1)
     assert step_of(records, model_of(-1.0)) == 0
