@@ -1,6 +1,6 @@
 """A client's behaviour as a small record: fading sums and a sketch of the paths asked for.
 
-Many clients are folded at once, in numpy, off the request's path. A record is about 130 bytes,
+Many clients are folded at once, in numpy, off the request's path. A record is about 170 bytes,
 whatever the client does.
 """
 

@@ -1,4 +1,4 @@
-"""The Isolation Forest, scored by numpy alone; :mod:`flask_irl.fit` makes one."""
+"""The Isolation Forest, scored by numpy alone; :mod:`flask_irl.forests` makes one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Random Forest, scored by numpy alone; :mod:`flask_irl.fit` makes one."""
+"""The Random Forest, scored by numpy alone; :mod:`flask_irl.forests` makes one."""
 
 from __future__ import annotations
 
