@@ -20,7 +20,7 @@ class Background:
     """Runs the jobs on their intervals, from :meth:`start` to :meth:`stop`.
 
     Args:
-        flush: Every second.
+        flush: Every second; while one goes on for longer, the next one must return at once.
         poll: At once, and every two seconds.
         train: Every ``train_seconds``; None in a process that never trains.
         expire: Every minute.
@@ -66,7 +66,6 @@ class Background:
                 },
                 job_defaults={
                     "coalesce": True,
-                    "max_instances": 1,
                     "misfire_grace_time": GRACE_SECONDS,
                 },
                 timezone=datetime.UTC,
@@ -86,6 +85,8 @@ class Background:
                         "interval",
                         seconds=seconds,
                         executor=executor,
+                        # Else APScheduler warns each second of a flush that takes longer.
+                        max_instances=2 if work is self._flush else 1,
                         **(first if at_once else {}),
                     )
             scheduler.start()

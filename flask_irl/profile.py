@@ -28,7 +28,7 @@ from flask_irl.features import (
     View,
     answer_of,
 )
-from flask_irl.records import Observation
+from flask_irl.records import Fields
 
 N_SUMS: Final = len(SUMS)
 N_CELLS: Final = N_SUMS + GAP_BINS + ROUTE_BINS
@@ -139,7 +139,7 @@ class Events(NamedTuple):
 
 
 def events_of(
-    owners: Sequence[int], observations: Sequence[Observation], rarities: Mapping[str, float]
+    owners: Sequence[int], observations: Sequence[Fields], rarities: Mapping[str, float]
 ) -> Events:
     """Observations as columns.
 
@@ -152,18 +152,21 @@ def events_of(
         *observations, strict=True
     )
     rarity = {route: rarity_of(rarities, route) for route in set(routes)}
+    bins = {route: route_bin(route) for route in rarity}
+    answers = {status: answer_of(status) for status in set(statuses)}
+    write, probe = ({m: m not in usual for m in set(methods)} for usual in (READING, USUAL))
     turned_away = np.array(refused, dtype=np.float64)
     return Events(
         np.asarray(owners, dtype=np.intp),
         np.array(ats, dtype=np.float64),
         np.array(gaps, dtype=np.float64),
         np.array([rarity[r] for r in routes], dtype=np.float64),
-        np.array([route_bin(r) for r in routes], dtype=np.intp),
+        np.array([bins[r] for r in routes], dtype=np.intp),
         np.array(paths, dtype=np.uint64),
-        np.array([answer_of(status) for status in statuses], dtype=np.float64),
+        np.array([answers[status] for status in statuses], dtype=np.float64),
         np.where(turned_away, -1.0, np.array(sizes, dtype=np.float64)),
-        np.array([m not in READING for m in methods], dtype=np.float64),
-        np.array([m not in USUAL for m in methods], dtype=np.float64),
+        np.array([write[m] for m in methods], dtype=np.float64),
+        np.array([probe[m] for m in methods], dtype=np.float64),
         turned_away,
         np.array(times, dtype=np.float64),
     )

@@ -1,18 +1,20 @@
-"""Learning from answered requests, off their path: buffer, profiles, verdicts, rows, rankings."""
+"""Learning from answered requests, off their path: profiles, verdicts, rows."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl import profile
+from flask_irl.backlog import Backlog
 from flask_irl.errors import StoreError
 from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.guard import CrowdGuard
@@ -21,32 +23,35 @@ from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model
 from flask_irl.policy import Ladder
-from flask_irl.records import ClientState, Observation, Update
+from flask_irl.rankings import Rankings
+from flask_irl.records import AT, ROUTE, ClientState, Fields, Update
 from flask_irl.rows import ABUSE, pack_rows
 from flask_irl.rules import Rules
-from flask_irl.site import hour_rarity, weekday_rarity
+from flask_irl.site import count, hour_rarity, weekday_rarity
 from flask_irl.stores.base import Store
-from flask_irl.stores.site import RANKED
 
-Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool]
-"""An observation as it waits: a plain tuple, which the garbage collector soon leaves alone."""
-
-BUFFER: Final = 50_000
-"""Observations kept for the next flush; a flood beyond it is counted, not kept."""
+MOST_TRAPPED: Final = 50_000
 ROW_SECONDS: Final = 30.0
 ROW_EVIDENCE: Final = 5.0
 ROW_MINUTES: Final = 30.0
 """Minutes of activity after which a client's rows are taken half as often."""
 LONGEST_TTL: Final = 7 * 86_400
 MANY: Final = 65_000
-RANKED_AT_ONCE: Final = 50
-"""Clients that one flush may put into each ranking."""
-PART: Final = 60
-"""Observations merged before requests get a chance: two milliseconds' work."""
-PAUSE_SECONDS: Final = 0.01
-SPREAD_SECONDS: Final = 0.5
+PART: Final = 300
+"""Observations merged at once while requests are served: no step of that takes a millisecond."""
+REST_SECONDS: Final = 0.0005
+"""For a request that waits for the interpreter: it would get it only after 5 ms otherwise."""
 MAX_TRIES: Final = 5
 """How often a profile that somebody else saved meanwhile is merged again."""
+
+
+@dataclass
+class _Gathered:
+    """What a flush has for the site as a whole, stored once at its end."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: list[bytes] = field(default_factory=list)
+    rankings: Rankings = field(default_factory=Rankings)
 
 
 class Profiler:
@@ -60,7 +65,7 @@ class Profiler:
         ttl_seconds: How long an idle client's state is kept.
         rows_capacity: Training rows kept.
         rules: What needs no model.
-        pause: Waits so many seconds between two parts of a long flush.
+        pause: Waits so many seconds between two steps of a gentle flush.
     """
 
     def __init__(
@@ -88,26 +93,21 @@ class Profiler:
 
     def after_fork(self) -> None:
         """Begin with nothing buffered: what a parent process saw is the parent's to flush."""
-        self._buffer: deque[Fields] = deque(maxlen=BUFFER)
-        self._refused: dict[str, tuple[int, Fields]] = {}
+        self._backlog = Backlog()
         self._trapped: set[str] = set()
-        self._counts: Counter[str] = Counter()
-        self._lock = threading.Lock()
         self._flushing = threading.Lock()
+        self._gentle = False
 
     def __len__(self) -> int:
-        return len(self._buffer)
+        return len(self._backlog)
 
     def use(self, ladder: Ladder) -> None:
         """Judge by another ladder from now on."""
         self._ladder = ladder
 
-    def waiting(self, most: int = 100) -> dict[str, int]:
+    def waiting(self) -> dict[str, int]:
         """How many observations of each client wait for the next flush here; the most first."""
-        counts = Counter(fields[0] for fields in list(self._buffer))
-        with self._lock:
-            counts.update({client: n for client, (n, _) in self._refused.items()})
-        return dict(counts.most_common(most))
+        return self._backlog.by_client()
 
     def label(self, client: str, feedback: int) -> bool:
         """Note an operator's feedback with a client's profile; False if it isn't known.
@@ -130,7 +130,7 @@ class Profiler:
 
     def pending(self, client: str) -> bool:
         """Whether a client's requests wait for the next flush."""
-        return client in self._refused or any(fields[0] == client for fields in list(self._buffer))
+        return client in self._backlog
 
     def observe(self, observation: Fields, *, alone: bool = False) -> None:
         """Take note of an answered request; costs less than a microsecond, does no I/O.
@@ -139,26 +139,22 @@ class Profiler:
             observation: The fields of an :class:`~flask_irl.records.Observation`, in order.
             alone: Whether this process refused it without the store, and nobody else counts it.
         """
-        if not alone:
-            self._buffer.append(observation)
-            return
-        # A flood of such refusals becomes one observation.
-        client = observation[0]
-        with self._lock:
-            count, _ = self._refused.get(client, (0, observation))
-            self._refused[client] = (count + 1, observation)
+        if alone:
+            self._backlog.add_refused(observation)
+        else:
+            self._backlog.add(observation)
 
     def trap(self, client: str) -> None:
         """Send a client, whose request is observed too, to the last step with the next flush."""
-        if len(self._trapped) < BUFFER:
+        if len(self._trapped) < MOST_TRAPPED:
             self._trapped.add(client)
 
     def flush(self, *, gently: bool = False) -> int:
         """Merge what was observed, score the clients, save profiles and verdicts.
 
         Args:
-            gently: In small parts with pauses between them, spread over half a second at most:
-                requests want the interpreter, too.
+            gently: With pauses, since requests want the interpreter, too; and not at all while
+                another flush goes on.
 
         Returns:
             How many observations were merged.
@@ -167,21 +163,26 @@ class Profiler:
             StoreError: The store failed; what it was about to merge is lost, and no request with
                 it.
         """
-        with self._flushing:
-            merged = 0
-            left = len(self._buffer)
-            part = PART if gently else max(left, 1)
-            pause = min(PAUSE_SECONDS, SPREAD_SECONDS * PART / max(left, 1))
-            while observations := self._drain(min(part, left)):
-                if merged:
-                    self._pause(pause)
-                self._merge(observations)
+        if not self._flushing.acquire(blocking=not gently):
+            return 0
+        try:
+            self._gentle = gently
+            merged, gathered = 0, _Gathered()
+            left = len(self._backlog)
+            while observations := self._backlog.take(min(PART, left) if gently else left):
+                self._rest()
+                self._merge(observations, gathered)
+                self._rest()
                 merged += len(observations)
-                left = max(0, left - part)
-            if not merged and self._guard.flagged:
+                left = max(0, left - len(observations))
+            if merged:
+                self._keep(gathered)
+            elif self._guard.flagged:
                 self._guard.forget(self._store.now())
             self._listener.flagged(self._guard.flagged)
             return merged
+        finally:
+            self._flushing.release()
 
     def features_of(self, state: ClientState, now: float) -> NDArray[np.float32]:
         """A stored client's features at a time (seconds since the epoch), for people to read."""
@@ -191,26 +192,27 @@ class Profiler:
         row: NDArray[np.float32] = matrix(view)[0]
         return row
 
-    def _drain(self, most: int) -> list[Observation]:
-        buffer = self._buffer
-        observations = [Observation._make(buffer.popleft()) for _ in range(most)]
-        if self._refused:
-            with self._lock:
-                refused, self._refused = self._refused, {}
-            observations += [
-                Observation._make(fields)._replace(times=count)
-                for count, fields in refused.values()
-            ]
-        return observations
+    def _rest(self) -> None:
+        if self._gentle:
+            self._pause(REST_SECONDS)
 
-    def _merge(self, observations: list[Observation]) -> None:
-        by_client: dict[str, list[Observation]] = {}
+    def _keep(self, gathered: _Gathered) -> None:
+        """Store what a flush has for the site as a whole."""
+        if gathered.rows:
+            self._store.add_rows(gathered.rows, self._rows_capacity)
+            gathered.counts["rows"] = len(gathered.rows)
+        self._store.add_counts(gathered.counts)
+        gathered.rankings.keep(self._store)
+
+    def _merge(self, observations: list[Fields], gathered: _Gathered) -> None:
+        by_client: dict[str, list[Fields]] = {}
         for observation in observations:
-            by_client.setdefault(observation.client, []).append(observation)
-        self._count(observations)
+            by_client.setdefault(observation[0], []).append(observation)
+        gathered.counts += count(observations)
         model = self._model()
         pending = list(by_client)
         for _ in range(MAX_TRIES):
+            self._rest()
             states = self._store.load(pending)
             known = [
                 (client, state)
@@ -219,7 +221,7 @@ class Profiler:
             ]
             if not known:
                 return
-            pending = self._save(model, known, by_client)
+            pending = self._save(model, known, by_client, gathered)
             if not pending:
                 return
         event(logging.WARNING, "profiles_contended", clients=len(pending))
@@ -228,14 +230,15 @@ class Profiler:
         self,
         model: Model,
         known: list[tuple[str, ClientState]],
-        by_client: dict[str, list[Observation]],
+        by_client: dict[str, list[Fields]],
+        gathered: _Gathered,
     ) -> list[str]:
         """Merge, judge and save; the clients that somebody else saved meanwhile."""
         clients = [client for client, _ in known]
         records = profile.decode([state.profile for _, state in known])
         idle = records["updated"].copy()
         owners: list[int] = []
-        observations: list[Observation] = []
+        observations: list[Fields] = []
         for index, client in enumerate(clients):
             observations += by_client[client]
             owners += [index] * len(by_client[client])
@@ -247,12 +250,16 @@ class Profiler:
             horizons(self._ladder, records, steps),
         )
         active = records["updated"] // 60
-        profile.fold(records, profile.events_of(owners, observations, model.site.get("routes", {})))
+        self._rest()
+        events = profile.events_of(owners, observations, model.site.get("routes", {}))
+        self._rest()
+        profile.fold(records, events)
+        self._rest()
         now = records["updated"]
         latest = float(now.max())
         full = steps == 0
         records["minutes"] += full & (now // 60 != active) & (records["minutes"] < MANY)
-        routes = [by_client[client][-1].route for client in clients]
+        routes = [by_client[client][-1][ROUTE] for client in clients]
         verdicts = judge(
             model,
             self._ladder,
@@ -280,50 +287,25 @@ class Profiler:
         requests = records["total"] - records["row_total"]
         records["row_total"] = np.where(takes, records["total"], records["row_total"])
         # Who comes often is remembered for longer: for an hour more for each minute.
-        kept = np.minimum(3600.0 * (1.0 + records["minutes"]), LONGEST_TTL)
+        keep = np.minimum(3600.0 * (1.0 + records["minutes"]), LONGEST_TTL)
         updates = [
-            Update(client, state.revision, int(step), float(score), blob, int(keep))
-            for (client, state), step, score, blob, keep in zip(
-                known, after, scores, profile.encode(records), kept, strict=True
+            Update(client, state.revision, int(step), float(score), blob, int(seconds))
+            for (client, state), step, score, blob, seconds in zip(
+                known, after, scores, profile.encode(records), keep, strict=True
             )
         ]
+        self._rest()
         results = self._store.save(updates, self._ttl_seconds)
         saved = np.array([result == "saved" for result in results])
-        self._store_rows(clients, takes & saved, requests, records, routes, verdicts)
-        self._rank(clients, records, scores, after, saved)
+        gathered.rows += self._rows(clients, takes & saved, requests, records, routes, verdicts)
+        kept = [c for c, ok in zip(clients, saved, strict=True) if ok]
+        gathered.rankings.note(kept, records[saved], scores[saved], after[saved])
         for index in np.flatnonzero(saved & (after != steps)).tolist():
             self._tell(clients[index], int(steps[index]), int(after[index]), scores[index])
         stale = [c for c, result in zip(clients, results, strict=True) if result == "stale"]
         # Who was saved by somebody else meanwhile is still to be trapped.
         self._trapped.difference_update(set(clients).difference(stale))
         return stale
-
-    def _rank(
-        self,
-        clients: list[str],
-        records: profile.Records,
-        scores: NDArray[np.float64],
-        steps: NDArray[np.int64],
-        saved: NDArray[np.bool_],
-    ) -> None:
-        """Keep the rankings that operators ask for; costs the same however many clients."""
-        self._store.saw([c for c, ok in zip(clients, saved, strict=True) if ok])
-        values = {
-            "active": profile.sums_of(records, "recent"),
-            "refused": profile.sums_of(records, "refused"),
-            "anomalous": -scores,
-            "flagged": np.where(steps > 0, records["stepped"], 0),
-        }
-        for name, value in values.items():
-            chosen = np.flatnonzero(saved & (value > 0))
-            if len(chosen) > RANKED_AT_ONCE:
-                chosen = chosen[np.argpartition(-value[chosen], RANKED_AT_ONCE)[:RANKED_AT_ONCE]]
-            mended = np.flatnonzero(saved & (value <= 0)) if name == "flagged" else ()
-            self._store.rank(
-                name,
-                {clients[i]: float(value[i]) for i in chosen},
-                [clients[i] for i in mended[:RANKED]],
-            )
 
     def _rows_due(
         self, records: profile.Records, verdicts: Verdicts, steps: NDArray[np.int64]
@@ -338,7 +320,7 @@ class Profiler:
         enough = profile.sums_of(records, "n") >= ROW_EVIDENCE
         return np.asarray(due & (legitimate | abuse) & enough)
 
-    def _store_rows(
+    def _rows(
         self,
         clients: list[str],
         takes: NDArray[np.bool_],
@@ -346,33 +328,19 @@ class Profiler:
         records: profile.Records,
         routes: list[str],
         verdicts: Verdicts,
-    ) -> None:
+    ) -> list[bytes]:
         chosen = np.flatnonzero(takes)
-        if len(chosen):
-            rows = pack_rows(
-                [clients[i] for i in chosen],
-                requests[chosen],
-                records["updated"][chosen],
-                verdicts.features[chosen],
-                [routes[i] for i in chosen],
-                verdicts.regular[chosen],
-                records["feedback"][chosen],
-            )
-            self._store.add_rows(rows, self._rows_capacity)
-            self._store.add_counts({"rows": len(rows)})
-
-    def _count(self, observations: list[Observation]) -> None:
-        counts: Counter[str] = Counter()
-        for o in observations:
-            counts["requests"] += o.times
-            counts["refused"] += o.times if o.refused else 0
-            counts["anomalous"] += o.times if o.anomalous else 0
-            counts[f"route:{o.route}"] += o.times
-            moment = time.gmtime(o.at)
-            counts[f"hour:{moment.tm_hour}"] += o.times
-            counts[f"weekday:{moment.tm_wday}"] += o.times
-            counts[f"day:{int(o.at // 86400)}"] += o.times
-        self._store.add_counts({name: n for name, n in counts.items() if n})
+        if not len(chosen):
+            return []
+        return pack_rows(
+            [clients[i] for i in chosen],
+            requests[chosen],
+            records["updated"][chosen],
+            verdicts.features[chosen],
+            [routes[i] for i in chosen],
+            verdicts.regular[chosen],
+            records["feedback"][chosen],
+        )
 
     def _tell(self, client: str, before: int, after: int, score: float) -> None:
         event(
@@ -385,9 +353,7 @@ class Profiler:
         )
 
 
-def _latest(
-    clients: int, owners: list[int], observations: list[Observation]
-) -> NDArray[np.float64]:
+def _latest(clients: int, owners: list[int], observations: list[Fields]) -> NDArray[np.float64]:
     latest = np.zeros(clients)
-    np.maximum.at(latest, owners, [o.at for o in observations])
+    np.maximum.at(latest, owners, [observation[AT] for observation in observations])
     return latest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from flask_irl.limit import Limit
 from flask_irl.overrides import Override
@@ -173,6 +173,14 @@ class Observation(NamedTuple):
     refused: bool
     times: int = 1
     anomalous: bool = False
+
+
+Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool]
+"""An :class:`Observation` as it waits: a plain tuple, which the garbage collector soon leaves
+alone."""
+AT: Final = 1
+ROUTE: Final = 3
+"""Places in it."""
 
 
 class ClientState(NamedTuple):

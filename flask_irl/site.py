@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from flask_irl.records import Fields
 
 MAX_ROUTES: Final = 1000
 DAYS_FOR_HOURS: Final = 7
@@ -16,6 +19,31 @@ DAYS_FOR_WEEKDAYS: Final = 28
 MOST_RARITY: Final = 3.0
 MACHINE_PACE: Final = 40.0
 """Requests a minute that no person keeps up."""
+
+
+def count(observations: Sequence[Fields]) -> Counter[str]:
+    """What observations add to the store's counters.
+
+    Returns:
+        ``requests``, ``refused``, ``anomalous``, and ``route:…``, ``hour:…``, ``weekday:…``,
+        ``day:…`` of those that there were; hours and days in UTC.
+    """
+    totals: Counter[str] = Counter()
+    hours: Counter[int] = Counter()
+    for _, at, _, route, *_, refused, times, anomalous in observations:
+        totals["requests"] += times
+        totals[f"route:{route}"] += times
+        hours[int(at // 3600)] += times
+        if refused:
+            totals["refused"] += times
+        if anomalous:
+            totals["anomalous"] += times
+    for hour, times in hours.items():
+        moment = time.gmtime(hour * 3600)
+        totals[f"hour:{moment.tm_hour}"] += times
+        totals[f"weekday:{moment.tm_wday}"] += times
+        totals[f"day:{hour // 24}"] += times
+    return totals
 
 
 def learn_site(counts: Mapping[str, int]) -> dict[str, Any]:

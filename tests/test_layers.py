@@ -44,6 +44,7 @@ LAYERS = {
     "flask_irl.stores": 3,
     # 4: the engine
     "flask_irl.background": 4,
+    "flask_irl.backlog": 4,
     "flask_irl.breaker": 4,
     "flask_irl.engine": 4,
     "flask_irl.fit": 4,
@@ -54,6 +55,7 @@ LAYERS = {
     "flask_irl.metrics": 4,
     "flask_irl.operations": 4,
     "flask_irl.profiler": 4,
+    "flask_irl.rankings": 4,
     "flask_irl.refusals": 4,
     "flask_irl.trainer": 4,
     # 5: the edge

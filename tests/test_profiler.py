@@ -197,3 +197,45 @@ def test_who_was_trapped_is_so_though_another_worker_saved_it_meanwhile(
     site.limiter.flush()
     assert len(calls) == 2
     assert site.step() == 3
+
+
+# While requests are served
+
+
+def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, rests = Site(clock), list[float]()
+    monkeypatch.setattr(site.limiter.profiler, "_pause", rests.append)
+    for number in range(700):
+        site.ask(f"c{number % 9}")
+    assert site.limiter.profiler.flush(gently=True) == 700
+    assert len(rests) > 3 * 5  # three parts of at least five steps
+    assert site.store.counts()["requests"] == 700
+    [state] = site.store.load(["c0"])
+    assert state is not None
+    assert profile.decode([state.profile])["total"].tolist() == [78]
+
+
+def test_a_gentle_flush_leaves_the_work_to_the_one_that_goes_on(site: Site) -> None:
+    flushes: list[int] = []
+
+    def within(seconds: float) -> None:
+        flushes.append(site.limiter.profiler.flush(gently=True))
+
+    site.limiter.profiler._pause = within
+    site.ask()
+    assert site.limiter.profiler.flush(gently=True) == 1
+    assert set(flushes) == {0}
+
+
+def test_a_flush_tells_the_store_of_the_site_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(site.store, "add_counts", told.append)
+    monkeypatch.setattr(site.limiter.profiler, "_pause", lambda seconds: None)
+    for _ in range(700):
+        site.ask()
+    site.limiter.profiler.flush(gently=True)
+    assert [counts["requests"] for counts in told] == [700]

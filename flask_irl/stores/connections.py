@@ -27,6 +27,9 @@ from flask_irl.stores.wire import LEAST_SECONDS, Wire
 CONNECT_SECONDS = 1.0
 """What a helper thread gives each step of connecting."""
 
+BACKGROUND_SECONDS = 2.0
+"""What background work waits for an answer."""
+
 AnyConnection = Any
 """One of redis-py's connections, whose methods are only partly typed."""
 T = TypeVar("T")
@@ -125,7 +128,7 @@ class Connections:
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._idle: deque[Wire] = deque()
-        self._background: deque[AnyConnection] = deque()
+        self._background: deque[Wire] = deque()
         try:
             # Made, not connected: a misspelt option shall not wait for the first request.
             connection_class(**self._arguments)
@@ -194,50 +197,48 @@ class Connections:
 
     def _ready(self) -> Wire:
         """A new connection with a request's patience."""
+        return self._connected(self._timeout)
+
+    def _connected(self, seconds: float) -> Wire:
         connection = self._class(**self._arguments)
         connection.connect()
-        return Wire(connection, self._timeout, self._answer_bytes)
+        return Wire(connection, seconds, self._answer_bytes)
 
-    def run(self, commands: Sequence[Sequence[Any]], seconds: float = 2.0) -> list[Any]:
+    def run(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send commands in one go on connections of their own; for background work.
 
         Args:
             commands: Each a command and its arguments.
-            seconds: How long to wait for each answer.
 
         Returns:
             The answers; a command's own error stands in its place.
 
         Raises:
-            StoreError: The connection fails.
+            StoreError: The connection fails, or an answer takes two seconds.
         """
         try:
-            connection = self._background.pop()
+            wire = self._background.pop()
         except IndexError:
-            return self._run_on(self._class(**self._arguments), commands, seconds)
+            return self._run_on(None, commands)
         try:
-            return self._run_on(connection, commands, seconds)
+            return self._run_on(wire, commands)
         except StoreError as error:
             if error.kind == "timeout":
                 raise
+            # The server let go of it while it was idle: its neighbours are dead too.
             self._background.clear()
-            return self._run_on(self._class(**self._arguments), commands, seconds)
+            return self._run_on(None, commands)
 
-    def _run_on(
-        self, connection: AnyConnection, commands: Sequence[Sequence[Any]], seconds: float
-    ) -> list[Any]:
-        answers: list[Any] = []
+    def _run_on(self, wire: Wire | None, commands: Sequence[Sequence[Any]]) -> list[Any]:
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            for _ in commands:
-                try:
-                    answers.append(connection.read_response(timeout=seconds))
-                except ResponseError as error:
-                    answers.append(error)
+            if wire is None:
+                wire = self._connected(BACKGROUND_SECONDS)
+            answers = wire.ask_all(commands)
         except (RedisError, OSError) as error:
-            connection.disconnect()
+            if wire is not None:
+                wire.close()
             raise store_error(error) from error
-        self._background.append(connection)
+        self._background.append(wire)
         return answers
 
     def close(self) -> None:
@@ -245,7 +246,7 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
         while self._background:
-            self._background.pop().disconnect()
+            self._background.pop().close()
 
     def forget(self) -> None:
         """Drop what a parent process opened, without a word on its sockets."""

@@ -142,14 +142,14 @@ class Servers:
     def _ask_sentinel(self, host: Address) -> Address:
         pool = self._sentinel(host)
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._location.master)
-        answer = pool.run([command], seconds=1.0)[0]
+        answer = pool.run([command])[0]
         pool.close()
         if not isinstance(answer, list) or len(answer) != 2:
             raise StoreError(f"Sentinel knows no master {self._location.master!r}")
         return answer[0].decode(), int(answer[1])
 
     def _ask_cluster(self, host: Address) -> list[Connections]:
-        answer = self._pool(host).run([("CLUSTER", "SLOTS")], seconds=1.0)[0]
+        answer = self._pool(host).run([("CLUSTER", "SLOTS")])[0]
         if not isinstance(answer, list):
             raise StoreError(f"not a cluster: {answer}", kind="response")
         slots: list[Connections | None] = [None] * 16384

@@ -13,6 +13,7 @@ import ssl
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
@@ -21,6 +22,7 @@ from redis.exceptions import MovedError, NoScriptError, ResponseError
 READ_BYTES: Final = 65_536
 LEAST_SECONDS: Final = 0.001
 """A socket's patience can't be nothing."""
+CLOSED: Final = "the server closed the connection"
 OPTIONS: Final = () if sys.platform == "win32" else (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO)
 
 
@@ -72,6 +74,32 @@ class Wire:
             raise answer
         return answer
 
+    def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send commands in one go and read their answers.
+
+        Args:
+            commands: Each a command and its arguments: text, bytes and numbers.
+
+        Returns:
+            The answers; a command's own error stands in its place.
+
+        Raises:
+            OSError: As of :meth:`ask`, for each read.
+        """
+        sock, reader = self._sock, self._reader
+        sock.sendall(b"".join(hiredis.pack_command(tuple(command)) for command in commands))
+        answers: list[Any] = []
+        while len(answers) < len(commands):
+            answer = reader.gets()
+            if answer is False:
+                data = sock.recv(READ_BYTES)
+                if not data:
+                    raise ConnectionResetError(CLOSED)
+                reader.feed(data)
+            elif not isinstance(answer, hiredis.PushNotification):
+                answers.append(answer)
+        return answers
+
     def close(self) -> None:
         """Let the connection go."""
         self._connection.disconnect()
@@ -81,7 +109,7 @@ class Wire:
         reader = self._reader
         while True:
             if not data:
-                raise ConnectionResetError("the server closed the connection")
+                raise ConnectionResetError(CLOSED)
             reader.feed(data)
             answer = reader.gets()
             while isinstance(answer, hiredis.PushNotification):

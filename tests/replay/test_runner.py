@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_irl import profiler
+from flask_irl.backlog import Backlog
 from flask_irl.limit import Limit
 from flask_irl.limiter import Limiter
 from flask_irl.options import Options
@@ -261,9 +261,9 @@ def test_what_came_before_a_long_silence_is_learned_from() -> None:
 
 
 def test_however_much_comes_at_once_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiler, "BUFFER", 100)
     monkeypatch.setattr(runner, "MAX_PENDING", 50)
     with replaying() as run:
+        monkeypatch.setattr(run._limiter.profiler, "_backlog", Backlog(100))
         for number in range(400):
             run.one(entry(START, f"c{number // 4}"))
         run._flush()
