@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
-from werkzeug.http import HTTP_STATUS_CODES
 
+from flask_irl.ahead import Ahead
 from flask_irl.engine import open_limiter
 from flask_irl.errors import IrlError
-from flask_irl.front import Answer, Front, Headers, Served, put_in_front
+from flask_irl.front import Front, Headers, Served, put_in_front
 from flask_irl.key_funcs import KeyFromEnviron, remote_address
 from flask_irl.keys import canonical
 from flask_irl.limiter import Limiter
@@ -23,8 +23,6 @@ from flask_irl.options import Options
 from flask_irl.records import Decision
 from flask_irl.responses import (
     RateLimitExceeded,
-    answer_to,
-    may_want_problem,
     refusal,
     retry_seconds,
     set_headers,
@@ -32,11 +30,9 @@ from flask_irl.responses import (
 from flask_irl.routing import Asked, Route, RouteTable
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 EXTENSION: Final = "flask_irl"
-MAX_EARLY_ROUTES: Final = 4096
-MAX_EARLY_CHARACTERS: Final = 300
 NOT_LEARNED_FROM: Final = frozenset({"none", "fallback", "list"})
 
 
@@ -80,20 +76,34 @@ class AppState:
         self._honeypots = options.honeypots
         self._headers_enabled = options.headers_enabled
         self._slot = f"flask_irl.{id(self):x}"
-        self._early_routes: dict[tuple[str, str], Route] = {}
-        self._may_be_early = False
+        self._ahead: Ahead | None = None
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
-        innermost = put_in_front(
-            app,
-            lambda inner: Front(
-                inner, self._slot, early=self.early, finish=self.finish, failed=self.failed
-            ),
-        )
-        by_path = not (app.url_map.host_matching or app.subdomain_matching)
-        self._may_be_early = innermost and by_path and self.options.early_refusals
         app.before_request(self.before)
+        hooks = app.before_request_funcs[None]
+        by_path = not (app.url_map.host_matching or app.subdomain_matching)
+        if by_path and isinstance(self._key_func, KeyFromEnviron):
+            self._ahead = Ahead(
+                self.limiter,
+                self._routes,
+                self._key_func,
+                filters=self._filters,
+                lists=self._lists,
+                refuses=self.options.early_refusals,
+                first=lambda: bool(hooks[0] == self.before),
+                finish=self.finish,
+            )
+        put_in_front(app, self._front)
+
+    def _front(self, inner: WSGIApplication, innermost: bool) -> Front:
+        if not innermost:
+            # What else is between it and the app may see a request in another way.
+            self._ahead = None
+        early, unused = (self._ahead.early, self._ahead.unused) if self._ahead else (None, None)
+        return Front(
+            inner, self._slot, early=early, unused=unused, finish=self.finish, failed=self.failed
+        )
 
     def routes_for(self, limiter: Limiter) -> RouteTable:
         """The app's routes, with plans of a limiter."""
@@ -109,49 +119,6 @@ class AppState:
     def described_routes(self, app: Flask) -> list[dict[str, Any]]:
         """Each of an app's routes with its limits, for people to read."""
         return self._routes.described(app)
-
-    def early(self, environ: WSGIEnvironment, served: Served) -> Answer | None:
-        """Refuse a client that is known to be over its limit before Flask sees the request.
-
-        Only where a request with the same method and path was refused before, so that its route
-        is known, and where nothing but the route and the client decides. A browser's request from
-        another site goes on to the app, which may have headers for it without which the browser
-        hides the refusal.
-        """
-        limiter = self.limiter
-        if not limiter.refusals:
-            return None
-        try:
-            route = self._early_routes.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-            if route is None or self._filters or "HTTP_ORIGIN" in environ:
-                return None
-            asked = self._routes.ask_fixed(route)
-            if self._key_of is None or asked is None or may_want_problem(environ):
-                return None
-            client = canonical(self._key_of(environ))
-            if client not in limiter.refusals:
-                return None
-            started = time.perf_counter()
-            decision = limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
-            served.decision, served.route, served.client = decision, route, client
-            served.seconds = time.perf_counter() - started
-            if decision.admitted:
-                return None
-            limiter.refused(decision, route.label)
-            status, mimetype, body = answer_to(decision, asked.message(decision))
-            data = body.encode()
-            line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
-            headers = [
-                ("Content-Type", mimetype),
-                ("Content-Length", str(len(data))),
-                ("Retry-After", str(retry_seconds(decision))),
-            ]
-            self.finish(environ, served, line, headers)
-            return Answer(line, headers, data if environ["REQUEST_METHOD"] != "HEAD" else b"")
-        except Exception as error:
-            served.decision = None
-            limiter.swallow("early", error)
-            return None
 
     def before(self) -> Response | None:
         """Decide on the request, before its view; the answer to a refused one."""
@@ -250,22 +217,36 @@ class AppState:
         return self.limiter.forget(canonical(client))
 
     def _decide(self, current: Request, served: Served) -> Asked | None:
+        limiter = self.limiter
         started = time.perf_counter()
         route = self._routes.of(current_app, current.url_rule, current.method)
         served.route = route
+        expected = served.expected
+        if expected is not None and expected.route is route:
+            _, asked, client = expected
+            served.client = client
+            keys = asked.keys_for(client)
+            begun, served.begun = served.begun, None
+            served.decision = limiter.decide(asked.plan, keys, asked.cost, begun)
+            served.seconds += time.perf_counter() - started
+            return asked
         if route.exempt or (self._filters and any(map(self._filtered, self._filters))):
-            self.limiter.listener.exempted(route.label)
+            limiter.listener.exempted(route.label)
             return None
         client = served.client = self._client(current.environ)
         word = self._lists.word(client) if self._lists else ""
         if word == "allow":
-            self.limiter.listener.exempted(route.label)
+            limiter.listener.exempted(route.label)
             return None
         asked = self._routes.ask(route, client)
         if word == "deny":
-            served.decision = self.limiter.turn_away(client)
+            served.decision = limiter.turn_away(client)
         else:
-            served.decision = self.limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
+            decision = limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
+            served.decision = decision
+            worth_it = limiter.asks_ahead or not decision.admitted
+            if worth_it and asked.keys is None and self._ahead is not None:
+                self._ahead.learn(current.environ, route)
         served.seconds = time.perf_counter() - started
         return asked
 
@@ -293,17 +274,8 @@ class AppState:
         self.limiter.refused(decision, route.label)
         if _handles_refusal(current_app, current, decision):
             raise RateLimitExceeded(decision, message)
-        if self._may_be_early and asked.keys is None:
-            self._refuse_earlier(current.environ, route)
+        route.plainly_refused = True
         return refusal(current, decision, message)
-
-    def _refuse_earlier(self, environ: WSGIEnvironment, route: Route) -> None:
-        """Remember the route of a request that was refused, for the next one like it."""
-        name = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        if len(name[0]) + len(name[1]) <= MAX_EARLY_CHARACTERS:
-            if len(self._early_routes) >= MAX_EARLY_ROUTES:
-                self._early_routes.clear()
-            self._early_routes[name] = route
 
     def _observe(
         self, environ: WSGIEnvironment, served: Served, decision: Decision, status: int, size: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_irl.records import Decision
-from flask_irl.routing import Route
+from flask_irl.routing import Expected, Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,6 +25,8 @@ class Served:
         client: Who it is from.
         seconds: How long the decision took.
         observed: Whether it was noted.
+        expected: What was known of it before Flask saw it.
+        begun: The question to the store whose answer is still to be read.
     """
 
     decision: Decision | None = None
@@ -32,6 +34,8 @@ class Served:
     client = ""
     seconds = 0.0
     observed = False
+    expected: Expected | None = None
+    begun: Any = None
 
 
 class Answer(NamedTuple):
@@ -48,7 +52,8 @@ class Front:
     Args:
         app: The app, or what is wrapped around it already.
         slot: Where in a request's environment its :class:`Served` is.
-        early: Answers a request without the app, or returns None.
+        early: Answers a request without the app, or returns None; None if nobody does.
+        unused: Told of requests that have ``begun`` something and didn't end it.
         finish: Given every response's status and headers, which it may add to.
         failed: Told of requests that the app raised an error on instead of answering.
     """
@@ -58,7 +63,8 @@ class Front:
         app: WSGIApplication,
         slot: str,
         *,
-        early: Callable[[WSGIEnvironment, Served], Answer | None],
+        early: Callable[[WSGIEnvironment, Served], Answer | None] | None,
+        unused: Callable[[Served], None] | None,
         finish: Callable[[WSGIEnvironment, Served, str, Headers], None],
         failed: Callable[[WSGIEnvironment, Served], None],
     ) -> None:
@@ -67,14 +73,16 @@ class Front:
         self._early = early
         self._finish = finish
         self._failed = failed
+        self._unused = unused
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request."""
         served = environ[self._slot] = Served()
-        answer = self._early(environ, served)
-        if answer is not None:
-            start_response(answer.status, answer.headers)
-            return (answer.body,)
+        if self._early is not None:
+            answer = self._early(environ, served)
+            if answer is not None:
+                start_response(answer.status, answer.headers)
+                return (answer.body,)
         finish = self._finish
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
@@ -88,22 +96,23 @@ class Front:
         except Exception:
             self._failed(environ, served)
             raise
+        finally:
+            if served.begun is not None and self._unused is not None:
+                self._unused(served)
 
 
-def put_in_front(app: Any, make: Callable[[WSGIApplication], Front]) -> bool:
+def put_in_front(app: Any, make: Callable[[WSGIApplication, bool], Front]) -> None:
     """Put a front next to a Flask app, inside of what its ``wsgi_app`` is wrapped in by now.
 
     Proxies must have been dealt with before a client is known by its address.
 
-    Returns:
-        Whether it is inside of everything; else something unknown is between it and the app.
+    Args:
+        app: The app.
+        make: Makes the front, given what it is in front of, and whether that is the app itself
+            and nothing unknown.
     """
-    outer = app.wsgi_app
-    if not isinstance(outer, ProxyFix):
-        app.wsgi_app = make(outer)
-        return getattr(outer, "__self__", None) is app
-    while isinstance(outer.app, ProxyFix):
-        outer = outer.app
-    inner = outer.app
-    outer.app = make(inner)
-    return getattr(inner, "__self__", None) is app
+    outer, place = app, "wsgi_app"
+    while isinstance(getattr(outer, place), ProxyFix):
+        outer, place = getattr(outer, place), "app"
+    inner = getattr(outer, place)
+    setattr(outer, place, make(inner, getattr(inner, "__self__", None) is app))

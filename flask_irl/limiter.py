@@ -28,7 +28,7 @@ from flask_irl.records import Decision, Hit, Outcome, Plan, Scope, Source
 from flask_irl.refusals import Refusals
 from flask_irl.rules import Rules
 from flask_irl.settings import applied, read_settings
-from flask_irl.stores.base import Store
+from flask_irl.stores.base import Begun, Store
 from flask_irl.stores.memory import MemoryStore
 from flask_irl.stores.site import News
 from flask_irl.trainer import Fit, Trainer, Training, fit_in_child
@@ -104,6 +104,8 @@ class Limiter:
         self._reduced: dict[Plan, Plan] = {}
         self._longest = max(options.profile_ttl_seconds, 2 * options.window_seconds)
         self.generation = 0
+        self.asks_ahead = not store.local
+        """Whether :meth:`begin` may be of use."""
         self.refusals = Refusals()
         """Clients known to be over their limit; with an embedded store, likely to be."""
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
@@ -152,28 +154,45 @@ class Limiter:
             self._reduced[plan] = reduced
         return reduced
 
-    def decide(self, plan: Plan, keys: Sequence[str], cost: int = 1) -> Decision:
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Begun | None:
+        """Ask about a request that :meth:`decide` is to decide on in a moment, as early as can be.
+
+        The arguments are those of :meth:`decide`, which must be given what this returns. None where
+        there is nobody to ask now.
+        """
+        if not self._started or self.breaker.is_open:
+            return None
+        try:
+            return self.store.begin(plan, keys, cost)
+        except Exception as error:
+            self._store_failed(error)
+            return None
+
+    def decide(
+        self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Begun | None = None
+    ) -> Decision:
         """Decide on one request. Never raises, never waits longer than the store's timeout.
 
         Args:
             plan: From :meth:`plan`.
             keys: One canonical key for each of the plan's scopes, the client's own first.
             cost: What the request counts for, 0 or more.
+            begun: From :meth:`begin`, if that was called.
         """
         if not self._started:
             self.start()
         client = keys[0]
         refusals = self.refusals
-        if refusals and not self.store.local:
+        if refusals and begun is None and not self.store.local:
             now = time.monotonic()
             refusal = refusals.find(client, plan, cost, now)
             if refusal is not None:
                 return self._decision(plan, client, refusal.hit_at(now), "local")
-        if self.breaker.is_open:
+        if self.breaker.is_open and begun is None:
             return self._without_store(plan, keys, cost)
         news = self._news
         try:
-            hit = self.store.hit(plan, keys, cost)
+            hit = self.store.hit(plan, keys, cost) if begun is None else self.store.end(begun)
         except Exception as error:
             self._store_failed(error)
             return self._without_store(plan, keys, cost)

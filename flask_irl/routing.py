@@ -58,6 +58,14 @@ class Asked(NamedTuple):
         return next((x.message for x in self.notices if (x.scope, x.window) == shown), None)
 
 
+class Expected(NamedTuple):
+    """What is known of a request before Flask has seen it: route, question and client."""
+
+    route: Route
+    asked: Asked
+    client: str
+
+
 @dataclass(slots=True)
 class Route:
     """What holds for one endpoint and method.
@@ -74,6 +82,7 @@ class Route:
             apply.
         asked: What the limiter is asked, when it is the same for every client and request.
         generation: The limiter's generation that ``asked`` is of.
+        plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
     """
 
     label: str
@@ -86,6 +95,7 @@ class Route:
     covered: tuple[RouteLimit, ...] = ()
     asked: Asked | None = None
     generation: int = -1
+    plainly_refused: bool = False
 
     @property
     def fixed(self) -> bool:

@@ -45,6 +45,7 @@ class Site:
         given = {"base_limit": 2, "background": False, "listener": self.listener, **options}
         self.limiter = IntelligentLimiter(self.app, **given)
         self.seen: list[str] = []
+        self.begun = 0
         self.app.before_request(self._note)
         self.app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST"])
         self.app.add_url_rule("/exempt", "exempt", self.limiter.exempt(lambda: "hello"))
@@ -230,6 +231,103 @@ def test_an_error_on_the_way_is_kept_from_the_client(
     monkeypatch.setattr(state_of(site.app).limiter, "refused", broken)
     site.ask()
     assert site.listener.swallowed_at[0] == "early"
+
+
+# Asking the store while Flask gets ready
+
+
+@pytest.fixture
+def asked(build: Build, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Site]:
+    """Makes sites on Redis that count, in ``begun``, what they ask ahead."""
+
+    def make(**options: Any) -> Site:
+        site = build(storage_uri=redis_url, base_limit=10, store_timeout=5.0, **options)
+        store: Any = state_of(site.app).limiter.store
+        begin = store.begin
+
+        def counted(*arguments: Any) -> Any:
+            begun = begin(*arguments)
+            site.begun += begun is not None
+            return begun
+
+        monkeypatch.setattr(store, "begin", counted)
+        return site
+
+    return make
+
+
+def left(answer: TestResponse) -> int:
+    return int(answer.headers["X-RateLimit-Remaining"])
+
+
+def test_what_was_met_before_is_asked_about_ahead_and_counts_once(asked: Build) -> None:
+    site = asked()
+    assert [left(site.ask()) for _ in range(3)] == [9, 8, 7]
+    assert site.begun == 2
+    assert left(site.ask(address="203.0.113.9")) == 9
+    assert left(site.ask(method="POST")) == 6
+    assert site.begun == 3
+    assert {d.source for d in site.listener.decisions} == {"store"}
+
+
+def test_what_an_exempt_route_or_a_listed_client_asks_for_is_not_asked_about(asked: Build) -> None:
+    site = asked(allow=[ORDINARY], deny=["203.0.113.9"])
+    for _ in range(2):
+        assert site.ask(address="203.0.113.8").status_code == 200
+        assert site.ask("/exempt", address="203.0.113.8").status_code == 200
+        assert site.ask().status_code == 200
+        assert site.ask(address="203.0.113.9").status_code == 429
+    assert site.begun == 1
+
+
+def test_nothing_is_asked_ahead_where_another_hook_may_answer_first(
+    build: Build, redis_url: str
+) -> None:
+    app = Flask("site")
+    let_in: list[bool] = [True]
+    app.before_request(lambda: None if let_in[0] else ("who are you?", 401))
+    app.add_url_rule("/", "index", lambda: "hello")
+    IntelligentLimiter(
+        app, storage_uri=redis_url, base_limit=10, background=False, store_timeout=5.0
+    )
+    client = app.test_client()
+    assert left(client.get("/")) == 9
+    let_in[0] = False
+    assert client.get("/").status_code == 401
+    let_in[0] = True
+    assert left(client.get("/")) == 8
+    state_of(app).limiter.close()
+
+
+def test_an_answer_that_nobody_waits_for_is_not_anothers(asked: Build) -> None:
+    site = asked()
+    failing: list[bool] = [False]
+
+    @site.app.url_value_preprocessor
+    def prepare(endpoint: str | None, values: object) -> None:
+        if failing[0]:
+            raise LookupError("the site's own fault")
+
+    assert left(site.ask()) == 9
+    failing[0] = True
+    assert site.ask().status_code == 500
+    failing[0] = False
+    assert left(site.ask(address="203.0.113.9")) == 9
+    assert left(site.ask()) == 7
+    assert site.begun == 3
+
+
+def test_a_view_that_asks_its_own_site_gets_its_own_answers(asked: Build) -> None:
+    site = asked()
+    inner: list[int] = []
+
+    def outer() -> str:
+        inner.append(left(site.ask(address="203.0.113.9")))
+        return "hello"
+
+    site.app.add_url_rule("/outer", "outer", outer)
+    assert [left(site.ask("/outer")) for _ in range(3)] == [9, 8, 7]
+    assert inner == [9, 8, 7]
 
 
 def count_refusals(app: Flask) -> list[str]:

@@ -60,6 +60,7 @@ LAYERS = {
     "flask_irl.trainer": 4,
     # 5: the edge
     "flask_irl.admin": 5,
+    "flask_irl.ahead": 5,
     "flask_irl.app_state": 5,
     "flask_irl.cli": 5,
     "flask_irl.extension": 5,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from flask_irl.overrides import Override
 from flask_irl.records import ClientState, Hit, Plan, Update
@@ -11,6 +11,10 @@ from flask_irl.stores.site import SiteStore
 
 SaveResult = Literal["saved", "stale", "gone"]
 MODELS_KEPT = 5
+
+
+Begun = Any
+"""A request's question that is under way; only its store knows more of it."""
 
 
 class Store(SiteStore, Protocol):
@@ -32,6 +36,16 @@ class Store(SiteStore, Protocol):
             keys: One canonical client key for each of the plan's scopes, the client's own first.
             cost: What the request counts for, 0 or more.
         """
+
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Begun | None:
+        """Begin to count one request, as :meth:`hit` does, and don't wait for the answer.
+
+        Returns:
+            What :meth:`end` must be given; None if nothing was begun.
+        """
+
+    def end(self, begun: Begun) -> Hit:
+        """Wait for the answer to what was begun, once."""
 
     def now(self) -> float:
         """The store's clock, in seconds since the epoch."""

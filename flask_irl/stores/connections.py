@@ -160,8 +160,32 @@ class Connections:
             if deadline is None:
                 deadline = time.monotonic() + self._timeout
             return self._call_on_new(command, deadline)
+        return self._heard(wire, command, deadline)
+
+    def begin(self, command: bytes) -> Wire | None:
+        """Send a packed command whose answer is read by :meth:`end`; None if it can't be now."""
         try:
-            if deadline is None:
+            wire = self._idle.pop()
+        except IndexError:
+            return None
+        try:
+            wire.send(command)
+        except OSError:
+            wire.close()
+            return None
+        return wire
+
+    def end(self, wire: Wire, command: bytes) -> Any:
+        """Read the answer to a command that was sent on a wire; raises as :meth:`call` does."""
+        return self._heard(wire, command, sent=True)
+
+    def _heard(
+        self, wire: Wire, command: bytes, deadline: float | None = None, *, sent: bool = False
+    ) -> Any:
+        try:
+            if sent:
+                answer = wire.answer()
+            elif deadline is None:
                 answer = wire.ask(command)
             else:
                 answer = wire.ask(command, deadline - time.monotonic())

@@ -8,6 +8,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 
+from flask_irl.errors import StoreError
 from flask_irl.overrides import Override
 from flask_irl.records import ClientState, Hit, Plan, Scope, Update
 from flask_irl.stores.base import MODELS_KEPT, SaveResult
@@ -89,6 +90,12 @@ class MemoryStore(MemorySite):
                     owner.scopes[name] = (now + plan.ttl_seconds * 1e6, after[start:end])
                     start = end
         return hit
+
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> None:
+        return
+
+    def end(self, begun: object) -> Hit:
+        raise StoreError("nothing was begun: this store answers at once")
 
     def _touch(self, key: str, now: float, ttl_seconds: int) -> _Client:
         client = self._clients.get(key)

@@ -26,6 +26,7 @@ from flask_irl.stores.base import MODELS_KEPT, SaveResult
 from flask_irl.stores.connections import Connections, store_error
 from flask_irl.stores.redis_site import RedisSite
 from flask_irl.stores.servers import Servers
+from flask_irl.stores.wire import Wire
 
 HEAD = struct.Struct("<BBHHIdf")
 OVERRIDDEN = 128
@@ -78,6 +79,15 @@ class _Prepared(NamedTuple):
     plan: bytes
     usual: bytes
     own: tuple[bool, ...]
+
+
+class _Asked(NamedTuple):
+    """A request's call that was sent: where to, on what, and what is needed to send it again."""
+
+    pool: Connections
+    wire: Wire
+    prepared: _Prepared
+    tail: bytes
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -137,6 +147,49 @@ class RedisStore(RedisSite):
         return self._servers.is_cluster
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
+        client, prepared, tail = self._command(plan, keys, cost)
+        deadline = time.monotonic() + self._timeout
+        try:
+            # To find the servers, once, takes of the same time.
+            patience = None if self._servers.found else deadline
+            pool = self._servers.of(client)
+            try:
+                answer = pool.call(prepared.start + tail, patience)
+            except ResponseError as error:
+                answer = self._again(error, pool, prepared, tail, deadline)
+        except (ResponseError, StoreError) as error:
+            raise self._failure(error) from error
+        return Hit._make(REPLY.unpack(answer))
+
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Asked | None:
+        if not self._servers.found:
+            return None
+        client, prepared, tail = self._command(plan, keys, cost)
+        pool = self._servers.of(client)
+        wire = pool.begin(prepared.start + tail)
+        return None if wire is None else _Asked(pool, wire, prepared, tail)
+
+    def end(self, begun: _Asked) -> Hit:
+        pool, wire, prepared, tail = begun
+        deadline = time.monotonic() + self._timeout
+        try:
+            try:
+                answer = pool.end(wire, prepared.start + tail)
+            except ResponseError as error:
+                answer = self._again(error, pool, prepared, tail, deadline)
+        except (ResponseError, StoreError) as error:
+            raise self._failure(error) from error
+        return Hit._make(REPLY.unpack(answer))
+
+    def _failure(self, error: Exception) -> StoreError:
+        if isinstance(error, StoreError):
+            self._servers.doubt()
+        return store_error(error)
+
+    def _command(
+        self, plan: Plan, keys: Sequence[str], cost: int
+    ) -> tuple[bytes, _Prepared, bytes]:
+        """The client's key, what its command begins with, and the rest of it."""
         prepared = self._prepared.get(plan)
         if prepared is None:
             prepared = self._prepare(plan)
@@ -152,21 +205,7 @@ class RedisStore(RedisSite):
         else:
             now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
             tail = b"%b%b%b%b" % (names, prepared.plan, bulk(b"%d" % cost), bulk(now))
-        deadline = time.monotonic() + self._timeout
-        try:
-            # To find the servers, once, takes of the same time.
-            patience = None if self._servers.found else deadline
-            pool = self._servers.of(client)
-            try:
-                answer = pool.call(prepared.start + tail, patience)
-            except ResponseError as error:
-                answer = self._again(error, pool, prepared, tail, deadline)
-        except ResponseError as error:
-            raise store_error(error) from error
-        except StoreError:
-            self._servers.doubt()
-            raise
-        return Hit._make(REPLY.unpack(answer))
+        return client, prepared, tail
 
     def _again(
         self,

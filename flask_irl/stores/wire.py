@@ -59,17 +59,30 @@ class Wire:
             OSError: No answer in time (``BlockingIOError`` or ``TimeoutError``), or the
                 connection is gone (``ConnectionError``).
         """
-        if seconds is not None:
-            self._wait(max(seconds, LEAST_SECONDS))
-        sock = self._sock
-        sock.sendall(command)
-        data = sock.recv(READ_BYTES)
-        if len(data) == self._bytes and data.startswith(self._head):
-            answer: Any = data[len(self._head) : self._length]
-        else:
-            answer = self._parse(data)
-        if seconds is not None:
+        if seconds is None:
+            self._sock.sendall(command)
+            return self.answer()
+        self._wait(max(seconds, LEAST_SECONDS))
+        try:
+            self._sock.sendall(command)
+            return self.answer()
+        finally:
             self._wait(self._seconds)
+
+    def send(self, command: bytes) -> None:
+        """Send a packed command whose answer is read later, by :meth:`answer`.
+
+        Raises:
+            OSError: As of :meth:`ask`.
+        """
+        self._sock.sendall(command)
+
+    def answer(self) -> Any:
+        """Read the answer to what was sent; raises as :meth:`ask` does."""
+        data = self._sock.recv(READ_BYTES)
+        if len(data) == self._bytes and data.startswith(self._head):
+            return data[len(self._head) : self._length]
+        answer = self._parse(data)
         if isinstance(answer, ResponseError):
             raise answer
         return answer

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,13 +49,13 @@ class Site:
         )
         self.calls = 0
         store = self.engine.store
-        hit = store.hit
 
-        def counted(*arguments: Any) -> Any:
+        def counted(call: Callable[..., Any], *arguments: Any) -> Any:
             self.calls += 1
-            return hit(*arguments)
+            return call(*arguments)
 
-        monkeypatch.setattr(store, "hit", counted)
+        for name in ("hit", "end"):
+            monkeypatch.setattr(store, name, partial(counted, getattr(store, name)))
 
     @property
     def state(self) -> AppState:

@@ -73,6 +73,35 @@ def test_a_request_counts_for_its_cost(store: Store) -> None:
     assert store.hit(PLAN, ("c",), 1).remaining == 0
 
 
+def test_what_is_begun_counts_once_as_if_it_were_asked_at_once(store: Store) -> None:
+    store.hit(PLAN, ("c",), 1)
+    mine, yours = store.begin(PLAN, ("c",), 2), store.begin(PLAN, ("d",), 1)
+    if store.local:
+        assert mine is yours is None
+        return
+    assert store.hit(PLAN, ("e",), 1).remaining == 4
+    assert store.end(mine).remaining == 2
+    assert yours is None or store.end(yours).remaining == 4
+    assert store.hit(PLAN, ("c",), 1).remaining == 1
+
+
+@pytest.mark.parametrize("lost", ["script", "connections"])
+def test_what_is_begun_is_answered_though_the_server_lost(
+    redis_backend: Backend, lost: str
+) -> None:
+    store = redis_backend.open()
+    store.hit(PLAN, ("c",), 1)
+    for server in redis_backend.servers:
+        with server.client() as client:
+            if lost == "script":
+                client.script_flush()
+            else:
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    begun = store.begin(PLAN, ("c",), 1)
+    hit = store.hit(PLAN, ("c",), 1) if begun is None else store.end(begun)
+    assert hit.remaining == 3
+
+
 def test_clients_are_counted_apart(store: Store) -> None:
     assert spend(store, PLAN, "a") == 5
     assert spend(store, PLAN, "b") == 5

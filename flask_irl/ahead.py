@@ -1,0 +1,153 @@
+"""What is done for a request before Flask looks at it, as far as enough is known of it by then.
+
+Flask finds out a request's route by itself, and takes its time. One that was met under the same
+method and path before is the same again. So a client that is known to be over its limit is refused
+without Flask, and about any other one the store is asked while Flask gets ready.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.http import HTTP_STATUS_CODES
+
+from flask_irl.front import Answer, Headers, Served
+from flask_irl.key_funcs import KeyFromEnviron
+from flask_irl.keys import canonical
+from flask_irl.limiter import Limiter
+from flask_irl.lists import Lists
+from flask_irl.responses import answer_to, may_want_problem, retry_seconds
+from flask_irl.routing import Expected, Route, RouteTable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+MAX_PATHS: Final = 4096
+MAX_CHARACTERS: Final = 300
+
+Finish = Callable[["WSGIEnvironment", Served, str, Headers], None]
+
+
+class Ahead:
+    """Knows routes by method and path, as Flask has matched them before; bounded.
+
+    Args:
+        limiter: Decides.
+        routes: Tells what it is asked.
+        key_func: Who a request is from, told by no more than its environment.
+        filters: Which requests aren't limited: only the app can tell, so while there are any,
+            nothing is done ahead.
+        lists: Whose requests aren't counted.
+        refuses: Whether clients may be refused here.
+        first: Whether the limiter's hook is the app's first: one before it may answer instead of
+            the app, and such requests don't count.
+        finish: Given the status and headers of each refusal, which it adds to.
+    """
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        routes: RouteTable,
+        key_func: KeyFromEnviron,
+        *,
+        filters: Sequence[Any],
+        lists: Lists,
+        refuses: bool,
+        first: Callable[[], bool],
+        finish: Finish,
+    ) -> None:
+        self._limiter = limiter
+        self._routes = routes
+        self._key_of = key_func.of
+        self._filters = filters
+        self._lists = lists
+        self._refuses = refuses
+        self._first = first
+        self._finish = finish
+        self._known: dict[tuple[str, str], Route] = {}
+
+    def learn(self, environ: WSGIEnvironment, route: Route) -> None:
+        """Remember the route of a request whose limits are the same for all that are like it."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if len(method) + len(path) <= MAX_CHARACTERS:
+            if len(self._known) >= MAX_PATHS:
+                self._known.clear()
+            self._known[method, path] = route
+
+    def early(self, environ: WSGIEnvironment, served: Served) -> Answer | None:
+        """The refusal of a request by a client that is known to be over its limit.
+
+        A browser's request from another site goes on to the app, which may have headers for it
+        without which the browser hides the refusal; so does one whose refusal the app may answer.
+        """
+        limiter = self._limiter
+        if self._filters or not (limiter.refusals or limiter.asks_ahead):
+            return None
+        try:
+            expected = self._expect(environ)
+            if expected is None:
+                return None
+            if expected.client not in limiter.refusals:
+                if limiter.asks_ahead:
+                    self._ask(served, expected)
+            elif (
+                self._refuses
+                and expected.route.plainly_refused
+                and "HTTP_ORIGIN" not in environ
+                and not may_want_problem(environ)
+            ):
+                return self._refuse(environ, served, expected)
+        except Exception as error:
+            served.decision = None
+            limiter.swallow("early", error)
+        return None
+
+    def unused(self, served: Served) -> None:
+        """Take the store's answer on a request that never came to be decided on."""
+        begun, served.begun = served.begun, None
+        if begun is not None and served.expected is not None:
+            _, asked, client = served.expected
+            self._limiter.decide(asked.plan, asked.keys_for(client), asked.cost, begun)
+
+    def _expect(self, environ: WSGIEnvironment) -> Expected | None:
+        route = self._known.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        if route is None:
+            return None
+        asked = self._routes.ask_fixed(route)
+        if asked is None:
+            return None
+        return Expected(route, asked, canonical(self._key_of(environ)))
+
+    def _ask(self, served: Served, expected: Expected) -> None:
+        _, asked, client = expected
+        if not self._first() or (self._lists and self._lists.word(client)):
+            return
+        started = time.perf_counter()
+        served.begun = self._limiter.begin(asked.plan, asked.keys_for(client), asked.cost)
+        served.expected = expected
+        served.seconds = time.perf_counter() - started
+
+    def _refuse(
+        self, environ: WSGIEnvironment, served: Served, expected: Expected
+    ) -> Answer | None:
+        limiter = self._limiter
+        route, asked, client = expected
+        started = time.perf_counter()
+        decision = limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
+        served.decision, served.route, served.client = decision, route, client
+        served.seconds = time.perf_counter() - started
+        if decision.admitted:
+            return None
+        limiter.refused(decision, route.label)
+        status, mimetype, body = answer_to(decision, asked.message(decision))
+        data = body.encode()
+        line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
+        headers = [
+            ("Content-Type", mimetype),
+            ("Content-Length", str(len(data))),
+            ("Retry-After", str(retry_seconds(decision))),
+        ]
+        self._finish(environ, served, line, headers)
+        return Answer(line, headers, data if environ["REQUEST_METHOD"] != "HEAD" else b"")
