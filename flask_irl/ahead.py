@@ -101,7 +101,7 @@ class Ahead:
                 return self._refuse(environ, served, expected)
         except Exception as error:
             served.decision = None
-            limiter.swallow("early", error)
+            limiter.troubles.swallow("early", error)
         return None
 
     def unused(self, served: Served) -> None:

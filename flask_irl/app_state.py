@@ -113,7 +113,7 @@ class AppState:
             self.options.default_limits,
             self._blueprint_limits,
             self._exempt_blueprints,
-            limiter.swallow,
+            limiter.troubles.swallow,
         )
 
     def described_routes(self, app: Flask) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ class AppState:
             asked = self._decide(current, served)
         except Exception as error:
             # Whatever goes wrong in here is ours, and no reason to fail the host's request.
-            self.limiter.swallow("before_request", error)
+            self.limiter.troubles.swallow("before_request", error)
             return None
         decision = served.decision
         if asked is None or decision is None or decision.admitted:
@@ -160,7 +160,7 @@ class AppState:
             if not served.observed:
                 self._observe(environ, served, decision, int(status[:3]), size)
         except Exception as error:
-            self.limiter.swallow("response", error)
+            self.limiter.troubles.swallow("response", error)
 
     def failed(self, environ: WSGIEnvironment, served: Served) -> None:
         """Note a request whose view raised and that got no response from the app."""
@@ -168,7 +168,7 @@ class AppState:
             if served.decision is not None and not served.observed:
                 self._observe(environ, served, served.decision, 500, -1)
         except Exception as error:
-            self.limiter.swallow("response", error)
+            self.limiter.troubles.swallow("response", error)
 
     def check(self, limit: RouteLimit) -> None:
         """Count a function's limit, unless the request's route has done so.
@@ -188,10 +188,10 @@ class AppState:
             if len(asked.plan.scopes) == 1:
                 return
             # The limit on everything has counted this request before.
-            plan = self.limiter.without_base(asked.plan)
+            plan = self.limiter.plans.without_base(asked.plan)
             decision = self.limiter.decide(plan, asked.keys_for(served.client), asked.cost)
         except Exception as error:
-            self.limiter.swallow("limit", error)
+            self.limiter.troubles.swallow("limit", error)
             return
         before = served.decision
         shown = before
@@ -254,7 +254,7 @@ class AppState:
         try:
             return bool(passes())
         except Exception as error:
-            self.limiter.swallow("request_filter", error)
+            self.limiter.troubles.swallow("request_filter", error)
             return False
 
     def _client(self, environ: WSGIEnvironment) -> str:
@@ -263,7 +263,7 @@ class AppState:
             if key:
                 return canonical(str(key))
         except Exception as error:
-            self.limiter.swallow("key_func", error)
+            self.limiter.troubles.swallow("key_func", error)
         return canonical(remote_address.of(environ))
 
     def _refuse(

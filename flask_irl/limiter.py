@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import dataclasses
 import functools
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flask_irl.background import Background
 from flask_irl.breaker import Breaker
+from flask_irl.decisions import decision_of, decision_on_denied, decision_without_store
 from flask_irl.errors import StoreError
 from flask_irl.limit import Limit
 from flask_irl.listener import Listener, NullListener
-from flask_irl.log import Sampler, event, failure
+from flask_irl.log import Sampler, event
 from flask_irl.options import Mode, Options
-from flask_irl.overrides import CODES
+from flask_irl.plans import Plans
 from flask_irl.policy import ladder_of
 from flask_irl.profiler import Profiler
-from flask_irl.records import Decision, Hit, Outcome, Plan, Scope, Source
+from flask_irl.records import Decision, Plan, Scope
 from flask_irl.refusals import Refusals
 from flask_irl.rules import Rules
 from flask_irl.settings import applied, read_settings
@@ -32,12 +32,11 @@ from flask_irl.stores.base import Begun, Store
 from flask_irl.stores.memory import MemoryStore
 from flask_irl.stores.site import News
 from flask_irl.trainer import Fit, Trainer, Training, fit_in_child
+from flask_irl.troubles import Troubles
 
-MAX_PLANS: Final = 4096
 FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 1.0
-DENIED_SECONDS: Final = 3600
 PROBE: Final = "#probe"
 """A key that no client can have."""
 
@@ -89,28 +88,28 @@ class Limiter:
             rules=Rules(options.login_failures, options.unknown_paths),
         )
         self.breaker = Breaker(self._probe, self._store_changed)
+        self.troubles = Troubles(self.listener, self.breaker)
         self._background = Background(
-            flush=functools.partial(self._guarded, "flush", self._flush_or_wait),
-            poll=functools.partial(self._guarded, "poll", self._poll),
-            train=functools.partial(self._guarded, "train", self._tick) if options.train else None,
-            expire=functools.partial(self._guarded, "expire", self._expire),
+            flush=functools.partial(self.troubles.guarded, "flush", self._flush_or_wait),
+            poll=functools.partial(self.troubles.guarded, "poll", self._poll),
+            train=functools.partial(self.troubles.guarded, "train", self._tick)
+            if options.train
+            else None,
+            expire=functools.partial(self.troubles.guarded, "expire", self._expire),
             train_seconds=options.training_interval_minutes * 60,
         )
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
         self._mode: Mode = options.mode
-        self._plans: dict[tuple[Scope, ...], Plan] = {}
-        self._reduced: dict[Plan, Plan] = {}
-        self._longest = max(options.profile_ttl_seconds, 2 * options.window_seconds)
-        self.generation = 0
+        self.plans = Plans(options.strategy, options.profile_ttl_seconds)
+        self.plans.use(options.base, self.ladder.factors, self._mode)
         self.asks_ahead = not store.local
         """Whether :meth:`begin` may be of use."""
         self.refusals = Refusals()
         """Clients known to be over their limit; with an embedded store, likely to be."""
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
         self._refused_log = Sampler(LOG_SECONDS)
-        self._error_log = Sampler(LOG_SECONDS)
         self._training: threading.Thread | None = None
         self._training_lock = threading.Lock()
         self._started = False
@@ -124,35 +123,7 @@ class Limiter:
 
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
         """The plan for a route's scopes, beside the limit on everything that a client asks for."""
-        plan = self._plans.get(scopes)
-        if plan is None:
-            factors = self.ladder.factors if self._mode != "off" else (1.0,)
-            plan = Plan(
-                (Scope("", (self.options.base,)), *scopes),
-                self.options.strategy,
-                factors,
-                self._mode == "enforce",
-                self._longest,
-            )
-            if plan.ttl_seconds > self._longest:
-                # A longer window came up: from now on every plan keeps clients that long.
-                self._longest = plan.ttl_seconds
-                self._plans.clear()
-                self.generation += 1
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            self._plans[scopes] = plan
-        return plan
-
-    def without_base(self, plan: Plan) -> Plan:
-        """A plan for requests that the limit on everything has counted before."""
-        reduced = self._reduced.get(plan)
-        if reduced is None:
-            reduced = dataclasses.replace(plan, scopes=(Scope("", ()), *plan.scopes[1:]))
-            if len(self._reduced) >= MAX_PLANS:
-                self._reduced.clear()
-            self._reduced[plan] = reduced
-        return reduced
+        return self.plans.plan(scopes)
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Begun | None:
         """Ask about a request that :meth:`decide` is to decide on in a moment, as early as can be.
@@ -165,7 +136,7 @@ class Limiter:
         try:
             return self.store.begin(plan, keys, cost)
         except Exception as error:
-            self._store_failed(error)
+            self.troubles.store_failed(error)
             return None
 
     def decide(
@@ -187,14 +158,14 @@ class Limiter:
             now = time.monotonic()
             refusal = refusals.find(client, plan, cost, now)
             if refusal is not None:
-                return self._decision(plan, client, refusal.hit_at(now), "local")
+                return decision_of(plan, client, refusal.hit_at(now), "local")
         if self.breaker.is_open and begun is None:
             return self._without_store(plan, keys, cost)
         news = self._news
         try:
             hit = self.store.hit(plan, keys, cost) if begun is None else self.store.end(begun)
         except Exception as error:
-            self._store_failed(error)
+            self.troubles.store_failed(error)
             return self._without_store(plan, keys, cost)
         if self.breaker.failures:
             self.breaker.success()
@@ -203,7 +174,7 @@ class Limiter:
                 refusals.remember(client, plan, cost, hit, time.monotonic())
         elif refusals and client in refusals:
             refusals.forget(client)
-        return self._decision(plan, client, hit, "store")
+        return decision_of(plan, client, hit, "store")
 
     def observe(
         self, decision: Decision, *, route: str, path: int, method: str, status: int, size: int
@@ -241,7 +212,7 @@ class Limiter:
         try:
             self.flush()
         except StoreError as error:
-            self._store_failed(error)
+            self.troubles.store_failed(error)
         return self.trainer.train()
 
     def forget(self, client: str) -> bool:
@@ -251,12 +222,7 @@ class Limiter:
             StoreError: The store failed.
         """
         self.refusals.forget(client)
-        return self.store.forget(client, self._longest)
-
-    @property
-    def longest(self) -> int:
-        """Seconds that a client's state is kept at least: twice the longest window."""
-        return self._longest
+        return self.store.forget(client, self.plans.longest)
 
     def drop_refusals(self, client: str) -> None:
         """Ask the store again for a client that is known to be over its limit."""
@@ -293,9 +259,7 @@ class Limiter:
         )
         self.profiler.use(self.ladder)
         self.trainer.threshold = options.anomaly_threshold
-        self._longest = max(self._longest, 2 * options.window_seconds)
-        self._plans.clear()
-        self.generation += 1
+        self.plans.use(options.base, self.ladder.factors, self._mode)
         self.refusals.clear()
         event(logging.WARNING, "settings_changed", **settings)
 
@@ -316,7 +280,7 @@ class Limiter:
         self._leave_training()
         self.breaker.close()
         if not self.breaker.is_open:
-            self._guarded("flush", self.flush)
+            self.troubles.guarded("flush", self.flush)
         self.store.close()
 
     def after_fork(self) -> None:
@@ -332,61 +296,15 @@ class Limiter:
         self._local.after_fork()
         self.refusals = Refusals()
 
-    def _decision(self, plan: Plan, client: str, hit: Hit, source: Source) -> Decision:
-        scope, limit = plan.shown[hit.binding]
-        outcome: Outcome = "allowed"
-        if not hit.admitted:
-            outcome = "blocked" if hit.override == CODES["block"] else "limited"
-        elif hit.tight_refused:
-            outcome = "shadow_limited"
-        return Decision(
-            outcome,
-            client,
-            hit.limit,
-            hit.remaining,
-            hit.reset_after / 1e6,
-            hit.retry_after / 1e6,
-            hit.step > 0,
-            hit.step,
-            hit.score,
-            limit.window_seconds,
-            scope.name,
-            source,
-            hit.now / 1e6,
-            hit.gap / 1e6 if hit.gap >= 0 else -1.0,
-        )
-
     def _without_store(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
         if self.options.on_store_error == "memory":
-            return self._decision(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
-        limit = plan.shown[0][1]
+            return decision_of(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
         denied = self.options.on_store_error == "deny"
-        return Decision(
-            "blocked" if denied else "allowed",
-            keys[0],
-            limit.amount,
-            0 if denied else limit.amount,
-            1.0 if denied else 0.0,
-            1.0 if denied else 0.0,
-            False,
-            0,
-            0.0,
-            limit.window_seconds,
-            "",
-            "none",
-            time.time(),
-            -1.0,
-        )
+        return decision_without_store(plan, keys[0], time.time(), denied=denied)
 
     def turn_away(self, client: str) -> Decision:
         """The decision on a client that is denied by configuration."""
-        wait = float(DENIED_SECONDS)
-        window = self.options.window_seconds
-        return Decision(
-            *("blocked", client, 0, 0, wait, wait, False, 0, 0.0, window, "", "list"),
-            time.time(),
-            -1.0,
-        )
+        return decision_on_denied(client, self.options.window_seconds, time.time())
 
     def refused(self, decision: Decision, route: str) -> None:
         """Log a refusal, at most one line a second."""
@@ -403,18 +321,6 @@ class Limiter:
                 not_logged=held,
             )
 
-    def _store_failed(self, error: Exception) -> None:
-        kind = error.kind if isinstance(error, StoreError) else "error"
-        with contextlib.suppress(Exception):
-            self.listener.store_failed(kind)
-        held = self._error_log.passes()
-        if held is not None:
-            if isinstance(error, StoreError):
-                event(logging.WARNING, "store_error", kind=kind, error=error, not_logged=held)
-            else:
-                failure("store_error", error, kind=kind, not_logged=held)
-        self.breaker.failure(error)
-
     def _probe(self) -> None:
         """Raise while the store is out, or answers and yet can't count (full, or a replica)."""
         self.store.ping()
@@ -427,24 +333,6 @@ class Limiter:
             event(logging.ERROR, "store_lost", then=self.options.on_store_error, reason=reason)
         else:
             event(logging.WARNING, "store_back")
-
-    def _guarded(self, where: str, work: Callable[[], object]) -> None:
-        """Do background work; its errors end here, counted and logged."""
-        try:
-            work()
-        except StoreError as error:
-            self._store_failed(error)
-        except Exception as error:
-            self.swallow(where, error)
-
-    def swallow(self, where: str, error: BaseException) -> None:
-        """Keep an error of our own from the host: count it, log it (at most once a second)."""
-        # It may be the listener that failed.
-        with contextlib.suppress(Exception):
-            self.listener.swallowed(where)
-        held = self._error_log.passes()
-        if held is not None:
-            failure("limiter_error", error, where=where, not_logged=held)
 
     def _flush_or_wait(self) -> None:
         if not self.breaker.is_open:
@@ -459,7 +347,7 @@ class Limiter:
         with self._training_lock:
             if self._closed or (self._training is not None and self._training.is_alive()):
                 return
-            work = functools.partial(self._guarded, "train", self._train_if_due)
+            work = functools.partial(self.troubles.guarded, "train", self._train_if_due)
             self._training = threading.Thread(target=work, name="irl-train", daemon=True)
             self._training.start()
 
@@ -473,7 +361,7 @@ class Limiter:
         if training is not None:
             training.join(CLOSE_SECONDS)
             if training.is_alive() and not self.breaker.is_open:
-                self._guarded("close", self.trainer.leave)
+                self.troubles.guarded("close", self.trainer.leave)
 
     def _train_if_due(self) -> None:
         if not self.breaker.is_open and self._mode != "off":

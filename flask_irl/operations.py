@@ -233,7 +233,7 @@ class Operations:
         state = self._store.load([key])[0]
         now = self._store.now()
         override = Override(kind, now + seconds, amount)  # type: ignore[arg-type]
-        self._store.set_override(key, override, self._limiter.longest)
+        self._store.set_override(key, override, self._limiter.plans.longest)
         self._limiter.drop_refusals(key)
         self._store.bump()
         entry = {"client": key, **(_override_entry(override) or {}), "reason": reason}
@@ -246,7 +246,7 @@ class Operations:
         override = _in_force(self._store.load([key])[0], self._store.now())
         if override is None:
             return False
-        self._store.set_override(key, None, self._limiter.longest)
+        self._store.set_override(key, None, self._limiter.plans.longest)
         self._limiter.drop_refusals(key)
         self._store.bump()
         self._audit(who, "clear_override", key, before=_override_entry(override))

@@ -170,7 +170,7 @@ class RouteTable:
 
     def ask_fixed(self, route: Route) -> Asked | None:
         """The same, where it is the same for every client and request; else None."""
-        generation = self._limiter.generation
+        generation = self._limiter.plans.generation
         if route.asked is not None and route.generation == generation:
             return route.asked
         if not route.fixed:

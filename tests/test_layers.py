@@ -25,6 +25,7 @@ LAYERS = {
     "flask_irl.attacks": 2,
     "flask_irl.blob": 2,
     "flask_irl.calibration": 2,
+    "flask_irl.decisions": 2,
     "flask_irl.detectors": 2,
     "flask_irl.explain": 2,
     "flask_irl.features": 2,
@@ -32,6 +33,7 @@ LAYERS = {
     "flask_irl.keys": 2,
     "flask_irl.lists": 2,
     "flask_irl.model": 2,
+    "flask_irl.plans": 2,
     "flask_irl.policy": 2,
     "flask_irl.profile": 2,
     "flask_irl.rows": 2,
@@ -58,6 +60,7 @@ LAYERS = {
     "flask_irl.rankings": 4,
     "flask_irl.refusals": 4,
     "flask_irl.trainer": 4,
+    "flask_irl.troubles": 4,
     # 5: the edge
     "flask_irl.admin": 5,
     "flask_irl.ahead": 5,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flask_irl import limiter as limiter_module
+from flask_irl import plans
 from flask_irl.errors import StoreError
 from flask_irl.limit import Limit, parse_limits
 from flask_irl.limiter import Limiter
@@ -160,15 +161,14 @@ def test_the_mode_is_in_the_plan(
 
 
 def test_plans_are_kept_bounded(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limiter_module, "MAX_PLANS", 10)
+    monkeypatch.setattr(plans, "MAX_PLANS", 10)
     for n in range(1, 100):
-        subject.limiter.without_base(subject.plan(scope(f"x{n}", "2/minute")))
-    assert len(subject.limiter._plans) <= 10
-    assert len(subject.limiter._reduced) <= 10
+        subject.limiter.plans.without_base(subject.plan(scope(f"x{n}", "2/minute")))
+    assert len(subject.limiter.plans) <= 20
 
 
 def test_without_base_the_routes_own_limits_alone_count(subject: Subject) -> None:
-    plan = subject.limiter.without_base(subject.plan(scope("x", "5/minute")))
+    plan = subject.limiter.plans.without_base(subject.plan(scope("x", "5/minute")))
     assert subject.asks(6, plan) == [*["allowed"] * 5, "limited"]
     assert subject.asks(4) == [*["allowed"] * 3, "limited"]
 
@@ -251,7 +251,7 @@ def test_a_refusal_of_everything_does_not_speak_for_limits_asked_without_it(
     subject: Subject,
 ) -> None:
     subject.asks(4)
-    plan = subject.limiter.without_base(subject.plan(scope("x", "50/minute")))
+    plan = subject.limiter.plans.without_base(subject.plan(scope("x", "50/minute")))
     assert subject.ask(plan).outcome == "allowed"
 
 
@@ -473,7 +473,7 @@ def test_what_is_swallowed_is_counted_each_time_and_logged_with_its_traceback(
     subject: Subject, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(50):
-        subject.limiter.swallow("somewhere", LookupError("our own fault"))
+        subject.limiter.troubles.swallow("somewhere", LookupError("our own fault"))
     assert subject.listener.swallowed_at == ["somewhere"] * 50
     (record,) = [r for r in caplog.records if "limiter_error" in r.getMessage()]
     assert record.levelno == logging.ERROR

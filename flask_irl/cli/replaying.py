@@ -84,7 +84,7 @@ def planner(app: Flask, state: AppState) -> Callable[[Limiter, str, str], Plan |
     plans: dict[tuple[int, int, str, str], Plan | None] = {}
 
     def plan(limiter: Limiter, label: str, method: str) -> Plan | None:
-        key = (id(limiter), limiter.generation, label, method)
+        key = (id(limiter), limiter.plans.generation, label, method)
         if key not in plans:
             table = state.routes_for(limiter)
             # Several rules may have one text, each for methods of its own.
