@@ -1,4 +1,4 @@
-"""The work that no request waits for, on APScheduler's threads, one scheduler per process."""
+"""The work that no request waits for, on a thread of APScheduler's, one scheduler per process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Background:
     Args:
         flush: Every second; while one goes on for longer, the next one must return at once.
         poll: At once, and every two seconds.
-        train: Every ``train_seconds``; None in a process that never trains.
+        train: Every ``train_seconds``, and returns at once: the others wait for it. None in a
+            process that never trains.
         expire: Every minute.
         train_seconds: The training interval.
     """
@@ -58,12 +59,9 @@ class Background:
         with self._lock:
             if self._scheduler is not None:
                 return
-            # A training may wait for its child for minutes: it has a thread of its own.
+            # One thread, since each has memory of its own; no job takes long.
             scheduler = BackgroundScheduler(
-                executors={
-                    "default": ThreadPoolExecutor(2),
-                    "training": ThreadPoolExecutor(1),
-                },
+                executors={"default": ThreadPoolExecutor(1)},
                 job_defaults={
                     "coalesce": True,
                     "misfire_grace_time": GRACE_SECONDS,
@@ -71,12 +69,12 @@ class Background:
                 timezone=datetime.UTC,
                 daemon=True,
             )
-            for work, seconds, executor, at_once in (
-                (self._flush, FLUSH_SECONDS, "default", False),
+            for work, seconds, at_once in (
+                (self._flush, FLUSH_SECONDS, False),
                 # What operators have changed must not wait for the first interval.
-                (self._poll, POLL_SECONDS, "default", True),
-                (self._expire, EXPIRE_SECONDS, "default", False),
-                (self._train, self._train_seconds, "training", train_at_once),
+                (self._poll, POLL_SECONDS, True),
+                (self._expire, EXPIRE_SECONDS, False),
+                (self._train, self._train_seconds, train_at_once),
             ):
                 if work is not None:
                     first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
@@ -84,7 +82,6 @@ class Background:
                         work,
                         "interval",
                         seconds=seconds,
-                        executor=executor,
                         # Else APScheduler warns each second of a flush that takes longer.
                         max_instances=2 if work is self._flush else 1,
                         **(first if at_once else {}),
