@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.features import FEATURES, Feature
+from flask_irl.features import FEATURES
 from flask_irl.model import Model
+from flask_irl.sentences import sentence
 
 HIGH_QUANTILE: Final = 0.95
 MOST: Final = 5
@@ -82,23 +83,8 @@ def _reason(
         round(median, 4),
         round(high, 4),
         round(effect, 4),
-        f"{feature.text}: {_shown(feature, value)}; usual is "
-        f"{_shown(feature, median)}, 95 % are under {_shown(feature, high)}",
+        sentence(feature, value, median, high),
     )
-
-
-def _shown(feature: Feature, value: float) -> str:
-    """A feature's value in its own terms: shares in percent, logarithms undone."""
-    if feature.name.endswith("_share"):
-        # Of new paths it is an estimate, which may go beyond all of them.
-        return f"{min(value, 1.0):.0%}"
-    if feature.unit.startswith("log "):
-        return f"{_plain(float(np.expm1(value)))} {feature.unit[4:]}"
-    return f"{_plain(value)} {feature.unit}".strip()
-
-
-def _plain(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def as_json(found: Sequence[Reason]) -> list[dict[str, Any]]:

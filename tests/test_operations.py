@@ -838,8 +838,8 @@ def test_why_names_what_the_client_does_that_is_not_usual(site: Site, trained: M
     missing = told["missing_share"]
     assert missing["median"] < missing["high"] < missing["value"]
     assert missing["sentence"] == (
-        f"answers 404: {missing['value']:.0%}; usual is {missing['median']:.0%}, "
-        f"95 % are under {missing['high']:.0%}"
+        f"gets 404 for {missing['value'] * 100:.0f} % of its requests; "
+        f"usual is {missing['median'] * 100:.2g} %, for 95 % at most {missing['high'] * 100:.0f} %"
     )
 
 

@@ -101,7 +101,9 @@ class WhySchema(ma.Schema):
     median = number("The site's median.", 0.4)
     high = number("What few of the site's clients exceed.", 3.0)
     effect = number("How much the score would mend at the median.", 0.31)
-    sentence = words("The same for people.", "asks for 41 new paths a minute; usual is under 3")
+    sentence = words(
+        "The same for people.", "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3"
+    )
 
 
 class ClientSchema(ma.Schema):

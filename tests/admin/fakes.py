@@ -89,7 +89,7 @@ class FakeOperations(Operations):
                     "median": 0.5,
                     "high": 3.0,
                     "effect": 0.3,
-                    "sentence": "asks for 41 new paths a minute; usual is under 3",
+                    "sentence": "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3",
                 }
             ],
         }
