@@ -1,0 +1,120 @@
+"""Single clients: who there is, why each is judged as it is, and forgetting them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask_irl import explain, profile
+from flask_irl.errors import ConfigurationError
+from flask_irl.features import FEATURES
+from flask_irl.keys import canonical
+from flask_irl.operations.hands import Hands
+from flask_irl.operations.overrides import in_force, override_entry
+from flask_irl.records import ClientState
+
+ORDERS: Final = ("active", "anomalous", "refused", "flagged")
+FEEDBACK: Final = {"good": 1, "abuse": 2}
+FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
+
+
+class ClientOperations(Hands):
+    """Hands on single clients."""
+
+    def client(self, client: str) -> dict[str, Any] | None:
+        """All that is known of a client, and why it scores as it does; None if nothing is."""
+        self._limiter.refresh()
+        key = canonical(client)
+        state = self._store.load([key])[0]
+        if state is None:
+            return None
+        model = self._limiter.trainer.model
+        now = self._store.now()
+        row = self._limiter.profiler.features_of(state, now)
+        record = profile.decode([state.profile])[0]
+        return {
+            **self._entry(key, state),
+            "requests": int(record["total"]),
+            "first_seen": float(record["first"]) or state.last_seen,
+            "feedback": FEEDBACK_NAMES.get(int(record["feedback"])),
+            "override": override_entry(in_force(state, now)),
+            "features": {
+                feature.name: round(float(value), 6)
+                for feature, value in zip(FEATURES, row, strict=True)
+            },
+            "why": explain.as_json(explain.reasons(model, row)),
+        }
+
+    def clients(
+        self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Clients, ranked, and how many the ranking holds.
+
+        Args:
+            order: ``active``, ``anomalous``, ``refused`` or ``flagged``.
+            step: Only those at this step.
+            offset: How many to leave out.
+            limit: How many to return at most.
+        """
+        if order not in ORDERS:
+            raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+        if step is None:
+            names, total = self._store.ranked(order, offset, limit)
+            known = self._known(order, names)
+            return known, total - (len(names) - len(known))
+        # The rankings are short: to count those at a step, look at them all.
+        everybody = self._known(order, self._store.ranked(order, 0, 1000)[0])
+        chosen = [entry for entry in everybody if entry["step"] == step]
+        return chosen[offset : offset + limit], len(chosen)
+
+    def reset(self, client: str, who: str) -> bool:
+        """Forget a client: its counts, its profile, its step; whether it was known."""
+        key = canonical(client)
+        known = self._limiter.forget(key)
+        for order in ORDERS:
+            self._store.rank(order, {}, [key])
+        self._store.bump()
+        self._audit(who, "reset", key, before={"known": known})
+        return known
+
+    def feedback(self, client: str, verdict: str, who: str) -> bool:
+        """Note with a client's profile that it is ``good`` or ``abuse``; False if it isn't known.
+
+        Raises:
+            ConfigurationError: The verdict isn't known.
+        """
+        if verdict not in FEEDBACK:
+            raise ConfigurationError(f"verdict is {verdict!r}: give good or abuse")
+        key = canonical(client)
+        if not self._limiter.profiler.label(key, FEEDBACK[verdict]):
+            return False
+        self._audit(who, "feedback", key, after={"verdict": verdict})
+        return True
+
+    def _known(self, order: str, names: list[str]) -> list[dict[str, Any]]:
+        """The entries of ranked clients; those that are forgotten meanwhile leave the ranking."""
+        states = self._store.load(names) if names else []
+        gone = [n for n, state in zip(names, states, strict=True) if state is None]
+        if gone:
+            self._store.rank(order, {}, gone)
+        return [
+            self._entry(name, state)
+            for name, state in zip(names, states, strict=True)
+            if state is not None
+        ]
+
+    def _entry(self, key: str, state: ClientState) -> dict[str, Any]:
+        factors = self._limiter.ladder.factors
+        factor = factors[min(state.step, len(factors) - 1)]
+        record = profile.decode([state.profile])
+        n = max(float(profile.sums_of(record, "n")[0]), 1e-3)
+        return {
+            "client": key,
+            "step": state.step,
+            "factor": factor,
+            "limit": self._limiter.options.base.at(factor),
+            "score": round(state.score, 4),
+            "is_anomalous": state.step > 0,
+            "last_seen": state.last_seen,
+            "requests_per_minute": round(float(profile.sums_of(record, "recent")[0]), 3),
+            "refused_share": round(min(float(profile.sums_of(record, "refused")[0]) / n, 1.0), 4),
+        }

@@ -1,0 +1,49 @@
+"""What every operation needs: the limiter, its store, and the audit log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from flask_irl.limiter import Limiter
+from flask_irl.log import event
+
+
+class Hands:
+    """What all of an operator's hands have in common.
+
+    Args:
+        limiter: The limiter.
+    """
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._store = limiter.store
+
+    def audit(self, *, offset: int = 0, limit: int = 50) -> tuple[list[dict[str, Any]], int]:
+        """The changes made, newest first, and how many are kept."""
+        entries, total = self._store.audit(offset, limit)
+        return [json.loads(entry) for entry in entries], total
+
+    def _audit(
+        self,
+        who: str,
+        action: str,
+        target: str,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        reason: str = "",
+    ) -> None:
+        entry = {
+            "at": self._store.now(),
+            "who": who,
+            "action": action,
+            "target": target,
+            "before": before,
+            "after": after,
+            "reason": reason,
+        }
+        self._store.add_audit(json.dumps(entry).encode())
+        event(logging.INFO, "admin_change", who=who, action=action, target=target)
