@@ -35,7 +35,7 @@ class ClientOperations(Hands):
             **self._entry(key, state),
             "requests": int(record["total"]),
             "first_seen": float(record["first"]) or state.last_seen,
-            "feedback": FEEDBACK_NAMES.get(int(record["feedback"])),
+            "feedback": _feedback(state),
             "override": override_entry(in_force(state, now)),
             "features": {
                 feature.name: round(float(value), 6)
@@ -69,11 +69,13 @@ class ClientOperations(Hands):
     def reset(self, client: str, who: str) -> bool:
         """Forget a client: its counts, its profile, its step; whether it was known."""
         key = canonical(client)
+        # Once forgotten, this is all that is left to tell whether that was right.
+        before = _judged(self._store.load([key])[0])
         known = self._limiter.forget(key)
         for order in ORDERS:
             self._store.rank(order, {}, [key])
         self._store.bump()
-        self._audit(who, "reset", key, before={"known": known})
+        self._audit(who, "reset", key, {"known": known, **before}, {"known": False})
         return known
 
     def feedback(self, client: str, verdict: str, who: str) -> bool:
@@ -85,9 +87,10 @@ class ClientOperations(Hands):
         if verdict not in FEEDBACK:
             raise ConfigurationError(f"verdict is {verdict!r}: give good or abuse")
         key = canonical(client)
+        before = _feedback(self._store.load([key])[0])
         if not self._limiter.profiler.label(key, FEEDBACK[verdict]):
             return False
-        self._audit(who, "feedback", key, after={"verdict": verdict})
+        self._audit(who, "feedback", key, {"verdict": before}, {"verdict": verdict})
         return True
 
     def _known(self, order: str, names: list[str]) -> list[dict[str, Any]]:
@@ -118,3 +121,23 @@ class ClientOperations(Hands):
             "requests_per_minute": round(float(profile.sums_of(record, "recent")[0]), 3),
             "refused_share": round(min(float(profile.sums_of(record, "refused")[0]) / n, 1.0), 4),
         }
+
+
+def _judged(state: ClientState | None) -> dict[str, Any]:
+    """How a client stands, for the audit log; nothing of one that isn't known."""
+    if state is None:
+        return {}
+    record = profile.decode([state.profile])[0]
+    return {
+        "step": state.step,
+        "score": round(state.score, 4),
+        "requests": int(record["total"]),
+        "feedback": _feedback(state),
+    }
+
+
+def _feedback(state: ClientState | None) -> str | None:
+    """What an operator thought of a client, if any did."""
+    if state is None:
+        return None
+    return FEEDBACK_NAMES.get(int(profile.decode([state.profile])[0]["feedback"]))

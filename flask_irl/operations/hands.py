@@ -36,8 +36,8 @@ class Hands:
         after: Mapping[str, Any] | None = None,
         reason: str = "",
     ) -> None:
-        entry = {
-            "at": self._store.now(),
+        """Note a change in the audit log and in the process's own, which outlives a lost store."""
+        change = {
             "who": who,
             "action": action,
             "target": target,
@@ -45,5 +45,5 @@ class Hands:
             "after": after,
             "reason": reason,
         }
-        self._store.add_audit(json.dumps(entry).encode())
-        event(logging.INFO, "admin_change", who=who, action=action, target=target)
+        event(logging.INFO, "admin_change", **change)
+        self._store.add_audit(json.dumps({"at": self._store.now(), **change}).encode())

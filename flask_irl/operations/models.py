@@ -16,8 +16,16 @@ class ModelOperations(Hands):
 
     def train(self, who: str) -> Training:
         """Train now."""
+        before = self._store.model_version()
         training = self._limiter.train()
-        self._audit(who, "train", str(training.version or ""), after={"result": training.result})
+        self._audit(
+            who,
+            "train",
+            str(training.version or ""),
+            {"version": before},
+            {"version": training.version or before, "result": training.result},
+            training.reason,
+        )
         return training
 
     def model_info(self) -> dict[str, Any]:

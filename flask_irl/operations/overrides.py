@@ -45,9 +45,9 @@ class OverrideOperations(Hands):
         self._store.set_override(key, override, self._limiter.longest)
         self._limiter.drop_refusals(key)
         self._store.bump()
-        entry = {"client": key, **(override_entry(override) or {}), "reason": reason}
-        self._audit(who, "override", key, override_entry(in_force(state, now)), entry, reason)
-        return entry
+        before, after = override_entry(in_force(state, now)), override_entry(override)
+        self._audit(who, "override", key, before, after, reason)
+        return {"client": key, **(after or {}), "reason": reason}
 
     def clear_override(self, client: str, who: str) -> bool:
         """Leave a client to the limiter again; whether an override was in force."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from flask_irl.operations import Operations
 from flask_irl.options import Options
 from flask_irl.stores.memory import MemoryStore
 from tests.conftest import Clock
-from tests.operations.worker import ADA, Site, Worker
+from tests.operations.worker import ADA, Site, Worker, override
 
 # Audit log
 
@@ -42,6 +43,37 @@ def test_asking_is_not_audited(here: Worker) -> None:
     ):
         ask()
     assert here.audited() == []
+
+
+def test_a_change_is_logged_as_it_is_audited(
+    here: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flask_irl")
+    here.operations.set_limits({"base_limit": 5}, ADA)
+    override(here, "block", "c", reason="Too keen.\nIs it?")
+    lines = [r for r in caplog.records if getattr(r, "irl_event", "") == "admin_change"]
+    logged = [vars(record)["irl_fields"] for record in lines]
+    audited = [{k: v for k, v in entry.items() if k != "at"} for entry in here.audited()]
+    assert logged == audited[::-1]
+    assert lines[0].getMessage() == (
+        'admin_change who=ada action=limits target="" before="{\'base_limit\': 10}" '
+        'after="{\'base_limit\': 5}" reason=""'
+    )
+    assert "\n" not in lines[1].getMessage()
+
+
+def test_a_change_is_logged_even_if_it_can_not_be_audited(
+    here: Worker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "flask_irl")
+
+    def fail(_: bytes) -> None:
+        raise StoreError("out", kind="timeout")
+
+    monkeypatch.setattr(here.store, "add_audit", fail)
+    with pytest.raises(StoreError):
+        here.operations.set_mode("shadow", ADA)
+    assert "admin_change who=ada action=mode" in caplog.text
 
 
 # Without the store

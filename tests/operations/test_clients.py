@@ -207,9 +207,11 @@ def test_feedback_stays_with_the_profile(here: Worker) -> None:
 def test_feedback_is_audited(here: Worker) -> None:
     here.ask()
     here.operations.feedback("c", "abuse", ADA)
-    [entry] = here.audited()
-    assert (entry["who"], entry["action"], entry["target"]) == (ADA, "feedback", "c")
-    assert entry["after"] == {"verdict": "abuse"}
+    here.operations.feedback("c", "good", "bob")
+    second, first = here.audited()
+    assert (first["who"], first["action"], first["target"]) == (ADA, "feedback", "c")
+    assert (first["before"], first["after"]) == ({"verdict": None}, {"verdict": "abuse"})
+    assert (second["before"], second["after"]) == ({"verdict": "abuse"}, {"verdict": "good"})
 
 
 def test_feedback_goes_with_the_client(here: Worker) -> None:
@@ -296,10 +298,19 @@ def test_a_reset_holds_in_every_worker_that_looks_for_news(site: Site, here: Wor
     assert there.admitted(12) == 10
 
 
-def test_a_reset_is_audited_with_whether_the_client_was_known(here: Worker) -> None:
-    here.ask()
+def test_a_reset_is_audited_with_what_was_known(here: Worker) -> None:
+    for _ in range(3):
+        here.ask()
+    here.limiter.flush()
+    here.operations.feedback("c", "good", ADA)
+    here.flag(score=-0.9)
     assert here.operations.reset("c", ADA)
     assert not here.operations.reset("c", "bob")
-    second, first = here.audited()
+    second, first, _ = here.audited()
     assert (first["who"], first["action"], first["target"]) == (ADA, "reset", "c")
-    assert (first["before"], second["before"]) == ({"known": True}, {"known": False})
+    assert first["before"] == {
+        **{"known": True, "step": 1, "score": pytest.approx(-0.9, abs=0.01)},
+        **{"requests": 3, "feedback": "good"},
+    }
+    assert (second["who"], second["before"]) == ("bob", {"known": False})
+    assert first["after"] == second["after"] == {"known": False}

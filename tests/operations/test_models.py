@@ -22,7 +22,11 @@ def test_a_training_is_told_and_audited(here: Worker) -> None:
     training = here.operations.train(ADA)
     assert (training.result, training.reason[:19]) == ("refused", "0 requests observed")
     [entry] = here.audited()
-    assert (entry["who"], entry["action"], entry["after"]) == (ADA, "train", {"result": "refused"})
+    assert (entry["who"], entry["action"], entry["reason"]) == (ADA, "train", training.reason)
+    assert (entry["before"], entry["after"]) == (
+        {"version": 0},
+        {"version": 0, "result": "refused"},
+    )
     last = here.operations.model_info()["last_training"]
     assert (last["result"], last["reason"]) == ("refused", training.reason)
 
@@ -38,6 +42,9 @@ def test_a_training_learns_from_what_waits_for_the_flush(here: Worker) -> None:
         *(10, 10),
     )
     assert (found["versions"], found["last_training"]["result"]) == ([1], "accepted")
+    [entry] = here.audited()
+    assert (entry["target"], entry["before"]) == ("1", {"version": 0})
+    assert entry["after"] == {"version": 1, "result": "accepted"}
     assert here.audited()[0]["target"] == "1"
 
 

@@ -92,7 +92,8 @@ def test_an_override_is_audited_with_its_reason(site: Site, here: Worker) -> Non
     entry = here.audited()[0]
     assert (entry["who"], entry["action"], entry["target"]) == ("bob", "override", "c")
     assert entry["before"] == {"kind": "block", "until": site.clock() + 600, "amount": 0}
-    assert (entry["after"], entry["reason"]) == (given, "Too keen.")
+    assert entry["after"] == {"kind": "limit", "until": until, "amount": 7}
+    assert entry["reason"] == "Too keen."
 
 
 def test_a_cleared_override_decides_no_more(site: Site, here: Worker) -> None:
