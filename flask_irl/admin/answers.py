@@ -71,6 +71,11 @@ class LimitsSchema(ma.Schema):
     window_seconds = whole("The window.", 60)
     anomaly_threshold = number("A client whose score is below is anomalous.", -0.5)
     anomalous_factor = number("Share of its limits that an anomalous client keeps.", 0.3)
+    further_factors = fields.List(
+        fields.Float(),
+        required=True,
+        metadata=told("Shares at the steps below that one, as they were set.", [0.1, 0]),
+    )
     steps = listed(StepSchema, "What is left at each step down.")
     default_limits = fields.List(
         fields.String(), required=True, metadata=told("The limits of routes without their own.")

@@ -56,6 +56,7 @@ class SiteOperations(Hands):
             "window_seconds": options.window_seconds,
             "anomaly_threshold": options.anomaly_threshold,
             "anomalous_factor": options.anomalous_factor,
+            "further_factors": list(options.further_factors),
             "steps": [
                 {"step": step, "factor": factor, "limit": options.base.at(factor)}
                 for step, factor in enumerate(self._limiter.ladder.factors)

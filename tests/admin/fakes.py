@@ -30,7 +30,7 @@ class FakeOperations(Operations):
         self.error: Exception | None = None
         self.training = Training("accepted", version=8, rows=500, clients=40, seconds=1.5, at=NOW)
         self._mode = "enforce"
-        self._limits = {"base_limit": 100, "window_seconds": 60}
+        self._limits: dict[str, Any] = {"base_limit": 100, "window_seconds": 60}
         self._overrides: dict[str, dict[str, Any]] = {}
         self._feedback: dict[str, str] = {}
         self._in_force = 7
@@ -64,6 +64,7 @@ class FakeOperations(Operations):
             "strategy": "fixed-window",
             "anomaly_threshold": -0.5,
             "anomalous_factor": 0.3,
+            "further_factors": [0.1, 0.0],
             "steps": [{"step": 0, "factor": 1.0, "limit": base}],
             "default_limits": ["5 per 1 seconds"],
             **self._limits,
@@ -179,7 +180,7 @@ class FakeOperations(Operations):
         self._ask("set_limits")
         if changes.get("base_limit") == 666:
             raise ConfigurationError("base_limit is 666, which is not allowed: give another")
-        self._limits.update({k: v for k, v in changes.items() if isinstance(v, int)})
+        self._limits.update({k: v for k, v in changes.items() if isinstance(v, int | list)})
         self._note(who, "limits", "", after=changes)
         return self.limits()
 

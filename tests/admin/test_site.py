@@ -43,6 +43,11 @@ def test_limits_are_changed_and_told(ask: Caller) -> None:
     assert response.json["routes"] == ROUTES
 
 
+def test_further_steps_are_sorted_and_each_is_one(ask: Caller) -> None:
+    response = ask("PUT", "/admin/limits", json={"further_factors": [0, 0.2, 0.1, 0.2]})
+    assert response.json["further_factors"] == [0.2, 0.1, 0.0]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -57,6 +62,10 @@ def test_limits_are_changed_and_told(ask: Caller) -> None:
         ({"anomalous_factor": 0}, "anomalous_factor"),
         ({"anomalous_factor": 1.1}, "anomalous_factor"),
         ({"anomalous_factor": "0.5"}, "anomalous_factor"),
+        ({"further_factors": 0.1}, "further_factors"),
+        ({"further_factors": [0.1, -0.1]}, "further_factors"),
+        ({"further_factors": ["0"]}, "further_factors"),
+        ({"further_factors": [n / 10 for n in range(9)]}, "further_factors"),
         ({"anomaly_threshold": 0.1}, "anomaly_threshold"),
         ({"anomaly_threshold": -1.1}, "anomaly_threshold"),
         ({"anomaly_threshold": 10**400}, "anomaly_threshold"),

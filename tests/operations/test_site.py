@@ -137,6 +137,27 @@ def test_a_changed_factor_holds_for_the_next_request_of_a_flagged_client(here: W
     assert here.ask().limit == 8
 
 
+def test_further_steps_are_changed_and_who_is_below_the_last_is_at_the_last(here: Worker) -> None:
+    here.ask()
+    here.flag(step=3)
+    assert here.admitted(3) == 0
+    here.operations.set_limits({"further_factors": [0.2]}, ADA)
+    found = here.operations.limits()
+    assert found["further_factors"] == [0.2]
+    assert [step["limit"] for step in found["steps"]] == [10, 3, 2]
+    # One of the two was used up at first.
+    assert here.admitted(3) == 1
+    client = here.operations.client("c")
+    assert client is not None
+    assert client["limit"] == 2
+    here.operations.set_limits({"further_factors": None}, ADA)
+    assert here.admitted(3) == 0
+    assert [entry["after"] for entry in here.audited()] == [
+        {"further_factors": [0.1, 0.0]},
+        {"further_factors": [0.2]},
+    ]
+
+
 @pytest.mark.parametrize(("threshold", "flagged"), [(-1.0, 0), (-0.5, 1)])
 def test_a_changed_threshold_holds_for_the_next_verdict(
     site: Site, trained: Model, threshold: float, flagged: int

@@ -57,11 +57,11 @@ class Worker:
         """How many of so many requests pass."""
         return sum(self.ask(client).admitted for _ in range(count))
 
-    def flag(self, client: str = "c", score: float = -0.9) -> None:
-        """Put a client a step down, as a verdict does."""
+    def flag(self, client: str = "c", score: float = -0.9, step: int = 1) -> None:
+        """Put a client a step or more down, as a verdict does."""
         [state] = self.store.load([client])
         assert state is not None
-        update = Update(client, state.revision, 1, score, state.profile)
+        update = Update(client, state.revision, step, score, state.profile)
         assert self.store.save([update], 3600) == ["saved"]
 
     def audited(self) -> list[dict[str, Any]]:
