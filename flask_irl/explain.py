@@ -12,9 +12,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flask_irl import profile
 from flask_irl.features import FEATURES
+from flask_irl.judge import REGULAR_MINUTES, regulars
 from flask_irl.model import Model
+from flask_irl.rules import Rules
 from flask_irl.sentences import sentence
+from flask_irl.site import began_at
 
 HIGH_QUANTILE: Final = 0.95
 MOST: Final = 5
@@ -85,6 +89,34 @@ def _reason(
         round(effect, 4),
         sentence(feature, value, median, high),
     )
+
+
+def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:
+    """The rules that a client breaks, whatever the model says; a sentence each.
+
+    Args:
+        model: The model in force.
+        rules: The thresholds.
+        record: The client's profile alone.
+    """
+    regular = regulars(record, began_at(model.site, float(record["updated"][0])))
+    settled = regular & (record["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
+    view = profile.view(record, 0.0, 0.0)
+    denied, lost = float(view["failed_writes"][0]), float(view["hour_new_missing"][0])
+    sentences = (
+        (
+            Rules(rules.login_failures, 0),
+            f"fails to log in or post again and again: about {denied:.0f} times within ten "
+            f"minutes; {rules.login_failures} are too many",
+        ),
+        (
+            Rules(0, rules.unknown_paths),
+            f"scans for paths that don't exist: about {lost:.0f} different ones within an hour; "
+            f"{rules.unknown_paths} within ten minutes, or {2 * rules.unknown_paths} within an "
+            "hour, are too many",
+        ),
+    )
+    return [text for rule, text in sentences if rule.broken(view, regular, settled)[0]]
 
 
 def as_json(found: Sequence[Reason]) -> list[dict[str, Any]]:

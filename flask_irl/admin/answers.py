@@ -118,11 +118,6 @@ class ClientSchema(ma.Schema):
     step = whole("Its step; 0 is the full limit.", 1)
     factor = number("Share of every limit that it keeps.", 0.3)
     limit = whole("What that leaves of the base limit.", 30)
-    remaining = fields.Integer(
-        dump_default=None,
-        allow_none=True,
-        metadata=told("Requests left of it; null if unknown.", 4),
-    )
     score = number("0 is as normal as can be, -1 as anomalous.", -0.71)
     is_anomalous = truth("Whether it is below the full limit.")
     requests = whole("Its requests since it was first seen.", 871)
@@ -141,6 +136,17 @@ class ClientSchema(ma.Schema):
         values=fields.Float(),
         required=True,
         metadata=told("Its profile, as the model sees it.", {"new_paths": 41.0}),
+    )
+    rules = fields.List(
+        fields.String(),
+        required=True,
+        metadata=told(
+            "Rules that it breaks, a sentence each; they hold whatever the model says.",
+            [
+                "fails to log in or post again and again: about 17 times within ten minutes; "
+                "12 are too many"
+            ],
+        ),
     )
     why = listed(WhySchema, "What moved its score most, the most important first.")
 

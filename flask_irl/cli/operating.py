@@ -102,16 +102,18 @@ def client(client_id: str, json_: bool) -> None:
             f"client {canonical(client_id)} is not known: it has not been here for a while, "
             "or never"
         )
-    features, why = found.pop("features"), found.pop("why")
+    features, why, rules = found.pop("features"), found.pop("why"), found.pop("rules")
     override = found.pop("override")
     found["override"] = override["kind"] if override else None
     if json_:
-        show({**found, **features, "why": why}, True)
+        show({**found, **features, "rules": rules, "why": why}, True)
         return
     show(
         {**found, **{name: round(value, 4) for name, value in features.items()}},
         False,
     )
+    for rule in rules:
+        click.echo(f"rule: {rule}")
     for number, reason in enumerate(why, 1):
         click.echo(f"why {number}: {reason['sentence']}")
 

@@ -11,6 +11,7 @@ from flask_irl.keys import canonical
 from flask_irl.operations.hands import Hands
 from flask_irl.operations.overrides import in_force, override_entry
 from flask_irl.records import ClientState
+from flask_irl.rules import Rules
 
 ORDERS: Final = ("active", "anomalous", "refused", "flagged")
 FEEDBACK: Final = {"good": 1, "abuse": 2}
@@ -30,7 +31,10 @@ class ClientOperations(Hands):
         model = self._limiter.trainer.model
         now = self._store.now()
         row = self._limiter.profiler.features_of(state, now)
-        record = profile.decode([state.profile])[0]
+        records = profile.decode([state.profile])
+        record = records[0]
+        options = self._limiter.options
+        rules = Rules(options.login_failures, options.unknown_paths)
         return {
             **self._entry(key, state),
             "requests": int(record["total"]),
@@ -38,9 +42,10 @@ class ClientOperations(Hands):
             "feedback": _feedback(state),
             "override": override_entry(in_force(state, now)),
             "features": {
-                feature.name: round(float(value), 6)
+                feature.name: round(float(value) + 0.0, 6)  # not -0
                 for feature, value in zip(FEATURES, row, strict=True)
             },
+            "rules": explain.broken_rules(model, rules, records),
             "why": explain.as_json(explain.reasons(model, row)),
         }
 

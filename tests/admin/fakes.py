@@ -83,6 +83,7 @@ class FakeOperations(Operations):
             "feedback": self._feedback.get(client),
             "override": self._overrides.get(client),
             "features": {"new_paths": 41.0},
+            "rules": ["fails to log in again and again"],
             "why": [
                 {
                     "feature": "new_paths",

@@ -53,11 +53,11 @@ def test_a_client_is_told_with_why(ask: Caller) -> None:
     found = ask("GET", f"/admin/client/{KNOWN}").json
     assert (found["client"], found["step"], found["limit"]) == (KNOWN, 1, 30)
     assert found["features"] == {"new_paths": 41.0}
+    assert found["rules"] == ["fails to log in again and again"]
     assert (
         found["why"][0]["sentence"]
         == "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3"
     )
-    assert found["remaining"] is None
     assert found["override"] is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,36 @@ def test_a_client_may_be_called_anything(here: Worker, name: str) -> None:
     assert here.operations.feedback(name, "good", ADA)
     assert here.operations.reset(name, ADA)
     assert {entry["target"] for entry in here.audited()} == {key}
+
+
+def test_of_who_breaks_a_rule_that_is_told_without_a_model(site: Site) -> None:
+    here = site.worker(base_limit=1000)
+    attack(site, here, seconds=20)
+    for _ in range(20):
+        here.ask("guesser", "/login", 1, 401, "POST")
+        here.ask("visitor")
+    here.limiter.flush()
+    told = {name: here.operations.client(name) for name in ("mallory", "guesser", "visitor")}
+    rules = {name: found["rules"] for name, found in told.items() if found is not None}
+    assert rules["visitor"] == []
+    [scan], [guess] = rules["mallory"], rules["guesser"]
+    assert re.fullmatch(
+        "scans for paths that don't exist: about (39|4[0-2]) different ones within an hour; 15 within "
+        "ten minutes, or 30 within an hour, are too many",
+        scan,
+    )
+    assert guess == (
+        "fails to log in or post again and again: about 20 times within ten minutes; "
+        "12 are too many"
+    )
+
+
+def test_a_rule_that_is_off_is_not_broken(site: Site) -> None:
+    here = site.worker(base_limit=1000, unknown_paths=0)
+    attack(site, here, seconds=20)
+    found = here.operations.client("mallory")
+    assert found is not None
+    assert (found["rules"], found["step"]) == ([], 0)
 
 
 # Feedback

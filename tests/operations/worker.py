@@ -39,7 +39,12 @@ class Worker:
         self.operations = Operations(self.limiter)
 
     def ask(
-        self, client: str = "c", route: str = "/", path: int = 1, status: int = 200
+        self,
+        client: str = "c",
+        route: str = "/",
+        path: int = 1,
+        status: int = 200,
+        method: str = "GET",
     ) -> Decision:
         """One request, answered and observed."""
         decision = self.limiter.decide(self.limiter.plan(()), (client,))
@@ -47,7 +52,7 @@ class Worker:
             decision,
             route=route,
             path=path,
-            method="GET",
+            method=method,
             status=status if decision.admitted else 429,
             size=1000,
         )
