@@ -89,13 +89,16 @@ class OverrideSchema(ma.Schema):
     kind = words("What is done.", "block", validate=validate.OneOf(KINDS))
     until = moment("When it ends")
     amount = whole("Requests per window with kind `limit`, else 0.", 0)
+    reason = words("Why; empty if nothing was said.", "Scrapes the price list.")
+    who = words(
+        "Who decided so; null if that is no longer in the audit log.", "oncall", allow_none=True
+    )
 
 
 class OverriddenSchema(OverrideSchema):
     """An override as it was set."""
 
     client = _client()
-    reason = words("Why.", "Scrapes the price list.")
 
 
 class WhySchema(ma.Schema):
@@ -158,6 +161,12 @@ class ClientEntrySchema(ma.Schema):
     step = whole("Its step; 0 is the full limit.", 1)
     limit = whole("What that leaves of the base limit.", 30)
     score = number("0 is as normal as can be, -1 as anomalous.", -0.71)
+    override = words(
+        "What an operator decided about it.",
+        "block",
+        allow_none=True,
+        validate=validate.OneOf(KINDS),
+    )
     requests_per_minute = number("Lately.", 212.5)
     refused_share = number("Of its requests lately, 0 to 1.", 0.6)
     last_seen = moment("When it was last seen")

@@ -12,11 +12,11 @@ from marshmallow import fields, validate
 from flask_irl.admin.described import Number, Whole, told
 from flask_irl.admin.pages import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE
 from flask_irl.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
+from flask_irl.operations import ORDERS
 from flask_irl.options import MAX_STEPS
 from flask_irl.overrides import KINDS, MAX_SECONDS
 
 MODES: Final = ("enforce", "shadow", "off")
-ORDERS: Final = ("active", "anomalous", "refused", "flagged")
 VERDICTS: Final = ("good", "abuse")
 MAX_REASON: Final = 500
 MAX_STEP: Final = 100
@@ -62,7 +62,10 @@ class ClientsQuery(PageQuery):
     order = fields.String(
         load_default="active",
         validate=validate.OneOf(ORDERS),
-        metadata=told("What the first ones are most of; with `flagged`, only those flagged now."),
+        metadata=told(
+            "What the first ones are most of; with `flagged`, only those flagged now, the latest "
+            "first; with `overridden`, only those with an override, the longest first."
+        ),
     )
     step = fields.Integer(
         validate=validate.Range(0, MAX_STEP),

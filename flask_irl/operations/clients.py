@@ -8,17 +8,18 @@ from flask_irl import explain, profile
 from flask_irl.errors import ConfigurationError
 from flask_irl.features import FEATURES
 from flask_irl.keys import canonical
-from flask_irl.operations.hands import Hands
-from flask_irl.operations.overrides import in_force, override_entry
+from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, in_force
 from flask_irl.records import ClientState
 from flask_irl.rules import Rules
 
-ORDERS: Final = ("active", "anomalous", "refused", "flagged")
+RANKINGS: Final = ("active", "anomalous", "refused", "flagged")
+"""What flushes keep up."""
+ORDERS: Final = (*RANKINGS, OVERRIDDEN)
 FEEDBACK: Final = {"good": 1, "abuse": 2}
 FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
 
 
-class ClientOperations(Hands):
+class ClientOperations(OverrideOperations):
     """Hands on single clients."""
 
     def client(self, client: str) -> dict[str, Any] | None:
@@ -36,11 +37,11 @@ class ClientOperations(Hands):
         options = self._limiter.options
         rules = Rules(options.login_failures, options.unknown_paths)
         return {
-            **self._entry(key, state),
+            **self._entry(key, state, now),
             "requests": int(record["total"]),
             "first_seen": float(record["first"]) or state.last_seen,
             "feedback": _feedback(state),
-            "override": override_entry(in_force(state, now)),
+            "override": self._override_of(key, state, now),
             "features": {
                 feature.name: round(float(value) + 0.0, 6)  # not -0
                 for feature, value in zip(FEATURES, row, strict=True)
@@ -55,7 +56,8 @@ class ClientOperations(Hands):
         """Clients, ranked, and how many the ranking holds.
 
         Args:
-            order: ``active``, ``anomalous``, ``refused`` or ``flagged``.
+            order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
+                ``overridden`` (whose override lasts longest first).
             step: Only those at this step.
             offset: How many to leave out.
             limit: How many to return at most.
@@ -77,7 +79,8 @@ class ClientOperations(Hands):
         # Once forgotten, this is all that is left to tell whether that was right.
         before = _judged(self._store.load([key])[0])
         known = self._limiter.forget(key)
-        for order in ORDERS:
+        # An override outlives this.
+        for order in RANKINGS:
             self._store.rank(order, {}, [key])
         self._store.bump()
         self._audit(who, "reset", key, {"known": known, **before}, {"known": False})
@@ -100,20 +103,25 @@ class ClientOperations(Hands):
 
     def _known(self, order: str, names: list[str]) -> list[dict[str, Any]]:
         """The entries of ranked clients; those that are forgotten meanwhile leave the ranking."""
-        states = self._store.load(names) if names else []
-        gone = [n for n, state in zip(names, states, strict=True) if state is None]
+        if not names:
+            return []
+        now = self._store.now()
+        states = dict(zip(names, self._store.load(names), strict=True))
+        known = {
+            name: state
+            for name, state in states.items()
+            if state is not None and (order != OVERRIDDEN or in_force(state, now))
+        }
+        gone = [name for name in names if name not in known]
         if gone:
             self._store.rank(order, {}, gone)
-        return [
-            self._entry(name, state)
-            for name, state in zip(names, states, strict=True)
-            if state is not None
-        ]
+        return [self._entry(name, state, now) for name, state in known.items()]
 
-    def _entry(self, key: str, state: ClientState) -> dict[str, Any]:
+    def _entry(self, key: str, state: ClientState, now: float) -> dict[str, Any]:
         factors = self._limiter.ladder.factors
         factor = factors[min(state.step, len(factors) - 1)]
         record = profile.decode([state.profile])
+        override = in_force(state, now)
         n = max(float(profile.sums_of(record, "n")[0]), 1e-3)
         return {
             "client": key,
@@ -122,6 +130,7 @@ class ClientOperations(Hands):
             "limit": self._limiter.options.base.at(factor),
             "score": round(state.score, 4),
             "is_anomalous": state.step > 0,
+            "override": override and override.kind,
             "last_seen": state.last_seen,
             "requests_per_minute": round(float(profile.sums_of(record, "recent")[0]), 3),
             "refused_share": round(min(float(profile.sums_of(record, "refused")[0]) / n, 1.0), 4),

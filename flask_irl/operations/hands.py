@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_irl.limiter import Limiter
 from flask_irl.log import event
+from flask_irl.stores.site import AUDIT_KEPT
 
 
 class Hands:
@@ -26,6 +27,17 @@ class Hands:
         """The changes made, newest first, and how many are kept."""
         entries, total = self._store.audit(offset, limit)
         return [json.loads(entry) for entry in entries], total
+
+    def _latest(self, action: str, target: str) -> dict[str, Any] | None:
+        """The latest entry of an action on a target, if it is still kept."""
+        named = json.dumps(target).encode()
+        for entry in self._store.audit(0, AUDIT_KEPT)[0]:
+            # Reading all thousand as JSON would take longer than anything else that is asked.
+            if named in entry:
+                change: dict[str, Any] = json.loads(entry)
+                if (change["action"], change["target"]) == (action, target):
+                    return change
+        return None
 
     def _audit(
         self,

@@ -11,6 +11,8 @@ from flask_irl.overrides import MAX_SECONDS, Override
 from flask_irl.records import ClientState
 
 MAX_REASON: Final = 500
+OVERRIDDEN: Final = "overridden"
+"""The ranking of the clients with an override, by when it ends."""
 
 
 class OverrideOperations(Hands):
@@ -43,11 +45,12 @@ class OverrideOperations(Hands):
         now = self._store.now()
         override = Override(kind, now + seconds, amount)  # type: ignore[arg-type]
         self._store.set_override(key, override, self._limiter.longest)
+        self._store.rank(OVERRIDDEN, {key: override.until})
         self._limiter.drop_refusals(key)
         self._store.bump()
         before, after = override_entry(in_force(state, now)), override_entry(override)
         self._audit(who, "override", key, before, after, reason)
-        return {"client": key, **(after or {}), "reason": reason}
+        return {"client": key, **(after or {}), "reason": reason, "who": who}
 
     def clear_override(self, client: str, who: str) -> bool:
         """Leave a client to the limiter again; whether an override was in force."""
@@ -56,10 +59,19 @@ class OverrideOperations(Hands):
         if override is None:
             return False
         self._store.set_override(key, None, self._limiter.longest)
+        self._store.rank(OVERRIDDEN, {}, [key])
         self._limiter.drop_refusals(key)
         self._store.bump()
         self._audit(who, "clear_override", key, before=override_entry(override))
         return True
+
+    def _override_of(self, key: str, state: ClientState, now: float) -> dict[str, Any] | None:
+        """A client's override with who decided so and why, unless that was long ago."""
+        entry = override_entry(in_force(state, now))
+        if entry is None:
+            return None
+        said = self._latest("override", key) or {}
+        return {**entry, "reason": said.get("reason", ""), "who": said.get("who")}
 
 
 def in_force(state: ClientState | None, now: float) -> Override | None:

@@ -151,9 +151,9 @@ class FakeOperations(Operations):
         self._ask("set_override")
         self.known.add(client)
         entry = {"kind": kind, "until": NOW + seconds, "amount": amount}
-        self._overrides[client] = entry
         self._note(who, "override", client, after=entry, reason=reason)
-        return {"client": client, **entry, "reason": reason}
+        self._overrides[client] = {**entry, "reason": reason, "who": who}
+        return {"client": client, **self._overrides[client]}
 
     def clear_override(self, client: str, who: str) -> bool:
         self._ask("clear_override")
@@ -212,6 +212,7 @@ class FakeOperations(Operations):
             "step": 1,
             "limit": 30,
             "score": -0.7,
+            "override": self._overrides.get(client, {}).get("kind"),
             "requests_per_minute": 212.5,
             "refused_share": 0.6,
             "last_seen": NOW,

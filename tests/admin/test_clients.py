@@ -142,9 +142,14 @@ def test_an_address_that_is_a_client_stands_for_itself(
 def test_an_override_is_set_shown_and_removed(ask: Caller) -> None:
     change = {"kind": "limit", "amount": 7, "seconds": 90, "reason": "Too keen."}
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json=change)
-    expected = {"kind": "limit", "amount": 7, "until": NOW + 90}
-    assert response.json == {"client": KNOWN, "reason": "Too keen.", **expected}
+    expected = {
+        **{"kind": "limit", "amount": 7, "until": NOW + 90},
+        **{"reason": "Too keen.", "who": "oncall"},
+    }
+    assert response.json == {"client": KNOWN, **expected}
     assert ask("GET", f"/admin/client/{KNOWN}").json["override"] == expected
+    [entry] = ask("GET", "/admin/clients?order=overridden").json["clients"]
+    assert (entry["client"], entry["override"]) == (KNOWN, "limit")
     assert ask("GET", "/admin/audit").json["changes"][0]["reason"] == "Too keen."
     response = ask("DELETE", f"/admin/client/{KNOWN}/override")
     assert response.json == {"client": KNOWN, "removed": True}

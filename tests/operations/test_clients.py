@@ -13,7 +13,7 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.features import FEATURE_NAMES
 from flask_irl.keys import canonical
 from flask_irl.model import Model
-from flask_irl.operations import ORDERS
+from flask_irl.operations.clients import RANKINGS
 from flask_irl.rows import ABUSE, GOOD, client_hash, unpack_rows
 from tests.operations.worker import ADA, Site, Worker, attack, override
 
@@ -99,6 +99,7 @@ def test_a_listed_client_is_told_in_figures(site: Site, here: Worker) -> None:
         "limit": 3,
         "score": -0.75,
         "is_anomalous": True,
+        "override": None,
         "last_seen": site.clock(),
         "requests_per_minute": 20.0,
         "refused_share": 0.5,
@@ -195,8 +196,8 @@ def test_of_who_breaks_a_rule_that_is_told_without_a_model(site: Site) -> None:
     assert rules["visitor"] == []
     [scan], [guess] = rules["mallory"], rules["guesser"]
     assert re.fullmatch(
-        "scans for paths that don't exist: about (39|4[0-2]) different ones within an hour; 15 within "
-        "ten minutes, or 30 within an hour, are too many",
+        "scans for paths that don't exist: about (39|4[0-2]) different ones within an hour; "
+        "15 within ten minutes, or 30 within an hour, are too many",
         scan,
     )
     assert guess == (
@@ -312,12 +313,12 @@ def test_a_client_that_is_reset_is_in_no_ranking(site: Site, here: Worker, train
     here.publish(trained)
     here.limiter.refresh()
     attack(site, here)
-    assert {order: here.store.ranked(order, 0, 9)[1] for order in ORDERS} == dict.fromkeys(
-        ORDERS, 1
+    assert {order: here.store.ranked(order, 0, 9)[1] for order in RANKINGS} == dict.fromkeys(
+        RANKINGS, 1
     )
     here.operations.reset("mallory", ADA)
-    assert {order: here.store.ranked(order, 0, 9)[1] for order in ORDERS} == dict.fromkeys(
-        ORDERS, 0
+    assert {order: here.store.ranked(order, 0, 9)[1] for order in RANKINGS} == dict.fromkeys(
+        RANKINGS, 0
     )
 
 

@@ -65,7 +65,10 @@ def test_an_override_of_nobody_known_is_shown(site: Site, here: Worker) -> None:
     override(here, "block", "new")
     found = here.operations.client("new")
     assert found is not None
-    assert found["override"] == {"kind": "block", "until": site.clock() + 600, "amount": 0}
+    assert found["override"] == {
+        **{"kind": "block", "until": site.clock() + 600, "amount": 0},
+        **{"reason": "", "who": ADA},
+    }
     assert (found["requests"], found["last_seen"]) == (0, 0.0)
 
 
@@ -87,13 +90,68 @@ def test_an_override_is_audited_with_its_reason(site: Site, here: Worker) -> Non
     until = site.clock() + 90
     assert given == {
         **{"client": "c", "kind": "limit", "amount": 7, "until": until},
-        "reason": "Too keen.",
+        **{"reason": "Too keen.", "who": "bob"},
     }
     entry = here.audited()[0]
     assert (entry["who"], entry["action"], entry["target"]) == ("bob", "override", "c")
     assert entry["before"] == {"kind": "block", "until": site.clock() + 600, "amount": 0}
     assert entry["after"] == {"kind": "limit", "until": until, "amount": 7}
     assert entry["reason"] == "Too keen."
+
+
+def test_an_override_is_shown_with_who_said_so_and_why(here: Worker) -> None:
+    override(here, "block", reason="Scrapes.", who="bob")
+    override(here, "limit", "other", reason="Another's.")
+    here.operations.feedback("c", "abuse", ADA)
+    found = here.operations.client("c")
+    assert found is not None
+    assert (found["override"]["reason"], found["override"]["who"]) == ("Scrapes.", "bob")
+    override(here, "allow")
+    found = here.operations.client("c")
+    assert found is not None
+    assert (found["override"]["reason"], found["override"]["who"]) == ("", ADA)
+
+
+def test_an_override_is_shown_even_if_the_audit_log_forgot_it(
+    here: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    override(here, "block", reason="Scrapes.")
+    monkeypatch.setattr(here.store, "audit", lambda offset, count: ([], 0))
+    found = here.operations.client("c")
+    assert found is not None
+    assert (found["override"]["kind"], found["override"]["who"]) == ("block", None)
+
+
+def overridden(worker: Worker) -> tuple[list[tuple[str, str]], int]:
+    entries, total = worker.operations.clients(order="overridden")
+    return [(entry["client"], entry["override"]) for entry in entries], total
+
+
+def test_clients_with_an_override_are_listed_until_it_ends(site: Site, here: Worker) -> None:
+    here.ask("without")
+    here.limiter.flush()
+    override(here, "block", "short", seconds=60)
+    override(here, "allow", "long", seconds=900)
+    override(here, "limit", "cleared")
+    assert overridden(here) == (
+        [("long", "allow"), ("cleared", "limit"), ("short", "block")],
+        3,
+    )
+    here.operations.clear_override("cleared", ADA)
+    assert overridden(here) == ([("long", "allow"), ("short", "block")], 2)
+    # An override outlives a reset, and so does its place here.
+    here.operations.reset("long", ADA)
+    site.clock.advance(60)
+    assert overridden(here) == ([("long", "allow")], 1)
+
+
+def test_any_list_tells_who_has_an_override(here: Worker) -> None:
+    here.ask("c")
+    here.ask("free")
+    here.limiter.flush()
+    override(here, "block")
+    entries, _ = here.operations.clients()
+    assert {entry["client"]: entry["override"] for entry in entries} == {"c": "block", "free": None}
 
 
 def test_a_cleared_override_decides_no_more(site: Site, here: Worker) -> None:
