@@ -152,6 +152,12 @@ class ClientSchema(ma.Schema):
         ),
     )
     why = listed(WhySchema, "What moved its score most, the most important first.")
+    listed = words(
+        "Whether the configuration lets it pass or turns it away, whatever else is said here.",
+        "deny",
+        allow_none=True,
+        validate=validate.OneOf(("allow", "deny")),
+    )
 
 
 class ClientEntrySchema(ma.Schema):

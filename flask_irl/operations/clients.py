@@ -7,7 +7,8 @@ from typing import Any, Final
 from flask_irl import explain, profile
 from flask_irl.errors import ConfigurationError
 from flask_irl.features import FEATURES
-from flask_irl.keys import canonical
+from flask_irl.keys import UNKNOWN, canonical, network_key
+from flask_irl.lists import Lists
 from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, in_force
 from flask_irl.records import ClientState
 from flask_irl.rules import Rules
@@ -22,25 +23,41 @@ FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
 class ClientOperations(OverrideOperations):
     """Hands on single clients."""
 
+    def key_of(self, client_id: str) -> str:
+        """The key of a client that goes by an id.
+
+        An address may be written out where its network is the client, as with IPv6: an override of
+        what no request ever counts under would do nothing.
+        """
+        key, network = canonical(client_id), network_key(client_id)
+        if network in (UNKNOWN, key) or self.client(key) is not None:
+            return key
+        return network
+
     def client(self, client: str) -> dict[str, Any] | None:
         """All that is known of a client, and why it scores as it does; None if nothing is."""
         self._limiter.refresh()
         key = canonical(client)
         state = self._store.load([key])[0]
+        options = self._limiter.options
+        listed = Lists(options.allow, options.deny).word(key)
         if state is None:
-            return None
+            if not listed:
+                return None
+            # Its requests are never counted: that it is listed is all there is to tell.
+            state = ClientState(0, 0.0, 0, 0.0, b"")
         model = self._limiter.trainer.model
         now = self._store.now()
         row = self._limiter.profiler.features_of(state, now)
         records = profile.decode([state.profile])
         record = records[0]
-        options = self._limiter.options
         rules = Rules(options.login_failures, options.unknown_paths)
         return {
             **self._entry(key, state, now),
             "requests": int(record["total"]),
             "first_seen": float(record["first"]) or state.last_seen,
             "feedback": _feedback(state),
+            "listed": listed or None,
             "override": self._override_of(key, state, now),
             "features": {
                 feature.name: round(float(value) + 0.0, 6)  # not -0

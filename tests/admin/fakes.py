@@ -82,6 +82,7 @@ class FakeOperations(Operations):
             "first_seen": NOW - 600,
             "feedback": self._feedback.get(client),
             "override": self._overrides.get(client),
+            "listed": None,
             "features": {"new_paths": 41.0},
             "rules": ["fails to log in again and again"],
             "why": [

@@ -82,6 +82,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "stats": lambda o: o.stats(),
     "limits": lambda o: o.limits(),
     "client": lambda o: o.client("c"),
+    "key_of": lambda o: o.key_of("2001:db8::1"),
     "clients": lambda o: o.clients(),
     "clients at a step": lambda o: o.clients(step=1),
     "reset": lambda o: o.reset("c", ADA),

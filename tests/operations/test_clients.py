@@ -214,6 +214,29 @@ def test_a_rule_that_is_off_is_not_broken(site: Site) -> None:
     assert (found["rules"], found["step"]) == ([], 0)
 
 
+def test_of_who_is_listed_in_the_configuration_that_is_told_even_if_it_is_never_counted(
+    site: Site,
+) -> None:
+    here = site.worker(deny=("203.0.113.0/24",), allow=("198.51.100.7", "c"))
+    here.ask("c")
+    here.limiter.flush()
+    told = {
+        name: here.operations.client(name)
+        for name in ("203.0.113.9", "198.51.100.7", "c", "198.51.100.8")
+    }
+    assert {name: found and found["listed"] for name, found in told.items()} == {
+        **{"203.0.113.9": "deny", "198.51.100.7": "allow", "c": "allow"},
+        "198.51.100.8": None,
+    }
+    denied = told["203.0.113.9"]
+    assert denied is not None
+    assert (denied["requests"], denied["last_seen"], denied["why"]) == (0, 0.0, [])
+    here.ask("198.51.100.8")
+    found = here.operations.client("198.51.100.8")
+    assert found is not None
+    assert found["listed"] is None
+
+
 # Feedback
 
 
