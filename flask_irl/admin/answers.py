@@ -80,7 +80,7 @@ class LimitsSchema(ma.Schema):
     default_limits = fields.List(
         fields.String(), required=True, metadata=told("The limits of routes without their own.")
     )
-    routes = listed(RouteSchema, "The app's routes.")
+    routes = listed(RouteSchema, "The app's routes, those first that are limited.")
 
 
 class OverrideSchema(ma.Schema):

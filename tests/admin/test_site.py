@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from flask_irl.errors import StoreError
-from tests.admin.api import ROUTES, Caller, problem_of
+from tests.admin.api import ROUTES, Caller, make_app, problem_of
 from tests.admin.fakes import DAMAGED_MODEL, KNOWN, FakeOperations
 
 
@@ -34,6 +34,14 @@ def test_limits_tell_steps_and_routes(ask: Caller) -> None:
     assert found["base_limit"] == 100
     assert found["steps"] == [{"step": 0, "factor": 1.0, "limit": 100}]
     assert found["routes"] == ROUTES
+
+
+def test_limited_routes_come_before_those_that_are_not(operations: FakeOperations) -> None:
+    exempt = dict.fromkeys(("/a", "/b", "/c"), True) | {"/b": False}
+    routes = [{**ROUTES[0], "route": route, "exempt": free} for route, free in exempt.items()]
+    ask = Caller(make_app(operations, routes=lambda: routes).test_client())
+    told = ask("GET", "/admin/limits").json["routes"]
+    assert [entry["route"] for entry in told] == ["/b", "/a", "/c"]
 
 
 def test_limits_are_changed_and_told(ask: Caller) -> None:
