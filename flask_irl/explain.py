@@ -12,8 +12,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.features import FEATURES, Feature
+from flask_irl import profile
+from flask_irl.features import FEATURES
+from flask_irl.judge import REGULAR_MINUTES, regulars
 from flask_irl.model import Model
+from flask_irl.rules import Rules
+from flask_irl.sentences import sentence
+from flask_irl.site import began_at
 
 HIGH_QUANTILE: Final = 0.95
 MOST: Final = 5
@@ -82,23 +87,36 @@ def _reason(
         round(median, 4),
         round(high, 4),
         round(effect, 4),
-        f"{feature.text}: {_shown(feature, value)}; usual is "
-        f"{_shown(feature, median)}, 95 % are under {_shown(feature, high)}",
+        sentence(feature, value, median, high),
     )
 
 
-def _shown(feature: Feature, value: float) -> str:
-    """A feature's value in its own terms: shares in percent, logarithms undone."""
-    if feature.name.endswith("_share"):
-        # Of new paths it is an estimate, which may go beyond all of them.
-        return f"{min(value, 1.0):.0%}"
-    if feature.unit.startswith("log "):
-        return f"{_plain(float(np.expm1(value)))} {feature.unit[4:]}"
-    return f"{_plain(value)} {feature.unit}".strip()
+def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:
+    """The rules that a client breaks, whatever the model says; a sentence each.
 
-
-def _plain(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    Args:
+        model: The model in force.
+        rules: The thresholds.
+        record: The client's profile alone.
+    """
+    regular = regulars(record, began_at(model.site, float(record["updated"][0])))
+    settled = regular & (record["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
+    view = profile.view(record, 0.0, 0.0)
+    denied, lost = float(view["failed_writes"][0]), float(view["hour_new_missing"][0])
+    sentences = (
+        (
+            Rules(rules.login_failures, 0),
+            f"fails to log in or post again and again: about {denied:.0f} times within ten "
+            f"minutes; {rules.login_failures} are too many",
+        ),
+        (
+            Rules(0, rules.unknown_paths),
+            f"scans for paths that don't exist: about {lost:.0f} different ones within an hour; "
+            f"{rules.unknown_paths} within ten minutes, or {2 * rules.unknown_paths} within an "
+            "hour, are too many",
+        ),
+    )
+    return [text for rule, text in sentences if rule.broken(view, regular, settled)[0]]
 
 
 def as_json(found: Sequence[Reason]) -> list[dict[str, Any]]:

@@ -10,7 +10,10 @@ from typing import Any, Final, get_args
 from flask_irl.errors import ConfigurationError
 from flask_irl.options import Mode, Options, check_option
 
-CHANGEABLE: Final = ("base_limit", "window_seconds", "anomalous_factor", "anomaly_threshold")
+CHANGEABLE: Final = (
+    *("base_limit", "window_seconds"),
+    *("anomalous_factor", "further_factors", "anomaly_threshold"),
+)
 
 
 def read_settings(data: bytes | None) -> dict[str, Any]:

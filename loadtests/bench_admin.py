@@ -13,6 +13,7 @@ from flask import Flask
 
 from flask_irl import IntelligentLimiter
 from flask_irl.app_state import state_of
+from flask_irl.operations import Operations
 from loadtests.bench_server import redis_server
 
 TOKEN: Final = "the benchmark's own"  # noqa: S105
@@ -20,10 +21,14 @@ PATHS: Final = (
     "/admin/stats",
     "/admin/clients?order=active&page_size=50",
     "/admin/clients?order=anomalous&page_size=50",
-    "/admin/clients?order=flagged&step=1&page_size=50",
+    "/admin/clients?order=active&step=0&page_size=50",
+    "/admin/clients?order=overridden&page_size=50",
     "/admin/client/10.0.0.1",
+    "/admin/audit?page_size=50",
 )
 FLUSH_EVERY: Final = 5000
+OVERRIDES: Final = 1000
+"""As many as the audit log keeps; that of 10.0.0.1 is the oldest."""
 
 
 def fill(app: Flask, clients: int) -> None:
@@ -34,7 +39,14 @@ def fill(app: Flask, clients: int) -> None:
         front.get("/", environ_base={"REMOTE_ADDR": address})
         if number % FLUSH_EVERY == FLUSH_EVERY - 1:
             state_of(app).limiter.flush()
-    state_of(app).limiter.flush()
+    limiter = state_of(app).limiter
+    limiter.flush()
+    operations = Operations(limiter)
+    for number in range(1, OVERRIDES + 1):
+        client = f"10.0.{number >> 8 & 255}.{number & 255}"
+        operations.set_override(
+            client, "limit", amount=50, seconds=3600, reason="A benchmark's.", who="bench"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

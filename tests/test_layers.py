@@ -38,6 +38,7 @@ LAYERS = {
     "flask_irl.profile": 2,
     "flask_irl.rows": 2,
     "flask_irl.rules": 2,
+    "flask_irl.sentences": 2,
     "flask_irl.settings": 2,
     "flask_irl.site": 2,
     "flask_irl.strategies": 2,

@@ -21,6 +21,9 @@ ALLOWED = st.fixed_dictionaries(
         "base_limit": st.integers(1, 2**31 - 1),
         "window_seconds": st.integers(1, 366 * 86400),
         "anomalous_factor": st.floats(0.0, 1.0, exclude_min=True),
+        "further_factors": st.sets(st.floats(0.0, 1.0), max_size=8).map(
+            lambda factors: tuple(sorted(factors, reverse=True))
+        ),
         "anomaly_threshold": st.floats(-1.0, 0.0),
     },
 )
@@ -36,6 +39,10 @@ NOT_ALLOWED: list[tuple[str, Any]] = [
     ("anomalous_factor", 0),
     ("anomalous_factor", 1.01),
     ("anomalous_factor", float("nan")),
+    ("further_factors", (0.1, 0.2)),
+    ("further_factors", [0.1, 0.1]),
+    ("further_factors", [-0.1]),
+    ("further_factors", 5),
     ("anomaly_threshold", 0.01),
     ("anomaly_threshold", -1.01),
     ("anomaly_threshold", [0.5]),

@@ -71,11 +71,16 @@ class LimitsSchema(ma.Schema):
     window_seconds = whole("The window.", 60)
     anomaly_threshold = number("A client whose score is below is anomalous.", -0.5)
     anomalous_factor = number("Share of its limits that an anomalous client keeps.", 0.3)
+    further_factors = fields.List(
+        fields.Float(),
+        required=True,
+        metadata=told("Shares at the steps below that one, as they were set.", [0.1, 0]),
+    )
     steps = listed(StepSchema, "What is left at each step down.")
     default_limits = fields.List(
         fields.String(), required=True, metadata=told("The limits of routes without their own.")
     )
-    routes = listed(RouteSchema, "The app's routes.")
+    routes = listed(RouteSchema, "The app's routes, those first that are limited.")
 
 
 class OverrideSchema(ma.Schema):
@@ -84,13 +89,16 @@ class OverrideSchema(ma.Schema):
     kind = words("What is done.", "block", validate=validate.OneOf(KINDS))
     until = moment("When it ends")
     amount = whole("Requests per window with kind `limit`, else 0.", 0)
+    reason = words("Why; empty if nothing was said.", "Scrapes the price list.")
+    who = words(
+        "Who decided so; null if that is no longer in the audit log.", "oncall", allow_none=True
+    )
 
 
 class OverriddenSchema(OverrideSchema):
     """An override as it was set."""
 
     client = _client()
-    reason = words("Why.", "Scrapes the price list.")
 
 
 class WhySchema(ma.Schema):
@@ -101,7 +109,9 @@ class WhySchema(ma.Schema):
     median = number("The site's median.", 0.4)
     high = number("What few of the site's clients exceed.", 3.0)
     effect = number("How much the score would mend at the median.", 0.31)
-    sentence = words("The same for people.", "asks for 41 new paths a minute; usual is under 3")
+    sentence = words(
+        "The same for people.", "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3"
+    )
 
 
 class ClientSchema(ma.Schema):
@@ -111,11 +121,6 @@ class ClientSchema(ma.Schema):
     step = whole("Its step; 0 is the full limit.", 1)
     factor = number("Share of every limit that it keeps.", 0.3)
     limit = whole("What that leaves of the base limit.", 30)
-    remaining = fields.Integer(
-        dump_default=None,
-        allow_none=True,
-        metadata=told("Requests left of it; null if unknown.", 4),
-    )
     score = number("0 is as normal as can be, -1 as anomalous.", -0.71)
     is_anomalous = truth("Whether it is below the full limit.")
     requests = whole("Its requests since it was first seen.", 871)
@@ -135,7 +140,24 @@ class ClientSchema(ma.Schema):
         required=True,
         metadata=told("Its profile, as the model sees it.", {"new_paths": 41.0}),
     )
+    rules = fields.List(
+        fields.String(),
+        required=True,
+        metadata=told(
+            "Rules that it breaks, a sentence each; they hold whatever the model says.",
+            [
+                "fails to log in or post again and again: about 17 times within ten minutes; "
+                "12 are too many"
+            ],
+        ),
+    )
     why = listed(WhySchema, "What moved its score most, the most important first.")
+    listed = words(
+        "Whether the configuration lets it pass or turns it away, whatever else is said here.",
+        "deny",
+        allow_none=True,
+        validate=validate.OneOf(("allow", "deny")),
+    )
 
 
 class ClientEntrySchema(ma.Schema):
@@ -145,6 +167,12 @@ class ClientEntrySchema(ma.Schema):
     step = whole("Its step; 0 is the full limit.", 1)
     limit = whole("What that leaves of the base limit.", 30)
     score = number("0 is as normal as can be, -1 as anomalous.", -0.71)
+    override = words(
+        "What an operator decided about it.",
+        "block",
+        allow_none=True,
+        validate=validate.OneOf(KINDS),
+    )
     requests_per_minute = number("Lately.", 212.5)
     refused_share = number("Of its requests lately, 0 to 1.", 0.6)
     last_seen = moment("When it was last seen")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from werkzeug.exceptions import NotFound
 
@@ -18,9 +18,7 @@ from flask_irl.admin.blueprint import blueprint, who
 from flask_irl.admin.pages import offset_and_limit, page_answer
 from flask_irl.admin.schemas import ClientsQuery, FeedbackRequest, OverrideRequest
 from flask_irl.admin.state import current_admin
-from flask_irl.keys import canonical, network_key
-
-NO_ADDRESS: Final = network_key("")
+from flask_irl.keys import canonical
 
 
 @blueprint.operation(
@@ -39,10 +37,7 @@ def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 def client(id: str) -> dict[str, Any]:
     """All that is known of a client, and why it is judged as it is"""
     operations = current_admin().operations
-    found = operations.client(canonical(id))
-    network = network_key(id)
-    if found is None and network != NO_ADDRESS:
-        found = operations.client(network)
+    found = operations.client(operations.key_of(id))
     if found is None:
         raise _unknown(id)
     return found
@@ -54,7 +49,7 @@ def reset(id: str) -> dict[str, Any]:
 
     A worker that is refusing the client at the moment may go on for up to two seconds.
     """
-    key = _key(id)
+    key = current_admin().operations.key_of(id)
     if not current_admin().operations.reset(key, who()):
         raise _unknown(id)
     return {"client": key, "reset": True}
@@ -74,7 +69,7 @@ def override(change: dict[str, Any], id: str) -> dict[str, Any]:
     to two seconds. The client need not be known yet.
     """
     return current_admin().operations.set_override(
-        _key(id),
+        current_admin().operations.key_of(id),
         change["kind"],
         amount=change.get("amount", 0),
         seconds=change["seconds"],
@@ -95,7 +90,7 @@ def remove_override(id: str) -> dict[str, Any]:
 
     A worker that is refusing the client at the moment may go on for up to two seconds.
     """
-    key = _key(id)
+    key = current_admin().operations.key_of(id)
     if not current_admin().operations.clear_override(key, who()):
         raise NotFound(f"Client {key} has no override.")
     return {"client": key, "removed": True}
@@ -111,23 +106,10 @@ def remove_override(id: str) -> dict[str, Any]:
 )
 def feedback(change: dict[str, Any], id: str) -> dict[str, Any]:
     """Note that a client is good, or an abuser; kept with its profile"""
-    key = _key(id)
+    key = current_admin().operations.key_of(id)
     if not current_admin().operations.feedback(key, change["verdict"], who()):
         raise _unknown(id)
     return {"client": key, "verdict": change["verdict"]}
-
-
-def _key(id: str) -> str:
-    """The key of a client that goes by an id.
-
-    An address may be written out where its network is the client, as with IPv6: an override of
-    what no request ever counts under would do nothing.
-    """
-    key = canonical(id)
-    network = network_key(id)
-    if network in (NO_ADDRESS, key) or current_admin().operations.client(key) is not None:
-        return key
-    return network
 
 
 def _unknown(id: str) -> NotFound:

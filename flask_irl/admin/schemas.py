@@ -12,10 +12,11 @@ from marshmallow import fields, validate
 from flask_irl.admin.described import Number, Whole, told
 from flask_irl.admin.pages import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE
 from flask_irl.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
+from flask_irl.operations import ORDERS
+from flask_irl.options import MAX_STEPS
 from flask_irl.overrides import KINDS, MAX_SECONDS
 
 MODES: Final = ("enforce", "shadow", "off")
-ORDERS: Final = ("active", "anomalous", "refused", "flagged")
 VERDICTS: Final = ("good", "abuse")
 MAX_REASON: Final = 500
 MAX_STEP: Final = 100
@@ -61,7 +62,10 @@ class ClientsQuery(PageQuery):
     order = fields.String(
         load_default="active",
         validate=validate.OneOf(ORDERS),
-        metadata=told("What the first ones are most of; with `flagged`, only those flagged now."),
+        metadata=told(
+            "What the first ones are most of; with `flagged`, only those flagged now, the latest "
+            "first; with `overridden`, only those with an override, the longest first."
+        ),
     )
     step = fields.Integer(
         validate=validate.Range(0, MAX_STEP),
@@ -160,6 +164,16 @@ class LimitsRequest(Request):
             "Share of its limits that an anomalous client keeps.", 0.3, exclusiveMinimum=0
         ),
     )
+    further_factors = fields.List(
+        Number(validate=validate.Range(0, 1)),
+        allow_none=True,
+        validate=validate.Length(max=MAX_STEPS),
+        metadata=told(
+            "The shares at the steps below that one, in any order; those that are not less than "
+            "it are left out. 0 is a block.",
+            [0.1, 0],
+        ),
+    )
     anomaly_threshold = Number(
         allow_none=True,
         validate=validate.Range(-1, 0),
@@ -170,6 +184,12 @@ class LimitsRequest(Request):
     def _check_any(self, data: Mapping[str, Any], **_: Any) -> None:
         if not data:
             raise ma.ValidationError(f"Give at least one of {', '.join(self.fields)}.")
+
+    @ma.post_load
+    def _sort(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if data.get("further_factors") is not None:
+            data["further_factors"] = sorted(set(data["further_factors"]), reverse=True)
+        return data
 
 
 class ProblemSchema(ma.Schema):

@@ -115,4 +115,5 @@ def activate_model(version: int) -> dict[str, Any]:
 
 
 def _with_routes(limits: dict[str, Any]) -> dict[str, Any]:
-    return {**limits, "routes": list(current_admin().routes())}
+    routes = sorted(current_admin().routes(), key=lambda route: bool(route["exempt"]))
+    return {**limits, "routes": routes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import getpass
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec
@@ -14,13 +15,26 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from flask_irl.app_state import state_of
-from flask_irl.errors import IrlError, StoreError
-from flask_irl.keys import UNKNOWN, canonical, network_key
+from flask_irl.errors import ConfigurationError, IrlError, StoreError
 from flask_irl.limiter import Limiter
+from flask_irl.log import logger
 from flask_irl.operations import Operations
 
 P = ParamSpec("P")
-irl = AppGroup("irl", help="Look into and steer the app's IntelligentLimiter.")
+
+
+class IrlGroup(AppGroup):
+    """Commands that say in a line what is wrong with the app's configuration."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; the app is made on its way, from the configuration as it is."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            fail(str(error))
+
+
+irl = IrlGroup("irl", help="Look into and steer the app's IntelligentLimiter.")
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")
 TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "until"}
 
@@ -47,6 +61,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 def limiter() -> Limiter:
     """The current app's limiter; says so if this process can't see the server's state."""
+    _be_quiet()
     found = state_of(current_app).limiter
     if found.store.local:
         click.echo(
@@ -57,22 +72,19 @@ def limiter() -> Limiter:
     return found
 
 
+def _be_quiet() -> None:
+    """Keep events off the terminal until the command ends, unless the app shows them itself.
+
+    Where nobody listens, Python prints warnings: every command would tell of the settings in force.
+    """
+    handler = logging.NullHandler()
+    logger.addHandler(handler)
+    click.get_current_context().call_on_close(lambda: logger.removeHandler(handler))
+
+
 def operations() -> Operations:
     """What an operator can do with the current app's limiter."""
     return Operations(limiter())
-
-
-def named(operations: Operations, client_id: str) -> str:
-    """The key of a client that goes by an id.
-
-    An address may be written out where its network is the client, as with IPv6: an override of
-    what no request ever counts under would do nothing.
-    """
-    key = canonical(client_id)
-    network = network_key(client_id)
-    if network in (UNKNOWN, key) or operations.client(key) is not None:
-        return key
-    return network
 
 
 def who() -> str:
@@ -91,6 +103,14 @@ def show(rows: Mapping[str, Any], as_json: bool) -> None:
     width = max(len(name) for name in rows)
     for name, value in rows.items():
         click.echo(f"{name.replace('_', ' '):<{width}}  {text(value, name)}")
+
+
+def done(answer: Mapping[str, Any], sentence: str, as_json: bool) -> None:
+    """Tell what was changed: in a sentence, or in JSON."""
+    if as_json:
+        show(answer, True)
+    else:
+        click.echo(plain(sentence))
 
 
 def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -112,10 +132,13 @@ def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 
 def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with its times in ISO 8601."""
-    return {
-        name: when(value) if name in TIMES and isinstance(value, (int, float)) else value
-        for name, value in row.items()
-    }
+    return {name: _in_json(name, value) for name, value in row.items()}
+
+
+def _in_json(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _readable(value)
+    return when(value) if name in TIMES and isinstance(value, (int, float)) else value
 
 
 def text(value: Any, name: str = "") -> str:

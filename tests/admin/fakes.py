@@ -30,7 +30,7 @@ class FakeOperations(Operations):
         self.error: Exception | None = None
         self.training = Training("accepted", version=8, rows=500, clients=40, seconds=1.5, at=NOW)
         self._mode = "enforce"
-        self._limits = {"base_limit": 100, "window_seconds": 60}
+        self._limits: dict[str, Any] = {"base_limit": 100, "window_seconds": 60}
         self._overrides: dict[str, dict[str, Any]] = {}
         self._feedback: dict[str, str] = {}
         self._in_force = 7
@@ -64,6 +64,7 @@ class FakeOperations(Operations):
             "strategy": "fixed-window",
             "anomaly_threshold": -0.5,
             "anomalous_factor": 0.3,
+            "further_factors": [0.1, 0.0],
             "steps": [{"step": 0, "factor": 1.0, "limit": base}],
             "default_limits": ["5 per 1 seconds"],
             **self._limits,
@@ -81,7 +82,9 @@ class FakeOperations(Operations):
             "first_seen": NOW - 600,
             "feedback": self._feedback.get(client),
             "override": self._overrides.get(client),
+            "listed": None,
             "features": {"new_paths": 41.0},
+            "rules": ["fails to log in again and again"],
             "why": [
                 {
                     "feature": "new_paths",
@@ -89,7 +92,7 @@ class FakeOperations(Operations):
                     "median": 0.5,
                     "high": 3.0,
                     "effect": 0.3,
-                    "sentence": "asks for 41 new paths a minute; usual is under 3",
+                    "sentence": "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3",
                 }
             ],
         }
@@ -149,9 +152,9 @@ class FakeOperations(Operations):
         self._ask("set_override")
         self.known.add(client)
         entry = {"kind": kind, "until": NOW + seconds, "amount": amount}
-        self._overrides[client] = entry
         self._note(who, "override", client, after=entry, reason=reason)
-        return {"client": client, **entry, "reason": reason}
+        self._overrides[client] = {**entry, "reason": reason, "who": who}
+        return {"client": client, **self._overrides[client]}
 
     def clear_override(self, client: str, who: str) -> bool:
         self._ask("clear_override")
@@ -179,7 +182,7 @@ class FakeOperations(Operations):
         self._ask("set_limits")
         if changes.get("base_limit") == 666:
             raise ConfigurationError("base_limit is 666, which is not allowed: give another")
-        self._limits.update({k: v for k, v in changes.items() if isinstance(v, int)})
+        self._limits.update({k: v for k, v in changes.items() if isinstance(v, int | list)})
         self._note(who, "limits", "", after=changes)
         return self.limits()
 
@@ -210,6 +213,7 @@ class FakeOperations(Operations):
             "step": 1,
             "limit": 30,
             "score": -0.7,
+            "override": self._overrides.get(client, {}).get("kind"),
             "requests_per_minute": 212.5,
             "refused_share": 0.6,
             "last_seen": NOW,

@@ -53,8 +53,11 @@ def test_a_client_is_told_with_why(ask: Caller) -> None:
     found = ask("GET", f"/admin/client/{KNOWN}").json
     assert (found["client"], found["step"], found["limit"]) == (KNOWN, 1, 30)
     assert found["features"] == {"new_paths": 41.0}
-    assert found["why"][0]["sentence"] == "asks for 41 new paths a minute; usual is under 3"
-    assert found["remaining"] is None
+    assert found["rules"] == ["fails to log in again and again"]
+    assert (
+        found["why"][0]["sentence"]
+        == "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3"
+    )
     assert found["override"] is None
 
 
@@ -139,9 +142,14 @@ def test_an_address_that_is_a_client_stands_for_itself(
 def test_an_override_is_set_shown_and_removed(ask: Caller) -> None:
     change = {"kind": "limit", "amount": 7, "seconds": 90, "reason": "Too keen."}
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json=change)
-    expected = {"kind": "limit", "amount": 7, "until": NOW + 90}
-    assert response.json == {"client": KNOWN, "reason": "Too keen.", **expected}
+    expected = {
+        **{"kind": "limit", "amount": 7, "until": NOW + 90},
+        **{"reason": "Too keen.", "who": "oncall"},
+    }
+    assert response.json == {"client": KNOWN, **expected}
     assert ask("GET", f"/admin/client/{KNOWN}").json["override"] == expected
+    [entry] = ask("GET", "/admin/clients?order=overridden").json["clients"]
+    assert (entry["client"], entry["override"]) == (KNOWN, "limit")
     assert ask("GET", "/admin/audit").json["changes"][0]["reason"] == "Too keen."
     response = ask("DELETE", f"/admin/client/{KNOWN}/override")
     assert response.json == {"client": KNOWN, "removed": True}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from flask_irl.errors import StoreError
-from tests.admin.api import ROUTES, Caller, problem_of
+from tests.admin.api import ROUTES, Caller, make_app, problem_of
 from tests.admin.fakes import DAMAGED_MODEL, KNOWN, FakeOperations
 
 
@@ -36,11 +36,24 @@ def test_limits_tell_steps_and_routes(ask: Caller) -> None:
     assert found["routes"] == ROUTES
 
 
+def test_limited_routes_come_before_those_that_are_not(operations: FakeOperations) -> None:
+    exempt = dict.fromkeys(("/a", "/b", "/c"), True) | {"/b": False}
+    routes = [{**ROUTES[0], "route": route, "exempt": free} for route, free in exempt.items()]
+    ask = Caller(make_app(operations, routes=lambda: routes).test_client())
+    told = ask("GET", "/admin/limits").json["routes"]
+    assert [entry["route"] for entry in told] == ["/b", "/a", "/c"]
+
+
 def test_limits_are_changed_and_told(ask: Caller) -> None:
     response = ask("PUT", "/admin/limits", json={"base_limit": 50, "anomaly_threshold": None})
     assert response.status_code == 200
     assert response.json["base_limit"] == 50
     assert response.json["routes"] == ROUTES
+
+
+def test_further_steps_are_sorted_and_each_is_one(ask: Caller) -> None:
+    response = ask("PUT", "/admin/limits", json={"further_factors": [0, 0.2, 0.1, 0.2]})
+    assert response.json["further_factors"] == [0.2, 0.1, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +70,10 @@ def test_limits_are_changed_and_told(ask: Caller) -> None:
         ({"anomalous_factor": 0}, "anomalous_factor"),
         ({"anomalous_factor": 1.1}, "anomalous_factor"),
         ({"anomalous_factor": "0.5"}, "anomalous_factor"),
+        ({"further_factors": 0.1}, "further_factors"),
+        ({"further_factors": [0.1, -0.1]}, "further_factors"),
+        ({"further_factors": ["0"]}, "further_factors"),
+        ({"further_factors": [n / 10 for n in range(9)]}, "further_factors"),
         ({"anomaly_threshold": 0.1}, "anomaly_threshold"),
         ({"anomaly_threshold": -1.1}, "anomaly_threshold"),
         ({"anomaly_threshold": 10**400}, "anomaly_threshold"),

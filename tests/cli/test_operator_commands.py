@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from flask import Flask, request
+from flask.cli import FlaskGroup
 
 from flask_irl import IntelligentLimiter
 from flask_irl.app_state import state_of
-from flask_irl.cli import irl, operating
+from flask_irl.cli import clients, irl, models
+from flask_irl.cli import site as site_commands
 from flask_irl.engine import open_limiter
 from flask_irl.errors import TrainingRefused
 from flask_irl.features import FEATURE_NAMES
@@ -31,6 +34,7 @@ from flask_irl.model import Model, dump
 from flask_irl.operations import ORDERS
 from flask_irl.options import resolve
 from flask_irl.overrides import MAX_SECONDS
+from flask_irl.stores.site import News
 from flask_irl.trainer import fit_here
 from tests.conftest import Clock
 from tests.servers import HOST, RedisServer, free_port
@@ -50,16 +54,21 @@ ODD = {
 }
 """Names that would do something to a terminal, or to what reads it."""
 CLIENT_COMMANDS = ("client", "reset", "block", "allow", "unset")
+"""What takes a client alone."""
 COMMANDS: dict[str, list[str]] = {
     "status": [],
     "train": [],
     "clients": [],
     **{name: [SOMEBODY] for name in CLIENT_COMMANDS},
+    "limit": [SOMEBODY, "5"],
+    "feedback": [SOMEBODY, "good"],
     "model": [],
     "models": [],
     "rollback": ["1"],
     "mode": [],
     "mode shadow": [],
+    "limits": [],
+    "limits base_limit=50": [],
     "audit": [],
 }
 """Every command of an operator, with arguments that are right."""
@@ -68,6 +77,9 @@ COMMANDS: dict[str, list[str]] = {
 def worded(name: str) -> list[str]:
     """A command line from :data:`COMMANDS`."""
     return [*name.split(), *COMMANDS[name]]
+
+
+OPERATING = {module.__name__ for module in (clients, models, site_commands)}
 
 
 class Site:
@@ -240,7 +252,7 @@ def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
     assert [entry["client"] for entry in found] == ["busy", "middling", "calm"]
     assert {
         *("client", "step", "factor", "limit", "score", "is_anomalous", "last_seen"),
-        *("requests_per_minute", "refused_share"),
+        *("requests_per_minute", "refused_share", "override"),
     } == found[0].keys()
     assert is_moment(found[0]["last_seen"])
     shown = cells(site.done("clients"))
@@ -281,12 +293,14 @@ def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained
     found = site.told("client", "prober")
     assert {
         *("client", "step", "factor", "limit", "score", "is_anomalous", "requests"),
-        *("first_seen", "last_seen", "override", "feedback", "why"),
-        *FEATURE_NAMES,
+        *("first_seen", "last_seen", "requests_per_minute", "refused_share"),
+        *("override", "feedback", "listed", "features", "rules", "why"),
     } == found.keys()
     assert (found["client"], found["requests"], found["override"]) == ("prober", 30, None)
     assert is_moment(found["first_seen"])
-    assert found["missing_share"] == pytest.approx(1.0, abs=0.01)
+    assert tuple(found["features"]) == FEATURE_NAMES
+    assert found["features"]["missing_share"] == pytest.approx(1.0, abs=0.01)
+    assert len(found["rules"]) == 1
     assert found["why"]
     for reason in found["why"]:
         assert {"feature", "value", "median", "high", "effect", "sentence"} <= reason.keys()
@@ -300,7 +314,10 @@ def test_why_is_told_to_people_in_the_same_sentences(site: Site, trained: Model)
     shown = site.done("client", "prober").splitlines()
     sentences = [line.partition(": ")[2] for line in shown if line.startswith("why ")]
     assert sentences
-    assert sentences == [reason["sentence"] for reason in site.told("client", "prober")["why"]]
+    told = site.told("client", "prober")
+    assert sentences == [reason["sentence"] for reason in told["why"]]
+    rules = [line.partition(": ")[2] for line in shown if line.startswith("rule: ")]
+    assert rules == told["rules"]
 
 
 def test_a_client_without_a_model_has_no_why(site: Site) -> None:
@@ -311,10 +328,96 @@ def test_a_client_without_a_model_has_no_why(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["block", "allow"])
-def test_a_clients_override_is_shown(site: Site, kind: str) -> None:
-    site.done(kind, SOMEBODY)
-    assert site.told("client", SOMEBODY)["override"] == kind
-    assert re.search(rf"^override +{kind}$", site.done("client", SOMEBODY), re.MULTILINE)
+def test_a_clients_override_is_shown(
+    site: Site, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
+    site.done(kind, SOMEBODY, "--reason", "scrapes")
+    found = site.told("client", SOMEBODY)["override"]
+    assert is_moment(found["until"])
+    assert found == {
+        **{"kind": kind, "amount": 0, "until": found["until"]},
+        **{"reason": "scrapes", "who": "shell:ann"},
+    }
+    assert re.search(
+        rf"^override +kind={kind}, until=.*, reason=scrapes, who=shell:ann$",
+        site.done("client", SOMEBODY),
+        re.MULTILINE,
+    )
+
+
+def test_clients_with_an_override_are_listed(site: Site) -> None:
+    site.ask("free")
+    site.engine.flush()
+    site.done("block", SOMEBODY)
+    [entry] = site.told("clients", "--order", "overridden")
+    assert (entry["client"], entry["override"]) == (SOMEBODY, "block")
+
+
+def test_a_client_with_a_limit_of_its_own_is_held_to_it(site: Site) -> None:
+    shown = site.done("limit", SOMEBODY, "2", "--seconds", "60")
+    assert shown.startswith(f"client {SOMEBODY} has a limit of 2 until ")
+    assert site.ask(count=3) == [200, 200, 429]
+    site.done("unset", SOMEBODY)
+    site.engine.refresh()
+    assert site.ask() == [200]
+
+
+def test_feedback_is_noted_with_a_client(site: Site) -> None:
+    site.ask()
+    site.engine.flush()
+    assert site.done("feedback", SOMEBODY, "abuse") == f"client {SOMEBODY} is noted as abuse\n"
+    assert site.told("client", SOMEBODY)["feedback"] == "abuse"
+    assert "is not known" in site.failed("feedback", "nobody", "good")
+
+
+def test_what_is_changed_is_told_in_json_too(site: Site, trained: Model) -> None:
+    site.publish(trained, 1, 2)
+    site.ask()
+    site.engine.flush()
+    told = {
+        name: site.told(*name.split())
+        for name in (
+            *(f"block {SOMEBODY}", f"unset {SOMEBODY}", f"limit {SOMEBODY} 7"),
+            *(f"allow {SOMEBODY}", f"feedback {SOMEBODY} good", f"reset {SOMEBODY}"),
+            *("mode shadow", "mode", "rollback 1"),
+        )
+    }
+    blocked = told[f"block {SOMEBODY}"]
+    assert (blocked["client"], blocked["kind"]) == (SOMEBODY, "block")
+    assert is_moment(blocked["until"])
+    assert told[f"unset {SOMEBODY}"] == {"client": SOMEBODY, "removed": True}
+    assert told[f"limit {SOMEBODY} 7"]["amount"] == 7
+    assert told[f"allow {SOMEBODY}"]["kind"] == "allow"
+    assert told[f"feedback {SOMEBODY} good"] == {"client": SOMEBODY, "verdict": "good"}
+    assert told[f"reset {SOMEBODY}"] == {"client": SOMEBODY, "reset": True}
+    assert told["mode shadow"] == {"mode": "shadow", "before": "enforce"}
+    assert told["mode"] == {"mode": "shadow"}
+    assert (told["rollback 1"]["version"], told["rollback 1"]["in_force"]) == (1, True)
+
+
+# limits
+
+
+def test_limits_are_shown_and_changed_for_all(site: Site) -> None:
+    found = site.told("limits")
+    assert (found["base_limit"], found["further_factors"]) == (LIMIT, [0.1, 0.0])
+    assert [step["limit"] for step in found["steps"]] == [40, 12, 4, 0]
+    shown = site.done("limits", "base_limit=2", "anomalous_factor=0.5", "further_factors=0.1")
+    assert re.search(r"^base limit +2$", shown, re.MULTILINE)
+    assert re.search(r"^steps +2 \(100%\), 1 \(50%\), 1 \(10%\)$", shown, re.MULTILINE)
+    site.engine.refresh()
+    assert site.ask(count=3) == [200, 200, 429]
+    assert site.told("limits", "base_limit=configured")["base_limit"] == LIMIT
+    assert site.told("limits")["anomalous_factor"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "change", ["base_limit=0", "base_limit=", "base_limit=many", "mode=off", "storage_uri=x", "=1"]
+)
+def test_limits_that_are_not_allowed_change_nothing(local: Site, change: str) -> None:
+    assert change.partition("=")[0] in local.failed("limits", "window_seconds=5", change)
+    assert local.told("limits")["window_seconds"] == 60
 
 
 @pytest.mark.parametrize("command", ["client", "reset", "unset"])
@@ -396,7 +499,7 @@ def test_an_address_of_ipv6_stands_for_the_network_that_is_the_client(
     site: Site, command: str
 ) -> None:
     assert "client 2001:db8:0:7::/64 " in site.done(command, "2001:db8:0:7::1")
-    assert site.told("client", "2001:db8:0:7::2")["override"] == command
+    assert site.told("client", "2001:db8:0:7::2")["override"]["kind"] == command
     assert "client 2001:db8:0:7::/64 " in site.done("unset", "2001:db8:0:7::3")
 
 
@@ -632,7 +735,7 @@ def test_an_odd_id_that_is_known_is_found_and_listed_by_its_stored_key(
     local.engine.decide(local.engine.plan(()), (canonical(name),))
     local.done("block", name)
     key = local.told("client", name)["client"]
-    assert local.told("client", key)["override"] == "block"
+    assert local.told("client", key)["override"]["kind"] == "block"
     assert key in local.done("audit")
 
 
@@ -719,6 +822,55 @@ def test_a_shared_store_needs_no_remark(
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_events_are_shown_where_the_app_shows_none(
+    make: Make, redis_url: str, trained: Model, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without a handler, Python prints warnings: as in a shell, where pytest has none.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    site = make(redis_url)
+    site.done("limits", "base_limit=30")
+    site.learn()
+    site.publish(trained, 1)
+    site.ask()
+    site.done("block", SOMEBODY)
+    site.shell.engine._news = News(0, 0, 0)
+    result = site.run(*worded(command))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert logging.getLogger("flask_irl").handlers == []
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({"IRL_BASE_LIMIT": "many"}, "IRL_BASE_LIMIT is 'many', which is not allowed: give a"),
+        (
+            {"IRL_STORAGE_URI": "http://:geheim@host"},
+            "storage_uri 'http://:***@host' can't be read",
+        ),
+        ({"IRL_ADMIN_TOKENS": {"ann": "geheim"}}, "the admin API's tokens (not shown) are not"),
+    ],
+    ids=["option", "uri", "token"],
+)
+@pytest.mark.parametrize("command", ["status", "replay nothing.log", "trainer"])
+def test_an_app_that_is_configured_wrong_is_one_line_without_secrets(
+    command: str, config: dict[str, Any], complaint: str
+) -> None:
+    def create_app() -> Flask:
+        app = Flask("site")
+        app.config.update(config)
+        IntelligentLimiter(app)
+        return app
+
+    result = CliRunner().invoke(
+        FlaskGroup(create_app=create_app, add_default_commands=False), ["irl", *command.split()]
+    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {complaint}")
+    assert result.stderr.count("\n") == 1
+    assert "geheim" not in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -729,7 +881,11 @@ def test_a_shared_store_needs_no_remark(
         ["clients", "--step", "-1"],
         ["clients", "--limit", "0"],
         ["audit", "--limit", "1001"],
-        ["block", SOMEBODY, "--json"],
+        ["limit", SOMEBODY],
+        ["limit", SOMEBODY, "0"],
+        ["limit", SOMEBODY, "many"],
+        ["feedback", SOMEBODY, "bad"],
+        ["limits", "base_limit"],
         ["status", "now"],
     ],
     ids=" ".join,
@@ -740,8 +896,6 @@ def test_wrong_usage_is_exit_2_with_the_usage(local: Site, arguments: list[str])
 
 def test_every_command_of_an_operator_is_tried_here() -> None:
     found = {
-        name
-        for name, command in irl.commands.items()
-        if command.callback.__module__ == operating.__name__
+        name for name, command in irl.commands.items() if command.callback.__module__ in OPERATING
     }
     assert {name.split()[0] for name in COMMANDS} == found

@@ -1,0 +1,59 @@
+"""Sites on each kind of store, and a model of a quiet one."""
+
+from __future__ import annotations
+
+import random
+import time
+import types
+from collections.abc import Iterator
+
+import pytest
+
+from flask_irl import limiter as limiter_module
+from flask_irl.model import Model
+from flask_irl.stores.addresses import locate
+from flask_irl.stores.memory import MemoryStore
+from flask_irl.stores.redis import RedisStore
+from tests.conftest import Clock
+from tests.operations.worker import Site, Worker
+
+
+@pytest.fixture(params=["memory", "redis"])
+def site(
+    request: pytest.FixtureRequest, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    """A site whose time stands still until it is told."""
+    ticking = types.SimpleNamespace(monotonic=clock, time=time.time)
+    monkeypatch.setattr(limiter_module, "time", ticking)
+    if request.param == "memory":
+        memory = MemoryStore(clock=clock)
+        found = Site(clock, lambda: memory)
+    else:
+        location = locate(request.getfixturevalue("redis_url"))
+        found = Site(clock, lambda: RedisStore(location, timeout=5, clock=clock))
+    yield found
+    for worker in found.workers:
+        worker.limiter.close()
+
+
+@pytest.fixture
+def here(site: Site) -> Worker:
+    return site.worker()
+
+
+@pytest.fixture(scope="module")
+def trained() -> Model:
+    """A model of a quiet site: people who ask now and then, and get a 404 once in a while."""
+    clock, draw = Clock(), random.Random(1)
+    worker = Worker(MemoryStore(clock=clock), {"base_limit": 1000})
+    pauses = {f"person-{n}": draw.uniform(2, 12) for n in range(40)}
+    for _ in range(300):
+        for name, pause in pauses.items():
+            if draw.random() < 1 / pause:
+                status = 404 if draw.random() < 0.1 else 200
+                worker.ask(name, draw.choice("/a /b /c".split()), draw.randrange(20), status)
+        clock.advance(1)
+        worker.limiter.flush()
+    training = worker.limiter.train()
+    assert (training.result, worker.limiter.trainer.model.advisory) == ("accepted", False)
+    return worker.limiter.trainer.model

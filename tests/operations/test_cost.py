@@ -1,0 +1,71 @@
+"""What an operator's questions cost Redis: the same however many clients there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from flask_irl.operations import ORDERS
+from flask_irl.stores.addresses import locate
+from flask_irl.stores.redis import RedisStore
+from tests.conftest import Clock
+from tests.operations.worker import Worker, override
+from tests.servers import RedisServer
+
+WALKS = {"keys", "scan", "hscan", "sscan", "zscan", "smembers", "sort", "randomkey"}
+"""Commands whose cost grows with what there is."""
+PAGE = 10
+ASKED: dict[str, Callable[[Worker], object]] = {
+    "stats": lambda w: w.operations.stats(),
+    "limits": lambda w: w.operations.limits(),
+    "client": lambda w: w.operations.client("client-7"),
+    "audit": lambda w: w.operations.audit(),
+    **{order: lambda w, o=order: w.operations.clients(order=o, limit=PAGE) for order in ORDERS},  # type: ignore[misc]
+    "at a step": lambda w: w.operations.clients(step=0, limit=PAGE),
+}
+
+
+@pytest.fixture
+def worker(redis_url: str, clock: Clock) -> Iterator[Worker]:
+    found = Worker(RedisStore(locate(redis_url), timeout=5, clock=clock), {})
+    yield found
+    found.limiter.close()
+
+
+def populate(worker: Worker, clients: int) -> None:
+    for number in range(clients):
+        worker.ask(f"client-{number}")
+    worker.limiter.flush()
+    for number in range(PAGE):
+        override(worker, "allow", f"client-{number}")
+
+
+@contextmanager
+def counted(server: RedisServer) -> Iterator[dict[str, int]]:
+    """How often each command is called meanwhile, those of scripts included."""
+    calls: dict[str, int] = {}
+    with server.client() as client:
+        client.config_resetstat()
+        yield calls
+        for name, stats in client.info("commandstats").items():
+            calls[name.removeprefix("cmdstat_")] = stats["calls"]
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_a_question_costs_as_many_commands_with_more_clients_and_walks_through_none(
+    worker: Worker, redis_server: RedisServer, question: str
+) -> None:
+    found = []
+    for clients in (PAGE, 20 * PAGE):
+        populate(worker, clients)
+        with counted(redis_server) as calls:
+            ASKED[question](worker)
+        found.append({name: n for name, n in calls.items() if name != "config|resetstat"})
+    few, many = found
+    assert few
+    assert not WALKS & {name.partition("|")[0] for name in many}
+    if question != "at a step":
+        # The other looks at all that the ranking keeps, a thousand at most.
+        assert many == few

@@ -1,0 +1,107 @@
+"""Workers that share a store, each with its operator's side."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask_irl.limiter import Limiter
+from flask_irl.model import Model, dump
+from flask_irl.operations import Operations
+from flask_irl.options import Options
+from flask_irl.records import Decision, Update
+from flask_irl.stores.base import Store
+from flask_irl.trainer import fit_here
+from tests.conftest import Clock
+
+ADA = "ada"
+
+
+class Worker:
+    """A limiter as one process has it, with its operator's side."""
+
+    def __init__(self, store: Store, options: Mapping[str, Any]) -> None:
+        self.store = store
+        self.limiter = Limiter(
+            Options(
+                **{
+                    "base_limit": 10,
+                    "strategy": "fixed-window",
+                    "background": False,
+                    "learning_minutes": 0.0,
+                    **options,
+                }
+            ),
+            store,
+            fit=fit_here,
+        )
+        self.operations = Operations(self.limiter)
+
+    def ask(
+        self,
+        client: str = "c",
+        route: str = "/",
+        path: int = 1,
+        status: int = 200,
+        method: str = "GET",
+    ) -> Decision:
+        """One request, answered and observed."""
+        decision = self.limiter.decide(self.limiter.plan(()), (client,))
+        self.limiter.observe(
+            decision,
+            route=route,
+            path=path,
+            method=method,
+            status=status if decision.admitted else 429,
+            size=1000,
+        )
+        return decision
+
+    def admitted(self, count: int, client: str = "c") -> int:
+        """How many of so many requests pass."""
+        return sum(self.ask(client).admitted for _ in range(count))
+
+    def flag(self, client: str = "c", score: float = -0.9, step: int = 1) -> None:
+        """Put a client a step or more down, as a verdict does."""
+        [state] = self.store.load([client])
+        assert state is not None
+        update = Update(client, state.revision, step, score, state.profile)
+        assert self.store.save([update], 3600) == ["saved"]
+
+    def audited(self) -> list[dict[str, Any]]:
+        return self.operations.audit()[0]
+
+    def publish(self, model: Model, version: int = 1) -> bytes:
+        """Put a model in force, as a training in another worker does."""
+        blob = dump(dataclasses.replace(model, version=version))
+        assert self.store.publish(self.store.model_version(), version, blob)
+        return blob
+
+
+class Site:
+    """Workers that share a store."""
+
+    def __init__(self, clock: Clock, open_store: Callable[[], Store]) -> None:
+        self.clock = clock
+        self._open = open_store
+        self.workers: list[Worker] = []
+
+    def worker(self, **options: Any) -> Worker:
+        self.workers.append(Worker(self._open(), options))
+        return self.workers[-1]
+
+
+def attack(site: Site, worker: Worker, client: str = "mallory", seconds: int = 30) -> None:
+    """Look for pages that aren't there, twice a second."""
+    for second in range(seconds):
+        for half in range(2):
+            worker.ask(client, "unmatched", 1000 + 2 * second + half, 404)
+            site.clock.advance(0.5)
+        worker.limiter.flush()
+
+
+def override(worker: Worker, kind: str, client: str = "c", **given: Any) -> dict[str, Any]:
+    amount = 2 if kind == "limit" else 0
+    values = {"amount": amount, "seconds": 600.0, "reason": "", "who": ADA, **given}
+    return worker.operations.set_override(client, kind, **values)
