@@ -153,6 +153,34 @@ def test_metrics_by_name_are_the_same_of_one_process_as_of_several(tmp_path: Pat
     assert found["unknown"] == found["empty"] == set()
 
 
+TWO_APPS = """
+from demo_app import create_app
+one, other = (create_app({"IRL_BACKGROUND": False}).test_client() for _ in range(2))
+for _ in range(5):
+    one.get("/api/data")
+for _ in range(2):
+    other.get("/api/data")
+one.get("/api/data")
+for client in (one, other):
+    print(client.get("/metrics").text, end="\\f")
+"""
+
+
+@pytest.mark.integration
+def test_two_apps_of_a_process_count_apart_or_add_up_and_never_over_each_other(
+    tmp_path: Path,
+) -> None:
+    counters = (
+        'irl_requests_total{outcome="allowed",route="/api/data"}',
+        'flask_http_request_total{method="GET",status="200"}',
+        'flask_http_request_duration_seconds_count{method="GET",route="/api/data",status="200"}',
+    )
+    for folder, expected in ((None, (6, 2)), (tmp_path, (8, 8))):
+        pages = shown(TWO_APPS, folder=folder).split("\f")
+        for page, requests in zip(pages, expected, strict=False):
+            assert [c for c in counters if f"{c} {requests}.0" not in page.splitlines()] == []
+
+
 COMMAND = """
 from prometheus_client import CollectorRegistry
 from flask_irl.metrics import PrometheusListener
