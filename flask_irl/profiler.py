@@ -18,7 +18,7 @@ from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.guard import CrowdGuard
 from flask_irl.judge import Verdicts, horizons, judge
 from flask_irl.listener import Listener
-from flask_irl.log import event
+from flask_irl.log import Sampler, event
 from flask_irl.model import Model
 from flask_irl.policy import Ladder
 from flask_irl.records import ClientState, Observation, Update
@@ -47,6 +47,8 @@ PAUSE_SECONDS: Final = 0.01
 SPREAD_SECONDS: Final = 0.5
 MAX_TRIES: Final = 5
 """How often a profile that somebody else saved meanwhile is merged again."""
+TOLD: Final = 20
+"""Clients flagged, and clients mended, that are logged in a second."""
 
 
 class Profiler:
@@ -84,6 +86,8 @@ class Profiler:
         self._rules = rules
         self._pause = pause
         self._guard = CrowdGuard()
+        # Whoever comes under many names must not flood the log by being flagged.
+        self._flagged_log, self._mended_log = (Sampler(1.0, burst=TOLD) for _ in range(2))
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -375,14 +379,17 @@ class Profiler:
         self._store.add_counts({name: n for name, n in counts.items() if n})
 
     def _tell(self, client: str, before: int, after: int, score: float) -> None:
-        event(
-            logging.WARNING if after > before else logging.INFO,
-            "client_flagged" if after > before else "client_mended",
-            client=client,
-            step=after,
-            score=score,
-            factor=self._ladder.steps[after].factor,
-        )
+        held = (self._flagged_log if after > before else self._mended_log).passes()
+        if held is not None:
+            event(
+                logging.WARNING if after > before else logging.INFO,
+                "client_flagged" if after > before else "client_mended",
+                client=client,
+                step=after,
+                score=score,
+                factor=self._ladder.steps[after].factor,
+                not_logged=held,
+            )
 
 
 def _latest(
