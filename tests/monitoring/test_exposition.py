@@ -96,6 +96,21 @@ def test_reading_the_metrics_leaves_no_trace_in_them(app: Flask, method: str) ->
     assert counted == []
 
 
+@pytest.mark.parametrize(("early", "seen_by_flask"), [(True, 4), (False, 9)])
+def test_refusals_in_front_of_flask_are_in_the_limiters_metrics_alone(
+    early: bool, seen_by_flask: int
+) -> None:
+    app = create_app({"IRL_BACKGROUND": False, "IRL_BASE_LIMIT": 3, "IRL_EARLY_REFUSALS": early})
+    client = app.test_client()
+    statuses = [client.get("/api/data").status_code for _ in range(9)]
+    assert statuses == [200] * 3 + [429] * 6
+    text = client.get("/metrics").text
+    state_of(app).limiter.close()
+    assert 'irl_requests_total{outcome="limited",route="/api/data"} 6.0' in text
+    flask = re.findall(r"^flask_http_request_total\{.*\} (\S+)$", text, re.MULTILINE)
+    assert sum(map(float, flask)) == seen_by_flask
+
+
 SHOWN = """
 import sys
 from demo_app import create_app
