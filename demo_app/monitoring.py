@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask, Request, Response, request
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, values
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_flask_exporter import PrometheusMetrics
@@ -34,12 +35,19 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
     Returns:
         The view, so that it can be left unlimited.
     """
-    # The exporter's own view is not there under `flask run --debug`, and with several processes
-    # fails on ?name[]=.
-    PrometheusMetrics(app, path=None, group_by=route, excluded_paths=f"^{PATH}$", registry=registry)
+    # In multiprocess mode all apps of a process share its files, in which each set of counters
+    # would write its own count over the others'.
+    shared = values.ValueClass is not values.MutexValue
+    exporter = _exporter_of_process() if shared else _exporter(registry)
+    for before in exporter.before_request_funcs[None]:
+        app.before_request(before)
+    for after in exporter.after_request_funcs[None]:
+        app.after_request(after)
+    for ended in exporter.teardown_request_funcs[None]:
+        app.teardown_request(ended)
     # These run in reverse order: after all others, right before the exporter's.
     app.after_request(_fold_method)
-    app.teardown_request(_fold_method)
+    app.teardown_request(_fold_method_of_failed)
 
     @app.get(PATH)
     def metrics() -> Response:
@@ -52,11 +60,33 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
     return metrics
 
 
-def _fold_method(passed: Any) -> Any:
+def _exporter(registry: CollectorRegistry) -> Flask:
+    """An app that only holds the exporter's functions, which suit any app."""
+    holder = Flask(__name__)
+    # The exporter's own view is not there under `flask run --debug`, and with several processes
+    # fails on ?name[]=.
+    PrometheusMetrics(
+        holder, path=None, group_by=route, excluded_paths=f"^{PATH}$", registry=registry
+    )
+    return holder
+
+
+@functools.cache
+def _exporter_of_process() -> Flask:
+    return _exporter(CollectorRegistry())
+
+
+def _fold_method(response: Response) -> Response:
     # The exporter labels by method, and strangers can invent as many as they like.
     if request.method not in METHODS:
         request.method = "other"
-    return passed
+    return response
+
+
+def _fold_method_of_failed(error: BaseException | None) -> None:
+    # Of a request that answered, it has been done.
+    if error is not None and request.method not in METHODS:
+        request.method = "other"
 
 
 def _all_processes(*, named: bool) -> CollectorRegistry:

@@ -113,14 +113,19 @@ class Sampler:
     """Lets an event through at most so often, and tells how many it held back.
 
     Args:
-        seconds: The least time between two.
+        seconds: A period, which begins with an event.
         clock: Seconds, of any origin.
+        burst: How many pass in a period, 1 or more.
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, clock: Callable[[], float] = time.monotonic, burst: int = 1
+    ) -> None:
         self._seconds = seconds
         self._clock = clock
+        self._burst = burst
         self._next = 0.0
+        self._left = 0
         self._held = 0
         self._lock = threading.Lock()
 
@@ -128,9 +133,12 @@ class Sampler:
         """How many were held back since the last one that passed; None to hold this one back."""
         now = self._clock()
         with self._lock:
-            if now < self._next:
+            if now >= self._next:
+                self._next = now + self._seconds
+                self._left = self._burst
+            if not self._left:
                 self._held += 1
                 return None
-            self._next = now + self._seconds
+            self._left -= 1
             held, self._held = self._held, 0
             return held

@@ -20,7 +20,7 @@ from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.guard import CrowdGuard
 from flask_irl.judge import Verdicts, horizons, judge
 from flask_irl.listener import Listener
-from flask_irl.log import event
+from flask_irl.log import Sampler, event
 from flask_irl.model import Model
 from flask_irl.policy import Ladder
 from flask_irl.rankings import Rankings
@@ -43,6 +43,8 @@ REST_SECONDS: Final = 0.0005
 """For a request that waits for the interpreter: it would get it only after 5 ms otherwise."""
 MAX_TRIES: Final = 5
 """How often a profile that somebody else saved meanwhile is merged again."""
+TOLD: Final = 20
+"""Clients flagged, and clients mended, that are logged in a second."""
 
 
 @dataclass
@@ -89,6 +91,8 @@ class Profiler:
         self._rules = rules
         self._pause = pause
         self._guard = CrowdGuard()
+        # Whoever comes under many names must not flood the log by being flagged.
+        self._flagged_log, self._mended_log = (Sampler(1.0, burst=TOLD) for _ in range(2))
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -343,14 +347,17 @@ class Profiler:
         )
 
     def _tell(self, client: str, before: int, after: int, score: float) -> None:
-        event(
-            logging.WARNING if after > before else logging.INFO,
-            "client_flagged" if after > before else "client_mended",
-            client=client,
-            step=after,
-            score=score,
-            factor=self._ladder.steps[after].factor,
-        )
+        held = (self._flagged_log if after > before else self._mended_log).passes()
+        if held is not None:
+            event(
+                logging.WARNING if after > before else logging.INFO,
+                "client_flagged" if after > before else "client_mended",
+                client=client,
+                step=after,
+                score=score,
+                factor=self._ladder.steps[after].factor,
+                not_logged=held,
+            )
 
 
 def _latest(clients: int, owners: list[int], observations: list[Fields]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.app_state import state_of
 from flask_irl.errors import ConfigurationError
 from flask_irl.lists import Lists
+from flask_irl.profiler import TOLD
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,24 @@ def test_a_client_in_the_honeypot_is_blocked_with_the_next_flush() -> None:
     assert ask(app).status_code == 429
     assert ask(app, address="198.51.100.1").status_code == 200
     state_of(app).limiter.close()
+
+
+def test_many_who_are_flagged_at_once_do_not_flood_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = site(honeypots=("/wp-admin",))
+    clients = [f"198.51.100.{number}" for number in range(1, 201)]
+    for address in clients:
+        ask(app, "/wp-admin/setup.php", address=address)
+    caplog.set_level(logging.WARNING, "flask_irl")
+    limiter = state_of(app).limiter
+    limiter.flush()
+    lines = [r for r in caplog.records if r.getMessage().startswith("client_flagged ")]
+    # As many more where the machine is so busy that a second passes.
+    assert TOLD <= len(lines) < len(clients)
+    assert "not_logged=0" in lines[0].getMessage()
+    assert sum(state.step > 0 for state in limiter.store.load(clients) if state) == len(clients)
+    limiter.close()
 
 
 @pytest.mark.parametrize("value", [5, [5], b"/x"])

@@ -235,6 +235,13 @@ def test_the_sampler_tells_how_many_it_held_back(clock: Clock) -> None:
     assert [sampler.passes(), sampler.passes()] == [3, None]
 
 
+def test_a_sampler_may_let_some_through_at_once(clock: Clock) -> None:
+    sampler = Sampler(1.0, clock, burst=3)
+    assert [sampler.passes() for _ in range(5)] == [0, 0, 0, None, None]
+    clock.advance(1.0)
+    assert [sampler.passes() for _ in range(4)] == [2, 0, 0, None]
+
+
 # The docs
 
 

@@ -110,12 +110,13 @@ def _told_to_end() -> Iterator[Callable[[], signal.Signals]]:
 
 
 def _log_to_stderr(form: Form) -> None:
-    """Show events, unless the app has set up logging."""
+    """Show events and other loggers' warnings, unless the app has set up logging."""
     if logger.hasHandlers():
         return
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form))
-    logger.addHandler(handler)
+    # The root's: what other loggers warn of would be lines of another form.
+    logging.getLogger().addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
 

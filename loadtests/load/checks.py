@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from flask_irl.limit import Limit, scaled
+from flask_irl.options import Options
 from flask_irl.strategies import EMPTY, sliding_window_counter
 
 Kind = Literal["allowed", "limited", "exempt", "lost"]
@@ -37,7 +38,7 @@ class Rules:
     base: Limit
     routes: Mapping[str, Limit] = field(default_factory=dict)
     exempt: frozenset[str] = frozenset()
-    factors: tuple[float, ...] = (1.0, 0.3)
+    factors: tuple[float, ...] = (1.0, *Options().factors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ class Account:
                 check_refusal(answer, limit, remaining, reset, tightened, longest)
                 self._check_deserved(answer, scope, limit, full)
             else:
+                if limit == 0:
+                    raise Wrong("admitted at a limit of 0")
                 if answer.header("Retry-After") is not None:
                     raise Wrong("Retry-After on an admitted request")
                 self._grant(answer, scope, full, reset)

@@ -266,8 +266,10 @@ SITE: Final = Row(
     (
         Panel(
             "Responses by status",
-            "All responses, refused ones (429) and exempt routes among them. Worry about 5xx, and "
-            "about 503 while the store is lost: that is `on_store_error=deny`.",
+            "What Flask answered, exempt routes among it. Most refusals (429) are not: a client "
+            "that is known to be over its limit is refused in front of Flask, see Request rate "
+            "by outcome. Worry about 5xx, and about 503 while the store is lost: that is "
+            "`on_store_error=deny`.",
             "reqps",
             (Query(rate(HTTP, JOB, "status"), "{{status}}"),),
             kind="stacked",
@@ -275,8 +277,8 @@ SITE: Final = Row(
         ),
         Panel(
             "Requests by method",
-            "Invented methods are counted as `other`. Worry when POST grows alone: forms and "
-            "logins being tried.",
+            "Of what Flask answered. Invented methods are counted as `other`. Worry when POST "
+            "grows alone: forms and logins being tried.",
             "reqps",
             (Query(rate(HTTP, JOB, "method"), "{{method}}"),),
         ),

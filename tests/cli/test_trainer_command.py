@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -215,6 +216,23 @@ def test_its_lines_can_be_json(redis_url: str, tmp_path: Path) -> None:
     with Trainer(tmp_path, redis_url, LOG_FORMAT="json") as trainer:
         wait_until(lambda: trainer.says("trainer_started"), "the trainer", PATIENCE)
     assert re.search(r'^\{"ts": .*"event": "trainer_started", "interval_minutes": 5', trainer.log)
+
+
+OTHERS = """
+import logging
+from flask_irl.cli.training import _log_to_stderr
+_log_to_stderr("json")
+logging.getLogger("another").warning("first\\nsecond")
+logging.getLogger("another").info("chatter")
+"""
+
+
+def test_what_other_loggers_warn_of_is_in_that_form_too() -> None:
+    done = subprocess.run([sys.executable, "-c", OTHERS], capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["logger"], told["event"]) == ("another", "log")
+    assert told["message"] == "first\nsecond"
 
 
 @pytest.mark.integration

@@ -184,7 +184,17 @@ def test_a_tightened_limit_is_right_and_noted() -> None:
     assert account().judge(answer(limit=TIGHT, remaining=1)).tightened
 
 
-@pytest.mark.parametrize("limit", [LIMIT + 1, LIMIT - 1, TIGHT + 1, 0])
+@pytest.mark.parametrize("limit", [TIGHT, 1, 0])
+def test_every_step_of_the_sites_ladder_may_refuse(limit: int) -> None:
+    tight = refusal(limit=limit, anomalous=True)
+    assert account(limit).judge(tight) == Judgement("limited", tightened=True, within=True)
+
+
+def test_nobody_is_admitted_at_the_step_that_admits_nothing() -> None:
+    assert complaint(answer(limit=0, remaining=0)) == "admitted at a limit of 0"
+
+
+@pytest.mark.parametrize("limit", [LIMIT + 1, LIMIT - 1, TIGHT + 1, 2])
 def test_a_limit_that_is_no_step_fails(limit: int) -> None:
     assert complaint(answer(limit=limit, remaining=0)) == (
         "X-RateLimit-Limit is neither the full limit nor a step of it"

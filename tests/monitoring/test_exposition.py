@@ -96,6 +96,21 @@ def test_reading_the_metrics_leaves_no_trace_in_them(app: Flask, method: str) ->
     assert counted == []
 
 
+@pytest.mark.parametrize(("early", "seen_by_flask"), [(True, 4), (False, 9)])
+def test_refusals_in_front_of_flask_are_in_the_limiters_metrics_alone(
+    early: bool, seen_by_flask: int
+) -> None:
+    app = create_app({"IRL_BACKGROUND": False, "IRL_BASE_LIMIT": 3, "IRL_EARLY_REFUSALS": early})
+    client = app.test_client()
+    statuses = [client.get("/api/data").status_code for _ in range(9)]
+    assert statuses == [200] * 3 + [429] * 6
+    text = client.get("/metrics").text
+    state_of(app).limiter.close()
+    assert 'irl_requests_total{outcome="limited",route="/api/data"} 6.0' in text
+    flask = re.findall(r"^flask_http_request_total\{.*\} (\S+)$", text, re.MULTILINE)
+    assert sum(map(float, flask)) == seen_by_flask
+
+
 SHOWN = """
 import sys
 from demo_app import create_app
@@ -151,6 +166,34 @@ def test_metrics_by_name_are_the_same_of_one_process_as_of_several(tmp_path: Pat
     assert found["part of a histogram"] == {"irl_decision_seconds_count"}
     assert found["two"] == {sample, 'flask_http_request_total{method="GET",status="200"}'}
     assert found["unknown"] == found["empty"] == set()
+
+
+TWO_APPS = """
+from demo_app import create_app
+one, other = (create_app({"IRL_BACKGROUND": False}).test_client() for _ in range(2))
+for _ in range(5):
+    one.get("/api/data")
+for _ in range(2):
+    other.get("/api/data")
+one.get("/api/data")
+for client in (one, other):
+    print(client.get("/metrics").text, end="\\f")
+"""
+
+
+@pytest.mark.integration
+def test_two_apps_of_a_process_count_apart_or_add_up_and_never_over_each_other(
+    tmp_path: Path,
+) -> None:
+    counters = (
+        'irl_requests_total{outcome="allowed",route="/api/data"}',
+        'flask_http_request_total{method="GET",status="200"}',
+        'flask_http_request_duration_seconds_count{method="GET",route="/api/data",status="200"}',
+    )
+    for folder, expected in ((None, (6, 2)), (tmp_path, (8, 8))):
+        pages = shown(TWO_APPS, folder=folder).split("\f")
+        for page, requests in zip(pages, expected, strict=False):
+            assert [c for c in counters if f"{c} {requests}.0" not in page.splitlines()] == []
 
 
 COMMAND = """
