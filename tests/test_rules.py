@@ -83,6 +83,24 @@ def test_what_is_no_failed_login_counts_for_nothing(changes: dict[str, Any]) -> 
     assert not breaks(LOGINS, *(login(i, **{"status": 401, **changes}) for i in range(60)))
 
 
+@pytest.mark.parametrize("status", [200, 302])
+def test_who_does_nothing_but_log_in_guesses_whatever_the_answers(status: int) -> None:
+    tries = [login(i, status, route="/account/sign-in") for i in range(17)]
+    assert breaks(LOGINS, *tries)
+    forms = [seen(i + 0.5, route="/account/sign-in") for i in range(17)]
+    assert breaks(LOGINS, *sorted(tries + forms, key=lambda o: o.at))
+    assert not breaks(OFF, *tries)
+    # One that belongs to the site, a person who tries again, and a job that does other things, too.
+    assert not breaks(LOGINS, *tries, regular=True)
+    assert not breaks(LOGINS, *tries[:14])
+    assert not breaks(LOGINS, *tries, *(seen(i, path=1) for i in range(17)))
+
+
+@pytest.mark.parametrize("changes", [{"route": "/orders"}, {"method": "GET"}])
+def test_what_is_no_login_may_be_done_all_day(changes: dict[str, Any]) -> None:
+    assert not breaks(LOGINS, *(login(i, 200, **{"route": "/login", **changes}) for i in range(60)))
+
+
 def test_failures_among_many_that_work_break_none() -> None:
     # An office behind one address: one in four of its logins fails.
     assert not breaks(LOGINS, *(login(i, 200 if i % 4 else 401) for i in range(100)))
