@@ -283,8 +283,8 @@ FEATURES: Final = (
     Feature(
         "failures_per_minute",
         "1/min",
-        "answers 4xx a minute over ten minutes",
-        lambda v: (v["denied"] + v["missing"] + v["bad"]) / 10.0,
+        "answers 4xx a minute over ten minutes; a path that is missing counts once",
+        lambda v: (v["denied"] + np.minimum(v["missing"], v["new_missing"]) + v["bad"]) / 10.0,
     ),
     Feature(
         "failed_write_share",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl import profile
-from flask_irl.features import FEATURE_NAMES
+from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.records import Observation
 from flask_irl.rules import Rules, harmful
 
@@ -227,3 +227,14 @@ def test_what_is_merely_odd_is_no_harm(name: str, value: float) -> None:
 def test_more_is_never_less_harm(features: dict[str, float], held: bool) -> None:
     more = {name: value * 2 for name, value in features.items()}
     assert harms(held, **more) >= harms(held, **features)
+
+
+def test_one_path_that_is_gone_is_no_harm_however_often_it_is_asked_for() -> None:
+    def harm(paths: int) -> bool:
+        records = profile.decode([b""])
+        asked = [lost(i * 15, path=i % paths) for i in range(60)]
+        profile.fold(records, profile.events_of([0] * len(asked), asked, {}))
+        return bool(harmful(matrix(profile.view(records, 0.0, 0.0)))[0])
+
+    assert not harm(1)
+    assert harm(60)
