@@ -144,6 +144,7 @@ def _events(
         probe=zeros,
         refused=zeros,
         times=np.ones(count),
+        login=zeros,
     )
     ends = np.searchsorted(at, at[0] + np.linspace(0, at[-1] - at[0] + 1, READINGS + 1)[1:])
     starts = np.concatenate(([0], ends[:-1]))

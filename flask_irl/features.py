@@ -43,6 +43,7 @@ class Batch(NamedTuple):
         refused: 1 where the limiter refused.
         rarity: How rare the route is on this site, -log of its share, 0 to 10.
         new_path: 1 where the client's sketch didn't have the path.
+        login: 1 where the route looks like one that people log in by.
     """
 
     gap: Floats
@@ -53,6 +54,7 @@ class Batch(NamedTuple):
     refused: Floats
     rarity: Floats
     new_path: Floats
+    login: Floats
 
 
 def answer_of(status: int) -> int:
@@ -116,6 +118,8 @@ SUMS: Final = (
     Sum("failed", LONG, lambda b: b.answer == FAILED),
     Sum("writes", LONG, lambda b: b.write),
     Sum("failed_writes", LONG, lambda b: _failing(b) * b.write),
+    Sum("logins", LONG, lambda b: b.login * (1.0 - b.refused)),
+    Sum("login_writes", LONG, lambda b: b.login * b.write * (1.0 - b.refused)),
     Sum("new_missing", LONG, lambda b: (b.answer == MISSING) * b.new_path),
     Sum("probes", LONG, lambda b: b.probe),
     Sum("refused", LONG, lambda b: b.refused),
@@ -279,8 +283,8 @@ FEATURES: Final = (
     Feature(
         "failures_per_minute",
         "1/min",
-        "answers 4xx a minute over ten minutes",
-        lambda v: (v["denied"] + v["missing"] + v["bad"]) / 10.0,
+        "answers 4xx a minute over ten minutes; a path that is missing counts once",
+        lambda v: (v["denied"] + np.minimum(v["missing"], v["new_missing"]) + v["bad"]) / 10.0,
     ),
     Feature(
         "failed_write_share",

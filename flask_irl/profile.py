@@ -6,6 +6,7 @@ whatever the client does.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -98,6 +99,17 @@ def route_bin(route: str) -> int:
     return zlib.crc32(route.encode(errors="surrogatepass")) % ROUTE_BINS
 
 
+_LOGIN: Final = re.compile(
+    r"(?i)(?<![a-z])(log[-_]?[io]n|sign[-_]?in|auth(enticate|enticat?ion)?|sessions?|tokens?)\b[^/]*$"
+)
+
+
+@lru_cache(maxsize=2048)
+def is_login(route: str) -> bool:
+    """Whether a route looks like one that people log in by: what its last part is called."""
+    return _LOGIN.search(route) is not None
+
+
 def rarity_of(shares: Mapping[str, float], route: str) -> float:
     """How rare a route is on this site: -log of its learned share, 0 to 10."""
     if not shares:
@@ -122,6 +134,7 @@ class Events(NamedTuple):
         probe: Whether the method is HEAD, OPTIONS or unheard of.
         refused: Whether the limiter refused it.
         times: How many such requests it stands for.
+        login: Whether the route looks like one that people log in by.
     """
 
     owner: NDArray[np.intp]
@@ -136,6 +149,7 @@ class Events(NamedTuple):
     probe: Floats
     refused: Floats
     times: Floats
+    login: Floats
 
 
 def events_of(
@@ -169,6 +183,7 @@ def events_of(
         np.array([probe[m] for m in methods], dtype=np.float64),
         turned_away,
         np.array(times, dtype=np.float64),
+        np.array([is_login(route) for route in routes], dtype=np.float64),
     )
 
 
@@ -200,6 +215,7 @@ def fold(records: Records, events: Events) -> None:
         refused=events.refused,
         rarity=events.rarity,
         new_path=_sketch(records, index, events.path, latest),
+        login=events.login,
     )
     added = np.zeros((len(index), N_CELLS))
     for column, item in enumerate(SUMS):

@@ -276,7 +276,7 @@ class Profiler:
         )
         scores, after = verdicts.scores, verdicts.steps
         self._listener.scored(scores)
-        if self._guard.admit(clients, after > 0, latest):
+        if self._guard.admit(clients, after > 0, latest, steps > 0):
             after = np.where(verdicts.broken, after, np.minimum(after, steps))
         trapped = np.array([client in self._trapped for client in clients])
         after = np.where(trapped, len(self._ladder.steps) - 1, after)

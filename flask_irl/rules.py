@@ -17,6 +17,11 @@ Mask = NDArray[np.bool_]
 
 FAILING_SHARE: Final = 0.4
 """Of the answers that a password guesser gets, at least so many are denied writes."""
+LOGIN_SHARE: Final = 0.75
+"""Of what a guesser asks for that is told of failures in ways of the site's own (a form once more,
+a redirect), at least so much is logins."""
+LOGIN_EXCESS: Final = 1.25
+"""So many times as many of them, since some may have worked."""
 UNKNOWN_SHARE: Final = 0.5
 """Of the answers that a scanner gets, at least so many are 404s on ever other paths."""
 SLOW_UNKNOWN_SHARE: Final = 0.2
@@ -38,7 +43,8 @@ class Rules:
     """Thresholds, each in answers within about ten minutes; 0 switches a rule off.
 
     Args:
-        login_failures: Denied writes from which on a client guesses passwords.
+        login_failures: Denied writes from which on a client guesses passwords; a quarter more where
+            it logs in again and again, and does nothing else, whatever the answers are.
         unknown_paths: 404s on different paths from which on a client scans.
     """
 
@@ -65,6 +71,11 @@ class Rules:
             if least:
                 over = (view[counted] >= least) & (view.mean(counted, answers) >= share)
                 broken |= over & ~np.asarray(spared)
+        if self.login_failures:
+            often = view["login_writes"] >= LOGIN_EXCESS * self.login_failures
+            # An office, or a poller that renews its session, has been here for long.
+            only = view.mean("logins", "answered") >= LOGIN_SHARE
+            broken |= often & only & ~np.asarray(regular)
         return broken
 
 

@@ -140,3 +140,27 @@ def test_a_path_seen_before_is_not_new() -> None:
 def test_paths_are_new_again_after_two_epochs() -> None:
     records = folded([seen(0, path=7)], [seen(1000, 1.0, path=7)])
     assert profile.sums_of(records, "new_paths")[0] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("route", "login"),
+    [
+        ("/login", True),
+        ("/wp-login.php", True),
+        ("/users/sign_in", True),
+        ("/oauth/token", True),
+        ("/api/v1/auth/login", True),
+        ("/v2/authenticate", True),
+        ("/api/sessions", True),
+        ("SignIn", True),
+        ("/auth", True),
+        ("/login/help", False),
+        ("/authors", False),
+        ("/blog/index", False),
+        ("/api/tokens/<id>/name", False),
+        ("/obsession", False),
+        ("/", False),
+    ],
+)
+def test_a_login_is_known_by_what_its_route_is_called(route: str, login: bool) -> None:
+    assert profile.is_login(route) is login

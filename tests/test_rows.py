@@ -79,3 +79,22 @@ def test_a_few_attackers_are_no_crowd(flagged: int, clients: int) -> None:
     names = [f"c{i}" for i in range(clients)]
     odd = np.array([i < flagged for i in range(clients)])
     assert not CrowdGuard().admit(names, odd, 1000.0)
+
+
+def test_attackers_that_came_one_by_one_and_stay_are_no_crowd() -> None:
+    guard, names = CrowdGuard(), [f"c{i}" for i in range(LEAST_FLAGGED * 4)]
+    held = np.zeros(len(names), dtype=bool)
+    for second in range(0, 3600, 20):
+        # One more every two minutes, until half of all clients are attackers.
+        attackers = min(1 + second // 120, LEAST_FLAGGED * 2)
+        flagged = np.arange(len(names)) < attackers
+        assert not guard.admit(names, flagged, 1000.0 + second, held)
+        held = flagged
+    assert guard.flagged == LEAST_FLAGGED * 2
+
+
+def test_a_crowd_that_nobody_holds_down_stays_one() -> None:
+    guard, names = CrowdGuard(), [f"c{i}" for i in range(LEAST_FLAGGED * 2)]
+    flagged, held = np.ones(len(names), dtype=bool), np.zeros(len(names), dtype=bool)
+    for second in range(0, 3600, 20):
+        assert guard.admit(names, flagged, 1000.0 + second, held)

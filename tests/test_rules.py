@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl import profile
-from flask_irl.features import FEATURE_NAMES
+from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.records import Observation
 from flask_irl.rules import Rules, harmful
 
@@ -81,6 +81,24 @@ def test_a_person_who_forgot_a_password_breaks_none() -> None:
 )
 def test_what_is_no_failed_login_counts_for_nothing(changes: dict[str, Any]) -> None:
     assert not breaks(LOGINS, *(login(i, **{"status": 401, **changes}) for i in range(60)))
+
+
+@pytest.mark.parametrize("status", [200, 302])
+def test_who_does_nothing_but_log_in_guesses_whatever_the_answers(status: int) -> None:
+    tries = [login(i, status, route="/account/sign-in") for i in range(17)]
+    assert breaks(LOGINS, *tries)
+    forms = [seen(i + 0.5, route="/account/sign-in") for i in range(17)]
+    assert breaks(LOGINS, *sorted(tries + forms, key=lambda o: o.at))
+    assert not breaks(OFF, *tries)
+    # One that belongs to the site, a person who tries again, and a job that does other things, too.
+    assert not breaks(LOGINS, *tries, regular=True)
+    assert not breaks(LOGINS, *tries[:14])
+    assert not breaks(LOGINS, *tries, *(seen(i, path=1) for i in range(17)))
+
+
+@pytest.mark.parametrize("changes", [{"route": "/orders"}, {"method": "GET"}])
+def test_what_is_no_login_may_be_done_all_day(changes: dict[str, Any]) -> None:
+    assert not breaks(LOGINS, *(login(i, 200, **{"route": "/login", **changes}) for i in range(60)))
 
 
 def test_failures_among_many_that_work_break_none() -> None:
@@ -209,3 +227,14 @@ def test_what_is_merely_odd_is_no_harm(name: str, value: float) -> None:
 def test_more_is_never_less_harm(features: dict[str, float], held: bool) -> None:
     more = {name: value * 2 for name, value in features.items()}
     assert harms(held, **more) >= harms(held, **features)
+
+
+def test_one_path_that_is_gone_is_no_harm_however_often_it_is_asked_for() -> None:
+    def harm(paths: int) -> bool:
+        records = profile.decode([b""])
+        asked = [lost(i * 15, path=i % paths) for i in range(60)]
+        profile.fold(records, profile.events_of([0] * len(asked), asked, {}))
+        return bool(harmful(matrix(profile.view(records, 0.0, 0.0)))[0])
+
+    assert not harm(1)
+    assert harm(60)
