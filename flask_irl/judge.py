@@ -16,7 +16,7 @@ from flask_irl import profile
 from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.model import Model
 from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
-from flask_irl.rows import route_hash
+from flask_irl.rows import GOOD, route_hash
 from flask_irl.rules import Mask, Rules, harmful
 from flask_irl.site import began_at, expected_pace, hour_rarity, weekday_rarity
 
@@ -90,6 +90,8 @@ def judge(
     # Whom no model has judged yet, the first one learns to know.
     worst = records["worst"]
     own = regular & ((worst == 0) | (raw >= worst - OWN_MARGIN))
+    # An operator's word goes before the model's.
+    own |= records["feedback"] == GOOD
     paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
     at_pace = features[:, RATE] <= PACE_MARGIN * paces
     excused = ~harmful(features, steps > 0) | own | at_pace

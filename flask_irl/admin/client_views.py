@@ -105,7 +105,11 @@ def remove_override(id: str) -> dict[str, Any]:
     tag="clients",
 )
 def feedback(change: dict[str, Any], id: str) -> dict[str, Any]:
-    """Note that a client is good, or an abuser; kept with its profile"""
+    """Note that a client is good, or an abuser; kept with its profile
+
+    Models learn from it. Who is good is no longer held down on a model's word, only by limits and
+    rules, and mends as any other.
+    """
     key = current_admin().operations.key_of(id)
     if not current_admin().operations.feedback(key, change["verdict"], who()):
         raise _unknown(id)

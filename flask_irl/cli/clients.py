@@ -142,8 +142,8 @@ def unset(client_id: str, json_: bool) -> None:
 @as_json
 @plain_errors
 def feedback(client_id: str, verdict: str, json_: bool) -> None:
-    """Note that a client is good, or an abuser, for models to learn from; exits with 1 if it isn't
-    known."""
+    """Note that a client is good (only limits and rules hold for it, no model's word) or an abuser,
+    for models to learn from; exits with 1 if it isn't known."""
     hands = operations()
     key = hands.key_of(client_id)
     if not hands.feedback(key, verdict, who()):

@@ -299,6 +299,36 @@ def test_abuse_is_learned_from_while_it_is_held_down(site: Site, here: Worker) -
     assert unpack_rows(here.store.rows())["client"].tolist() == [client_hash("abuser")]
 
 
+@pytest.mark.parametrize(("verdict", "steps"), [("good", [1, 0]), ("abuse", [1, 2])])
+def test_who_is_called_good_mends_whatever_the_model_says(
+    site: Site, trained: Model, verdict: str, steps: list[int]
+) -> None:
+    # By no rule: those hold for everybody.
+    here = site.worker(base_limit=1000, unknown_paths=0, further_factors=(0.1,))
+    here.publish(trained)
+    here.limiter.refresh()
+    taken = []
+    attack(site, here, seconds=20)
+    for seconds in (0, 300):
+        attack(site, here, seconds=seconds)
+        found = here.operations.client("mallory")
+        assert found is not None
+        taken.append(found["step"])
+        here.operations.feedback("mallory", verdict, ADA)
+    assert taken == steps
+
+
+def test_rules_hold_for_who_is_called_good(site: Site) -> None:
+    here = site.worker(base_limit=1000)
+    here.ask("mallory")
+    here.operations.feedback("mallory", "good", ADA)
+    attack(site, here, seconds=20)
+    found = here.operations.client("mallory")
+    assert found is not None
+    assert found["step"] > 0
+    assert found["rules"]
+
+
 def test_feedback_on_nobody_known_is_none(here: Worker) -> None:
     assert not here.operations.feedback("nobody", "good", ADA)
     assert here.operations.client("nobody") is None

@@ -1,0 +1,69 @@
+"""Sites with their shells, on each kind of store, and a model of a quiet one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from flask_irl.engine import open_limiter
+from flask_irl.model import Model
+from flask_irl.options import resolve
+from flask_irl.trainer import fit_here
+from tests.cli.shell import (
+    Make,
+    Site,
+)
+from tests.conftest import Clock
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    sites: list[Site] = []
+
+    def build(uri: str) -> Site:
+        shell = Site(uri) if uri != "memory://" else None
+        sites.append(Site(uri, shell=shell))
+        return sites[-1]
+
+    yield build
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def site(request: pytest.FixtureRequest, make: Make) -> Site:
+    return make("memory://" if request.param == "memory" else request.getfixturevalue("redis_url"))
+
+
+@pytest.fixture
+def local(make: Make) -> Site:
+    """A site whose shell is its own process, for what has nothing to do with the store."""
+    return make("memory://")
+
+
+@pytest.fixture(scope="module")
+def trained() -> Model:
+    """A model of forty people who read pages for some minutes, in virtual time."""
+    clock, draw = Clock(), random.Random(7)
+    engine = open_limiter(resolve({"background": False}, {}, {}), clock=clock, fit=fit_here)
+    plan = engine.plan(())
+    for second in range(300):
+        for person in range(40):
+            if draw.random() < 1 / (5 + person % 9):
+                engine.observe(
+                    engine.decide(plan, (f"person-{person}",)),
+                    route="/page/<n>",
+                    path=draw.randrange(12),
+                    method="GET",
+                    status=200,
+                    size=draw.randint(2000, 9000),
+                )
+        clock.advance(1)
+        if not second % 10:
+            engine.flush()
+    training = engine.train()
+    assert training.result == "accepted", training
+    engine.close()
+    return engine.trainer.model

@@ -1,0 +1,170 @@
+"""An app that serves, and the commands beside it, as in a shell.
+
+The commands run in an app of their own beside the one that serves, as a shell does; with the
+embedded store, which can't be shared, in the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NoReturn
+
+from click.testing import Result
+from flask import Flask, request
+
+from flask_irl import IntelligentLimiter
+from flask_irl.app_state import state_of
+from flask_irl.cli import clients, irl, models
+from flask_irl.cli import site as site_commands
+from flask_irl.limiter import Limiter
+from flask_irl.model import Model, dump
+from flask_irl.trainer import fit_here
+
+LIMIT = 40
+SOMEBODY = "192.0.2.1"
+ODD = {
+    "color": "\x1b[31mred\x1b[0m",
+    "title": "\x1b]0;owned\x07",
+    "lines": "one\r\ntwo",
+    "backspaces": "good\x08\x08\x08\x08evil",
+    "c1": "\x9b31m",
+    "turned": "abc\u202edef",
+    "surrogate": "bad\udc80",
+    "nul": "nul\x00",
+    "markup": '{"<b>&\\',
+}
+"""Names that would do something to a terminal, or to what reads it."""
+CLIENT_COMMANDS = ("client", "reset", "block", "allow", "unset")
+"""What takes a client alone."""
+COMMANDS: dict[str, list[str]] = {
+    "status": [],
+    "train": [],
+    "clients": [],
+    **{name: [SOMEBODY] for name in CLIENT_COMMANDS},
+    "limit": [SOMEBODY, "5"],
+    "feedback": [SOMEBODY, "good"],
+    "model": [],
+    "models": [],
+    "rollback": ["1"],
+    "mode": [],
+    "mode shadow": [],
+    "limits": [],
+    "limits base_limit=50": [],
+    "audit": [],
+}
+"""Every command of an operator, with arguments that are right."""
+
+
+def worded(name: str) -> list[str]:
+    """A command line from :data:`COMMANDS`."""
+    return [*name.split(), *COMMANDS[name]]
+
+
+OPERATING = {module.__name__ for module in (clients, models, site_commands)}
+
+
+class Site:
+    """An app that serves, and the commands beside it."""
+
+    def __init__(self, uri: str = "memory://", *, shell: Site | None = None) -> None:
+        self.app = Flask("site")
+        self.limiter = IntelligentLimiter(
+            self.app,
+            storage_uri=uri,
+            background=False,
+            base_limit=LIMIT,
+            store_timeout=10.0,
+            key_func=lambda: request.headers["X-Client"],
+        )
+        self.engine: Limiter = state_of(self.app).limiter
+        # A child process for each training would take a second; that it is one is tested elsewhere.
+        self.engine.trainer._fit = fit_here
+        self.app.add_url_rule("/", "index", lambda: "hello")
+        self.app.cli.add_command(irl)
+        self.shell = shell or self
+
+    def run(self, *arguments: str) -> Result:
+        """Run ``flask irl …`` on a terminal that takes colors; whatever happens, no traceback."""
+        runner = self.shell.app.test_cli_runner()
+        result = runner.invoke(args=["irl", *arguments], color=True)
+        assert result.exception is None or isinstance(result.exception, SystemExit), (
+            result.exception
+        )
+        assert "Traceback" not in result.output
+        assert re.search(r"[^\n -~\xa1-\ud7ff\uf900-\U0010ffff]", result.output) is None, repr(
+            result.output
+        )
+        return result
+
+    def done(self, *arguments: str) -> str:
+        """What a command prints that does what it is told."""
+        result = self.run(*arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def told(self, *arguments: str) -> Any:
+        """The JSON that a command prints, strictly."""
+        return strict(self.done(*arguments, "--json"))
+
+    def failed(self, *arguments: str) -> str:
+        """What a command complains of that can't do what it is told; it prints nothing else."""
+        result = self.run(*arguments)
+        assert (result.exit_code, result.stdout) == (1, ""), result.output
+        [complaint] = re.findall(r"^Error: (.*)$", result.stderr, re.MULTILINE)
+        assert result.stderr.endswith(f"Error: {complaint}\n")
+        return str(complaint)
+
+    def misused(self, *arguments: str) -> str:
+        """What a command complains of that was given what it doesn't take."""
+        result = self.run(*arguments)
+        assert (result.exit_code, result.stdout) == (2, ""), result.output
+        assert "Usage: " in result.stderr
+        return result.stderr
+
+    def ask(self, client: str = SOMEBODY, count: int = 1, path: str = "/") -> list[int]:
+        http = self.app.test_client()
+        headers = {"X-Client": client}
+        return [http.get(path, headers=headers).status_code for _ in range(count)]
+
+    def learn(self) -> None:
+        """Requests enough for a model."""
+        for number in range(12):
+            self.ask(f"learner-{number}", 8)
+        self.engine.flush()
+
+    def publish(self, model: Model, *versions: int) -> None:
+        """Put models in force, one after the other."""
+        store = self.engine.store
+        for version in versions:
+            blob = dump(replace(model, version=version))
+            assert store.publish(store.model_version(), version, blob)
+        self.engine.refresh()
+
+    def close(self) -> None:
+        self.engine.close()
+        if self.shell is not self:
+            self.shell.close()
+
+
+def strict(text: str) -> Any:
+    def refuse(name: str) -> NoReturn:
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def cells(table: str) -> list[dict[str, str]]:
+    """A printed table's lines, by column."""
+    lines = [re.split(r" {2,}", line) for line in table.splitlines()]
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+
+
+def is_moment(text: object) -> bool:
+    return isinstance(text, str) and datetime.fromisoformat(text).utcoffset() is not None
+
+
+Make = Callable[[str], Site]

@@ -1,0 +1,265 @@
+"""The commands on clients: what they change and what they print."""
+
+from __future__ import annotations
+
+import getpass
+import re
+
+import pytest
+
+from flask_irl.features import FEATURE_NAMES
+from flask_irl.model import Model
+from flask_irl.operations import ORDERS
+from flask_irl.overrides import MAX_SECONDS
+from tests.cli.shell import (
+    LIMIT,
+    SOMEBODY,
+    Site,
+    cells,
+    is_moment,
+)
+
+# clients
+
+
+def test_clients_of_a_new_site_are_none(site: Site) -> None:
+    assert site.done("clients") == "none\n"
+    assert site.told("clients") == []
+
+
+def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
+    for client, count in (("calm", 3), ("busy", 30), ("middling", 9)):
+        site.ask(client, count)
+    site.engine.flush()
+    found = site.told("clients")
+    assert [entry["client"] for entry in found] == ["busy", "middling", "calm"]
+    assert {
+        *("client", "step", "factor", "limit", "score", "is_anomalous", "last_seen"),
+        *("requests_per_minute", "refused_share", "override"),
+    } == found[0].keys()
+    assert is_moment(found[0]["last_seen"])
+    shown = cells(site.done("clients"))
+    assert [line["client"] for line in shown] == ["busy", "middling", "calm"]
+    assert shown[0].keys() == found[0].keys()
+
+
+def test_clients_stop_at_the_limit(site: Site) -> None:
+    for client, count in (("calm", 3), ("busy", 30)):
+        site.ask(client, count)
+    site.engine.flush()
+    assert [entry["client"] for entry in site.told("clients", "--limit", "1")] == ["busy"]
+
+
+def test_clients_in_order_of_refusals_leave_out_who_was_never_refused(site: Site) -> None:
+    site.ask("calm", 3)
+    site.ask("greedy", LIMIT + 5)
+    site.engine.flush()
+    found = site.told("clients", "--order", "refused")
+    assert [entry["client"] for entry in found] == ["greedy"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_clients_of_a_step_that_nobody_is_at_are_none(site: Site, order: str) -> None:
+    site.ask(count=3)
+    site.engine.flush()
+    assert site.told("clients", "--order", order, "--step", "1") == []
+
+
+# client, and why
+
+
+def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained: Model) -> None:
+    site.publish(trained, 1)
+    for number in range(30):
+        site.ask("prober", path=f"/nothing/{number}")
+    site.engine.flush()
+    found = site.told("client", "prober")
+    assert {
+        *("client", "step", "factor", "limit", "score", "is_anomalous", "requests"),
+        *("first_seen", "last_seen", "requests_per_minute", "refused_share"),
+        *("override", "feedback", "listed", "features", "rules", "why"),
+    } == found.keys()
+    assert (found["client"], found["requests"], found["override"]) == ("prober", 30, None)
+    assert is_moment(found["first_seen"])
+    assert tuple(found["features"]) == FEATURE_NAMES
+    assert found["features"]["missing_share"] == pytest.approx(1.0, abs=0.01)
+    assert len(found["rules"]) == 1
+    assert found["why"]
+    for reason in found["why"]:
+        assert {"feature", "value", "median", "high", "effect", "sentence"} <= reason.keys()
+        assert reason["feature"] in FEATURE_NAMES
+
+
+def test_why_is_told_to_people_in_the_same_sentences(site: Site, trained: Model) -> None:
+    site.publish(trained, 1)
+    site.ask("prober", 30, path="/nothing")
+    site.engine.flush()
+    shown = site.done("client", "prober").splitlines()
+    sentences = [line.partition(": ")[2] for line in shown if line.startswith("why ")]
+    assert sentences
+    told = site.told("client", "prober")
+    assert sentences == [reason["sentence"] for reason in told["why"]]
+    rules = [line.partition(": ")[2] for line in shown if line.startswith("rule: ")]
+    assert rules == told["rules"]
+
+
+def test_a_client_without_a_model_has_no_why(site: Site) -> None:
+    site.ask(count=9)
+    site.engine.flush()
+    assert site.told("client", SOMEBODY)["why"] == []
+    assert "why" not in site.done("client", SOMEBODY)
+
+
+@pytest.mark.parametrize("kind", ["block", "allow"])
+def test_a_clients_override_is_shown(
+    site: Site, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
+    site.done(kind, SOMEBODY, "--reason", "scrapes")
+    found = site.told("client", SOMEBODY)["override"]
+    assert is_moment(found["until"])
+    assert found == {
+        **{"kind": kind, "amount": 0, "until": found["until"]},
+        **{"reason": "scrapes", "who": "shell:ann"},
+    }
+    assert re.search(
+        rf"^override +kind={kind}, until=.*, reason=scrapes, who=shell:ann$",
+        site.done("client", SOMEBODY),
+        re.MULTILINE,
+    )
+
+
+def test_clients_with_an_override_are_listed(site: Site) -> None:
+    site.ask("free")
+    site.engine.flush()
+    site.done("block", SOMEBODY)
+    [entry] = site.told("clients", "--order", "overridden")
+    assert (entry["client"], entry["override"]) == (SOMEBODY, "block")
+
+
+def test_a_client_with_a_limit_of_its_own_is_held_to_it(site: Site) -> None:
+    shown = site.done("limit", SOMEBODY, "2", "--seconds", "60")
+    assert shown.startswith(f"client {SOMEBODY} has a limit of 2 until ")
+    assert site.ask(count=3) == [200, 200, 429]
+    site.done("unset", SOMEBODY)
+    site.engine.refresh()
+    assert site.ask() == [200]
+
+
+def test_feedback_is_noted_with_a_client(site: Site) -> None:
+    site.ask()
+    site.engine.flush()
+    assert site.done("feedback", SOMEBODY, "abuse") == f"client {SOMEBODY} is noted as abuse\n"
+    assert site.told("client", SOMEBODY)["feedback"] == "abuse"
+    assert "is not known" in site.failed("feedback", "nobody", "good")
+
+
+def test_what_is_changed_is_told_in_json_too(site: Site, trained: Model) -> None:
+    site.publish(trained, 1, 2)
+    site.ask()
+    site.engine.flush()
+    told = {
+        name: site.told(*name.split())
+        for name in (
+            *(f"block {SOMEBODY}", f"unset {SOMEBODY}", f"limit {SOMEBODY} 7"),
+            *(f"allow {SOMEBODY}", f"feedback {SOMEBODY} good", f"reset {SOMEBODY}"),
+            *("mode shadow", "mode", "rollback 1"),
+        )
+    }
+    blocked = told[f"block {SOMEBODY}"]
+    assert (blocked["client"], blocked["kind"]) == (SOMEBODY, "block")
+    assert is_moment(blocked["until"])
+    assert told[f"unset {SOMEBODY}"] == {"client": SOMEBODY, "removed": True}
+    assert told[f"limit {SOMEBODY} 7"]["amount"] == 7
+    assert told[f"allow {SOMEBODY}"]["kind"] == "allow"
+    assert told[f"feedback {SOMEBODY} good"] == {"client": SOMEBODY, "verdict": "good"}
+    assert told[f"reset {SOMEBODY}"] == {"client": SOMEBODY, "reset": True}
+    assert told["mode shadow"] == {"mode": "shadow", "before": "enforce"}
+    assert told["mode"] == {"mode": "shadow"}
+    assert (told["rollback 1"]["version"], told["rollback 1"]["in_force"]) == (1, True)
+
+
+# reset, block, allow, unset
+
+
+def test_a_client_that_is_reset_is_not_known_any_more(site: Site) -> None:
+    site.ask(count=LIMIT)
+    assert site.done("reset", SOMEBODY) == f"client {SOMEBODY} is forgotten\n"
+    assert "not known" in site.failed("client", SOMEBODY)
+    assert site.ask(count=LIMIT) == [200] * LIMIT
+
+
+def test_a_blocked_client_is_refused_at_once_and_nobody_else(site: Site) -> None:
+    assert site.ask() == [200]
+    shown = site.done("block", SOMEBODY)
+    assert shown.startswith(f"client {SOMEBODY} is blocked until ")
+    assert is_moment(shown.split()[-1])
+    assert site.ask(count=2) == [429, 429]
+    assert site.ask("somebody else") == [200]
+
+
+def test_an_allowed_client_passes_above_the_limit(site: Site) -> None:
+    assert site.ask(count=LIMIT) == [200] * LIMIT
+    shown = site.done("allow", SOMEBODY)
+    assert shown.startswith(f"client {SOMEBODY} passes until ")
+    assert is_moment(shown.split()[-1])
+    assert site.ask(count=5) == [200] * 5
+
+
+@pytest.mark.parametrize("kind", ["block", "allow"])
+def test_unset_takes_an_override_back(site: Site, kind: str) -> None:
+    site.done(kind, SOMEBODY)
+    assert site.done("unset", SOMEBODY) == f"client {SOMEBODY} is left to the limiter again\n"
+    assert site.ask(count=LIMIT + 1) == [*[200] * LIMIT, 429]
+
+
+def test_unset_of_a_client_without_an_override_is_a_complaint(site: Site) -> None:
+    site.ask()
+    assert "neither blocked nor let pass" in site.failed("unset", SOMEBODY)
+
+
+def test_an_override_ends_after_the_seconds_given(site: Site) -> None:
+    begin = site.engine.store.now()
+    site.done("block", SOMEBODY, "--seconds", "90.5")
+    [state] = site.engine.store.load([SOMEBODY])
+    assert state is not None
+    assert state.override is not None
+    assert begin + 90.5 <= state.override.until <= site.engine.store.now() + 90.5
+
+
+@pytest.mark.parametrize("command", ["block", "allow"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", str(MAX_SECONDS * 2)])
+def test_seconds_that_are_not_allowed_change_nothing_and_say_what_is(
+    local: Site, command: str, seconds: str
+) -> None:
+    complaint = local.failed(command, SOMEBODY, "--seconds", seconds)
+    assert "give a number above 0, up to" in complaint
+    assert local.told("audit") == []
+    assert local.ask(count=LIMIT + 1) == [*[200] * LIMIT, 429]
+
+
+@pytest.mark.parametrize("command", ["block", "allow"])
+def test_seconds_that_are_no_number_are_wrong_usage(local: Site, command: str) -> None:
+    assert "--seconds" in local.misused(command, SOMEBODY, "--seconds", "an hour")
+
+
+def test_a_reason_that_is_too_long_changes_nothing(local: Site) -> None:
+    assert "reason is too long" in local.failed("block", SOMEBODY, "--reason", "x" * 501)
+    assert local.ask() == [200]
+
+
+@pytest.mark.parametrize("command", ["block", "allow"])
+def test_an_address_of_ipv6_stands_for_the_network_that_is_the_client(
+    site: Site, command: str
+) -> None:
+    assert "client 2001:db8:0:7::/64 " in site.done(command, "2001:db8:0:7::1")
+    assert site.told("client", "2001:db8:0:7::2")["override"]["kind"] == command
+    assert "client 2001:db8:0:7::/64 " in site.done("unset", "2001:db8:0:7::3")
+
+
+def test_an_address_of_ipv6_that_is_itself_a_client_stays_one(site: Site) -> None:
+    # As a key function of the app's own may have it.
+    site.ask("2001:db8::1")
+    site.done("block", "2001:db8::1")
+    assert site.ask("2001:db8::1") == [429]
+    assert site.done("reset", "2001:db8::1") == "client 2001:db8::1 is forgotten\n"

@@ -1,0 +1,137 @@
+"""The commands on the whole site: what they change and what they print."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from typing import NoReturn
+
+import pytest
+
+from flask_irl.model import Model
+from tests.cli.shell import (
+    LIMIT,
+    SOMEBODY,
+    Site,
+    is_moment,
+)
+
+# limits
+
+
+def test_limits_are_shown_and_changed_for_all(site: Site) -> None:
+    found = site.told("limits")
+    assert (found["base_limit"], found["further_factors"]) == (LIMIT, [0.1, 0.0])
+    assert [step["limit"] for step in found["steps"]] == [40, 12, 4, 0]
+    shown = site.done("limits", "base_limit=2", "anomalous_factor=0.5", "further_factors=0.1")
+    assert re.search(r"^base limit +2$", shown, re.MULTILINE)
+    assert re.search(r"^steps +2 \(100%\), 1 \(50%\), 1 \(10%\)$", shown, re.MULTILINE)
+    site.engine.refresh()
+    assert site.ask(count=3) == [200, 200, 429]
+    assert site.told("limits", "base_limit=configured")["base_limit"] == LIMIT
+    assert site.told("limits")["anomalous_factor"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "change", ["base_limit=0", "base_limit=", "base_limit=many", "mode=off", "storage_uri=x", "=1"]
+)
+def test_limits_that_are_not_allowed_change_nothing(local: Site, change: str) -> None:
+    assert change.partition("=")[0] in local.failed("limits", "window_seconds=5", change)
+    assert local.told("limits")["window_seconds"] == 60
+
+
+@pytest.mark.parametrize("command", ["client", "reset", "unset"])
+def test_a_client_that_is_not_known_is_named_in_the_complaint(site: Site, command: str) -> None:
+    assert f"client {SOMEBODY} is " in site.failed(command, SOMEBODY)
+
+
+# mode
+
+
+def test_the_mode_is_shown_and_changed_for_all(site: Site) -> None:
+    assert site.done("mode") == "enforce\n"
+    assert site.done("mode", "shadow") == "mode is shadow, was enforce\n"
+    assert site.done("mode") == "shadow\n"
+    assert site.told("status")["mode"] == "shadow"
+    site.engine.refresh()
+    assert site.engine.mode == "shadow"
+
+
+@pytest.mark.parametrize("mode", ["", "on", "ENFORCE", "enforce,off"])
+def test_a_mode_that_is_none_is_wrong_usage_and_changes_nothing(local: Site, mode: str) -> None:
+    assert "'enforce', 'shadow', 'off'" in local.misused("mode", mode)
+    assert local.done("mode") == "enforce\n"
+
+
+# audit
+
+
+def test_the_audit_log_of_a_new_site_is_empty(site: Site) -> None:
+    assert (site.done("audit"), site.told("audit")) == ("none\n", [])
+
+
+def test_the_audit_log_has_every_change_with_the_latest_first(
+    site: Site, trained: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
+    site.publish(trained, 1, 2)
+    site.ask()
+    site.done("block", SOMEBODY, "--reason", "scrapes")
+    site.done("unset", SOMEBODY)
+    site.done("reset", SOMEBODY)
+    site.done("rollback", "1")
+    site.done("mode", "off")
+    found = site.told("audit")
+    assert [(entry["action"], entry["target"]) for entry in found] == [
+        ("mode", ""),
+        ("activate_model", "1"),
+        ("reset", SOMEBODY),
+        ("clear_override", SOMEBODY),
+        ("override", SOMEBODY),
+    ]
+    assert {"at", "who", "action", "target", "before", "after", "reason"} == found[0].keys()
+    assert {entry["who"] for entry in found} == {"shell:ann"}
+    assert all(is_moment(entry["at"]) for entry in found)
+    assert (found[0]["before"], found[0]["after"]) == ({"mode": "enforce"}, {"mode": "off"})
+    assert found[-1]["reason"] == "scrapes"
+
+
+def test_the_audit_log_is_a_table_for_people_that_stops_at_the_limit(site: Site) -> None:
+    for mode in ("off", "shadow"):
+        site.done("mode", mode)
+    shown = site.done("audit", "--limit", "1").splitlines()
+    assert len(shown) == 2
+    assert shown[0].split() == ["at", "who", "action", "target", "before", "after", "reason"]
+    assert "mode=off" in shown[1]
+    assert "mode=shadow" in shown[1]
+    assert "{" not in shown[1]
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_who_has_no_name_is_audited_as_a_shell(
+    local: Site, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def nobody() -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    local.done("mode", "off")
+    assert local.told("audit")[0]["who"] == "shell"
+
+
+# status
+
+
+def test_status_has_all_figures(site: Site, trained: Model) -> None:
+    site.publish(trained, 1)
+    site.ask(count=LIMIT + 2)
+    site.engine.flush()
+    found = site.told("status")
+    assert {
+        *("mode", "strategy", "base_limit", "total_requests", "refused", "hit_rate"),
+        *("training_rows", "model_version", "model_trained_at", "model_advisory"),
+    } == found.keys()
+    assert (found["total_requests"], found["refused"], found["model_version"]) == (LIMIT + 2, 2, 1)
+    assert is_moment(found["model_trained_at"])
+    shown = site.done("status").splitlines()
+    assert [re.split(" {2,}", line)[0].replace(" ", "_") for line in shown] == list(found)
