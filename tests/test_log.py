@@ -292,7 +292,7 @@ def logged() -> Events:
                 continue
             if called.id == "event":
                 names, levels = _names(call.args[1]), _levels(call.args[0], tree)
-                fields = _fields(call)
+                fields = _fields(call) | _spread(call, tree)
             elif called.id == "failure":
                 names, levels, fields = _names(call.args[0]), {"ERROR"}, _fields(call) | {"error"}
             else:
@@ -334,6 +334,20 @@ def _levels(node: ast.expr, tree: ast.Module) -> set[str]:
 
 def _fields(call: ast.Call) -> set[str]:
     return {keyword.arg for keyword in call.keywords if keyword.arg is not None}
+
+
+def _spread(call: ast.Call, tree: ast.Module) -> set[str]:
+    """The keys of the dictionaries, written out before, that a call is given by ``**``."""
+    given = {ast.unparse(word.value) for word in call.keywords if word.arg is None}
+    return {
+        str(key.value)
+        for found in ast.walk(tree)
+        if isinstance(found, ast.Assign)
+        and isinstance(found.value, ast.Dict)
+        and ast.unparse(found.targets[0]) in given
+        for key in found.value.keys
+        if isinstance(key, ast.Constant)
+    }
 
 
 def _handed_on(tree: ast.Module) -> set[str]:

@@ -45,7 +45,7 @@ def test_clients_are_listed_by_their_scores(site: Site, here: Worker, trained: M
     for n in range(30):
         if n % 5 == 0:
             here.ask("person-1", "/a", n % 20)
-        attack(site, here, seconds=1)
+        attack(site, here, seconds=1, first_path=1000 + 2 * n)
     entries, _ = here.operations.clients(order="anomalous")
     assert entries[0]["client"] == "mallory"
     scores = [entry["score"] for entry in entries]

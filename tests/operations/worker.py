@@ -92,11 +92,17 @@ class Site:
         return self.workers[-1]
 
 
-def attack(site: Site, worker: Worker, client: str = "mallory", seconds: int = 30) -> None:
-    """Look for pages that aren't there, twice a second."""
+def attack(
+    site: Site,
+    worker: Worker,
+    client: str = "mallory",
+    seconds: int = 30,
+    first_path: int = 1000,
+) -> None:
+    """Look for pages that aren't there, twice a second and each another one."""
     for second in range(seconds):
         for half in range(2):
-            worker.ask(client, "unmatched", 1000 + 2 * second + half, 404)
+            worker.ask(client, "unmatched", first_path + 2 * second + half, 404)
             site.clock.advance(0.5)
         worker.limiter.flush()
 
