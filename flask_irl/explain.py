@@ -20,7 +20,6 @@ from flask_irl.rules import Rules
 from flask_irl.sentences import sentence
 from flask_irl.site import began_at
 
-HIGH_QUANTILE: Final = 0.95
 MOST: Final = 5
 LEAST_EFFECT: Final = 0.005
 
@@ -43,15 +42,6 @@ class Reason(NamedTuple):
     high: float
     effect: float
     sentence: str
-
-
-def usual_values(rows: NDArray[np.float32]) -> dict[str, list[float]]:
-    """The median and high quantile of each feature over training rows, ready for JSON."""
-    quantiles = np.quantile(rows.astype(np.float64), [0.5, HIGH_QUANTILE], axis=0)
-    return {
-        feature.name: [round(float(q), 6) for q in quantiles[:, column]]
-        for column, feature in enumerate(FEATURES)
-    }
 
 
 def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:

@@ -17,8 +17,15 @@ from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.model import Model
 from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
 from flask_irl.rows import GOOD, route_hash
-from flask_irl.rules import Mask, Rules, harmful
-from flask_irl.site import began_at, expected_pace, hour_rarity, weekday_rarity
+from flask_irl.rules import Mask, Rules, harmful, working
+from flask_irl.site import (
+    began_at,
+    expected_pace,
+    hour_rarity,
+    machine_share,
+    usual_median,
+    weekday_rarity,
+)
 
 REGULAR_MINUTES: Final = 10
 """In so many minutes a regular was active, and known for so much of the site's learned time."""
@@ -31,6 +38,11 @@ SUSPECT: Final = -0.5
 RATE: Final = FEATURE_NAMES.index("requests_per_minute")
 PACE_MARGIN: Final = 1.5
 """A client that is no faster than the machines that its route is for does what is usual there."""
+MACHINE_SHARE: Final = 0.8
+"""If so much of what it does is on such routes: not who takes one route after the other."""
+MOSTLY_READ: Final = 0.5
+"""The usual share of writes below which a site is one where writing is work, not just how its API
+is called."""
 
 
 class Verdicts(NamedTuple):
@@ -93,8 +105,12 @@ def judge(
     # An operator's word goes before the model's.
     own |= records["feedback"] == GOOD
     paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
-    at_pace = features[:, RATE] <= PACE_MARGIN * paces
+    at_pace = (features[:, RATE] <= PACE_MARGIN * paces) & (
+        machine_share(site, view.route_bins) >= MACHINE_SHARE
+    )
     excused = ~harmful(features, steps > 0) | own | at_pace
+    if usual_median(site, "write_share") < MOSTLY_READ:
+        excused |= working(view)
     judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
     settled = regular & (records["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
     broken = rules.broken(view, regular, settled)

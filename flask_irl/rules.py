@@ -34,6 +34,10 @@ STILL_NEW_PATHS: Final = 7.0
 HARMFUL_FAILURES: Final = 8.0
 HARMFUL_RATE: Final = 90.0
 """Requests in a minute."""
+WORK_SHARE: Final = 0.75
+"""Of what a job that files, books or updates asks for, at least so much changes things."""
+WORK_FAILURES: Final = 0.05
+"""At most so much of it is turned down: who may do it, was let in to do it."""
 MINUTES: Final = 10.0
 """That most sums reach back."""
 
@@ -97,6 +101,17 @@ def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
     slow = features[:, FEATURE_NAMES.index("hourly_new_paths")]
     harm |= goes_on & (slow >= share * HARMFUL_HOURLY_PATHS / 60.0)
     return harm
+
+
+def working(view: View) -> Mask:
+    """Who changes things on the site, and may: other than who reads, it takes nothing away.
+
+    Args:
+        view: The clients' sums.
+    """
+    turned_down = sum(view.mean(kind, "answered") for kind in ("denied", "missing", "bad"))
+    writes = view.mean("writes") - view.mean("login_writes", "answered")
+    return np.asarray((writes >= WORK_SHARE) & (turned_down <= WORK_FAILURES))
 
 
 _HARMS: Final = (

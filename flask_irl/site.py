@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from flask_irl.features import FEATURES
 from flask_irl.records import Fields
 
 MAX_ROUTES: Final = 1000
@@ -19,6 +20,7 @@ DAYS_FOR_WEEKDAYS: Final = 28
 MOST_RARITY: Final = 3.0
 MACHINE_PACE: Final = 40.0
 """Requests a minute that no person keeps up."""
+HIGH_QUANTILE: Final = 0.95
 
 
 def count(observations: Sequence[Fields]) -> Counter[str]:
@@ -101,6 +103,33 @@ def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[
 def expected_pace(site: Mapping[str, Any], route: int) -> float:
     """How fast machines usually work on a route, in requests a minute; 0 where people do."""
     return float(site.get("paces", {}).get(str(route), 0.0))
+
+
+def usual_values(rows: NDArray[np.float32]) -> dict[str, list[float]]:
+    """The median and high quantile of each feature over training rows, ready for JSON."""
+    quantiles = np.quantile(rows.astype(np.float64), [0.5, HIGH_QUANTILE], axis=0)
+    return {
+        feature.name: [round(float(q), 6) for q in quantiles[:, column]]
+        for column, feature in enumerate(FEATURES)
+    }
+
+
+def usual_median(site: Mapping[str, Any], feature: str) -> float:
+    """What half of the site's rows don't exceed; 0 where nothing was learned."""
+    values = site.get("usual", {}).get(feature)
+    return float(values[0]) if values else 0.0
+
+
+def machine_share(site: Mapping[str, Any], bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Which share of each client's requests is for routes that machines work on, or looks so.
+
+    Args:
+        site: The learned tables.
+        bins: The clients' requests by the remainder of their routes' hashes, one row a client.
+    """
+    machines = sorted({int(route) % bins.shape[1] for route in site.get("paces", {})})
+    share: NDArray[np.float64] = bins[:, machines].sum(axis=1) / np.maximum(bins.sum(axis=1), 1e-3)
+    return share
 
 
 def began_at(site: Mapping[str, Any], default: float) -> float:

@@ -17,7 +17,6 @@ from flask_irl import fit
 from flask_irl.calibration import Calibration, calibrate_by_impact
 from flask_irl.detectors import Detector
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
-from flask_irl.explain import usual_values
 from flask_irl.features import FEATURE_NAMES, SCHEMA
 from flask_irl.forests import fit_detector
 from flask_irl.listener import Listener
@@ -25,7 +24,7 @@ from flask_irl.log import event
 from flask_irl.model import Model, dump, load
 from flask_irl.rows import ABUSE, Rows, unpack_rows, within_quota
 from flask_irl.rules import harmful
-from flask_irl.site import began_at, learn_paces, learn_site
+from flask_irl.site import began_at, learn_paces, learn_site, usual_values
 from flask_irl.stores.base import Store
 
 MIN_REQUESTS: Final = 50

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from flask_irl.calibration import Calibration
 from flask_irl.detectors import NullDetector, Rows
-from flask_irl.explain import LEAST_EFFECT, MOST, Reason, as_json, reasons, usual_values
+from flask_irl.explain import LEAST_EFFECT, MOST, Reason, as_json, reasons
 from flask_irl.features import FEATURE_NAMES, SCHEMA
 from flask_irl.model import Model
+from flask_irl.site import usual_values
 
 WIDTH = len(FEATURE_NAMES)
 IDENTITY = Calibration(((0.0, 0.0), (1.0, -1.0)))

@@ -212,7 +212,32 @@ def test_a_newcomer_at_a_machine_routes_usual_pace_is_left_in_peace(
     pace: float, route: str, step: int
 ) -> None:
     model = model_of(-0.9, paces=PACES)
-    assert step_of(client(pace, seconds=300), model, route=route) == step
+    assert step_of(client(pace, seconds=300, route=route), model, route=route) == step
+
+
+def test_who_comes_through_a_machine_route_among_others_is_not_at_home_there() -> None:
+    model = model_of(-0.9, paces=PACES)
+    assert step_of(client(60, seconds=300), model, route="/hook") == 1
+
+
+# Work
+
+
+@pytest.mark.parametrize(
+    ("changes", "usual", "step"),
+    [
+        ({"method": "PUT"}, 0.1, 0),
+        ({"method": "GET"}, 0.1, 1),
+        ({"method": "PUT", "status": 403}, 0.1, 1),
+        ({"method": "PUT"}, 0.9, 1),
+    ],
+    ids=["changes things", "reads", "may not", "all do on this site"],
+)
+def test_a_job_that_may_change_things_takes_nothing_away(
+    changes: dict[str, Any], usual: float, step: int
+) -> None:
+    model = model_of(-0.9, usual={"write_share": [usual, 1.0]})
+    assert step_of(client(60, **changes), model, rules=Rules(0, 0)) == step
 
 
 # While the site is learned
