@@ -8,7 +8,7 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from flask_irl.replay.logs import printable
+from flask_irl.replay.formats import printable
 from flask_irl.replay.report import (
     ClientReport,
     ModelReport,

@@ -11,7 +11,7 @@ import stat
 from dataclasses import asdict, dataclass, field, fields
 
 from flask_irl.errors import IrlError
-from flask_irl.replay.logs import printable
+from flask_irl.replay.formats import printable
 
 MAX_BUCKETS = 2_000
 SUMMARY_CLIENTS = 15

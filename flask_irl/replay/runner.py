@@ -14,7 +14,7 @@ from flask_irl.keys import UNKNOWN, canonical, network_key
 from flask_irl.limiter import Limiter
 from flask_irl.options import Options
 from flask_irl.records import Plan
-from flask_irl.replay.logs import LogEntry
+from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport, Series
 from flask_irl.trainer import fit_here
 

@@ -15,7 +15,7 @@ from demo_app import create_app
 from flask_irl import attacks
 from flask_irl.app_state import state_of
 from flask_irl.cli.replaying import planner
-from flask_irl.replay.logs import LogEntry
+from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from flask_irl.replay.logs import LogEntry, LogReader
+from flask_irl.replay.formats import LogEntry
+from flask_irl.replay.logs import LogReader
 from flask_irl.replay.report import ClientReport
 from loadtests.evaluation.job import replay
 

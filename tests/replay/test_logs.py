@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flask_irl.errors import LogError
-from flask_irl.replay import logs
-from flask_irl.replay.logs import LogEntry, LogReader
+from flask_irl.replay import formats, logs
+from flask_irl.replay.formats import LogEntry
+from flask_irl.replay.logs import LogReader
 
 HEADER = "ts,client,method,path,status,bytes,ua_class,label"
 CLF = '1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET /a HTTP/1.1" 200 12'
@@ -300,9 +301,9 @@ def test_an_overlong_line_is_unreadable_and_takes_no_memory(folder: Path) -> Non
 
 def test_lines_up_to_the_longest_allowed_are_read_and_cut(folder: Path) -> None:
     row = "1,c,GET,/,200,,,"
-    path = "/" + "é" * (logs.MAX_LINE - len(row))
+    path = "/" + "é" * (formats.MAX_LINE - len(row))
     reader = log(folder, csv(row.replace("/", path), row.replace("/", path + "x")))
-    assert [entry.path for entry in reader] == [path[: logs.MAX_PATH]]
+    assert [entry.path for entry in reader] == [path[: formats.MAX_PATH]]
     assert reader.unreadable_lines == 1
 
 

@@ -17,7 +17,7 @@ from flask_irl.limiter import Limiter
 from flask_irl.options import Options
 from flask_irl.records import Plan, Scope
 from flask_irl.replay import runner
-from flask_irl.replay.logs import LogEntry
+from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.runner import Replay
 from flask_irl.strategies import EMPTY, STRATEGIES, Cell
