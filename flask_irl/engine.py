@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.lessons import Fit, fit_in_child
 from flask_irl.limiter import Limiter
 from flask_irl.listener import Listener
 from flask_irl.options import Options
@@ -12,7 +13,6 @@ from flask_irl.stores.addresses import locate
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory import MemoryStore
 from flask_irl.stores.redis import RedisStore
-from flask_irl.trainer import Fit, fit_in_child
 
 
 def open_store(options: Options, clock: Callable[[], float] | None = None) -> Store:

@@ -17,6 +17,7 @@ from flask_irl.background import Background
 from flask_irl.breaker import Breaker
 from flask_irl.decisions import decision_of, decision_on_denied, decision_without_store
 from flask_irl.errors import StoreError
+from flask_irl.lessons import Fit, fit_in_child
 from flask_irl.limit import Limit
 from flask_irl.listener import Listener, NullListener
 from flask_irl.log import Sampler, event
@@ -31,7 +32,7 @@ from flask_irl.settings import applied, read_settings
 from flask_irl.stores.base import Begun, Store
 from flask_irl.stores.memory import MemoryStore
 from flask_irl.stores.site import News
-from flask_irl.trainer import Fit, Trainer, Training, fit_in_child
+from flask_irl.trainer import Trainer, Training
 from flask_irl.troubles import Troubles
 
 FALLBACK_CLIENTS: Final = 50_000

@@ -6,23 +6,28 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flask_irl import fit
-from flask_irl.calibration import Calibration, calibrate_by_impact
-from flask_irl.detectors import Detector
+from flask_irl.calibration import calibrate_by_impact
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
 from flask_irl.features import FEATURE_NAMES, SCHEMA
-from flask_irl.forests import fit_detector
+from flask_irl.lessons import (
+    Fit,
+    Lesson,
+    fit_in_child,
+    flagged,
+    newcomers,
+    parts,
+    samples,
+    samples_of,
+)
 from flask_irl.listener import Listener
 from flask_irl.log import event
 from flask_irl.model import Model, dump, load
-from flask_irl.rows import ABUSE, Rows, unpack_rows, within_quota
+from flask_irl.rows import ABUSE, unpack_rows, within_quota
 from flask_irl.rules import harmful
 from flask_irl.site import began_at, learn_paces, learn_site, usual_values
 from flask_irl.stores.base import Store
@@ -30,45 +35,15 @@ from flask_irl.stores.base import Store
 MIN_REQUESTS: Final = 50
 CLIENT_SHARE: Final = 0.02
 CLIENT_LEAST: Final = 10
-FEW_ROWS: Final = 200
-"""Below, rows are too few to hold some back: they calibrate and pass the gate in-sample."""
-FEWEST_SAMPLES: Final = 32
-GATE_RECENT: Final = 0.15
 GATE_SHARE: Final = 0.05
 """A candidate that flags more than this share of recent legitimate clients is kept aside."""
 GATE_LEAST: Final = 2
 """So few flagged clients say nothing of a share."""
 RATE: Final = FEATURE_NAMES.index("requests_per_minute")
 NEW_ROWS_SHARE: Final = 0.2
-FEW_NEWCOMERS: Final = 100
-"""Rows of clients that are no regulars; with fewer, the regulars count as well."""
 LEASE_SECONDS: Final = 180.0
 
 Result = Literal["accepted", "rejected", "refused", "failed"]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Lesson:
-    """What a detector is trained on.
-
-    Attributes:
-        kind: Of the detector.
-        rows: Features of the site's own traffic.
-        normal: Which of them a supervised detector learns as legitimate.
-        attacks: Features of clients that operators have called abusers.
-        routes: The site's routes and their shares.
-        seed: The same lesson gives the same detector.
-    """
-
-    kind: str
-    rows: NDArray[np.float32]
-    normal: NDArray[np.bool_]
-    attacks: NDArray[np.float32]
-    routes: Mapping[str, float]
-    seed: int
-
-
-Fit = Callable[[Lesson], Detector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +70,6 @@ class Training:
     requests: int = 0
     seconds: float = 0.0
     at: float = 0.0
-
-
-def fit_in_child(lesson: Lesson) -> Detector:
-    """Train in a child process: no web worker loads scikit-learn."""
-    return fit.fit_in_child(**_arguments(lesson))
-
-
-def fit_here(lesson: Lesson) -> Detector:
-    """Train in this process: for programs that serve nobody meanwhile."""
-    return fit_detector(**_arguments(lesson))
-
-
-def _arguments(lesson: Lesson) -> dict[str, Any]:
-    return {name: getattr(lesson, name) for name in Lesson.__slots__}
 
 
 class Trainer:
@@ -283,13 +244,13 @@ class Trainer:
         current = self._store.model_version()
         version = max([current, *self._store.model_versions()]) + 1
         started = time.monotonic()
-        normal = _newcomers(rows)
-        fitted, held = _parts(rows, normal)
+        normal = newcomers(rows)
+        fitted, held = parts(rows, normal)
         site = learn_site(counts)
         lesson = Lesson(
             self._kind,
-            _samples(rows[fitted]),
-            _samples_of(normal[fitted]),
+            samples(rows[fitted]),
+            samples_of(normal[fitted]),
             attacks,
             site["routes"],
             version,
@@ -303,23 +264,23 @@ class Trainer:
             self._rate,
             detector.floor,
         )
-        flagged, judged = _flagged(detector, calibration, rows[normal], self.threshold)
+        odd, judged = flagged(detector, calibration, rows[normal], self.threshold)
         began = min(float(rows["at"].min()), began_at(self.model.site, now))
         outcome = Training(
             "accepted", "", version, len(rows), clients, int(rows["requests"].sum()), 0.0, now
         )
         report: dict[str, Any] = {
             "fit_seconds": round(time.monotonic() - started, 3),
-            "gate": {"flagged_share": round(flagged / judged, 4), "allowed_share": GATE_SHARE},
+            "gate": {"flagged_share": round(odd / judged, 4), "allowed_share": GATE_SHARE},
             "false_flag_rate": self._rate,
             "threshold": self.threshold,
             "rows_seen": counts.get("rows", 0),
         }
-        if flagged > max(GATE_LEAST, GATE_SHARE * judged):
+        if odd > max(GATE_LEAST, GATE_SHARE * judged):
             return _with(
                 outcome,
                 "rejected",
-                f"it would flag {flagged / judged:.1%} of recent legitimate clients, "
+                f"it would flag {odd / judged:.1%} of recent legitimate clients, "
                 f"{GATE_SHARE:.0%} are allowed",
             )
         model = Model(
@@ -358,47 +319,3 @@ def _with(training: Training, result: Result, reason: str) -> Training:
         training.seconds,
         training.at,
     )
-
-
-def _newcomers(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows are of clients that are no regulars: those are judged by their own past.
-
-    Heavy regulars would otherwise hold the threshold up for everybody.
-    """
-    regulars = np.unique(rows["client"][rows["regular"] != 0])
-    newcomers: NDArray[np.bool_] = ~np.isin(rows["client"], regulars)
-    return newcomers if newcomers.sum() >= FEW_NEWCOMERS else np.ones(len(rows), dtype=bool)
-
-
-def _parts(rows: Rows, normal: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows to fit on, and rows of other clients, no regulars, held back for calibration."""
-    held = rows["client"] % 4 == 0
-    every = np.ones(len(rows), dtype=bool)
-    if len(rows) < FEW_ROWS or (held & normal).sum() < FEWEST_SAMPLES or held.all():
-        return every, normal
-    return ~held, held & normal
-
-
-def _samples(rows: Rows) -> NDArray[np.float32]:
-    """The features to fit on, repeated where they are too few to grow a tree."""
-    features: NDArray[np.float32] = np.ascontiguousarray(rows["features"])
-    return np.tile(features, (_times(len(features)), 1))
-
-
-def _samples_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask of rows, repeated as they are."""
-    return np.tile(mask, _times(len(mask)))
-
-
-def _times(rows: int) -> int:
-    return max(1, -(-FEWEST_SAMPLES // rows))
-
-
-def _flagged(
-    detector: Detector, calibration: Calibration, rows: Rows, threshold: float
-) -> tuple[int, int]:
-    """How many clients of the most recent rows the candidate would flag, and of how many."""
-    recent = rows[-max(FEWEST_SAMPLES, int(len(rows) * GATE_RECENT)) :]
-    scores = calibration.apply(detector.score(np.ascontiguousarray(recent["features"])))
-    flagged = np.unique(recent["client"][scores < threshold])
-    return len(flagged), len(np.unique(recent["client"]))

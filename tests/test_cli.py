@@ -16,8 +16,8 @@ from flask_irl import IntelligentLimiter
 from flask_irl.app_state import state_of
 from flask_irl.cli import irl
 from flask_irl.features import FEATURE_NAMES
+from flask_irl.lessons import fit_here
 from flask_irl.log import logger
-from flask_irl.trainer import fit_here
 from tests.servers import HOST, RedisServer, free_port
 
 ROOT = Path(__file__).parents[1]

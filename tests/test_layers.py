@@ -53,6 +53,7 @@ LAYERS = {
     "flask_irl.fit": 4,
     "flask_irl.forests": 4,
     "flask_irl.guard": 4,
+    "flask_irl.lessons": 4,
     "flask_irl.limiter": 4,
     "flask_irl.listener": 4,
     "flask_irl.metrics": 4,

@@ -11,12 +11,12 @@ import pytest
 
 from flask_irl.engine import open_limiter
 from flask_irl.errors import StoreError
+from flask_irl.lessons import fit_here
 from flask_irl.limiter import Limiter
 from flask_irl.options import resolve
 from flask_irl.records import Decision
 from flask_irl.stores.addresses import locate
 from flask_irl.stores.redis import RedisStore
-from flask_irl.trainer import fit_here
 from tests.conftest import Clock
 
 Request = tuple[str, str, int, int]

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from flask_irl.detectors import Detector, NullDetector
 from flask_irl.errors import TrainingRefused
 from flask_irl.features import FEATURE_NAMES
+from flask_irl.lessons import FEW_NEWCOMERS, Lesson, fit_here
 from flask_irl.listener import NullListener
 from flask_irl.model import dump, load
 from flask_irl.rows import ABUSE, GOOD, client_hash, pack_rows, route_hash
 from flask_irl.stores.memory import MemoryStore
-from flask_irl.trainer import FEW_NEWCOMERS, Lesson, Trainer, fit_here
+from flask_irl.trainer import Trainer
 from tests.conftest import Clock
 
 WIDTH = len(FEATURE_NAMES)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from flask_irl.engine import open_limiter
+from flask_irl.lessons import fit_here
 from flask_irl.model import Model
 from flask_irl.options import resolve
-from flask_irl.trainer import fit_here
 from tests.cli.shell import (
     Make,
     Site,

@@ -35,7 +35,7 @@ from demo_app.traffic import Visitor, stop_all
 from demo_app.verdict import complaints
 from flask_irl.app_state import state_of
 from flask_irl.engine import open_limiter
-from flask_irl.trainer import fit_here
+from flask_irl.lessons import fit_here
 from tests.conftest import Clock
 from tests.servers import wait_until
 
