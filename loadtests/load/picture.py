@@ -48,6 +48,20 @@ def draw(counts: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
         figure.savefig(path, format="png")
 
 
+def normal_title(counts: Mapping[str, Any]) -> str:
+    """What is written above the normal clients' curve.
+
+    Args:
+        counts: As :meth:`~loadtests.load.tally.Tally.to_json` tells them.
+    """
+    served = share_served(counts)
+    if served is None:
+        return "Normal clients served"
+    # All that the share is of, with those that were under way when the time was over.
+    total = sum(moment["normal_sent"] for moment in counts["seconds"])
+    return f"Normal clients served: {served:.2%} of {total:,} requests"
+
+
 def _draw_normal(axes: Axes, counts: Mapping[str, Any], scenario: Scenario) -> None:
     seconds = _seconds(counts, scenario)
     times, shares = [], []
@@ -58,10 +72,7 @@ def _draw_normal(axes: Axes, counts: Mapping[str, Any], scenario: Scenario) -> N
             times.append(start + len(some) / 2)
             shares.append(100 * sum(moment["normal_served"] for moment in some) / sent)
     axes.plot(times, shares, color=_SERVED, linewidth=2)
-    served = share_served(counts)
-    total = sum(moment["normal_sent"] for moment in seconds)
-    text = "" if served is None else f": {served:.2%} of {total:,} requests"
-    axes.set_title(f"Normal clients served{text}", loc="left", fontsize=11)
+    axes.set_title(normal_title(counts), loc="left", fontsize=11)
     axes.set_ylim(0, 105)
     axes.set_yticks([0, 50, 100])
     axes.yaxis.set_major_formatter("{x:.0f} %")

@@ -24,6 +24,7 @@ from flask_irl.limit import Limit
 from flask_irl.strategies import EMPTY, sliding_window_counter
 from loadtests.load import scrape
 from loadtests.load.checks import Account, Answer, Judgement, Rules
+from loadtests.load.picture import normal_title
 from loadtests.load.scenario import (
     ATTACKERS,
     EVERYBODY,
@@ -523,6 +524,15 @@ def test_seconds_tell_normal_clients_from_attackers() -> None:
         }
     ]
     assert share_served(counts) == pytest.approx(1 / 3)
+
+
+def test_the_picture_tells_of_as_many_requests_as_the_table() -> None:
+    tally = Tally()
+    # The last one was under way when the time was over.
+    for second in (0.5, 59.9, 60.0):
+        tally.count(READER, Judgement("allowed"), 0.01, second)
+    assert normal_title(tally.to_json()) == "Normal clients served: 100.00% of 3 requests"
+    assert normal_title(Tally().to_json()) == "Normal clients served"
 
 
 def test_percentiles_are_values_that_were_there() -> None:
