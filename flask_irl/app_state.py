@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
@@ -116,9 +116,9 @@ class AppState:
             limiter.troubles.swallow,
         )
 
-    def described_routes(self, app: Flask) -> list[dict[str, Any]]:
-        """Each of an app's routes with its limits, for people to read."""
-        return self._routes.described(app)
+    def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Each of an app's routes with its limits, for people to read, but those of blueprints."""
+        return self._routes.described(app, besides)
 
     def before(self) -> Response | None:
         """Decide on the request, before its view; the answer to a refused one."""

@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, current_app, has_request_context, request
 from flask.views import View
 
 from flask_irl.admin import register
+from flask_irl.admin.state import BLUEPRINT, DOCS_BLUEPRINT
 from flask_irl.admin.tokens import all_tokens, parse_tokens
 from flask_irl.app_state import EXTENSION, AppState, state_of
 from flask_irl.errors import ConfigurationError
@@ -125,7 +126,7 @@ class IntelligentLimiter:
                 url_prefix=options.url_prefix,
                 authorize=self._authorize,
                 docs=options.admin_docs,
-                routes=functools.partial(state.described_routes, app),
+                routes=lambda: state.described_routes(app, {BLUEPRINT, DOCS_BLUEPRINT}),
                 failed=state.limiter.listener.admin_refused,
             )
         except ImportError as error:

@@ -7,7 +7,7 @@ route's own; HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -143,8 +143,9 @@ class RouteTable:
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
-    def described(self, app: Flask) -> list[dict[str, Any]]:
-        """Each rule's ``route``, ``methods``, ``limits`` and ``exempt``, for people to read."""
+    def described(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Each rule's ``route``, ``methods``, ``limits`` and ``exempt``, for people to read; but
+        not of blueprints that go by certain names."""
         return [
             {
                 "route": rule.rule,
@@ -153,6 +154,7 @@ class RouteTable:
                 "exempt": route.exempt,
             }
             for rule in app.url_map.iter_rules()
+            if rule.endpoint.rpartition(".")[0] not in besides
             if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
             for route in [self.of(app, rule, methods[0])]
         ]

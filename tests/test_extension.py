@@ -817,3 +817,17 @@ def test_a_listener_that_raises_does_not_keep_the_local_limiter_from_taking_over
 def test_store_timeout_must_make_sense(value: object) -> None:
     with pytest.raises(ConfigurationError, match="store_timeout"):
         IntelligentLimiter(store_timeout=value)
+
+
+def test_the_admin_api_tells_the_apps_routes_and_not_its_own(make: Make) -> None:
+    app, _ = make(admin_token="token-of-the-operator")
+
+    @app.get("/admin/users")
+    def users() -> str:
+        return ""
+
+    headers = {"Authorization": "Bearer token-of-the-operator"}
+    found = app.test_client().get("/admin/limits", headers=headers).get_json()
+    routes = {route["route"] for route in found["routes"]}
+    assert {route for route in routes if route.startswith("/admin")} == {"/admin/users"}
+    assert len(routes) > 2

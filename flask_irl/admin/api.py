@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import flask_smorest
 import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Request
+from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
+from flask_irl.admin.bodies import json_response
 from flask_irl.admin.errors import BODY
 from flask_irl.admin.schemas import ProblemSchema
 from flask_irl.responses import PROBLEM
@@ -35,7 +37,7 @@ ERROR_TEXTS: Final[Mapping[int, str]] = {
     422: "A value is missing, unknown or not allowed; `errors` names each.",
     429: "Too many wrong tokens from this address.",
     500: "It was tried and failed; `detail` says why.",
-    503: "The store doesn't answer.",
+    503: "The store doesn't answer. A change may have been made or not: send it again.",
 }
 ERROR_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"WWW-Authenticate": "How to authenticate."},
@@ -214,7 +216,8 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         def decorate(view: View) -> View:
             headers = {"X-Pagination": PAGINATION} if paged else None
-            view_func = self.response(status, answer, headers=headers)(view)
+            written = _written(view, answer(), status)
+            view_func = self.response(status, answer, headers=headers)(written)
             if body is not None:
                 view_func = self.arguments(body, location="json")(view_func)
             if query is not None:
@@ -245,6 +248,20 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             app.view_functions[name] = view
 
         self.record(add)
+
+
+def _written(view: Callable[..., Any], schema: ma.Schema, status: int) -> Callable[..., Response]:
+    """A view whose answer, perhaps with headers, is dumped by a schema and written as JSON."""
+
+    @wraps(view)
+    def write(*args: Any, **kwargs: Any) -> Response:
+        found = view(*args, **kwargs)
+        content, headers = found if isinstance(found, tuple) else (found, {})
+        response = json_response(schema.dump(content), status)
+        response.headers.update(headers)
+        return response
+
+    return write
 
 
 def _no_constant(name: str) -> NoReturn:

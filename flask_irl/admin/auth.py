@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flask import Request
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
+from flask_irl.admin.errors import SAFE_METHODS
 from flask_irl.admin.tokens import Scope, Token
 from flask_irl.keys import network_key
 from flask_irl.limit import Limit
@@ -24,12 +25,12 @@ from flask_irl.records import Scope as Counted
 from flask_irl.stores.memory import MemoryStore
 
 CHALLENGE: Final = 'Bearer realm="flask_irl"'
+CLOSED: Final = "No token is configured, so that nobody may come in: set IRL_ADMIN_TOKEN."
 SHORT_TOKEN: Final = 16
 MAX_FAILURES: Final = 10
 WINDOW_SECONDS: Final = 60
 MAX_ADDRESSES: Final = 10_000
 LOG_SECONDS: Final = 1.0
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Authorize = Callable[[str], str | None]
 """Given ``read`` or ``write``, returns the name of the user who may do that, or None; may raise
@@ -99,7 +100,8 @@ class Authenticator:
         credentials = _credentials(request)
         if credentials is None:
             self._refused(request, "missing")
-            raise NoToken("This needs a token: send it as 'Authorization: Bearer <token>'.")
+            needed = "This needs a token: send it as 'Authorization: Bearer <token>'."
+            raise NoToken(needed if self._tokens else CLOSED)
         address = network_key(request.remote_addr or "")
         # One at a time: guesses sent at once are counted, too.
         with self._lock:
@@ -115,7 +117,7 @@ class Authenticator:
             )
         if token is None:
             self._refused(request, "wrong")
-            raise Forbidden("This token is not known here.")
+            raise Forbidden("This token is not known here." if self._tokens else CLOSED)
         if scope == "write" and token.scope != "write":
             self._refused(request, "read_only", name=token.name)
             raise Forbidden("This token may look, but not change anything.")

@@ -10,14 +10,14 @@ from werkzeug.routing import MapAdapter
 
 from flask_irl.admin.api import AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
-from flask_irl.admin.state import current_admin
+from flask_irl.admin.state import BLUEPRINT, current_admin
 
 MAX_BODY: Final = 64 * 1024
 """Bytes that a request's body may have."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 UNKNOWN: Final = "unknown"
 
-blueprint = AdminBlueprint("irl_admin", __name__)
+blueprint = AdminBlueprint(BLUEPRINT, __name__)
 add_error_handlers(blueprint)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import flask_swagger_ui
-from flask import Blueprint, Response, jsonify, request, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
+from flask_irl.admin.bodies import json_response
 from flask_irl.admin.errors import add_error_handlers
-from flask_irl.admin.state import current_admin
+from flask_irl.admin.state import DOCS_BLUEPRINT, current_admin
 
 OWN: Final = Path(__file__).parent / "static"
 SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -35,7 +36,7 @@ POLICY: Final = "; ".join(
     ]
 )
 
-docs_blueprint = Blueprint("irl_admin_docs", __name__)
+docs_blueprint = Blueprint(DOCS_BLUEPRINT, __name__)
 add_error_handlers(docs_blueprint)
 
 
@@ -47,7 +48,7 @@ def openapi() -> Response:
         # Where the app itself is mounted; its paths begin there.
         "servers": [{"url": request.root_path or "/"}],
     }
-    response = jsonify(document)
+    response = json_response(document)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response as BaseResponse
 
+from flask_irl.admin.bodies import json_response
 from flask_irl.errors import ConfigurationError, ModelError, StoreError
 from flask_irl.log import event
 from flask_irl.responses import PROBLEM
@@ -20,6 +21,7 @@ MAX_ERRORS: Final = 20
 MAX_FIELD: Final = 100
 BODY: Final = "body"
 """What errors of the body as a whole are filed under."""
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Errors = Mapping[str, list[str]]
 
@@ -47,7 +49,7 @@ def problem(
     }
     if errors:
         body["errors"] = dict(errors)
-    response = Response(json.dumps(body), status, mimetype=PROBLEM)
+    response = json_response(body, status, mimetype=PROBLEM)
     response.headers.extend(list(headers))
     return response
 
@@ -79,6 +81,9 @@ def _http_problem(error: HTTPException) -> BaseResponse:
 def _store_problem(error: StoreError) -> Response:
     event(logging.WARNING, "admin_store_error", kind=error.kind)
     detail = f"The store doesn't answer as it should: {error}"
+    if request.method not in SAFE_METHODS:
+        # Whatever came before the call that failed is done.
+        detail += ". What was to be changed may have been or not: send it again"
     return problem(503, detail, headers=[("Retry-After", "1")])
 
 
@@ -95,7 +100,7 @@ def _model_problem(error: ModelError) -> Response:
 
 
 def _flat(messages: object) -> Errors:
-    """Validation messages by field; at most twenty, with names that aren't too long to show."""
+    """Validation messages by field; at most twenty of each, with names not too long to show."""
     if not isinstance(messages, Mapping):
         return {}
     found: dict[str, list[str]] = {}
@@ -104,5 +109,16 @@ def _flat(messages: object) -> Errors:
             fields = {BODY: fields}
         for name, texts in list(fields.items())[:MAX_ERRORS]:
             shown = BODY if name == "_schema" else str(name)[:MAX_FIELD]
-            found[shown] = [str(x) for x in texts] if isinstance(texts, list) else [str(texts)]
+            found[shown] = list(islice(_texts(texts), MAX_ERRORS))
     return found
+
+
+def _texts(messages: object) -> Iterator[str]:
+    """What is wrong with a field; with a list, by its items."""
+    if isinstance(messages, Mapping):
+        for place, texts in messages.items():
+            yield from (f"Item {place + 1}: {text}" for text in _texts(texts))
+    elif isinstance(messages, list):
+        yield from map(str, messages)
+    else:
+        yield str(messages)

@@ -12,6 +12,8 @@ from flask_irl.admin.auth import Authenticator
 from flask_irl.operations import Operations
 
 EXTENSION: Final = "flask_irl.admin"
+BLUEPRINT: Final = "irl_admin"
+DOCS_BLUEPRINT: Final = "irl_admin_docs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def fail(message: str) -> NoReturn:
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """What a user can mend is told in a line, without a traceback."""
+    """What a user can mend is told in a line, without a traceback: exit code 2 for a value that is
+    not allowed, else 1."""
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -53,6 +54,9 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except StoreError as error:
             fail(f"the store does not answer ({error}): is the server up, and REDIS_URL right?")
+        except ConfigurationError as error:
+            # The app's own configuration was read before: it is a value of this command.
+            raise click.UsageError(plain(str(error))) from None
         except IrlError as error:
             fail(str(error))
 

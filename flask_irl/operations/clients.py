@@ -84,6 +84,7 @@ class ClientOperations(OverrideOperations):
         """
         if order not in ORDERS:
             raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+        self._limiter.refresh()
         if step is None:
             names, total = self._store.ranked(order, offset, limit)
             known = self._known(order, names)

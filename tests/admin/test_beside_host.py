@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ import flask_smorest
 import marshmallow
 import pytest
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
 from flask_irl.admin import register
@@ -148,6 +150,26 @@ def test_the_hosts_commands_stay_as_they_were(operations: FakeOperations) -> Non
     register(app, operations=operations)
     assert app.cli.commands["openapi"] is own
     assert "openapi" not in make_app(operations).cli.commands
+
+
+class Wrapping(DefaultJSONProvider):
+    """Of a host whose answers are all of one form."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return super().dumps({"data": obj}, **kwargs)
+
+
+def test_the_hosts_own_json_changes_none_of_the_answers(app: Flask) -> None:
+    app.json = Wrapping(app)
+
+    @app.get("/thing")
+    def thing() -> dict[str, int]:
+        return {"number": 1}
+
+    ask = Caller(app.test_client())
+    assert json.loads(ask("GET", "/thing").data) == {"data": {"number": 1}}
+    assert json.loads(ask("GET", "/admin/mode").data) == {"mode": "enforce"}
+    assert "data" not in json.loads(ask("GET", "/admin/openapi.json").data)
 
 
 def test_two_apps_of_one_process_keep_apart() -> None:

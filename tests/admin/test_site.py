@@ -238,3 +238,41 @@ def test_no_other_site_may_read_answers(ask: Caller) -> None:
     for method in ("GET", "OPTIONS"):
         response = ask(method, "/admin/stats", headers=headers)
         assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+
+
+def test_answers_can_be_read_on_a_terminal(ask: Caller) -> None:
+    shown = ask("GET", "/admin/mode").text
+    assert shown == '{\n  "mode": "enforce"\n}\n'
+    wrong = ask("PUT", "/admin/mode", json={}).text
+    assert wrong.endswith("}\n")
+    assert '\n  "detail": "mode: ' in wrong
+
+
+def test_what_matters_most_comes_first(ask: Caller) -> None:
+    found = json.loads(ask("GET", f"/admin/client/{KNOWN}").data)
+    assert list(found)[:6] == ["client", "step", "factor", "limit", "score", "is_anomalous"]
+    assert next(iter(json.loads(ask("GET", "/admin/stats").data))) == "total_requests"
+
+
+def test_a_value_in_a_list_that_is_not_allowed_is_named_by_its_place(ask: Caller) -> None:
+    found = problem_of(ask("PUT", "/admin/limits", json={"further_factors": [0.1, 2, "x"]}), 422)
+    assert found["errors"] == {
+        "further_factors": [
+            "Item 2: Must be greater than or equal to 0 and less than or equal to 1.",
+            "Item 3: Not a valid number.",
+        ]
+    }
+
+
+def test_of_a_long_list_no_more_is_told_than_can_be_read(ask: Caller) -> None:
+    found = problem_of(ask("PUT", "/admin/limits", json={"further_factors": [2] * 10_000}), 422)
+    assert len(found["errors"]["further_factors"]) == 20
+
+
+@pytest.mark.parametrize(("method", "told"), [("GET", False), ("PUT", True)])
+def test_without_the_store_a_change_may_be_sent_again(
+    ask: Caller, operations: FakeOperations, method: str, told: bool
+) -> None:
+    operations.error = StoreError("no answer")
+    found = problem_of(ask(method, "/admin/mode", json={"mode": "off"}), 503)
+    assert ("send it again" in found["detail"]) is told

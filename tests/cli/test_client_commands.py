@@ -9,7 +9,7 @@ import pytest
 
 from flask_irl.features import FEATURE_NAMES
 from flask_irl.model import Model
-from flask_irl.operations import ORDERS
+from flask_irl.operations import ORDERS, Operations
 from flask_irl.overrides import MAX_SECONDS
 from tests.cli.shell import (
     LIMIT,
@@ -48,6 +48,13 @@ def test_clients_stop_at_the_limit(site: Site) -> None:
         site.ask(client, count)
     site.engine.flush()
     assert [entry["client"] for entry in site.told("clients", "--limit", "1")] == ["busy"]
+
+
+def test_clients_are_listed_with_the_limits_in_force(site: Site) -> None:
+    site.ask()
+    site.engine.flush()
+    Operations(site.engine).set_limits({"base_limit": 7}, "the site")
+    assert site.told("clients")[0]["limit"] == 7
 
 
 def test_clients_in_order_of_refusals_leave_out_who_was_never_refused(site: Site) -> None:
@@ -232,7 +239,7 @@ def test_an_override_ends_after_the_seconds_given(site: Site) -> None:
 def test_seconds_that_are_not_allowed_change_nothing_and_say_what_is(
     local: Site, command: str, seconds: str
 ) -> None:
-    complaint = local.failed(command, SOMEBODY, "--seconds", seconds)
+    complaint = local.misused(command, SOMEBODY, "--seconds", seconds)
     assert "give a number above 0, up to" in complaint
     assert local.told("audit") == []
     assert local.ask(count=LIMIT + 1) == [*[200] * LIMIT, 429]
@@ -244,7 +251,7 @@ def test_seconds_that_are_no_number_are_wrong_usage(local: Site, command: str) -
 
 
 def test_a_reason_that_is_too_long_changes_nothing(local: Site) -> None:
-    assert "reason is too long" in local.failed("block", SOMEBODY, "--reason", "x" * 501)
+    assert "reason is too long" in local.misused("block", SOMEBODY, "--reason", "x" * 501)
     assert local.ask() == [200]
 
 
