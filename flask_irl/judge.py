@@ -40,9 +40,12 @@ PACE_MARGIN: Final = 1.5
 """A client that is no faster than the machines that its route is for does what is usual there."""
 MACHINE_SHARE: Final = 0.8
 """If so much of what it does is on such routes: not who takes one route after the other."""
-MOSTLY_READ: Final = 0.5
+MOSTLY_READ: Final = 0.25
 """The usual share of writes below which a site is one where writing is work, not just how its API
 is called."""
+SIZE: Final = FEATURE_NAMES.index("size_mean")
+LITTLE: Final = 1.0
+"""So much less than usual, in nats of bytes, are answers that take nothing away."""
 
 
 class Verdicts(NamedTuple):
@@ -110,7 +113,7 @@ def judge(
     )
     excused = ~harmful(features, steps > 0) | own | at_pace
     if usual_median(site, "write_share") < MOSTLY_READ:
-        excused |= working(view)
+        excused |= working(view) & (features[:, SIZE] <= usual_median(site, "size_mean") - LITTLE)
     judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
     settled = regular & (records["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
     broken = rules.broken(view, regular, settled)
