@@ -134,12 +134,6 @@ class ClientSchema(ma.Schema):
     feedback = words(
         "What a person thought of it.", "abuse", allow_none=True, validate=validate.OneOf(VERDICTS)
     )
-    features = fields.Dict(
-        keys=fields.String(),
-        values=fields.Float(),
-        required=True,
-        metadata=told("Its profile, as the model sees it.", {"new_paths": 41.0}),
-    )
     rules = fields.List(
         fields.String(),
         required=True,
@@ -157,6 +151,12 @@ class ClientSchema(ma.Schema):
         "deny",
         allow_none=True,
         validate=validate.OneOf(("allow", "deny")),
+    )
+    features = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        required=True,
+        metadata=told("Its profile, as the model sees it.", {"new_paths": 41.0}),
     )
 
 

@@ -80,10 +80,10 @@ def _http_problem(error: HTTPException) -> BaseResponse:
 
 def _store_problem(error: StoreError) -> Response:
     event(logging.WARNING, "admin_store_error", kind=error.kind)
-    detail = f"The store doesn't answer as it should: {error}"
+    detail = f"The store doesn't answer as it should: {str(error).rstrip('.')}."
     if request.method not in SAFE_METHODS:
         # Whatever came before the call that failed is done.
-        detail += ". What was to be changed may have been or not: send it again"
+        detail += " What was to be changed may have been or not: send it again."
     return problem(503, detail, headers=[("Retry-After", "1")])
 
 

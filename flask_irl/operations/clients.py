@@ -97,14 +97,15 @@ class ClientOperations(OverrideOperations):
     def reset(self, client: str, who: str) -> bool:
         """Forget a client: its counts, its profile, its step; whether it was known."""
         key = canonical(client)
-        # Once forgotten, this is all that is left to tell whether that was right.
-        before = _judged(self._store.load([key])[0])
+        state = self._store.load([key])[0]
+        # First: once forgotten, this is all that is left to tell whether that was right.
+        before = {"known": state is not None, **_judged(state)}
+        self._audit(who, "reset", key, before, {"known": False})
         known = self._limiter.forget(key)
         # An override outlives this.
         for order in RANKINGS:
             self._store.rank(order, {}, [key])
         self._store.bump()
-        self._audit(who, "reset", key, {"known": known, **before}, {"known": False})
         return known
 
     def feedback(self, client: str, verdict: str, who: str) -> bool:

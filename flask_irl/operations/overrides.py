@@ -56,14 +56,15 @@ class OverrideOperations(Hands):
         """Leave a client to the limiter again; whether an override was in force."""
         key = canonical(client)
         override = in_force(self._store.load([key])[0], self._store.now())
-        if override is None:
-            return False
-        self._store.set_override(key, None, self._limiter.plans.longest)
+        if override is not None:
+            # First: should the store fail after it, another try couldn't tell what there was.
+            self._audit(who, "clear_override", key, before=override_entry(override))
+            self._store.set_override(key, None, self._limiter.plans.longest)
+        # Also where there is none: the store may have failed at this the last time.
         self._store.rank(OVERRIDDEN, {}, [key])
         self._limiter.drop_refusals(key)
         self._store.bump()
-        self._audit(who, "clear_override", key, before=override_entry(override))
-        return True
+        return override is not None
 
     def _override_of(self, key: str, state: ClientState, now: float) -> dict[str, Any] | None:
         """A client's override with who decided so and why, unless that was long ago."""
