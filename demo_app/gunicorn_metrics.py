@@ -22,7 +22,12 @@ def use_folder() -> None:
     """See that there is a folder; before anything loads prometheus_client, which looks but once."""
     given = os.environ.get(VARIABLE)
     if given:
-        Path(given).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(given).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RuntimeError(
+                f"{VARIABLE} is {given!r}, and no such folder can be made: {error.strerror}"
+            ) from None
     else:
         # Not by raw_env, which gunicorn undoes at each reload.
         os.environ[VARIABLE] = tempfile.mkdtemp(prefix=PREFIX)
@@ -40,8 +45,16 @@ def on_starting(server: Any) -> None:
         for path in folder.iterdir():
             if _LEFT.fullmatch(path.name):
                 path.unlink(missing_ok=True)
-    if _is_ours(folder) and os.geteuid() == 0:
-        os.chown(folder, server.cfg.uid, server.cfg.gid)
+    if _is_ours(folder):
+        _hand_over(folder, server)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Make the folder again if something swept it away: no worker could start without it."""
+    folder = _folder()
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        _hand_over(folder, server)
 
 
 def pre_exec(server: Any) -> None:
@@ -67,6 +80,12 @@ def on_exit(server: Any) -> None:
 
 def _folder() -> Path:
     return Path(os.environ[VARIABLE])
+
+
+def _hand_over(folder: Path, server: Any) -> None:
+    """Give a folder that was made here to the user whom the workers run as."""
+    if os.geteuid() == 0:
+        os.chown(folder, server.cfg.uid, server.cfg.gid)
 
 
 def _is_ours(folder: Path) -> bool:

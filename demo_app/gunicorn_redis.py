@@ -10,7 +10,14 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from demo_app.gunicorn_metrics import child_exit, on_exit, on_starting, pre_exec, use_folder
+from demo_app.gunicorn_metrics import (
+    child_exit,
+    on_exit,
+    on_starting,
+    pre_exec,
+    pre_fork,
+    use_folder,
+)
 from demo_app.gunicorn_shared import (
     bind,
     control_socket_disable,
@@ -30,15 +37,18 @@ __all__ = [
     "on_exit",
     "on_starting",
     "pre_exec",
+    "pre_fork",
     "raw_env",
     "threads",
     "worker_class",
     "workers",
 ]
 
-use_folder()
-
 workers: Final = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(8, os.cpu_count() or 2)))
+if workers < 1:
+    # gunicorn would listen, and nobody answer.
+    raise RuntimeError(f"WEB_CONCURRENCY is {workers}, which is not allowed: give 1 or more")
+use_folder()
 threads: Final = 4
 # Without a server of that kind, each worker would count for itself.
 raw_env: Final = [f"REDIS_URL={os.environ.get('REDIS_URL') or 'redis://127.0.0.1:6379/0'}"]

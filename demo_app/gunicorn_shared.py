@@ -20,6 +20,11 @@ _form: Final = os.environ.get("LOG_FORMAT") or "text"
 if _form not in ("text", "json"):
     raise RuntimeError(f"LOG_FORMAT is {_form!r}, which is not allowed: give text or json")
 
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_level: Final = (os.environ.get("LOG_LEVEL") or "INFO").upper()
+if _level not in _LEVELS:
+    raise RuntimeError(f"LOG_LEVEL is {_level!r}, which is not allowed: give {', '.join(_LEVELS)}")
+
 # By name: only gunicorn's logger needs it, and only then is flask_irl imported.
 _FORMATTERS: Final[dict[str, dict[str, Any]]] = {
     "text": {
@@ -35,7 +40,7 @@ logconfig_dict: Final[dict[str, Any]] = {
     # The scheduler tells of every run of every job: a line a second.
     "root": {"level": "WARNING", "handlers": ["error_console"]},
     "loggers": {
-        "flask_irl": {"level": (os.environ.get("LOG_LEVEL") or "INFO").upper()},
+        "flask_irl": {"level": _level},
         # gunicorn's own lines, too, are JSON then.
         **({"gunicorn.error": _ERRORS} if _form == "json" else {}),
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -14,6 +14,21 @@ FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
 EXPIRE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 300
+
+
+class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
+    """Drops jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
+
+    It waits for a job that waits for a store that hangs, and starts no others.
+    """
+
+    def submit_job(self, job: Any, run_times: Any) -> None:
+        try:
+            super().submit_job(job, run_times)
+        except RuntimeError as error:
+            # There is no class of its own for it, and too many threads are another matter.
+            if "shutdown" not in str(error):
+                raise
 
 
 class Background:
@@ -61,7 +76,7 @@ class Background:
                 return
             # One thread, since each has memory of its own; no job takes long.
             scheduler = BackgroundScheduler(
-                executors={"default": ThreadPoolExecutor(1)},
+                executors={"default": _UntilExit(1)},
                 job_defaults={
                     "coalesce": True,
                     "misfire_grace_time": GRACE_SECONDS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,37 @@ def test_a_folder_that_is_named_but_not_there_is_made(tmp_path: Path, redis_url:
     with two_workers(tmp_path, redis_url, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
         server.get("/api/data")
         assert counted(server) == 1.0
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file")
+    server = Gunicorn(REDIS, tmp_path, PROMETHEUS_MULTIPROC_DIR=folder)
+    assert server.start().wait(START) != 0
+    assert f"PROMETHEUS_MULTIPROC_DIR is {folder!r}, and no such folder can be made" in server.log
+
+
+def test_a_worker_is_replaced_though_something_swept_the_folder_away(
+    tmp_path: Path, redis_url: str
+) -> None:
+    with two_workers(tmp_path, redis_url) as server:
+        server.get("/api/data")
+        folder = tmp_path / "tmp"
+        wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
+        victims = files_of_gauges(folder)
+        for swept in folder.glob("irl-metrics-*"):
+            shutil.rmtree(swept)
+        for victim in victims:
+            os.kill(int(victim), signal.SIGKILL)
+        wait_until(lambda: len(files_of_gauges(folder)) == 2, "new workers", START)
+        server.get("/api/data")
+        assert counted(server) == 1.0
+
+
+def test_a_server_without_workers_is_refused(tmp_path: Path) -> None:
+    server = Gunicorn(REDIS, tmp_path, WEB_CONCURRENCY="0")
+    assert server.start().wait(START) != 0
+    assert "WEB_CONCURRENCY is 0, which is not allowed: give 1 or more" in server.log
 
 
 def test_a_killed_workers_counts_stay_and_its_gauges_go(tmp_path: Path, redis_url: str) -> None:

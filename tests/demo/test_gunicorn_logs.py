@@ -26,3 +26,9 @@ def test_a_form_that_is_not_known_is_refused(tmp_path: Path) -> None:
     server = Gunicorn(MEMORY, tmp_path, LOG_FORMAT="xml")
     assert server.start().wait(START) != 0
     assert "LOG_FORMAT is 'xml', which is not allowed: give text or json" in server.log
+
+
+def test_a_level_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    server = Gunicorn(MEMORY, tmp_path, LOG_LEVEL="loud")
+    assert server.start().wait(START) != 0
+    assert "LOG_LEVEL is 'LOUD', which is not allowed: give DEBUG, INFO" in server.log
