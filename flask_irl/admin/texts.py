@@ -45,7 +45,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "id": {
         "in": "path",
         "name": "id",
-        "description": "What the client goes by; slashes may be sent as they are or as %2F.",
+        "description": "What the client goes by; slashes may be sent as they are or as %2F, # as %23.",
         "example": "203.0.113.7",
     },
     "version": {
