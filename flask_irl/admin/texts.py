@@ -45,7 +45,8 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "id": {
         "in": "path",
         "name": "id",
-        "description": "What the client goes by; slashes may be sent as they are or as %2F, # as %23.",
+        "description": "What the client goes by; slashes may be sent as they are or as %2F, "
+        "but # only as %23.",
         "example": "203.0.113.7",
     },
     "version": {
