@@ -15,6 +15,7 @@ from flask_irl.limit import Limit, parse_limits
 LIMITS: Final = "__irl_limits__"
 EXEMPT: Final = "__irl_exempt__"
 CHECKS: Final = "__irl_checks__"
+NO_ROUTE: Final = "__irl_no_route__"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +124,16 @@ def limits_of(function: Any, owner: object) -> tuple[RouteLimit, ...]:
 def is_exempt(function: Any, owner: object) -> bool:
     """Whether one extension exempted a function."""
     return any(other is owner for other in getattr(function, EXEMPT, ()))
+
+
+def add_no_route(function: Any) -> None:
+    """Note that a function answers only what no other route matches."""
+    setattr(function, NO_ROUTE, True)
+
+
+def is_no_route(function: Any) -> bool:
+    """Whether a function answers only what no other route matches."""
+    return getattr(function, NO_ROUTE, False) is True
 
 
 def new_limit(

@@ -18,7 +18,14 @@ from flask_irl.errors import IrlError
 from flask_irl.keys import canonical
 from flask_irl.limit import Limit, parse_limits
 from flask_irl.limiter import Limiter
-from flask_irl.marks import RouteLimit, is_exempt, limits_of, of_one_method, scope_names
+from flask_irl.marks import (
+    RouteLimit,
+    is_exempt,
+    is_no_route,
+    limits_of,
+    of_one_method,
+    scope_names,
+)
 from flask_irl.records import Decision, Plan, Scope
 
 UNMATCHED: Final = "unmatched"
@@ -256,6 +263,8 @@ class RouteTable:
         if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
             return Route(label, True)
         view = app.view_functions.get(endpoint)
+        if is_no_route(view):
+            return self._unmatched
         handler, handled = _handler(view, method)
         if any(is_exempt(x, self._owner) for x in (view, handler)) or any(
             blueprint in self._exempt_blueprints for blueprint in blueprints

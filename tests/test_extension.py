@@ -831,3 +831,17 @@ def test_the_admin_api_tells_the_apps_routes_and_not_its_own(make: Make) -> None
     routes = {route["route"] for route in found["routes"]}
     assert {route for route in routes if route.startswith("/admin")} == {"/admin/users"}
     assert len(routes) > 2
+
+
+def test_paths_below_the_admin_api_that_do_not_exist_count_as_any_that_no_route_matches(
+    make: Make,
+) -> None:
+    app, limiter = make(admin_token="token-of-the-operator", base_limit=4)
+    front = app.test_client()
+    assert [front.get(f"/admin/{n}.php").status_code for n in range(5)] == [*[404] * 4, 429]
+    assert front.post("/admin/stats").status_code == 429
+    headers = {"Authorization": "Bearer token-of-the-operator"}
+    with app.app_context():
+        assert limiter.flush() == 6
+    found = front.get("/admin/stats", headers=headers).get_json()
+    assert found["endpoints"] == {"unmatched": 6}

@@ -18,32 +18,24 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
 from flask_irl.admin.bodies import json_response
-from flask_irl.admin.errors import BODY
+from flask_irl.admin.errors import BODY, problem_members
 from flask_irl.admin.schemas import ProblemSchema
+from flask_irl.admin.schemas import Request as Body
+from flask_irl.admin.texts import (
+    DESCRIPTION,
+    ERROR_EXAMPLES,
+    ERROR_HEADERS,
+    ERROR_TEXTS,
+    PAGINATION,
+    PARAMETERS,
+    TAGS,
+)
 from flask_irl.responses import PROBLEM
 
 CONFIG_PREFIX: Final = "IRL_ADMIN"
 BEARER: Final = "bearer"
 COMMON_ERRORS: Final = (401, 403, 413, 429, 503)
 BODY_ERRORS: Final = (400, 415, 422)
-ERROR_TEXTS: Final[Mapping[int, str]] = {
-    400: "The body is not JSON.",
-    401: "No token was sent.",
-    403: "The token is not known, or may not change anything.",
-    404: "Nothing of that name is known.",
-    409: "It can't be done as things are; `detail` says why.",
-    413: "The body is too large.",
-    415: "The body is not declared as JSON.",
-    422: "A value is missing, unknown or not allowed; `errors` names each.",
-    429: "Too many wrong tokens from this address.",
-    500: "It was tried and failed; `detail` says why.",
-    503: "The store doesn't answer. A change may have been made or not: send it again.",
-}
-ERROR_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
-    401: {"WWW-Authenticate": "How to authenticate."},
-    429: {"Retry-After": "Seconds until tokens are looked at again."},
-    503: {"Retry-After": "Seconds to wait before another try."},
-}
 
 View = TypeVar("View", bound=Callable[..., Any])
 Schema = type[ma.Schema]
@@ -149,7 +141,12 @@ class AdminApi(flask_smorest.Api):  # type: ignore[misc]
         for status, text in ERROR_TEXTS.items():
             answer: dict[str, Any] = {
                 "description": text,
-                "content": {PROBLEM: {"schema": ProblemSchema}},
+                "content": {
+                    PROBLEM: {
+                        "schema": ProblemSchema,
+                        "example": problem_members(status, *ERROR_EXAMPLES[status]),
+                    }
+                },
             }
             if status in ERROR_HEADERS:
                 answer["headers"] = {
@@ -189,7 +186,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         answer: Schema,
         *,
         status: int = 200,
-        body: Schema | None = None,
+        body: type[Body] | None = None,
         query: Schema | None = None,
         errors: Iterable[int] = (),
         paged: bool = False,
@@ -219,7 +216,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             written = _written(view, answer(), status)
             view_func = self.response(status, answer, headers=headers)(written)
             if body is not None:
-                view_func = self.arguments(body, location="json")(view_func)
+                view_func = self.arguments(body, location="json", example=body.example)(view_func)
             if query is not None:
                 view_func = self.arguments(query, location="query")(view_func)
             for code in sorted(statuses, reverse=True):
@@ -266,33 +263,3 @@ def _written(view: Callable[..., Any], schema: ma.Schema, status: int) -> Callab
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "id": {
-        "in": "path",
-        "name": "id",
-        "description": "What the client goes by; slashes may be sent as they are or as %2F.",
-        "example": "203.0.113.7",
-    },
-    "version": {
-        "in": "path",
-        "name": "version",
-        "description": "A model's version.",
-        "example": 6,
-    },
-}
-PAGINATION: Final = {
-    "description": "As JSON: `total`, `total_pages`, and the numbers of the `first_page`, "
-    "`last_page`, `previous_page`, this `page` and the `next_page`, where there are such.",
-    "schema": {"type": "string"},
-}
-TAGS: Final = {
-    "site": "The site as a whole.",
-    "clients": "Single clients.",
-    "models": "What was learned.",
-}
-DESCRIPTION: Final = (
-    "Who is limited, why, and how to change it. A client goes by its id: its address (IPv6: its "
-    "/64 network), or what the app's key function makes of it. Errors are problem+json (RFC 9457)."
-)

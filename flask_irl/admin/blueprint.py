@@ -11,6 +11,7 @@ from werkzeug.routing import MapAdapter
 from flask_irl.admin.api import AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
 from flask_irl.admin.state import BLUEPRINT, current_admin
+from flask_irl.marks import add_no_route
 
 MAX_BODY: Final = 64 * 1024
 """Bytes that a request's body may have."""
@@ -66,4 +67,6 @@ def _is_served(adapter: MapAdapter, method: str) -> bool:
 
 blueprint.before_request(_admit)
 blueprint.after_request(_harden)
+# Who looks for what isn't here is a scanner as anywhere else.
+add_no_route(_unknown)
 blueprint.catch_all(UNKNOWN, _unknown)

@@ -41,17 +41,20 @@ def problem(
         errors: By field of the request, what is wrong with it.
         headers: Further headers.
     """
+    response = json_response(problem_members(status, detail, errors), status, mimetype=PROBLEM)
+    response.headers.extend(list(headers))
+    return response
+
+
+def problem_members(status: int, detail: str, errors: Errors | None) -> dict[str, Any]:
+    """What a problem consists of."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
     }
-    if errors:
-        body["errors"] = dict(errors)
-    response = json_response(body, status, mimetype=PROBLEM)
-    response.headers.extend(list(headers))
-    return response
+    return {**body, "errors": dict(errors)} if errors else body
 
 
 def add_error_handlers(blueprint: Blueprint) -> None:

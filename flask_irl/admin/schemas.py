@@ -39,6 +39,8 @@ class Request(ma.Schema):
 
     json_schema: ClassVar[Mapping[str, Any]] = {}
     """What the documentation says beyond the fields."""
+    example: ClassVar[Mapping[str, Any] | None] = None
+    """A body that may be sent as it stands; made of the fields' own examples if there is none."""
 
 
 class PageQuery(Request):
@@ -81,6 +83,7 @@ class OverrideRequest(Request):
         "then": {"required": ["amount"]},
         "else": {"properties": {"amount": False}},
     }
+    example: ClassVar = {"kind": "block", "seconds": 3600, "reason": "Scrapes the price list."}
 
     kind = fields.String(
         required=True,
@@ -121,6 +124,8 @@ class OverrideRequest(Request):
 class FeedbackRequest(Request):
     """What a person thinks of a client."""
 
+    example: ClassVar = {"verdict": "good"}
+
     verdict = fields.String(
         required=True,
         validate=validate.OneOf(VERDICTS),
@@ -130,6 +135,8 @@ class FeedbackRequest(Request):
 
 class ModeRequest(Request):
     """What the limiter does."""
+
+    example: ClassVar = {"mode": "shadow"}
 
     mode = fields.String(
         required=True,
@@ -146,6 +153,7 @@ class LimitsRequest(Request):
     """Limits to change; null goes back to what is configured."""
 
     json_schema: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
+    example: ClassVar = {"base_limit": 120, "further_factors": [0.1]}
 
     base_limit = Whole(
         allow_none=True,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.admin.api import READ, WRITE, Caller, make_app, problem_of
-from tests.admin.fakes import FakeOperations
+from tests.admin.fakes import KNOWN, FakeOperations
 
 OPERATIONS = {
     ("get", "/admin/stats"),
@@ -149,3 +150,32 @@ def test_it_can_be_left_out(operations: FakeOperations, path: str) -> None:
     client = make_app(operations, docs=False).test_client()
     problem_of(Caller(client, None)("GET", f"/admin/{path}"), 404)
     assert Caller(client)("GET", "/admin/stats").status_code == 200
+
+
+BODIES = {
+    ("put", "/admin/limits"),
+    ("put", "/admin/mode"),
+    ("put", "/admin/client/{id}/override"),
+    ("post", "/admin/client/{id}/feedback"),
+}
+
+
+def test_every_example_of_a_body_may_be_sent_as_it_stands(
+    document: dict[str, Any], ask: Caller
+) -> None:
+    tried = set()
+    for method, path, operation in operations_of(document):
+        if "requestBody" in operation:
+            example = operation["requestBody"]["content"]["application/json"]["example"]
+            response = ask(method, path.replace("{id}", KNOWN), json=example)
+            assert response.status_code == 200, response.text
+            tried.add((method, path))
+    assert tried == BODIES
+
+
+def test_every_error_has_an_example_of_its_own(document: dict[str, Any]) -> None:
+    for name, response in document["components"]["responses"].items():
+        example = response["content"]["application/problem+json"]["example"]
+        assert HTTPStatus(example["status"]).name == name
+        assert example["title"] == HTTPStatus(example["status"]).phrase
+        assert ("errors" in example) is (example["status"] in (400, 422))

@@ -1,0 +1,72 @@
+"""What the API's documentation says beside the schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask_irl.admin.errors import Errors
+
+ERROR_TEXTS: Final[Mapping[int, str]] = {
+    400: "The body is not JSON.",
+    401: "No token was sent.",
+    403: "The token is not known, or may not change anything.",
+    404: "Nothing of that name is known.",
+    409: "It can't be done as things are; `detail` says why.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "A value is missing, unknown or not allowed; `errors` names each.",
+    429: "Too many wrong tokens from this address.",
+    500: "It was tried and failed; `detail` says why.",
+    503: "The store doesn't answer. A change may have been made or not: send it again.",
+}
+ERROR_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    401: {"WWW-Authenticate": "How to authenticate."},
+    429: {"Retry-After": "Seconds until tokens are looked at again."},
+    503: {"Retry-After": "Seconds to wait before another try."},
+}
+
+ERROR_EXAMPLES: Final[Mapping[int, tuple[str, Errors | None]]] = {
+    400: ("body: Not JSON.", {"body": ["Not JSON."]}),
+    401: ("This needs a token: send it as 'Authorization: Bearer <token>'.", None),
+    403: ("This token may look, but not change anything.", None),
+    404: ("No client 203.0.113.7 is known.", None),
+    409: ("another worker is training", None),
+    413: ("Send at most 65536 bytes.", None),
+    415: ("Send JSON, with 'Content-Type: application/json'.", None),
+    422: ("amount: Needed with kind 'limit'.", {"amount": ["Needed with kind 'limit'."]}),
+    429: ("Too many wrong tokens from this address. Try again in 42 seconds.", None),
+    500: ("OSError: [Errno 12] Cannot allocate memory", None),
+    503: ("The store doesn't answer as it should: no connection within 50 ms.", None),
+}
+"""By status, the detail and the errors by field."""
+
+PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "id": {
+        "in": "path",
+        "name": "id",
+        "description": "What the client goes by; slashes may be sent as they are or as %2F, "
+        "but # only as %23.",
+        "example": "203.0.113.7",
+    },
+    "version": {
+        "in": "path",
+        "name": "version",
+        "description": "A model's version.",
+        "example": 6,
+    },
+}
+PAGINATION: Final = {
+    "description": "As JSON: `total`, `total_pages`, and the numbers of the `first_page`, "
+    "`last_page`, `previous_page`, this `page` and the `next_page`, where there are such.",
+    "schema": {"type": "string"},
+}
+TAGS: Final = {
+    "site": "The site as a whole.",
+    "clients": "Single clients.",
+    "models": "What was learned.",
+}
+DESCRIPTION: Final = (
+    "Who is limited, why, and how to change it. A client goes by its id: its address (IPv6: its "
+    "/64 network), or what the app's key function makes of it. Errors are problem+json (RFC 9457)."
+)
