@@ -17,7 +17,7 @@ from flask_irl.features import FEATURE_NAMES, matrix
 from flask_irl.model import Model
 from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
 from flask_irl.rows import GOOD, route_hash
-from flask_irl.rules import Mask, Rules, harmful, working
+from flask_irl.rules import HARMFUL_RATE, Mask, Rules, harmful, working
 from flask_irl.site import (
     began_at,
     expected_pace,
@@ -113,7 +113,8 @@ def judge(
     )
     excused = ~harmful(features, steps > 0) | own | at_pace
     if usual_median(site, "write_share") < MOSTLY_READ:
-        excused |= working(view) & (features[:, SIZE] <= usual_median(site, "size_mean") - LITTLE)
+        told_little = features[:, SIZE] <= usual_median(site, "size_mean") - LITTLE
+        excused |= working(view) & told_little & (features[:, RATE] < HARMFUL_RATE)
     judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
     settled = regular & (records["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
     broken = rules.broken(view, regular, settled)

@@ -231,14 +231,15 @@ def test_who_comes_through_a_machine_route_among_others_is_not_at_home_there() -
         ({"method": "PUT", "status": 403}, 0.1, 1),
         ({"method": "PUT", "size": 5000}, 0.1, 1),
         ({"method": "PUT"}, 0.4, 1),
+        ({"method": "PUT", "pace": 300}, 0.1, 1),
     ],
-    ids=["changes things", "reads", "may not", "is told as much as usual", "many do on this site"],
+    ids=["changes things", "reads", "may not", "is told as usual", "many do here", "floods"],
 )
 def test_a_job_that_may_change_things_takes_nothing_away(
     changes: dict[str, Any], usual: float, step: int
 ) -> None:
     site = {"write_share": [usual, 1.0], "size_mean": [8.0, 10.0]}
-    records = client(60, **{"size": 100, **changes})
+    records = client(**{"pace": 60, "size": 100, **changes})
     assert step_of(records, model_of(-0.9, usual=site), rules=Rules(0, 0)) == step
 
 
