@@ -61,12 +61,12 @@ def watched_app(kept: Kept) -> Flask:
 
 def subject(kept: Kept, folder: str | None) -> Subject:
     """The app, in multiprocess mode if there is a folder; to be made in a process of its own."""
+    if "prometheus_client" in sys.modules:
+        raise BenchError("prometheus_client has been imported already")
     if folder is None:
         os.environ.pop(FOLDER, None)
     else:
         os.environ[FOLDER] = folder
-    if "prometheus_client" in sys.modules:
-        raise BenchError("prometheus_client has been imported already")
     app = watched_app(kept)
     if kept != "no metrics":
         _check(folder is not None)
