@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -29,9 +30,12 @@ def test_the_table_tells_what_is_added_to_a_request_without_metrics() -> None:
 
 
 def test_metrics_of_another_mode_are_not_taken_for_those_that_are_meant(tmp_path: Path) -> None:
+    before = dict(os.environ)
     for case in cases(str(tmp_path)):
         with pytest.raises(BenchError, match="imported already"):
             case.build()
+    # Other tests' metrics would go into the folder.
+    assert dict(os.environ) == before
 
 
 @pytest.mark.integration
