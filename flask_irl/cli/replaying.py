@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 from flask_irl.app_state import AppState, state_of
 from flask_irl.cli.group import irl, plain_errors
 from flask_irl.limiter import Limiter
-from flask_irl.log import logger
+from flask_irl.log import only_errors
 from flask_irl.records import Plan
 
 
@@ -42,19 +42,17 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state = state_of(app)
     run = Replay(state.options, route=RouteFolder(app.url_map).route, plan=planner(app, state))
-    level = logger.level
     # What the limiter would have logged is in the report.
-    logger.setLevel(logging.ERROR)
-    try:
-        with click.progressbar(length=max(reader.bytes_total, 1), label="Replaying") as bar:
-            for entry in reader:
-                run.one(entry)
-                if not run.requests % 500:
-                    bar.update(max(0, reader.bytes_read - bar.pos))
-            bar.update(max(0, bar.length - bar.pos) if bar.length else 0)
-    finally:
-        logger.setLevel(level)
-        run.close()
+    with (
+        closing(run),
+        only_errors(),
+        click.progressbar(length=max(reader.bytes_total, 1), label="Replaying") as bar,
+    ):
+        for entry in reader:
+            run.one(entry)
+            if not run.requests % 500:
+                bar.update(max(0, reader.bytes_read - bar.pos))
+        bar.update(max(0, bar.length - bar.pos) if bar.length else 0)
     found = run.report(reader.unreadable_lines)
     for line in summary_lines(found):
         click.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from demo_app import create_app
 from flask_irl import attacks
 from flask_irl.app_state import state_of
 from flask_irl.cli.replaying import planner
+from flask_irl.log import only_errors
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.routes import RouteFolder
@@ -86,7 +86,7 @@ def run(job: Job) -> dict[str, Any]:
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
     with taught_without(job.without):
-        early, report = replay(map(entry_of, rows), job.config, learned)
+        early, report = replay(rows, job.config, learned)
     found = families(report, early)
     if job.plain:
         _add_plain(found, rows, learned)
@@ -99,11 +99,6 @@ def run(job: Job) -> dict[str, Any]:
         "accepted": sum(model.accepted for model in report.models),
         "families": {label: asdict(family) for label, family in found.items()},
     }
-
-
-def entry_of(row: Row) -> LogEntry:
-    """A made-up row as a log's."""
-    return LogEntry(*row)
 
 
 def learned_at(job: Job) -> float:
@@ -123,18 +118,18 @@ def taught_without(kinds: Sequence[str]) -> Iterator[None]:
 @contextmanager
 def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
     """What ``irl replay`` on the demo app replays with."""
-    logging.getLogger("flask_irl").setLevel(logging.ERROR)
-    app = create_app({"REDIS_URL": "memory://", **config})
-    state = state_of(app)
-    with app.app_context():
-        course = Replay(
-            state.options, route=RouteFolder(app.url_map).route, plan=planner(app, state)
-        )
-        try:
-            yield course
-        finally:
-            course.close()
-            state.limiter.close()
+    with only_errors():
+        app = create_app({"REDIS_URL": "memory://", **config})
+        state = state_of(app)
+        with app.app_context():
+            course = Replay(
+                state.options, route=RouteFolder(app.url_map).route, plan=planner(app, state)
+            )
+            try:
+                yield course
+            finally:
+                course.close()
+                state.limiter.close()
 
 
 def replay(

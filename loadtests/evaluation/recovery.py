@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from flask_irl.replay.runner import Replay
-from loadtests.evaluation.job import entry_of, replaying
+from loadtests.evaluation.job import replaying
 from loadtests.simulator.attackers import Walk, constant, jittered
 from loadtests.simulator.scenarios import EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR, Caller, Row, Scene
@@ -61,7 +61,7 @@ def recoveries(seed: int, which: str, config: Mapping[str, Any]) -> list[dict[st
     }
     with replaying(config) as course:
         for row in merge(generate("clean", seed, HOURS, which), *injected):
-            course.one(entry_of(row))
+            course.one(row)
             if row.client in watch:
                 watch[row.client].note(course, row, last_bad[row.client])
     return [asdict(watch[client].found(kind, seed)) for client, kind in courses.items()]

@@ -6,26 +6,15 @@ import math
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import NamedTuple
 
+from flask_irl.replay.formats import LogEntry
 from loadtests.simulator.parameters import Parameters
 from loadtests.simulator.site import Route, Site
 
 HOUR = 3600.0
 _STALE_SECONDS = 1200.0
-
-
-class Row(NamedTuple):
-    """One request; ``ts`` in seconds since the log began."""
-
-    ts: float
-    client: str
-    method: str
-    path: str
-    status: int
-    size: int
-    ua_class: str
-    label: str
+Row = LogEntry
+"""One request; ``ts`` in seconds since the log began while it is in the making."""
 
 
 @dataclass(frozen=True, slots=True)
