@@ -82,12 +82,13 @@ class _Prepared(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A request's call that was sent: where to, on what, and what is needed to send it again."""
+    """A request's call that was sent: what is needed to send it again, where to, and on what."""
 
-    pool: Connections
-    wire: Wire
+    client: bytes
     prepared: _Prepared
     tail: bytes
+    pool: Connections
+    wire: Wire
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -147,19 +148,7 @@ class RedisStore(RedisSite):
         return self._servers.is_cluster
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
-        client, prepared, tail = self._command(plan, keys, cost)
-        deadline = time.monotonic() + self._timeout
-        try:
-            # To find the servers, once, takes of the same time.
-            patience = None if self._servers.found else deadline
-            pool = self._servers.of(client)
-            try:
-                answer = pool.call(prepared.start + tail, patience)
-            except ResponseError as error:
-                answer = self._again(error, pool, prepared, tail, deadline)
-        except (ResponseError, StoreError) as error:
-            raise self._failure(error) from error
-        return Hit._make(REPLY.unpack(answer))
+        return self._count(*self._command(plan, keys, cost))
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Asked | None:
         if not self._servers.found:
@@ -167,24 +156,36 @@ class RedisStore(RedisSite):
         client, prepared, tail = self._command(plan, keys, cost)
         pool = self._servers.of(client)
         wire = pool.begin(prepared.start + tail)
-        return None if wire is None else _Asked(pool, wire, prepared, tail)
+        return None if wire is None else _Asked(client, prepared, tail, pool, wire)
 
     def end(self, begun: _Asked) -> Hit:
-        pool, wire, prepared, tail = begun
+        return self._count(*begun)
+
+    def _count(
+        self,
+        client: bytes,
+        prepared: _Prepared,
+        tail: bytes,
+        pool: Connections | None = None,
+        wire: Wire | None = None,
+    ) -> Hit:
+        """The answer to a call, which is made now unless it was sent on a wire before."""
         deadline = time.monotonic() + self._timeout
+        command = prepared.start + tail
         try:
+            # To find the servers, once, takes of the same time.
+            patience = None if self._servers.found else deadline
+            pool = pool or self._servers.of(client)
             try:
-                answer = pool.end(wire, prepared.start + tail)
+                answer = pool.end(wire, command) if wire else pool.call(command, patience)
             except ResponseError as error:
                 answer = self._again(error, pool, prepared, tail, deadline)
-        except (ResponseError, StoreError) as error:
-            raise self._failure(error) from error
-        return Hit._make(REPLY.unpack(answer))
-
-    def _failure(self, error: Exception) -> StoreError:
-        if isinstance(error, StoreError):
+        except ResponseError as error:
+            raise store_error(error) from error
+        except StoreError:
             self._servers.doubt()
-        return store_error(error)
+            raise
+        return Hit._make(REPLY.unpack(answer))
 
     def _command(
         self, plan: Plan, keys: Sequence[str], cost: int
