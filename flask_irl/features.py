@@ -325,6 +325,11 @@ SCHEMA: Final = hashlib.blake2b(
 ).hexdigest()
 
 
+def column(rows: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """One feature's values, by its name, of rows that :func:`matrix` made."""
+    return rows[:, FEATURE_NAMES.index(name)]
+
+
 def matrix(view: View) -> NDArray[np.float32]:
     """The features of many clients, one row each, in the order of ``FEATURES``."""
     rows = np.empty((len(view.hour_rarity), len(FEATURES)), dtype=np.float32)

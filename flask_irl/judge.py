@@ -6,14 +6,14 @@ site; rules hold whatever the model says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl import profile
-from flask_irl.features import FEATURE_NAMES, matrix
+from flask_irl.features import View, column, matrix
 from flask_irl.model import Model
 from flask_irl.policy import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
 from flask_irl.rows import GOOD, route_hash
@@ -35,7 +35,6 @@ OWN_MARGIN: Final = 0.15
 """A regular is judged only when it scores this much lower than ever before."""
 SUSPECT: Final = -0.5
 """Nothing is learned from who scores lower: it may be about to be flagged."""
-RATE: Final = FEATURE_NAMES.index("requests_per_minute")
 PACE_MARGIN: Final = 1.5
 """A client that is no faster than the machines that its route is for does what is usual there."""
 MACHINE_SHARE: Final = 0.8
@@ -43,7 +42,6 @@ MACHINE_SHARE: Final = 0.8
 MOSTLY_READ: Final = 0.25
 """The usual share of writes below which a site is one where writing is work, not just how its API
 is called."""
-SIZE: Final = FEATURE_NAMES.index("size_mean")
 LITTLE: Final = 1.0
 """So much less than usual, in nats of bytes, are answers that take nothing away."""
 
@@ -107,14 +105,8 @@ def judge(
     own = regular & ((worst == 0) | (raw >= worst - OWN_MARGIN))
     # An operator's word goes before the model's.
     own |= records["feedback"] == GOOD
-    paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
-    at_pace = (features[:, RATE] <= PACE_MARGIN * paces) & (
-        machine_share(site, view.route_bins) >= MACHINE_SHARE
-    )
-    excused = ~harmful(features, steps > 0) | own | at_pace
-    if usual_median(site, "write_share") < MOSTLY_READ:
-        told_little = features[:, SIZE] <= usual_median(site, "size_mean") - LITTLE
-        excused |= working(view) & told_little & (features[:, RATE] < HARMFUL_RATE)
+    excused = ~harmful(features, steps > 0) | own
+    excused |= _at_home(site, features, view, routes) | _at_work(site, features, view)
     judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
     settled = regular & (records["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
     broken = rules.broken(view, regular, settled)
@@ -125,6 +117,24 @@ def judge(
     after = next_steps(ladder, steps, scores, since, evidence, offences)
     suspect = ~own & (raw < SUSPECT) & (not model.advisory)
     return Verdicts(features, raw, scores, after, offences, broken, regular, suspect)
+
+
+def _at_home(
+    site: Mapping[str, Any], features: NDArray[np.float32], view: View, routes: Sequence[str]
+) -> Mask:
+    """Who keeps to routes that machines work on, and is no faster than those."""
+    paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
+    at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
+    return at_pace & (machine_share(site, view.route_bins) >= MACHINE_SHARE)
+
+
+def _at_work(site: Mapping[str, Any], features: NDArray[np.float32], view: View) -> Mask:
+    """Who mostly changes things, for little in return and without a flood, where most only read."""
+    if usual_median(site, "write_share") >= MOSTLY_READ:
+        return np.zeros(len(features), dtype=bool)
+    told_little = column(features, "size_mean") <= usual_median(site, "size_mean") - LITTLE
+    slow = column(features, "requests_per_minute") < HARMFUL_RATE
+    return working(view) & told_little & slow
 
 
 def regulars(records: profile.Records, began: float) -> Mask:

@@ -7,7 +7,6 @@ whatever the client does.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -30,6 +29,7 @@ from flask_irl.features import (
     answer_of,
 )
 from flask_irl.records import Fields
+from flask_irl.rows import route_hash
 
 N_SUMS: Final = len(SUMS)
 N_CELLS: Final = N_SUMS + GAP_BINS + ROUTE_BINS
@@ -96,7 +96,7 @@ def encode(records: Records) -> list[bytes]:
 @lru_cache(maxsize=2048)
 def route_bin(route: str) -> int:
     """A route's bin, the same in every process."""
-    return zlib.crc32(route.encode(errors="surrogatepass")) % ROUTE_BINS
+    return route_hash(route) % ROUTE_BINS
 
 
 _LOGIN: Final = re.compile(
@@ -167,6 +167,7 @@ def events_of(
     )
     rarity = {route: rarity_of(rarities, route) for route in set(routes)}
     bins = {route: route_bin(route) for route in rarity}
+    logins = {route: is_login(route) for route in rarity}
     answers = {status: answer_of(status) for status in set(statuses)}
     write, probe = ({m: m not in usual for m in set(methods)} for usual in (READING, USUAL))
     turned_away = np.array(refused, dtype=np.float64)
@@ -183,7 +184,7 @@ def events_of(
         np.array([probe[m] for m in methods], dtype=np.float64),
         turned_away,
         np.array(times, dtype=np.float64),
-        np.array([is_login(route) for route in routes], dtype=np.float64),
+        np.array([logins[r] for r in routes], dtype=np.float64),
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flask_irl import profile
 from flask_irl.backlog import Backlog
 from flask_irl.errors import StoreError
-from flask_irl.features import FEATURE_NAMES, matrix
+from flask_irl.features import column, matrix
 from flask_irl.guard import CrowdGuard
 from flask_irl.judge import Verdicts, horizons, judge
 from flask_irl.listener import Listener
@@ -315,7 +315,7 @@ class Profiler:
         self, records: profile.Records, verdicts: Verdicts, steps: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whose behaviour may be learned from: enough of it, and nothing refused or flagged."""
-        refused = verdicts.features[:, FEATURE_NAMES.index("refused_share")]
+        refused = column(verdicts.features, "refused_share")
         abuse = records["feedback"] == ABUSE
         # The longer a client has been here, the less there is to learn from another minute of it.
         pause = ROW_SECONDS * (1.0 + records["minutes"] / ROW_MINUTES)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.features import FEATURE_NAMES, View
+from flask_irl.features import View, column
 
 Mask = NDArray[np.bool_]
 
@@ -95,10 +95,10 @@ def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
     harm = np.zeros(len(features), dtype=bool)
     share = np.where(held, 0.5, 1.0)
     for name, least in _HARMS:
-        harm |= features[:, FEATURE_NAMES.index(name)] >= least * share
+        harm |= column(features, name) >= least * share
     # Who has stopped is not held for what it did an hour ago.
-    goes_on = features[:, FEATURE_NAMES.index("sustained_new_paths")] >= STILL_NEW_PATHS / MINUTES
-    slow = features[:, FEATURE_NAMES.index("hourly_new_paths")]
+    goes_on = column(features, "sustained_new_paths") >= STILL_NEW_PATHS / MINUTES
+    slow = column(features, "hourly_new_paths")
     harm |= goes_on & (slow >= share * HARMFUL_HOURLY_PATHS / 60.0)
     return harm
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from flask_irl.calibration import calibrate_by_impact
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
-from flask_irl.features import FEATURE_NAMES, SCHEMA
+from flask_irl.features import FEATURE_NAMES, SCHEMA, column
 from flask_irl.lessons import (
     Fit,
     Lesson,
@@ -39,7 +39,6 @@ GATE_SHARE: Final = 0.05
 """A candidate that flags more than this share of recent legitimate clients is kept aside."""
 GATE_LEAST: Final = 2
 """So few flagged clients say nothing of a share."""
-RATE: Final = FEATURE_NAMES.index("requests_per_minute")
 NEW_ROWS_SHARE: Final = 0.2
 LEASE_SECONDS: Final = 180.0
 
@@ -297,7 +296,9 @@ class Trainer:
             site={
                 **site,
                 "usual": usual_values(rows["features"]),
-                "paces": learn_paces(rows["route"], rows["features"][:, RATE]),
+                "paces": learn_paces(
+                    rows["route"], column(rows["features"], "requests_per_minute")
+                ),
                 "began": began,
             },
             report=report,
