@@ -159,7 +159,9 @@ def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -
     for scope in plan.scopes:
         for limit in scope.limits:
             amount = scaled(limit.amount, factor)
-            burst = 1 + math.floor(((limit.burst or limit.amount) - 1) * amount / limit.amount)
+            # In doubles, as in Lua: the product may be beyond what they hold exactly.
+            most = float((limit.burst or limit.amount) - 1)
+            burst = 1 + math.floor(most * amount / limit.amount)
             answer = probe(cells[index], now, amount, limit.window_seconds * 1e6, burst, cost)
             after.append(answer.cell)
             if answer.admitted:

@@ -38,7 +38,13 @@ def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope
 
 
 def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
-    """The plans of some routes: all begin with the same scope, and some share others."""
+    """The plans of some routes: all begin with the same scope, and some share others.
+
+    In a third of all cases there is nothing but one limit on everything, which Lua answers apart.
+    """
+    if draw.random() < 0.33:
+        alone = Scope("", (random_limit(draw),))
+        return [Plan((alone,), strategy, draw.choice(LADDERS), draw.random() < 0.7, TTL)]
     base = random_scope(draw, "")
     pool = [random_scope(draw, name) for name in ("view", "shared:x")]
     pool.append(random_scope(draw, "by user", own_key=True))
