@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.routing import Rule
 
 from flask_irl.front import Answer, Headers, Served
 from flask_irl.key_funcs import KeyFromEnviron
-from flask_irl.keys import canonical
 from flask_irl.limiter import Limiter
 from flask_irl.lists import Lists
 from flask_irl.responses import answer_to, may_want_problem, retry_seconds
-from flask_irl.routing import Expected, Route, RouteTable
+from flask_irl.routing import Asked, Route, RouteTable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -39,7 +39,7 @@ class Ahead:
         key_func: Who a request is from, told by no more than its environment.
         filters: Which requests aren't limited: only the app can tell, so while there are any,
             nothing is done ahead.
-        lists: Whose requests aren't counted.
+        lists: Whose requests aren't counted, if there are such.
         refuses: Whether clients may be refused here.
         first: Whether the limiter's hook is the app's first: one before it may answer instead of
             the app, and such requests don't count.
@@ -53,28 +53,28 @@ class Ahead:
         key_func: KeyFromEnviron,
         *,
         filters: Sequence[Any],
-        lists: Lists,
+        lists: Lists | None,
         refuses: bool,
         first: Callable[[], bool],
         finish: Finish,
     ) -> None:
         self._limiter = limiter
         self._routes = routes
-        self._key_of = key_func.of
+        self._key_of = key_func.stored
         self._filters = filters
         self._lists = lists
         self._refuses = refuses
         self._first = first
         self._finish = finish
-        self._known: dict[tuple[str, str], Route] = {}
+        self._known: dict[tuple[str, str], tuple[Route, Rule | None]] = {}
 
-    def learn(self, environ: WSGIEnvironment, route: Route) -> None:
+    def learn(self, environ: WSGIEnvironment, route: Route, rule: Rule | None) -> None:
         """Remember the route of a request whose limits are the same for all that are like it."""
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if len(method) + len(path) <= MAX_CHARACTERS:
             if len(self._known) >= MAX_PATHS:
                 self._known.clear()
-            self._known[method, path] = route
+            self._known[method, path] = route, rule
 
     def early(self, environ: WSGIEnvironment, served: Served) -> Answer | None:
         """The refusal of a request by a client that is known to be over its limit.
@@ -83,22 +83,31 @@ class Ahead:
         without which the browser hides the refusal; so does one whose refusal the app may answer.
         """
         limiter = self._limiter
-        if self._filters or not (limiter.refusals or limiter.asks_ahead):
+        if self._filters or not (limiter.asks_ahead or limiter.refusals.known):
             return None
         try:
-            expected = self._expect(environ)
-            if expected is None:
+            known = self._known.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+            if known is None:
                 return None
-            if expected.client not in limiter.refusals:
-                if limiter.asks_ahead:
-                    self._ask(served, expected)
+            route, rule = known
+            asked = self._routes.ask_fixed(route)
+            if asked is None:
+                return None
+            client = self._key_of(environ)
+            if client not in limiter.refusals.known:
+                if limiter.asks_ahead and self._first() and not self._listed(client):
+                    started = time.perf_counter()
+                    served.route, served.rule, served.client = route, rule, client
+                    served.asked, served.keys = asked, asked.keys_for(client)
+                    served.begun = limiter.begin(asked.plan, served.keys, asked.cost)
+                    served.seconds = time.perf_counter() - started
             elif (
                 self._refuses
-                and expected.route.plainly_refused
+                and route.plainly_refused
                 and "HTTP_ORIGIN" not in environ
                 and not may_want_problem(environ)
             ):
-                return self._refuse(environ, served, expected)
+                return self._refuse(environ, served, route, asked, client)
         except Exception as error:
             served.decision = None
             limiter.troubles.swallow("early", error)
@@ -107,33 +116,15 @@ class Ahead:
     def unused(self, served: Served) -> None:
         """Take the store's answer on a request that never came to be decided on."""
         begun, served.begun = served.begun, None
-        if begun is not None and served.expected is not None:
-            _, asked, client = served.expected
-            self._limiter.decide(asked.plan, asked.keys_for(client), asked.cost, begun)
+        self._limiter.decide(served.asked.plan, served.keys, served.asked.cost, begun)
 
-    def _expect(self, environ: WSGIEnvironment) -> Expected | None:
-        route = self._known.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        if route is None:
-            return None
-        asked = self._routes.ask_fixed(route)
-        if asked is None:
-            return None
-        return Expected(route, asked, canonical(self._key_of(environ)))
-
-    def _ask(self, served: Served, expected: Expected) -> None:
-        _, asked, client = expected
-        if not self._first() or (self._lists and self._lists.word(client)):
-            return
-        started = time.perf_counter()
-        served.begun = self._limiter.begin(asked.plan, asked.keys_for(client), asked.cost)
-        served.expected = expected
-        served.seconds = time.perf_counter() - started
+    def _listed(self, client: str) -> bool:
+        return self._lists is not None and bool(self._lists.word(client))
 
     def _refuse(
-        self, environ: WSGIEnvironment, served: Served, expected: Expected
+        self, environ: WSGIEnvironment, served: Served, route: Route, asked: Asked, client: str
     ) -> Answer | None:
         limiter = self._limiter
-        route, asked, client = expected
         started = time.perf_counter()
         decision = limiter.decide(asked.plan, asked.keys_for(client), asked.cost)
         served.decision, served.route, served.client = decision, route, client

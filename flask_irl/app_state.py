@@ -27,7 +27,7 @@ from flask_irl.responses import (
     retry_seconds,
     set_headers,
 )
-from flask_irl.routing import Asked, Route, RouteTable
+from flask_irl.routing import Asked, RouteTable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -67,12 +67,12 @@ class AppState:
         self.options = options
         self.limiter = open_limiter(options, listener=listener)
         self._key_func = key_func
-        self._key_of = key_func.of if isinstance(key_func, KeyFromEnviron) else None
+        self._key_of = key_func.stored if isinstance(key_func, KeyFromEnviron) else None
         self._filters = filters
         self._blueprint_limits = blueprint_limits
         self._exempt_blueprints = exempt_blueprints
         self._routes = self.routes_for(self.limiter)
-        self._lists = Lists(options.allow, options.deny)
+        self._lists = Lists(options.allow, options.deny) if options.allow or options.deny else None
         self._honeypots = options.honeypots
         self._headers_enabled = options.headers_enabled
         self._slot = f"flask_irl.{id(self):x}"
@@ -219,22 +219,20 @@ class AppState:
     def _decide(self, current: Request, served: Served) -> Asked | None:
         limiter = self.limiter
         started = time.perf_counter()
-        route = self._routes.of(current_app, current.url_rule, current.method)
-        served.route = route
-        expected = served.expected
-        if expected is not None and expected.route is route:
-            _, asked, client = expected
-            served.client = client
-            keys = asked.keys_for(client)
-            begun, served.begun = served.begun, None
-            served.decision = limiter.decide(asked.plan, keys, asked.cost, begun)
+        begun = served.begun
+        if begun is not None and served.rule is current.url_rule:
+            served.begun = None
+            asked = served.asked
+            served.decision = limiter.decide(asked.plan, served.keys, asked.cost, begun)
             served.seconds += time.perf_counter() - started
             return asked
+        route = self._routes.of(current_app, current.url_rule, current.method)
+        served.route = route
         if route.exempt or (self._filters and any(map(self._filtered, self._filters))):
             limiter.listener.exempted(route.label)
             return None
         client = served.client = self._client(current.environ)
-        word = self._lists.word(client) if self._lists else ""
+        word = "" if self._lists is None else self._lists.word(client)
         if word == "allow":
             limiter.listener.exempted(route.label)
             return None
@@ -246,7 +244,7 @@ class AppState:
             served.decision = decision
             worth_it = limiter.asks_ahead or not decision.admitted
             if worth_it and asked.keys is None and self._ahead is not None:
-                self._ahead.learn(current.environ, route)
+                self._ahead.learn(current.environ, route, current.url_rule)
         served.seconds = time.perf_counter() - started
         return asked
 
@@ -259,18 +257,20 @@ class AppState:
 
     def _client(self, environ: WSGIEnvironment) -> str:
         try:
-            key = self._key_func() if self._key_of is None else self._key_of(environ)
+            if self._key_of is not None:
+                return self._key_of(environ)
+            key = self._key_func()
             if key:
                 return canonical(str(key))
         except Exception as error:
             self.limiter.troubles.swallow("key_func", error)
-        return canonical(remote_address.of(environ))
+        return remote_address.stored(environ)
 
     def _refuse(
         self, current: Request, served: Served, decision: Decision, asked: Asked
     ) -> Response:
         message = asked.message(decision)
-        route = cast(Route, served.route)
+        route = served.route
         self.limiter.refused(decision, route.label)
         if _handles_refusal(current_app, current, decision):
             raise RateLimitExceeded(decision, message)
@@ -281,7 +281,7 @@ class AppState:
         self, environ: WSGIEnvironment, served: Served, decision: Decision, status: int, size: int
     ) -> None:
         served.observed = True
-        label = cast(Route, served.route).label
+        label = served.route.label
         if decision.source not in NOT_LEARNED_FROM:
             if self._honeypots and environ["PATH_INFO"].startswith(self._honeypots):
                 self.limiter.profiler.trap(decision.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Final
 
 from flask_irl.records import Fields
@@ -17,19 +18,19 @@ class Backlog:
 
     Args:
         capacity: How many are kept, 1 or more.
+
+    Attributes:
+        add: Takes note of an answered request.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._waiting: deque[Fields] = deque(maxlen=capacity)
+        self.add: Callable[[Fields], None] = self._waiting.append
         self._refused: dict[str, tuple[int, Fields]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    def add(self, fields: Fields) -> None:
-        """Take note of an answered request."""
-        self._waiting.append(fields)
 
     def add_refused(self, fields: Fields) -> None:
         """Take note of a refusal that no store has seen; a flood of them becomes one."""

@@ -7,6 +7,7 @@ from typing import Final
 from flask_irl.overrides import CODES
 from flask_irl.records import Decision, Hit, Outcome, Plan, Source
 
+BLOCK: Final = CODES["block"]
 DENIED_SECONDS: Final = 3600.0
 DENIED_RETRY_SECONDS: Final = 1.0
 
@@ -20,28 +21,31 @@ def decision_of(plan: Plan, client: str, hit: Hit, source: Source) -> Decision:
         hit: The answer.
         source: Whose answer it is.
     """
-    scope, limit = plan.shown[hit.binding]
+    admitted, binding, step, tight, score, amount, left, reset, retry, now, gap, override = hit
+    scope, limit = plan.shown[binding]
     outcome: Outcome = "allowed"
-    if not hit.admitted:
-        outcome = "blocked" if hit.override == CODES["block"] else "limited"
-    elif hit.tight_refused:
+    if not admitted:
+        outcome = "blocked" if override == BLOCK else "limited"
+    elif tight:
         outcome = "shadow_limited"
-    return Decision(
+    fields = (
         outcome,
         client,
-        hit.limit,
-        hit.remaining,
-        hit.reset_after / 1e6,
-        hit.retry_after / 1e6,
-        hit.step > 0,
-        hit.step,
-        hit.score,
+        amount,
+        left,
+        reset / 1e6,
+        retry / 1e6,
+        step > 0,
+        step,
+        score,
         limit.window_seconds,
         scope.name,
         source,
-        hit.now / 1e6,
-        hit.gap / 1e6 if hit.gap >= 0 else -1.0,
+        now / 1e6,
+        gap / 1e6 if gap >= 0 else -1.0,
     )
+    # As Decision(...), but without a call of Python's: it is made of every request.
+    return tuple.__new__(Decision, fields)
 
 
 def decision_without_store(plan: Plan, client: str, now: float, *, denied: bool) -> Decision:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import Rule
 
 from flask_irl.records import Decision
-from flask_irl.routing import Expected, Route
+from flask_irl.routing import Asked, Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -21,21 +22,26 @@ class Served:
 
     Attributes:
         decision: What was decided; None until then, and when it is exempt.
-        route: Its route, once it was decided on.
+        route: Its route; there from the moment it is known.
         client: Who it is from.
         seconds: How long the decision took.
         observed: Whether it was noted.
-        expected: What was known of it before Flask saw it.
-        begun: The question to the store whose answer is still to be read.
+        begun: The question to the store whose answer is still to be read, asked before Flask saw
+            the request; and with it:
+        rule: The rule that Flask is expected to match, None for none.
+        asked: What was asked.
+        keys: Whom it was asked about.
     """
 
     decision: Decision | None = None
-    route: Route | None = None
+    route: Route
     client = ""
     seconds = 0.0
     observed = False
-    expected: Expected | None = None
     begun: Any = None
+    rule: Rule | None
+    asked: Asked
+    keys: Sequence[str]
 
 
 class Answer(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask import current_app, request, session
 
-from flask_irl.keys import network_key
+from flask_irl.keys import canonical, network_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -21,13 +21,23 @@ class KeyFromEnviron:
     its limit can be refused there.
 
     Args:
-        of: Tells who a request is from, by its WSGI environment.
+        of: Tells who a request is from, by its WSGI environment; the remote address counts where
+            that is nothing.
+        is_canonical: Whether what it tells always is as :func:`~flask_irl.keys.canonical` makes it.
+
+    Attributes:
+        of: The same.
+        stored: Tells the key under which the client is stored.
     """
 
-    __slots__ = ("of",)
+    __slots__ = ("of", "stored")
 
-    def __init__(self, of: Callable[[WSGIEnvironment], str]) -> None:
+    def __init__(self, of: Callable[[WSGIEnvironment], str], *, is_canonical: bool = False) -> None:
         self.of = of
+        self.stored = of if is_canonical else self._stored
+
+    def _stored(self, environ: WSGIEnvironment) -> str:
+        return canonical(str(self.of(environ) or _remote_address(environ)))
 
     def __call__(self) -> str:
         """Who the current request is from."""
@@ -38,7 +48,7 @@ def _remote_address(environ: WSGIEnvironment) -> str:
     return network_key(environ.get("REMOTE_ADDR") or "")
 
 
-remote_address: Final = KeyFromEnviron(_remote_address)
+remote_address: Final = KeyFromEnviron(_remote_address, is_canonical=True)
 """The address of the other end, as :func:`~flask_irl.keys.network_key` groups them.
 
 Behind a proxy that is the proxy, until ``werkzeug.middleware.proxy_fix.ProxyFix`` is told how many
@@ -62,7 +72,7 @@ def api_key(header: str = "X-API-Key") -> KeyFromEnviron:
             return _remote_address(environ)
         return "key:" + hashlib.blake2b(value.encode(errors="replace"), digest_size=12).hexdigest()
 
-    return KeyFromEnviron(from_header)
+    return KeyFromEnviron(from_header, is_canonical=True)
 
 
 def logged_in_user() -> str:

@@ -155,7 +155,7 @@ class Limiter:
             self.start()
         client = keys[0]
         refusals = self.refusals
-        if refusals and begun is None and not self.store.local:
+        if begun is None and refusals.known and not self.store.local:
             now = time.monotonic()
             refusal = refusals.find(client, plan, cost, now)
             if refusal is not None:
@@ -173,7 +173,7 @@ class Limiter:
         if not hit.admitted:
             if news is self._news:
                 refusals.remember(client, plan, cost, hit, time.monotonic())
-        elif refusals and client in refusals:
+        elif client in refusals.known:
             refusals.forget(client)
         return decision_of(plan, client, hit, "store")
 
@@ -191,13 +191,12 @@ class Limiter:
             size: The answer's bytes, or -1.
         """
         if self._mode != "off":
-            refused = not decision.admitted
+            outcome, key, *_, source, at, gap = decision
+            refused = outcome == "limited" or outcome == "blocked"
+            anomalous = decision.step > 0
             self.profiler.observe(
-                (
-                    *(decision.key, decision.at, decision.gap, route, path, method, status, size),
-                    *(refused, 1, decision.step > 0),
-                ),
-                alone=decision.source == "local",
+                (key, at, gap, route, path, method, status, size, refused, 1, anomalous),
+                alone=source == "local",
             )
 
     def flush(self) -> int:

@@ -29,9 +29,6 @@ class Lists:
         self.word = lru_cache(maxsize=4096)(self._find)
         """What is said of a client, by its stored key: ``allow``, ``deny`` or nothing."""
 
-    def __bool__(self) -> bool:
-        return bool(self._named)
-
     def _find(self, client: str) -> Word:
         said = self._named.get(client, "")
         if not said and (own := _network(client)) is not None:

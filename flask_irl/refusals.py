@@ -52,18 +52,21 @@ class Refusals:
 
     Args:
         capacity: Clients kept; the oldest refusals go first.
+
+    Attributes:
+        known: The refusals by client, for others to look into.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
-        self._known: OrderedDict[str, Refusal] = OrderedDict()
+        self.known: OrderedDict[str, Refusal] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self.known)
 
     def __contains__(self, client: object) -> bool:
-        return client in self._known
+        return client in self.known
 
     def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
         """The refusal that decides this request without the store, if there is one.
@@ -71,7 +74,7 @@ class Refusals:
         Its ``hit.binding`` is the refusing limit's place in ``plan``, which may be another plan
         than the one that refused.
         """
-        refusal = self._known.get(client)
+        refusal = self.known.get(client)
         if refusal is None:
             return None
         if refusal.until <= now:
@@ -96,17 +99,17 @@ class Refusals:
             return
         until = now + min(hit.retry_after / 1e6, MOST_SECONDS)
         with self._lock:
-            self._known[client] = Refusal(scope.name, now, until, cost, hit, shown)
-            self._known.move_to_end(client)
-            if len(self._known) > self._capacity:
-                self._known.popitem(last=False)
+            self.known[client] = Refusal(scope.name, now, until, cost, hit, shown)
+            self.known.move_to_end(client)
+            if len(self.known) > self._capacity:
+                self.known.popitem(last=False)
 
     def forget(self, client: str) -> None:
         """Ask the store again for this client."""
         with self._lock:
-            self._known.pop(client, None)
+            self.known.pop(client, None)
 
     def clear(self) -> None:
         """Ask the store again for everybody."""
         with self._lock:
-            self._known.clear()
+            self.known.clear()

@@ -43,7 +43,7 @@ class RateLimitExceeded(TooManyRequests):
 def seconds(duration: float) -> int:
     """A duration as headers show it: whole seconds, rounded up, so that waiting it suffices."""
     # The store counts in microseconds; what floats add beyond is no second.
-    return max(0, math.ceil(round(duration, 6)))
+    return math.ceil(round(duration, 6)) if duration > 0 else 0
 
 
 def retry_seconds(decision: Decision) -> int:
@@ -66,9 +66,9 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
             break
     reset = seconds(decision.reset_after)
     headers += (
-        ("X-RateLimit-Limit", str(decision.limit)),
-        ("X-RateLimit-Remaining", str(decision.remaining)),
-        ("X-RateLimit-Reset", str(reset)),
+        ("X-RateLimit-Limit", f"{decision.limit}"),
+        ("X-RateLimit-Remaining", f"{decision.remaining}"),
+        ("X-RateLimit-Reset", f"{reset}"),
     )
     if ietf:
         name = _quoted(decision.scope or "default")

@@ -65,14 +65,6 @@ class Asked(NamedTuple):
         return next((x.message for x in self.notices if (x.scope, x.window) == shown), None)
 
 
-class Expected(NamedTuple):
-    """What is known of a request before Flask has seen it: route, question and client."""
-
-    route: Route
-    asked: Asked
-    client: str
-
-
 @dataclass(slots=True)
 class Route:
     """What holds for one endpoint and method.

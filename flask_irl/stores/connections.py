@@ -160,7 +160,13 @@ class Connections:
             if deadline is None:
                 deadline = time.monotonic() + self._timeout
             return self._call_on_new(command, deadline)
-        return self._heard(wire, command, deadline)
+        try:
+            left = None if deadline is None else deadline - time.monotonic()
+            answer = wire.ask(command, left)
+        except (RedisError, OSError) as error:
+            return self._failed(error, wire, command, deadline)
+        self._idle.append(wire)
+        return answer
 
     def begin(self, command: bytes) -> Wire | None:
         """Send a packed command whose answer is read by :meth:`end`; None if it can't be now."""
@@ -177,33 +183,28 @@ class Connections:
 
     def end(self, wire: Wire, command: bytes) -> Any:
         """Read the answer to a command that was sent on a wire; raises as :meth:`call` does."""
-        return self._heard(wire, command, sent=True)
-
-    def _heard(
-        self, wire: Wire, command: bytes, deadline: float | None = None, *, sent: bool = False
-    ) -> Any:
         try:
-            if sent:
-                answer = wire.answer()
-            elif deadline is None:
-                answer = wire.ask(command)
-            else:
-                answer = wire.ask(command, deadline - time.monotonic())
-        except ResponseError:
-            self._idle.append(wire)
-            raise
-        except ConnectionError:
-            # The server let go of it while it was idle: its neighbours are dead too.
-            wire.close()
-            self._idle.clear()
-            if deadline is None:
-                deadline = time.monotonic() + self._timeout
-            return self._call_on_new(command, deadline)
+            answer = wire.answer()
         except (RedisError, OSError) as error:
-            wire.close()
-            raise store_error(error) from error
+            return self._failed(error, wire, command, None)
         self._idle.append(wire)
         return answer
+
+    def _failed(
+        self, error: RedisError | OSError, wire: Wire, command: bytes, deadline: float | None
+    ) -> Any:
+        """Make good for a call that failed: on a new connection, if only the old one was gone."""
+        if isinstance(error, ResponseError):
+            self._idle.append(wire)
+            raise error
+        wire.close()
+        if not isinstance(error, ConnectionError):
+            raise store_error(error) from error
+        # The server let go of it while it was idle: its neighbours are dead too.
+        self._idle.clear()
+        if deadline is None:
+            deadline = time.monotonic() + self._timeout
+        return self._call_on_new(command, deadline)
 
     def _call_on_new(self, command: bytes, deadline: float) -> Any:
         left = max(deadline - time.monotonic(), LEAST_SECONDS)

@@ -3,16 +3,18 @@
 --
 -- KEYS[1]  the client: head, cells of its own limits, profile
 -- KEYS[2+] one for each further scope: its cells
--- ARGV[1]  the packed plan (see redis.py), ARGV[2] the cost, ARGV[3] now in µs or '' for TIME
+-- ARGV[1]  the packed plan (see redis.py); and unless they are 1 and the server's TIME:
+-- ARGV[2]  the cost
+-- ARGV[3]  now in µs, or ''
 local unpack, pack, call = struct.unpack, struct.pack, redis.call
 local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
-local plan, cost = ARGV[1], tonumber(ARGV[2])
-local now
-if ARGV[3] == '' then
-  local t = call('TIME')
-  now = t[1] * 1000000 + t[2]
-else
-  now = tonumber(ARGV[3])
+local plan, cost, now = ARGV[1], 1, nil
+if ARGV[2] then
+  cost, now = tonumber(ARGV[2]), tonumber(ARGV[3])
+end
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000000 + time[2]
 end
 
 local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)

@@ -68,27 +68,26 @@ def bulk(data: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(data), data)
 
 
+BY_HASH = b"$7\r\nEVALSHA\r\n" + bulk(HIT.sha)
+BY_TEXT = b"$4\r\nEVAL\r\n" + bulk(HIT.text)
+
+
 class _Prepared(NamedTuple):
     """What a plan contributes to its requests' command: all but keys, cost and time.
 
-    ``usual`` is what follows the keys when the cost is 1 and the time the server's.
+    ``usual`` begins the command when the cost is 1 and the time the server's, ``start`` any other.
     """
 
-    start: bytes
-    suffixes: tuple[bytes, ...]
-    plan: bytes
     usual: bytes
+    start: bytes
+    plan: bytes
+    suffixes: tuple[bytes, ...]
     own: tuple[bool, ...]
 
 
-class _Asked(NamedTuple):
-    """A request's call that was sent: what is needed to send it again, where to, and on what."""
-
-    client: bytes
-    prepared: _Prepared
-    tail: bytes
-    pool: Connections
-    wire: Wire
+_Asked = tuple[bytes, bytes, Connections, Wire]
+"""A request's call that was sent: its client, the packed command, where to, on what. A plain
+tuple, which costs half of a named one."""
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -151,12 +150,14 @@ class RedisStore(RedisSite):
         return self._count(*self._command(plan, keys, cost))
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Asked | None:
-        if not self._servers.found:
-            return None
-        client, prepared, tail = self._command(plan, keys, cost)
-        pool = self._servers.of(client)
-        wire = pool.begin(prepared.start + tail)
-        return None if wire is None else _Asked(client, prepared, tail, pool, wire)
+        client, command = self._command(plan, keys, cost)
+        pool = self._servers.only
+        if pool is None:
+            if not self._servers.found:
+                return None
+            pool = self._servers.of(client)
+        wire = pool.begin(command)
+        return None if wire is None else (client, command, pool, wire)
 
     def end(self, begun: _Asked) -> Hit:
         return self._count(*begun)
@@ -164,33 +165,30 @@ class RedisStore(RedisSite):
     def _count(
         self,
         client: bytes,
-        prepared: _Prepared,
-        tail: bytes,
+        command: bytes,
         pool: Connections | None = None,
         wire: Wire | None = None,
     ) -> Hit:
         """The answer to a call, which is made now unless it was sent on a wire before."""
         deadline = time.monotonic() + self._timeout
-        command = prepared.start + tail
         try:
             # To find the servers, once, takes of the same time.
-            patience = None if self._servers.found else deadline
+            patience = None if self._servers.only or self._servers.found else deadline
             pool = pool or self._servers.of(client)
             try:
-                answer = pool.end(wire, command) if wire else pool.call(command, patience)
+                answer = pool.call(command, patience) if wire is None else pool.end(wire, command)
             except ResponseError as error:
-                answer = self._again(error, pool, prepared, tail, deadline)
+                answer = self._again(error, pool, command, deadline)
         except ResponseError as error:
             raise store_error(error) from error
         except StoreError:
             self._servers.doubt()
             raise
-        return Hit._make(REPLY.unpack(answer))
+        # As Hit._make, but without a call of Python's.
+        return tuple.__new__(Hit, REPLY.unpack(answer))
 
-    def _command(
-        self, plan: Plan, keys: Sequence[str], cost: int
-    ) -> tuple[bytes, _Prepared, bytes]:
-        """The client's key, what its command begins with, and the rest of it."""
+    def _command(self, plan: Plan, keys: Sequence[str], cost: int) -> tuple[bytes, bytes]:
+        """The client's key, and the packed command."""
         prepared = self._prepared.get(plan)
         if prepared is None:
             prepared = self._prepare(plan)
@@ -202,28 +200,16 @@ class RedisStore(RedisSite):
                 tag = b"%b%b}" % (self._client_prefix, keys[index].encode())
             names += bulk(tag + prepared.suffixes[index])
         if cost == 1 and self._clock is None:
-            tail = names + prepared.usual
-        else:
-            now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
-            tail = b"%b%b%b%b" % (names, prepared.plan, bulk(b"%d" % cost), bulk(now))
-        return client, prepared, tail
+            return client, b"%b%b%b" % (prepared.usual, names, prepared.plan)
+        now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
+        parts = (prepared.start, names, prepared.plan, bulk(b"%d" % cost), bulk(now))
+        return client, b"".join(parts)
 
     def _again(
-        self,
-        error: ResponseError,
-        pool: Connections,
-        prepared: _Prepared,
-        tail: bytes,
-        deadline: float,
+        self, error: ResponseError, pool: Connections, command: bytes, deadline: float
     ) -> Any:
         """Answer what a second call can mend: a script not loaded, a slot that moved."""
-        count = 6 + len(prepared.suffixes)
-        text = (
-            b"*%d\r\n$4\r\nEVAL\r\n" % count
-            + bulk(HIT.text)
-            + b"$%d\r\n%d\r\n" % (len(b"%d" % len(prepared.suffixes)), len(prepared.suffixes))
-            + tail
-        )
+        text = command.replace(BY_HASH, BY_TEXT, 1)
         if isinstance(error, NoScriptError):
             return pool.call(text, deadline)
         if isinstance(error, MovedError):
@@ -232,17 +218,15 @@ class RedisStore(RedisSite):
 
     def _prepare(self, plan: Plan) -> _Prepared:
         count = len(plan.scopes)
-        start = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % (6 + count, HIT.sha)
-        number = b"%d" % count
-        packed = bulk(pack_plan(plan))
+        start = BY_HASH + bulk(b"%d" % count)
         prepared = _Prepared(
-            start + bulk(number),
+            b"*%d\r\n%b" % (4 + count, start),
+            b"*%d\r\n%b" % (6 + count, start),
+            bulk(pack_plan(plan)),
             tuple(
                 _suffix(scope, signature)
                 for scope, signature in zip(plan.scopes, plan.signatures, strict=True)
             ),
-            packed,
-            packed + bulk(b"1") + bulk(b""),
             tuple(scope.own_key for scope in plan.scopes),
         )
         if len(self._prepared) >= MAX_PREPARED:

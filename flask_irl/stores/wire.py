@@ -13,7 +13,7 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import hiredis
@@ -33,13 +33,27 @@ class Wire:
         connection: One of redis-py's, connected, with nothing under way.
         seconds: How long a write or a read may take.
         length: Of the answer that is expected, a bulk string: it is found without parsing.
+
+    Attributes:
+        send: Sends a packed command, whose answer is read later, by :meth:`answer`; raises
+            ``OSError``, as of :meth:`ask`.
     """
 
-    __slots__ = ("_bytes", "_connection", "_head", "_length", "_reader", "_seconds", "_sock")
+    __slots__ = (
+        "_bytes",
+        "_connection",
+        "_head",
+        "_length",
+        "_reader",
+        "_seconds",
+        "_sock",
+        "send",
+    )
 
     def __init__(self, connection: Any, seconds: float, length: int) -> None:
         self._connection = connection
         self._sock = connection._get_socket()
+        self.send: Callable[[bytes], None] = self._sock.sendall
         self._seconds = seconds
         self._head = b"$%d\r\n" % length
         self._length = len(self._head) + length
@@ -60,22 +74,14 @@ class Wire:
                 connection is gone (``ConnectionError``).
         """
         if seconds is None:
-            self._sock.sendall(command)
+            self.send(command)
             return self.answer()
         self._wait(max(seconds, LEAST_SECONDS))
         try:
-            self._sock.sendall(command)
+            self.send(command)
             return self.answer()
         finally:
             self._wait(self._seconds)
-
-    def send(self, command: bytes) -> None:
-        """Send a packed command whose answer is read later, by :meth:`answer`.
-
-        Raises:
-            OSError: As of :meth:`ask`.
-        """
-        self._sock.sendall(command)
 
     def answer(self) -> Any:
         """Read the answer to what was sent; raises as :meth:`ask` does."""
