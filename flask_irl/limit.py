@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import limits
-
 from flask_irl.errors import ConfigurationError
 
 MAX_AMOUNT = 2**31 - 1
@@ -78,8 +76,11 @@ def parse_limits(text: str, burst: int | None = None) -> tuple[Limit, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(text: str, burst: int | None) -> tuple[Limit, ...]:
+    # Brings all its storages along, 1.5 MiB, and many an app has no limit written as text.
+    from limits import parse_many
+
     try:
-        items = limits.parse_many(text)
+        items = parse_many(text)
     except (ValueError, TypeError, AttributeError):
         raise _unreadable(text) from None
     if len(items) > MAX_LIMITS:
