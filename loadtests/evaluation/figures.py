@@ -65,6 +65,15 @@ def false_flags(logs: Sequence[Log]) -> float:
     return flagged / max(1, requests)
 
 
+def realised_rate(logs: Sequence[Log]) -> float:
+    """Of unseen legitimate requests the share that the calibrated score alone would flag.
+
+    Not counted are regulars, whom nothing was calibrated for.
+    """
+    found = [log["realised"] for log in logs]
+    return sum(f["flagged"] for f in found) / max(1, sum(f["requests"] for f in found))
+
+
 def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
     """The legitimate family that loses most over static, mean over logs in points, and its name."""
     losses = {

@@ -20,6 +20,7 @@ from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
 from loadtests.evaluation.plain import plain_rule
+from loadtests.evaluation.realised import watching
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR, Row
 
@@ -85,7 +86,8 @@ def run(job: Job) -> dict[str, Any]:
     """Replay a job's log; its families, by label."""
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
-    with taught_without(job.without):
+    labels = {row.client: row.label for row in rows}
+    with taught_without(job.without), watching(labels) as realised:
         early, report = replay(rows, job.config, learned)
     found = families(report, early)
     if job.plain:
@@ -97,6 +99,7 @@ def run(job: Job) -> dict[str, Any]:
         "hours": job.hours,
         "models": len(report.models),
         "accepted": sum(model.accepted for model in report.models),
+        "realised": asdict(realised),
         "families": {label: asdict(family) for label, family in found.items()},
     }
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from flask_irl import attacks
-from flask_irl.features import FEATURE_NAMES
+from flask_irl.features import FEATURE_NAMES, column
+from flask_irl.judge import Verdicts
+from flask_irl.policy import Ladder
 from flask_irl.replay.report import ClientReport, ReplayReport
 from loadtests.evaluation import figures
 from loadtests.evaluation.__main__ import main
@@ -20,6 +23,7 @@ from loadtests.evaluation.job import KINDS, Job, families, run, taught_without
 from loadtests.evaluation.picture import draw
 from loadtests.evaluation.plain import features, held, plain_rule
 from loadtests.evaluation.real import judge_log
+from loadtests.evaluation.realised import Realised
 from loadtests.evaluation.table import ablation_text, log_text, recovery_text, to_text
 from loadtests.simulator.scene import Row
 
@@ -48,6 +52,7 @@ def _log(scenario: str, seed: int = 1, **refused: int) -> dict[str, Any]:
     return {
         "scenario": scenario,
         "seed": seed,
+        "realised": {"requests": 4000 * seed, "flagged": 3},
         "families": {
             names[name]: {
                 **dict(clients=2, requests=1000, refused=lost, static=10, flagged=1),
@@ -79,6 +84,37 @@ def test_what_came_while_it_learned_is_no_false_flag_of_later() -> None:
     late = _report(_client("a", "legit:people", (150, 0, 40, 0)))
     found = families(late, early)["legit:people"]
     assert (found.late_requests, found.late_flagged) == (50, 10)
+
+
+def test_the_realised_rate_is_of_the_requests_of_all_logs_together() -> None:
+    logs = [_log("ordinary", 1), _log("ordinary", 2)]
+    assert figures.realised_rate(logs) == pytest.approx(6 / 12000)
+
+
+@pytest.mark.parametrize(
+    ("model", "regular", "path_rate", "counted"),
+    [
+        pytest.param(dict(version=1), False, 9.0, (50, 20), id="a newcomer's harm"),
+        pytest.param(dict(version=1), False, 0.0, (50, 0), id="a newcomer's oddity"),
+        pytest.param(dict(version=1), True, 9.0, (0, 0), id="a regular's harm"),
+        pytest.param(dict(version=1, advisory=True), False, 9.0, (0, 0), id="a model that advises"),
+        pytest.param(dict(version=0), False, 9.0, (0, 0), id="no model"),
+    ],
+)
+def test_the_score_alone_is_counted_where_it_was_calibrated_for(
+    model: dict[str, Any], regular: bool, path_rate: float, counted: tuple[int, int]
+) -> None:
+    features = np.zeros((3, len(FEATURE_NAMES)), dtype=np.float32)
+    column(features, "sustained_new_paths")[:] = path_rate
+    nothing: Any = np.zeros(3)
+    raw = np.array([-0.6, -0.6, -0.4])
+    regulars = np.full(3, regular)
+    verdicts = Verdicts(features, raw, nothing, nothing, nothing, nothing, regulars, nothing)
+    realised = Realised()
+    given: Any = SimpleNamespace(**{"advisory": False, **model})
+    evidence = np.array([8.0, 7.0, 99.0])
+    realised.note(given, Ladder((), -0.5), verdicts, evidence, np.array([20, 20, 10]))
+    assert (realised.requests, realised.flagged) == counted
 
 
 def test_over_static_counts_legitimate_requests_only() -> None:
@@ -160,6 +196,7 @@ def test_a_made_up_log_is_replayed_and_every_request_counted() -> None:
     assert sum(sums) > 100
     assert all(f["plain_refused"] is not None for f in found["families"].values())
     assert any(label.startswith("attack:") for label in found["families"])
+    assert set(found["realised"]) == {"requests", "flagged"}
 
 
 def test_a_real_log_is_told_by_agent_and_failures(tmp_path: Path) -> None:

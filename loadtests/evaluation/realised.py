@@ -1,0 +1,95 @@
+"""What the calibrated score alone says of legitimate requests that it has not seen.
+
+In service it never speaks alone: regulars are judged by their own past, scores are smoothed, and
+flagged clients are refused. So the judge is watched, and its raw scores are counted by what the
+calibration promises: of all requests of clients that are no regulars, the share of those that do
+harm, as far as :func:`flask_irl.rules.harmful` can tell, and score below -0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from flask_irl import profile, profiler
+from flask_irl.calibration import THRESHOLD
+from flask_irl.judge import Verdicts, judge
+from flask_irl.model import Model
+from flask_irl.policy import Ladder
+from flask_irl.profiler import Profiler
+from flask_irl.records import ClientState, Fields
+from flask_irl.rules import harmful
+
+
+@dataclass
+class Realised:
+    """Requests of legitimate clients that are no regulars, once a model is in force.
+
+    Attributes:
+        requests: How many there were.
+        flagged: Those of clients whose calibrated score, at that moment, was below -0.5.
+    """
+
+    requests: int = 0
+    flagged: int = 0
+
+    def note(
+        self, model: Model, ladder: Ladder, verdicts: Verdicts, evidence: Any, weights: Any
+    ) -> None:
+        """Count what was judged at once.
+
+        Args:
+            model: The one in force.
+            ladder: Says of how many requests a client is judged at least.
+            verdicts: On the clients.
+            evidence: Requests in memory, of each.
+            weights: Requests since it was judged before, of each; 0 of those that don't count.
+        """
+        if not model.version or model.advisory:
+            return
+        counted = np.where(verdicts.regular, 0, weights)
+        odd = (verdicts.raw < THRESHOLD) & harmful(verdicts.features)
+        self.requests += int(counted.sum())
+        self.flagged += int(counted[odd & (evidence >= ladder.evidence)].sum())
+
+
+@contextmanager
+def watching(labels: Mapping[str, str]) -> Iterator[Realised]:
+    """Count what is judged in the block.
+
+    Args:
+        labels: The clients' labels, by name.
+    """
+    found = Realised()
+    weights = np.zeros(0, dtype=np.int64)
+    save = Profiler._save
+
+    def saving(
+        self: Profiler,
+        model: Model,
+        known: list[tuple[str, ClientState]],
+        by_client: dict[str, list[Fields]],
+        gathered: Any,
+    ) -> list[str]:
+        nonlocal weights
+        weights = np.array(
+            [
+                len(by_client[client]) if labels.get(client, "").startswith("legit:") else 0
+                for client, _ in known
+            ]
+        )
+        return save(self, model, known, by_client, gathered)
+
+    def judging(model: Model, ladder: Ladder, *given: Any, **more: Any) -> Verdicts:
+        verdicts = judge(model, ladder, *given, **more)
+        evidence = profile.sums_of(given[1], "n")
+        found.note(model, ladder, verdicts, evidence, weights)
+        return verdicts
+
+    with patch.object(Profiler, "_save", saving), patch.object(profiler, "judge", judging):
+        yield found
