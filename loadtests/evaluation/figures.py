@@ -71,7 +71,9 @@ def realised_rate(logs: Sequence[Log]) -> float:
     Not counted are regulars, whom nothing was calibrated for.
     """
     found = [log["realised"] for log in logs]
-    return sum(f["flagged"] for f in found) / max(1, sum(f["requests"] for f in found))
+    requests: int = sum(f["requests"] for f in found)
+    flagged: int = sum(f["flagged"] for f in found)
+    return flagged / max(1, requests)
 
 
 def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
