@@ -80,7 +80,8 @@ class AppState:
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
-        app.before_request(self.before)
+        before = self.before
+        app.before_request(before)
         hooks = app.before_request_funcs[None]
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and isinstance(self._key_func, KeyFromEnviron):
@@ -91,7 +92,7 @@ class AppState:
                 filters=self._filters,
                 lists=self._lists,
                 refuses=self.options.early_refusals,
-                first=lambda: bool(hooks[0] == self.before),
+                first=lambda: hooks[0] is before,
                 finish=self.finish,
             )
         put_in_front(app, self._front)

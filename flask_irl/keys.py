@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import ipaddress
+import socket
 
 MAX_KEY_CHARACTERS = 64
 MAX_ADDRESS_CHARACTERS = 128
@@ -66,6 +67,14 @@ def network_key(address: str) -> str:
     Returns:
         The key, or ``"unknown"`` for what is no address.
     """
+    if ":" not in address:
+        # What nearly all are, told by C without remembering each: plain IPv4 stays as it is.
+        try:
+            socket.inet_pton(socket.AF_INET, address)
+        except (OSError, ValueError):
+            pass
+        else:
+            return address
     return _network(address) if len(address) <= MAX_ADDRESS_CHARACTERS else UNKNOWN
 
 

@@ -113,6 +113,16 @@ def test_ipv6_is_one_client_per_network_of_64_bits(
 
 
 @settings(deadline=None)
+@given(address=st.from_regex(r"[0-9]{1,4}(\.[0-9]{0,4}){2,4}[ a0\0]?", fullmatch=True))
+def test_what_looks_like_ipv4_is_one_only_if_the_standard_library_says_so(address: str) -> None:
+    try:
+        expected = str(ipaddress.IPv4Address(address.strip()))
+    except ValueError:
+        expected = "unknown"
+    assert network_key(address) == expected
+
+
+@settings(deadline=None)
 @given(address=anything)
 def test_any_text_makes_a_key_that_is_canonical(address: str) -> None:
     made = network_key(address)

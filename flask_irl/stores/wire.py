@@ -22,8 +22,9 @@ from redis.exceptions import MovedError, NoScriptError, ResponseError
 READ_BYTES: Final = 65_536
 LEAST_SECONDS: Final = 0.001
 """A socket's patience can't be nothing."""
-LOOKS: Final = 100
-"""How often an answer is looked for before a thread sleeps for it, about a microsecond each."""
+LOOK_SECONDS: Final = 0.0001
+"""For so long an answer is looked for before a thread sleeps for it. Not for so many times: between
+two looks another thread may have the interpreter for five milliseconds."""
 MOST_MISSED: Final = 8
 """Answers in a row that didn't come while they were looked for, until that is given up."""
 TRIED_AGAIN: Final = 32
@@ -140,11 +141,14 @@ class Wire:
         receive: Callable[..., bytes] = self._sock.recv
         missed = self._missed
         if self._looks and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
-            for _ in range(LOOKS):
+            until = time.perf_counter() + LOOK_SECONDS
+            while True:
                 try:
                     data = receive(READ_BYTES, socket.MSG_DONTWAIT)
                 except BlockingIOError:
-                    continue
+                    if time.perf_counter() < until:
+                        continue
+                    break
                 self._missed = 0
                 return data
         self._missed = missed + 1

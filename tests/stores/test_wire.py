@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flask_irl.stores.wire import LOOKS, MOST_MISSED, TRIED_AGAIN, Wire
+from flask_irl.stores import wire as wires
+from flask_irl.stores.wire import LOOK_SECONDS, MOST_MISSED, TRIED_AGAIN, Wire
 
 ANSWER = b"$2\r\nok\r\n"
+LOOKS = 5
+"""As many take all the time there is."""
 
 
 class Socket:
@@ -18,6 +23,7 @@ class Socket:
 
     def __init__(self, inner: socket.socket) -> None:
         self._inner = inner
+        self.now = 0.0
         self.comes_at: int | None = 1
         self.looks = 0
         self.sleeps = 0
@@ -27,6 +33,7 @@ class Socket:
             self.sleeps += 1
             return ANSWER
         self.looks += 1
+        self.now += LOOK_SECONDS / LOOKS * 1.001
         if self.looks != self.comes_at:
             raise BlockingIOError
         return ANSWER
@@ -46,10 +53,14 @@ class Connection:
 
 
 @pytest.fixture
-def sock() -> Iterator[Socket]:
+def sock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
+    """A socket that moves the clock with every look."""
     mine, theirs = socket.socketpair()
     with mine, theirs:
-        yield Socket(mine)
+        made = Socket(mine)
+        clock = SimpleNamespace(perf_counter=lambda: made.now, monotonic=time.monotonic)
+        monkeypatch.setattr(wires, "time", clock)
+        yield made
 
 
 def asked(wire: Wire, sock: Socket) -> tuple[int, int]:
