@@ -191,12 +191,11 @@ class Limiter:
             size: The answer's bytes, or -1.
         """
         if self._mode != "off":
-            outcome, key, *_, source, at, gap = decision
-            refused = outcome == "limited" or outcome == "blocked"
-            anomalous = decision.step > 0
+            key, at, gap = decision.key, decision.at, decision.gap
+            refused, anomalous = not decision.admitted, decision.step > 0
             self.profiler.observe(
                 (key, at, gap, route, path, method, status, size, refused, 1, anomalous),
-                alone=source == "local",
+                alone=decision.source == "local",
             )
 
     def flush(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flask import Request, Response
@@ -43,7 +42,7 @@ class RateLimitExceeded(TooManyRequests):
 def seconds(duration: float) -> int:
     """A duration as headers show it: whole seconds, rounded up, so that waiting it suffices."""
     # The store counts in microseconds; what floats add beyond is no second.
-    return math.ceil(round(duration, 6)) if duration > 0 else 0
+    return -(-int(duration * 1e6 + 0.5) // 1_000_000) if duration > 0 else 0
 
 
 def retry_seconds(decision: Decision) -> int:
@@ -66,9 +65,9 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
             break
     reset = seconds(decision.reset_after)
     headers += (
-        ("X-RateLimit-Limit", f"{decision.limit}"),
-        ("X-RateLimit-Remaining", f"{decision.remaining}"),
-        ("X-RateLimit-Reset", f"{reset}"),
+        ("X-RateLimit-Limit", str(decision.limit)),
+        ("X-RateLimit-Remaining", str(decision.remaining)),
+        ("X-RateLimit-Reset", str(reset)),
     )
     if ietf:
         name = _quoted(decision.scope or "default")
