@@ -41,8 +41,9 @@ class Ahead:
             nothing is done ahead.
         lists: Whose requests aren't counted, if there are such.
         refuses: Whether clients may be refused here.
-        first: Whether the limiter's hook is the app's first: one before it may answer instead of
-            the app, and such requests don't count.
+        hooks: The app's hooks before each request.
+        hook: The limiter's among them. The store is asked only if it is the first: one before it
+            may answer instead of the app, and such requests don't count.
         finish: Given the status and headers of each refusal, which it adds to.
     """
 
@@ -55,7 +56,8 @@ class Ahead:
         filters: Sequence[Any],
         lists: Lists | None,
         refuses: bool,
-        first: Callable[[], bool],
+        hooks: Sequence[object],
+        hook: object,
         finish: Finish,
     ) -> None:
         self._limiter = limiter
@@ -64,7 +66,8 @@ class Ahead:
         self._filters = filters
         self._lists = lists
         self._refuses = refuses
-        self._first = first
+        self._hooks = hooks
+        self._hook = hook
         self._finish = finish
         self._known: dict[tuple[str, str], tuple[Route, Rule | None]] = {}
 
@@ -95,11 +98,12 @@ class Ahead:
                 return None
             client = self._key_of(environ)
             if client not in limiter.refusals.known:
-                if limiter.asks_ahead and self._first() and not self._listed(client):
+                if limiter.asks_ahead and self._hooks[0] is self._hook and not self._listed(client):
                     started = time.perf_counter()
+                    keys = asked.keys_for(client)
                     served.route, served.rule, served.client = route, rule, client
-                    served.asked, served.keys = asked, asked.keys_for(client)
-                    served.begun = limiter.begin(asked.plan, served.keys, asked.cost)
+                    served.asked, served.keys = asked, keys
+                    served.begun = limiter.begin(asked.plan, keys, asked.cost)
                     served.seconds = time.perf_counter() - started
             elif (
                 self._refuses

@@ -92,7 +92,8 @@ class AppState:
                 filters=self._filters,
                 lists=self._lists,
                 refuses=self.options.early_refusals,
-                first=lambda: hooks[0] is before,
+                hooks=hooks,
+                hook=before,
                 finish=self.finish,
             )
         put_in_front(app, self._front)

@@ -46,8 +46,8 @@ class Settings:
         wider: Of what goes beyond one request after the other.
     """
 
-    generations: int = 5
-    rounds: int = 5
+    generations: int = 12
+    rounds: int = 2
     calls: int = 200
     clients: int = 500
     trainings: int = 6
@@ -61,8 +61,8 @@ class Settings:
 
 DEFAULT = Settings()
 QUICK = Settings(
-    generations=2,
-    rounds=3,
+    generations=3,
+    rounds=2,
     calls=50,
     clients=200,
     trainings=2,
@@ -74,7 +74,7 @@ QUICK = Settings(
     wider=bench_wider.QUICK,
 )
 FULL = Settings(
-    generations=10,
+    generations=25,
     clients=1000,
     trainings=12,
     redis_clients=100_000,

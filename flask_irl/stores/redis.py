@@ -85,9 +85,9 @@ class _Prepared(NamedTuple):
     own: tuple[bool, ...]
 
 
-_Asked = tuple[bytes, bytes, Connections, Wire]
-"""A request's call that was sent: its client, the packed command, where to, on what. A plain
-tuple, which costs half of a named one."""
+_Asked = tuple[bytes, bytes, Connections | None, Wire | None]
+"""A request's call: its client, the packed command, and, if it was sent, where to and on what. A
+plain tuple, which costs half of a named one."""
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -147,7 +147,7 @@ class RedisStore(RedisSite):
         return self._servers.is_cluster
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
-        return self._count(*self._command(plan, keys, cost))
+        return self.end((*self._command(plan, keys, cost), None, None))
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Asked | None:
         client, command = self._command(plan, keys, cost)
@@ -160,16 +160,8 @@ class RedisStore(RedisSite):
         return None if wire is None else (client, command, pool, wire)
 
     def end(self, begun: _Asked) -> Hit:
-        return self._count(*begun)
-
-    def _count(
-        self,
-        client: bytes,
-        command: bytes,
-        pool: Connections | None = None,
-        wire: Wire | None = None,
-    ) -> Hit:
         """The answer to a call, which is made now unless it was sent on a wire before."""
+        client, command, pool, wire = begun
         deadline = time.monotonic() + self._timeout
         try:
             # To find the servers, once, takes of the same time.

@@ -54,6 +54,7 @@ class Wire:
         "_looks",
         "_missed",
         "_reader",
+        "_receive",
         "_seconds",
         "_sock",
         "send",
@@ -63,6 +64,7 @@ class Wire:
         self._connection = connection
         self._sock = connection._get_socket()
         self.send: Callable[[bytes], None] = self._sock.sendall
+        self._receive: Callable[..., bytes] = self._sock.recv
         self._seconds = seconds
         self._head = b"$%d\r\n" % length
         self._length = len(self._head) + length
@@ -94,8 +96,22 @@ class Wire:
             self._wait(self._seconds)
 
     def answer(self) -> Any:
-        """Read the answer to what was sent; raises as :meth:`ask` does."""
-        data = self._receive()
+        """Read the answer to what was sent; raises as :meth:`ask` does.
+
+        It is looked for a while before this thread sleeps for it: a server on the same machine
+        answers sooner than a core wakes up that has gone to sleep.
+        """
+        missed = self._missed
+        if self._looks and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
+            try:
+                data = self._receive(READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                data = self._looked_for()
+            else:
+                self._missed = 0
+        else:
+            self._missed = missed + 1
+            data = self._receive(READ_BYTES)
         if len(data) == self._bytes and data.startswith(self._head):
             return data[len(self._head) : self._length]
         answer = self._parse(data)
@@ -133,26 +149,18 @@ class Wire:
         """Let the connection go."""
         self._connection.disconnect()
 
-    def _receive(self) -> bytes:
-        """The next bytes, looked for a while before this thread sleeps for them.
-
-        A server on the same machine answers sooner than a core wakes up that has gone to sleep.
-        """
-        receive: Callable[..., bytes] = self._sock.recv
-        missed = self._missed
-        if self._looks and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
-            until = time.perf_counter() + LOOK_SECONDS
-            while True:
-                try:
-                    data = receive(READ_BYTES, socket.MSG_DONTWAIT)
-                except BlockingIOError:
-                    if time.perf_counter() < until:
-                        continue
-                    break
-                self._missed = 0
-                return data
-        self._missed = missed + 1
-        return receive(READ_BYTES)
+    def _looked_for(self) -> bytes:
+        """The next bytes, which weren't there at the first look."""
+        until = time.perf_counter() + LOOK_SECONDS
+        while time.perf_counter() < until:
+            try:
+                data = self._receive(READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
+            self._missed = 0
+            return data
+        self._missed += 1
+        return self._receive(READ_BYTES)
 
     def _parse(self, data: bytes) -> Any:
         until = time.monotonic() + self._seconds
