@@ -46,8 +46,8 @@ class Settings:
         wider: Of what goes beyond one request after the other.
     """
 
-    generations: int = 12
-    rounds: int = 2
+    generations: int = 8
+    rounds: int = 3
     calls: int = 200
     clients: int = 500
     trainings: int = 6
@@ -74,7 +74,7 @@ QUICK = Settings(
     wider=bench_wider.QUICK,
 )
 FULL = Settings(
-    generations=25,
+    generations=16,
     clients=1000,
     trainings=12,
     redis_clients=100_000,

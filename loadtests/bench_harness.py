@@ -169,7 +169,8 @@ def take_turns(
         generations: How often all processes begin anew: on which core one lands beside its
             server, and how its memory lies, stays the same for a process's life and differs
             between two by more than what is to be measured.
-        rounds: How many in each generation.
+        rounds: How many in each generation, besides a first one that doesn't count: a process
+            that has just begun copies what it shares with the others.
         calls: Requests in each turn.
         progress: Told how far it is.
 
@@ -185,13 +186,14 @@ def take_turns(
             for case in random.sample(cases, len(cases)):
                 pipes[case.key] = stack.enter_context(forked(partial(_serve, case), case.name))
                 received(pipes[case.key], str(case))
-            for number in range(rounds):
-                progress(f"round {generation * rounds + number + 1} of {generations * rounds}")
+            for number in range(rounds + 1):
+                progress(f"round {generation * rounds + number} of {generations * rounds}")
                 random.shuffle(turns)
-                for timing in timings:
-                    timing.rounds.append([])
+                spent: dict[tuple[str, str, str], list[float]] = {c.key: [] for c in cases}
                 for timing in turns:
                     pipe = pipes[timing.case.key]
                     pipe.send(calls)
-                    timing.rounds[-1] += received(pipe, str(timing.case))
+                    spent[timing.case.key] += received(pipe, str(timing.case))
+                for timing in timings if number else ():
+                    timing.rounds.append(spent[timing.case.key])
     return timings
