@@ -147,7 +147,7 @@ class RedisStore(RedisSite):
         return self._servers.is_cluster
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
-        return self.end((*self._command(plan, keys, cost), None, None))
+        return self._answer((*self._command(plan, keys, cost), None, None))
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Asked | None:
         client, command = self._command(plan, keys, cost)
@@ -160,8 +160,11 @@ class RedisStore(RedisSite):
         return None if wire is None else (client, command, pool, wire)
 
     def end(self, begun: _Asked) -> Hit:
+        return self._answer(begun)
+
+    def _answer(self, asked: _Asked) -> Hit:
         """The answer to a call, which is made now unless it was sent on a wire before."""
-        client, command, pool, wire = begun
+        client, command, pool, wire = asked
         deadline = time.monotonic() + self._timeout
         try:
             # To find the servers, once, takes of the same time.
