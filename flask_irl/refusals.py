@@ -65,9 +65,6 @@ class Refusals:
     def __len__(self) -> int:
         return len(self.known)
 
-    def __contains__(self, client: object) -> bool:
-        return client in self.known
-
     def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
         """The refusal that decides this request without the store, if there is one.
 

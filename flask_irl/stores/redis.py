@@ -150,12 +150,10 @@ class RedisStore(RedisSite):
         return self._answer((*self._command(plan, keys, cost), None, None))
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Asked | None:
+        if not self._servers.found:
+            return None
         client, command = self._command(plan, keys, cost)
-        pool = self._servers.only
-        if pool is None:
-            if not self._servers.found:
-                return None
-            pool = self._servers.of(client)
+        pool = self._servers.of(client)
         wire = pool.begin(command)
         return None if wire is None else (client, command, pool, wire)
 
@@ -168,7 +166,7 @@ class RedisStore(RedisSite):
         deadline = time.monotonic() + self._timeout
         try:
             # To find the servers, once, takes of the same time.
-            patience = None if self._servers.only or self._servers.found else deadline
+            patience = None if self._servers.found else deadline
             pool = pool or self._servers.of(client)
             try:
                 answer = pool.call(command, patience) if wire is None else pool.end(wire, command)

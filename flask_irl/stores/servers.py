@@ -28,9 +28,6 @@ class Servers:
         timeout: Seconds that a call on a request's path may take in all.
         answer_bytes: Length of the answer that such calls expect.
 
-    Attributes:
-        only: The server of all keys; None while it isn't known, and where there are several.
-
     Raises:
         ConfigurationError: redis-py's connections don't know an option.
     """
@@ -44,12 +41,12 @@ class Servers:
         self._answer_bytes = answer_bytes
         self._pools: dict[Address | None, Connections] = {}
         self._slots: list[Connections] = []
-        self.only: Connections | None = None
+        self._master: Connections | None = None
         self._lock = threading.Lock()
         self._searched = -SEARCH_SECONDS
         first = location.hosts[0] if location.hosts else None
         if location.kind == "single":
-            self.only = self._pool(first)
+            self._master = self._pool(first)
         else:
             self._connections(first)
         if location.kind == "sentinel" and first is not None:
@@ -58,7 +55,7 @@ class Servers:
     @property
     def found(self) -> bool:
         """Whether the servers are known."""
-        return self.only is not None or bool(self._slots)
+        return self._master is not None or bool(self._slots)
 
     @property
     def is_cluster(self) -> bool:
@@ -71,12 +68,12 @@ class Servers:
         Raises:
             StoreError: No server is known and none was found in time.
         """
-        if self.only is not None:
-            return self.only
+        if self._master is not None:
+            return self._master
         if not self._slots:
             within(self._timeout, self.refresh, lambda _: None)
-            if self.only is not None:
-                return self.only
+            if self._master is not None:
+                return self._master
         return self._slots[key_slot(key)]
 
     def moved(self, error: MovedError, teller: Connections) -> Connections:
@@ -122,7 +119,7 @@ class Servers:
         for host in dict.fromkeys([*self._location.hosts, *known]):
             try:
                 if self._location.kind == "sentinel":
-                    self.only = self._pool(self._ask_sentinel(host))
+                    self._master = self._pool(self._ask_sentinel(host))
                 else:
                     self._slots = self._ask_cluster(host)
                 return
