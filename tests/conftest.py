@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.limiter import _LIMITERS
 from tests.servers import (
     ClusterServer,
     NoRedisServerError,
@@ -41,15 +40,6 @@ def pytest_report_header() -> str:
         return f"redis server: {redis_binary()[1]}"
     except NoRedisServerError as error:
         return f"redis server: NONE. {error}"
-
-
-@pytest.fixture(autouse=True)
-def no_prober_outlives_its_test() -> Iterator[None]:
-    """Stop whoever still waits for a lost store: it would log its return in the midst of others."""
-    yield
-    for limiter in list(_LIMITERS):
-        if limiter.breaker.is_open:
-            limiter.breaker.close()
 
 
 @pytest.fixture
