@@ -93,17 +93,24 @@ class Ahead:
             if known is None:
                 return None
             route, rule = known
-            asked = self._routes.ask_fixed(route)
-            if asked is None:
-                return None
+            asked = route.asked
+            if asked is None or route.generation != limiter.plans.generation:
+                asked = self._routes.ask_fixed(route)
+                if asked is None:
+                    return None
             client = self._key_of(environ)
             if client not in limiter.refusals.known:
-                if limiter.asks_ahead and self._hooks[0] is self._hook and not self._listed(client):
+                if (
+                    limiter.asks_ahead
+                    and self._hooks[0] is self._hook
+                    and (self._lists is None or not self._lists.word(client))
+                ):
                     started = time.perf_counter()
-                    keys = asked.keys_for(client)
+                    plan, cost = asked.plan, asked.cost
+                    keys = (client,) * len(plan.scopes)
                     served.route, served.rule, served.client = route, rule, client
                     served.asked, served.keys = asked, keys
-                    served.begun = limiter.begin(asked.plan, keys, asked.cost)
+                    served.begun = limiter.begin(plan, keys, cost)
                     served.seconds = time.perf_counter() - started
             elif (
                 self._refuses
@@ -121,9 +128,6 @@ class Ahead:
         """Take the store's answer on a request that never came to be decided on."""
         begun, served.begun = served.begun, None
         self._limiter.decide(served.asked.plan, served.keys, served.asked.cost, begun)
-
-    def _listed(self, client: str) -> bool:
-        return self._lists is not None and bool(self._lists.word(client))
 
     def _refuse(
         self, environ: WSGIEnvironment, served: Served, route: Route, asked: Asked, client: str

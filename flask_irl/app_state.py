@@ -20,7 +20,7 @@ from flask_irl.listener import Listener
 from flask_irl.lists import Lists
 from flask_irl.marks import RouteLimit
 from flask_irl.options import Options
-from flask_irl.records import Decision
+from flask_irl.records import REFUSED, Decision
 from flask_irl.responses import (
     RateLimitExceeded,
     refusal,
@@ -131,13 +131,26 @@ class AppState:
             served = environ[self._slot] = Served()
         elif served.decision is not None:
             return None
+        asked: Asked | None
+        decision: Decision | None
+        begun = served.begun
         try:
-            asked = self._decide(current, served)
+            if begun is not None and served.rule is current.url_rule:
+                started = time.perf_counter()
+                served.begun = None
+                asked = served.asked
+                decision = self.limiter.decide(asked.plan, served.keys, asked.cost, begun)
+                served.decision = decision
+                served.seconds += time.perf_counter() - started
+                if decision.outcome not in REFUSED:
+                    return None
+            else:
+                asked = self._decide(current, served)
+                decision = served.decision
         except Exception as error:
             # Whatever goes wrong in here is ours, and no reason to fail the host's request.
             self.limiter.troubles.swallow("before_request", error)
             return None
-        decision = served.decision
         if asked is None or decision is None or decision.admitted:
             return None
         return self._refuse(current, served, decision, asked)
@@ -221,13 +234,6 @@ class AppState:
     def _decide(self, current: Request, served: Served) -> Asked | None:
         limiter = self.limiter
         started = time.perf_counter()
-        begun = served.begun
-        if begun is not None and served.rule is current.url_rule:
-            served.begun = None
-            asked = served.asked
-            served.decision = limiter.decide(asked.plan, served.keys, asked.cost, begun)
-            served.seconds += time.perf_counter() - started
-            return asked
         route = self._routes.of(current_app, current.url_rule, current.method)
         served.route = route
         if route.exempt or (self._filters and any(map(self._filtered, self._filters))):

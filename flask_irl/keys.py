@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import ipaddress
-import re
+from socket import AF_INET, inet_pton
 
 MAX_KEY_CHARACTERS = 64
 MAX_ADDRESS_CHARACTERS = 128
 """Longer than any address with a port, a zone and blanks."""
 UNKNOWN = "unknown"
 HASHED = "#"
-_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
 
 
 def canonical(key: str) -> str:
@@ -69,10 +67,12 @@ def network_key(address: str) -> str:
     Returns:
         The key, or ``"unknown"`` for what is no address.
     """
-    if _IPV4.fullmatch(address):
-        # What nearly all are: without a memory of each, which a crowd would be too large for.
-        return address
-    return _network(address) if len(address) <= MAX_ADDRESS_CHARACTERS else UNKNOWN
+    try:
+        inet_pton(AF_INET, address)
+    except (OSError, ValueError):
+        return _network(address) if len(address) <= MAX_ADDRESS_CHARACTERS else UNKNOWN
+    # What nearly all are: told without a memory of each, which a crowd would be too large for.
+    return address
 
 
 @functools.lru_cache(maxsize=4096)

@@ -25,7 +25,7 @@ from flask_irl.options import Mode, Options
 from flask_irl.plans import Plans
 from flask_irl.policy import ladder_of
 from flask_irl.profiler import Profiler
-from flask_irl.records import Decision, Plan, Scope
+from flask_irl.records import REFUSED, Decision, Plan, Scope
 from flask_irl.refusals import Refusals
 from flask_irl.rules import Rules
 from flask_irl.settings import applied, read_settings
@@ -191,12 +191,13 @@ class Limiter:
             size: The answer's bytes, or -1.
         """
         if self._mode != "off":
-            key, at, gap = decision.key, decision.at, decision.gap
-            refused, anomalous = not decision.admitted, decision.step > 0
-            self.profiler.observe(
-                (key, at, gap, route, path, method, status, size, refused, 1, anomalous),
-                alone=decision.source == "local",
-            )
+            outcome, key, _, _, _, _, anomalous, _, _, _, _, source, at, gap = decision
+            refused = outcome in REFUSED
+            observation = (key, at, gap, route, path, method, status, size, refused, 1, anomalous)
+            if source == "local":
+                self.profiler.observe_refused(observation)
+            else:
+                self.profiler.observe(observation)
 
     def flush(self) -> int:
         """Merge what was observed and judge the clients, now; how many observations that were.

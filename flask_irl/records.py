@@ -10,6 +10,7 @@ from flask_irl.limit import Limit
 from flask_irl.overrides import Override
 
 Outcome = Literal["allowed", "limited", "blocked", "shadow_limited", "exempt"]
+REFUSED: Final[frozenset[Outcome]] = frozenset({"limited", "blocked"})
 Source = Literal["store", "local", "fallback", "none", "list"]
 StrategyName = Literal["sliding-window-counter", "fixed-window", "gcra"]
 
@@ -142,7 +143,7 @@ class Decision(NamedTuple):
     @property
     def admitted(self) -> bool:
         """Whether the request goes on to its view."""
-        return self.outcome not in ("limited", "blocked")
+        return self.outcome not in REFUSED
 
 
 class Observation(NamedTuple):

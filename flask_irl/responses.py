@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from flask import Request, Response
 from werkzeug.exceptions import TooManyRequests
 
-from flask_irl.records import Decision
+from flask_irl.records import REFUSED, Decision
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -18,6 +18,7 @@ RATE_HEADERS: Final = frozenset(
     f"x-ratelimit-{what}" for what in ("limit", "remaining", "reset")
 ) | {"ratelimit", "ratelimit-policy"}
 USUAL_HEADERS: Final = frozenset({"Content-Type", "Content-Length", "Set-Cookie", "Location"})
+DEFAULT_SCOPE: Final = '"default"'
 PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
@@ -63,19 +64,20 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
         if name not in USUAL_HEADERS and name.lower() in RATE_HEADERS:
             headers[:] = [item for item in headers if item[0].lower() not in RATE_HEADERS]
             break
-    reset = seconds(decision.reset_after)
+    outcome, _, limit, remaining, reset_after, _, _, _, _, window, scope, _, _, _ = decision
+    reset = seconds(reset_after)
     headers += (
-        ("X-RateLimit-Limit", str(decision.limit)),
-        ("X-RateLimit-Remaining", str(decision.remaining)),
+        ("X-RateLimit-Limit", str(limit)),
+        ("X-RateLimit-Remaining", str(remaining)),
         ("X-RateLimit-Reset", str(reset)),
     )
     if ietf:
-        name = _quoted(decision.scope or "default")
+        name = _quoted(scope) if scope else DEFAULT_SCOPE
         # The draft's t is when there is quota again, which may be before the window ends.
-        when = reset if decision.admitted else min(reset, retry_seconds(decision))
+        when = min(reset, retry_seconds(decision)) if outcome in REFUSED else reset
         headers += (
-            ("RateLimit-Policy", f"{name};q={decision.limit};w={decision.window_seconds}"),
-            ("RateLimit", f"{name};r={decision.remaining};t={when}"),
+            ("RateLimit-Policy", f"{name};q={limit};w={window}"),
+            ("RateLimit", f"{name};r={remaining};t={when}"),
         )
 
 

@@ -50,7 +50,7 @@ class Settings:
     rounds: int = 3
     calls: int = 200
     clients: int = 500
-    trainings: int = 6
+    trainings: int = 12
     training_clients: int = 400
     training_minutes: float = 8.0
     redis_clients: int = 10_000
@@ -76,7 +76,7 @@ QUICK = Settings(
 FULL = Settings(
     generations=16,
     clients=1000,
-    trainings=12,
+    trainings=24,
     redis_clients=100_000,
     wider=bench_wider.FULL,
 )

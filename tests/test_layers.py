@@ -85,6 +85,8 @@ EDGE_LAYER = 5
 PURE_LAYER = 2
 FLASK = {"flask", "flask_smorest"}
 OUTER_WORLD = {"redis", "apscheduler", "socket", "threading"}
+READS_AN_ADDRESS = {"socket.AF_INET", "socket.inet_pton"}
+"""The one function of that world that reaches for nothing in it."""
 
 IMPORT_FUNCTIONS = ("import_module", "__import__")
 
@@ -207,7 +209,8 @@ def test_only_the_edge_imports_flask(imports: dict[str, set[str]]) -> None:
 
 
 def test_words_and_pure_functions_know_no_outer_world(imports: dict[str, set[str]]) -> None:
-    found = importers(imports, OUTER_WORLD)
+    reach = {module: targets - READS_AN_ADDRESS for module, targets in imports.items()}
+    found = importers(reach, OUTER_WORLD)
     assert [module for module in found if (layer_of(module) or EDGE_LAYER) <= PURE_LAYER] == []
 
 

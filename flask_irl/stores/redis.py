@@ -36,6 +36,8 @@ REPLY = struct.Struct("<?BB?fIIddddB")
 """A :class:`~flask_irl.records.Hit`, in its order."""
 STRATEGY_CODES = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
 MAX_PREPARED = 4096
+LENGTHS = tuple(b"$%d\r\n" % length for length in range(256))
+"""How short bulk strings begin."""
 SAVED: dict[int, SaveResult] = {1: "saved", 0: "stale", -1: "gone"}
 
 
@@ -65,7 +67,10 @@ RELEASE = read_script("release")
 
 def bulk(data: bytes) -> bytes:
     """A bulk string of RESP."""
-    return b"$%d\r\n%b\r\n" % (len(data), data)
+    # Formatting is far more code, and a request's path is here when no cache knows it any more.
+    length = len(data)
+    head = LENGTHS[length] if length < len(LENGTHS) else b"$%d\r\n" % length
+    return head + data + b"\r\n"
 
 
 BY_HASH = b"$7\r\nEVALSHA\r\n" + bulk(HIT.sha)
@@ -157,16 +162,13 @@ class RedisStore(RedisSite):
         wire = pool.begin(command)
         return None if wire is None else (client, command, pool, wire)
 
-    def end(self, begun: _Asked) -> Hit:
-        return self._answer(begun)
-
     def _answer(self, asked: _Asked) -> Hit:
         """The answer to a call, which is made now unless it was sent on a wire before."""
         client, command, pool, wire = asked
         deadline = time.monotonic() + self._timeout
         try:
             # To find the servers, once, takes of the same time.
-            patience = None if self._servers.found else deadline
+            patience = deadline if wire is None and not self._servers.found else None
             pool = pool or self._servers.of(client)
             try:
                 answer = pool.call(command, patience) if wire is None else pool.end(wire, command)
@@ -180,20 +182,22 @@ class RedisStore(RedisSite):
         # As Hit._make, but without a call of Python's.
         return tuple.__new__(Hit, REPLY.unpack(answer))
 
+    end = _answer
+
     def _command(self, plan: Plan, keys: Sequence[str], cost: int) -> tuple[bytes, bytes]:
         """The client's key, and the packed command."""
         prepared = self._prepared.get(plan)
         if prepared is None:
             prepared = self._prepare(plan)
-        client = b"%b%b}" % (self._client_prefix, keys[0].encode())
-        names = b"$%d\r\n%b\r\n" % (len(client), client)
+        client = self._client_prefix + keys[0].encode() + b"}"
+        names = bulk(client)
         for index in range(1, len(keys)):
             tag = client
             if prepared.own[index]:
-                tag = b"%b%b}" % (self._client_prefix, keys[index].encode())
+                tag = self._key(keys[index])
             names += bulk(tag + prepared.suffixes[index])
         if cost == 1 and self._clock is None:
-            return client, b"%b%b%b" % (prepared.usual, names, prepared.plan)
+            return client, prepared.usual + names + prepared.plan
         now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
         parts = (prepared.start, names, prepared.plan, bulk(b"%d" % cost), bulk(now))
         return client, b"".join(parts)
@@ -346,7 +350,7 @@ class RedisStore(RedisSite):
         self._servers.close()
 
     def _key(self, client: str) -> bytes:
-        return b"%b%b}" % (self._client_prefix, client.encode())
+        return self._client_prefix + client.encode() + b"}"
 
     def _site(self, *commands: Sequence[Any]) -> Any:
         """Run commands on the site's own keys; the last one's answer."""

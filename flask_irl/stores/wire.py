@@ -20,6 +20,8 @@ import hiredis
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
 READ_BYTES: Final = 65_536
+ANSWER_BYTES: Final = 256
+"""The first read of an answer on a request's path: no larger than what is cheap to have."""
 LEAST_SECONDS: Final = 0.001
 """A socket's patience can't be nothing."""
 LOOK_SECONDS: Final = 0.0001
@@ -104,14 +106,14 @@ class Wire:
         missed = self._missed
         if self._looks and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
             try:
-                data = self._receive(READ_BYTES, socket.MSG_DONTWAIT)
+                data = self._receive(ANSWER_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 data = self._looked_for()
             else:
                 self._missed = 0
         else:
             self._missed = missed + 1
-            data = self._receive(READ_BYTES)
+            data = self._receive(ANSWER_BYTES)
         if len(data) == self._bytes and data.startswith(self._head):
             return data[len(self._head) : self._length]
         answer = self._parse(data)
@@ -154,13 +156,13 @@ class Wire:
         until = time.perf_counter() + LOOK_SECONDS
         while time.perf_counter() < until:
             try:
-                data = self._receive(READ_BYTES, socket.MSG_DONTWAIT)
+                data = self._receive(ANSWER_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 continue
             self._missed = 0
             return data
         self._missed += 1
-        return self._receive(READ_BYTES)
+        return self._receive(ANSWER_BYTES)
 
     def _parse(self, data: bytes) -> Any:
         until = time.monotonic() + self._seconds
