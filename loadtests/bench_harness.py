@@ -1,9 +1,10 @@
 """How the benchmark measures: each case in a process of its own, taking turns, many rounds.
 
 The processes are forks of one that has imported everything, so that they start alike. In a turn a
-case answers some requests; then comes the next one, in another order each round, so that what the
-machine does meanwhile falls on all alike. Background work of a case (flask_irl's flusher) runs in
-its own process as in production.
+case answers some requests; then comes the bare app, then the next one, in another order each round,
+so that what the machine does meanwhile falls on all alike. A shared machine may be half as fast
+again for a second: what a case adds is told by the bare turns just before and after its own.
+Background work of a case (flask_irl's flusher) runs in its own process as in production.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,10 +60,18 @@ class Case:
 
 @dataclass
 class Timing:
-    """What was measured of a case: µs of each call, by round."""
+    """What was measured of a case.
+
+    Attributes:
+        case: The case.
+        rounds: µs of each call, by round.
+        near: By round, the median of the bare calls just before and after; empty without a bare
+            case, and for that itself.
+    """
 
     case: Case
     rounds: list[list[float]] = field(default_factory=list)
+    near: list[float] = field(default_factory=list)
 
     @property
     def medians(self) -> list[float]:
@@ -85,10 +94,11 @@ class Timing:
         return percentile([spent for one in self.rounds for spent in one], 0.99)
 
     def added(self, bare: Timing) -> list[float]:
-        """By round, what it takes beyond a bare request of that round."""
+        """By round, what it takes beyond a bare request at that time."""
         if not self.case.whole:
             return self.medians
-        return [own - base for own, base in zip(self.medians, bare.medians, strict=True)]
+        bases = self.near if bare.case.bare and self.near else bare.medians
+        return [own - base for own, base in zip(self.medians, bases, strict=True)]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -165,7 +175,7 @@ def take_turns(
     """Measure cases, in turn, in an order that changes by round.
 
     Args:
-        cases: What to measure; the bare one gets three turns in every round.
+        cases: What to measure; the bare one gets its turn between all others.
         generations: How often all processes begin anew: on which core one lands beside its
             server, and how its memory lies, stays the same for a process's life and differs
             between two by more than what is to be measured.
@@ -178,7 +188,8 @@ def take_turns(
         BenchError: A case failed.
     """
     timings = [Timing(case) for case in cases]
-    turns = [timing for timing in timings for _ in range(3 if timing.case.bare else 1)]
+    bare = next((timing for timing in timings if timing.case.bare), None)
+    others = [timing for timing in timings if timing is not bare]
     random = Random(1)
     for generation in range(generations):
         with ExitStack() as stack:
@@ -188,12 +199,28 @@ def take_turns(
                 received(pipes[case.key], str(case))
             for number in range(rounds + 1):
                 progress(f"round {generation * rounds + number} of {generations * rounds}")
-                random.shuffle(turns)
-                spent: dict[tuple[str, str, str], list[float]] = {c.key: [] for c in cases}
-                for timing in turns:
-                    pipe = pipes[timing.case.key]
-                    pipe.send(calls)
-                    spent[timing.case.key] += received(pipe, str(timing.case))
-                for timing in timings if number else ():
-                    timing.rounds.append(spent[timing.case.key])
+                random.shuffle(others)
+                before = [] if bare is None else _turn(bare, pipes, calls)
+                all_bare = list(before)
+                for timing in others:
+                    spent = _turn(timing, pipes, calls)
+                    after = [] if bare is None else _turn(bare, pipes, calls)
+                    if number:
+                        timing.rounds.append(spent)
+                    if number and bare is not None:
+                        timing.near.append(statistics.median(before + after))
+                    all_bare += after
+                    before = after
+                if number and bare is not None:
+                    bare.rounds.append(all_bare)
     return timings
+
+
+def _turn(
+    timing: Timing, pipes: Mapping[tuple[str, str, str], Connection], calls: int
+) -> list[float]:
+    """µs of each call of one turn."""
+    pipe = pipes[timing.case.key]
+    pipe.send(calls)
+    spent: list[float] = received(pipe, str(timing.case))
+    return spent

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from loadtests.bench_cases import BARE, RAW_EVALSHA, REFUSED, all_cases, our_nam
 from loadtests.bench_cpu import TotalCpu
 from loadtests.bench_figures import BARS, Results
 from loadtests.bench_growth import Grown
-from loadtests.bench_harness import Case, Timing, percentile
+from loadtests.bench_harness import Case, Timing, percentile, take_turns
 from loadtests.bench_load import Load, UnderLoad
 from loadtests.bench_memory import RedisMemory, Worker
 from loadtests.bench_model import Trained
@@ -178,6 +180,25 @@ def test_added_time_is_counted_round_by_round() -> None:
     assert raw.added(bare) == [50.0, 90.0]
 
 
+def test_added_time_is_what_goes_beyond_the_bare_turns_next_to_it() -> None:
+    bare = Timing(Case("Flask", "", "bare", _never, bare=True), [[40.0], [80.0]])
+    other = Timing(Case("Flask", "", "many routes", _never), [[45.0], [85.0]])
+    slow = Timing(Case("x", "", "y", _never), [[70.0], [90.0]], near=[60.0, 75.0])
+    assert slow.added(bare) == [10.0, 15.0]
+    assert slow.added(other) == [25.0, 5.0]
+
+
+def test_the_bare_case_has_its_turn_between_all_others(tmp_path: Path) -> None:
+    told = tmp_path / "turns"
+    cases = [Case("x", "", name, partial(Noted, told, name), bare=name == "b") for name in "bcd"]
+    bare, *others = take_turns(cases, generations=2, rounds=1, calls=3)
+    turns = "".join(name for name, _ in itertools.groupby(told.read_text("ascii")))
+    assert sorted(turns.split("b")) == ["", "", *"ccccdddd"]
+    assert [len(spent) for spent in bare.rounds] == [9, 9]
+    assert [[len(spent) for spent in other.rounds] for other in others] == [[3, 3], [3, 3]]
+    assert [len(other.near) for other in others] == [2, 2]
+
+
 def test_an_unexpected_answer_ends_the_benchmark() -> None:
     with pytest.raises(BenchError, match="answered 200, not 429"):
         timed(WsgiSubject(bare_app(), clients=2), calls=1, expected=429)
@@ -224,6 +245,25 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
     assert {one["by"] for one in report["growth"]} == {"clients", "limits", "routes"}
     assert {one["system"] for one in report["cpu_us_per_request"]} == loaded
     assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+class Noted:
+    """A subject that writes down its name with each call."""
+
+    warm_up = 0
+
+    def __init__(self, told: Path, name: str) -> None:
+        self._told = told
+        self._name = name
+
+    def prepare(self) -> None: ...
+
+    def call(self, prepared: None) -> int:
+        with self._told.open("a", encoding="ascii") as file:
+            file.write(self._name)
+        return 200
+
+    def check(self) -> None: ...
 
 
 def _never() -> WsgiSubject:
