@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections import Counter
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flask_irl import profiler
 from flask_irl.backlog import Backlog
 from flask_irl.limit import Limit
 from flask_irl.limiter import Limiter
@@ -262,8 +264,8 @@ def test_what_came_before_a_long_silence_is_learned_from() -> None:
 
 def test_however_much_comes_at_once_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MAX_PENDING", 50)
+    monkeypatch.setattr(profiler, "Backlog", functools.partial(Backlog, 100))
     with replaying() as run:
-        monkeypatch.setattr(run._limiter.profiler, "_backlog", Backlog(100))
         for number in range(400):
             run.one(entry(START, f"c{number // 4}"))
         run._flush()
