@@ -93,11 +93,9 @@ class Ahead:
             if known is None:
                 return None
             route, rule = known
-            asked = route.asked
-            if asked is None or route.generation != limiter.plans.generation:
-                asked = self._routes.ask_fixed(route)
-                if asked is None:
-                    return None
+            asked = self._routes.ask_fixed(route)
+            if asked is None:
+                return None
             client = self._key_of(environ)
             if client not in limiter.refusals.known:
                 if (
@@ -106,11 +104,10 @@ class Ahead:
                     and (self._lists is None or not self._lists.word(client))
                 ):
                     started = time.perf_counter()
-                    plan, cost = asked.plan, asked.cost
-                    keys = (client,) * len(plan.scopes)
+                    keys = asked.keys_for(client)
                     served.route, served.rule, served.client = route, rule, client
                     served.asked, served.keys = asked, keys
-                    served.begun = limiter.begin(plan, keys, cost)
+                    served.begun = limiter.begin(asked.plan, keys, asked.cost)
                     served.seconds = time.perf_counter() - started
             elif (
                 self._refuses

@@ -20,7 +20,7 @@ from flask_irl.listener import Listener
 from flask_irl.lists import Lists
 from flask_irl.marks import RouteLimit
 from flask_irl.options import Options
-from flask_irl.records import REFUSED, Decision
+from flask_irl.records import Decision
 from flask_irl.responses import (
     RateLimitExceeded,
     refusal,
@@ -142,8 +142,6 @@ class AppState:
                 decision = self.limiter.decide(asked.plan, served.keys, asked.cost, begun)
                 served.decision = decision
                 served.seconds += time.perf_counter() - started
-                if decision.outcome not in REFUSED:
-                    return None
             else:
                 asked = self._decide(current, served)
                 decision = served.decision

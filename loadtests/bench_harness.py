@@ -2,8 +2,8 @@
 
 The processes are forks of one that has imported everything, so that they start alike. In a turn a
 case answers some requests; then comes the bare app, then the next one, in another order each round,
-so that what the machine does meanwhile falls on all alike. A shared machine may be half as fast
-again for a second: what a case adds is told by the bare turns just before and after its own.
+so that what the machine does meanwhile falls on all alike. A shared machine may take half as
+long again for a second: what a case adds is told by the bare turns just before and after its own.
 Background work of a case (flask_irl's flusher) runs in its own process as in production.
 """
 
