@@ -31,7 +31,7 @@ _FORMATTERS: Final[dict[str, dict[str, Any]]] = {
         "format": "%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s",
         "datefmt": "%Y-%m-%dT%H:%M:%S%z",
     },
-    "json": {"()": "flask_irl.log.JsonFormatter"},
+    "json": {"()": "flask_irl.telemetry.log.JsonFormatter"},
 }
 
 _ERRORS: Final = {"level": "INFO", "handlers": ["error_console"], "propagate": False}

@@ -11,8 +11,8 @@ from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 
 from demo_app.app import create_app as create_demo_app
-from flask_irl.app_state import state_of
-from flask_irl.marks import add_exemption
+from flask_irl.web.decorators import add_exemption
+from flask_irl.web.state import state_of
 
 INSIDE: Final = "/demo/inside"
 OPTIONS: Final = {

@@ -2,9 +2,9 @@
 
 from flask_irl.errors import ConfigurationError, IrlError
 from flask_irl.extension import IntelligentLimiter
-from flask_irl.key_funcs import api_key, logged_in_user, remote_address
-from flask_irl.records import Decision
-from flask_irl.responses import RateLimitExceeded
+from flask_irl.limits.decision import Decision
+from flask_irl.web.key_functions import api_key, logged_in_user, remote_address
+from flask_irl.web.responses import RateLimitExceeded
 
 __version__ = "0.1.0"
 __all__ = [

@@ -15,12 +15,13 @@ from flask.views import View
 from flask_irl.admin import register
 from flask_irl.admin.state import BLUEPRINT, DOCS_BLUEPRINT
 from flask_irl.admin.tokens import all_tokens, parse_tokens
-from flask_irl.app_state import EXTENSION, AppState, state_of
+from flask_irl.config.options import resolve
 from flask_irl.errors import ConfigurationError
-from flask_irl.key_funcs import remote_address
-from flask_irl.listener import Listener
-from flask_irl.log import event
-from flask_irl.marks import (
+from flask_irl.limits.decision import Decision
+from flask_irl.operations import Operations
+from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.log import event
+from flask_irl.web.decorators import (
     RouteLimit,
     add_exemption,
     add_limit,
@@ -28,9 +29,8 @@ from flask_irl.marks import (
     limits_of,
     new_limit,
 )
-from flask_irl.operations import Operations
-from flask_irl.options import resolve
-from flask_irl.records import Decision
+from flask_irl.web.key_functions import remote_address
+from flask_irl.web.state import EXTENSION, AppState, state_of
 
 T = TypeVar("T")
 Filter = Callable[[], bool]
@@ -49,7 +49,7 @@ class IntelligentLimiter:
         listener: Told of every decision, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
-        **options: Any option of :class:`~flask_irl.options.Options`; they win over the app's
+        **options: Any option of :class:`~flask_irl.config.options.Options`; they win over the app's
             config, which wins over the environment. Changes to the config after ``init_app``
             are not seen.
 
@@ -160,7 +160,7 @@ class IntelligentLimiter:
         On a view or blueprint the limit is part of the request's one call of the store. On any
         other function, and as a context manager, it is checked with a call of its own when the
         function is called or the block entered; if it refuses,
-        :class:`~flask_irl.responses.RateLimitExceeded` (429) is raised.
+        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised.
 
         Args:
             limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while

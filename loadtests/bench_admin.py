@@ -12,8 +12,8 @@ from typing import Final
 from flask import Flask
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import state_of
 from flask_irl.operations import Operations
+from flask_irl.web.state import state_of
 from loadtests.bench_server import redis_server
 
 TOKEN: Final = "the benchmark's own"  # noqa: S105

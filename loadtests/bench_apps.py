@@ -13,9 +13,9 @@ from flask import Flask
 from numpy.typing import NDArray
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import state_of
-from flask_irl.limiter import Limiter
-from flask_irl.listener import NullListener
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.telemetry.listener import NullListener
+from flask_irl.web.state import state_of
 from loadtests.bench_model import Trained
 from loadtests.bench_subject import PATH, BenchError, Subject, WsgiSubject, answer, environ_of
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from flask_irl.trainer import Training
+from flask_irl.training.trainer import Training
 from loadtests.bench_apps import Bench, bare_app, check_ours, limiter_of, our_app, watch_of
 from loadtests.bench_harness import forked, percentile, received
 from loadtests.bench_subject import BenchError, WsgiSubject

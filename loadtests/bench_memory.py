@@ -11,9 +11,9 @@ from typing import cast
 
 import redis
 
-from flask_irl.engine import open_limiter
-from flask_irl.limiter import Limiter
-from flask_irl.options import resolve
+from flask_irl.config.options import resolve
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limiter.opening import open_limiter
 from loadtests.bench_apps import PLENTY, Bench
 from loadtests.bench_gunicorn import get, gunicorn, model_file
 from loadtests.bench_server import redis_server

@@ -46,7 +46,7 @@ def watched_app(kept: Kept) -> Flask:
         from prometheus_client import CollectorRegistry
 
         from demo_app.monitoring import add_metrics
-        from flask_irl.metrics import PrometheusListener
+        from flask_irl.telemetry.prometheus import PrometheusListener
 
         registry = CollectorRegistry()
         if kept == "with the exporter's":

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from flask_irl.engine import open_limiter
-from flask_irl.limiter import Limiter
-from flask_irl.options import resolve
+from flask_irl.config.options import resolve
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limiter.opening import open_limiter
 from flask_irl.stores.base import Store
 
 START = 1_700_000_000.0

@@ -44,8 +44,8 @@ def _bare(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
 
 def _flask_irl(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
     from flask_irl import IntelligentLimiter
-    from flask_irl.app_state import state_of
-    from flask_irl.key_funcs import api_key
+    from flask_irl.web.key_functions import api_key
+    from flask_irl.web.state import state_of
 
     IntelligentLimiter(
         app,

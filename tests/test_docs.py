@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from flask_irl.cli import irl
-from flask_irl.options import _SETTINGS, Options
+from flask_irl.config.options import _SETTINGS, Options
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"

@@ -17,9 +17,10 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from flask_irl import ConfigurationError, Decision, IntelligentLimiter, IrlError
-from flask_irl.app_state import AppState, state_of
-from flask_irl.listener import NullListener
-from flask_irl.records import Observation, Update
+from flask_irl.behaviour.observation import Observation
+from flask_irl.stores.state import Update
+from flask_irl.telemetry.listener import NullListener
+from flask_irl.web.state import AppState, state_of
 from tests.servers import HOST, free_port
 
 OPTIONS: dict[str, Any] = {"storage_uri": "memory://", "background": False}

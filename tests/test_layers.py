@@ -1,6 +1,7 @@
-"""Imports inside flask_irl go downward, never in a circle, and heavy libraries stay in their place.
+"""Hold the architecture: rooms on floors, imports only downward, heavy libraries in their place.
 
-Imports inside functions and under TYPE_CHECKING count like any other.
+A room is a package or a module right below ``flask_irl``. Imports inside functions and under
+TYPE_CHECKING count like any other.
 """
 
 from __future__ import annotations
@@ -14,75 +15,29 @@ import pytest
 PACKAGE = "flask_irl"
 ROOT = Path(__file__).parents[1]
 
-LAYERS = {
-    # 1: the words
-    "flask_irl.errors": 1,
-    "flask_irl.limit": 1,
-    "flask_irl.options": 1,
-    "flask_irl.overrides": 1,
-    "flask_irl.records": 1,
-    # 2: pure functions of them
-    "flask_irl.attacks": 2,
-    "flask_irl.blob": 2,
-    "flask_irl.calibration": 2,
-    "flask_irl.decisions": 2,
-    "flask_irl.detectors": 2,
-    "flask_irl.explain": 2,
-    "flask_irl.features": 2,
-    "flask_irl.judge": 2,
-    "flask_irl.keys": 2,
-    "flask_irl.lists": 2,
-    "flask_irl.model": 2,
-    "flask_irl.plans": 2,
-    "flask_irl.policy": 2,
-    "flask_irl.profile": 2,
-    "flask_irl.rows": 2,
-    "flask_irl.rules": 2,
-    "flask_irl.sentences": 2,
-    "flask_irl.settings": 2,
-    "flask_irl.site": 2,
-    "flask_irl.strategies": 2,
-    # 3: input and output
-    "flask_irl.log": 3,
-    "flask_irl.stores": 3,
-    # 4: the engine
-    "flask_irl.background": 4,
-    "flask_irl.backlog": 4,
-    "flask_irl.breaker": 4,
-    "flask_irl.engine": 4,
-    "flask_irl.fit": 4,
-    "flask_irl.forests": 4,
-    "flask_irl.guard": 4,
-    "flask_irl.lessons": 4,
-    "flask_irl.limiter": 4,
-    "flask_irl.listener": 4,
-    "flask_irl.metrics": 4,
-    "flask_irl.operations": 4,
-    "flask_irl.profiler": 4,
-    "flask_irl.rankings": 4,
-    "flask_irl.refusals": 4,
-    "flask_irl.trainer": 4,
-    "flask_irl.troubles": 4,
-    # 5: the edge
-    "flask_irl.admin": 5,
-    "flask_irl.ahead": 5,
-    "flask_irl.app_state": 5,
-    "flask_irl.cli": 5,
-    "flask_irl.extension": 5,
-    "flask_irl.front": 5,
-    "flask_irl.key_funcs": 5,
-    "flask_irl.marks": 5,
-    "flask_irl.responses": 5,
-    "flask_irl.routing": 5,
-    "flask_irl.replay": 5,
+FLOORS: dict[int, tuple[str, ...]] = {
+    1: ("errors",),
+    2: ("limits", "behaviour", "model"),
+    3: ("config", "telemetry"),
+    4: ("stores",),
+    5: ("verdicts",),
+    6: ("training",),
+    7: ("limiter",),
+    8: ("operations", "replay", "web"),
+    9: ("admin", "cli"),
+    10: ("extension",),
 }
-"""Layer of a module and of all modules below it; the longest name that fits decides."""
+"""Rooms by floor, from the ground up; ``docs/architecture.md`` says what each holds."""
 
-TOP_LAYER = 6
-"""Of ``flask_irl`` itself, which only hands on names of the others."""
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+ROOF = max(FLOORS) + 1
+"""Floor of ``flask_irl`` itself, which only hands on names of the rooms."""
+MAX_FLOORS = 10
+MAX_LINES = 430
 
-EDGE_LAYER = 5
-PURE_LAYER = 2
+PURE_ROOMS = {"errors", "limits", "behaviour", "model"}
+SHARED_BY_THREADS = {"flask_irl.behaviour.buffer"}
+FLASK_ROOMS = {"web", "admin", "cli", "extension"}
 FLASK = {"flask", "flask_smorest"}
 OUTER_WORLD = {"redis", "apscheduler", "socket", "threading"}
 READS_AN_ADDRESS = {"socket.AF_INET", "socket.inet_pton"}
@@ -92,7 +47,7 @@ IMPORT_FUNCTIONS = ("import_module", "__import__")
 
 
 def read_package(root: Path, package: str = PACKAGE) -> dict[str, set[str]]:
-    """What each module of a package imports, by full names; a package's ``__init__`` is itself."""
+    """Read the imports of each module of a package, by full names."""
     sources = {}
     for path in sorted((root / package).rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -105,30 +60,29 @@ def read_package(root: Path, package: str = PACKAGE) -> dict[str, set[str]]:
     }
 
 
-def layer_of(module: str) -> int | None:
-    """The layer that the table gives a module, None if it gives none."""
-    if module == PACKAGE:
-        return TOP_LAYER
-    while module:
-        if module in LAYERS:
-            return LAYERS[module]
-        module = module.rpartition(".")[0]
-    return None
+def room_of(module: str) -> str:
+    """Name the room of a module of the package; empty for the package itself."""
+    return module.removeprefix(PACKAGE).lstrip(".").partition(".")[0]
+
+
+def floor_of(module: str) -> int | None:
+    """Give the floor of a module's room, None if the table has no such room."""
+    return FLOOR_OF.get(room_of(module)) if room_of(module) else ROOF
 
 
 def upward_imports(imports: Mapping[str, set[str]]) -> list[str]:
-    """The imports of a module in a higher layer, as ``importer (n) -> imported (m)``."""
-    found = []
-    for module, targets in imports.items():
-        for target in sorted(targets & imports.keys()):
-            here, there = layer_of(module), layer_of(target)
-            if here is not None and there is not None and there > here:
-                found.append(f"{module} ({here}) -> {target} ({there})")
-    return found
+    """List the imports of a room that isn't on a lower floor, as ``importer -> imported``."""
+    return [
+        f"{module} ({floor_of(module)}) -> {target} ({floor_of(target)})"
+        for module, targets in imports.items()
+        for target in sorted(targets & imports.keys())
+        if room_of(module) != room_of(target)
+        and (floor_of(target) or 0) >= (floor_of(module) or ROOF)
+    ]
 
 
 def cycle(imports: Mapping[str, set[str]]) -> list[str]:
-    """Modules that import each other in a circle, the first one again at the end; else empty."""
+    """Find modules that import each other in a circle, the first one again at the end."""
     done: set[str] = set()
 
     def follow(module: str, path: list[str]) -> list[str]:
@@ -146,13 +100,13 @@ def cycle(imports: Mapping[str, set[str]]) -> list[str]:
     return next((found for module in imports if (found := follow(module, []))), [])
 
 
-def importers(imports: Mapping[str, set[str]], libraries: set[str]) -> list[str]:
-    """The modules that import one of these libraries or of their submodules."""
-    return [
+def importers(imports: Mapping[str, set[str]], libraries: set[str]) -> set[str]:
+    """List the modules that import one of these libraries or of their submodules."""
+    return {
         module
         for module, targets in imports.items()
         if libraries & {target.partition(".")[0] for target in targets}
-    ]
+    }
 
 
 def _targets(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
@@ -174,7 +128,7 @@ def _targets(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
 
 
 def _module_of(target: str, modules: Mapping[str, object]) -> str:
-    """``flask_irl.limit`` for ``flask_irl.limit.Limit``; names of other packages stay."""
+    """Find the module of an imported name; names of other packages stay."""
     name = target
     while name and name not in modules:
         name = name.rpartition(".")[0]
@@ -186,12 +140,15 @@ def imports() -> dict[str, set[str]]:
     return read_package(ROOT)
 
 
-def test_every_module_has_a_layer(imports: dict[str, set[str]]) -> None:
-    missing = [module for module in imports if layer_of(module) is None]
-    assert not missing, f"give these a layer in LAYERS: {', '.join(missing)}"
+def test_every_room_has_a_floor(imports: dict[str, set[str]]) -> None:
+    assert {room_of(module) for module in imports} - {""} == set(FLOOR_OF)
 
 
-def test_imports_go_to_the_same_or_a_lower_layer(imports: dict[str, set[str]]) -> None:
+def test_there_are_at_most_ten_floors() -> None:
+    assert len(FLOORS) <= MAX_FLOORS
+
+
+def test_rooms_import_only_from_lower_floors(imports: dict[str, set[str]]) -> None:
     assert upward_imports(imports) == []
 
 
@@ -199,73 +156,95 @@ def test_no_modules_import_each_other_in_a_circle(imports: dict[str, set[str]]) 
     assert " -> ".join(cycle(imports)) == ""
 
 
+def test_no_module_is_longer_than_a_reader_holds() -> None:
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / PACKAGE).rglob("*.py")
+    }
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
+
+
 def test_only_forests_imports_scikit_learn(imports: dict[str, set[str]]) -> None:
-    assert set(importers(imports, {"sklearn", "scipy", "joblib"})) == {"flask_irl.forests"}
+    assert importers(imports, {"sklearn", "scipy", "joblib"}) == {"flask_irl.training.forests"}
 
 
 def test_only_the_edge_imports_flask(imports: dict[str, set[str]]) -> None:
     found = importers(imports, FLASK)
-    assert [module for module in found if (layer_of(module) or EDGE_LAYER) < EDGE_LAYER] == []
+    assert {module for module in found if room_of(module) not in FLASK_ROOMS} == set()
 
 
-def test_words_and_pure_functions_know_no_outer_world(imports: dict[str, set[str]]) -> None:
+def test_pure_rooms_know_no_outer_world(imports: dict[str, set[str]]) -> None:
     reach = {module: targets - READS_AN_ADDRESS for module, targets in imports.items()}
     found = importers(reach, OUTER_WORLD)
-    assert [module for module in found if (layer_of(module) or EDGE_LAYER) <= PURE_LAYER] == []
+    assert {module for module in found if room_of(module) in PURE_ROOMS} == SHARED_BY_THREADS
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "from flask_irl.limiter import Limiter",
-        "import flask_irl.limiter as engine",
-        "from flask_irl import limiter",
-        "from .limiter import Limiter",
-        "from . import limiter",
-        "def late():\n    from flask_irl.limiter import Limiter",
-        "if TYPE_CHECKING:\n    from flask_irl.limiter import Limiter",
-        "importlib.import_module('flask_irl.limiter')",
+        "from flask_irl.limiter.limiter import Limiter",
+        "import flask_irl.limiter.limiter as engine",
+        "from flask_irl.limiter import limiter",
+        "from ..limiter.limiter import Limiter",
+        "from ..limiter import limiter",
+        "def late():\n    from flask_irl.limiter.limiter import Limiter",
+        "if TYPE_CHECKING:\n    from flask_irl.limiter.limiter import Limiter",
+        "importlib.import_module('flask_irl.limiter.limiter')",
     ],
 )
 def test_an_upward_import_is_found_however_it_is_written(tmp_path: Path, source: str) -> None:
-    planted = _plant(tmp_path, {"__init__": "", "limiter": "", "limit": source})
-    assert upward_imports(planted) == ["flask_irl.limit (1) -> flask_irl.limiter (4)"]
+    planted = _plant(
+        tmp_path,
+        {
+            "__init__": "",
+            "limiter/__init__": "",
+            "limiter/limiter": "",
+            "limits/__init__": "",
+            "limits/limit": source,
+        },
+    )
+    assert upward_imports(planted) == [
+        "flask_irl.limits.limit (2) -> flask_irl.limiter.limiter (7)"
+    ]
 
 
 def test_importing_the_package_itself_is_upward(tmp_path: Path) -> None:
     planted = _plant(tmp_path, {"__init__": "", "cli": "from flask_irl import IntelligentLimiter"})
-    assert upward_imports(planted) == ["flask_irl.cli (5) -> flask_irl (6)"]
+    assert upward_imports(planted) == ["flask_irl.cli (9) -> flask_irl (11)"]
 
 
-def test_a_relative_import_inside_a_package_is_found(tmp_path: Path) -> None:
-    planted = _plant(tmp_path, {"stores/__init__": "from ..limiter import Limiter", "limiter": ""})
-    assert upward_imports(planted) == ["flask_irl.stores (3) -> flask_irl.limiter (4)"]
+def test_a_room_on_the_same_floor_is_not_imported(tmp_path: Path) -> None:
+    planted = _plant(
+        tmp_path, {"admin/__init__": "from flask_irl.cli import irl", "cli/__init__": ""}
+    )
+    assert upward_imports(planted) == ["flask_irl.admin (9) -> flask_irl.cli (9)"]
 
 
 def test_a_circle_through_a_function_is_found(tmp_path: Path) -> None:
     planted = _plant(
         tmp_path,
         {
-            "blob": "from flask_irl.model import Model",
+            "__init__": "",
+            "container": "from flask_irl.model import Model",
             "model": "from flask_irl import policy",
-            "policy": "def late():\n    import flask_irl.blob",
+            "policy": "def late():\n    import flask_irl.container",
         },
     )
-    circle = ["flask_irl.blob", "flask_irl.model", "flask_irl.policy", "flask_irl.blob"]
+    circle = ["flask_irl.container", "flask_irl.model", "flask_irl.policy", "flask_irl.container"]
     assert cycle(planted) == circle
 
 
 def test_a_library_is_found_by_its_submodules(tmp_path: Path) -> None:
     planted = _plant(
         tmp_path,
-        {"fit": "def late():\n    from sklearn.ensemble import IsolationForest", "blob": ""},
+        {"child": "def late():\n    from sklearn.ensemble import IsolationForest", "blob": ""},
     )
-    assert importers(planted, {"sklearn"}) == ["flask_irl.fit"]
+    assert importers(planted, {"sklearn"}) == {"flask_irl.child"}
 
 
-def test_a_module_outside_the_table_has_no_layer() -> None:
-    assert layer_of("flask_irl.stores.redis") == 3
-    assert layer_of("flask_irl.limiter_helpers") is None
+def test_a_room_outside_the_table_has_no_floor() -> None:
+    assert floor_of("flask_irl.stores.redis.wire") == 4
+    assert floor_of("flask_irl.limiter_helpers") is None
 
 
 def _plant(root: Path, sources: Mapping[str, str]) -> dict[str, set[str]]:

@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from flask_irl.admin.described import counts, listed, moment, number, told, truth, whole, words
 from flask_irl.admin.schemas import MODES, VERDICTS
-from flask_irl.overrides import KINDS
+from flask_irl.limits.override import KINDS
 
 
 def _client() -> fields.String:

@@ -30,7 +30,7 @@ from flask_irl.admin.texts import (
     PARAMETERS,
     TAGS,
 )
-from flask_irl.responses import PROBLEM
+from flask_irl.web.responses import PROBLEM
 
 CONFIG_PREFIX: Final = "IRL_ADMIN"
 BEARER: Final = "bearer"

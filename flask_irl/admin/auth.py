@@ -17,12 +17,12 @@ from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
 from flask_irl.admin.errors import SAFE_METHODS
 from flask_irl.admin.tokens import Scope, Token
-from flask_irl.keys import network_key
-from flask_irl.limit import Limit
-from flask_irl.log import Sampler, event
-from flask_irl.records import Plan
-from flask_irl.records import Scope as Counted
-from flask_irl.stores.memory import MemoryStore
+from flask_irl.limits.keys import network_key
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan
+from flask_irl.limits.plan import Scope as Counted
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.log import Sampler, event
 
 CHALLENGE: Final = 'Bearer realm="flask_irl"'
 CLOSED: Final = "No token is configured, so that nobody may come in: set IRL_ADMIN_TOKEN."

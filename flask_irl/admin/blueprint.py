@@ -11,7 +11,7 @@ from werkzeug.routing import MapAdapter
 from flask_irl.admin.api import AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
 from flask_irl.admin.state import BLUEPRINT, current_admin
-from flask_irl.marks import add_no_route
+from flask_irl.web.decorators import add_no_route
 
 MAX_BODY: Final = 64 * 1024
 """Bytes that a request's body may have."""

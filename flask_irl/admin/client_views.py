@@ -18,7 +18,7 @@ from flask_irl.admin.blueprint import blueprint, who
 from flask_irl.admin.pages import offset_and_limit, page_answer
 from flask_irl.admin.schemas import ClientsQuery, FeedbackRequest, OverrideRequest
 from flask_irl.admin.state import current_admin
-from flask_irl.keys import canonical
+from flask_irl.limits.keys import canonical
 
 
 @blueprint.operation(

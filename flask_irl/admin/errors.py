@@ -14,8 +14,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from flask_irl.admin.bodies import json_response
 from flask_irl.errors import ConfigurationError, ModelError, StoreError
-from flask_irl.log import event
-from flask_irl.responses import PROBLEM
+from flask_irl.telemetry.log import event
+from flask_irl.web.responses import PROBLEM
 
 MAX_ERRORS: Final = 20
 MAX_FIELD: Final = 100

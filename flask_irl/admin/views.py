@@ -14,12 +14,7 @@ from flask_irl.admin.answers import (
     StatsSchema,
 )
 from flask_irl.admin.blueprint import blueprint, who
-from flask_irl.admin.model_answers import (
-    ModelInfoSchema,
-    ModelSchema,
-    ModelsSchema,
-    TrainingSchema,
-)
+from flask_irl.admin.model_answers import ModelInfoSchema, ModelSchema, ModelsSchema, TrainingSchema
 from flask_irl.admin.pages import offset_and_limit, page_answer
 from flask_irl.admin.schemas import LimitsRequest, ModeRequest, PageQuery
 from flask_irl.admin.state import current_admin

@@ -18,7 +18,7 @@ from flask_irl.cli.group import (
     when,
     who,
 )
-from flask_irl.keys import canonical
+from flask_irl.limits.keys import canonical
 from flask_irl.operations import FEEDBACK, ORDERS
 
 HOUR = 3600.0

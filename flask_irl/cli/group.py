@@ -14,11 +14,11 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from flask_irl.app_state import state_of
 from flask_irl.errors import ConfigurationError, IrlError, StoreError
-from flask_irl.limiter import Limiter
-from flask_irl.log import logger
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
+from flask_irl.telemetry.log import logger
+from flask_irl.web.state import state_of
 
 P = ParamSpec("P")
 

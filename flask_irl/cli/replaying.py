@@ -10,11 +10,11 @@ import click
 from flask import Flask, current_app
 from werkzeug.routing import Rule
 
-from flask_irl.app_state import AppState, state_of
 from flask_irl.cli.group import irl, plain_errors
-from flask_irl.limiter import Limiter
-from flask_irl.log import only_errors
-from flask_irl.records import Plan
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.plan import Plan
+from flask_irl.telemetry.log import only_errors
+from flask_irl.web.state import AppState, state_of
 
 
 @irl.command()

@@ -14,11 +14,11 @@ from typing import Any
 import click
 from flask import current_app
 
-from flask_irl.app_state import state_of
 from flask_irl.cli.group import fail, irl, plain_errors
-from flask_irl.engine import open_limiter
-from flask_irl.listener import Listener
-from flask_irl.log import FORMS, Form, event, formatter, logger
+from flask_irl.limiter.opening import open_limiter
+from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.log import FORMS, Form, event, formatter, logger
+from flask_irl.web.state import state_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -131,7 +131,7 @@ def _served_metrics(address: str, port: int) -> Listener:
     try:
         from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
-        from flask_irl.metrics import PrometheusListener
+        from flask_irl.telemetry.prometheus import PrometheusListener
     except ImportError as error:
         raise click.UsageError(
             f'--metrics-port needs {error.name}, which is not installed: pip install "flask-irl'

@@ -7,14 +7,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from flask_irl import explain, profile
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.features import FEATURES
+from flask_irl.config.access_lists import Lists
 from flask_irl.errors import ConfigurationError
-from flask_irl.features import FEATURES
-from flask_irl.keys import UNKNOWN, canonical, network_key
-from flask_irl.lists import Lists
+from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, in_force
-from flask_irl.records import ClientState
-from flask_irl.rules import Rules
+from flask_irl.stores.state import ClientState
+from flask_irl.verdicts import explanations as explain
+from flask_irl.verdicts.rules import Rules
 
 RANKINGS: Final = ("active", "anomalous", "refused", "flagged")
 """What flushes keep up."""

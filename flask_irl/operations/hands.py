@@ -7,9 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from flask_irl.limiter import Limiter
-from flask_irl.log import event
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.stores.site import AUDIT_KEPT
+from flask_irl.telemetry.log import event
 
 
 class Hands:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_irl.behaviour.features import FEATURES
 from flask_irl.errors import ModelError
-from flask_irl.features import FEATURES
-from flask_irl.model import Model, load
+from flask_irl.model.model import Model, load
 from flask_irl.operations.hands import Hands
-from flask_irl.trainer import Training
+from flask_irl.training.trainer import Training
 
 
 class ModelOperations(Hands):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_irl.errors import ConfigurationError
-from flask_irl.keys import canonical
+from flask_irl.limits.keys import canonical
+from flask_irl.limits.override import MAX_SECONDS, Override
 from flask_irl.operations.hands import Hands
-from flask_irl.overrides import MAX_SECONDS, Override
-from flask_irl.records import ClientState
+from flask_irl.stores.state import ClientState
 
 MAX_REASON: Final = 500
 OVERRIDDEN: Final = "overridden"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from flask_irl.config.runtime import CHANGEABLE, checked, read_settings, write_settings
 from flask_irl.errors import ConfigurationError, StoreError
-from flask_irl.model import Model
+from flask_irl.model.model import Model
 from flask_irl.operations.hands import Hands
-from flask_irl.settings import CHANGEABLE, checked, read_settings, write_settings
 
 MAX_TRIES: Final = 5
 

@@ -8,15 +8,15 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-from flask_irl.engine import open_limiter
-from flask_irl.features import LONG
-from flask_irl.keys import UNKNOWN, canonical, network_key
-from flask_irl.lessons import fit_here
-from flask_irl.limiter import Limiter
-from flask_irl.options import Options
-from flask_irl.records import Plan
+from flask_irl.behaviour.sums import LONG
+from flask_irl.config.options import Options
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limiter.opening import open_limiter
+from flask_irl.limits.keys import UNKNOWN, canonical, network_key
+from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport, Series
+from flask_irl.training.training_set import fit_here
 
 FLUSH_SECONDS: Final = 1.0
 MAX_PENDING: Final = 20_000

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from flask_irl.overrides import Override
-from flask_irl.records import ClientState, Hit, Plan, Update
+from flask_irl.limits.decision import Hit
+from flask_irl.limits.override import Override
+from flask_irl.limits.plan import Plan
 from flask_irl.stores.site import SiteStore
+from flask_irl.stores.state import ClientState, Update
 
 SaveResult = Literal["saved", "stale", "gone"]
 MODELS_KEPT = 5

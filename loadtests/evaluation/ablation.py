@@ -15,13 +15,17 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl import attacks, profile
-from flask_irl.calibration import calibrate_by_impact
-from flask_irl.features import FEATURE_NAMES, View, matrix
-from flask_irl.forests import fit_detector
-from flask_irl.records import Observation
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.events import events_of
+from flask_irl.behaviour.features import FEATURE_NAMES, matrix
+from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.observation import Observation
+from flask_irl.behaviour.sums import View
+from flask_irl.model.calibration import calibrate_by_impact
 from flask_irl.replay.routes import RouteFolder
-from flask_irl.rules import harmful
+from flask_irl.training import attacks
+from flask_irl.training.forests import fit_detector
+from flask_irl.verdicts.rules import harmful
 from loadtests.evaluation.job import Job, learned_at
 from loadtests.simulator.scenarios import generate
 from loadtests.simulator.scene import Row
@@ -123,7 +127,7 @@ def table_of(job: Job) -> Table:
         owners = [clients[o.client] for o in observations]
         active, places, sent = np.unique(owners, return_inverse=True, return_counts=True)
         some = records[active]
-        profile.fold(some, profile.events_of(places.tolist(), observations, routes))
+        fold(some, events_of(places.tolist(), observations, routes))
         records[active] = some
         enough = profile.sums_of(some, "n") >= EVIDENCE
         if enough.any():

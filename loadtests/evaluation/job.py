@@ -11,21 +11,21 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from demo_app import create_app
-from flask_irl import attacks
-from flask_irl.app_state import state_of
 from flask_irl.cli.replaying import planner
-from flask_irl.log import only_errors
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
+from flask_irl.telemetry.log import only_errors
+from flask_irl.training import attacks
+from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.evaluation.realised import watching
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR, Row
 
 KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
-"""Names of the attacks of :data:`flask_irl.attacks.KINDS`, in order."""
+"""Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.strategies import EMPTY, Cell, sliding_window_counter
+from flask_irl.limits.strategies.base import EMPTY, Cell
+from flask_irl.limits.strategies.sliding_window import sliding_window_counter
 
 ANOMALOUS: Final = -0.5
 """Of scikit-learn's ``score_samples``."""

@@ -3,7 +3,7 @@
 In service it never speaks alone: regulars are judged by their own past, scores are smoothed, and
 flagged clients are refused. So the judge is watched, and its raw scores are counted by what the
 calibration promises: of all requests of clients that are no regulars, the share of those that do
-harm, as far as :func:`flask_irl.rules.harmful` can tell, and score below -0.5.
+harm, as far as :func:`flask_irl.verdicts.rules.harmful` can tell, and score below -0.5.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from unittest.mock import patch
 
 import numpy as np
 
-from flask_irl import profile, profiler
-from flask_irl.calibration import THRESHOLD
-from flask_irl.judge import Verdicts, judge
-from flask_irl.model import Model
-from flask_irl.policy import Ladder
-from flask_irl.profiler import Profiler
-from flask_irl.records import ClientState, Fields
-from flask_irl.rules import harmful
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.observation import Fields
+from flask_irl.model.calibration import THRESHOLD
+from flask_irl.model.model import Model
+from flask_irl.stores.state import ClientState
+from flask_irl.verdicts import profiler
+from flask_irl.verdicts.judge import Verdicts, judge
+from flask_irl.verdicts.ladder import Ladder
+from flask_irl.verdicts.profiler import Profiler
+from flask_irl.verdicts.rules import harmful
 
 
 @dataclass

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from flask_irl.limit import Limit, scaled
-from flask_irl.options import Options
-from flask_irl.strategies import EMPTY, sliding_window_counter
+from flask_irl.config.options import Options
+from flask_irl.limits.limit import Limit, scaled
+from flask_irl.limits.strategies.base import EMPTY
+from flask_irl.limits.strategies.sliding_window import sliding_window_counter
 
 Kind = Literal["allowed", "limited", "exempt", "lost"]
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from flask_irl.limit import Limit
+from flask_irl.limits.limit import Limit
 from loadtests.load.checks import Rules
 from loadtests.load.scenario import HEALTH, HEAVY, Scenario, from_environment
 from loadtests.load.tally import Tally

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask_irl.errors import ConfigurationError, ModelError
 from flask_irl.operations import Operations
-from flask_irl.trainer import Training
+from flask_irl.training.trainer import Training
 
 NOW = 1_750_000_000.0
 KNOWN = "203.0.113.7"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_irl.keys import canonical
+from flask_irl.limits.keys import canonical
 from tests.admin.api import Caller, problem_of
 from tests.admin.fakes import KNOWN, NOW, FakeOperations
 

@@ -18,12 +18,12 @@ from flask import Flask, Response, request
 from hypothesis import HealthCheck, settings
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import state_of
-from flask_irl.detectors import Detector
-from flask_irl.lessons import Lesson, fit_here
-from flask_irl.limiter import Limiter
-from flask_irl.overrides import Override
-from flask_irl.records import Update
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.override import Override
+from flask_irl.model.detectors import Detector
+from flask_irl.stores.state import Update
+from flask_irl.training.training_set import Lesson, fit_here
+from flask_irl.web.state import state_of
 from tests.admin.api import WRITE, make_app
 from tests.admin.fakes import FakeOperations
 

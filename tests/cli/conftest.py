@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.engine import open_limiter
-from flask_irl.lessons import fit_here
-from flask_irl.model import Model
-from flask_irl.options import resolve
+from flask_irl.config.options import resolve
+from flask_irl.limiter.opening import open_limiter
+from flask_irl.model.model import Model
+from flask_irl.training.training_set import fit_here
 from tests.cli.shell import (
     Make,
     Site,

@@ -17,12 +17,12 @@ from click.testing import Result
 from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import state_of
 from flask_irl.cli import clients, irl, models
 from flask_irl.cli import site as site_commands
-from flask_irl.lessons import fit_here
-from flask_irl.limiter import Limiter
-from flask_irl.model import Model, dump
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.model.model import Model, dump
+from flask_irl.training.training_set import fit_here
+from flask_irl.web.state import state_of
 
 LIMIT = 40
 SOMEBODY = "192.0.2.1"

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from flask_irl.features import FEATURE_NAMES
-from flask_irl.model import Model
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.limits.override import MAX_SECONDS
+from flask_irl.model.model import Model
 from flask_irl.operations import ORDERS, Operations
-from flask_irl.overrides import MAX_SECONDS
 from tests.cli.shell import (
     LIMIT,
     SOMEBODY,

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from flask_irl.errors import TrainingRefused
-from flask_irl.model import Model
+from flask_irl.model.model import Model
 from tests.cli.shell import (
     Site,
     cells,

@@ -14,8 +14,8 @@ from flask.cli import FlaskGroup
 
 from flask_irl import IntelligentLimiter
 from flask_irl.cli import irl
-from flask_irl.keys import canonical
-from flask_irl.model import Model
+from flask_irl.limits.keys import canonical
+from flask_irl.model.model import Model
 from flask_irl.stores.site import News
 from tests.cli.shell import (
     CLIENT_COMMANDS,

@@ -18,8 +18,8 @@ import pytest
 from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import state_of
 from flask_irl.cli import irl
+from flask_irl.web.state import state_of
 from tests.servers import HOST, RedisServer, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,8 @@ import os
 import sys
 
 from flask import Flask
-from flask_irl import IntelligentLimiter, fit
+from flask_irl import IntelligentLimiter
+from flask_irl.training import child
 
 app = Flask("shop")
 IntelligentLimiter(
@@ -43,7 +44,7 @@ IntelligentLimiter(
 if os.environ.get("ENDLESS"):
     # A training that takes as long as its trainer lives.
     code = "import os, time\\nparent = os.getppid()\\nwhile os.getppid() == parent: time.sleep(0.1)"
-    fit._command = lambda timeout: [sys.executable, "-c", code]
+    child._command = lambda timeout: [sys.executable, "-c", code]
 """
 
 

@@ -15,7 +15,7 @@ from demo_app import create_app
 from demo_app.catalogue import LAST, ON_SALE, PAGE_LENGTH, PAGES
 from demo_app.views import MAX_VALUES, PASSWORD
 from flask_irl import ConfigurationError
-from flask_irl.app_state import state_of
+from flask_irl.web.state import state_of
 
 LIMITED = [
     ("GET", "/", None),

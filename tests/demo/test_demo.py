@@ -33,9 +33,9 @@ from demo_app.report import print_clients
 from demo_app.served import OPTIONS
 from demo_app.traffic import Visitor, stop_all
 from demo_app.verdict import complaints
-from flask_irl.app_state import state_of
-from flask_irl.engine import open_limiter
-from flask_irl.lessons import fit_here
+from flask_irl.limiter.opening import open_limiter
+from flask_irl.training.training_set import fit_here
+from flask_irl.web.state import state_of
 from tests.conftest import Clock
 from tests.servers import wait_until
 
@@ -279,7 +279,7 @@ def test_the_whole_demo_in_virtual_time_goes_as_it_should(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     timed = functools.partial(open_limiter, clock=clock, fit=fit_here)
-    monkeypatch.setattr("flask_irl.app_state.open_limiter", timed)
+    monkeypatch.setattr("flask_irl.web.state.open_limiter", timed)
     settings = {
         "IRL_BACKGROUND": False,
         "IRL_STORAGE_URI": "memory://",

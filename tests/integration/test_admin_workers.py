@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from flask_irl.background import POLL_SECONDS
-from flask_irl.engine import open_store
-from flask_irl.options import resolve
-from flask_irl.records import Update
+from flask_irl.config.options import resolve
+from flask_irl.limiter.schedule import POLL_SECONDS
 from flask_irl.stores.base import Store
+from flask_irl.stores.opening import open_store
+from flask_irl.stores.state import Update
 from tests.integration.workers import CONFIG, PATIENCE, Answer, Line, Workers, lines_to_both
 from tests.servers import RedisServer, wait_until
 
@@ -34,10 +34,11 @@ APP = """
 import os
 
 from flask import Flask, jsonify, request
-from flask_irl import IntelligentLimiter, background
+from flask_irl import IntelligentLimiter
+from flask_irl.limiter import schedule
 
 # The tests count refreshes; how far apart they are is nothing to them.
-background.POLL_SECONDS = 0.25
+schedule.POLL_SECONDS = 0.25
 app = Flask("site")
 limiter = IntelligentLimiter(
     app,

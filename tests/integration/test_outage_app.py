@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import AppState, state_of
-from flask_irl.limiter import Limiter
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.web.state import AppState, state_of
 from tests.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.integration

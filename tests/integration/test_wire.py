@@ -11,7 +11,7 @@ from flask import Flask, request
 from werkzeug.test import TestResponse
 
 from flask_irl import IntelligentLimiter
-from flask_irl.app_state import state_of
+from flask_irl.web.state import state_of
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.integration

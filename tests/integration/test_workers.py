@@ -22,7 +22,8 @@ import os
 import sys
 
 from flask import Flask, jsonify, request
-from flask_irl import IntelligentLimiter, fit
+from flask_irl import IntelligentLimiter
+from flask_irl.training import child
 
 app = Flask("site")
 limiter = IntelligentLimiter(
@@ -39,7 +40,7 @@ limiter = IntelligentLimiter(
 if os.environ.get("ENDLESS"):
     # A training that takes as long as its worker lives.
     code = "import os, time\\nparent = os.getppid()\\nwhile os.getppid() == parent: time.sleep(0.1)"
-    fit._command = lambda timeout: [sys.executable, "-c", code]
+    child._command = lambda timeout: [sys.executable, "-c", code]
 
 @app.get("/")
 def index():

@@ -21,7 +21,7 @@ pytest.importorskip("throttled", reason="needs the dependency group bench")
 
 from limits import parse_many
 
-from flask_irl.app_state import state_of
+from flask_irl.web.state import state_of
 from loadtests import bench_chart, bench_load
 from loadtests.bench_apps import Bench, bare_app, limits_of_route
 from loadtests.bench_calls import redis_calls

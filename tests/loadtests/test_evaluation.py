@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flask_irl import attacks
-from flask_irl.features import FEATURE_NAMES, column
-from flask_irl.judge import Verdicts
-from flask_irl.policy import Ladder
+from flask_irl.behaviour.features import FEATURE_NAMES, column
 from flask_irl.replay.report import ClientReport, ReplayReport
+from flask_irl.training import attacks
+from flask_irl.verdicts.judge import Verdicts
+from flask_irl.verdicts.ladder import Ladder
 from loadtests.evaluation import figures
 from loadtests.evaluation.__main__ import main
 from loadtests.evaluation.ablation import GROUPS

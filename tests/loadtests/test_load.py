@@ -20,8 +20,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_irl.limit import Limit
-from flask_irl.strategies import EMPTY, sliding_window_counter
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.strategies.base import EMPTY
+from flask_irl.limits.strategies.sliding_window import sliding_window_counter
 from loadtests.load import scrape
 from loadtests.load.checks import Account, Answer, Judgement, Rules
 from loadtests.load.picture import normal_title

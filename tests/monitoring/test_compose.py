@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from ruamel.yaml import YAML
 
-from flask_irl.options import _SETTINGS
+from flask_irl.config.options import _SETTINGS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

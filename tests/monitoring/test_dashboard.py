@@ -259,8 +259,8 @@ import os
 
 from demo_app import create_app
 from flask import jsonify
-from flask_irl.app_state import state_of
-from flask_irl.marks import add_exemption
+from flask_irl.web.state import state_of
+from flask_irl.web.decorators import add_exemption
 
 app = create_app({
     "IRL_STORAGE_URI": os.environ["STORE"],

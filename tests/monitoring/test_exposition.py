@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 
 from demo_app import create_app
-from flask_irl.app_state import state_of
+from flask_irl.web.state import state_of
 
 ROOT = Path(__file__).parents[2]
 ODD_REQUESTS = 10_000
@@ -198,7 +198,7 @@ def test_two_apps_of_a_process_count_apart_or_add_up_and_never_over_each_other(
 
 COMMAND = """
 from prometheus_client import CollectorRegistry
-from flask_irl.metrics import PrometheusListener
+from flask_irl.telemetry.prometheus import PrometheusListener
 listener = PrometheusListener(CollectorRegistry())
 listener.fallback(True)
 listener.trained("accepted", 1.0)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl import limiter as limiter_module
-from flask_irl.model import Model
-from flask_irl.stores.addresses import locate
-from flask_irl.stores.memory import MemoryStore
-from flask_irl.stores.redis import RedisStore
+from flask_irl.limiter import limiter as limiter_module
+from flask_irl.model.model import Model
+from flask_irl.stores.location import locate
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.redis.store import RedisStore
 from tests.conftest import Clock
 from tests.operations.worker import Site, Worker
 

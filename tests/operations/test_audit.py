@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
-from flask_irl.limiter import Limiter
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
-from flask_irl.options import Options
-from flask_irl.stores.memory import MemoryStore
+from flask_irl.stores.memory.store import MemoryStore
 from tests.conftest import Clock
 from tests.operations.worker import ADA, Site, Worker, override
 

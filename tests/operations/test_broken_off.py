@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flask_irl.errors import StoreError
-from flask_irl.model import Model
+from flask_irl.model.model import Model
 from flask_irl.operations import Operations
 from flask_irl.stores.base import Store
 from tests.operations.worker import ADA, Site, Worker, override

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.rows import ABUSE, GOOD, client_hash, unpack_rows
 from flask_irl.errors import ConfigurationError
-from flask_irl.features import FEATURE_NAMES
-from flask_irl.keys import canonical
-from flask_irl.model import Model
+from flask_irl.limits.keys import canonical
+from flask_irl.model.model import Model
 from flask_irl.operations.clients import RANKINGS
-from flask_irl.rows import ABUSE, GOOD, client_hash, unpack_rows
 from tests.operations.worker import ADA, Site, Worker, attack, override
 
 # Clients

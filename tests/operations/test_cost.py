@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from flask_irl.operations import ORDERS
-from flask_irl.stores.addresses import locate
-from flask_irl.stores.redis import RedisStore
+from flask_irl.stores.location import locate
+from flask_irl.stores.redis.store import RedisStore
 from tests.conftest import Clock
 from tests.operations.worker import Worker, override
 from tests.servers import RedisServer

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from flask_irl.errors import ModelError
-from flask_irl.model import Model, dump
+from flask_irl.model.model import Model, dump
 from tests.operations.worker import ADA, Site, Worker
 
 

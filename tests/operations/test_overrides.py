@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.limits.override import MAX_SECONDS
 from flask_irl.operations import MAX_REASON
-from flask_irl.overrides import MAX_SECONDS
 from tests.operations.worker import ADA, Site, Worker, override
 
 

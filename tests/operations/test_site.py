@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from flask_irl.config.runtime import write_settings
 from flask_irl.errors import ConfigurationError, StoreError
-from flask_irl.model import Model
+from flask_irl.model.model import Model
 from flask_irl.operations import MAX_TRIES
-from flask_irl.settings import write_settings
 from tests.operations.worker import ADA, Site, Worker, attack
 
 # Figures

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask_irl.lessons import fit_here
-from flask_irl.limiter import Limiter
-from flask_irl.model import Model, dump
+from flask_irl.config.options import Options
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.decision import Decision
+from flask_irl.model.model import Model, dump
 from flask_irl.operations import Operations
-from flask_irl.options import Options
-from flask_irl.records import Decision, Update
 from flask_irl.stores.base import Store
+from flask_irl.stores.state import Update
+from flask_irl.training.training_set import fit_here
 from tests.conftest import Clock
 
 ADA = "ada"

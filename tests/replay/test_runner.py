@@ -12,17 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_irl import profiler
-from flask_irl.backlog import Backlog
-from flask_irl.limit import Limit
-from flask_irl.limiter import Limiter
-from flask_irl.options import Options
-from flask_irl.records import Plan, Scope
+from flask_irl.behaviour.buffer import Backlog
+from flask_irl.config.options import Options
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.strategies import STRATEGIES
+from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.replay import runner
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.runner import Replay
-from flask_irl.strategies import EMPTY, STRATEGIES, Cell
+from flask_irl.verdicts import profiler
 
 START = 1_700_000_000.0
 INTERVAL = 300.0

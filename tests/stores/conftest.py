@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from flask_irl.limit import Limit
-from flask_irl.records import Plan, Scope, StrategyName
-from flask_irl.stores.addresses import locate
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope, StrategyName
 from flask_irl.stores.base import Store
-from flask_irl.stores.memory import MemoryStore
-from flask_irl.stores.redis import RedisStore
+from flask_irl.stores.location import locate
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.redis.store import RedisStore
 from tests.servers import ClusterServer, RedisServer, SentinelServer
 
 PATIENCE = 5.0

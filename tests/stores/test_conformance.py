@@ -9,10 +9,11 @@ import pytest
 from redis.crc import key_slot
 
 from flask_irl.errors import StoreError
-from flask_irl.keys import canonical
-from flask_irl.limit import Limit
-from flask_irl.records import ClientState, Plan, Scope, Update
+from flask_irl.limits.keys import canonical
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import MODELS_KEPT, Store
+from flask_irl.stores.state import ClientState, Update
 from tests.conftest import Clock
 from tests.servers import wait_until
 from tests.stores.conftest import Backend, plan_of

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask_irl.limit import Limit
-from flask_irl.overrides import Override
-from flask_irl.records import Plan, Scope
-from flask_irl.stores.memory import MemoryStore
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.override import Override
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.stores.memory.store import MemoryStore
 
 PLAN = Plan((Scope("", (Limit(5, 60),)),), "fixed-window", (1.0,))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flask_irl.limit import Limit
-from flask_irl.records import Plan, Scope
-from flask_irl.stores.addresses import locate
-from flask_irl.stores.redis import RedisStore
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.stores.location import locate
+from flask_irl.stores.redis.store import RedisStore
 from tests.conftest import Clock
 from tests.servers import RedisServer
 

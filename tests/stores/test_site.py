@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flask_irl.keys import canonical
-from flask_irl.overrides import Override
+from flask_irl.limits.keys import canonical
+from flask_irl.limits.override import Override
 from flask_irl.stores.base import MODELS_KEPT, Store
 from flask_irl.stores.site import AUDIT_KEPT, RANKED, News
 from tests.conftest import Clock

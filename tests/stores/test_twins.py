@@ -6,11 +6,12 @@ import random
 
 import pytest
 
-from flask_irl.limit import Limit
-from flask_irl.overrides import KINDS, Override
-from flask_irl.records import Plan, Scope, StrategyName, Update
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.override import KINDS, Override
+from flask_irl.limits.plan import Plan, Scope, StrategyName
 from flask_irl.stores.base import Store
-from flask_irl.stores.memory import MemoryStore
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.state import Update
 from tests.conftest import Clock
 from tests.stores.conftest import Backend
 

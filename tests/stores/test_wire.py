@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flask_irl.stores import wire as wires
-from flask_irl.stores.wire import LOOK_SECONDS, MOST_MISSED, TRIED_AGAIN, Wire
+from flask_irl.stores.redis import wire as wires
+from flask_irl.stores.redis.wire import LOOK_SECONDS, MOST_MISSED, TRIED_AGAIN, Wire
 
 ANSWER = b"$2\r\nok\r\n"
 MORE = 5

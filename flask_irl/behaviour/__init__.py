@@ -1,0 +1,1 @@
+"""Profile the behaviour of clients, and of a site as a whole."""

@@ -1,0 +1,167 @@
+"""Add up a client's requests: each sum fades exponentially over its horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+SHORT: Final = 60.0
+LONG: Final = 600.0
+HOUR: Final = 3600.0
+
+GAP_EDGES: Final = np.array([0.05, 0.25, 1.0, 2.5, 6.0, 15.0, 60.0])
+"""Seconds that part the eight bins of the intervals' histogram."""
+GAP_BINS: Final = len(GAP_EDGES) + 1
+ROUTE_BINS: Final = 16
+SKETCH_BITS: Final = 128
+FINE, DENIED, MISSING, BAD, FAILED = range(5)
+
+PATH_EPOCH: Final = 300.0
+"""Seconds after which the sketch of paths asked for is put aside for a new one."""
+
+
+class Batch(NamedTuple):
+    """Observations as columns, one entry each.
+
+    Attributes:
+        gap: Seconds since the client's previous request; -1 unknown.
+        answer: What kind of answer it got: ``FINE``, ``DENIED``, ``MISSING``, ``BAD``, ``FAILED``.
+        size: Response bytes; -1 unknown, also where the limiter refused.
+        write: 1 where the method changes things (not GET, HEAD, OPTIONS), else 0.
+        probe: 1 where the method is HEAD, OPTIONS or unheard of.
+        refused: 1 where the limiter refused.
+        rarity: How rare the route is on this site, -log of its share, 0 to 10.
+        new_path: 1 where the client's sketch didn't have the path.
+        login: 1 where the route looks like one that people log in by.
+    """
+
+    gap: Floats
+    answer: Floats
+    size: Floats
+    write: Floats
+    probe: Floats
+    refused: Floats
+    rarity: Floats
+    new_path: Floats
+    login: Floats
+
+
+def answer_of(status: int) -> int:
+    """What kind of answer a status is; a refusal by the limiter (429) is no fault of the view."""
+    if status in (401, 403):
+        return DENIED
+    if status in (404, 410):
+        return MISSING
+    if 400 <= status < 500 and status != 429:
+        return BAD
+    return FAILED if status >= 500 else FINE
+
+
+class Sum(NamedTuple):
+    """A fading sum: its name, its horizon in seconds, and what one observation adds."""
+
+    name: str
+    horizon: float
+    of: Callable[[Batch], Floats | NDArray[np.bool_]]
+
+
+def _cut(values: Floats, most: float) -> Floats:
+    return np.minimum(np.maximum(values, 0.0), most)
+
+
+def _gap(batch: Batch) -> Floats:
+    # In minutes, cut at the long horizon: what the half-precision sums hold well.
+    return _cut(batch.gap, LONG) / 60.0
+
+
+def _log_gap(batch: Batch) -> Floats:
+    return np.log1p(_cut(batch.gap, LONG))
+
+
+def _log_size(batch: Batch) -> Floats:
+    return np.log1p(_cut(batch.size, 1e9)) / 4.0
+
+
+def _one(batch: Batch) -> Floats:
+    return np.ones(len(batch.gap))
+
+
+def _failing(batch: Batch) -> NDArray[np.bool_]:
+    failing: NDArray[np.bool_] = (batch.answer == DENIED) | (batch.answer == BAD)
+    return failing
+
+
+# What the limiter refused got no answer of the site: it tells nothing of status and size.
+SUMS: Final = (
+    Sum("recent", SHORT, _one),
+    Sum("recent_new_paths", SHORT, lambda b: b.new_path),
+    Sum("n", LONG, _one),
+    Sum("gaps", LONG, lambda b: b.gap >= 0),
+    Sum("gap", LONG, _gap),
+    Sum("gap2", LONG, lambda b: _gap(b) ** 2),
+    Sum("log_gap", LONG, _log_gap),
+    Sum("answered", LONG, lambda b: 1.0 - b.refused),
+    Sum("denied", LONG, lambda b: b.answer == DENIED),
+    Sum("missing", LONG, lambda b: b.answer == MISSING),
+    Sum("bad", LONG, lambda b: b.answer == BAD),
+    Sum("failed", LONG, lambda b: b.answer == FAILED),
+    Sum("writes", LONG, lambda b: b.write),
+    Sum("failed_writes", LONG, lambda b: _failing(b) * b.write),
+    Sum("logins", LONG, lambda b: b.login * (1.0 - b.refused)),
+    Sum("login_writes", LONG, lambda b: b.login * b.write * (1.0 - b.refused)),
+    Sum("new_missing", LONG, lambda b: (b.answer == MISSING) * b.new_path),
+    Sum("probes", LONG, lambda b: b.probe),
+    Sum("refused", LONG, lambda b: b.refused),
+    Sum("size", LONG, _log_size),
+    Sum("size2", LONG, lambda b: _log_size(b) ** 2),
+    Sum("rarity", LONG, lambda b: b.rarity / 4.0),
+    Sum("new_paths", LONG, lambda b: b.new_path),
+    Sum("hour_n", HOUR, _one),
+    Sum("hour_new_paths", HOUR, lambda b: b.new_path),
+    Sum("hour_answered", HOUR, lambda b: 1.0 - b.refused),
+    Sum("hour_new_missing", HOUR, lambda b: (b.answer == MISSING) * b.new_path),
+)
+
+
+class View:
+    """A client's sums by name, as columns over many clients.
+
+    Attributes:
+        gap_bins: The intervals' histogram, one row a client.
+        route_bins: The routes' histogram, by hash.
+        hour_rarity: How unusual the hour of day is for the whole site, -log of its share.
+        weekday_rarity: The same of the day of the week.
+    """
+
+    def __init__(
+        self,
+        sums: Floats,
+        gap_bins: Floats,
+        route_bins: Floats,
+        hour_rarity: Floats,
+        weekday_rarity: Floats,
+    ) -> None:
+        self._sums = sums
+        self._divisors: dict[str, Floats] = {}
+        self.gap_bins = gap_bins
+        self.route_bins = route_bins
+        self.hour_rarity = hour_rarity
+        self.weekday_rarity = weekday_rarity
+
+    def __getitem__(self, name: str) -> Floats:
+        column: Floats = self._sums[:, _COLUMN[name]]
+        return column
+
+    def mean(self, name: str, per: str = "n") -> Floats:
+        """A sum per request (or per another sum); 0 where there is nothing."""
+        divisor = self._divisors.get(per)
+        if divisor is None:
+            divisor = self._divisors[per] = np.maximum(self[per], 1e-3)
+        return self[name] / divisor
+
+
+_COLUMN: Final = {item.name: index for index, item in enumerate(SUMS)}

@@ -1,0 +1,1 @@
+"""Configure a limiter: options, access lists, and settings changed at run time."""

@@ -1,0 +1,1 @@
+"""Decide on requests, and learn from them."""

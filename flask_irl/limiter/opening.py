@@ -1,0 +1,26 @@
+"""Open a limiter with the store that the options name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_irl.config.options import Options
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.stores.opening import open_store
+from flask_irl.telemetry.listener import Listener
+from flask_irl.training.training_set import Fit, fit_in_child
+
+
+def open_limiter(
+    options: Options,
+    *,
+    listener: Listener | None = None,
+    clock: Callable[[], float] | None = None,
+    fit: Fit = fit_in_child,
+) -> Limiter:
+    """A limiter with the store that the options name.
+
+    Raises:
+        ConfigurationError: An option is wrong.
+    """
+    return Limiter(options, open_store(options, clock), listener=listener, fit=fit)

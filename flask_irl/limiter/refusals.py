@@ -1,0 +1,113 @@
+"""Clients that this process knows to be over their limit, so that the store isn't asked."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from flask_irl.limits.decision import Hit
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope
+
+MOST_SECONDS = 10.0
+"""A refusal is believed no longer than this: a reset elsewhere is noticed soon enough."""
+
+
+class Refusal(NamedTuple):
+    """A refusal that still holds.
+
+    Attributes:
+        scope: Name of the scope that refused.
+        at: When it was made, by the monotonic clock.
+        until: When it ends.
+        cost: The cost that was too much.
+        hit: The store's answer.
+        shown: The limit that refused, with its scope.
+    """
+
+    scope: str
+    at: float
+    until: float
+    cost: int
+    hit: Hit
+    shown: tuple[Scope, Limit]
+
+    def hit_at(self, now: float) -> Hit:
+        """What the store would answer by now."""
+        passed = float(int((now - self.at) * 1e6))
+        reset = self.hit.reset_after - passed
+        if reset <= 0:
+            # A client may have to wait into the next window.
+            reset += self.shown[1].window_seconds * 1e6
+        return self.hit._replace(
+            now=self.hit.now + passed,
+            gap=-1.0,
+            reset_after=max(reset, 0.0),
+            retry_after=max(self.hit.retry_after - passed, 0.0),
+        )
+
+
+class Refusals:
+    """A bounded map from clients to their latest refusal.
+
+    Args:
+        capacity: Clients kept; the oldest refusals go first.
+
+    Attributes:
+        known: The refusals by client, for others to look into.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self.known: OrderedDict[str, Refusal] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
+        """The refusal that decides this request without the store, if there is one.
+
+        Its ``hit.binding`` is the refusing limit's place in ``plan``, which may be another plan
+        than the one that refused.
+        """
+        refusal = self.known.get(client)
+        if refusal is None:
+            return None
+        if refusal.until <= now:
+            self.forget(client)
+            return None
+        if cost < refusal.cost:
+            return None
+        hit = refusal.hit
+        if hit.binding < len(plan.shown) and plan.shown[hit.binding] == refusal.shown:
+            return refusal
+        try:
+            place = plan.shown.index(refusal.shown)
+        except ValueError:
+            return None
+        return refusal._replace(hit=hit._replace(binding=place))
+
+    def remember(self, client: str, plan: Plan, cost: int, hit: Hit, now: float) -> None:
+        """Keep a refusal until the client may be admitted."""
+        shown = plan.shown[hit.binding]
+        scope = shown[0]
+        if scope.own_key:
+            return
+        until = now + min(hit.retry_after / 1e6, MOST_SECONDS)
+        with self._lock:
+            self.known[client] = Refusal(scope.name, now, until, cost, hit, shown)
+            self.known.move_to_end(client)
+            if len(self.known) > self._capacity:
+                self.known.popitem(last=False)
+
+    def forget(self, client: str) -> None:
+        """Ask the store again for this client."""
+        with self._lock:
+            self.known.pop(client, None)
+
+    def clear(self) -> None:
+        """Ask the store again for everybody."""
+        with self._lock:
+            self.known.clear()

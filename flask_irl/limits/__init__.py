@@ -1,0 +1,1 @@
+"""Describe limits, and decide on requests by them."""

@@ -1,0 +1,154 @@
+"""Admit a request under all limits of a plan: the arithmetic apart from any store.
+
+Time is in microseconds and always handed in. Every number is a whole number or an IEEE double, so
+that the Lua twin, ``stores/redis/hit.lua``, computes the same to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+from flask_irl.limits.decision import Hit
+from flask_irl.limits.limit import Limit, scaled
+from flask_irl.limits.override import CODES, Override
+from flask_irl.limits.plan import Plan
+from flask_irl.limits.strategies import STRATEGIES
+from flask_irl.limits.strategies.base import Cell
+from flask_irl.limits.strategies.gcra import slack
+
+
+class Admission(NamedTuple):
+    """The outcome of all limits of a plan together; see :class:`~flask_irl.limits.decision.Hit`."""
+
+    admitted: bool
+    binding: int
+    limit: int
+    remaining: int
+    reset_after: float
+    retry_after: float
+    cells: list[Cell]
+
+
+def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -> Admission:
+    """Ask every limit of a plan, all or nothing.
+
+    Args:
+        plan: The limits; ``cells`` holds one cell for each, in order.
+        cells: Their states; not changed.
+        factor: Share of every limit that the client has, 0 to 1.
+        now: µs since the epoch.
+        cost: What the request counts for, 0 or more.
+
+    Returns:
+        The verdict, with new cells if admitted and the old ones if not.
+    """
+    probe = STRATEGIES[plan.strategy]
+    after: list[Cell] = []
+    admitted = True
+    binding = index = 0
+    shown = (0, 0, 0.0, 0.0)
+    for scope in plan.scopes:
+        for limit in scope.limits:
+            amount = scaled(limit.amount, factor)
+            # In doubles, as in Lua: the product may be beyond what they hold exactly.
+            most = float((limit.burst or limit.amount) - 1)
+            burst = 1 + math.floor(most * amount / limit.amount)
+            answer = probe(cells[index], now, amount, limit.window_seconds * 1e6, burst, cost)
+            after.append(answer.cell)
+            if answer.admitted:
+                better = admitted and (
+                    index == 0
+                    or answer.remaining < shown[1]
+                    or (answer.remaining == shown[1] and answer.reset_after > shown[2])
+                )
+            else:
+                better = admitted or answer.retry_after > shown[3]
+                admitted = False
+            if better:
+                binding = index
+                shown = (amount, answer.remaining, answer.reset_after, answer.retry_after)
+            index += 1
+    return Admission(admitted, binding, *shown, after if admitted else cells)
+
+
+def settled(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
+    """The cells as they are good for ``now``, even if the clock was set back meanwhile.
+
+    A window can't begin later than now, nor can a client owe more than a window: what lies further
+    ahead would lock it out for as long as the clock was wrong.
+
+    Returns:
+        The same list if there was nothing to mend, which is nearly always.
+    """
+    for index, cell in enumerate(cells):
+        if cell[0] > now:
+            ahead = more = 0.0
+            if plan.strategy == "gcra":
+                limit = plan.shown[index][1]
+                ahead = limit.window_seconds * 1e6
+                more = slack(limit.amount, ahead)
+            if cell[0] > now + ahead + more:
+                cells = [*cells[:index], (now + ahead, *cell[1:]), *cells[index + 1 :]]
+    return cells
+
+
+def decide(
+    plan: Plan,
+    cells: list[Cell],
+    *,
+    step: int,
+    score: float,
+    now: float,
+    gap: float,
+    cost: int,
+    override: Override | None = None,
+) -> tuple[Hit, list[Cell]]:
+    """The whole decision on one request: the Python twin of ``stores/redis/hit.lua``.
+
+    Returns:
+        The answer, and the cells to keep: ``cells`` itself when they are to stay as they are.
+    """
+    cells = settled(plan, cells, now)
+    code, tight_refused = 0, False
+    if override is not None and now < float(int(override.until * 1e6)):
+        code = CODES[override.kind]
+    if override is not None and code == CODES["allow"]:
+        amount = plan.shown[0][1].amount
+        verdict = Admission(True, 0, amount, amount, 0.0, 0.0, cells)
+    elif override is not None and code == CODES["block"]:
+        left = float(int(override.until * 1e6)) - now
+        verdict = Admission(False, 0, 0, 0, left, left, cells)
+    else:
+        judged = plan.factors[min(step, len(plan.factors) - 1)]
+        if override is not None and code:
+            plan, judged = _with_amount(plan, override.amount), plan.factors[0]
+        verdict = admit(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
+        if not plan.enforce and judged < plan.factors[0] and verdict.admitted:
+            tight_refused = not admit(plan, cells, judged, now, cost).admitted
+    hit = Hit(
+        verdict.admitted,
+        verdict.binding,
+        step,
+        tight_refused,
+        score,
+        verdict.limit,
+        verdict.remaining,
+        verdict.reset_after,
+        verdict.retry_after,
+        now,
+        gap,
+        code,
+    )
+    return hit, verdict.cells
+
+
+def _with_amount(plan: Plan, amount: int) -> Plan:
+    """The plan with another limit on everything that the client asks for."""
+    own = plan.scopes[0]
+    limits = tuple(
+        Limit(amount, limit.window_seconds, min(limit.burst or limit.amount, amount))
+        for limit in own.limits
+    )
+    return replace(plan, scopes=(replace(own, limits=limits), *plan.scopes[1:]))

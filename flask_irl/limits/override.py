@@ -1,0 +1,46 @@
+"""What an operator decides about one client, over the model's head and the limits'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from flask_irl.errors import ConfigurationError
+from flask_irl.limits.limit import MAX_AMOUNT
+
+Kind = Literal["allow", "block", "limit"]
+KINDS: Final[tuple[Kind, ...]] = ("allow", "block", "limit")
+MAX_SECONDS: Final = 366 * 86400.0
+CODES: Final[dict[Kind, int]] = {"allow": 1, "block": 2, "limit": 3}
+"""How stores write a kind; 0 is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """An operator's word on a client, for a time.
+
+    Args:
+        kind: ``allow`` (no limit refuses it), ``block`` (every request is refused) or ``limit``
+            (``amount`` requests per window instead of the base limit, whatever the model says).
+        until: When it ends, in seconds since the epoch.
+        amount: The fixed limit, 1 to 2**31 - 1; 0 for the other kinds.
+
+    Raises:
+        ConfigurationError: A member is not allowed.
+    """
+
+    kind: Kind
+    until: float
+    amount: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ConfigurationError(f"kind is {self.kind!r}: give one of {', '.join(KINDS)}")
+        low = 1 if self.kind == "limit" else 0
+        high = MAX_AMOUNT if self.kind == "limit" else 0
+        whole = isinstance(self.amount, int) and not isinstance(self.amount, bool)
+        if not whole or not low <= self.amount <= high:
+            raise ConfigurationError(
+                f"amount is {self.amount!r}: give a whole number from 1 to {MAX_AMOUNT} with kind "
+                "'limit', and none with the others"
+            )

@@ -1,0 +1,37 @@
+"""Describe a strategy: the state of one limit, and the answer to one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+Cell = tuple[float, int, int]
+"""A limit's state: a window's start in µs, the requests of that window, and those of the one
+before. For GCRA: the theoretical arrival time in whole µs, the rest of it in 2**-32 µs, and 0."""
+EMPTY: Final[Cell] = (0.0, 0, 0)
+
+FRACTION: Final = 2.0**32
+"""Parts of a µs: a double holds the epoch's microseconds only to a quarter, and a burst adds up
+what each of its requests loses."""
+
+
+class Probe(NamedTuple):
+    """What a strategy says of one request.
+
+    Attributes:
+        admitted: Whether the limit has room.
+        cell: The cell with the request counted; meaningful when admitted.
+        remaining: Requests left, after this one if it is admitted.
+        reset_after: µs until the window ends (GCRA: until nothing is owed).
+        retry_after: µs until the same request has room, 0 when admitted.
+    """
+
+    admitted: bool
+    cell: Cell
+    remaining: int
+    reset_after: float
+    retry_after: float
+
+
+Strategy = Callable[[Cell, float, int, float, int, int], Probe]
+"""``(cell, now, amount, window, burst, cost)``; ``now`` and ``window`` in µs."""

@@ -1,0 +1,35 @@
+"""Count requests per window, and carry the last window over, fading."""
+
+from __future__ import annotations
+
+import math
+
+from flask_irl.limits.strategies.base import Cell, Probe
+
+
+def sliding_window_counter(
+    cell: Cell, now: float, amount: int, window: float, burst: int, cost: int
+) -> Probe:
+    """Count per window, and carry the last window's count over, fading. Ignores ``burst``.
+
+    Of what is carried over, the request that is fading just now counts no more: so a client that
+    keeps exactly to the limit's pace is never refused.
+    """
+    anchor, current, previous = cell
+    elapsed = now - anchor
+    if (current == 0 and previous == 0) or elapsed >= 2 * window:
+        anchor, current, previous, elapsed = now, 0, 0, 0.0
+    elif elapsed >= window:
+        anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
+    room = amount - current - cost
+    fade = window - elapsed
+    carried = max(0, math.ceil(previous * fade / window) - 1)
+    if carried <= room:
+        return Probe(True, (anchor, current + cost, previous), room - carried, fade, 0.0)
+    if cost > amount:
+        wait = window
+    elif room >= 0:
+        wait = fade - math.floor((room + 1) * window / previous)
+    else:
+        wait = fade + window - math.floor((amount - cost + 1) * window / current)
+    return Probe(False, cell, max(0, amount - current - carried), wait, wait)

@@ -1,0 +1,1 @@
+"""Describe a model: detector, calibration, and the form in which both are stored."""

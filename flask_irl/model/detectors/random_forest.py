@@ -1,0 +1,64 @@
+"""The Random Forest, scored by numpy alone; :mod:`flask_irl.training.forests` makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.errors import ModelError
+from flask_irl.model.detectors.base import Rows, check_names, whole_number
+from flask_irl.model.detectors.trees import ARRAY_NAMES, LEAF, FlatTrees
+
+_LARGEST_COUNT = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class RandomForestDetector:
+    """The share of attacks among training rows like this one (Breiman 2001), 0 to 1.
+
+    Args:
+        trees: Leaf values are shares of attacks.
+
+    Raises:
+        ModelError: A leaf's value is no share.
+    """
+
+    kind: ClassVar[str] = "random_forest"
+    floor: ClassVar[float] = 0.5
+    """Below, a row looks more like the site's own than like an attack."""
+    trees: FlatTrees
+
+    def __post_init__(self) -> None:
+        shares = self.trees.value[self.trees.feature == LEAF]
+        if shares.min() < 0.0 or shares.max() > 1.0:
+            raise ModelError(
+                f"the leaves' shares of attacks must be from 0 to 1, "
+                f"not from {shares.min()} to {shares.max()}"
+            )
+
+    @property
+    def n_features(self) -> int:
+        """How many features a row must have."""
+        return self.trees.n_features
+
+    def score(self, rows: Rows) -> NDArray[np.float64]:
+        """See :meth:`Detector.score`."""
+        return np.clip(self.trees.leaf_sum(rows) / self.trees.n_trees, 0.0, 1.0)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """See :meth:`Detector.to_arrays`."""
+        return {
+            **self.trees.to_arrays(),
+            "n_features": np.array([self.n_features], dtype=np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """See :meth:`Detector.from_arrays`."""
+        check_names(cls.kind, arrays, frozenset({*ARRAY_NAMES, "n_features"}))
+        n_features = whole_number("n_features", arrays["n_features"], low=1, high=_LARGEST_COUNT)
+        return cls(FlatTrees.from_arrays(n_features, arrays))

@@ -1,0 +1,1 @@
+"""Keep state in this process."""

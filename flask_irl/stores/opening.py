@@ -1,0 +1,48 @@
+"""Open the store that the options name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_irl.config.options import Options
+from flask_irl.errors import ConfigurationError
+from flask_irl.stores.base import Store
+from flask_irl.stores.location import locate
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.redis.store import RedisStore
+
+
+def open_store(options: Options, clock: Callable[[], float] | None = None) -> Store:
+    """The store that the options name; connects only when it is used.
+
+    Args:
+        options: All options.
+        clock: Seconds since the epoch; None for the store's own clock.
+
+    Raises:
+        ConfigurationError: ``storage_uri`` or ``storage_options`` is wrong.
+    """
+    location = locate(options.storage_uri)
+    if location.kind != "memory":
+        return RedisStore(
+            location,
+            prefix=options.key_prefix,
+            timeout=options.store_timeout,
+            options=options.storage_options,
+            clock=clock,
+        )
+    most = options.storage_options.get("max_clients", 100_000)
+    unknown = set(options.storage_options) - {"max_clients"}
+    if unknown:
+        raise ConfigurationError(
+            f"storage_options of memory:// has {sorted(unknown)[0]!r}: only max_clients is allowed"
+        )
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise ConfigurationError(
+            f"storage_options: max_clients is {most!r}: give a whole number, 1 or more"
+        )
+    return (
+        MemoryStore(max_clients=most)
+        if clock is None
+        else MemoryStore(max_clients=most, clock=clock)
+    )

@@ -1,0 +1,1 @@
+"""Keep state on Redis or Valkey, shared by all workers and hosts."""

@@ -1,0 +1,279 @@
+"""Connections to Redis, held open and ready, so that no request waits longer than it may.
+
+Connecting (name look-up, TCP, TLS, HELLO, AUTH) has no total time limit in any client, so it
+never happens on a request's thread: a helper thread connects, and the request waits for it no
+longer than its own time allows. What follows is one write and one read on the wire.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from redis.backoff import NoBackoff
+from redis.connection import UnixDomainSocketConnection
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.stores.location import Address
+from flask_irl.stores.redis.wire import LEAST_SECONDS, Wire
+
+CONNECT_SECONDS = 1.0
+"""What a helper thread gives each step of connecting."""
+
+BACKGROUND_SECONDS = 2.0
+"""What background work waits for an answer."""
+
+AnyConnection = Any
+"""One of redis-py's connections, whose methods are only partly typed."""
+T = TypeVar("T")
+
+
+def store_error(error: BaseException) -> StoreError:
+    """What went wrong, as the limiter's callers know it."""
+    if isinstance(error, StoreError):
+        return error
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, (RedisTimeoutError, TimeoutError, BlockingIOError)):
+        return StoreError(text, kind="timeout")
+    if isinstance(error, AuthenticationError):
+        return StoreError(text, kind="response")
+    if isinstance(error, (RedisConnectionError, OSError)):
+        return StoreError(text, kind="refused" if "refused" in text else "connection")
+    return StoreError(text, kind="response")
+
+
+def within(seconds: float, work: Callable[[], T], late: Callable[[T], object]) -> T:
+    """Do blocking work on a helper thread and wait for it no longer than ``seconds``.
+
+    Args:
+        seconds: How long to wait.
+        work: What to do.
+        late: Gets the result if it comes after the wait.
+
+    Raises:
+        StoreError: The wait is over, or the work failed.
+    """
+    done = threading.Event()
+    given_up = threading.Event()
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:
+            errors.append(error)
+        else:
+            results.append(result)
+            if given_up.is_set():
+                late(result)
+        done.set()
+
+    try:
+        threading.Thread(target=run, name="irl-connect", daemon=True).start()
+    except RuntimeError as error:
+        raise StoreError(f"no connection: {error}") from error
+    if not done.wait(seconds):
+        given_up.set()
+        raise StoreError(f"no connection within {seconds * 1000:.0f} ms", kind="timeout")
+    if errors:
+        raise store_error(errors[0]) from errors[0]
+    return results[0]
+
+
+class Connections:
+    """Open connections to one server; threads take one each and put it back.
+
+    Args:
+        address: Host and port; None for a Unix socket named in ``connect``.
+        connection_class: redis-py's class.
+        connect: Its keyword arguments.
+        timeout: Seconds that a call on a request's path may take in all.
+        answer_bytes: Length of the answer that such calls expect.
+
+    Raises:
+        ConfigurationError: The class doesn't know an argument.
+    """
+
+    def __init__(
+        self,
+        address: Address | None,
+        connection_class: type[AnyConnection],
+        connect: Mapping[str, Any],
+        timeout: float,
+        answer_bytes: int,
+    ) -> None:
+        self._class = connection_class
+        self._arguments: dict[str, Any] = {
+            **connect,
+            "driver_info": None,
+            "protocol": 3,
+            "retry": Retry(NoBackoff(), 0),
+            "decode_responses": False,
+            "health_check_interval": 0,
+            "socket_timeout": CONNECT_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
+        }
+        if address is not None:
+            self._arguments.update(host=address[0], port=address[1])
+        if connection_class is UnixDomainSocketConnection:
+            del self._arguments["socket_connect_timeout"]
+        self._timeout = timeout
+        self._answer_bytes = answer_bytes
+        self._idle: deque[Wire] = deque()
+        self._background: deque[Wire] = deque()
+        try:
+            # Made, not connected: a misspelt option shall not wait for the first request.
+            connection_class(**self._arguments)
+        except (TypeError, ValueError, RedisError) as error:
+            raise ConfigurationError(
+                "storage_options, or the options in storage_uri, are not those of redis-py's "
+                f"{connection_class.__name__}: {error}"
+            ) from None
+
+    @property
+    def host(self) -> str:
+        """The server's host; empty for a Unix socket."""
+        return str(self._arguments.get("host", ""))
+
+    def call(self, command: bytes, deadline: float | None = None) -> Any:
+        """Send a packed command and read its answer.
+
+        Args:
+            command: In RESP.
+            deadline: When to give up, by ``time.monotonic``; None gives the whole timeout.
+
+        Raises:
+            StoreError: No answer in time, or no connection.
+            ResponseError: The server answers with an error.
+        """
+        try:
+            wire = self._idle.pop()
+        except IndexError:
+            if deadline is None:
+                deadline = time.monotonic() + self._timeout
+            return self._call_on_new(command, deadline)
+        try:
+            left = None if deadline is None else deadline - time.monotonic()
+            answer = wire.ask(command, left)
+        except (RedisError, OSError) as error:
+            return self._failed(error, wire, command, deadline)
+        self._idle.append(wire)
+        return answer
+
+    def begin(self, command: bytes) -> Wire | None:
+        """Send a packed command whose answer is read by :meth:`end`; None if it can't be now."""
+        try:
+            wire = self._idle.pop()
+        except IndexError:
+            return None
+        try:
+            wire.send(command)
+        except OSError:
+            wire.close()
+            return None
+        return wire
+
+    def end(self, wire: Wire, command: bytes) -> Any:
+        """Read the answer to a command that was sent on a wire; raises as :meth:`call` does."""
+        try:
+            answer = wire.answer()
+        except (RedisError, OSError) as error:
+            return self._failed(error, wire, command, None)
+        self._idle.append(wire)
+        return answer
+
+    def _failed(
+        self, error: RedisError | OSError, wire: Wire, command: bytes, deadline: float | None
+    ) -> Any:
+        """Make good for a call that failed: on a new connection, if only the old one was gone."""
+        if isinstance(error, ResponseError):
+            self._idle.append(wire)
+            raise error
+        wire.close()
+        if not isinstance(error, ConnectionError):
+            raise store_error(error) from error
+        # The server let go of it while it was idle: its neighbours are dead too.
+        self._idle.clear()
+        if deadline is None:
+            deadline = time.monotonic() + self._timeout
+        return self._call_on_new(command, deadline)
+
+    def _call_on_new(self, command: bytes, deadline: float) -> Any:
+        left = max(deadline - time.monotonic(), LEAST_SECONDS)
+        wire = within(left, self._ready, self._idle.append)
+        try:
+            answer = wire.ask(command, deadline - time.monotonic())
+        except ResponseError:
+            self._idle.append(wire)
+            raise
+        except (RedisError, OSError) as error:
+            wire.close()
+            raise store_error(error) from error
+        self._idle.append(wire)
+        return answer
+
+    def _ready(self) -> Wire:
+        """A new connection with a request's patience."""
+        return self._connected(self._timeout)
+
+    def _connected(self, seconds: float) -> Wire:
+        connection = self._class(**self._arguments)
+        connection.connect()
+        return Wire(connection, seconds, self._answer_bytes)
+
+    def run(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send commands in one go on connections of their own; for background work.
+
+        Args:
+            commands: Each a command and its arguments.
+
+        Returns:
+            The answers; a command's own error stands in its place.
+
+        Raises:
+            StoreError: The connection fails, or an answer takes two seconds.
+        """
+        try:
+            wire = self._background.pop()
+        except IndexError:
+            return self._run_on(None, commands)
+        try:
+            return self._run_on(wire, commands)
+        except StoreError as error:
+            if error.kind == "timeout":
+                raise
+            # The server let go of it while it was idle: its neighbours are dead too.
+            self._background.clear()
+            return self._run_on(None, commands)
+
+    def _run_on(self, wire: Wire | None, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        try:
+            if wire is None:
+                wire = self._connected(BACKGROUND_SECONDS)
+            answers = wire.ask_all(commands)
+        except (RedisError, OSError) as error:
+            if wire is not None:
+                wire.close()
+            raise store_error(error) from error
+        self._background.append(wire)
+        return answers
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+        while self._background:
+            self._background.pop().close()
+
+    def forget(self) -> None:
+        """Drop what a parent process opened, without a word on its sockets."""
+        self._idle = deque()
+        self._background = deque()

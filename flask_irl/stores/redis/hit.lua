@@ -1,0 +1,299 @@
+-- Counts one request of one client against all its limits, all or nothing, and answers with the
+-- verdict and all that headers and profile need. The twin of admission.decide.
+--
+-- KEYS[1]  the client: head, cells of its own limits, profile
+-- KEYS[2+] one for each further scope: its cells
+-- ARGV[1]  the packed plan (see pack_plan); and unless they are 1 and the server's TIME:
+-- ARGV[2]  the cost
+-- ARGV[3]  now in µs, or ''
+local unpack, pack, call = struct.unpack, struct.pack, redis.call
+local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
+local plan, cost, now = ARGV[1], 1, nil
+if ARGV[2] then
+  cost, now = tonumber(ARGV[2]), tonumber(ARGV[3])
+end
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+
+local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
+local state = call('GET', KEYS[1])
+if state and #state < 22 then
+  state = false
+end
+
+-- µs of tolerance for clocks that tick in whole ones: see gcra.slack.
+local function slack(burst, window)
+  return 1 + burst * window / 9007199254740992
+end
+
+-- The commonest case, straight ahead and in half the time: a known client is admitted by the one
+-- limit there is, with no operator's word on it. Whatever it turns out to be instead is left to
+-- what follows, which knows all cases. The key lives an eighth longer than it must, so that only
+-- one request in each eighth has to see to that, and the others write their few bytes in place.
+if scopes == 1 and state and #state >= 38 then
+  local step, ncells, counted, _, _, last, score, anchor, current, previous =
+    unpack('<BBHHI4dfdI4I4', state)
+  local count, _, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)
+  local shown, eighth = min(step, steps - 1), ttl * 125000
+  local factor = unpack('<d', plan, at + 8 * shown)
+  if count == 1 and ncells == 1 and counted == signature and step < 128 and factor > 0
+    and (enforce == 1 or shown == 0) and last > 0 and floor(now / eighth) == floor(last / eighth)
+  then
+    local amount, left, reset = max(1, floor(most * factor + 0.5)), -1, 0
+    if strategy == 1 then
+      local elapsed = now - anchor
+      if elapsed < 0 then
+        anchor, elapsed = now, 0
+      elseif (current == 0 and previous == 0) or elapsed >= 2 * window then
+        anchor, current, previous, elapsed = now, 0, 0, 0
+      elseif elapsed >= window then
+        anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
+      end
+      current, reset = current + cost, window - elapsed
+      left = amount - current
+      if previous > 0 then
+        left = left - max(0, ceil(previous * reset / window) - 1)
+      end
+    elseif strategy == 2 then
+      if current == 0 or anchor > now or now >= anchor + window then
+        current, anchor = anchor > now and current or 0, now
+      end
+      current, reset = current + cost, anchor + window - now
+      left = amount - current
+    elseif anchor <= now + window then
+      burst = 1 + floor((burst - 1) * amount / most)
+      local interval = window / amount
+      local tolerance = interval * burst
+      local room = tolerance + slack(burst, window)
+      local debt = max(anchor - now + current / 4294967296, 0) + cost * interval
+      local whole = floor(debt)
+      anchor, current = now + whole, floor((debt - whole) * 4294967296)
+      left, reset = floor((room - debt) / interval), min(debt, tolerance)
+    end
+    if left >= 0 then
+      call('SETRANGE', KEYS[1], 10, pack('<dfdI4I4', now, score, anchor, current, previous))
+      return pack('<BBBBfI4I4ddddB', 1, 0, step, 0, score, amount, left, reset, 0, now, now - last, 0)
+    end
+  end
+end
+
+local function probe(anchor, current, previous, amount, window, burst)
+  if strategy == 1 then
+    local elapsed = now - anchor
+    if (current == 0 and previous == 0) or elapsed >= 2 * window then
+      anchor, current, previous, elapsed = now, 0, 0, 0
+    elseif elapsed >= window then
+      anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
+    end
+    local room, fade = amount - current - cost, window - elapsed
+    local carried = max(0, ceil(previous * fade / window) - 1)
+    if carried <= room then
+      return true, anchor, current + cost, previous, room - carried, fade, 0
+    end
+    local wait
+    if cost > amount then
+      wait = window
+    elseif room >= 0 then
+      wait = fade - floor((room + 1) * window / previous)
+    else
+      wait = fade + window - floor((amount - cost + 1) * window / current)
+    end
+    return false, 0, 0, 0, max(0, amount - current - carried), wait, wait
+  elseif strategy == 2 then
+    if current == 0 or now >= anchor + window then
+      anchor, current = now, 0
+    end
+    local reset, room = anchor + window - now, amount - current - cost
+    if room >= 0 then
+      return true, anchor, current + cost, 0, room, reset, 0
+    end
+    local wait = cost > amount and window or reset
+    return false, 0, 0, 0, max(0, amount - current), wait, wait
+  end
+  if amount <= 0 then
+    return false, 0, 0, 0, 0, window, window
+  end
+  local interval = window / amount
+  local tolerance = interval * burst
+  local most = tolerance + slack(burst, window)
+  local owed = max(anchor - now + current / 4294967296, 0)
+  local debt = owed + cost * interval
+  if debt <= most then
+    local whole = floor(debt)
+    return true, now + whole, floor((debt - whole) * 4294967296), 0,
+      floor((most - debt) / interval), min(debt, tolerance), 0
+  end
+  local wait = cost > burst and window or min(window, ceil(debt - tolerance))
+  return false, 0, 0, 0, max(0, floor((most - owed) / interval)), wait, wait
+end
+
+local function scaled(amount, factor)
+  if factor <= 0 then
+    return 0
+  end
+  return max(1, floor(amount * factor + 0.5))
+end
+
+-- The client's head: step, cells, signature, generation, revision, last seen, score; and behind
+-- it, if the step has 128 added to it, an operator's override.
+local step, ncells, counted, generation, revision, last, score, from = 0, 0, 0, 0, 0, 0, 0, 1
+if state then
+  step, ncells, counted, generation, revision, last, score, from = unpack('<BBHHI4df', state)
+end
+local override, fixed, ends, cells_at = 0, 0, 0, from
+if step >= 128 then
+  step = step - 128
+  override, fixed, ends, cells_at = unpack('<BI4d', state, from)
+  if now >= ends then
+    override = 0
+  end
+end
+local profile_at = cells_at + 16 * ncells
+
+local shown = min(step, steps - 1)
+local judged = unpack('<d', plan, at + 8 * shown)
+local full = unpack('<d', plan, at)
+at = at + 8 * steps
+
+-- The clock was set back: see admission.settled.
+local function settled(anchor, amount, window)
+  local ahead, more = 0, 0
+  if strategy == 3 then
+    ahead, more = window, slack(amount, window)
+  end
+  return anchor > now + ahead + more and now + ahead or anchor
+end
+
+-- Reads every limit and its cell once. What was counted another way, or before the client was
+-- forgotten, counts afresh.
+local limits, n, mended = {}, 0, false
+local headers = {}
+for s = 1, scopes do
+  local count, own, ttl
+  count, own, ttl, at = unpack('<BBI4', plan, at)
+  local raw, pos
+  if s == 1 then
+    if state and counted == signature and ncells == count then
+      raw, pos = state, cells_at
+    end
+  else
+    raw = call('GET', KEYS[s])
+    if raw and #raw ~= 2 + 16 * count then
+      raw = false
+    end
+    if raw then
+      local born
+      born, pos = unpack('<H', raw)
+      if own == 0 and born ~= generation then
+        if state then
+          raw = false
+        else
+          generation = born
+        end
+      end
+    end
+  end
+  headers[s] = {count, ttl}
+  for _ = 1, count do
+    n = n + 1
+    local limit = {0, 0, 0}
+    limit[4], limit[5], limit[6], at = unpack('<ddd', plan, at)
+    if raw then
+      limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
+      local anchor = settled(limit[1], limit[4], limit[5])
+      mended = mended or anchor ~= limit[1]
+      limit[1] = anchor
+    end
+    if override == 3 and s == 1 then
+      limit[4], limit[6] = fixed, min(limit[6], fixed)
+    end
+    limits[n] = limit
+  end
+end
+
+local function admit(factor, keep)
+  local admitted, binding = true, 0
+  local r_limit, r_left, r_reset, r_wait = 0, 0, 0, 0
+  for i = 1, n do
+    local l = limits[i]
+    local amount = scaled(l[4], factor)
+    local ok, anchor, current, previous, left, reset, wait =
+      probe(l[1], l[2], l[3], amount, l[5], 1 + floor((l[6] - 1) * amount / l[4]))
+    local better
+    if ok then
+      better = admitted
+        and (i == 1 or left < r_left or (left == r_left and reset > r_reset))
+    else
+      better = admitted or wait > r_wait
+      admitted = false
+    end
+    if better then
+      binding, r_limit, r_left, r_reset, r_wait = i - 1, amount, left, reset, wait
+    end
+    if keep then
+      l[7], l[8], l[9] = anchor, current, previous
+    end
+  end
+  return admitted, binding, r_limit, r_left, r_reset, r_wait
+end
+
+local admitted, binding, limit, left, reset, wait
+local tight, counts = 0, true
+if override == 1 then
+  admitted, counts = true, false
+  binding, limit, left, reset, wait = 0, limits[1][4], limits[1][4], 0, 0
+elseif override == 2 then
+  admitted, counts = false, false
+  binding, limit, left, reset, wait = 0, 0, 0, ends - now, ends - now
+else
+  if override == 3 then
+    judged = full
+  end
+  admitted, binding, limit, left, reset, wait = admit(enforce == 1 and judged or full, true)
+  if enforce == 0 and judged < full and admitted and not admit(judged, false) then
+    tight = 1
+  end
+  counts = admitted
+end
+
+-- A refusal burns nothing, but the client was seen.
+local i, first = 0, counts and 7 or 1
+local flagged, word = step, ''
+if override > 0 then
+  flagged, word = step + 128, pack('<BI4d', override, fixed, ends)
+end
+for s = 1, scopes do
+  local count, ttl = headers[s][1], headers[s][2]
+  if s == 1 or counts or mended then
+    local value
+    if s > 1 then
+      value = pack('<H', generation)
+    elseif count == 0 and state then
+      -- None of the client's own limits is asked about: its cells stay as they are.
+      value = pack('<BBHHI4df', flagged, ncells, counted, generation, revision, now, score)
+        .. word .. string.sub(state, cells_at, profile_at - 1)
+    else
+      value = pack('<BBHHI4df', flagged, count, signature, generation, revision, now, score)
+        .. word
+    end
+    for k = i + 1, i + count do
+      local l = limits[k]
+      value = value .. pack('<dI4I4', l[first], l[first + 1], l[first + 2])
+    end
+    if s > 1 then
+      call('SET', KEYS[s], value, 'EX', ttl)
+    else
+      if override > 0 then
+        ttl = max(ttl, ceil((ends - now) / 1000000))
+      end
+      call('SET', KEYS[s], value .. (state and string.sub(state, profile_at) or ''), 'EX',
+        ttl + ceil(ttl / 8))
+    end
+  end
+  i = i + count
+end
+
+return pack('<BBBBfI4I4ddddB', admitted and 1 or 0, binding, step, tight, score, limit, left, reset,
+  wait, now, last == 0 and -1 or now - last, override)

@@ -1,0 +1,1 @@
+"""Report events: to the log, and to Prometheus."""

@@ -1,0 +1,237 @@
+"""Prometheus metrics of a limiter; needs the extra ``metrics``.
+
+Labels are bounded: outcomes, results and kinds are fixed words, routes are the app's rules or
+``unmatched``. A client's key is never one. In multiprocess mode (``PROMETHEUS_MULTIPROC_DIR``)
+counters and histograms add up over all processes that ever were; gauges show the latest or the
+highest value of those alive, provided that whoever reaps a process calls ``mark_process_dead``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+
+from flask_irl.limits.decision import Decision
+
+DECISION_BUCKETS: Final = (
+    *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4),
+    *(1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1),
+)
+"""Seconds: from the memory store's tens of microseconds to the time-out of a store."""
+SCORE_BUCKETS: Final = tuple(round(-0.95 + 0.05 * i, 2) for i in range(20))
+TRAINING_BUCKETS: Final = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+TRAINED: Final = frozenset({"accepted", "rejected"})
+RESULTS: Final = ("accepted", "rejected", "refused", "failed")
+STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
+"""Words that are shown from the start: a counter that appears with its first event is one that
+``increase()`` doesn't see."""
+METRICS_ROUTE: Final = "/metrics"
+
+
+class _Metrics(NamedTuple):
+    requests: Counter
+    anomalous: Counter
+    seconds: Histogram
+    scores: Histogram
+    version: Gauge
+    trained_at: Gauge
+    training_seconds: Histogram
+    trainings: Counter
+    flagged: Gauge
+    store_errors: Counter
+    fallback: Gauge
+    local_refusals: Counter
+    admin_refusals: Counter
+    internal_errors: Counter
+
+
+def _make_metrics() -> _Metrics:
+    return _Metrics(
+        requests=Counter(
+            "irl_requests_total",
+            "Requests by what was decided on them",
+            ("outcome", "route"),
+            registry=None,
+        ),
+        anomalous=Counter(
+            "irl_anomalous_requests_total",
+            "Requests of clients that are flagged as anomalous",
+            ("route",),
+            registry=None,
+        ),
+        seconds=Histogram(
+            "irl_decision_seconds",
+            "Time that a request waited for its decision",
+            buckets=DECISION_BUCKETS,
+            registry=None,
+        ),
+        scores=Histogram(
+            "irl_anomaly_score",
+            "Calibrated scores of clients, 0 (normal) to -1 (anomalous), at each evaluation",
+            buckets=SCORE_BUCKETS,
+            registry=None,
+        ),
+        # Not the highest: after a rollback it is a lower one.
+        version=Gauge(
+            "irl_model_version",
+            "Version of the model in force, 0 for none",
+            registry=None,
+            multiprocess_mode="livemostrecent",
+        ),
+        trained_at=Gauge(
+            "irl_model_trained_timestamp_seconds",
+            "When the model in force was trained, in seconds since the epoch",
+            registry=None,
+            multiprocess_mode="livemostrecent",
+        ),
+        training_seconds=Histogram(
+            "irl_model_training_seconds",
+            "Duration of trainings that made a model",
+            buckets=TRAINING_BUCKETS,
+            registry=None,
+        ),
+        trainings=Counter(
+            "irl_model_trainings_total",
+            "Trainings by what came of them",
+            ("result",),
+            registry=None,
+        ),
+        # Most clients are met by every process, so the numbers don't add up.
+        flagged=Gauge(
+            "irl_flagged_clients",
+            "Clients seen in the last minutes that are flagged as anomalous",
+            registry=None,
+            multiprocess_mode="livemax",
+        ),
+        store_errors=Counter(
+            "irl_store_errors_total", "Failed calls of the store", ("kind",), registry=None
+        ),
+        fallback=Gauge(
+            "irl_store_fallback",
+            "1 while the store is lost and on_store_error decides, else 0",
+            registry=None,
+            multiprocess_mode="livemax",
+        ),
+        local_refusals=Counter(
+            "irl_local_refusals_total", "Requests refused without asking the store", registry=None
+        ),
+        admin_refusals=Counter(
+            "irl_admin_refusals_total",
+            "Requests that the admin API refused, by what was wrong with the token",
+            ("reason",),
+            registry=None,
+        ),
+        internal_errors=Counter(
+            "irl_internal_errors_total",
+            "Errors of the limiter that were kept from the app",
+            ("where",),
+            registry=None,
+        ),
+    )
+
+
+@functools.cache
+def _metrics_of_process() -> _Metrics:
+    return _make_metrics()
+
+
+def _metrics() -> _Metrics:
+    # In multiprocess mode the registries of one process share its files, in which each set of
+    # counters would write its own count over the other's.
+    shared = values.ValueClass is not values.MutexValue
+    return _metrics_of_process() if shared else _make_metrics()
+
+
+class PrometheusListener:
+    """A :class:`~flask_irl.telemetry.listener.Listener` that keeps Prometheus metrics.
+
+    Args:
+        registry: Where they are registered; one listener per registry. Apps of one process each
+            need their own; in multiprocess mode they add up all the same.
+        uncounted: Exempt routes that leave no trace, such as that of the metrics themselves.
+
+    Raises:
+        ValueError: The registry has such metrics already.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, *, uncounted: Collection[str] = (METRICS_ROUTE,)
+    ) -> None:
+        metrics = _metrics()
+        for metric in metrics:
+            registry.register(metric)
+        for result in RESULTS:
+            metrics.trainings.labels(result)
+        for kind in STORE_ERRORS:
+            metrics.store_errors.labels(kind)
+        self._metrics = metrics
+        self._uncounted = frozenset(uncounted)
+        self._seconds = metrics.seconds
+        # Finding a labelled counter costs more than counting.
+        self._known_requests: dict[tuple[str, str], Counter] = {}
+        self._known_anomalous: dict[str, Counter] = {}
+
+    def decided(self, decision: Decision, route: str, seconds: float) -> None:
+        """Count a request and how long its decision took."""
+        self._count(decision.outcome, route)
+        self._seconds.observe(seconds)
+        if decision.is_anomalous:
+            counter = self._known_anomalous.get(route)
+            if counter is None:
+                counter = self._known_anomalous[route] = self._metrics.anomalous.labels(route)
+            counter.inc()
+        if decision.source == "local":
+            self._metrics.local_refusals.inc()
+
+    def exempted(self, route: str) -> None:
+        """Count a request that isn't limited, unless it is for the metrics."""
+        if route not in self._uncounted:
+            self._count("exempt", route)
+
+    def scored(self, scores: NDArray[np.float64]) -> None:
+        """Add clients' scores."""
+        for score in scores.tolist():
+            self._metrics.scores.observe(score)
+
+    def flagged(self, clients: int) -> None:
+        """Set the number of flagged clients."""
+        self._metrics.flagged.set(clients)
+
+    def trained(self, result: str, seconds: float) -> None:
+        """Count a training, and keep its duration if it made a model."""
+        self._metrics.trainings.labels(result).inc()
+        if result in TRAINED:
+            self._metrics.training_seconds.observe(seconds)
+
+    def model_loaded(self, version: int, trained_at: float) -> None:
+        """Set the model in force."""
+        self._metrics.version.set(version)
+        self._metrics.trained_at.set(trained_at)
+
+    def store_failed(self, kind: str) -> None:
+        """Count a failed call of the store."""
+        self._metrics.store_errors.labels(kind).inc()
+
+    def fallback(self, active: bool) -> None:
+        """Set whether the store is lost."""
+        self._metrics.fallback.set(active)
+
+    def admin_refused(self, reason: str) -> None:
+        """Count a refused request to the admin API."""
+        self._metrics.admin_refusals.labels(reason).inc()
+
+    def swallowed(self, where: str) -> None:
+        """Count an error of the limiter's own."""
+        self._metrics.internal_errors.labels(where).inc()
+
+    def _count(self, outcome: str, route: str) -> None:
+        counter = self._known_requests.get((outcome, route))
+        if counter is None:
+            counter = self._metrics.requests.labels(outcome, route)
+            self._known_requests[outcome, route] = counter
+        counter.inc()

@@ -1,0 +1,1 @@
+"""Judge clients by their profiles, and explain each verdict."""

@@ -1,0 +1,81 @@
+"""The flash-crowd guard: when many clients at once look odd, it is the site that changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.telemetry.log import event
+
+WINDOW_SECONDS: Final = 120.0
+MAX_SHARE: Final = 0.2
+LEAST_FLAGGED: Final = 10
+CAPACITY: Final = 20_000
+FRESH_SECONDS: Final = 600.0
+"""Who has been held down for longer tells nothing of the site: attackers stay, and add up."""
+
+
+class CrowdGuard:
+    """Watches which share of the active clients would be flagged.
+
+    While more than a fifth of the clients of the last minutes (and at least ten) would be, and were
+    not already some time ago, static limits apply; it says so in the log when it begins and ends.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[str, bool] = {}
+        self._before: dict[str, bool] = {}
+        self._fresh: dict[str, float] = {}
+        self._turned = 0.0
+        self.active = False
+
+    @property
+    def flagged(self) -> int:
+        """Clients of the last minutes that would be flagged."""
+        return sum(({**self._before, **self._now}).values())
+
+    def forget(self, now: float) -> None:
+        """Drop what is older than some minutes, also while nobody is evaluated."""
+        if now - self._turned >= WINDOW_SECONDS:
+            self._before = self._now if now - self._turned < 2 * WINDOW_SECONDS else {}
+            self._now = {}
+            self._turned = now
+            latest = now - FRESH_SECONDS
+            self._fresh = {client: at for client, at in self._fresh.items() if at > latest}
+
+    def admit(
+        self,
+        clients: Sequence[str],
+        flagged: NDArray[np.bool_],
+        now: float,
+        held: NDArray[np.bool_] | None = None,
+    ) -> bool:
+        """Take note of an evaluation; True while static limits shall apply.
+
+        Args:
+            clients: Who was evaluated.
+            flagged: Who of them would be at a lower step.
+            now: Seconds since the epoch.
+            held: Who of them was there already before.
+        """
+        self.forget(now)
+        if len(self._now) < CAPACITY:
+            self._now.update(zip(clients, flagged.tolist(), strict=True))
+            fresh = flagged if held is None else flagged & ~held
+            self._fresh.update((clients[i], now) for i in np.flatnonzero(fresh).tolist())
+        seen = {**self._before, **self._now}
+        odd = sum(seen.get(client, False) for client in self._fresh)
+        over = odd >= LEAST_FLAGGED and odd > MAX_SHARE * len(seen)
+        if over != self.active:
+            self.active = over
+            event(
+                logging.WARNING,
+                "crowd_guard_on" if over else "crowd_guard_off",
+                flagged=odd,
+                clients=len(seen),
+            )
+        return over

@@ -1,0 +1,1 @@
+"""Serve requests of a Flask app under its limits."""

@@ -1,0 +1,96 @@
+"""Allowed and denied clients, and honeypots: whoever falls in is sent to the last step."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_irl import IntelligentLimiter
+from flask_irl.config.access_lists import Lists
+from flask_irl.errors import ConfigurationError
+from flask_irl.verdicts.profiler import TOLD
+from flask_irl.web.state import state_of
+
+
+@pytest.mark.parametrize(
+    ("client", "word"),
+    [
+        ("192.0.2.7", "allow"),
+        ("192.0.2.99", "deny"),
+        ("198.51.100.1", ""),
+        ("2001:db8:0:1::/64", "allow"),
+        ("2001:db8:9::/64", "deny"),
+        ("key:abc", "allow"),
+        ("key:other", ""),
+        ("unknown", ""),
+    ],
+)
+def test_networks_addresses_and_keys_are_found(client: str, word: str) -> None:
+    lists = Lists(
+        allow=["192.0.2.0/24", "key:abc", "2001:db8:0:1::5"],
+        deny=["192.0.2.99", "2001:db8:9::/48"],
+    )
+    assert lists.word(client) == word
+
+
+def test_who_is_on_both_is_denied() -> None:
+    assert Lists(allow=["10.0.0.0/8", "a"], deny=["10.0.0.0/8", "a"]).word("10.1.2.3") == "deny"
+    assert Lists(allow=["a"], deny=["a"]).word("a") == "deny"
+
+
+def site(**options: Any) -> Flask:
+    app = Flask("site")
+    IntelligentLimiter(app, base_limit=3, background=False, **options)
+    app.add_url_rule("/", "index", lambda: "hello")
+    return app
+
+
+def ask(app: Flask, path: str = "/", address: str = "192.0.2.7") -> Any:
+    return app.test_client().get(path, environ_base={"REMOTE_ADDR": address})
+
+
+def test_an_allowed_client_is_never_limited_and_a_denied_one_always() -> None:
+    app = site(allow=("192.0.2.0/24",), deny=("203.0.113.0/24",))
+    assert {ask(app).status_code for _ in range(9)} == {200}
+    assert "X-RateLimit-Limit" not in ask(app).headers
+    answer = ask(app, address="203.0.113.5")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3600")
+    assert ask(app, address="198.51.100.1").status_code == 200
+    state_of(app).limiter.close()
+
+
+def test_a_client_in_the_honeypot_is_blocked_with_the_next_flush() -> None:
+    app = site(honeypots=("/wp-admin",), further_factors=(0.0,))
+    assert ask(app, "/wp-admin/setup.php").status_code == 404
+    assert ask(app).status_code == 200
+    state_of(app).limiter.flush()
+    assert ask(app).status_code == 429
+    assert ask(app, address="198.51.100.1").status_code == 200
+    state_of(app).limiter.close()
+
+
+def test_many_who_are_flagged_at_once_do_not_flood_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = site(honeypots=("/wp-admin",))
+    clients = [f"198.51.100.{number}" for number in range(1, 201)]
+    for address in clients:
+        ask(app, "/wp-admin/setup.php", address=address)
+    caplog.set_level(logging.WARNING, "flask_irl")
+    limiter = state_of(app).limiter
+    limiter.flush()
+    lines = [r for r in caplog.records if r.getMessage().startswith("client_flagged ")]
+    # As many more where the machine is so busy that a second passes.
+    assert TOLD <= len(lines) < len(clients)
+    assert "not_logged=0" in lines[0].getMessage()
+    assert sum(state.step > 0 for state in limiter.store.load(clients) if state) == len(clients)
+    limiter.close()
+
+
+@pytest.mark.parametrize("value", [5, [5], b"/x"])
+def test_a_list_that_is_none_is_refused(value: object) -> None:
+    with pytest.raises(ConfigurationError, match="deny"):
+        site(deny=value)

@@ -1,0 +1,277 @@
+"""Where each option comes from, what it may be, and what a bad one is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from flask_irl.config.options import Options, resolve
+from flask_irl.errors import ConfigurationError
+from flask_irl.limits.limit import Limit
+
+
+class Sample(NamedTuple):
+    """Values of one option: three good ones, all different, and bad ones."""
+
+    good: tuple[Any, Any, Any]
+    bad: tuple[Any, ...]
+    environment: str | None = None
+    config: str | None = None
+
+
+BOOLEAN = Sample((True, "off", False), ("maybe", 1, 2.0, "", [True]))
+WHOLE = (0, -1, 1.5, "1.5", "many", True, [5], 2**31, "9" * 5000)
+COUNT = tuple(bad for bad in WHOLE if bad != 0 or bad is True)
+SAMPLES: dict[str, Sample] = {
+    "storage_uri": Sample(
+        ("redis://a", "redis://b", "redis://c"), ("  ", 5, b"redis://a", ["redis://a"]), "REDIS_URL"
+    ),
+    "storage_options": Sample(({"a": 1}, {"b": 2}, {}), ("a=1", 5, {1: 2}, [("a", 1)])),
+    "key_prefix": Sample(("a", "b:c", "shop-1."), (" ", "a b", "a{b}", "é", "a\n", 5)),
+    "strategy": Sample(
+        ("fixed-window", "gcra", "sliding-window-counter"), ("fixed", "GCRA", 5, ["gcra"])
+    ),
+    "base_limit": Sample((10, "20", 2**31 - 1), WHOLE, "BASE_LIMIT"),
+    "window_seconds": Sample((10, "3600", 366 * 86_400), (*WHOLE, 367 * 86_400), "WINDOW_SECONDS"),
+    "burst": Sample((10, "20", 1), WHOLE),
+    "default_limits": Sample(
+        ("5/minute", ["1/second", "5/minute;9/day"], ()),
+        ("5/fortnight", ["5/minute", "six"], [5], 5, b"5/minute", ["1/day"] * 17, "0/minute"),
+    ),
+    "enabled": BOOLEAN,
+    "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
+    "headers_enabled": BOOLEAN,
+    "ietf_headers": BOOLEAN,
+    "early_refusals": BOOLEAN,
+    "train": BOOLEAN._replace(environment="IRL_TRAIN"),
+    "anomaly_threshold": Sample(
+        (-1, "-0.25", 0.0), (0.1, -1.5, "x", True, "nan", "inf", 10**400, [0]), "ANOMALY_THRESHOLD"
+    ),
+    "anomalous_factor": Sample((0.5, "0.1", 1), (0, 1.01, -0.1, "x", True, "nan", None.__class__)),
+    "further_factors": Sample(
+        ((0.2, 0.1), "0.1,0", ()),
+        (
+            *("0.1,0.2", [0.1, 0.1], "x", 5, [1.5], [-0.1], b"0.1", "nan", [True]),
+            *([0.9, "0.8", None], tuple(0.9 - i / 10 for i in range(9))),
+        ),
+    ),
+    "detector": Sample(
+        ("isolation_forest", "random_forest", "blend"), ("forest", "", 5, ["blend"])
+    ),
+    "learning_minutes": Sample((0, "30", 10_080), (-1, 10_081, "x", True, "nan")),
+    "login_failures": Sample((0, "20", 5), COUNT),
+    "unknown_paths": Sample((0, "20", 5), COUNT),
+    "honeypots": Sample((("/a",), "/b,/c", []), (5, [5], b"/a")),
+    "allow": Sample((("10.0.0.0/8",), "a,b", []), (5, [5], b"a")),
+    "deny": Sample((("10.0.0.0/8",), "a,b", []), (5, [5], b"a")),
+    "false_flag_rate": Sample((0.01, "0.1", 0.2), (0, 0.3, "x", False, "nan")),
+    "training_interval_minutes": Sample(
+        (1, "2.5", 10_080), (0, -1, "x", 10_081, True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
+    ),
+    "min_clients": Sample((10, "20", 1), WHOLE),
+    "rows_capacity": Sample((50, "60", 1_000_000), (49, 1_000_001, "x", True)),
+    "profile_ttl_seconds": Sample((60, "3600", 30 * 86_400), (59, 30 * 86_400 + 1, "x", True)),
+    "on_store_error": Sample(("memory", "allow", "deny"), ("raise", "", True)),
+    "store_timeout": Sample((0.1, "0.25", 60), (0, -1, 61, "x", True, "inf")),
+    "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret"), "IRL_ADMIN_TOKEN"),
+    "api_key_header": Sample(("X-Key", "Authorization", "X-Token"), ("", " ", 5)),
+    "admin_tokens": Sample(
+        ({"a": {"token": "x", "scope": "read"}}, {}, {"b": {"token": "y", "scope": "write"}}),
+        ("x", 5, {1: "x"}),
+    ),
+    "admin": BOOLEAN,
+    "admin_docs": BOOLEAN,
+    "url_prefix": Sample(("/ops", "/x", "/y"), ("", " ", 5), config="IRL_ADMIN_URL_PREFIX"),
+    "background": BOOLEAN,
+}
+NAMES = sorted(SAMPLES)
+READ: dict[str, dict[Any, Any]] = {
+    "default_limits": {
+        "5/minute": (Limit(5, 60),),
+        "['1/second', '5/minute;9/day']": (Limit(1, 1), Limit(5, 60), Limit(9, 86_400)),
+    },
+    "further_factors": {"0.1,0": (0.1, 0.0)},
+    "honeypots": {"/b,/c": ("/b", "/c")},
+    "allow": {"a,b": ("a", "b")},
+    "deny": {"a,b": ("a", "b")},
+}
+each = pytest.mark.parametrize("name", NAMES)
+
+
+def config_key(name: str) -> str:
+    return SAMPLES[name].config or f"IRL_{name.upper()}"
+
+
+def value_of(name: str, **given: Mapping[str, Any]) -> Any:
+    """The option's value from arguments, config and environment, each empty if not given."""
+    sources = [given.get(source, {}) for source in ("arguments", "config", "environment")]
+    return getattr(resolve(*sources), name)
+
+
+def read(name: str, good: Any) -> Any:
+    """What a good value of the samples becomes."""
+    if name in READ:
+        return READ[name].get(good if isinstance(good, str) else str(good), good)
+    default = getattr(Options(), name)
+    if good == "off" and name != "mode":
+        return False
+    if isinstance(good, str) and not isinstance(default, str) and name != "admin_token":
+        return type(1 if default is None else default)(good)
+    return good
+
+
+def test_there_is_a_sample_of_every_option() -> None:
+    assert set(SAMPLES) == {field.name for field in dataclasses.fields(Options)}
+
+
+@each
+def test_without_a_word_on_it_an_option_has_its_default(name: str) -> None:
+    assert value_of(name) == getattr(Options(), name)
+
+
+@each
+def test_an_argument_wins_over_the_config_and_that_over_the_environment(name: str) -> None:
+    sample = SAMPLES[name]
+    first, second, third = sample.good
+    everywhere: dict[str, Mapping[str, Any]] = {
+        "arguments": {name: first},
+        "config": {config_key(name): second},
+        "environment": {sample.environment: str(third)} if sample.environment else {},
+    }
+    assert value_of(name, **everywhere) == read(name, first)
+    del everywhere["arguments"]
+    assert value_of(name, **everywhere) == read(name, second)
+    del everywhere["config"]
+    if sample.environment:
+        assert value_of(name, **everywhere) == read(name, third)
+
+
+@each
+def test_none_and_an_empty_environment_variable_are_as_good_as_nothing(name: str) -> None:
+    sample = SAMPLES[name]
+    environment = {sample.environment: ""} if sample.environment else {}
+    given = {"arguments": {name: None}, "config": {config_key(name): None}}
+    assert value_of(name, **given, environment=environment) == getattr(Options(), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [(name, bad) for name in NAMES for bad in SAMPLES[name].bad], ids=repr
+)
+def test_a_bad_value_is_refused_with_where_it_stood_and_what_is_allowed(
+    name: str, bad: Any
+) -> None:
+    for given, source in (({"arguments": {name: bad}}, name), (
+        {"config": {config_key(name): bad}}, config_key(name)
+    )):  # fmt: skip
+        with pytest.raises(ConfigurationError) as caught:
+            value_of(name, **given)
+        message = str(caught.value)
+        assert message.startswith(source)
+        assert "give" in message or "write it as" in message or "at most" in message
+        if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
+            assert "(not shown)" in message
+        elif name != "default_limits":
+            assert repr(bad) in message
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if SAMPLES[name].environment])
+def test_a_bad_environment_variable_is_named(name: str) -> None:
+    variable = SAMPLES[name].environment or ""
+    bad = [value for value in SAMPLES[name].bad if isinstance(value, str) and value]
+    for value in bad:
+        with pytest.raises(ConfigurationError, match=f"^{variable} is "):
+            value_of(name, environment={variable: value})
+
+
+def test_the_process_environment_is_read_when_no_other_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BASE_LIMIT", "7")
+    assert resolve({}, {}).base_limit == 7
+
+
+def test_an_unknown_option_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"option 'base_limits' is not known; .*base_limit"
+    ):
+        resolve({"base_limits": 5}, {}, {})
+
+
+def test_an_unknown_config_key_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"'IRL_BASELIMIT' is not known; .*IRL_BASE_LIMIT"):
+        resolve({}, {"IRL_BASELIMIT": 5}, {})
+
+
+def test_config_keys_of_others_are_none_of_ours() -> None:
+    config = {"SECRET_KEY": "x", "BASE_LIMIT": "no number", "IRL": 1}
+    assert resolve({}, config, {}) == Options()
+
+
+SECRET = "swordfish"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"admin_token": SECRET},
+        {"storage_uri": f"redis://:{SECRET}@localhost"},
+        {"storage_options": {"password": SECRET}},
+    ],
+)
+def test_no_secret_is_in_a_repr(arguments: dict[str, Any]) -> None:
+    assert SECRET not in repr(resolve(arguments, {}, {}))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"admin_token": SECRET.encode()},
+        {"storage_uri": [f"redis://:{SECRET}@localhost"]},
+        {"storage_options": [("password", SECRET)]},
+        {"storage_options": f"password={SECRET}"},
+    ],
+)
+def test_no_secret_is_in_a_message(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        resolve(arguments, {}, {})
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("TRUE", True), ("1", True), ("Yes", True), (" on ", True), ("False", False), ("0", False),
+     ("no", False), ("OFF", False)],
+)  # fmt: skip
+def test_true_and_false_have_many_words(word: str, value: bool) -> None:
+    assert resolve({}, {"IRL_ENABLED": word}, {}).enabled is value
+
+
+def test_flask_limiters_moving_window_is_our_sliding_one() -> None:
+    assert resolve({"strategy": "moving-window"}, {}, {}).strategy == "sliding-window-counter"
+
+
+def test_the_base_limit_has_its_window_and_a_burst_no_larger_than_itself() -> None:
+    options = resolve({"base_limit": 10, "window_seconds": 30}, {}, {})
+    assert options.base == Limit(10, 30)
+    assert dataclasses.replace(options, burst=4).base == Limit(10, 30, 4)
+    assert dataclasses.replace(options, burst=40).base == Limit(10, 30, 10)
+
+
+@pytest.mark.parametrize(
+    ("first", "further", "factors"),
+    [
+        (0.3, (0.1, 0.0), (0.3, 0.1, 0.0)),
+        (0.3, (), (0.3,)),
+        (0.05, (0.1, 0.0), (0.05, 0.0)),
+        (0.1, (0.1,), (0.1,)),
+    ],
+)
+def test_the_steps_fall_from_the_first_factor_on(
+    first: float, further: tuple[float, ...], factors: tuple[float, ...]
+) -> None:
+    given = {"anomalous_factor": first, "further_factors": further}
+    assert resolve(given, {}, {}).factors == factors

@@ -1,0 +1,270 @@
+"""The benchmark: that it runs and reports everything; never how fast anything is."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flask_limiter", reason="needs the dependency group bench")
+pytest.importorskip("throttled", reason="needs the dependency group bench")
+
+from loadtests.bench_apps import Bench, bare_app
+from loadtests.bench_background import FlushCost, Pair, UnderTraining, Window, best_pairs
+from loadtests.bench_calls import Calls
+from loadtests.bench_cases import BARE, RAW_EVALSHA, REFUSED, all_cases, our_name, their_name
+from loadtests.bench_cpu import TotalCpu
+from loadtests.bench_figures import BARS, Results
+from loadtests.bench_growth import Grown
+from loadtests.bench_harness import Case, Timing, percentile, take_turns
+from loadtests.bench_load import Load, UnderLoad
+from loadtests.bench_memory import RedisMemory, Worker
+from loadtests.bench_model import Trained
+from loadtests.bench_report import to_json, to_text
+from loadtests.bench_server import Machine
+from loadtests.bench_subject import BenchError, WsgiSubject, timed
+from loadtests.bench_wider import Wider
+
+ROOT = Path(__file__).parents[2]
+RATIOS = {
+    "redis_vs_flask_limiter",
+    "redis_vs_throttled",
+    "redis_vs_noop_evalsha",
+    "memory_vs_flask_limiter",
+    "refusal_vs_bare_flask",
+    "p99_while_training",
+    "redis_bytes_per_client",
+    "worker_extra_mib",
+}
+MEDIANS = {
+    BARE: [40.0, 50.0, 60.0],
+    ("flask_irl", "redis", our_name(1, True, True)): [70.0, 80.0, 90.0],
+    ("flask_irl", "memory", our_name(1, True, True)): [50.0, 60.0, 70.0],
+    ("flask_irl", "redis", REFUSED): [20.0, 25.0, 30.0],
+    ("Flask-Limiter", "redis", their_name("sliding-window-counter", True)): [340.0, 350.0, 360.0],
+    ("Flask-Limiter", "memory", their_name("sliding-window-counter", True)): [60.0, 70.0, 80.0],
+    ("throttled-py", "redis", their_name("fixed-window", False)): [100.0, 110.0, 120.0],
+    RAW_EVALSHA: [15.0, 15.0, 15.0],
+}
+FLOODED = Load(8.0, 1.5, 3.0, 0.25)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Results in which every ratio is known beforehand."""
+    bench = Bench("redis://nowhere", Trained(1, b"", (), 0), 1)
+    timings = [
+        Timing(case, [[median] for median in MEDIANS.get(case.key, [41.0, 51.0, 61.0])])
+        for case in all_cases(bench)
+    ]
+    quiet = Window(50.0, 200.0, 100, 1.0)
+    busy = Window(50.0, 250.0, 100, 1.0)
+    return Results(
+        timings,
+        UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
+        {"memory": FlushCost(10.0, 0.0), "redis": FlushCost(20.0, 8.0)},
+        RedisMemory(100, 300.0, 250.0),
+        {"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
+        Wider(
+            "a client",
+            [UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
+            [Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],
+            {"flask_irl": 0.5},
+            [Grown("routes", "memory", 500, 60.0, 20.0)],
+            [TotalCpu("flask_irl", 10, 90.0, 20.0)],
+        ),
+        Machine("a CPU", 2, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
+        {"rounds": 3},
+        1.0,
+    )
+
+
+def test_ratios_compare_the_medians_of_what_is_added(results: Results) -> None:
+    ratios = {name: figure.value for name, figure in results.ratios().items()}
+    assert ratios == pytest.approx(
+        {
+            "redis_vs_flask_limiter": 0.1,
+            "redis_vs_throttled": 0.5,
+            "redis_vs_noop_evalsha": 2.0,
+            "memory_vs_flask_limiter": 0.5,
+            "refusal_vs_bare_flask": 0.5,
+            "p99_while_training": 1.25,
+            "redis_bytes_per_client": 300.0,
+            "worker_extra_mib": 30.0,
+        }
+    )
+
+
+def test_table_says_which_bars_are_met(results: Results) -> None:
+    lines = {line.split()[0]: line for line in to_text(results).splitlines() if line.strip()}
+    missed = {name for name in RATIOS if lines[name].endswith("MISSED")}
+    assert missed == {"memory_vs_flask_limiter", "p99_while_training"}
+    assert all(lines[name].endswith("met") for name in RATIOS - missed)
+
+
+def test_table_does_not_judge_p99_on_a_busy_machine(results: Results) -> None:
+    crowded = Window(50.0, 4000.0, 100, 1.0, waited=0.4)
+    pair = dataclasses.replace(results.training.pairs[0], bare=(crowded, crowded))
+    training = dataclasses.replace(results.training, pairs=(pair,))
+    text = to_text(dataclasses.replace(results, training=training))
+    line = next(line for line in text.splitlines() if line.startswith("p99_while_training "))
+    assert line.endswith("unsure")
+
+
+def test_json_of_results_has_every_case_and_ratio(results: Results) -> None:
+    report = json.loads(to_json(results))
+    assert set(report["ratios"]) == RATIOS == {bar.name for bar in BARS}
+    first = report["cases"][1]
+    assert (first["system"], first["store"]) == ("flask_irl", "memory")
+    assert (first["case"], first["p50_us"], first["added_us"]) == (
+        "one limit, headers, model",
+        60.0,
+        10.0,
+    )
+
+
+def test_json_of_results_has_what_goes_beyond_single_requests(results: Results) -> None:
+    report = json.loads(to_json(results))
+    load = report["load"]["systems"][0]
+    assert report["load"]["client"] == "a client"
+    assert (load["system"], load["alone"]["p99"], load["beside"]["p99"]) == ("flask_irl", 2.0, 3.0)
+    assert report["redis_calls"][0]["round_trips"] == 1.0
+    assert report["start_seconds"] == {"flask_irl": 0.5}
+    assert report["growth"][0]["added"] == 20.0
+    assert report["cpu_us_per_request"][0]["worker"] == 90.0
+
+
+def test_table_sums_up_all_cpu_time(results: Results) -> None:
+    lines = to_text(results).splitlines()
+    heading = next(n for n, line in enumerate(lines) if line.startswith("all CPU"))
+    assert lines[heading + 1].split() == ["flask_irl", "10", "90", "20", "110"]
+
+
+def test_p99_leaves_out_pairs_that_others_disturbed(results: Results) -> None:
+    calm = results.training.pairs[0]
+    crowded = dataclasses.replace(calm.training, waited=0.4)
+    before = dataclasses.replace(calm, bare=(crowded, calm.bare[1]))
+    after = dataclasses.replace(calm, bare=(calm.bare[0], crowded))
+    assert best_pairs([before, calm, after, calm], wanted=2) == (calm, calm)
+
+
+def test_p99_takes_all_pairs_where_most_are_disturbed(results: Results) -> None:
+    calm = results.training.pairs[0]
+    crowded = dataclasses.replace(calm.training, waited=0.4)
+    disturbed = dataclasses.replace(calm, bare=(crowded, crowded))
+    pairs = [calm, disturbed, disturbed, disturbed]
+    assert best_pairs(pairs, wanted=3) == tuple(pairs)
+
+
+def test_p99_ratio_compares_windows_of_one_pair(results: Results) -> None:
+    slow = Window(50.0, 1000.0, 100, 1.0)
+    quiet, busy = results.training.pairs[0].otherwise, results.training.pairs[0].training
+    pairs = (Pair(busy, quiet, (quiet, quiet)), Pair(slow, slow, (quiet, quiet)))
+    training = dataclasses.replace(results.training, pairs=pairs)
+    ratios = dataclasses.replace(results, training=training).ratios()
+    assert ratios["p99_while_training"].value == pytest.approx((1.25 + 1.0) / 2)
+
+
+def test_added_time_is_counted_round_by_round() -> None:
+    bare = Timing(Case("Flask", "", "bare", _never), [[40.0], [80.0]])
+    slow = Timing(Case("x", "", "y", _never), [[50.0], [90.0]])
+    raw = Timing(Case("x", "", "raw", _never, whole=False), [[50.0], [90.0]])
+    assert slow.added(bare) == [10.0, 10.0]
+    assert raw.added(bare) == [50.0, 90.0]
+
+
+def test_added_time_is_what_goes_beyond_the_bare_turns_next_to_it() -> None:
+    bare = Timing(Case("Flask", "", "bare", _never, bare=True), [[40.0], [80.0]])
+    other = Timing(Case("Flask", "", "many routes", _never), [[45.0], [85.0]])
+    slow = Timing(Case("x", "", "y", _never), [[70.0], [90.0]], near=[60.0, 75.0])
+    assert slow.added(bare) == [10.0, 15.0]
+    assert slow.added(other) == [25.0, 5.0]
+
+
+def test_the_bare_case_has_its_turn_between_all_others(tmp_path: Path) -> None:
+    told = tmp_path / "turns"
+    cases = [Case("x", "", name, partial(Noted, told, name), bare=name == "b") for name in "bcd"]
+    bare, *others = take_turns(cases, generations=2, rounds=1, calls=3)
+    turns = "".join(name for name, _ in itertools.groupby(told.read_text("ascii")))
+    assert sorted(turns.split("b")) == ["", "", *"ccccdddd"]
+    assert [len(spent) for spent in bare.rounds] == [9, 9]
+    assert [[len(spent) for spent in other.rounds] for other in others] == [[3, 3], [3, 3]]
+    assert [len(other.near) for other in others] == [2, 2]
+
+
+def test_an_unexpected_answer_ends_the_benchmark() -> None:
+    with pytest.raises(BenchError, match="answered 200, not 429"):
+        timed(WsgiSubject(bare_app(), clients=2), calls=1, expected=429)
+
+
+def test_each_call_is_timed() -> None:
+    spent = timed(WsgiSubject(bare_app(), clients=3), calls=7, expected=200)
+    assert len(spent) == 7
+    assert min(spent) > 0
+
+
+def test_percentile_is_a_value_that_occurred() -> None:
+    values = [float(n) for n in range(100)]
+    assert percentile(values, 0.99) == 99.0
+    assert percentile(values, 0.5) == 50.0
+    assert percentile([], 0.99) == 0.0
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
+    written, chart = tmp_path / "bench.json", tmp_path / "images" / "bench.png"
+    run = subprocess.run(
+        [sys.executable, "-m", "loadtests.bench", "--tiny", "--chart", str(chart)],
+        cwd=ROOT,
+        env={**os.environ, "BENCH_JSON": str(written)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr
+    report = json.loads(written.read_text(encoding="utf-8"))
+    assert set(report["ratios"]) == RATIOS
+    assert all(isinstance(value, float) for value in report["ratios"].values())
+    for case in report["cases"]:
+        assert {"system", "store", "case", "p50_us", "added_us"} <= set(case)
+        assert case["p50_us"] > 0
+    systems = {case["system"] for case in report["cases"]}
+    assert systems == {"Flask", "flask_irl", "Flask-Limiter", "throttled-py", "redis-py"}
+    assert set(report["machine"]) >= {"cpu", "cores", "python", "redis", "libraries"}
+    assert all(name in run.stdout for name in RATIOS)
+    loaded = {one["system"] for one in report["load"]["systems"]}
+    assert loaded == set(report["start_seconds"]) == {"Flask", "flask_irl", "Flask-Limiter"}
+    assert {one["by"] for one in report["growth"]} == {"clients", "limits", "routes"}
+    assert {one["system"] for one in report["cpu_us_per_request"]} == loaded
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+class Noted:
+    """A subject that writes down its name with each call."""
+
+    warm_up = 0
+
+    def __init__(self, told: Path, name: str) -> None:
+        self._told = told
+        self._name = name
+
+    def prepare(self) -> None: ...
+
+    def call(self, prepared: None) -> int:
+        with self._told.open("a", encoding="ascii") as file:
+            file.write(self._name)
+        return 200
+
+    def check(self) -> None: ...
+
+
+def _never() -> WsgiSubject:
+    raise AssertionError("a case that is not run is not built")

@@ -1,0 +1,326 @@
+"""Training, here and in a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.errors import TrainingRefused
+from flask_irl.model.container import pack, unpack
+from flask_irl.model.detectors import IsolationForestDetector, NullDetector
+from flask_irl.training import child as fit
+from flask_irl.training.child import fit_in_child
+from flask_irl.training.forests import fit_detector, fit_isolation_forest
+
+ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
+SETTINGS: dict[str, Any] = {"trees": 10, "max_samples": 64, "seed": 5}
+REQUEST: dict[str, Any] = {"kind": "isolation_forest", **SETTINGS}
+PACKAGE_PARENT = Path(fit.__file__).parents[2]
+
+
+class Recorder(subprocess.Popen[bytes]):
+    """Remembers the processes that were started, and with what."""
+
+    started: list[tuple[Recorder, dict[str, Any]]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.started.append((self, kwargs))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Recorder, dict[str, Any]]]:
+    Recorder.started = []
+    monkeypatch.setattr(subprocess, "Popen", Recorder)
+    return Recorder.started
+
+
+def child_runs(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let the child run ``code`` instead of a training."""
+    monkeypatch.setattr(fit, "_command", lambda timeout: [sys.executable, "-c", code])
+
+
+def fake_scikit_learn(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Put a package ``sklearn`` that runs ``code`` before the real one, in children only."""
+    (folder / "sklearn").mkdir()
+    (folder / "sklearn" / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(folder)
+
+
+def test_the_child_trains_the_same_forest() -> None:
+    here = fit_isolation_forest(ROWS, **SETTINGS)
+    there = fit_in_child(ROWS, **SETTINGS)
+    assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
+
+
+@pytest.mark.parametrize("kind", ["random_forest", "blend"])
+def test_the_child_trains_the_same_detector_of_any_kind(kind: str) -> None:
+    rows = np.abs(np.random.default_rng(2).normal(size=(120, len(FEATURE_NAMES))))
+    lesson: dict[str, Any] = {
+        **SETTINGS,
+        "kind": kind,
+        "normal": np.arange(120) < 90,
+        "attacks": rows[:5] + 30.0,
+        "routes": {"/": 0.75, "/b": 0.25},
+    }
+    here, there = fit_detector(rows=rows, **lesson), fit_in_child(rows, **lesson)
+    assert there.kind == kind
+    assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"normal": np.arange(120) < 60}, {"attacks": np.full((5, 30), 9.0)}, {"routes": {"/x": 1.0}}],
+    ids=["normal", "attacks", "routes"],
+)
+def test_all_of_a_lesson_reaches_the_child(changed: dict[str, Any]) -> None:
+    rows = np.abs(np.random.default_rng(2).normal(size=(120, len(FEATURE_NAMES))))
+    plain, other = (
+        fit_in_child(rows, **{**REQUEST, "kind": "random_forest", **more}) for more in ({}, changed)
+    )
+    assert pack({}, plain.to_arrays()) != pack({}, other.to_arrays())
+
+
+def test_odd_numbers_do_not_disturb_training() -> None:
+    rows = ROWS.copy()
+    rows[:4] = [[np.nan] * 4, [np.inf] * 4, [-np.inf] * 4, [1e300] * 4]
+    assert np.isfinite(fit_isolation_forest(rows, **SETTINGS).score(rows)).all()
+
+
+def test_the_rows_are_not_modified() -> None:
+    rows = ROWS.copy()
+    rows[0] = np.nan
+    before = rows.tobytes()
+    fit_isolation_forest(rows, **SETTINGS)
+    assert rows.tobytes() == before
+
+
+def test_training_does_not_touch_the_global_random_state() -> None:
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()
+    fit_isolation_forest(ROWS, **SETTINGS)
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)
+
+
+@pytest.mark.parametrize("train", [fit_isolation_forest, fit_in_child])
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_rows_are_refused(train: Any, count: int) -> None:
+    with pytest.raises(TrainingRefused, match=f"at least 2 rows, not {count}"):
+        train(ROWS[:count], **SETTINGS)
+
+
+@pytest.mark.parametrize("train", [fit_isolation_forest, fit_in_child])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"trees": 0}, {"max_samples": 1}, {"seed": -1}, {"seed": 2**32}],
+)
+def test_wrong_settings_are_refused_by_name(train: Any, wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        train(ROWS, **{**SETTINGS, **wrong})
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 0), (2, 2, 2)])
+def test_rows_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="n_features"):
+        fit_isolation_forest(np.zeros(shape), **SETTINGS)
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_wrong_timeout_is_refused(timeout: float) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        fit_in_child(ROWS, timeout=timeout, **SETTINGS)
+
+
+def test_missing_scikit_learn_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(TrainingRefused, match=r'pip install "flask-irl\[train\]"'):
+        fit_isolation_forest(ROWS, **SETTINGS)
+
+
+def test_missing_scikit_learn_in_the_child_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_scikit_learn(tmp_path, monkeypatch, "raise ImportError('No module named sklearn')")
+    with pytest.raises(TrainingRefused, match=r'pip install "flask-irl\[train\]"'):
+        fit_in_child(ROWS, **SETTINGS)
+
+
+def test_what_libraries_print_does_not_spoil_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_scikit_learn(
+        tmp_path,
+        monkeypatch,
+        "import os, sys\n"
+        "print('hello'); sys.stdout.flush(); os.write(1, b'hello')\n"
+        "raise ImportError('enough')",
+    )
+    with pytest.raises(TrainingRefused, match="enough"):
+        fit_in_child(ROWS, **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise RuntimeError('boom')", r"exit status 1\): RuntimeError: boom"),
+        ("import os; os._exit(7)", r"exit status 7\): it said nothing"),
+        ("import os; os.kill(os.getpid(), 9)", r"killed by SIGKILL\)"),
+        ("", r"no usable answer: not a flask_irl container"),
+        ("print('hello')", r"no usable answer: not a flask_irl container: it starts with b'hell'"),
+        ("import sys; sys.stdin.read(3)", r"no usable answer"),
+    ],
+)
+def test_a_child_that_fails_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    child_runs(monkeypatch, code)
+    with pytest.raises(TrainingRefused, match=reason):
+        fit_in_child(ROWS, **SETTINGS)
+
+
+def test_the_answer_must_be_a_forest(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = pack({}, NullDetector(4).to_arrays())
+    child_runs(monkeypatch, f"import sys; sys.stdout.buffer.write({answer!r})")
+    with pytest.raises(TrainingRefused, match="no usable answer: a detector of kind"):
+        fit_in_child(ROWS, **SETTINGS)
+
+
+def test_the_answer_must_fit_the_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "answer"
+    other.write_bytes(pack({}, fit_isolation_forest(ROWS[:, :2], **SETTINGS).to_arrays()))
+    code = (
+        f"import sys, pathlib; sys.stdout.buffer.write(pathlib.Path({str(other)!r}).read_bytes())"
+    )
+    child_runs(monkeypatch, code)
+    with pytest.raises(TrainingRefused, match="a detector of 2 features instead of 4"):
+        fit_in_child(ROWS, **SETTINGS)
+
+
+def test_a_child_that_hangs_is_killed_and_reaped(
+    monkeypatch: pytest.MonkeyPatch, started: list[tuple[Recorder, dict[str, Any]]]
+) -> None:
+    child_runs(monkeypatch, "import signal; signal.pause()")
+    with pytest.raises(TrainingRefused, match=r"more than 0\.3 seconds"):
+        fit_in_child(ROWS, timeout=0.3, **SETTINGS)
+    [(process, _)] = started
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(ChildProcessError):
+        os.waitpid(process.pid, os.WNOHANG)
+
+
+def test_an_interpreter_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(TrainingRefused, match="could not be started"):
+        fit_in_child(ROWS, **SETTINGS)
+
+
+@pytest.mark.parametrize("executable", ["/usr/bin/uwsgi", "", None])
+def test_a_server_that_embeds_python_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch, executable: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    assert (
+        cast(IsolationForestDetector, fit_in_child(ROWS, **SETTINGS)).trees.n_trees
+        == SETTINGS["trees"]
+    )
+
+
+def test_the_child_gets_no_secrets_and_one_thread(
+    monkeypatch: pytest.MonkeyPatch, started: list[tuple[Recorder, dict[str, Any]]]
+) -> None:
+    monkeypatch.setenv("IRL_ADMIN_TOKEN", "secret")
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@example")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    fit_in_child(ROWS, **SETTINGS)
+    [(_, options)] = started
+    assert "secret" not in str(options["env"])
+    assert "PYTHONWARNINGS" not in options["env"]
+    assert options["env"]["OMP_NUM_THREADS"] == "1"
+    assert options["start_new_session"]
+    assert options["close_fds"]
+
+
+def test_the_child_has_low_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_scikit_learn(
+        tmp_path,
+        monkeypatch,
+        "import os\nraise ImportError(f'nice {os.nice(0)}, sid {os.getsid(0)}')",
+    )
+    with pytest.raises(TrainingRefused, match=f"nice {min(os.nice(0) + 10, 19)}, ") as caught:
+        fit_in_child(ROWS, **SETTINGS)
+    assert f"sid {os.getsid(0)}" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [b"", b"garbage", pack({}, {}), pack({"x": 1}, {"rows": ROWS})]
+)
+def test_the_child_refuses_a_wrong_request(request_bytes: bytes) -> None:
+    done = subprocess.run(
+        fit._command(10.0), input=request_bytes, capture_output=True, env=fit._environment()
+    )
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_child_whose_parent_is_gone_ends_quietly() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed_pipe:
+        done = subprocess.run(
+            fit._command(60.0),
+            input=pack(REQUEST, {"rows": ROWS}),
+            stdout=closed_pipe,
+            stderr=subprocess.PIPE,
+            env=fit._environment(),
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_child_that_gets_no_request_ends_itself() -> None:
+    read, write = os.pipe()
+    try:
+        done = subprocess.run(
+            fit._command(0.001), stdin=read, capture_output=True, env=fit._environment(), timeout=60
+        )
+    finally:
+        os.close(read)
+        os.close(write)
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_a_child_can_be_started_from_anywhere_and_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
+    code = f"""
+import sys
+sys.path.insert(0, {str(PACKAGE_PARENT)!r})
+sys.path.remove("")
+import numpy as np
+import flask_irl.training.child, flask_irl.model.model
+rows = np.random.default_rng(1).normal(size=(50, 3))
+flask_irl.training.child.fit_in_child(rows, trees=3, seed=1).score(rows)
+print(sorted({{"sklearn", "scipy", "pandas", "matplotlib", "joblib"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_the_request_and_answer_are_containers() -> None:
+    done = subprocess.run(
+        fit._command(60.0),
+        input=pack(REQUEST, {"rows": ROWS.astype(np.float32)}),
+        capture_output=True,
+        env=fit._environment(),
+        check=True,
+    )
+    arrays = unpack(done.stdout)[1]
+    assert arrays["roots"].shape == (SETTINGS["trees"],)

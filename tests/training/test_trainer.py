@@ -1,0 +1,424 @@
+"""The model's life: trained on enough, gated, published once, loaded only if it is sound."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.routes import route_hash
+from flask_irl.behaviour.rows import ABUSE, GOOD, client_hash, pack_rows
+from flask_irl.errors import TrainingRefused
+from flask_irl.model.detectors import Detector, NullDetector
+from flask_irl.model.model import dump, load
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.listener import NullListener
+from flask_irl.training.trainer import Trainer
+from flask_irl.training.training_set import FEW_NEWCOMERS, Lesson, fit_here
+from tests.conftest import Clock
+
+WIDTH = len(FEATURE_NAMES)
+
+
+class Listener(NullListener):
+    def __init__(self) -> None:
+        self.results: list[str] = []
+
+    def trained(self, result: str, seconds: float) -> None:
+        self.results.append(result)
+
+
+class Site:
+    def __init__(self, clock: Clock, store: MemoryStore | None = None, **options: Any) -> None:
+        self.clock = clock
+        self.store = MemoryStore(clock=clock) if store is None else store
+        self.listener = Listener()
+        self.trainer = Trainer(
+            self.store,
+            listener=self.listener,
+            threshold=-0.5,
+            false_flag_rate=0.002,
+            min_clients=25,
+            interval_seconds=300,
+            learning_seconds=options.get("learning_seconds", 0.0),
+            detector=options.get("detector", "isolation_forest"),
+            fit=options.get("fit", fit_here),
+        )
+
+    def learn(
+        self, clients: int = 30, each: int = 4, seed: int = 1, first: int = 0, **columns: Any
+    ) -> None:
+        names = [f"c{first + i}" for i in range(clients) for _ in range(each)]
+        rows = np.random.default_rng(seed).exponential(size=(len(names), WIDTH))
+        at = np.full(len(names), self.clock())
+        packed = pack_rows(names, np.full(len(names), 5), at, rows.astype(np.float32), **columns)
+        self.store.add_rows(packed, 20_000)
+        self.store.add_counts({"requests": 5 * len(names), "rows": len(names), "route:/": 1})
+
+
+class Taught:
+    """A fit that keeps the lessons that it was given."""
+
+    def __init__(self) -> None:
+        self.lessons: list[Lesson] = []
+
+    def __call__(self, lesson: Lesson) -> Detector:
+        self.lessons.append(lesson)
+        return NullDetector(WIDTH)
+
+
+@pytest.fixture
+def site(clock: Clock) -> Site:
+    return Site(clock)
+
+
+def test_too_few_requests_are_refused_with_their_number(site: Site) -> None:
+    site.learn(clients=9, each=1)
+    training = site.trainer.train()
+    assert training.result == "refused"
+    assert "45 requests observed, at least 50" in training.reason
+    assert site.store.model_version() == 0
+
+
+def test_requests_without_rows_are_refused(site: Site) -> None:
+    site.store.add_counts({"requests": 500})
+    assert "no client has been observed for long enough" in site.trainer.train().reason
+
+
+def test_enough_clients_make_a_model_in_force(site: Site) -> None:
+    site.learn()
+    training = site.trainer.train()
+    assert (training.result, training.version, training.clients) == ("accepted", 1, 30)
+    assert not site.trainer.model.advisory
+    assert site.trainer.model.site["routes"] == {"/": 1.0}
+    assert site.listener.results == ["accepted"]
+
+
+def test_few_clients_make_a_model_that_only_advises(site: Site) -> None:
+    site.learn(clients=1, each=20)
+    assert site.trainer.train().result == "accepted"
+    assert site.trainer.model.advisory
+
+
+def test_a_candidate_that_flags_too_many_is_kept_aside(clock: Clock) -> None:
+    class Harsh(NullDetector):
+        def score(self, rows: Any) -> NDArray[np.float64]:
+            # Calibrated on a part of the rows, it finds all others far worse.
+            calls.append(len(rows))
+            return np.full(len(rows), 0.1 if len(calls) == 1 else 0.99)
+
+    calls: list[int] = []
+    site = Site(clock, fit=lambda lesson: Harsh(WIDTH))
+    site.learn()
+    training = site.trainer.train()
+    assert training.result == "rejected"
+    assert "of recent legitimate clients" in training.reason
+    assert site.store.model_version() == site.trainer.model.version == 0
+
+
+def test_of_two_trainings_at_once_one_is_refused(clock: Clock) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(lesson: Lesson) -> Detector:
+        begun.set()
+        assert go_on.wait(20)
+        return NullDetector(WIDTH)
+
+    first = Site(clock, fit=slow)
+    first.learn()
+    thread = threading.Thread(target=first.trainer.train)
+    thread.start()
+    assert begun.wait(20)
+    second = Site(clock, first.store).trainer.train()
+    go_on.set()
+    thread.join(20)
+    assert (second.result, second.reason) == ("refused", "another worker is training")
+    assert first.store.model_version() == 1
+
+
+def test_a_model_published_meanwhile_wins(clock: Clock) -> None:
+    def overtaken(lesson: Lesson) -> Detector:
+        store.publish(0, 7, b"somebody else's")
+        return NullDetector(WIDTH)
+
+    store = MemoryStore(clock=clock)
+    site = Site(clock, store, fit=overtaken)
+    site.learn()
+    training = site.trainer.train()
+    assert training.result == "rejected"
+    assert "another worker published" in training.reason
+    assert site.store.model_version() == 7
+
+
+@pytest.mark.parametrize("error", [TrainingRefused("no scikit-learn"), OSError("no child")])
+def test_a_fit_that_fails_leaves_everything_as_it_was(clock: Clock, error: Exception) -> None:
+    def broken(lesson: Lesson) -> Detector:
+        raise error
+
+    site = Site(clock, fit=broken)
+    site.learn()
+    training = site.trainer.train()
+    assert training.result in ("refused", "failed")
+    assert str(error) in training.reason
+    assert site.store.model_version() == 0
+    assert site.store.take_lease("train", "another", 1)
+
+
+def test_a_tick_trains_once_an_interval_and_only_on_what_is_new(site: Site) -> None:
+    other = Site(site.clock, site.store)
+    site.learn()
+    first = site.trainer.tick()
+    assert first is not None
+    assert first.result == "accepted"
+    other.trainer.poll()
+    assert other.trainer.tick() is None
+    site.clock.advance(300)
+    assert site.trainer.tick() is None
+    site.learn(seed=2)
+    site.clock.advance(300)
+    second = site.trainer.tick()
+    assert second is not None
+    assert second.version == 2
+
+
+def test_another_worker_takes_over_from_a_dead_leader(site: Site) -> None:
+    other = Site(site.clock, site.store)
+    site.learn()
+    assert site.store.take_lease("tick", site.trainer.owner, 270)
+    assert other.trainer.tick() is None
+    site.clock.advance(271)
+    assert other.trainer.tick() is not None
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "foreign", "version", "missing"])
+def test_an_unsound_model_is_refused_once_and_the_one_in_force_stays(
+    site: Site, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.learn()
+    site.trainer.train()
+    good = site.store.model(1)
+    assert good is not None
+    blob = {
+        "flip": good[:500] + bytes([good[500] ^ 1]) + good[501:],
+        "cut": good[:-1],
+        "foreign": b"\x80\x04K\x01.",
+        "version": good,
+        "missing": good,
+    }[damage]
+    site.store.publish(1, 2, blob)
+    if damage == "missing":
+        site.store._models.clear()
+    with caplog.at_level(logging.ERROR, logger="flask_irl"):
+        assert not site.trainer.poll()
+        assert not site.trainer.poll()
+    assert site.trainer.model.version == 1
+    assert len([r for r in caplog.records if r.message.startswith("model_refused")]) == 1
+
+
+def test_others_load_what_one_published(site: Site) -> None:
+    other = Site(site.clock, site.store)
+    site.learn()
+    site.trainer.train()
+    assert other.trainer.poll()
+    assert not other.trainer.poll()
+    rows = np.random.default_rng(3).normal(size=(50, WIDTH))
+    assert np.array_equal(other.trainer.model.score(rows), site.trainer.model.score(rows))
+
+
+def test_the_last_five_versions_are_kept(site: Site) -> None:
+    for seed in range(7):
+        site.learn(seed=seed)
+        site.trainer.train()
+    assert site.store.model_versions() == [7, 6, 5, 4, 3]
+    kept = site.store.model(7)
+    assert kept is not None
+    assert dump(load(kept, schema=site.trainer.model.schema)) == kept
+
+
+def test_one_heavy_client_does_not_fill_the_training_set(site: Site) -> None:
+    site.learn()
+    rows = np.full((3000, WIDTH), 9, dtype=np.float32)
+    at = np.full(3000, site.clock())
+    site.store.add_rows(pack_rows(["heavy"] * 3000, np.ones(3000), at, rows), 20_000)
+    assert site.trainer.train().rows <= 120 + 62
+
+
+@pytest.mark.parametrize("kind", ["isolation_forest", "random_forest", "blend"])
+def test_the_detector_is_of_the_kind_that_was_chosen(clock: Clock, kind: str) -> None:
+    site = Site(clock, detector=kind)
+    site.learn()
+    assert site.trainer.train().result == "accepted"
+    assert site.trainer.model.detector.kind == kind
+
+
+def test_the_same_rows_make_the_same_model(clock: Clock) -> None:
+    models = []
+    for _ in range(2):
+        site = Site(clock, detector="blend")
+        site.learn()
+        site.trainer.train()
+        models.append(site.trainer.model)
+    one, two = models
+    rows = np.random.default_rng(3).exponential(size=(50, WIDTH))
+    assert np.array_equal(one.score(rows), two.score(rows))
+    assert one.calibration == two.calibration
+
+
+def test_a_site_that_was_not_watched_for_long_is_only_advised(clock: Clock) -> None:
+    site = Site(clock, learning_seconds=3600)
+    site.learn()
+    clock.advance(3599)
+    site.trainer.train()
+    assert site.trainer.model.advisory
+    clock.advance(1)
+    site.trainer.train()
+    assert not site.trainer.model.advisory
+
+
+def test_what_a_model_was_learned_from_is_remembered_when_the_rows_are_gone(clock: Clock) -> None:
+    site = Site(clock, learning_seconds=3600)
+    site.learn()
+    began = clock()
+    site.trainer.train()
+    clock.advance(3600)
+    site.store._rows.clear()
+    site.learn(seed=2)
+    site.trainer.train()
+    assert site.trainer.model.site["began"] == began
+    assert not site.trainer.model.advisory
+
+
+def test_the_end_of_the_learning_period_is_a_reason_to_train(clock: Clock) -> None:
+    site = Site(clock, learning_seconds=900)
+    site.learn()
+    assert site.trainer.tick() is not None
+    clock.advance(600)
+    assert site.trainer.tick() is None
+    clock.advance(300)
+    assert site.trainer.tick() is not None
+    assert not site.trainer.model.advisory
+    clock.advance(300)
+    assert site.trainer.tick() is None
+
+
+def test_rows_of_abusers_are_attacks_and_not_the_sites_own(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=40)
+    site.learn(clients=2, each=3, first=100, seed=7, feedback=ABUSE)
+    site.learn(clients=2, each=3, first=200, seed=8, feedback=GOOD)
+    training = site.trainer.train()
+    [lesson] = taught.lessons
+    abuse = np.random.default_rng(7).exponential(size=(6, WIDTH)).astype(np.float32)
+    np.testing.assert_array_equal(lesson.attacks, abuse)
+    assert training.rows == 40 * 4 + 6
+    assert not (lesson.rows[:, None] == abuse[None]).all(axis=2).any()
+
+
+def test_without_abusers_there_are_no_known_attacks(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn()
+    site.trainer.train()
+    assert taught.lessons[0].attacks.shape == (0, WIDTH)
+
+
+def test_a_lesson_has_the_routes_and_another_seed_each_time(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught, detector="blend")
+    site.learn()
+    site.store.add_counts({"route:/b": 3})
+    site.trainer.train()
+    site.trainer.train()
+    assert [lesson.seed for lesson in taught.lessons] == [1, 2]
+    assert {lesson.kind for lesson in taught.lessons} == {"blend"}
+    assert taught.lessons[0].routes == {"/": 0.25, "/b": 0.75}
+
+
+def test_regulars_are_no_example_of_what_is_normal(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=60, seed=1)
+    site.learn(clients=10, seed=2, first=100, regular=True)
+    site.trainer.train()
+    [lesson] = taught.lessons
+    regulars = np.random.default_rng(2).exponential(size=(40, WIDTH)).astype(np.float32)
+    is_regular = (lesson.rows[:, None] == regulars[None]).all(axis=2).any(axis=1)
+    assert is_regular.any()
+    np.testing.assert_array_equal(lesson.normal, ~is_regular)
+
+
+def test_a_regular_was_none_in_no_row_of_it(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=60, seed=1)
+    site.learn(clients=10, seed=2, first=100)
+    site.learn(clients=10, each=1, seed=3, first=100, regular=True)
+    site.trainer.train()
+    [lesson] = taught.lessons
+    earlier = np.random.default_rng(2).exponential(size=(40, WIDTH)).astype(np.float32)
+    of_regulars = (lesson.rows[:, None] == earlier[None]).all(axis=2).any(axis=1)
+    assert of_regulars.any()
+    assert not lesson.normal[of_regulars].any()
+
+
+def test_where_nearly_all_are_regulars_they_are_what_is_normal(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=FEW_NEWCOMERS - 1, each=1)
+    site.learn(clients=60, seed=2, first=200, regular=True)
+    site.trainer.train()
+    assert taught.lessons[0].normal.all()
+
+
+def test_the_threshold_is_chosen_by_rows_that_were_not_learned(clock: Clock) -> None:
+    judged: list[NDArray[np.float32]] = []
+
+    class Judge(NullDetector):
+        def score(self, rows: Any) -> NDArray[np.float64]:
+            judged.append(rows)
+            return np.zeros(len(rows))
+
+    lessons: list[Lesson] = []
+
+    def fit(lesson: Lesson) -> Detector:
+        lessons.append(lesson)
+        return Judge(WIDTH)
+
+    site = Site(clock, fit=fit)
+    site.learn(clients=100)
+    site.trainer.train()
+    [lesson], held = lessons, judged[0]
+    assert len(held) + len(lesson.rows) == 400
+    assert len(held) == 4 * sum(client_hash(f"c{i}") % 4 == 0 for i in range(100))
+    assert not (lesson.rows[:, None] == held[None]).all(axis=2).any()
+
+
+def test_so_few_rows_as_can_grow_no_tree_are_repeated(clock: Clock) -> None:
+    taught = Taught()
+    site = Site(clock, fit=taught)
+    site.learn(clients=5, each=1)
+    site.store.add_counts({"requests": 50})
+    site.trainer.train()
+    [lesson] = taught.lessons
+    assert lesson.rows.shape == (35, WIDTH)
+    assert lesson.normal.shape == (35,)
+    assert len(np.unique(lesson.rows, axis=0)) == 5
+
+
+def test_the_paces_of_routes_that_machines_work_on_are_in_the_model(clock: Clock) -> None:
+    site = Site(clock, fit=Taught())
+    rows = np.zeros((20, WIDTH), dtype=np.float32)
+    rows[:10, FEATURE_NAMES.index("requests_per_minute")] = 60
+    rows[10:, FEATURE_NAMES.index("requests_per_minute")] = 5
+    routes = ["/hook"] * 10 + ["/"] * 10
+    names = [f"c{i}" for i in range(20)]
+    site.store.add_rows(pack_rows(names, np.full(20, 5), np.full(20, clock()), rows, routes), 99)
+    site.store.add_counts({"requests": 100, "rows": 20})
+    site.trainer.train()
+    assert site.trainer.model.site["paces"] == {str(route_hash("/hook")): 60.0}

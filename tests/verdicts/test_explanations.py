@@ -1,0 +1,226 @@
+"""Why a client scores as it does, with a detector whose arithmetic can be done by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
+from flask_irl.behaviour.site import usual_values
+from flask_irl.model.calibration import Calibration
+from flask_irl.model.detectors import NullDetector, Rows
+from flask_irl.model.model import Model
+from flask_irl.verdicts.explanations import LEAST_EFFECT, MOST, Reason, as_json, reasons
+
+WIDTH = len(FEATURE_NAMES)
+IDENTITY = Calibration(((0.0, 0.0), (1.0, -1.0)))
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Adds up the features, each with a weight; the score is minus that."""
+
+    weights: tuple[float, ...]
+    start: float = 0.0
+    kind = "weighted"
+    floor = 0.0
+    n_features = WIDTH
+
+    def score(self, rows: Rows) -> NDArray[np.float64]:
+        added = np.asarray(rows, dtype=np.float64) @ np.array(self.weights)
+        score: NDArray[np.float64] = np.clip(self.start + added, 0.0, 1.0)
+        return score
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        raise NotImplementedError
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        raise NotImplementedError
+
+
+def by_name(values: Mapping[str, float]) -> list[float]:
+    return [values.get(name, 0.0) for name in FEATURE_NAMES]
+
+
+def row_of(**values: float) -> NDArray[np.float32]:
+    return np.array(by_name(values), dtype=np.float32)
+
+
+def model_of(weights: Mapping[str, float], usual: Mapping[str, list[float]] | None = None) -> Model:
+    """A model to which a feature is usually 0, and seldom over 1, unless ``usual`` says else."""
+    table = {name: [0.0, 1.0] for name in FEATURE_NAMES} | dict(usual or {})
+    return Model(
+        version=1,
+        schema=SCHEMA,
+        features=FEATURE_NAMES,
+        trained_at=1.0,
+        rows=100,
+        clients=50,
+        requests=500,
+        advisory=False,
+        detector=Weighted(tuple(by_name(weights))),
+        calibration=IDENTITY,
+        site={"usual": table},
+    )
+
+
+def names(found: list[Reason]) -> list[str]:
+    return [reason.feature for reason in found]
+
+
+# What is usual
+
+ROWS = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 40), st.just(WIDTH)),
+    elements=st.floats(-1e6, 1e6, width=32),
+)
+
+
+@given(ROWS)
+def test_of_a_feature_half_are_over_the_usual_value_and_few_over_the_high_one(
+    rows: NDArray[np.float32],
+) -> None:
+    usual = usual_values(rows)
+    assert tuple(usual) == FEATURE_NAMES
+    for column, (median, high) in zip(rows.T.astype(float), usual.values(), strict=True):
+        # A millionth: they are rounded for JSON.
+        assert (column > median + 1e-6).mean() <= 0.5
+        assert (column < median - 1e-6).mean() <= 0.5
+        assert (column > high + 1e-6).mean() <= 0.05 + 1 / len(column)
+        assert median <= high
+
+
+@given(ROWS)
+def test_usual_values_survive_json(rows: NDArray[np.float32]) -> None:
+    usual = usual_values(rows)
+    assert json.loads(json.dumps(usual)) == usual
+
+
+def test_usual_values_are_the_quantiles() -> None:
+    rows = np.tile(np.arange(101, dtype=np.float32)[:, None], (1, WIDTH))
+    assert set(map(tuple, usual_values(rows).values())) == {(50.0, 95.0)}
+
+
+# Reasons
+
+
+def test_the_feature_that_moves_the_score_most_comes_first() -> None:
+    model = model_of({"denied_share": 0.5, "write_share": 0.3, "probe_share": 0.1})
+    found = reasons(model, row_of(denied_share=0.2, write_share=0.9, probe_share=0.5))
+    assert names(found) == ["write_share", "denied_share", "probe_share"]
+    assert [reason.effect for reason in found] == pytest.approx([0.27, 0.1, 0.05])
+
+
+def test_a_reason_tells_the_clients_value_and_the_usual_ones() -> None:
+    model = model_of({"denied_share": 0.5}, {"denied_share": [0.125, 0.25]})
+    [reason] = reasons(model, row_of(denied_share=0.75))
+    assert (reason.value, reason.median, reason.high) == (0.75, 0.125, 0.25)
+    assert reason.effect == pytest.approx(0.5 * (0.75 - 0.125), abs=1e-4)
+
+
+@given(
+    weights=st.lists(st.floats(0, 1 / WIDTH), min_size=WIDTH, max_size=WIDTH),
+    values=st.lists(st.floats(0, 1), min_size=WIDTH, max_size=WIDTH),
+    medians=st.lists(st.floats(0, 1), min_size=WIDTH, max_size=WIDTH),
+)
+def test_an_effect_is_what_the_score_mends_by_at_the_median(
+    weights: list[float], values: list[float], medians: list[float]
+) -> None:
+    usual = {n: [m, 1.0] for n, m in zip(FEATURE_NAMES, medians, strict=True)}
+    model = model_of(dict(zip(FEATURE_NAMES, weights, strict=True)), usual)
+    found = reasons(model, np.array(values, dtype=np.float32))
+    expected = {
+        name: w * (v - m)
+        for name, w, v, m in zip(FEATURE_NAMES, weights, values, medians, strict=True)
+    }
+    assert len(found) <= MOST
+    effects = [reason.effect for reason in found]
+    assert effects == sorted(effects, reverse=True)
+    for reason in found:
+        assert reason.effect == pytest.approx(expected[reason.feature], abs=1e-4)
+    # Nothing that counts for more was left out.
+    untold = [effect for name, effect in expected.items() if name not in names(found)]
+    least = effects[-1] if len(found) == MOST else LEAST_EFFECT
+    assert max(untold) <= least + 1e-4
+
+
+def test_at_most_five_reasons_are_told() -> None:
+    model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
+    found = reasons(model, np.ones(WIDTH, dtype=np.float32))
+    assert names(found) == list(FEATURE_NAMES[:MOST])
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.004, False), (0.006, True)])
+def test_what_hardly_moves_the_score_is_no_reason(value: float, told: bool) -> None:
+    found = reasons(model_of({"denied_share": 1.0}), row_of(denied_share=value))
+    assert bool(found) == told
+
+
+def test_what_speaks_for_a_client_is_no_reason() -> None:
+    # It writes less than is usual, where writing counts against a client.
+    model = model_of({"write_share": 0.5, "denied_share": 0.5}, {"write_share": [0.5, 1.0]})
+    assert names(reasons(model, row_of(write_share=0.1, denied_share=0.5))) == ["denied_share"]
+
+
+def test_a_client_as_usual_has_no_reasons() -> None:
+    model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
+    assert reasons(model, row_of()) == []
+
+
+def test_the_row_that_is_explained_stays_as_it_is() -> None:
+    row = row_of(denied_share=0.75)
+    before = row.copy()
+    reasons(model_of({"denied_share": 1.0}), row)
+    assert np.array_equal(row, before)
+
+
+def test_before_the_first_training_there_are_no_reasons() -> None:
+    assert reasons(Model.untrained(SCHEMA, FEATURE_NAMES), row_of(denied_share=1.0)) == []
+
+
+def test_a_model_that_knows_nothing_usual_gives_no_reasons() -> None:
+    model = dataclasses.replace(model_of({"denied_share": 1.0}), site={})
+    assert reasons(model, row_of(denied_share=1.0)) == []
+
+
+def test_a_detector_that_finds_nothing_gives_no_reasons() -> None:
+    model = dataclasses.replace(model_of({}), detector=NullDetector(WIDTH))
+    assert reasons(model, np.ones(WIDTH, dtype=np.float32)) == []
+
+
+# For people
+
+
+def test_a_reason_is_told_in_a_sentence() -> None:
+    model = model_of({"new_paths_per_minute": 0.01}, {"new_paths_per_minute": [0.5, 3.0]})
+    [reason] = reasons(model, row_of(new_paths_per_minute=41.0))
+    assert reason.sentence == ("asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3")
+
+
+def test_nought_has_no_sign() -> None:
+    # An entropy of one thing only is -0.0.
+    model = dataclasses.replace(
+        model_of({}, {"route_entropy": [1.0, 2.0]}),
+        detector=Weighted(tuple(by_name({"route_entropy": -0.5})), start=0.5),
+    )
+    [reason] = reasons(model, row_of(route_entropy=-0.0))
+    assert str(reason.value) == "0.0"
+
+
+def test_reasons_are_ready_for_json() -> None:
+    model = model_of({"denied_share": 0.5, "write_share": 0.5})
+    found = as_json(reasons(model, row_of(denied_share=0.9, write_share=0.4)))
+    assert json.loads(json.dumps(found)) == found
+    assert [set(entry) for entry in found] == [set(Reason._fields)] * 2

@@ -1,0 +1,242 @@
+"""Flushes: what becomes of clients with a model in force, and what is learned from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.routes import route_hash
+from flask_irl.behaviour.rows import client_hash, unpack_rows
+from flask_irl.config.options import Options
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.model.model import Model
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.state import Update
+from tests.conftest import Clock
+from tests.verdicts.test_judge import model_of
+
+
+class Site:
+    """A limiter in virtual time, with a model that scores everybody the same."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.store = MemoryStore(clock=clock)
+        self.limiter = Limiter(Options(base_limit=10_000, background=False), self.store)
+        self.plan = self.limiter.plan(())
+        self.paths = 0
+
+    def use(self, model: Model) -> None:
+        self.limiter.trainer.model = model
+
+    def ask(self, client: str = "c", *, new: bool = True, **changes: Any) -> None:
+        self.paths += 1
+        decision = self.limiter.decide(self.plan, (client,))
+        request: dict[str, Any] = {
+            "route": "/items/<n>",
+            "path": self.paths * 7919 if new else 1,
+            "method": "GET",
+            "status": 200 if decision.admitted else 429,
+            "size": 1000,
+        }
+        self.limiter.observe(decision, **{**request, **changes})
+
+    def live(self, seconds: int, *clients: str, each: int = 1, **changes: Any) -> list[int]:
+        """Have clients ask each second; the first one's steps, without repeats."""
+        steps = [self.step(clients[0])]
+        for _ in range(seconds):
+            for client in clients:
+                for _ in range(each):
+                    self.ask(client, **changes)
+            self.clock.advance(1)
+            self.limiter.flush()
+            if self.step(clients[0]) != steps[-1]:
+                steps.append(self.step(clients[0]))
+        return steps
+
+    def step(self, client: str = "c") -> int:
+        [state] = self.store.load([client])
+        return 0 if state is None else state.step
+
+
+@pytest.fixture
+def site(clock: Clock) -> Site:
+    return Site(clock)
+
+
+def test_a_scraper_climbs_to_a_block(site: Site) -> None:
+    site.use(model_of(-0.9))
+    assert site.live(120, "c", each=2) == [0, 1, 2, 3]
+    decision = site.limiter.decide(site.plan, ("c",))
+    assert (decision.admitted, decision.limit) == (False, 0)
+
+
+def test_a_poller_of_a_path_is_never_flagged(site: Site) -> None:
+    site.use(model_of(-1.0))
+    assert site.live(700, "c", new=False) == [0]
+
+
+def test_a_blocked_scraper_that_stops_is_let_in_again(site: Site) -> None:
+    site.use(model_of(-0.9))
+    site.live(120, "c", each=2)
+    site.use(model_of(-0.1))
+    for _ in range(10):
+        site.clock.advance(240)
+        site.live(1, "c", new=False)
+    assert site.step() == 0
+
+
+def test_a_newcomer_on_a_machines_route_is_left_in_peace(site: Site) -> None:
+    site.use(model_of(-0.9, paces={str(route_hash("/hook")): 60.0}))
+    assert site.live(120, "c", route="/hook") == [0]
+    assert site.live(120, "d", route="/items/<n>")[:2] == [0, 1]
+
+
+# While the site is learned
+
+
+def test_while_the_site_is_learned_the_model_flags_nobody_and_the_rules_do(site: Site) -> None:
+    site.use(model_of(-1.0, advisory=True))
+    assert site.live(60, "scraper", each=2) == [0]
+    assert site.live(90, "guesser", new=False, method="POST", status=401) == [0, 1, 2, 3]
+
+
+# What is learned
+
+
+def learned_from(site: Site) -> set[int]:
+    return set(unpack_rows(site.store.rows())["client"].tolist())
+
+
+@pytest.mark.parametrize(("raw", "learned"), [(-0.6, False), (-0.4, True)])
+def test_nothing_is_learned_from_suspects(site: Site, raw: float, learned: bool) -> None:
+    # A poller: it isn't flagged, whatever the model says of it.
+    site.use(model_of(raw))
+    site.live(40, "c", new=False)
+    assert site.step() == 0
+    assert bool(learned_from(site)) == learned
+
+
+def test_nothing_is_learned_from_who_is_flagged(site: Site) -> None:
+    site.use(model_of(-0.1))
+    site.ask("c", new=False)
+    site.ask("d", new=False)
+    site.limiter.flush()
+    [state] = site.store.load(["c"])
+    assert state is not None
+    records = profile.decode([state.profile])
+    records["stepped"] = site.clock()
+    [blob] = profile.encode(records)
+    site.store.save([Update("c", state.revision, 1, -0.9, blob)], 3600)
+    site.live(5, "c", "d", each=2, new=False)
+    assert learned_from(site) == {client_hash("d")}
+
+
+def test_a_row_has_the_route_and_whether_its_client_is_a_regular(site: Site) -> None:
+    site.use(model_of(-0.1, began=site.clock()))
+    site.live(200, "c", new=False)
+    rows = unpack_rows(site.store.rows())
+    assert set(rows["route"].tolist()) == {route_hash("/items/<n>")}
+    assert rows["regular"].tolist()[-1] == 1
+
+
+# The crowd
+
+
+def crowd(count: int) -> list[str]:
+    return [f"c{n}" for n in range(count)]
+
+
+def test_when_a_fifth_of_all_look_odd_at_once_static_limits_apply(site: Site) -> None:
+    site.use(model_of(-0.9))
+    for _ in range(40):
+        for name in crowd(12):
+            site.ask(name)
+        site.clock.advance(1)
+    site.limiter.flush()
+    assert [site.step(name) for name in crowd(12)] == [0] * 12
+
+
+def test_a_few_odd_ones_are_no_crowd(site: Site) -> None:
+    site.use(model_of(-0.9))
+    site.live(40, *crowd(9))
+    assert all(site.step(name) > 0 for name in crowd(9))
+
+
+def test_who_breaks_a_rule_is_flagged_in_a_crowd_too(site: Site) -> None:
+    site.use(model_of(-0.9))
+    site.live(40, *crowd(12), new=False, method="POST", status=401)
+    assert all(site.step(name) > 0 for name in crowd(12))
+
+
+# Traps
+
+
+def test_who_was_trapped_is_sent_to_the_last_step_at_once(site: Site) -> None:
+    site.ask()
+    site.limiter.profiler.trap("c")
+    site.limiter.flush()
+    assert site.step() == 3
+
+
+def test_who_was_trapped_is_so_though_another_worker_saved_it_meanwhile(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, calls = site.store.save, []
+
+    def overtaken(updates: list[Update], ttl_seconds: int) -> Any:
+        calls.append(updates)
+        if len(calls) == 1:
+            return ["stale"] * len(updates)
+        return save(updates, ttl_seconds)
+
+    monkeypatch.setattr(site.store, "save", overtaken)
+    site.ask()
+    site.limiter.profiler.trap("c")
+    site.limiter.flush()
+    assert len(calls) == 2
+    assert site.step() == 3
+
+
+# While requests are served
+
+
+def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, rests = Site(clock), list[float]()
+    monkeypatch.setattr(site.limiter.profiler, "_pause", rests.append)
+    for number in range(700):
+        site.ask(f"c{number % 9}")
+    assert site.limiter.profiler.flush(gently=True) == 700
+    assert len(rests) > 3 * 5  # three parts of at least five steps
+    assert site.store.counts()["requests"] == 700
+    [state] = site.store.load(["c0"])
+    assert state is not None
+    assert profile.decode([state.profile])["total"].tolist() == [78]
+
+
+def test_a_gentle_flush_leaves_the_work_to_the_one_that_goes_on(site: Site) -> None:
+    flushes: list[int] = []
+
+    def within(seconds: float) -> None:
+        flushes.append(site.limiter.profiler.flush(gently=True))
+
+    site.limiter.profiler._pause = within
+    site.ask()
+    assert site.limiter.profiler.flush(gently=True) == 1
+    assert set(flushes) == {0}
+
+
+def test_a_flush_tells_the_store_of_the_site_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(site.store, "add_counts", told.append)
+    monkeypatch.setattr(site.limiter.profiler, "_pause", lambda seconds: None)
+    for _ in range(700):
+        site.ask()
+    site.limiter.profiler.flush(gently=True)
+    assert [counts["requests"] for counts in told] == [700]

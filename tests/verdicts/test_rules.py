@@ -1,0 +1,242 @@
+"""What needs no model: rules that are broken beyond doubt, and whether there is harm at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.events import events_of
+from flask_irl.behaviour.features import FEATURE_NAMES, matrix
+from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.observation import Observation
+from flask_irl.verdicts.rules import Rules, harmful
+
+START = 1_700_000_000.0
+OFF = Rules(0, 0)
+LOGINS = Rules(login_failures=12, unknown_paths=0)
+PATHS = Rules(login_failures=0, unknown_paths=15)
+
+
+def seen(at: float, **changes: Any) -> Observation:
+    plain = Observation("a", START + at, 1.0, "/", 1, "GET", 200, 1000, False)
+    return plain._replace(**changes)
+
+
+def login(at: float, status: int = 401, **changes: Any) -> Observation:
+    return seen(at, **{"method": "POST", "status": status, **changes})
+
+
+def lost(at: float, path: int, status: int = 404) -> Observation:
+    return seen(at, path=path * 7919, status=status)
+
+
+def breaks(
+    rules: Rules,
+    *observations: Observation,
+    batch: int = 10,
+    regular: bool = False,
+    settled: bool = False,
+) -> bool:
+    """Whether a client that did all this breaks a rule."""
+    records = profile.decode([b""])
+    for start in range(0, len(observations), batch):
+        some = observations[start : start + batch]
+        fold(records, events_of([0] * len(some), some, {}))
+    [broken] = rules.broken(
+        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([settled])
+    )
+    return bool(broken)
+
+
+def harms(held: Any = False, **features: float) -> bool:
+    row = np.zeros((1, len(FEATURE_NAMES)), np.float32)
+    for name, value in features.items():
+        row[0, FEATURE_NAMES.index(name)] = value
+    return bool(harmful(row, np.array([held]))[0])
+
+
+# Failing logins
+
+
+def test_a_guesser_of_passwords_breaks_a_rule() -> None:
+    assert breaks(LOGINS, *(login(i) for i in range(14)))
+
+
+@pytest.mark.parametrize("status", [401, 403, 400, 422])
+def test_a_login_may_be_denied_in_many_ways(status: int) -> None:
+    assert breaks(LOGINS, *(login(i, status) for i in range(14)))
+
+
+def test_a_person_who_forgot_a_password_breaks_none() -> None:
+    assert not breaks(LOGINS, *(login(i) for i in range(11)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": 200}, {"method": "GET"}, {"status": 500}, {"status": 429, "refused": True}],
+    ids=["it worked", "nothing written", "the site's fault", "refused"],
+)
+def test_what_is_no_failed_login_counts_for_nothing(changes: dict[str, Any]) -> None:
+    assert not breaks(LOGINS, *(login(i, **{"status": 401, **changes}) for i in range(60)))
+
+
+@pytest.mark.parametrize("status", [200, 302])
+def test_who_does_nothing_but_log_in_guesses_whatever_the_answers(status: int) -> None:
+    tries = [login(i, status, route="/account/sign-in") for i in range(17)]
+    assert breaks(LOGINS, *tries)
+    forms = [seen(i + 0.5, route="/account/sign-in") for i in range(17)]
+    assert breaks(LOGINS, *sorted(tries + forms, key=lambda o: o.at))
+    assert not breaks(OFF, *tries)
+    # One that belongs to the site, a person who tries again, and a job that does other things, too.
+    assert not breaks(LOGINS, *tries, regular=True)
+    assert not breaks(LOGINS, *tries[:14])
+    assert not breaks(LOGINS, *tries, *(seen(i, path=1) for i in range(17)))
+
+
+@pytest.mark.parametrize("changes", [{"route": "/orders"}, {"method": "GET"}])
+def test_what_is_no_login_may_be_done_all_day(changes: dict[str, Any]) -> None:
+    assert not breaks(LOGINS, *(login(i, 200, **{"route": "/login", **changes}) for i in range(60)))
+
+
+def test_failures_among_many_that_work_break_none() -> None:
+    # An office behind one address: one in four of its logins fails.
+    assert not breaks(LOGINS, *(login(i, 200 if i % 4 else 401) for i in range(100)))
+
+
+def test_old_failures_are_forgotten() -> None:
+    assert not breaks(LOGINS, *(login(i * 120) for i in range(40)), batch=1)
+
+
+# Scans
+
+
+def test_a_scanner_of_paths_that_do_not_exist_breaks_a_rule() -> None:
+    assert breaks(PATHS, *(lost(i, path=i) for i in range(40)))
+
+
+def test_a_broken_link_that_is_asked_for_again_and_again_breaks_none() -> None:
+    assert not breaks(PATHS, *(lost(i, path=1) for i in range(200)))
+
+
+def test_new_paths_that_exist_break_none() -> None:
+    assert not breaks(PATHS, *(lost(i, path=i, status=200) for i in range(200)))
+
+
+def test_a_crawler_that_meets_some_dead_links_breaks_none() -> None:
+    seen_all = (lost(i, path=i, status=200 if i % 10 else 404) for i in range(200))
+    assert not breaks(PATHS, *seen_all)
+
+
+def test_a_patient_guesser_of_ids_that_finds_some_breaks_a_rule() -> None:
+    # Three a minute, a third of them wrong: too few in ten minutes, enough in an hour.
+    tries = [lost(i * 20, path=i, status=404 if i % 3 == 0 else 200) for i in range(360)]
+    assert breaks(PATHS, *tries)
+    assert not breaks(PATHS, *tries[:60])
+
+
+def test_a_regular_may_ask_for_what_is_gone_for_an_hour_but_not_scan() -> None:
+    # One in three is gone: too few for a scan, enough in an hour.
+    tries = [lost(i * 20, path=i, status=404 if i % 3 == 0 else 200) for i in range(360)]
+    scan = [lost(i, path=i) for i in range(40)]
+    assert not breaks(PATHS, *tries, regular=True)
+    assert breaks(PATHS, *scan, regular=True)
+
+
+def test_who_is_settled_may_ask_for_much_that_is_gone_at_once_but_not_guess_passwords() -> None:
+    scan = [lost(i, path=i) for i in range(40)]
+    guesses = [login(i) for i in range(14)]
+    assert not breaks(PATHS, *scan, regular=True, settled=True)
+    assert breaks(LOGINS, *guesses, regular=True, settled=True)
+
+
+# Both
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 60), st.integers(1, 60))
+def test_a_stricter_rule_is_broken_whenever_a_milder_one_is(
+    logins: int, paths: int, few: int, many: int
+) -> None:
+    strict, mild = sorted((few, many))
+    done = [*(login(i) for i in range(logins)), *(lost(100 + i, path=i) for i in range(paths))]
+    if done and breaks(Rules(mild, mild), *done):
+        assert breaks(Rules(strict, strict), *done)
+
+
+def test_a_rule_that_is_switched_off_is_broken_by_nobody() -> None:
+    guesser = [login(i) for i in range(60)]
+    scanner = [lost(i, path=i) for i in range(60)]
+    assert not breaks(OFF, *guesser, *scanner)
+    assert not breaks(PATHS, *guesser)
+    assert not breaks(LOGINS, *scanner)
+
+
+def test_each_client_is_judged_by_itself() -> None:
+    records = profile.decode([b"", b"", b""])
+    done = [seen(0), *(login(i) for i in range(20)), *(lost(i, path=i) for i in range(40))]
+    owners = [0] + [1] * 20 + [2] * 40
+    fold(records, events_of(owners, done, {}))
+    view = profile.view(records, 0.0, 0.0)
+    assert Rules().broken(view).tolist() == [False, True, True]
+    assert LOGINS.broken(view).tolist() == [False, True, False]
+
+
+# Harm
+
+HARMS = {
+    "sustained_new_paths": 2.5,
+    "failures_per_minute": 0.8,
+    "requests_per_minute": 90.0,
+}
+GOES_ON = {"sustained_new_paths": 0.7}
+
+
+@pytest.mark.parametrize(("name", "least"), HARMS.items())
+def test_harm_begins_where_it_is_said_to(name: str, least: float) -> None:
+    assert harms(**GOES_ON | {name: least})
+    assert not harms(**GOES_ON | {name: least * 0.99})
+
+
+@pytest.mark.parametrize(("name", "least"), HARMS.items())
+def test_of_who_is_held_down_already_half_as_much_is_harm(name: str, least: float) -> None:
+    assert harms(held=True, **GOES_ON | {name: least * 0.51})
+    assert not harms(held=True, **GOES_ON | {name: least * 0.49})
+
+
+def test_what_was_done_an_hour_ago_is_no_harm_once_it_has_stopped() -> None:
+    assert harms(hourly_new_paths=5.0, sustained_new_paths=0.7)
+    assert not harms(held=True, hourly_new_paths=5.0, sustained_new_paths=0.69)
+
+
+@pytest.mark.parametrize(("held", "least"), [(False, 1.0), (True, 0.5)])
+def test_slow_taking_is_harm_while_it_goes_on(held: bool, least: float) -> None:
+    assert harms(held, hourly_new_paths=least, sustained_new_paths=0.71)
+    assert not harms(held, hourly_new_paths=least * 0.99, sustained_new_paths=0.71)
+    # It has stopped.
+    assert not harms(held, hourly_new_paths=least, sustained_new_paths=0.69)
+
+
+@given(st.sampled_from([n for n in FEATURE_NAMES if n not in HARMS]), st.floats(0, 1e6))
+def test_what_is_merely_odd_is_no_harm(name: str, value: float) -> None:
+    assert not harms(**{name: value})
+
+
+@given(st.dictionaries(st.sampled_from(sorted(HARMS)), st.floats(0, 200, width=32)), st.booleans())
+def test_more_is_never_less_harm(features: dict[str, float], held: bool) -> None:
+    more = {name: value * 2 for name, value in features.items()}
+    assert harms(held, **more) >= harms(held, **features)
+
+
+def test_one_path_that_is_gone_is_no_harm_however_often_it_is_asked_for() -> None:
+    def harm(paths: int) -> bool:
+        records = profile.decode([b""])
+        asked = [lost(i * 15, path=i % paths) for i in range(60)]
+        fold(records, events_of([0] * len(asked), asked, {}))
+        return bool(harmful(matrix(profile.view(records, 0.0, 0.0)))[0])
+
+    assert not harm(1)
+    assert harm(60)
