@@ -19,7 +19,7 @@ from flask_irl.config.options import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.decision import Decision
 from flask_irl.operations import Operations
-from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.events import AdminRefused, Listener
 from flask_irl.telemetry.log import event
 from flask_irl.web.decorators import (
     RouteLimit,
@@ -46,7 +46,7 @@ class IntelligentLimiter:
         app: The app to register with now.
         key_func: Tells who a request is from; the remote address by default. If it raises or
             returns nothing, the remote address counts.
-        listener: Told of every decision, for metrics.
+        listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
         **options: Any option of :class:`~flask_irl.config.options.Options`; they win over the app's
@@ -127,7 +127,7 @@ class IntelligentLimiter:
                 authorize=self._authorize,
                 docs=options.admin_docs,
                 routes=lambda: state.described_routes(app, {BLUEPRINT, DOCS_BLUEPRINT}),
-                failed=state.limiter.listener.admin_refused,
+                failed=lambda reason: state.limiter.notify(AdminRefused(reason)),
             )
         except ImportError as error:
             # The limiter works without; whoever asked for the API by a token is told.

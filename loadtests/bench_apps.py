@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from flask import Flask
-from numpy.typing import NDArray
 
 from flask_irl import IntelligentLimiter
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.telemetry.listener import NullListener
+from flask_irl.telemetry.events import ClientsScored, ErrorSwallowed, Event, StoreFailed
 from flask_irl.web.state import state_of
 from loadtests.bench_model import Trained
 from loadtests.bench_subject import PATH, BenchError, Subject, WsgiSubject, answer, environ_of
@@ -45,7 +44,7 @@ class Bench:
         return self.url if store == "redis" else "memory://"
 
 
-class Watch(NullListener):
+class Watch:
     """Notices when flask_irl answers without its store, or keeps an error to itself.
 
     Attributes:
@@ -57,14 +56,14 @@ class Watch(NullListener):
         self.failures: list[str] = []
         self.judged = 0
 
-    def scored(self, scores: NDArray[np.float64]) -> None:
-        self.judged += int(np.count_nonzero(scores))
-
-    def store_failed(self, kind: str) -> None:
-        self.failures.append(f"the store failed ({kind})")
-
-    def swallowed(self, where: str) -> None:
-        self.failures.append(f"an error in {where}")
+    def notify(self, event: Event) -> None:
+        match event:
+            case ClientsScored(scores):
+                self.judged += int(np.count_nonzero(scores))
+            case StoreFailed(kind):
+                self.failures.append(f"the store failed ({kind})")
+            case ErrorSwallowed(where):
+                self.failures.append(f"an error in {where}")
 
 
 def bare_app() -> Flask:

@@ -19,8 +19,9 @@ from flask.typing import ResponseReturnValue
 from flask_irl import ConfigurationError, Decision, IntelligentLimiter, IrlError
 from flask_irl.behaviour.observation import Observation
 from flask_irl.stores.state import Update
-from flask_irl.telemetry.listener import NullListener
+from flask_irl.telemetry.events import Event
 from flask_irl.web.state import AppState, state_of
+from tests.recorder import Recorder
 from tests.servers import HOST, free_port
 
 OPTIONS: dict[str, Any] = {"storage_uri": "memory://", "background": False}
@@ -31,26 +32,11 @@ ENVIRONMENT = (
 CLIENT = "127.0.0.1"
 
 
-class Recorder(NullListener):
-    """Keeps what it is told."""
+class Broken:
+    """A listener that raises at every event."""
 
-    def __init__(self) -> None:
-        self.outcomes: list[str] = []
-        self.exempt: list[str] = []
-        self.swallowed_at: list[str] = []
-        self.store_errors: list[str] = []
-
-    def decided(self, decision: Decision, route: str, seconds: float) -> None:
-        self.outcomes.append(decision.outcome)
-
-    def exempted(self, route: str) -> None:
-        self.exempt.append(route)
-
-    def swallowed(self, where: str) -> None:
-        self.swallowed_at.append(where)
-
-    def store_failed(self, kind: str) -> None:
-        self.store_errors.append(kind)
+    def notify(self, event: Event) -> None:
+        raise OSError("no space left on device")
 
 
 Make = Callable[..., tuple[Flask, IntelligentLimiter]]
@@ -617,16 +603,6 @@ def test_errors_of_the_limiter_itself_never_reach_the_app(
 def test_a_listener_that_raises_costs_neither_requests_nor_learning(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken(NullListener):
-        def decided(self, decision: Decision, route: str, seconds: float) -> None:
-            raise OSError("no space left on device")
-
-        def exempted(self, route: str) -> None:
-            raise OSError("no space left on device")
-
-        def swallowed(self, where: str) -> None:
-            raise OSError("no space left on device")
-
     app, limiter = make(base_limit=2, listener=Broken())
     seen = observations(state_of(app), monkeypatch)
     app.add_url_rule("/exempt", "exempt", limiter.exempt(lambda: ""))
@@ -796,13 +772,6 @@ def test_denied_the_body_says_when_to_retry_and_a_429_handler_has_no_say(make: M
 def test_a_listener_that_raises_does_not_keep_the_local_limiter_from_taking_over(
     make: Make,
 ) -> None:
-    class Broken(NullListener):
-        def store_failed(self, kind: str) -> None:
-            raise OSError("no space left on device")
-
-        def fallback(self, active: bool) -> None:
-            raise OSError("no space left on device")
-
     app, limiter = make(
         storage_uri=f"redis://{HOST}:{free_port()}",
         base_limit=4,

@@ -29,7 +29,7 @@ def register(
     authorize: Authorize | None = None,
     docs: bool = True,
     routes: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
-    failed: Callable[[str], None] | None = None,
+    failed: Callable[[str], object] | None = None,
 ) -> tuple[Blueprint, ...]:
     """Give an app the admin API; call it before the app serves its first request.
 

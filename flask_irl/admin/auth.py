@@ -64,7 +64,7 @@ class Authenticator:
         tokens: Sequence[Token] = (),
         *,
         authorize: Authorize | None = None,
-        failed: Callable[[str], None] | None = None,
+        failed: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._tokens = [(token, _digest(token.secret.encode())) for token in tokens]

@@ -9,7 +9,7 @@ from typing import Final
 
 from flask_irl.errors import StoreError
 from flask_irl.limiter.breaker import Breaker
-from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.events import ErrorSwallowed, Notify, StoreFailed
 from flask_irl.telemetry.log import Sampler, event, failure
 
 LOG_SECONDS: Final = 1.0
@@ -19,12 +19,12 @@ class Troubles:
     """Takes errors.
 
     Args:
-        listener: Told of each.
+        notify: Takes the event of each.
         breaker: Told of the store's.
     """
 
-    def __init__(self, listener: Listener, breaker: Breaker) -> None:
-        self._listener = listener
+    def __init__(self, notify: Notify, breaker: Breaker) -> None:
+        self._notify = notify
         self._breaker = breaker
         self._log = Sampler(LOG_SECONDS)
 
@@ -32,7 +32,7 @@ class Troubles:
         """A call of the store failed."""
         kind = error.kind if isinstance(error, StoreError) else "error"
         with contextlib.suppress(Exception):
-            self._listener.store_failed(kind)
+            self._notify(StoreFailed(kind))
         held = self._log.passes()
         if held is not None:
             if isinstance(error, StoreError):
@@ -45,7 +45,7 @@ class Troubles:
         """Keep an error of our own from the host."""
         # It may be the listener that failed.
         with contextlib.suppress(Exception):
-            self._listener.swallowed(where)
+            self._notify(ErrorSwallowed(where))
         held = self._log.passes()
         if held is not None:
             failure("limiter_error", error, where=where, not_logged=held)

@@ -33,7 +33,7 @@ from flask_irl.limits.plans import Plans
 from flask_irl.stores.base import Begun, Store
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.site import News
-from flask_irl.telemetry.listener import Listener, NullListener
+from flask_irl.telemetry.events import Listener, Notify, StoreBack, StoreLost, ignore
 from flask_irl.telemetry.log import Sampler, event
 from flask_irl.training.trainer import Trainer, Training
 from flask_irl.training.training_set import Fit, fit_in_child
@@ -54,7 +54,7 @@ class Limiter:
     Args:
         options: All options.
         store: Where state lives.
-        listener: Told what happens, for metrics.
+        listener: Takes events, for metrics.
         fit: How detectors are trained.
     """
 
@@ -70,13 +70,14 @@ class Limiter:
         self._configured = options
         self._news = News(0, 0, 0)
         self.store = store
-        self.listener: Listener = listener or NullListener()
+        self.listener = listener
+        self.notify: Notify = ignore if listener is None else listener.notify
         self.ladder = ladder_of(
             options.factors, float(options.window_seconds), options.anomaly_threshold
         )
         self.trainer = Trainer(
             store,
-            listener=self.listener,
+            notify=self.notify,
             threshold=options.anomaly_threshold,
             false_flag_rate=options.false_flag_rate,
             min_clients=options.min_clients,
@@ -89,13 +90,13 @@ class Limiter:
             store,
             ladder=self.ladder,
             model=lambda: self.trainer.model,
-            listener=self.listener,
+            notify=self.notify,
             ttl_seconds=options.profile_ttl_seconds,
             rows_capacity=options.rows_capacity,
             rules=Rules(options.login_failures, options.unknown_paths),
         )
         self.breaker = Breaker(self._probe, self._store_changed)
-        self.troubles = Troubles(self.listener, self.breaker)
+        self.troubles = Troubles(self.notify, self.breaker)
         self._background = Background(
             flush=functools.partial(self.troubles.guarded, "flush", self._flush_or_wait),
             poll=functools.partial(self.troubles.guarded, "poll", self._poll),
@@ -334,7 +335,7 @@ class Limiter:
 
     def _store_changed(self, lost: bool, reason: str) -> None:
         with contextlib.suppress(Exception):
-            self.listener.fallback(lost)
+            self.notify(StoreLost(reason) if lost else StoreBack())
         if lost:
             event(logging.ERROR, "store_lost", then=self.options.on_store_error, reason=reason)
         else:

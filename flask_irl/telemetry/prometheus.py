@@ -9,14 +9,25 @@ highest value of those alive, provided that whoever reaps a process calls ``mark
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-from flask_irl.limits.decision import Decision
+from flask_irl.telemetry.events import (
+    AdminRefused,
+    ClientsFlagged,
+    ClientsScored,
+    ErrorSwallowed,
+    Event,
+    ModelLoaded,
+    RequestDecided,
+    RequestExempted,
+    StoreBack,
+    StoreFailed,
+    StoreLost,
+    TrainingEnded,
+)
 
 DECISION_BUCKETS: Final = (
     *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4),
@@ -148,7 +159,7 @@ def _metrics() -> _Metrics:
 
 
 class PrometheusListener:
-    """A :class:`~flask_irl.telemetry.listener.Listener` that keeps Prometheus metrics.
+    """Keep Prometheus metrics of a limiter's events; a ``listener`` of ``IntelligentLimiter``.
 
     Args:
         registry: Where they are registered; one listener per registry. Apps of one process each
@@ -172,12 +183,29 @@ class PrometheusListener:
         self._metrics = metrics
         self._uncounted = frozenset(uncounted)
         self._seconds = metrics.seconds
+        self._handlers: dict[type[Event], Callable[[Any], None]] = {
+            RequestDecided: self._request_decided,
+            RequestExempted: self._request_exempted,
+            ClientsScored: self._clients_scored,
+            ClientsFlagged: self._clients_flagged,
+            TrainingEnded: self._training_ended,
+            ModelLoaded: self._model_loaded,
+            StoreFailed: self._store_failed,
+            StoreLost: self._store_lost,
+            StoreBack: self._store_back,
+            AdminRefused: self._admin_refused,
+            ErrorSwallowed: self._error_swallowed,
+        }
         # Finding a labelled counter costs more than counting.
         self._known_requests: dict[tuple[str, str], Counter] = {}
         self._known_anomalous: dict[str, Counter] = {}
 
-    def decided(self, decision: Decision, route: str, seconds: float) -> None:
-        """Count a request and how long its decision took."""
+    def notify(self, event: Event) -> None:
+        """Count an event."""
+        self._handlers[type(event)](event)
+
+    def _request_decided(self, event: RequestDecided) -> None:
+        decision, route, seconds = event
         self._count(decision.outcome, route)
         self._seconds.observe(seconds)
         if decision.is_anomalous:
@@ -188,46 +216,40 @@ class PrometheusListener:
         if decision.source == "local":
             self._metrics.local_refusals.inc()
 
-    def exempted(self, route: str) -> None:
-        """Count a request that isn't limited, unless it is for the metrics."""
-        if route not in self._uncounted:
-            self._count("exempt", route)
+    def _request_exempted(self, event: RequestExempted) -> None:
+        if event.route not in self._uncounted:
+            self._count("exempt", event.route)
 
-    def scored(self, scores: NDArray[np.float64]) -> None:
-        """Add clients' scores."""
-        for score in scores.tolist():
+    def _clients_scored(self, event: ClientsScored) -> None:
+        for score in event.scores.tolist():
             self._metrics.scores.observe(score)
 
-    def flagged(self, clients: int) -> None:
-        """Set the number of flagged clients."""
-        self._metrics.flagged.set(clients)
+    def _clients_flagged(self, event: ClientsFlagged) -> None:
+        self._metrics.flagged.set(event.clients)
 
-    def trained(self, result: str, seconds: float) -> None:
-        """Count a training, and keep its duration if it made a model."""
-        self._metrics.trainings.labels(result).inc()
-        if result in TRAINED:
-            self._metrics.training_seconds.observe(seconds)
+    def _training_ended(self, event: TrainingEnded) -> None:
+        self._metrics.trainings.labels(event.result).inc()
+        if event.result in TRAINED:
+            self._metrics.training_seconds.observe(event.seconds)
 
-    def model_loaded(self, version: int, trained_at: float) -> None:
-        """Set the model in force."""
-        self._metrics.version.set(version)
-        self._metrics.trained_at.set(trained_at)
+    def _model_loaded(self, event: ModelLoaded) -> None:
+        self._metrics.version.set(event.version)
+        self._metrics.trained_at.set(event.trained_at)
 
-    def store_failed(self, kind: str) -> None:
-        """Count a failed call of the store."""
-        self._metrics.store_errors.labels(kind).inc()
+    def _store_failed(self, event: StoreFailed) -> None:
+        self._metrics.store_errors.labels(event.kind).inc()
 
-    def fallback(self, active: bool) -> None:
-        """Set whether the store is lost."""
-        self._metrics.fallback.set(active)
+    def _store_lost(self, event: StoreLost) -> None:
+        self._metrics.fallback.set(1)
 
-    def admin_refused(self, reason: str) -> None:
-        """Count a refused request to the admin API."""
-        self._metrics.admin_refusals.labels(reason).inc()
+    def _store_back(self, event: StoreBack) -> None:
+        self._metrics.fallback.set(0)
 
-    def swallowed(self, where: str) -> None:
-        """Count an error of the limiter's own."""
-        self._metrics.internal_errors.labels(where).inc()
+    def _admin_refused(self, event: AdminRefused) -> None:
+        self._metrics.admin_refusals.labels(event.reason).inc()
+
+    def _error_swallowed(self, event: ErrorSwallowed) -> None:
+        self._metrics.internal_errors.labels(event.where).inc()
 
     def _count(self, outcome: str, route: str) -> None:
         counter = self._known_requests.get((outcome, route))

@@ -18,7 +18,7 @@ from flask_irl.errors import ModelError, StoreError, TrainingRefused
 from flask_irl.model.calibration import calibrate_by_impact
 from flask_irl.model.model import Model, dump, load
 from flask_irl.stores.base import Store
-from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.events import ModelLoaded, Notify, TrainingEnded
 from flask_irl.telemetry.log import event
 from flask_irl.training.training_set import (
     Fit,
@@ -76,7 +76,7 @@ class Trainer:
 
     Args:
         store: Holds rows, models and the lease.
-        listener: Told of trainings and loaded models.
+        notify: Takes the events of trainings and loaded models.
         threshold: The calibrated score below which a client is anomalous.
         false_flag_rate: Share of legitimate rows that may fall below -0.5.
         min_clients: A model trained on fewer clients only advises.
@@ -90,7 +90,7 @@ class Trainer:
         self,
         store: Store,
         *,
-        listener: Listener,
+        notify: Notify,
         threshold: float,
         false_flag_rate: float,
         min_clients: int,
@@ -100,7 +100,7 @@ class Trainer:
         fit: Fit = fit_in_child,
     ) -> None:
         self._store = store
-        self._listener = listener
+        self._notify = notify
         self.threshold = threshold
         self._rate = false_flag_rate
         self._min_clients = min_clients
@@ -133,7 +133,7 @@ class Trainer:
         return self._store.now() - began >= self._learning_seconds
 
     def train(self) -> Training:
-        """Train now, whatever is new. Never raises; tells listener and log."""
+        """Train now, whatever is new. Never raises; reports it and logs it."""
         started = time.monotonic()
         try:
             if not self._store.take_lease("train", self.owner, LEASE_SECONDS):
@@ -158,7 +158,7 @@ class Trainer:
             training.at,
         )
         self.last = training
-        self._listener.trained(training.result, seconds)
+        self._notify(TrainingEnded(training.result, seconds))
         event(
             logging.WARNING if training.result == "failed" else logging.INFO,
             f"training_{training.result}",
@@ -213,7 +213,7 @@ class Trainer:
     def _use(self, model: Model) -> None:
         self.model = model
         self._refused_version = 0
-        self._listener.model_loaded(model.version, model.trained_at)
+        self._notify(ModelLoaded(model.version, model.trained_at))
         event(
             logging.INFO,
             "model_loaded",

@@ -25,7 +25,7 @@ from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import ClientState, Update
-from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.events import ClientsFlagged, ClientsScored, Notify
 from flask_irl.telemetry.log import Sampler, event
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.judge import Verdicts, horizons, judge
@@ -66,7 +66,7 @@ class Profiler:
         store: Where they are kept.
         ladder: The steps and the threshold.
         model: Gives the model in force.
-        listener: Told of scores.
+        notify: Takes the events of scores.
         ttl_seconds: How long an idle client's state is kept.
         rows_capacity: Training rows kept.
         rules: What needs no model.
@@ -85,7 +85,7 @@ class Profiler:
         *,
         ladder: Ladder,
         model: Callable[[], Model],
-        listener: Listener,
+        notify: Notify,
         ttl_seconds: int,
         rows_capacity: int,
         rules: Rules,
@@ -94,7 +94,7 @@ class Profiler:
         self._store = store
         self._ladder = ladder
         self._model = model
-        self._listener = listener
+        self._notify = notify
         self._ttl_seconds = ttl_seconds
         self._rows_capacity = rows_capacity
         self._rules = rules
@@ -182,7 +182,7 @@ class Profiler:
                 self._keep(gathered)
             elif self._guard.flagged:
                 self._guard.forget(self._store.now())
-            self._listener.flagged(self._guard.flagged)
+            self._notify(ClientsFlagged(self._guard.flagged))
             return merged
         finally:
             self._flushing.release()
@@ -274,7 +274,7 @@ class Profiler:
             routes=routes,
         )
         scores, after = verdicts.scores, verdicts.steps
-        self._listener.scored(scores)
+        self._notify(ClientsScored(scores))
         if self._guard.admit(clients, after > 0, latest, steps > 0):
             after = np.where(verdicts.broken, after, np.minimum(after, steps))
         trapped = np.array([client in self._trapped for client in clients])

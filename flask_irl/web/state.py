@@ -16,7 +16,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.opening import open_limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
-from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.events import Listener, RequestDecided, RequestExempted
 from flask_irl.web.ahead import Ahead
 from flask_irl.web.decorators import RouteLimit
 from flask_irl.web.key_functions import KeyFromEnviron, remote_address
@@ -41,7 +41,7 @@ class AppState:
         filters: Which requests aren't limited; shared with the extension, which may add to it.
         blueprint_limits: By blueprint; shared with the extension too.
         exempt_blueprints: Shared with the extension too.
-        listener: Told of decisions.
+        listener: Takes events.
 
     Raises:
         ConfigurationError: An option is wrong.
@@ -230,12 +230,12 @@ class AppState:
         route = self._routes.of(current_app, current.url_rule, current.method)
         served.route = route
         if route.exempt or (self._filters and any(map(self._filtered, self._filters))):
-            limiter.listener.exempted(route.label)
+            limiter.notify(RequestExempted(route.label))
             return None
         client = served.client = self._client(current.environ)
         word = "" if self._lists is None else self._lists.word(client)
         if word == "allow":
-            limiter.listener.exempted(route.label)
+            limiter.notify(RequestExempted(route.label))
             return None
         asked = self._routes.ask(route, client)
         if word == "deny":
@@ -294,7 +294,7 @@ class AppState:
                 status=status,
                 size=size,
             )
-        self.limiter.listener.decided(decision, label, served.seconds)
+        self.limiter.notify(RequestDecided(decision, label, served.seconds))
 
 
 def state_of(app: Flask) -> AppState:

@@ -20,8 +20,8 @@ from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.state import Update
-from flask_irl.telemetry.listener import NullListener
 from tests.conftest import Clock
+from tests.recorder import Recorder
 from tests.servers import wait_until
 
 CLIENT = "192.0.2.1"
@@ -68,24 +68,6 @@ class RemoteStore(MemoryStore):
 
     def close(self) -> None:
         self.closed += 1
-
-
-class Recorder(NullListener):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.store_errors: list[str] = []
-        self.fallbacks: list[bool] = []
-        self.swallowed_at: list[str] = []
-
-    def store_failed(self, kind: str) -> None:
-        self.store_errors.append(kind)
-
-    def fallback(self, active: bool) -> None:
-        self.fallbacks.append(active)
-
-    def swallowed(self, where: str) -> None:
-        self.swallowed_at.append(where)
 
 
 class Subject:

@@ -199,9 +199,11 @@ def test_two_apps_of_a_process_count_apart_or_add_up_and_never_over_each_other(
 COMMAND = """
 from prometheus_client import CollectorRegistry
 from flask_irl.telemetry.prometheus import PrometheusListener
+from flask_irl.telemetry.events import StoreLost, TrainingEnded
+
 listener = PrometheusListener(CollectorRegistry())
-listener.fallback(True)
-listener.trained("accepted", 1.0)
+listener.notify(StoreLost("refused"))
+listener.notify(TrainingEnded("accepted", 1.0))
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,21 @@ from flask import Flask
 from prometheus_client import CollectorRegistry, generate_latest
 
 from flask_irl import Decision, IntelligentLimiter
-from flask_irl.telemetry.listener import Listener
+from flask_irl.telemetry.events import (
+    AdminRefused,
+    ClientsFlagged,
+    ClientsScored,
+    ErrorSwallowed,
+    Event,
+    Listener,
+    ModelLoaded,
+    RequestDecided,
+    RequestExempted,
+    StoreBack,
+    StoreFailed,
+    StoreLost,
+    TrainingEnded,
+)
 from flask_irl.telemetry.prometheus import PrometheusListener
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +76,7 @@ def kept() -> Kept:
 
 
 def test_every_metric_of_the_contract_is_there(kept: Kept) -> None:
-    kept.listener.decided(DECISION, "/", 0.0001)
+    kept.listener.notify(RequestDecided(DECISION, "/", 0.0001))
     shown = kept.text()
     missing = [name for name in CONTRACT if f"# HELP {name} " not in shown]
     assert missing == []
@@ -70,54 +84,56 @@ def test_every_metric_of_the_contract_is_there(kept: Kept) -> None:
 
 def test_requests_are_counted_by_outcome_and_route(kept: Kept) -> None:
     for _ in range(3):
-        kept.listener.decided(DECISION, "/api/data", 0.0001)
-    kept.listener.decided(DECISION._replace(outcome="limited"), "/api/data", 0.0001)
-    kept.listener.exempted("/health")
+        kept.listener.notify(RequestDecided(DECISION, "/api/data", 0.0001))
+    kept.listener.notify(RequestDecided(DECISION._replace(outcome="limited"), "/api/data", 0.0001))
+    kept.listener.notify(RequestExempted("/health"))
     assert kept.value("irl_requests_total", outcome="allowed", route="/api/data") == 3
     assert kept.value("irl_requests_total", outcome="limited", route="/api/data") == 1
     assert kept.value("irl_requests_total", outcome="exempt", route="/health") == 1
 
 
 def test_the_time_of_a_decision_falls_into_its_bucket(kept: Kept) -> None:
-    kept.listener.decided(DECISION, "/", 0.00004)
+    kept.listener.notify(RequestDecided(DECISION, "/", 0.00004))
     assert kept.value("irl_decision_seconds_bucket", le="2.5e-05") == 0
     assert kept.value("irl_decision_seconds_bucket", le="5e-05") == 1
     assert kept.value("irl_decision_seconds_sum") == pytest.approx(0.00004)
 
 
 def test_requests_of_flagged_clients_are_counted_beside_the_rest(kept: Kept) -> None:
-    kept.listener.decided(DECISION, "/", 0.0001)
+    kept.listener.notify(RequestDecided(DECISION, "/", 0.0001))
     assert kept.value("irl_anomalous_requests_total", route="/") is None
     flagged = DECISION._replace(is_anomalous=True, step=1, limit=30)
-    kept.listener.decided(flagged, "/", 0.0001)
-    kept.listener.decided(flagged._replace(outcome="limited"), "/", 0.0001)
+    kept.listener.notify(RequestDecided(flagged, "/", 0.0001))
+    kept.listener.notify(RequestDecided(flagged._replace(outcome="limited"), "/", 0.0001))
     assert kept.value("irl_anomalous_requests_total", route="/") == 2
 
 
 def test_only_refusals_without_the_store_are_local(kept: Kept) -> None:
-    kept.listener.decided(DECISION._replace(outcome="limited"), "/", 0.0001)
+    kept.listener.notify(RequestDecided(DECISION._replace(outcome="limited"), "/", 0.0001))
     assert kept.value("irl_local_refusals_total") == 0
-    kept.listener.decided(DECISION._replace(outcome="limited", source="local"), "/", 0.0001)
+    kept.listener.notify(
+        RequestDecided(DECISION._replace(outcome="limited", source="local"), "/", 0.0001)
+    )
     assert kept.value("irl_local_refusals_total") == 1
 
 
 def test_scores_are_spread_over_buckets_from_minus_one_to_zero(kept: Kept) -> None:
-    kept.listener.scored(np.array([-1.0, -0.51, -0.5, -0.02, 0.0]))
+    kept.listener.notify(ClientsScored(np.array([-1.0, -0.51, -0.5, -0.02, 0.0])))
     assert kept.value("irl_anomaly_score_bucket", le="-0.95") == 1
     assert kept.value("irl_anomaly_score_bucket", le="-0.5") == 3
     assert kept.value("irl_anomaly_score_bucket", le="0.0") == 5
 
 
 def test_requests_for_the_metrics_leave_no_trace(kept: Kept) -> None:
-    kept.listener.exempted("/metrics")
+    kept.listener.notify(RequestExempted("/metrics"))
     assert 'route="/metrics"' not in kept.text()
 
 
 def test_which_exempt_routes_leave_no_trace_can_be_said() -> None:
     registry = CollectorRegistry()
     listener = PrometheusListener(registry, uncounted={"/internal/metrics"})
-    listener.exempted("/internal/metrics")
-    listener.exempted("/metrics")
+    listener.notify(RequestExempted("/internal/metrics"))
+    listener.notify(RequestExempted("/metrics"))
     value = registry.get_sample_value
     assert value("irl_requests_total", {"outcome": "exempt", "route": "/metrics"}) == 1
     assert "/internal/metrics" not in generate_latest(registry).decode()
@@ -132,48 +148,48 @@ def test_what_alerts_watch_is_zero_from_the_start(kept: Kept) -> None:
 
 @pytest.mark.parametrize("result", ["accepted", "rejected", "refused", "failed"])
 def test_trainings_are_counted_by_result(kept: Kept, result: str) -> None:
-    kept.listener.trained(result, 1.5)
+    kept.listener.notify(TrainingEnded(result, 1.5))
     assert kept.value("irl_model_trainings_total", result=result) == 1
 
 
 def test_only_trainings_that_made_a_model_have_a_duration(kept: Kept) -> None:
-    kept.listener.trained("refused", 0.0)
-    kept.listener.trained("failed", 120.0)
-    kept.listener.trained("accepted", 1.5)
-    kept.listener.trained("rejected", 0.5)
+    kept.listener.notify(TrainingEnded("refused", 0.0))
+    kept.listener.notify(TrainingEnded("failed", 120.0))
+    kept.listener.notify(TrainingEnded("accepted", 1.5))
+    kept.listener.notify(TrainingEnded("rejected", 0.5))
     assert kept.value("irl_model_training_seconds_count") == 2
     assert kept.value("irl_model_training_seconds_sum") == 2.0
 
 
 def test_the_model_in_force_is_shown_even_after_a_rollback(kept: Kept) -> None:
-    kept.listener.model_loaded(4, 1_700_000_300.0)
-    kept.listener.model_loaded(3, 1_700_000_000.0)
+    kept.listener.notify(ModelLoaded(4, 1_700_000_300.0))
+    kept.listener.notify(ModelLoaded(3, 1_700_000_000.0))
     assert kept.value("irl_model_version") == 3
     assert kept.value("irl_model_trained_timestamp_seconds") == 1_700_000_000.0
 
 
 def test_the_fallback_is_one_while_the_store_is_lost(kept: Kept) -> None:
-    kept.listener.store_failed("timeout")
-    kept.listener.fallback(True)
+    kept.listener.notify(StoreFailed("timeout"))
+    kept.listener.notify(StoreLost("refused"))
     assert kept.value("irl_store_fallback") == 1
     assert kept.value("irl_store_errors_total", kind="timeout") == 1
-    kept.listener.fallback(False)
+    kept.listener.notify(StoreBack())
     assert kept.value("irl_store_fallback") == 0
 
 
 def test_flagged_clients_are_the_latest_number(kept: Kept) -> None:
-    kept.listener.flagged(7)
-    kept.listener.flagged(2)
+    kept.listener.notify(ClientsFlagged(7))
+    kept.listener.notify(ClientsFlagged(2))
     assert kept.value("irl_flagged_clients") == 2
 
 
 def test_errors_kept_from_the_app_are_counted_by_place(kept: Kept) -> None:
-    kept.listener.swallowed("key_func")
+    kept.listener.notify(ErrorSwallowed("key_func"))
     assert kept.value("irl_internal_errors_total", where="key_func") == 1
 
 
 def test_refusals_of_the_admin_api_are_counted_by_reason(kept: Kept) -> None:
-    kept.listener.admin_refused("missing")
+    kept.listener.notify(AdminRefused("missing"))
     assert kept.value("irl_admin_refusals_total", reason="missing") == 1
 
 
@@ -181,7 +197,7 @@ def test_a_clients_key_is_never_shown(kept: Kept) -> None:
     for outcome in ("allowed", "limited", "shadow_limited", "blocked"):
         for source in ("store", "local", "fallback", "none"):
             decision = DECISION._replace(outcome=outcome, source=source, is_anomalous=True)
-            kept.listener.decided(decision, "/", 0.0001)
+            kept.listener.notify(RequestDecided(decision, "/", 0.0001))
     assert DECISION.key not in kept.text()
 
 
@@ -221,16 +237,17 @@ WORKER = """
 import sys
 from prometheus_client import CollectorRegistry
 from flask_irl.telemetry.prometheus import PrometheusListener
+from flask_irl.telemetry.events import *
 from flask_irl.limits.decision import Decision
 number = int(sys.argv[1])
 listener = PrometheusListener(CollectorRegistry())
 decision = Decision("allowed", "k", 1, 1, 1.0, 0.0, True, 1, 0.0, 60, "", "local", 0.0, -1.0)
 for _ in range(number):
-    listener.decided(decision, "/", 0.5)
-listener.flagged(number)
-listener.model_loaded(number, 100.0 * number)
-listener.trained("accepted", 2.0)
-listener.fallback(number == 2)
+    listener.notify(RequestDecided(decision, "/", 0.5))
+listener.notify(ClientsFlagged(number))
+listener.notify(ModelLoaded(number, 100.0 * number))
+listener.notify(TrainingEnded("accepted", 2.0))
+listener.notify(StoreLost("") if number == 2 else StoreBack())
 """
 COLLECT = """
 from prometheus_client import CollectorRegistry, generate_latest
@@ -258,24 +275,26 @@ def test_several_processes_add_up_without_a_label_for_each(tmp_path: Path) -> No
 TWO_APPS = """
 from prometheus_client import CollectorRegistry
 from flask_irl.telemetry.prometheus import PrometheusListener
+from flask_irl.telemetry.events import *
 one, other = (PrometheusListener(CollectorRegistry()) for _ in range(2))
 for _ in range(5):
-    one.exempted("/")
+    one.notify(RequestExempted("/"))
 for _ in range(2):
-    other.exempted("/")
-one.exempted("/")
+    other.notify(RequestExempted("/"))
+one.notify(RequestExempted("/"))
 """
 THREADS = """
 import threading
 from prometheus_client import CollectorRegistry
 from flask_irl.telemetry.prometheus import PrometheusListener
+from flask_irl.telemetry.events import *
 from flask_irl.limits.decision import Decision
 listener = PrometheusListener(CollectorRegistry())
 decision = Decision("limited", "k", 1, 1, 1.0, 0.0, True, 1, 0.0, 60, "", "local", 0.0, -1.0)
 def work(number):
     for i in range(2000):
-        listener.decided(decision, f"/{i % 7}", 0.5)
-        listener.trained("failed", 1.0)
+        listener.notify(RequestDecided(decision, f"/{i % 7}", 0.5))
+        listener.notify(TrainingEnded("failed", 1.0))
 threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -330,7 +349,22 @@ def _python(code: str, *arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_it_keeps_what_the_listener_protocol_tells(kept: Kept) -> None:
-    told = [name for name in vars(Listener) if not name.startswith("_")]
-    missing: list[Any] = [name for name in told if not hasattr(kept.listener, name)]
-    assert missing == []
+def test_it_keeps_every_kind_of_event(kept: Kept) -> None:
+    events: dict[type[Event], Event] = {
+        RequestDecided: RequestDecided(DECISION, "/", 0.1),
+        RequestExempted: RequestExempted("/health"),
+        ClientsScored: ClientsScored(np.array([-0.3])),
+        ClientsFlagged: ClientsFlagged(3),
+        TrainingEnded: TrainingEnded("accepted", 1.0),
+        ModelLoaded: ModelLoaded(2, 1_700_000_000.0),
+        StoreFailed: StoreFailed("timeout"),
+        StoreLost: StoreLost("gone"),
+        StoreBack: StoreBack(),
+        AdminRefused: AdminRefused("wrong"),
+        ErrorSwallowed: ErrorSwallowed("key_func"),
+    }
+    assert set(events) == set(get_args(Event))
+    for event in events.values():
+        before = generate_latest(kept.registry)
+        kept.listener.notify(event)
+        assert generate_latest(kept.registry) != before, event

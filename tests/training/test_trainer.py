@@ -17,30 +17,22 @@ from flask_irl.errors import TrainingRefused
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.model.model import dump, load
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.telemetry.listener import NullListener
 from flask_irl.training.trainer import Trainer
 from flask_irl.training.training_set import FEW_NEWCOMERS, Lesson, fit_here
 from tests.conftest import Clock
+from tests.recorder import Recorder
 
 WIDTH = len(FEATURE_NAMES)
-
-
-class Listener(NullListener):
-    def __init__(self) -> None:
-        self.results: list[str] = []
-
-    def trained(self, result: str, seconds: float) -> None:
-        self.results.append(result)
 
 
 class Site:
     def __init__(self, clock: Clock, store: MemoryStore | None = None, **options: Any) -> None:
         self.clock = clock
         self.store = MemoryStore(clock=clock) if store is None else store
-        self.listener = Listener()
+        self.listener = Recorder()
         self.trainer = Trainer(
             self.store,
-            listener=self.listener,
+            notify=self.listener.notify,
             threshold=-0.5,
             false_flag_rate=0.002,
             min_clients=25,

@@ -6,25 +6,15 @@ import numpy as np
 
 from flask_irl.model.model import Model
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.telemetry.listener import NullListener
 from flask_irl.verdicts.crowd_guard import WINDOW_SECONDS, CrowdGuard
 from flask_irl.verdicts.ladder import ladder_of
 from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import Rules
+from tests.recorder import Recorder
 
 START = 1_700_000_000.0
 FLAGGED = np.array([True, True, False])
 CLIENTS = ("a", "b", "c")
-
-
-class Told(NullListener):
-    """Keeps the number of flagged clients that it was told last."""
-
-    def __init__(self) -> None:
-        self.clients = -1
-
-    def flagged(self, clients: int) -> None:
-        self.clients = clients
 
 
 def test_flagged_clients_are_forgotten_two_windows_after_they_were_seen() -> None:
@@ -46,20 +36,20 @@ def test_forgetting_again_within_a_window_changes_nothing() -> None:
 
 def test_the_number_told_falls_to_zero_when_all_requests_end() -> None:
     moment = [START]
-    told = Told()
+    told = Recorder()
     profiler = Profiler(
         MemoryStore(clock=lambda: moment[0]),
         ladder=ladder_of((0.3,), 60.0, -0.5),
         model=lambda: Model.untrained("", ()),
-        listener=told,
+        notify=told.notify,
         ttl_seconds=3600,
         rows_capacity=100,
         rules=Rules(),
     )
     profiler._guard.admit(CLIENTS, FLAGGED, START)
     profiler.flush()
-    assert told.clients == 2
+    assert told.flagged == 2
     for _ in range(3):
         moment[0] += WINDOW_SECONDS
         profiler.flush()
-    assert told.clients == 0
+    assert told.flagged == 0

@@ -12,22 +12,12 @@ from flask.typing import ResponseReturnValue
 from flask.views import MethodView, View
 
 from flask_irl import ConfigurationError, IntelligentLimiter, RateLimitExceeded
-from flask_irl.telemetry.listener import NullListener
 from flask_irl.web.state import state_of
+from tests.recorder import Recorder
 
 CLIENT = "127.0.0.1"
 F = TypeVar("F", bound=Callable[..., Any])
 V = TypeVar("V", bound=View)
-
-
-class Recorder(NullListener):
-    """Keeps where an error was swallowed."""
-
-    def __init__(self) -> None:
-        self.swallowed_at: list[str] = []
-
-    def swallowed(self, where: str) -> None:
-        self.swallowed_at.append(where)
 
 
 class Site:

@@ -12,25 +12,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
 from flask_irl import IntelligentLimiter, api_key
-from flask_irl.limits.decision import Decision
-from flask_irl.telemetry.listener import NullListener
 from flask_irl.web.state import state_of
+from tests.recorder import Recorder
 
 ORDINARY = "198.51.100.7"
-
-
-class Recorder(NullListener):
-    """Keeps the outcomes, and where they were decided."""
-
-    def __init__(self) -> None:
-        self.decisions: list[Decision] = []
-        self.swallowed_at: list[str] = []
-
-    def decided(self, decision: Decision, route: str, seconds: float) -> None:
-        self.decisions.append(decision)
-
-    def swallowed(self, where: str) -> None:
-        self.swallowed_at.append(where)
 
 
 class Site:

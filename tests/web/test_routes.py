@@ -10,24 +10,9 @@ from flask.views import MethodView
 from werkzeug.test import TestResponse
 
 from flask_irl import IntelligentLimiter
-from flask_irl.limits.decision import Decision
-from flask_irl.telemetry.listener import NullListener
 from flask_irl.web.routes import UNMATCHED
 from flask_irl.web.state import AppState, state_of
-
-
-class Recorder(NullListener):
-    """Keeps the routes of requests, as metrics are labelled with them."""
-
-    def __init__(self) -> None:
-        self.decided_on: list[str] = []
-        self.exempt: list[str] = []
-
-    def decided(self, decision: Decision, route: str, seconds: float) -> None:
-        self.decided_on.append(route)
-
-    def exempted(self, route: str) -> None:
-        self.exempt.append(route)
+from tests.recorder import Recorder
 
 
 class Site:

@@ -1,0 +1,124 @@
+"""Describe the events that a limiter reports: one frozen union, and one way to be notified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.limits.decision import Decision
+
+
+class RequestDecided(NamedTuple):
+    """Report a decision on a request.
+
+    Attributes:
+        decision: The decision.
+        route: The request's route rule, or ``"unmatched"``.
+        seconds: Time that the request waited for it.
+    """
+
+    decision: Decision
+    route: str
+    seconds: float
+
+
+class RequestExempted(NamedTuple):
+    """Report a request that isn't limited, by its route rule."""
+
+    route: str
+
+
+class ClientsScored(NamedTuple):
+    """Report the calibrated scores of clients judged together, each from 0 to -1."""
+
+    scores: NDArray[np.float64]
+
+
+class ClientsFlagged(NamedTuple):
+    """Report how many clients seen in the last minutes are at a lower step."""
+
+    clients: int
+
+
+class TrainingEnded(NamedTuple):
+    """Report a training.
+
+    Attributes:
+        result: ``accepted``, ``rejected``, ``refused`` or ``failed``.
+        seconds: Its duration.
+    """
+
+    result: str
+    seconds: float
+
+
+class ModelLoaded(NamedTuple):
+    """Report a model that came into force in this process.
+
+    Attributes:
+        version: Its version, 0 for none.
+        trained_at: When it was trained, in seconds since the epoch.
+    """
+
+    version: int
+    trained_at: float
+
+
+class StoreFailed(NamedTuple):
+    """Report a failed call of the store, by the kind of its error."""
+
+    kind: str
+
+
+class StoreLost(NamedTuple):
+    """Report that the store is given up until it answers again, and the last error."""
+
+    reason: str
+
+
+class StoreBack(NamedTuple):
+    """Report that the store answers again."""
+
+
+class AdminRefused(NamedTuple):
+    """Report a request that the admin API refused, by what was wrong with its token."""
+
+    reason: str
+
+
+class ErrorSwallowed(NamedTuple):
+    """Report an error of the limiter's own that was kept from the app, by its place."""
+
+    where: str
+
+
+Event = (
+    RequestDecided
+    | RequestExempted
+    | ClientsScored
+    | ClientsFlagged
+    | TrainingEnded
+    | ModelLoaded
+    | StoreFailed
+    | StoreLost
+    | StoreBack
+    | AdminRefused
+    | ErrorSwallowed
+)
+
+Notify = Callable[[Event], object]
+"""Takes an event."""
+
+
+class Listener(Protocol):
+    """Take events, for metrics; must be quick, safe for threads, and never raise."""
+
+    def notify(self, event: Event) -> None:
+        """Take an event."""
+
+
+def ignore(event: Event) -> None:
+    """Take no notice of an event."""
