@@ -1,16 +1,13 @@
-"""The Flask extension: ``IntelligentLimiter``."""
+"""Extend Flask: ``IntelligentLimiter``."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, current_app, has_request_context, request
-from flask.views import View
+from flask import Flask, current_app, has_request_context, request
 
 from flask_irl.admin import register
 from flask_irl.admin.state import BLUEPRINT, DOCS_BLUEPRINT
@@ -21,15 +18,9 @@ from flask_irl.limits.decision import Decision
 from flask_irl.operations import Operations
 from flask_irl.telemetry.events import AdminRefused, Listener
 from flask_irl.telemetry.log import event
-from flask_irl.web.decorators import (
-    RouteLimit,
-    add_exemption,
-    add_limit,
-    checked_first,
-    limits_of,
-    new_limit,
-)
+from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
+from flask_irl.web.route_limits import RouteLimit, new_limit
 from flask_irl.web.state import EXTENSION, AppState, state_of
 
 T = TypeVar("T")
@@ -37,15 +28,15 @@ Filter = Callable[[], bool]
 
 
 class IntelligentLimiter:
-    """Gives each client of a Flask app the rate limit that its behaviour deserves.
+    """Give each client of a Flask app the rate limit that its behaviour deserves.
 
     ``IntelligentLimiter(app)`` or, with an app factory, ``IntelligentLimiter()`` and
     :meth:`init_app`. One object may serve several apps; each has its own limiter.
 
     Args:
         app: The app to register with now.
-        key_func: Tells who a request is from; the remote address by default. If it raises or
-            returns nothing, the remote address counts.
+        key_func: Names the client of the current request; the remote address by default. If it
+            raises or returns nothing, the remote address counts.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -72,9 +63,7 @@ class IntelligentLimiter:
         self._listener = listener
         self._authorize = authorize
         self._arguments = options
-        self._filters: list[Filter] = []
-        self._blueprint_limits: dict[Blueprint, list[RouteLimit]] = {}
-        self._exempt_blueprints: set[Blueprint] = set()
+        self._declarations = Declarations()
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -96,9 +85,7 @@ class IntelligentLimiter:
             self,
             options,
             key_func=self._key_func,
-            filters=self._filters,
-            blueprint_limits=self._blueprint_limits,
-            exempt_blueprints=self._exempt_blueprints,
+            declarations=self._declarations,
             listener=self._listener,
         )
         if options.enabled and options.admin:
@@ -134,14 +121,14 @@ class IntelligentLimiter:
             level = logging.WARNING if tokens or self._authorize else logging.DEBUG
             event(level, "admin_not_mounted", missing=error.name, install="flask-irl[admin]")
             return
-        self._exempt_blueprints.update(blueprints)
+        self._declarations.exempt_blueprints.update(blueprints)
 
     @property
     def current_decision(self) -> Decision | None:
-        """The decision on the request being served; None outside of one, or when it is exempt."""
+        """Give the decision on the current request; None outside of one, or if it is exempt."""
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        return state_of(current_app).decision_on(request.environ)
+        return state_of(current_app).gate.decision_on(request.environ)
 
     def limit(
         self,
@@ -165,21 +152,20 @@ class IntelligentLimiter:
         Args:
             limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while
                 that raises or returns nonsense, this limit doesn't hold, and the others do.
-            key_func: Who is counted, when not the client; not on Redis Cluster. The client is, if
-                it raises or returns nothing.
+            key_func: Names the key that is counted instead of the client; not on Redis Cluster.
+                The client is, if it raises or returns nothing.
             per_method: Count each HTTP method by itself.
             methods: Limit only these methods.
-            error_message: What the 429 says.
+            error_message: Text of the 429.
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
-            cost: What a request counts for, in this and all its other limits; 1 where a function
-                of yours raises.
+            cost: Units that a request counts for, in this and all its other limits; 1 where a
+                function of yours raises.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
         """
-        return LimitDecorator(
-            self,
+        return self._decorator(
             new_limit(
                 self,
                 limit,
@@ -206,24 +192,23 @@ class IntelligentLimiter:
         override_defaults: bool = True,
         cost: int | Callable[[], int] = 1,
     ) -> LimitDecorator:
-        """A limit that several routes count under together.
+        """Limit several routes together.
 
         Args:
             limit: As of :meth:`limit`.
             scope: Its name, or a function that makes one of the endpoint.
             key_func: As of :meth:`limit`; so are the others.
-            error_message: What the 429 says.
+            error_message: Text of the 429.
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
-            cost: What a request counts for.
+            cost: Units that a request counts for.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
         """
         if scope is None:
             raise ConfigurationError("scope None is not allowed: give a name, or a function")
-        return LimitDecorator(
-            self,
+        return self._decorator(
             new_limit(
                 self,
                 limit,
@@ -238,27 +223,16 @@ class IntelligentLimiter:
         )
 
     def exempt(self, target: T) -> T:
-        """Leave a view, a blueprint or a view class unlimited, unprofiled and without headers."""
-        if isinstance(target, Blueprint):
-            self._exempt_blueprints.add(target)
-        elif isinstance(target, type) and issubclass(target, View):
-            target.decorators = [*target.decorators, self.exempt]
-        else:
-            try:
-                add_exemption(target, self)
-            except AttributeError:
-                # A bound method takes no notes: its route gets a function that does.
-                target = checked_first(target, _nothing)
-                add_exemption(target, self)
-        return target
+        """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
+        return exempt(target, self, self._declarations)
 
     def request_filter(self, function: Filter) -> Filter:
         """Register a function that returns True for requests that aren't limited."""
-        self._filters.append(function)
+        self._declarations.filters.append(function)
         return function
 
     def flush(self) -> int:
-        """Learn now from the current app's requests so far; returns how many there were."""
+        """Flush: learn now from the current app's requests; returns how many there were."""
         return state_of(current_app).limiter.flush()
 
     def reset(self, client: str) -> bool:
@@ -267,58 +241,20 @@ class IntelligentLimiter:
 
     @property
     def healthy(self) -> bool:
-        """Whether the current app's store answers."""
+        """Tell whether the current app's store answers."""
         return not state_of(current_app).limiter.breaker.is_open
+
+    def _decorator(self, limit: RouteLimit) -> LimitDecorator:
+        return LimitDecorator(limit, self._declarations, self._check)
 
     def _check(self, limit: RouteLimit) -> None:
         if has_request_context() and EXTENSION in current_app.extensions:
             state = state_of(current_app)
             if state.options.enabled and state.owner is self:
-                state.check(limit)
-
-
-class LimitDecorator:
-    """What ``limit`` and ``shared_limit`` return: a decorator, and a context manager."""
-
-    def __init__(self, owner: IntelligentLimiter, limit: RouteLimit) -> None:
-        self._owner = owner
-        self._limit = limit
-
-    def __call__(self, target: T) -> T:
-        if isinstance(target, Blueprint):
-            self._owner._blueprint_limits.setdefault(target, []).append(self._limit)
-            return target
-        if isinstance(target, type) and issubclass(target, View):
-            target.decorators = [*target.decorators, self]
-            return target
-        if not callable(target) or isinstance(target, type):
-            raise ConfigurationError(
-                f"limit can't decorate {target!r}: give a function, a blueprint or a view class"
-            )
-        wrapped: T = self._wrap(target)
-        return wrapped
-
-    def __enter__(self) -> None:
-        self._owner._check(self._limit)
-
-    def __exit__(self, *exc_info: object) -> None:
-        return
-
-    def _wrap(self, function: Any) -> Any:
-        kind = function if hasattr(function, "__qualname__") else type(function)
-        limit = dataclasses.replace(self._limit, name=f"{kind.__module__}.{kind.__qualname__}")
-        add_limit(function, limit)
-        limited = checked_first(function, functools.partial(self._owner._check, limit))
-        if limit not in limits_of(limited, self._owner):
-            add_limit(limited, limit)
-        return limited
-
-
-def _nothing() -> None:
-    return
+                state.gate.check(limit)
 
 
 def _place() -> str:
-    """Where in the app a limit is made: what it counts under when it decorates nothing."""
+    """Name the place in the app where a limit is made: its scope when it decorates nothing."""
     code = sys._getframe(2)
     return f"{code.f_globals.get('__name__')}.{code.f_code.co_qualname}:{code.f_lineno}"

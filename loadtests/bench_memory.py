@@ -13,7 +13,7 @@ import redis
 
 from flask_irl.config.options import resolve
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limiter.opening import open_limiter
+from flask_irl.limiter.open import open_limiter
 from loadtests.bench_apps import PLENTY, Bench
 from loadtests.bench_gunicorn import get, gunicorn, model_file
 from loadtests.bench_server import redis_server

@@ -9,7 +9,7 @@ from random import Random
 
 from flask_irl.config.options import resolve
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limiter.opening import open_limiter
+from flask_irl.limiter.open import open_limiter
 from flask_irl.stores.base import Store
 
 START = 1_700_000_000.0

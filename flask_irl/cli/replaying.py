@@ -84,11 +84,9 @@ def planner(app: Flask, state: AppState) -> Callable[[Limiter, str, str], Plan |
     def plan(limiter: Limiter, label: str, method: str) -> Plan | None:
         key = (id(limiter), limiter.plans.generation, label, method)
         if key not in plans:
-            table = state.routes_for(limiter)
             # Several rules may have one text, each for methods of its own.
             rule = next((r for r in rules.get(label, ()) if _serves(r, method)), None)
-            route = table.of(app, rule, method)
-            plans[key] = None if route.exempt else table.fixed_plan(route)
+            plans[key] = state.fixed_plan(limiter, state.routes.route(app, rule, method))
         return plans[key]
 
     return plan

@@ -15,7 +15,7 @@ import click
 from flask import current_app
 
 from flask_irl.cli.group import fail, irl, plain_errors
-from flask_irl.limiter.opening import open_limiter
+from flask_irl.limiter.open import open_limiter
 from flask_irl.telemetry.events import Listener
 from flask_irl.telemetry.log import FORMS, Form, event, formatter, logger
 from flask_irl.web.state import state_of

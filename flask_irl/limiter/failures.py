@@ -1,35 +1,91 @@
-"""What goes wrong in the limiter ends here: counted, logged (not too often), kept from the app."""
+"""Keep failures from the app: breaker, fallback, and events; no other room knows of them.
+
+A store that fails is asked less and less often: after a few failures the breaker opens, and until
+the store answers again a local limiter decides, or whatever ``on_store_error`` says. Errors of the
+limiter's own are counted, logged (not too often) and swallowed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
 from flask_irl.limiter.breaker import Breaker
-from flask_irl.telemetry.events import ErrorSwallowed, Notify, StoreFailed
+from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.stores.base import Begun, Store
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.events import ErrorSwallowed, Notify, StoreBack, StoreFailed, StoreLost
 from flask_irl.telemetry.log import Sampler, event, failure
 
+FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
+PROBE_KEY: Final = "#probe"
+"""A key that no client can have."""
 
 
-class Troubles:
-    """Takes errors.
+class Failures:
+    """Ask the store on a request's path, and decide without it while it fails.
 
     Args:
-        notify: Takes the event of each.
-        breaker: Told of the store's.
+        store: The store that may fail.
+        options: ``on_store_error`` says how requests are decided meanwhile.
+        notify: Takes the events of failures.
+
+    Attributes:
+        breaker: Open while the store is out.
     """
 
-    def __init__(self, notify: Notify, breaker: Breaker) -> None:
+    def __init__(self, store: Store, options: Options, notify: Notify) -> None:
+        self._store = store
+        self._on_store_error = options.on_store_error
         self._notify = notify
-        self._breaker = breaker
         self._log = Sampler(LOG_SECONDS)
+        self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
+        self._probe_plan = Plan(
+            (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
+        )
+        self.breaker = Breaker(self._probe, self._report)
+
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Begun | None:
+        """Begin to ask the store about a request; None where it can't be asked now."""
+        if self.breaker.is_open:
+            return None
+        try:
+            return self._store.begin(plan, keys, cost)
+        except Exception as error:
+            self.store_failed(error)
+            return None
+
+    def hit(self, plan: Plan, keys: Sequence[str], cost: int, begun: Begun | None) -> Hit | None:
+        """Ask the store about a request, or end what was begun; None where the store is out."""
+        breaker = self.breaker
+        if breaker.is_open and begun is None:
+            return None
+        try:
+            hit = self._store.hit(plan, keys, cost) if begun is None else self._store.end(begun)
+        except Exception as error:
+            self.store_failed(error)
+            return None
+        if breaker.failures:
+            breaker.success()
+        return hit
+
+    def decide(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
+        """Decide on a request without the store."""
+        if self._on_store_error == "memory":
+            return decision_of(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
+        denied = self._on_store_error == "deny"
+        return decision_without_store(plan, keys[0], time.time(), denied=denied)
 
     def store_failed(self, error: Exception) -> None:
-        """A call of the store failed."""
+        """Report a failed call of the store."""
         kind = error.kind if isinstance(error, StoreError) else "error"
         with contextlib.suppress(Exception):
             self._notify(StoreFailed(kind))
@@ -39,22 +95,44 @@ class Troubles:
                 event(logging.WARNING, "store_error", kind=kind, error=error, not_logged=held)
             else:
                 failure("store_error", error, kind=kind, not_logged=held)
-        self._breaker.failure(error)
+        self.breaker.failure(error)
 
     def swallow(self, where: str, error: BaseException) -> None:
-        """Keep an error of our own from the host."""
-        # It may be the listener that failed.
+        """Report an error of the limiter's own, which must not reach the app."""
+        # The listener itself may have failed.
         with contextlib.suppress(Exception):
             self._notify(ErrorSwallowed(where))
         held = self._log.passes()
         if held is not None:
             failure("limiter_error", error, where=where, not_logged=held)
 
-    def guarded(self, where: str, work: Callable[[], object]) -> None:
-        """Do background work, whose errors end here."""
+    def guard(self, where: str, work: Callable[[], object]) -> None:
+        """Do background work, and report its errors instead of raising them."""
         try:
             work()
         except StoreError as error:
             self.store_failed(error)
         except Exception as error:
             self.swallow(where, error)
+
+    def expire(self) -> int:
+        """Drop the local limiter's idle clients; returns how many there were."""
+        return self._local.expire()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process."""
+        self.breaker.reset()
+        self._local.after_fork()
+
+    def _probe(self) -> None:
+        """Raise while the store is out, or answers and yet can't count (full, or a replica)."""
+        self._store.ping()
+        self._store.hit(self._probe_plan, (PROBE_KEY,), 0)
+
+    def _report(self, lost: bool, reason: str) -> None:
+        with contextlib.suppress(Exception):
+            self._notify(StoreLost(reason) if lost else StoreBack())
+        if lost:
+            event(logging.ERROR, "store_lost", then=self._on_store_error, reason=reason)
+        else:
+            event(logging.WARNING, "store_back")

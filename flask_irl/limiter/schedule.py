@@ -1,4 +1,4 @@
-"""The work that no request waits for, on a thread of APScheduler's, one scheduler per process."""
+"""Schedule background jobs on a thread of APScheduler's, one scheduler per process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ GRACE_SECONDS: Final = 300
 
 
 class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
-    """Drops jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
+    """Drop jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
 
-    It waits for a job that waits for a store that hangs, and starts no others.
+    The interpreter waits for a job that waits for a store that hangs; no other is started.
     """
 
     def submit_job(self, job: Any, run_times: Any) -> None:
@@ -31,8 +31,8 @@ class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
                 raise
 
 
-class Background:
-    """Runs the jobs on their intervals, from :meth:`start` to :meth:`stop`.
+class Schedule:
+    """Run jobs on their intervals, from :meth:`start` to :meth:`stop`.
 
     Args:
         flush: Every second; while one goes on for longer, the next one must return at once.
@@ -62,7 +62,7 @@ class Background:
 
     @property
     def running(self) -> bool:
-        """Whether this process runs the jobs."""
+        """Tell whether this process runs the jobs."""
         return self._scheduler is not None
 
     def start(self, *, train_at_once: bool = False) -> None:
@@ -86,7 +86,7 @@ class Background:
             )
             for work, seconds, at_once in (
                 (self._flush, FLUSH_SECONDS, False),
-                # What operators have changed must not wait for the first interval.
+                # Changes made by operators must not wait for the first interval.
                 (self._poll, POLL_SECONDS, True),
                 (self._expire, EXPIRE_SECONDS, False),
                 (self._train, self._train_seconds, train_at_once),
@@ -112,6 +112,6 @@ class Background:
                 self._scheduler = None
 
     def after_fork(self) -> None:
-        """Threads don't survive a fork: be ready to start anew."""
+        """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
         self._scheduler = None

@@ -11,7 +11,7 @@ from typing import Final
 from flask_irl.behaviour.sums import LONG
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limiter.opening import open_limiter
+from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats import LogEntry

@@ -1,67 +1,35 @@
-"""In front of Flask: a place on each request's way where it is seen first, and its answer last."""
+"""Serve requests in front of Flask: the whole way of a request, in one function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import Rule
 
-from flask_irl.limits.decision import Decision
-from flask_irl.web.routes import Asked, Route
+from flask_irl.web.exchange import Exchange, Headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-Headers = list[tuple[str, str]]
+    from flask_irl.web.gate import Gate
+    from flask_irl.web.observer import Observer
+    from flask_irl.web.recognition import Recognition
+    from flask_irl.web.responses import Responder
 
 
-class Served:
-    """One request under way.
-
-    Attributes:
-        decision: What was decided; None until then, and when it is exempt.
-        route: Its route; there from the moment it is known.
-        client: Who it is from.
-        seconds: How long the decision took.
-        observed: Whether it was noted.
-        begun: The question to the store whose answer is still to be read, asked before Flask saw
-            the request; and with it:
-        rule: The rule that Flask is expected to match, None for none.
-        asked: What was asked.
-        keys: Whom it was asked about.
-    """
-
-    decision: Decision | None = None
-    route: Route
-    client = ""
-    seconds = 0.0
-    observed = False
-    begun: Any = None
-    rule: Rule | None
-    asked: Asked
-    keys: Sequence[str]
-
-
-class Answer(NamedTuple):
-    """A whole response."""
-
-    status: str
-    headers: Headers
-    body: bytes
-
-
-class Front:
-    """WSGI middleware around an app.
+class Middleware:
+    """Wrap an app in its limits.
 
     Args:
-        app: The app, or what is wrapped around it already.
-        slot: Where in a request's environment its :class:`Served` is.
-        early: Answers a request without the app, or returns None; None if nobody does.
-        unused: Told of requests that have ``begun`` something and didn't end it.
-        finish: Given every response's status and headers, which it may add to.
-        failed: Told of requests that the app raised an error on instead of answering.
+        app: The app, or its wrapper of that moment.
+        slot: Name in a request's environment under which its exchange is.
+        recognition: Knows the routes of requests like earlier ones.
+        gate: Decides on requests; its hook is called within the app.
+        responder: Completes answers.
+        observer: Notes answered requests.
     """
 
     def __init__(
@@ -69,56 +37,65 @@ class Front:
         app: WSGIApplication,
         slot: str,
         *,
-        early: Callable[[WSGIEnvironment, Served], Answer | None] | None,
-        unused: Callable[[Served], None] | None,
-        finish: Callable[[WSGIEnvironment, Served, str, Headers], None],
-        failed: Callable[[WSGIEnvironment, Served], None],
+        recognition: Recognition,
+        gate: Gate,
+        responder: Responder,
+        observer: Observer,
     ) -> None:
         self.app = app
         self._slot = slot
-        self._early = early
-        self._finish = finish
-        self._failed = failed
-        self._unused = unused
+        self._recognise = recognition.recognise
+        self._gate = gate
+        self._complete = responder.complete
+        self._observer = observer
+        self._observe = observer.observe
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve a request."""
-        served = environ[self._slot] = Served()
-        if self._early is not None:
-            answer = self._early(environ, served)
-            if answer is not None:
-                start_response(answer.status, answer.headers)
-                return (answer.body,)
-        finish = self._finish
-
-        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            finish(environ, served, status, headers)
-            if exc_info is None:
-                return start_response(status, headers)
-            return start_response(status, headers, exc_info)
-
+        """Serve a request: recognise its route, ask the store, run the app, answer, observe."""
+        exchange = environ[self._slot] = Exchange()
+        answer = partial(self._answer, environ, exchange, start_response)
         try:
-            return self.app(environ, start)
+            known = self._recognise(environ)
+            refusal = None if known is None else self._gate.ask(environ, exchange, known)
+            if refusal is not None:
+                answer(refusal.status, refusal.headers)
+                return (refusal.body,)
+            return self.app(environ, answer)
         except Exception:
-            self._failed(environ, served)
+            self._observer.observe_failure(environ, exchange)
             raise
         finally:
-            if served.begun is not None and self._unused is not None:
-                self._unused(served)
+            if exchange.early is not None:
+                self._gate.settle(exchange)
+
+    def _answer(
+        self,
+        environ: WSGIEnvironment,
+        exchange: Exchange,
+        start_response: StartResponse,
+        status: str,
+        headers: Headers,
+        exc_info: Any = None,
+    ) -> Any:
+        if exchange.decision is not None:
+            self._complete(exchange.decision, status, headers)
+            self._observe(environ, exchange, status, headers)
+        if exc_info is None:
+            return start_response(status, headers)
+        return start_response(status, headers, exc_info)
 
 
-def put_in_front(app: Any, make: Callable[[WSGIApplication, bool], Front]) -> None:
-    """Put a front next to a Flask app, inside of what its ``wsgi_app`` is wrapped in by now.
+def innermost(app: Flask) -> tuple[Any, str, bool]:
+    """Find the place next to an app, inside of what its ``wsgi_app`` is wrapped in by now.
 
     Proxies must have been dealt with before a client is known by its address.
 
-    Args:
-        app: The app.
-        make: Makes the front, given what it is in front of, and whether that is the app itself
-            and nothing unknown.
+    Returns:
+        The object and the attribute to put a middleware into, and whether the app itself, and
+        nothing unknown, is there.
     """
-    outer, place = app, "wsgi_app"
+    outer: Any = app
+    place = "wsgi_app"
     while isinstance(getattr(outer, place), ProxyFix):
         outer, place = getattr(outer, place), "app"
-    inner = getattr(outer, place)
-    setattr(outer, place, make(inner, getattr(inner, "__self__", None) is app))
+    return outer, place, getattr(getattr(outer, place), "__self__", None) is app

@@ -1,14 +1,17 @@
-"""What a client sees of a decision: headers, and the answer to a refused request."""
+"""Answer a client: the headers of a decision, and the response to a refused request."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flask import Request, Response
+from flask import Flask, Request, Response
 from werkzeug.exceptions import TooManyRequests
+from werkzeug.http import HTTP_STATUS_CODES
 
 from flask_irl.limits.decision import REFUSED, Decision
+from flask_irl.web.exchange import Headers, Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,10 +26,10 @@ PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
 class RateLimitExceeded(TooManyRequests):
-    """A refused request, for the app's own handlers of 429.
+    """Refuse a request, by the app's own handlers of 429 if it has any.
 
     Attributes:
-        decision: What was decided.
+        decision: The decision.
         code: 429; None when the app has no such handler and ``response`` is the answer.
     """
 
@@ -41,13 +44,13 @@ class RateLimitExceeded(TooManyRequests):
 
 
 def seconds(duration: float) -> int:
-    """A duration as headers show it: whole seconds, rounded up, so that waiting it suffices."""
-    # The store counts in microseconds; what floats add beyond is no second.
+    """Round a duration up to whole seconds, as headers show it, so that waiting it suffices."""
+    # The store counts in microseconds; an excess by floats is no second.
     return -(-int(duration * 1e6 + 0.5) // 1_000_000) if duration > 0 else 0
 
 
 def retry_seconds(decision: Decision) -> int:
-    """How long a refused client has to wait, as ``Retry-After`` says it: at least a second."""
+    """Give the seconds for ``Retry-After`` of a refused request: at least one."""
     return max(1, seconds(decision.retry_after))
 
 
@@ -56,7 +59,7 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
 
     Args:
         headers: Of the response.
-        decision: What was decided.
+        decision: The decision.
         ietf: Also ``RateLimit`` and ``RateLimit-Policy``
             (draft-ietf-httpapi-ratelimit-headers-10).
     """
@@ -81,20 +84,48 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
         )
 
 
-class Refusal(NamedTuple):
-    """The answer to a refused request, without the headers of its limits."""
+class Responder:
+    """Complete the answers to requests that were decided on.
+
+    Args:
+        headers_enabled: Whether answers show the decision.
+        ietf: Whether they show it in the IETF draft's headers, too.
+        failed: Takes an error, with the place's name.
+    """
+
+    def __init__(
+        self, *, headers_enabled: bool, ietf: bool, failed: Callable[[str, BaseException], None]
+    ) -> None:
+        self._headers_enabled = headers_enabled
+        self._ietf = ietf
+        self._failed = failed
+
+    def complete(self, decision: Decision, status: str, headers: Headers) -> None:
+        """Add the decision's headers to an answer; never raises."""
+        try:
+            if self._headers_enabled and decision.source != "none":
+                set_headers(headers, decision, ietf=self._ietf)
+            # The app's own handler of 429 may not have thought of it.
+            if status.startswith("429") and not decision.admitted and not _says_when(headers):
+                headers.append(("Retry-After", str(retry_seconds(decision))))
+        except Exception as error:
+            self._failed("response", error)
+
+
+class Body(NamedTuple):
+    """Hold the status, mimetype and text of the answer to a refused request."""
 
     status: int
     mimetype: str
-    body: str
+    text: str
 
 
-def answer_to(decision: Decision, message: str | None, *, problem: bool = False) -> Refusal:
-    """The answer to a refused request: 429, or 503 when there is no store and none may pass.
+def answer_to(decision: Decision, message: str | None, *, problem: bool = False) -> Body:
+    """Write the answer to a refused request: 429, or 503 without a store where none may pass.
 
     Args:
-        decision: What was decided.
-        message: What it says instead of "Rate limit exceeded".
+        decision: The decision.
+        message: Its text instead of "Rate limit exceeded".
         problem: As ``application/problem+json`` (RFC 9457).
     """
     if decision.source == "none":
@@ -109,7 +140,7 @@ def answer_to(decision: Decision, message: str | None, *, problem: bool = False)
     }
     if not problem:
         body: dict[str, object] = {"detail": {"error": error, **members}}
-        return Refusal(status, "application/json", json.dumps(body))
+        return Body(status, "application/json", json.dumps(body))
     kind = "abnormal-usage-detected" if decision.is_anomalous else "quota-exceeded"
     wait = retry_seconds(decision)
     body = {
@@ -119,31 +150,64 @@ def answer_to(decision: Decision, message: str | None, *, problem: bool = False)
         "detail": f"{error}. Try again in {wait} second{'s' * (wait > 1)}.",
         **members,
     }
-    return Refusal(status, PROBLEM, json.dumps(body))
+    return Body(status, PROBLEM, json.dumps(body))
 
 
 def refusal(request: Request, decision: Decision, message: str | None) -> Response:
-    """The refusal as the client asks for it."""
-    status, mimetype, body = answer_to(decision, message, problem=_wants_problem(request))
-    response = Response(body, status, mimetype=mimetype)
+    """Make the response to a refused request, in the form that the client asks for."""
+    status, mimetype, text = answer_to(decision, message, problem=_wants_problem(request))
+    response = Response(text, status, mimetype=mimetype)
     response.headers["Retry-After"] = str(retry_seconds(decision))
     return response
 
 
+def early_refusal(environ: WSGIEnvironment, decision: Decision, message: str | None) -> Refusal:
+    """Make the response to a request that is refused without Flask."""
+    status, mimetype, text = answer_to(decision, message)
+    body = text.encode()
+    headers = [
+        ("Content-Type", mimetype),
+        ("Content-Length", str(len(body))),
+        ("Retry-After", str(retry_seconds(decision))),
+    ]
+    line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
+    return Refusal(line, headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else body)
+
+
+def handles_refusal(app: Flask, current: Request, decision: Decision) -> bool:
+    """Tell whether the app has an error handler of its own for such a refusal.
+
+    One for 429, ``TooManyRequests`` or ``RateLimitExceeded`` counts; a catch-all for every
+    exception or HTTP error doesn't: it would turn refusals into something else. Nor is the 503 of
+    a limiter without a store any business of a handler of 429.
+    """
+    if decision.source == "none":
+        return False
+    return any(
+        issubclass(RateLimitExceeded, kind)
+        for name in (*current.blueprints, None)
+        for kind in app.error_handler_spec.get(name, {}).get(429, {})
+    )
+
+
 def may_want_problem(environ: WSGIEnvironment) -> bool:
-    """Whether a client may want problem+json, at a glance."""
+    """Tell at a glance whether a client may want problem+json."""
     accept = environ.get("HTTP_ACCEPT")
     return accept is not None and "problem" in accept.lower()
 
 
 def _wants_problem(request: Request) -> bool:
-    """Whether the client names problem+json, and wants it no less than JSON."""
+    """Tell whether the client names problem+json, and wants it no less than JSON."""
     accept = request.accept_mimetypes
     named = any(mimetype.lower() == PROBLEM for mimetype, quality in accept if quality > 0)
     return named and accept[PROBLEM] >= accept["application/json"]
 
 
 def _quoted(name: str) -> str:
-    """A name as a string of RFC 9651: printable ASCII, quotes and backslashes escaped."""
+    """Write a name as a string of RFC 9651: printable ASCII, quotes and backslashes escaped."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in name)
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _says_when(headers: Headers) -> bool:
+    return any(name.lower() == "retry-after" for name, _ in headers)

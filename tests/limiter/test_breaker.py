@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.limiter import breaker as module
 from flask_irl.limiter.breaker import FAILURES, PAUSES, Breaker
+from tests.servers import wait_until
 
 SOON = 10.0
 """Seconds to wait at most for what another thread does at once."""
@@ -18,11 +18,13 @@ SOON = 10.0
 class Store:
     """A store whose probes wait for the test's word; tells of probes and changes as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float = 0.0) -> None:
         self.answers: queue.Queue[bool] = queue.Queue()
         self.probes: queue.Queue[str] = queue.Queue()
         self.changes: queue.Queue[tuple[bool, str]] = queue.Queue()
-        self.breaker = Breaker(self.probe, lambda *change: self.changes.put(change))
+        self.breaker = Breaker(
+            self.probe, lambda *change: self.changes.put(change), pauses=(pause,)
+        )
 
     def probe(self) -> None:
         self.probes.put(threading.current_thread().name)
@@ -38,8 +40,7 @@ class Store:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(module, "PAUSES", (0.0,))
+def store() -> Iterator[Store]:
     store = Store()
     yield store
     prober = thread()
@@ -137,9 +138,8 @@ def test_close_ends_the_prober_and_tells_nothing(store: Store) -> None:
     assert store.changes.empty()
 
 
-def test_close_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES", (3600.0,))
-    store = Store()
+def test_close_ends_a_pause() -> None:
+    store = Store(pause=3600.0)
     store.fail()
     prober = thread()
     assert prober is not None
@@ -183,37 +183,61 @@ def test_a_listener_that_fails_does_not_leave_it_open_for_ever() -> None:
 
 
 def test_the_pauses_between_probes_grow_and_then_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float | None] = []
+    pauses: list[float] = []
     probes: list[None] = []
     closed = threading.Event()
+    wait = threading.Event.wait
 
-    class Recording(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            if timeout is None:
-                return super().wait(SOON)
-            waited.append(timeout)
-            return self.is_set()
-
-    class Threading:
-        Event = Recording
-        Lock = staticmethod(threading.Lock)
-        Thread = threading.Thread
+    def recorded(self: threading.Event, timeout: float | None = None) -> bool:
+        if timeout not in PAUSES or threading.current_thread().name != "irl-probe":
+            return wait(self, timeout)
+        pauses.append(timeout)
+        return self.is_set()
 
     def probe() -> None:
         probes.append(None)
         if len(probes) < len(PAUSES) + 2:
             raise OSError("out")
 
-    monkeypatch.setattr(module, "threading", Threading)
-
-    def changed(lost: bool, reason: str) -> None:
+    def report(lost: bool, reason: str) -> None:
         if not lost:
             closed.set()
 
-    breaker = Breaker(probe, changed, failures=1)
+    monkeypatch.setattr(threading.Event, "wait", recorded)
+    breaker = Breaker(probe, report, failures=1)
     breaker.failure(OSError("out"))
     assert closed.wait(SOON)
-    assert waited == [*PAUSES, PAUSES[-1], PAUSES[-1]]
+    assert pauses == [*PAUSES, PAUSES[-1], PAUSES[-1]]
+
+
+def test_changes_are_reported_in_their_order_also_when_it_opens_again_at_once() -> None:
+    changes: list[bool] = []
+    probes: list[None] = []
+    reporting_back, opened_again, over = (threading.Event() for _ in range(3))
+
+    def probe() -> None:
+        probes.append(None)
+        if len(probes) > 1:
+            over.wait(SOON)
+            raise OSError("still out")
+
+    def report(lost: bool, reason: str) -> None:
+        if not lost:
+            reporting_back.set()
+            assert opened_again.wait(SOON)
+        changes.append(lost)
+
+    breaker = Breaker(probe, report, failures=1, pauses=(0.0,))
+    breaker.failure(OSError("out"))
+    assert reporting_back.wait(SOON)
+    failing = threading.Thread(target=breaker.failure, args=(OSError("again"),))
+    failing.start()
+    wait_until(lambda: breaker.is_open, "the breaker to open again", SOON)
+    opened_again.set()
+    failing.join(SOON)
+    breaker.close()
+    over.set()
+    assert changes == [True, False, True]
 
 
 def test_without_a_thread_to_probe_it_stays_closed_and_opens_when_there_is_one(

@@ -12,7 +12,7 @@ import pytest
 from flask_irl.config.options import resolve
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limiter.opening import open_limiter
+from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +9,6 @@ import pytest
 
 from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
-from flask_irl.limiter import limiter as limiter_module
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.refusals import MOST_SECONDS
 from flask_irl.limits import plans
@@ -78,7 +75,9 @@ class Subject:
         self.store = RemoteStore(clock)
         self.listener = Recorder()
         options = {"base_limit": 3, "background": False, **options}
-        self.limiter = Limiter(Options(**options), self.store, listener=self.listener)
+        self.limiter = Limiter(
+            Options(**options), self.store, listener=self.listener, monotonic=clock
+        )
 
     def plan(self, *scopes: Scope) -> Plan:
         return self.limiter.plan(scopes)
@@ -100,17 +99,8 @@ def scope(name: str, limits: str, own_key: bool = False) -> Scope:
 
 
 @pytest.fixture
-def ticking(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The store's clock is the limiter's monotonic clock, too."""
-    monkeypatch.setattr(
-        limiter_module, "time", types.SimpleNamespace(monotonic=clock, time=time.time)
-    )
-    return clock
-
-
-@pytest.fixture
-def subject(ticking: Clock) -> Iterator[Subject]:
-    made = Subject(ticking)
+def subject(clock: Clock) -> Iterator[Subject]:
+    made = Subject(clock)
     yield made
     made.limiter.close()
 
@@ -445,7 +435,7 @@ def test_a_flood_of_refusals_is_a_line_a_second(
     subject.asks(3)
     refused = subject.ask()
     for _ in range(200):
-        subject.limiter.refused(refused, "/x")
+        subject.limiter.log_refusal(refused, "/x")
     lines = [r.getMessage() for r in caplog.records if "request_refused" in r.getMessage()]
     assert 1 <= len(lines) <= 2
     assert f"client={CLIENT}" in lines[0]
@@ -457,7 +447,7 @@ def test_what_is_swallowed_is_counted_each_time_and_logged_with_its_traceback(
     subject: Subject, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(50):
-        subject.limiter.troubles.swallow("somewhere", LookupError("our own fault"))
+        subject.limiter.failures.swallow("somewhere", LookupError("our own fault"))
     assert subject.listener.swallowed_at == ["somewhere"] * 50
     (record,) = [r for r in caplog.records if "limiter_error" in r.getMessage()]
     assert record.levelno == logging.ERROR
@@ -477,18 +467,18 @@ def test_without_background_no_thread_is_started(subject: Subject) -> None:
     before = irl_threads()
     subject.asks(5)
     assert irl_threads() == before
-    assert not subject.limiter._background.running
+    assert not subject.limiter.worker.running
 
 
 def test_background_work_starts_with_the_first_request_and_ends_with_close(clock: Clock) -> None:
     subject = Subject(clock, background=True)
-    assert not subject.limiter._background.running
+    assert not subject.limiter.worker.running
     subject.asks(2)
-    assert subject.limiter._background.running
+    assert subject.limiter.worker.running
     subject.limiter.close()
-    assert not subject.limiter._background.running
+    assert not subject.limiter.worker.running
     subject.asks(1)
-    assert not subject.limiter._background.running
+    assert not subject.limiter.worker.running
 
 
 def test_closing_flushes_what_was_observed_and_lets_connections_go(subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""The end of the background work with the interpreter."""
+"""End the schedule with the interpreter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import threading
-from flask_irl.limiter.schedule import Background
+from flask_irl.limiter.schedule import Schedule
 
 flushing, goes_on = threading.Event(), threading.Event()
 
@@ -15,10 +15,10 @@ def flush():
     flushing.set()
     goes_on.wait()
 
-background = Background(
+schedule = Schedule(
     flush=flush, poll=lambda: None, train=None, expire=lambda: None, train_seconds=60
 )
-background.start()
+schedule.start()
 flushing.wait()
 # The interpreter waits for the flush as it would with a store that hangs, and another job is due.
 threading.Timer(1.5, goes_on.set).start()

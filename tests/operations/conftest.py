@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
-import types
 from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.limiter import limiter as limiter_module
 from flask_irl.model.model import Model
 from flask_irl.stores.location import locate
 from flask_irl.stores.memory.store import MemoryStore
@@ -19,12 +16,8 @@ from tests.operations.worker import Site, Worker
 
 
 @pytest.fixture(params=["memory", "redis"])
-def site(
-    request: pytest.FixtureRequest, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Site]:
     """A site whose time stands still until it is told."""
-    ticking = types.SimpleNamespace(monotonic=clock, time=time.time)
-    monkeypatch.setattr(limiter_module, "time", ticking)
     if request.param == "memory":
         memory = MemoryStore(clock=clock)
         found = Site(clock, lambda: memory)

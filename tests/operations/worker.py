@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +23,12 @@ ADA = "ada"
 class Worker:
     """A limiter as one process has it, with its operator's side."""
 
-    def __init__(self, store: Store, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        options: Mapping[str, Any],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
         self.limiter = Limiter(
             Options(
@@ -36,6 +42,7 @@ class Worker:
             ),
             store,
             fit=fit_here,
+            monotonic=monotonic,
         )
         self.operations = Operations(self.limiter)
 
@@ -89,7 +96,7 @@ class Site:
         self.workers: list[Worker] = []
 
     def worker(self, **options: Any) -> Worker:
-        self.workers.append(Worker(self._open(), options))
+        self.workers.append(Worker(self._open(), options, self.clock))
         return self.workers[-1]
 
 

@@ -213,7 +213,7 @@ def test_an_error_on_the_way_is_kept_from_the_client(
     def broken(*arguments: object, **named: object) -> None:
         raise MemoryError("our own fault")
 
-    monkeypatch.setattr(state_of(site.app).limiter, "refused", broken)
+    monkeypatch.setattr(state_of(site.app).limiter, "log_refusal", broken)
     site.ask()
     assert site.listener.swallowed_at[0] == "early"
 

@@ -40,9 +40,8 @@ class Site:
     def scopes(self, path: str, method: str = "GET") -> dict[str, list[tuple[int, int]]]:
         """What a request's plan counts: each scope's limits, as amount and window."""
         with self.app.test_request_context(path, method=method):
-            routes = self.state.routes_for(self.state.limiter)
-            route = routes.of(self.app, request.url_rule, method)
-            plan = routes.ask(route, "client").plan
+            route = self.state.routes.route(self.app, request.url_rule, method)
+            plan = self.state.questions.question(route, "client").plan
         return {s.name: [(x.amount, x.window_seconds) for x in s.limits] for s in plan.scopes}
 
 
@@ -259,9 +258,9 @@ def test_a_blueprints_limit_replaces_the_defaults() -> None:
 def test_fixed_limits_have_one_plan_for_all_requests(site: Site) -> None:
     site.app.add_url_rule("/x", "x", site.limiter.limit("2/minute;3/hour")(lambda: ""))
     with site.app.test_request_context("/x"):
-        routes = site.state.routes_for(site.state.limiter)
-        route = routes.of(site.app, request.url_rule, "GET")
-        one, two = routes.ask(route, "one"), routes.ask(route, "two")
+        questions = site.state.questions
+        route = site.state.routes.route(site.app, request.url_rule, "GET")
+        one, two = questions.question(route, "one"), questions.question(route, "two")
     assert one.plan is two.plan
     assert (one.keys_for("one"), two.keys_for("two")) == (("one", "one"), ("two", "two"))
 
@@ -270,13 +269,13 @@ def test_a_longer_window_that_comes_up_lengthens_the_plans_made_before(site: Sit
     site.app.add_url_rule("/x", "x", lambda: "")
     site.app.add_url_rule("/y", "y", site.limiter.limit("9/day")(lambda: ""))
     with site.app.test_request_context("/"):
-        routes = site.state.routes_for(site.state.limiter)
+        routes, questions = site.state.routes, site.state.questions
         by_path = {
-            rule.rule: routes.of(site.app, rule, "GET") for rule in site.app.url_map.iter_rules()
+            rule.rule: routes.route(site.app, rule, "GET") for rule in site.app.url_map.iter_rules()
         }
-        before = routes.ask(by_path["/x"], "c").plan
-        longest = routes.ask(by_path["/y"], "c").plan
-        after = routes.ask(by_path["/x"], "c").plan
+        before = questions.question(by_path["/x"], "c").plan
+        longest = questions.question(by_path["/y"], "c").plan
+        after = questions.question(by_path["/x"], "c").plan
     assert before.ttl_seconds < longest.ttl_seconds == after.ttl_seconds == 2 * 86_400
 
 

@@ -1,0 +1,45 @@
+"""Identify the client of a request by the app's key function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flask_irl.limits.keys import canonical
+from flask_irl.web.key_functions import KeyFromEnviron, remote_address
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class Identity:
+    """Turn requests into clients' canonical keys.
+
+    Args:
+        key_func: The app's key function; the remote address counts where it raises or returns
+            nothing.
+        failed: Takes an error of it, with the place's name.
+
+    Attributes:
+        early: Gives the key by no more than the environment; None where the key function needs
+            Flask.
+    """
+
+    def __init__(
+        self, key_func: Callable[[], str], failed: Callable[[str, BaseException], None]
+    ) -> None:
+        self._key_func = key_func
+        self._failed = failed
+        self.early = key_func.stored if isinstance(key_func, KeyFromEnviron) else None
+
+    def client(self, environ: WSGIEnvironment) -> str:
+        """Give the client's key, during a request; never raises."""
+        try:
+            if self.early is not None:
+                return self.early(environ)
+            key = self._key_func()
+            if key:
+                return canonical(str(key))
+        except Exception as error:
+            self._failed("key_func", error)
+        return remote_address.stored(environ)

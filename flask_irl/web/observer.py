@@ -1,0 +1,70 @@
+"""Observe answered requests: note each once, for the limiter to learn from and for metrics."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.telemetry.events import RequestDecided
+from flask_irl.web.exchange import Exchange, Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+NOT_LEARNED_FROM: Final = frozenset({"none", "fallback", "list"})
+
+
+class Observer:
+    """Note requests when their answers leave.
+
+    Args:
+        limiter: Learns from them.
+        honeypots: Beginnings of paths that only an attacker asks for.
+    """
+
+    def __init__(self, limiter: Limiter, honeypots: tuple[str, ...]) -> None:
+        self._limiter = limiter
+        self._honeypots = honeypots
+        self._notify = None if limiter.listener is None else limiter.listener.notify
+
+    def observe(
+        self, environ: WSGIEnvironment, exchange: Exchange, status: str, headers: Headers
+    ) -> None:
+        """Note a request that was decided on, with its answer; never raises."""
+        try:
+            size = -1
+            for name, value in headers:
+                if name == "Content-Length":
+                    size = int(value)
+            self._note(environ, exchange, int(status[:3]), size)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
+
+    def observe_failure(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Note a request whose view raised, and that got no answer from the app; never raises."""
+        try:
+            self._note(environ, exchange, 500, -1)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
+
+    def _note(self, environ: WSGIEnvironment, exchange: Exchange, status: int, size: int) -> None:
+        decision = exchange.decision
+        if decision is None or exchange.observed:
+            return
+        exchange.observed = True
+        route = exchange.route.label
+        if decision.source not in NOT_LEARNED_FROM:
+            path = environ.get("PATH_INFO", "")
+            if self._honeypots and path.startswith(self._honeypots):
+                self._limiter.profiler.trap(decision.key)
+            self._limiter.observe(
+                decision,
+                route=route,
+                path=zlib.crc32(path.encode("latin-1", "replace")),
+                method=environ["REQUEST_METHOD"],
+                status=status,
+                size=size,
+            )
+        if self._notify is not None:
+            self._notify(RequestDecided(decision, route, exchange.seconds))

@@ -1,0 +1,172 @@
+"""Turn a route into a question to the limiter: the plan, the keys and the cost of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from flask_irl.errors import IrlError
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.decision import Decision
+from flask_irl.limits.keys import canonical
+from flask_irl.limits.limit import Limit, parse_limits
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.web.route_limits import RouteLimit
+from flask_irl.web.routes import Route
+
+
+class Notice(NamedTuple):
+    """Hold the text of a limit's 429, with the limit's scope and window in seconds."""
+
+    scope: str
+    window: int
+    message: str
+
+
+class Question(NamedTuple):
+    """Hold all that the limiter needs to know of one request.
+
+    Attributes:
+        plan: The limits.
+        keys: The key for each of the plan's scopes; None when it is the client's everywhere.
+        cost: Units that the request counts for.
+        notices: The texts of the limits' 429s.
+    """
+
+    plan: Plan
+    keys: Sequence[str] | None
+    cost: int
+    notices: tuple[Notice, ...]
+
+    def keys_for(self, client: str) -> Sequence[str]:
+        """Give one key for each of the plan's scopes."""
+        keys = self.keys
+        return (client,) * len(self.plan.scopes) if keys is None else keys
+
+    def message(self, decision: Decision) -> str | None:
+        """Give the text of the limit that decided, if it has one."""
+        shown = (decision.scope, decision.window_seconds)
+        return next((x.message for x in self.notices if (x.scope, x.window) == shown), None)
+
+
+class Questions:
+    """Make the questions of an app's routes.
+
+    Args:
+        limiter: Makes the plans.
+        failed: Takes an error of a user's callable, with the place's name.
+    """
+
+    def __init__(self, limiter: Limiter, failed: Callable[[str, BaseException], None]) -> None:
+        self._limiter = limiter
+        self._failed = failed
+
+    def question(self, route: Route, client: str) -> Question:
+        """Make the question about a client's request."""
+        return self.fixed(route) or self._dynamic(route, client)
+
+    def fixed(self, route: Route) -> Question | None:
+        """Make the question that is the same for every client and request; None if it isn't."""
+        generation = self._limiter.plans.generation
+        if route.question is not None and route.generation == generation:
+            known: Question = route.question
+            return known
+        if not route.fixed:
+            return None
+        notices = tuple(
+            notice
+            for name, limit in zip(route.names, route.limits, strict=True)
+            for notice in _notices(name, limit, limit.limits)
+        )
+        plan = fixed_plan(self._limiter, route)
+        route.question = question = Question(plan, None, _fixed_cost(route.limits), notices)
+        route.generation = generation
+        return question
+
+    def _dynamic(self, route: Route, client: str) -> Question:
+        scopes = list(_scopes(route))
+        keys = [client] * (1 + len(scopes))
+        notices: list[Notice] = []
+        costs: list[int] = []
+        for name, limit in zip(route.names, route.limits, strict=True):
+            if not limit.fixed:
+                # A callable of the user's that fails may cost its own limit, never the request.
+                try:
+                    if self._spared(limit):
+                        continue
+                    given = limit.limits if limit.dynamic is None else parse_limits(limit.dynamic())
+                    name = name or limit.scope_name(route.endpoint, route.method)
+                except Exception as error:
+                    self._failed("limit", error)
+                    continue
+                own = self._own_key(limit)
+                scopes.append(Scope(name, given, own_key=own is not None))
+                keys.append(own or client)
+                notices += _notices(name, limit, given)
+            else:
+                notices += _notices(name, limit, limit.limits)
+            costs.append(self._cost(limit))
+        plan = self._limiter.plan(tuple(scopes))
+        return Question(plan, keys, max(costs, default=1), tuple(notices))
+
+    def _spared(self, limit: RouteLimit) -> bool:
+        try:
+            return limit.exempt_when is not None and bool(limit.exempt_when())
+        except Exception as error:
+            self._failed("exempt_when", error)
+            return False
+
+    def _own_key(self, limit: RouteLimit) -> str | None:
+        """Give the key by a limit's own key function; None for the client's."""
+        if limit.key_func is None:
+            return None
+        try:
+            key = limit.key_func()
+            return canonical(str(key)) if key else None
+        except Exception as error:
+            self._failed("key_func", error)
+            return None
+
+    def _cost(self, limit: RouteLimit) -> int:
+        """Give the cost of a request by one limit; 1 where its function fails."""
+        if not callable(limit.cost):
+            return limit.cost
+        try:
+            cost = limit.cost()
+            if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
+                raise IrlError(f"cost {cost!r} is not allowed: give a whole number, 0 or more")
+        except Exception as error:
+            self._failed("cost", error)
+            return 1
+        return cost
+
+
+def fixed_plan(limiter: Limiter, route: Route) -> Plan:
+    """Make the plan of a route's fixed limits, whatever the request."""
+    return limiter.plan(_scopes(route))
+
+
+def _scopes(route: Route) -> tuple[Scope, ...]:
+    """Group a route's fixed limits into scopes."""
+    named: dict[str, tuple[Limit, ...]] = {}
+    shared: list[Scope] = []
+    if route.defaults:
+        named[route.endpoint] = route.defaults
+    for name, limit in zip(route.names, route.limits, strict=True):
+        if not limit.fixed:
+            continue
+        if limit.shared is None:
+            named[name] = (*named.get(name, ()), *limit.limits)
+        else:
+            # Routes that share it may have other limits beside it: it counts apart from those.
+            shared.append(Scope(name, limit.limits))
+    return (*(Scope(name, limits) for name, limits in named.items()), *shared)
+
+
+def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Notice]:
+    message = limit.error_message
+    return [] if message is None else [Notice(name, x.window_seconds, message) for x in given]
+
+
+def _fixed_cost(limits: tuple[RouteLimit, ...]) -> int:
+    return max((limit.cost for limit in limits if isinstance(limit.cost, int)), default=1)

@@ -1,0 +1,152 @@
+"""Describe a limit of a route, as a decorator gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask_irl.errors import ConfigurationError
+from flask_irl.limits.limit import Limit, parse_limits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteLimit:
+    """Describe one use of ``limit`` or ``shared_limit``.
+
+    Args:
+        owner: The extension that it belongs to.
+        limits: The limits, when they are fixed.
+        dynamic: Gives the limits of each request, when they aren't.
+        shared: Name that routes count under together, or a function of the endpoint; None counts
+            each route by itself.
+        name: Name of its scope outside of routes.
+        key_func: Gives the key that is counted, when it isn't the client's.
+        methods: The methods that it applies to; None for all.
+        per_method: Count each method by itself.
+        exempt_when: Returns True where it doesn't apply to a request.
+        override_defaults: Whether it replaces the default limits or adds to them.
+        cost: Units that a request counts for.
+        error_message: Text of the 429, instead of "Rate limit exceeded".
+    """
+
+    owner: object
+    limits: tuple[Limit, ...] = ()
+    dynamic: Callable[[], str] | None = None
+    shared: str | Callable[[str], str] | None = None
+    name: str = ""
+    key_func: Callable[[], str] | None = None
+    methods: frozenset[str] | None = None
+    per_method: bool = False
+    exempt_when: Callable[[], bool] | None = None
+    override_defaults: bool = True
+    cost: int | Callable[[], int] = 1
+    error_message: str | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Tell whether it is the same for every request."""
+        return (
+            self.dynamic is None
+            and self.key_func is None
+            and self.exempt_when is None
+            and not callable(self.shared)
+            and not callable(self.cost)
+        )
+
+    def applies_to(self, method: str) -> bool:
+        """Tell whether it limits a method; HEAD counts as GET."""
+        if self.methods is None or method in self.methods:
+            return True
+        return method == "HEAD" and "GET" in self.methods
+
+    def scope_name(self, endpoint: str, method: str) -> str:
+        """Name the scope of its requests: methods that it singles out count by themselves.
+
+        Args:
+            endpoint: The route's, or the limit's name outside of routes.
+            method: The request's, GET for HEAD.
+        """
+        if self.shared is not None:
+            return f"shared:{self.shared(endpoint) if callable(self.shared) else self.shared}"
+        if self.per_method:
+            return f"{endpoint}:{method}"
+        return endpoint if self.methods is None else f"{endpoint}:{','.join(sorted(self.methods))}"
+
+
+def new_limit(
+    owner: object,
+    limit: str | Callable[[], str],
+    *,
+    shared: str | Callable[[str], str] | None,
+    methods: Sequence[str] | None = None,
+    cost: int | Callable[[], int],
+    error_message: str | None,
+    **rest: Any,
+) -> RouteLimit:
+    """Make a limit of a decorator's arguments.
+
+    Raises:
+        ConfigurationError: One of them isn't allowed.
+    """
+    if not callable(cost) and (isinstance(cost, bool) or not isinstance(cost, int) or cost < 0):
+        raise ConfigurationError(
+            f"cost {cost!r} is not allowed: give a whole number, 0 or more, or a function"
+        )
+    if error_message is not None and not isinstance(error_message, str):
+        raise ConfigurationError(f"error_message {error_message!r} is not allowed: give a text")
+    if shared is not None and not callable(shared) and not (shared and isinstance(shared, str)):
+        raise ConfigurationError(f"scope {shared!r} is not allowed: give a name, or a function")
+    if isinstance(methods, str):
+        raise ConfigurationError(f"methods {methods!r} is not allowed: give [{methods!r}]")
+    if not callable(limit) and not isinstance(limit, str):
+        raise ConfigurationError(
+            f"limit {limit!r} is not allowed: give a text such as '20/minute', or a function"
+        )
+    return RouteLimit(
+        owner,
+        limits=() if callable(limit) else parse_limits(limit),
+        dynamic=limit if callable(limit) else None,
+        shared=shared,
+        methods=None if methods is None else frozenset(method.upper() for method in methods),
+        cost=cost,
+        error_message=error_message,
+        **rest,
+    )
+
+
+def of_one_method(limit: RouteLimit, method: str) -> RouteLimit:
+    """Narrow a limit on a view class's method to that method: it isn't the whole route's."""
+    if limit.shared is not None or limit.methods is not None or limit.per_method:
+        return limit
+    return replace(limit, methods=frozenset((method,)))
+
+
+def scope_names(
+    limits: Sequence[RouteLimit], endpoint: str, method: str, taken: set[str]
+) -> tuple[str, ...]:
+    """Name the scope of each limit of a route; fixed limits of one name count side by side.
+
+    Others come and go with the request and count apart, lest the count of the limits beside them
+    come and go with them.
+
+    Args:
+        limits: All that apply.
+        endpoint: The route's.
+        method: The request's, GET for HEAD.
+        taken: Names that have other limits.
+
+    Returns:
+        A name for each; ``""`` where it depends on the request.
+    """
+    fixed = (limit for limit in limits if limit.fixed and limit.shared is None)
+    taken = taken | {limit.scope_name(endpoint, method) for limit in fixed}
+    names: list[str] = []
+    for index, limit in enumerate(limits):
+        name = "" if callable(limit.shared) else limit.scope_name(endpoint, method)
+        if limit.shared is None and not limit.fixed:
+            if name in taken:
+                name = f"{name}#{index}"
+            taken.add(name)
+        names.append(name)
+    return tuple(names)
