@@ -81,6 +81,9 @@ class RouteTable:
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
 
+    def __len__(self) -> int:
+        return len(self._routes)
+
     def route(self, app: Flask, rule: Rule | None, method: str) -> Route:
         """Give the route of a rule and a method; the rule is None where none matches."""
         if rule is None:

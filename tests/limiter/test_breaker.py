@@ -233,6 +233,8 @@ def test_changes_are_reported_in_their_order_also_when_it_opens_again_at_once() 
     failing = threading.Thread(target=breaker.failure, args=(OSError("again"),))
     failing.start()
     wait_until(lambda: breaker.is_open, "the breaker to open again", SOON)
+    # Time enough for a report that would overtake the other one.
+    failing.join(0.2)
     opened_again.set()
     failing.join(SOON)
     breaker.close()

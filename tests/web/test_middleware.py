@@ -284,6 +284,21 @@ def test_nothing_is_asked_ahead_where_another_hook_may_answer_first(
     state_of(app).limiter.close()
 
 
+def test_nobody_is_refused_early_where_another_hook_may_answer_first(build: Build) -> None:
+    app = Flask("site")
+    maintained: list[bool] = [False]
+    app.before_request(lambda: ("back at noon", 503) if maintained[0] else None)
+    app.add_url_rule("/", "index", lambda: "hello")
+    limiter = IntelligentLimiter(app, base_limit=1, background=False)
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(3)] == [200, 429, 429]
+    maintained[0] = True
+    assert client.get("/").status_code == 503
+    with app.app_context():
+        limiter.flush()
+    state_of(app).limiter.close()
+
+
 def test_an_answer_that_nobody_waits_for_is_not_anothers(asked: Build) -> None:
     site = asked()
     failing: list[bool] = [False]

@@ -290,3 +290,33 @@ def test_labels_do_not_grow_with_what_clients_send(site: Site) -> None:
         site.get(f"/nothing/{n}")
         site.get(f"/nothing/{n}", f"METHOD{n}")
     assert set(site.listener.decided_on) == {UNMATCHED}
+
+
+def test_routes_do_not_grow_with_the_methods_that_clients_invent() -> None:
+    site = Site(admin_token="0123456789abcdef")
+    assert site.get("/admin/nothing", "METHOD").status_code == 404
+    before = len(site.state.routes)
+    for n in range(50):
+        assert site.get("/admin/nothing", f"METHOD{n}").status_code in (404, 429)
+    assert len(site.state.routes) == before
+
+
+def add_any(site: Site, view: Any) -> None:
+    """Add a route that takes any method, as extensions do."""
+    site.app.view_functions["any"] = view
+    site.app.url_map.add(site.app.url_rule_class("/any", endpoint="any"))
+
+
+def test_methods_that_a_limit_names_are_told_apart_where_a_route_takes_any(site: Site) -> None:
+    view = site.limiter.limit("1/minute", methods=["PURGE"])(lambda: "")
+    add_any(site, site.limiter.limit("2/minute", methods=["BAN"])(view))
+    assert [site.get("/any", "PURGE").status_code for _ in range(2)] == [200, 429]
+    assert [site.get("/any", "BAN").status_code for _ in range(3)] == [200, 200, 429]
+    assert [site.get("/any", "INVENTED").status_code for _ in range(3)] == [200] * 3
+
+
+def test_invented_methods_count_together_where_a_route_takes_any(site: Site) -> None:
+    add_any(site, site.limiter.limit("2/minute", per_method=True)(lambda: ""))
+    answers = [site.get("/any", f"INVENTED{n}").status_code for n in range(3)]
+    assert answers == [200, 200, 429]
+    assert site.get("/any").status_code == 200
