@@ -72,7 +72,7 @@ class Gate:
         self._filters = filters
         self._lists = lists
         self._early_refusals = early_refusals
-        self._early_key: Callable[[WSGIEnvironment], str] | None = None
+        self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
 
@@ -104,6 +104,8 @@ class Gate:
             if question is None:
                 return None
             client = self._early_key(environ)
+            if client is None:
+                return None
             if client in limiter.refusals.known:
                 return self._refuse_early(environ, exchange, route, question, client)
             if limiter.asks_ahead and (self._lists is None or not self._lists.word(client)):

@@ -21,8 +21,8 @@ class Identity:
         failed: Takes an error of it, with the place's name.
 
     Attributes:
-        early: Gives the key by no more than the environment; None where the key function needs
-            Flask.
+        early: Gives the key by no more than the environment, or None where only Flask can tell;
+            None where the key function always needs Flask.
     """
 
     def __init__(
@@ -35,8 +35,9 @@ class Identity:
     def client(self, environ: WSGIEnvironment) -> str:
         """Give the client's key, during a request; never raises."""
         try:
-            if self.early is not None:
-                return self.early(environ)
+            early = None if self.early is None else self.early(environ)
+            if early is not None:
+                return early
             key = self._key_func()
             if key:
                 return canonical(str(key))

@@ -7,13 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, session
+from flask import Flask, request, session
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from flask_irl import IntelligentLimiter, api_key, logged_in_user, remote_address
+from flask_irl import (
+    ConfigurationError,
+    IntelligentLimiter,
+    api_key,
+    logged_in_user,
+    remote_address,
+)
+from flask_irl.web.key_functions import ApiKey
 from flask_irl.web.state import state_of
+from tests.conftest import Clock
 from tests.servers import RedisServer
 
 STRANGER = {"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7", "Forwarded": "for=1"}
@@ -152,8 +160,12 @@ def test_behind_a_proxy_a_stranger_gets_no_fresh_limit_by_making_up_hops() -> No
 # API keys
 
 
+def exists(key: str) -> bool:
+    return True
+
+
 def test_an_api_key_is_the_client_and_without_one_the_address_is() -> None:
-    app = site(api_key())
+    app = site(api_key(verify=exists))
     assert statuses(app, 3, headers={"X-API-Key": "one"}) == [200, 200, 429]
     assert statuses(app, 1, headers={"X-API-Key": "two"}) == [200]
     assert statuses(app, 1, "198.51.100.7", headers={"X-API-Key": "one"}) == [429]
@@ -161,14 +173,14 @@ def test_an_api_key_is_the_client_and_without_one_the_address_is() -> None:
 
 
 def test_an_api_key_in_another_header() -> None:
-    app = site(api_key("Authorization"))
+    app = site(api_key("Authorization", verify=exists))
     assert key_of(app, headers={"Authorization": "Bearer one"}).startswith("key:")
     assert key_of(app, headers={"X-API-Key": "one"}) == "192.0.2.1"
 
 
 @pytest.mark.parametrize("value", ["x" * 8000, "ключ", "a b", "#", "{}"])
 def test_an_api_key_may_be_anything(value: str) -> None:
-    key = key_of(site(api_key()), headers={"X-API-Key": value})
+    key = key_of(site(api_key(verify=exists)), headers={"X-API-Key": value})
     assert key.startswith("key:")
     assert len(key) == 28
 
@@ -179,7 +191,7 @@ def test_an_api_key_is_neither_stored_nor_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="flask_irl")
     secret = "sk-live-0123456789abcdef"
-    app = site(api_key(), storage_uri=redis_url)
+    app = site(api_key(verify=exists), storage_uri=redis_url)
     assert statuses(app, 4, headers={"X-API-Key": secret}) == [200, 200, 429, 429]
     limiter = state_of(app).limiter
     limiter.flush()
@@ -187,11 +199,67 @@ def test_an_api_key_is_neither_stored_nor_logged(
     with redis_server.client() as client:
         names = client.keys("*")
         stored = b"".join(names) + b"".join(client.dump(name) for name in names)
-    key = key_of(site(api_key()), headers={"X-API-Key": secret})
+    key = key_of(site(api_key(verify=exists)), headers={"X-API-Key": secret})
     assert key.encode() in stored
     assert key in caplog.text
     assert secret.encode() not in stored
     assert secret not in caplog.text
+
+
+def test_keys_that_do_not_exist_count_by_address() -> None:
+    app = site(api_key(verify=lambda key: key == "real"))
+    answers = [statuses(app, 1, headers={"X-API-Key": f"invented-{n}"}) for n in range(4)]
+    assert answers == [[200], [200], [429], [429]]
+    assert statuses(app, 3, headers={"X-API-Key": "real"}) == [200, 200, 429]
+    assert statuses(app, 1, "198.51.100.7", headers={"X-API-Key": "invented-0"}) == [200]
+
+
+def test_without_a_check_no_key_is_believed_and_a_warning_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = site(api_key())
+    answers = [statuses(app, 1, headers={"X-API-Key": f"invented-{n}"}) for n in range(3)]
+    assert answers == [[200], [200], [429]]
+    assert "api_keys_unverified header=X-API-Key" in caplog.text
+
+
+def test_a_check_that_raises_makes_the_address_count() -> None:
+    def broken(key: str) -> bool:
+        raise LookupError("the site's own fault")
+
+    app = site(api_key(verify=broken))
+    assert key_of(app, headers={"X-API-Key": "one"}) == "192.0.2.1"
+
+
+def test_a_key_that_exists_is_checked_within_the_request_and_then_believed_for_a_while(
+    clock: Clock,
+) -> None:
+    checked: list[str] = []
+
+    def verify(key: str) -> bool:
+        checked.append(f"{key} at {request.path}")
+        return key == "real"
+
+    app = site(ApiKey("X-API-Key", verify, 60.0, clock), base_limit=100)
+    for _ in range(3):
+        statuses(app, 1, headers={"X-API-Key": "real"})
+    assert checked == ["real at /"]
+    clock.advance(60.1)
+    statuses(app, 1, headers={"X-API-Key": "real"})
+    assert len(checked) == 2
+    for _ in range(2):
+        statuses(app, 1, headers={"X-API-Key": "invented"})
+    assert len(checked) == 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"verify": "yes"}, {"verify": exists, "remember_seconds": -1.0}],
+    ids=["no function", "less than nothing"],
+)
+def test_arguments_of_api_keys_that_are_not_allowed(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"verify is|remember_seconds is"):
+        api_key(**arguments)
 
 
 # Users
