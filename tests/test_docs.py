@@ -6,9 +6,10 @@ import re
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from flask import g
 
 from flask_irl.cli import irl
 from flask_irl.config.options import _SETTINGS, Options
@@ -117,3 +118,21 @@ def test_files_named_in_code_exist() -> None:
     named = {name for document in DOCUMENTS for name in re.findall(pattern, code(document))}
     made = {"loadtests/results"}
     assert [name for name in sorted(named - made) if not (ROOT / name).exists()] == []
+
+
+def test_the_readmes_apps_run_as_they_are_written() -> None:
+    section = README.read_text().partition("\n## In your own app\n")[2].partition("\n### ")[0]
+    names: dict[str, Any] = {"__name__": "yourapp"}
+    for block in re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE):
+        exec(block, names)  # noqa: S102 - our own README
+    app = names["app"]
+    app.config["PROBE"] = "secret"
+    app.before_request(lambda: setattr(g, "plan_limit", "2/minute"))
+    app.register_blueprint(names["shop"])
+    client = app.test_client()
+    answers = [
+        client.get(path).status_code for path in ("/api/heavy-operation", "/ping", "/export")
+    ]
+    assert answers == [200, 200, 200]
+    assert client.post("/orders", json={"items": [1, 2]}).status_code == 200
+    app.extensions["flask_irl"].limiter.close()

@@ -18,7 +18,7 @@ def open_limiter(
     clock: Callable[[], float] | None = None,
     fit: Fit = fit_in_child,
 ) -> Limiter:
-    """A limiter with the store that the options name.
+    """Open a limiter with the store that the options name.
 
     Raises:
         ConfigurationError: An option is wrong.

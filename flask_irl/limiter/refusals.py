@@ -1,4 +1,4 @@
-"""Clients that this process knows to be over their limit, so that the store isn't asked."""
+"""Remember refusals in this process, so that the store isn't asked again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_SECONDS = 10.0
 
 
 class Refusal(NamedTuple):
-    """A refusal that still holds.
+    """Hold a refusal that is still good.
 
     Attributes:
         scope: Name of the scope that refused.
         at: When it was made, by the monotonic clock.
-        until: When it ends.
-        cost: The cost that was too much.
+        until: When it ends, by the same clock.
+        cost: Units that were too many.
         hit: The store's answer.
         shown: The limit that refused, with its scope.
     """
@@ -34,7 +34,7 @@ class Refusal(NamedTuple):
     shown: tuple[Scope, Limit]
 
     def hit_at(self, now: float) -> Hit:
-        """What the store would answer by now."""
+        """Give the store's answer as it would be by now."""
         passed = float(int((now - self.at) * 1e6))
         reset = self.hit.reset_after - passed
         if reset <= 0:
@@ -49,13 +49,13 @@ class Refusal(NamedTuple):
 
 
 class Refusals:
-    """A bounded map from clients to their latest refusal.
+    """Map clients to their latest refusal; bounded.
 
     Args:
         capacity: Clients kept; the oldest refusals go first.
 
     Attributes:
-        known: The refusals by client, for others to look into.
+        known: The refusals by client.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
@@ -67,7 +67,7 @@ class Refusals:
         return len(self.known)
 
     def find(self, client: str, plan: Plan, cost: int, now: float) -> Refusal | None:
-        """The refusal that decides this request without the store, if there is one.
+        """Find the refusal that decides this request without the store, if there is one.
 
         Its ``hit.binding`` is the refusing limit's place in ``plan``, which may be another plan
         than the one that refused.
