@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from flask_irl.web.observer import Observer
     from flask_irl.web.recognition import Recognition
     from flask_irl.web.responses import Responder
+
+
+FAILED: Final = "500 Internal Server Error"
+"""Stands for the answer to a request whose view raised, and that got none from the app."""
 
 
 class Middleware:
@@ -47,7 +51,6 @@ class Middleware:
         self._recognise = recognition.recognise
         self._gate = gate
         self._complete = responder.complete
-        self._observer = observer
         self._observe = observer.observe
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -62,7 +65,7 @@ class Middleware:
                 return (refusal.body,)
             return self.app(environ, answer)
         except Exception:
-            self._observer.observe_failure(environ, exchange)
+            self._observe(environ, exchange, FAILED, [])
             raise
         finally:
             if exchange.early is not None:

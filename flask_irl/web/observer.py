@@ -31,40 +31,37 @@ class Observer:
     def observe(
         self, environ: WSGIEnvironment, exchange: Exchange, status: str, headers: Headers
     ) -> None:
-        """Note a request that was decided on, with its answer; never raises."""
-        try:
-            size = -1
-            for name, value in headers:
-                if name == "Content-Length":
-                    size = int(value)
-            self._note(environ, exchange, int(status[:3]), size)
-        except Exception as error:
-            self._limiter.failures.swallow("response", error)
+        """Note a request that was decided on, with its answer; never raises.
 
-    def observe_failure(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
-        """Note a request whose view raised, and that got no answer from the app; never raises."""
-        try:
-            self._note(environ, exchange, 500, -1)
-        except Exception as error:
-            self._limiter.failures.swallow("response", error)
-
-    def _note(self, environ: WSGIEnvironment, exchange: Exchange, status: int, size: int) -> None:
+        Args:
+            environ: The request's.
+            exchange: The request's.
+            status: The answer's status line.
+            headers: The answer's headers.
+        """
         decision = exchange.decision
         if decision is None or exchange.observed:
             return
         exchange.observed = True
         route = exchange.route.label
-        if decision.source not in NOT_LEARNED_FROM:
-            path = environ.get("PATH_INFO", "")
-            if self._honeypots and path.startswith(self._honeypots):
-                self._limiter.profiler.trap(decision.key)
-            self._limiter.observe(
-                decision,
-                route=route,
-                path=zlib.crc32(path.encode("latin-1", "replace")),
-                method=environ["REQUEST_METHOD"],
-                status=status,
-                size=size,
-            )
-        if self._notify is not None:
-            self._notify(RequestDecided(decision, route, exchange.seconds))
+        try:
+            if decision.source not in NOT_LEARNED_FROM:
+                size = -1
+                for name, value in headers:
+                    if name == "Content-Length":
+                        size = int(value)
+                path = environ.get("PATH_INFO", "")
+                if self._honeypots and path.startswith(self._honeypots):
+                    self._limiter.profiler.trap(decision.key)
+                self._limiter.observe(
+                    decision,
+                    route=route,
+                    path=zlib.crc32(path.encode("latin-1", "replace")),
+                    method=environ["REQUEST_METHOD"],
+                    status=int(status[:3]),
+                    size=size,
+                )
+            if self._notify is not None:
+                self._notify(RequestDecided(decision, route, exchange.seconds))
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)

@@ -30,6 +30,8 @@ class Recognition:
 
     def recognise(self, environ: WSGIEnvironment) -> Known | None:
         """Give the route of a request like an earlier one, else None."""
+        if not self._known:
+            return None
         return self._known.get((environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")))  # type: ignore[arg-type]
 
     def learn(self, environ: WSGIEnvironment, route: Route, rule: Rule | None) -> None:
