@@ -7,6 +7,7 @@ TYPE_CHECKING count like any other.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 PACKAGE = "flask_irl"
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
 
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("errors",),
@@ -146,6 +148,21 @@ def test_every_room_has_a_floor(imports: dict[str, set[str]]) -> None:
 
 def test_there_are_at_most_ten_floors() -> None:
     assert len(FLOORS) <= MAX_FLOORS
+
+
+def test_the_architectures_page_has_every_room_on_its_floor() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \|", PAGE.read_text(), re.MULTILINE)
+    assert {room: int(floor) for floor, room in rows} == FLOOR_OF
+
+
+def test_the_architectures_page_names_only_modules_that_there_are() -> None:
+    modules = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", PAGE.read_text()))
+    assert len(modules) > len(FLOOR_OF)
+    assert {name for name in modules if not _exists(name)} == set()
+
+
+def _exists(name: str) -> bool:
+    return (ROOT / name).exists() or (ROOT / PACKAGE / name).exists()
 
 
 def test_rooms_import_only_from_lower_floors(imports: dict[str, set[str]]) -> None:

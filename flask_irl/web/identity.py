@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask_irl.limits.keys import canonical
-from flask_irl.web.key_functions import KeyFromEnviron, remote_address
+from flask_irl.web.key_functions import KeyFromEnviron, address_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -43,4 +43,4 @@ class Identity:
                 return canonical(str(key))
         except Exception as error:
             self._failed("key_func", error)
-        return remote_address.stored(environ)
+        return address_of(environ)

@@ -46,18 +46,19 @@ class KeyFromEnviron:
         self.stored: Callable[[WSGIEnvironment], str | None] = of if is_canonical else self._stored
 
     def _stored(self, environ: WSGIEnvironment) -> str:
-        return canonical(str(self.of(environ) or _remote_address(environ)))
+        return canonical(str(self.of(environ) or address_of(environ)))
 
     def __call__(self) -> str:
         """Name the client of the current request."""
         return self.of(request.environ)
 
 
-def _remote_address(environ: WSGIEnvironment) -> str:
+def address_of(environ: WSGIEnvironment) -> str:
+    """Name a client by the address of the other end."""
     return network_key(environ.get("REMOTE_ADDR") or "")
 
 
-remote_address: Final = KeyFromEnviron(_remote_address, is_canonical=True)
+remote_address: Final = KeyFromEnviron(address_of, is_canonical=True)
 """Names a client by the address of the other end, as :func:`~flask_irl.limits.keys.network_key`
 groups them.
 
@@ -98,7 +99,7 @@ class ApiKey(KeyFromEnviron):
         """Name the client without the check, which may need Flask; None for a key not yet known."""
         value = environ.get(self._header)
         if not value:
-            return _remote_address(environ)
+            return address_of(environ)
         client = _hashed(value)
         return client if self._verified.get(client, 0.0) > self._clock() else None
 
@@ -108,7 +109,7 @@ class ApiKey(KeyFromEnviron):
             return client
         value = environ[self._header]
         if not self._verify(value):
-            return _remote_address(environ)
+            return address_of(environ)
         client = _hashed(value)
         if len(self._verified) >= MAX_VERIFIED:
             self._verified.clear()
