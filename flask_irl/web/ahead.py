@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
-from flask_irl.config.access_lists import Lists
+from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.web.key_functions import KeyFromEnviron
 from flask_irl.web.middleware import Answer, Headers, Served
@@ -54,7 +54,7 @@ class Ahead:
         key_func: KeyFromEnviron,
         *,
         filters: Sequence[Any],
-        lists: Lists | None,
+        lists: AccessLists | None,
         refuses: bool,
         hooks: Sequence[object],
         hook: object,
@@ -101,7 +101,7 @@ class Ahead:
                 if (
                     limiter.asks_ahead
                     and self._hooks[0] is self._hook
-                    and (self._lists is None or not self._lists.word(client))
+                    and (self._lists is None or not self._lists.rule_for(client))
                 ):
                     started = time.perf_counter()
                     keys = asked.keys_for(client)

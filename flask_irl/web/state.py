@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
 
-from flask_irl.config.access_lists import Lists
+from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
@@ -67,7 +67,9 @@ class AppState:
         self._blueprint_limits = blueprint_limits
         self._exempt_blueprints = exempt_blueprints
         self._routes = self.routes_for(self.limiter)
-        self._lists = Lists(options.allow, options.deny) if options.allow or options.deny else None
+        self._lists = (
+            AccessLists(options.allow, options.deny) if options.allow or options.deny else None
+        )
         self._honeypots = options.honeypots
         self._headers_enabled = options.headers_enabled
         self._slot = f"flask_irl.{id(self):x}"
@@ -233,7 +235,7 @@ class AppState:
             limiter.notify(RequestExempted(route.label))
             return None
         client = served.client = self._client(current.environ)
-        word = "" if self._lists is None else self._lists.word(client)
+        word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
             limiter.notify(RequestExempted(route.label))
             return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.limiter.schedule import POLL_SECONDS
 from flask_irl.stores.base import Store
 from flask_irl.stores.opening import open_store

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.opening import open_limiter
