@@ -92,7 +92,7 @@ def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "strategy", "storage_uri", "admin_token", "BASE_LIMIT"])
-def test_an_option_that_is_fixed_at_run_time_is_refused_with_a_list_of_the_others(
+def test_an_option_fixed_at_run_time_is_refused_with_a_list_of_the_others(
     name: str,
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
