@@ -20,7 +20,7 @@ from flask_irl.stores.state import Update
 from tests.integration.workers import CONFIG, PATIENCE, Answer, Line, Workers, lines_to_both
 from tests.servers import RedisServer, wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 TOKEN = "token-of-the-operator"
 LIMIT = 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import get_args
@@ -51,6 +52,7 @@ def documented() -> Events:
     }
 
 
+@functools.cache
 def logged() -> Events:
     """Collect the events of the package: the calls of ``event`` and ``failure``."""
     events: Events = {}
