@@ -30,9 +30,9 @@ demo: $(VENV)/.stamp-demo ## protect a site on the embedded store, show who was 
 run: $(VENV)/.stamp-demo ## serve the demo app on http://127.0.0.1:8000
 	$(VENV)/bin/gunicorn -c demo_app/gunicorn_memory.py $(ARGS) "demo_app:create_app()"
 
-test: $(VENV)/.stamp-test ## run all the tests, against a real Redis server
+test: $(VENV)/.stamp-test ## run all the tests on all cores, against a real Redis server; the slow ones last
 	$(PY) -m tests.servers
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m tests.stages $(ARGS)
 
 lint: $(VENV)/.stamp-lint ## ruff, mypy strict
 	$(PY) -m ruff check .

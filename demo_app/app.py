@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from demo_app.monitoring import add_metrics
 from demo_app.views import add_views
 from flask_irl import ConfigurationError, IntelligentLimiter, api_key
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.telemetry.prometheus import PrometheusListener
 
 MAX_PROXIES: Final = 10

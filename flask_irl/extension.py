@@ -12,7 +12,7 @@ from flask import Flask, current_app, has_request_context, request
 from flask_irl.admin import register
 from flask_irl.admin.state import BLUEPRINT, DOCS_BLUEPRINT
 from flask_irl.admin.tokens import all_tokens, parse_tokens
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.decision import Decision
 from flask_irl.operations import Operations

@@ -11,7 +11,7 @@ from typing import cast
 
 import redis
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
 from loadtests.bench_apps import PLENTY, Bench

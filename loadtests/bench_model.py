@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
 from flask_irl.stores.base import Store

@@ -31,16 +31,17 @@ STOP_TIMEOUT = 5.0
 
 # Below the range that the system gives to outgoing connections: from there, a client that
 # knocks on the port of a stopped server could be given that very port and reach itself.
-_PORTS = range(20_000, 32_000)
+_FIRST_PORT, _LAST_PORT = 20_000, 31_999
 _given_ports: set[int] = set()
 # Not seeded, so that forks of one process don't all choose the same ports.
 _random = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A loopback TCP port that nothing listens on and that this process was not given before."""
+    """Choose a loopback TCP port that is not listened on, and was not chosen here before."""
+    ports = ports_of_worker(os.environ)
     while True:
-        port = _random.choice(_PORTS)
+        port = _random.choice(ports)
         if port in _given_ports:
             continue
         with socket.socket() as probe:
@@ -51,6 +52,17 @@ def free_port() -> int:
                 continue
         _given_ports.add(port)
         return port
+
+
+def ports_of_worker(environment: Mapping[str, str]) -> range:
+    """Give a worker of pytest-xdist its share of the ports, which no other worker chooses from.
+
+    A port that one of them has chosen may be free for a moment: before a server starts, or while
+    it restarts.
+    """
+    workers = int(environment.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(environment.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(_FIRST_PORT + number % workers, _LAST_PORT + 1, workers)
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT) -> None:

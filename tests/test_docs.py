@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ import pytest
 from flask import g
 
 from flask_irl.cli import irl
-from flask_irl.config.options import _SETTINGS, Options
+from flask_irl.config.options import OPTIONS
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"
@@ -89,26 +88,25 @@ def test_the_readme_tells_of_every_irl_command() -> None:
 
 @each_document
 def test_config_keys_and_variables_that_begin_with_irl_exist(document: Path) -> None:
-    known = {s.config or f"IRL_{name.upper()}" for name, s in _SETTINGS.items()}
-    known |= {s.environment for s in _SETTINGS.values() if s.environment}
+    known = {spec.config_key for spec in OPTIONS.values()}
+    known |= {spec.variable for spec in OPTIONS.values() if spec.variable}
     named = set(re.findall(r"\bIRL_[A-Z_]+\b", document.read_text()))
     assert named <= known
 
 
 def test_the_table_of_options_has_each_option_once_and_no_other() -> None:
     named = [name for row in table_rows() for name in re.findall(r"`(\w+)`", row[0])]
-    options = {field.name for field in fields(Options)}
-    assert sorted(named) == sorted(options | ARGUMENTS_ONLY)
+    assert sorted(named) == sorted(OPTIONS.keys() | ARGUMENTS_ONLY)
 
 
 def test_the_table_of_options_names_each_ones_config_key_and_variable() -> None:
     rows = [[re.findall(r"`(\w+)`", cell) for cell in row[:3]] for row in table_rows()]
     told = {name: (keys, set(variables)) for names, keys, variables in rows for name in names}
     wrong = []
-    for name, setting in _SETTINGS.items():
+    for name, spec in OPTIONS.items():
         keys, variables = told.get(name, ([], set()))
-        expected = {setting.environment} if setting.environment else set()
-        if (setting.config or f"IRL_{name.upper()}") not in keys or variables != expected:
+        expected = {spec.variable} if spec.variable else set()
+        if spec.config_key not in keys or variables != expected:
             wrong.append(name)
     assert wrong == []
 

@@ -11,7 +11,7 @@ from marshmallow import fields, validate
 
 from flask_irl.admin.described import Number, Whole, told
 from flask_irl.admin.pages import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE
-from flask_irl.config.options import MAX_STEPS
+from flask_irl.config.values import MAX_STEPS
 from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
 from flask_irl.operations import ORDERS

@@ -7,10 +7,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+import attrs
 import click
 from flask import current_app
 
@@ -63,7 +63,9 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
         if metrics_port is None
         else _served_metrics(metrics_address, metrics_port)
     )
-    limiter = open_limiter(replace(state.options, background=True, train=True), listener=listener)
+    limiter = open_limiter(
+        attrs.evolve(state.options, background=True, train=True), listener=listener
+    )
     with _told_to_end() as wait:
         try:
             # Before the first training: what the model in force was trained on need not be again.

@@ -1,1 +1,1 @@
-"""Configure a limiter: options, access lists, and settings changed at run time."""
+"""Configure a limiter: options, their sources, access lists, settings changed at run time."""

@@ -1,4 +1,4 @@
-"""Who is let pass or turned away whatever it does: networks and keys, by configuration. Pure."""
+"""Look clients up in the lists of allowed and denied networks, addresses and keys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Literal
 
 from flask_irl.limits.keys import canonical
 
-Word = Literal["allow", "deny", ""]
+AccessRule = Literal["allow", "deny", ""]
+"""Rule for a client whatever it does; empty if it is on no list."""
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Lists:
-    """Allowed and denied clients; who is on both is denied.
+class AccessLists:
+    """Keep the lists of allowed and denied clients; a client on both is denied.
 
     Args:
         allow: Networks such as ``192.0.2.0/24``, addresses, or keys as ``key_func`` gives them.
@@ -22,31 +24,39 @@ class Lists:
     """
 
     def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
-        self._named = {canonical(key): "allow" for key in allow}
-        self._named |= {canonical(key): "deny" for key in deny}
-        self._networks = [(net, "deny") for net in map(_network, deny) if net is not None]
-        self._networks += [(net, "allow") for net in map(_network, allow) if net is not None]
-        self.word = lru_cache(maxsize=4096)(self._find)
-        """What is said of a client, by its stored key: ``allow``, ``deny`` or nothing."""
+        self._keys: dict[str, AccessRule] = {canonical(key): "allow" for key in allow}
+        self._keys |= {canonical(key): "deny" for key in deny}
+        # Denied ones first: they win.
+        self._networks = [*_networks(deny, "deny"), *_networks(allow, "allow")]
+        self.rule_for = lru_cache(maxsize=4096)(self._find)
+        """Find the rule for a client, by its stored key."""
 
-    def _find(self, client: str) -> Word:
-        said = self._named.get(client, "")
-        if not said and (own := _network(client)) is not None:
-            said = next((word for net, word in self._networks if _within(own, net)), "")
-        return said  # type: ignore[return-value]
+    def _find(self, client: str) -> AccessRule:
+        rule = self._keys.get(client, "")
+        if not rule and (own := _network(client)) is not None:
+            rule = next((rule for network, rule in self._networks if _covers(network, own)), "")
+        return rule
 
 
-def _within(own: Network, net: Network) -> bool:
-    if isinstance(own, ipaddress.IPv4Network) and isinstance(net, ipaddress.IPv4Network):
-        return own.subnet_of(net)
-    if isinstance(own, ipaddress.IPv6Network) and isinstance(net, ipaddress.IPv6Network):
+def _networks(entries: Iterable[str], rule: AccessRule) -> list[tuple[Network, AccessRule]]:
+    """List the entries that are networks or addresses, each with its rule."""
+    networks = map(_network, entries)
+    return [(network, rule) for network in networks if network is not None]
+
+
+def _covers(network: Network, client: Network) -> bool:
+    """Tell whether a network holds a client's address."""
+    if isinstance(client, ipaddress.IPv4Network) and isinstance(network, ipaddress.IPv4Network):
+        return client.subnet_of(network)
+    if isinstance(client, ipaddress.IPv6Network) and isinstance(network, ipaddress.IPv6Network):
         # An IPv6 client is a /64: one address of it names them all.
-        return own.overlaps(net)
+        return client.overlaps(network)
     return False
 
 
-def _network(text: str) -> Network | None:
+def _network(entry: str) -> Network | None:
+    """Parse a network or an address; None for a key that is neither."""
     try:
-        return ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(entry, strict=False)
     except ValueError:
         return None

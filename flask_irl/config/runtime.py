@@ -1,11 +1,12 @@
-"""Settings that an operator changes at run time: kept in the store, over what the options say."""
+"""Keep settings that an operator changes at run time: in the store, over the options."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any, Final, get_args
+
+import attrs
 
 from flask_irl.config.options import Options, check_option
 from flask_irl.errors import ConfigurationError
@@ -15,55 +16,54 @@ CHANGEABLE: Final = (
     *("base_limit", "window_seconds"),
     *("anomalous_factor", "further_factors", "anomaly_threshold"),
 )
+"""Options that can be changed at run time, beside the mode."""
 
 
 def read_settings(data: bytes | None) -> dict[str, Any]:
-    """The settings as they were stored; what isn't readable or allowed any more is left out."""
+    """Decode stored settings; unreadable ones, and those not allowed any more, are left out."""
     if data is None:
         return {}
     try:
-        found = json.loads(data)
+        entries = json.loads(data)
     except ValueError:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         return {}
-    kept: dict[str, Any] = {}
-    for name, value in found.items():
+    settings: dict[str, Any] = {}
+    for name, value in entries.items():
         try:
-            kept.update(checked({name: value}))
+            settings.update(check_settings({name: value}))
         except ConfigurationError:
             continue
-    return kept
+    return settings
 
 
 def write_settings(settings: Mapping[str, Any]) -> bytes:
-    """The settings as they are stored."""
+    """Encode settings for the store: equal settings as equal bytes."""
     return json.dumps(dict(settings), sort_keys=True).encode()
 
 
-def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes of settings, validated.
+def check_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Check changes of settings, and convert their values.
 
     Raises:
         ConfigurationError: A setting isn't known or its value isn't allowed; names it.
     """
-    result: dict[str, Any] = {}
-    for name, value in changes.items():
-        if name == "mode":
-            if value not in get_args(Mode):
-                raise ConfigurationError(
-                    f"mode is {value!r}: give one of {', '.join(get_args(Mode))}"
-                )
-            result[name] = value
-        elif name in CHANGEABLE:
-            result[name] = check_option(name, value)
-        else:
-            raise ConfigurationError(
-                f"{name!r} can't be changed at run time: only mode, {', '.join(CHANGEABLE)} can"
-            )
-    return result
+    return {name: _check_setting(name, value) for name, value in changes.items()}
 
 
-def applied(options: Options, settings: Mapping[str, Any]) -> Options:
-    """The options with the settings over them."""
-    return dataclasses.replace(options, **settings)
+def apply_settings(options: Options, settings: Mapping[str, Any]) -> Options:
+    """Replace options by checked settings."""
+    return attrs.evolve(options, **settings)
+
+
+def _check_setting(name: str, value: object) -> Any:
+    if name == "mode":
+        if value not in get_args(Mode):
+            raise ConfigurationError(f"mode is {value!r}: give one of {', '.join(get_args(Mode))}")
+        return value
+    if name not in CHANGEABLE:
+        raise ConfigurationError(
+            f"{name!r} can't be changed at run time: only mode, {', '.join(CHANGEABLE)} can"
+        )
+    return check_option(name, value)

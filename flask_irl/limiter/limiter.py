@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from flask_irl.config.options import Options
-from flask_irl.config.runtime import applied, read_settings
+from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.errors import StoreError
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.refusals import Refusals
@@ -271,7 +271,7 @@ class Limiter:
 
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""
-        options = applied(self._configured, settings)
+        options = apply_settings(self._configured, settings)
         self.options = options
         self._mode = options.mode
         self.ladder = _ladder(options)

@@ -9,7 +9,7 @@ import numpy as np
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURES
-from flask_irl.config.access_lists import Lists
+from flask_irl.config.access_lists import AccessLists
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, in_force
@@ -44,7 +44,7 @@ class ClientOperations(OverrideOperations):
         key = canonical(client)
         state = self._store.load([key])[0]
         options = self._limiter.options
-        listed = Lists(options.allow, options.deny).word(key)
+        listed = AccessLists(options.allow, options.deny).rule_for(key)
         if state is None:
             if not listed:
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from flask_irl.config.runtime import CHANGEABLE, checked, read_settings, write_settings
+from flask_irl.config.runtime import CHANGEABLE, check_settings, read_settings, write_settings
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.model.model import Model
 from flask_irl.operations.hands import Hands
@@ -76,7 +76,7 @@ class SiteOperations(Hands):
         """
         if "mode" in changes:
             raise ConfigurationError("mode is no limit: change it by itself")
-        new = checked({name: value for name, value in changes.items() if value is not None})
+        new = check_settings({name: value for name, value in changes.items() if value is not None})
         back = checked_names(name for name, value in changes.items() if value is None)
         self._limiter.refresh()
         before = {name: getattr(self._limiter.options, name) for name in (*new, *back)}
@@ -99,7 +99,7 @@ class SiteOperations(Hands):
             ConfigurationError: The mode isn't known.
         """
         before = self.mode()
-        self._change(lambda settings: {**settings, **checked({"mode": mode})})
+        self._change(lambda settings: {**settings, **check_settings({"mode": mode})})
         self._audit(who, "mode", "", {"mode": before}, {"mode": mode})
         return {"mode": mode, "before": before}
 

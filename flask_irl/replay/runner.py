@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import zlib
 from collections.abc import Callable
 from typing import Final
+
+import attrs
 
 from flask_irl.behaviour.sums import LONG
 from flask_irl.config.options import Options
@@ -61,11 +62,11 @@ class Replay:
         plan: Callable[[Limiter, str, str], Plan | None],
     ) -> None:
         self._now = 0.0
-        options = dataclasses.replace(
+        options = attrs.evolve(
             options, storage_uri="memory://", storage_options={}, background=False, mode="enforce"
         )
         self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
-        static = dataclasses.replace(options, mode="off")
+        static = attrs.evolve(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
         self._evidence = self._limiter.ladder.evidence - 1.0
         self._route = route

@@ -17,7 +17,7 @@ class RequestDecided(NamedTuple):
     Attributes:
         decision: The decision.
         route: The request's route rule, or ``"unmatched"``.
-        seconds: Time that the request waited for it.
+        seconds: Time that the request waited for its decision.
     """
 
     decision: Decision
@@ -38,7 +38,7 @@ class ClientsScored(NamedTuple):
 
 
 class ClientsFlagged(NamedTuple):
-    """Report how many clients seen in the last minutes are at a lower step."""
+    """Report the number of clients seen in the last minutes that are at a lower step."""
 
     clients: int
 
@@ -48,7 +48,7 @@ class TrainingEnded(NamedTuple):
 
     Attributes:
         result: ``accepted``, ``rejected``, ``refused`` or ``failed``.
-        seconds: Its duration.
+        seconds: Duration of the training.
     """
 
     result: str
@@ -59,8 +59,8 @@ class ModelLoaded(NamedTuple):
     """Report a model that came into force in this process.
 
     Attributes:
-        version: Its version, 0 for none.
-        trained_at: When it was trained, in seconds since the epoch.
+        version: Version of the model, 0 for none.
+        trained_at: Time of its training, in seconds since the epoch.
     """
 
     version: int
@@ -110,7 +110,7 @@ Event = (
 )
 
 Notify = Callable[[Event], object]
-"""Takes an event."""
+"""Take an event."""
 
 
 class Listener(Protocol):

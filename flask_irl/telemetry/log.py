@@ -1,6 +1,6 @@
-"""Log lines: one event a line, ``event key=value …`` or JSON, safe whatever the values contain.
+"""Log events, one a line, as ``event key=value …`` or JSON, safe whatever the values contain.
 
-Where lines go and in which form is the host's to say; ``docs/logs.md`` lists the events.
+The host decides where lines go and in which form; ``docs/logs.md`` lists the events.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
 
+from flask_irl.telemetry.forks import renew_after_fork
+
 Form = Literal["text", "json"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 TEXT: Final = "%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s"
@@ -25,23 +27,27 @@ logger = logging.getLogger("flask_irl")
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON: ``ts``, ``level``, ``logger``, ``event``, and more.
+    """Format a record as one line of JSON: ``ts``, ``level``, ``logger``, ``event``, and more.
 
     Events of flask_irl have their fields as members, numbers as numbers. Any other record is the
     event ``log`` with a ``message``. A traceback is the member ``traceback``. The line is ASCII.
     """
 
+    # Not by python-json-logger or structlog: theirs writes NaN, half characters and NumPy's
+    # numbers as text, adds every attribute that a record of another logger carries, and lets a
+    # field take the place of ts or level. Mended, it would be this class and one more dependency.
+
     def format(self, record: logging.LogRecord) -> str:
-        """The record's line, without its end."""
+        """Format a record, without the end of its line."""
         name = getattr(record, "irl_event", None)
-        told = getattr(record, "irl_fields", {}) if name else {"message": record.getMessage()}
+        fields = getattr(record, "irl_fields", {}) if name else {"message": record.getMessage()}
         line: dict[str, object] = {
             "ts": _rfc3339(record.created),
             "level": record.levelname,
             "logger": record.name,
             "event": name or "log",
         }
-        for key, value in told.items():
+        for key, value in fields.items():
             line.setdefault(key, value)
         if record.exc_info:
             line.setdefault("traceback", self.formatException(record.exc_info))
@@ -49,7 +55,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def formatter(form: Form) -> logging.Formatter:
-    """A formatter for lines of a form."""
+    """Make a formatter for lines of a form."""
     return JsonFormatter() if form == "json" else logging.Formatter(TEXT, TEXT_TIME)
 
 
@@ -59,27 +65,79 @@ def event(level: int, name: str, /, **fields: object) -> None:
     Args:
         level: As in ``logging``.
         name: The event's stable name.
-        fields: What happened.
+        fields: Its fields, by name.
     """
     if logger.isEnabledFor(level):
-        logger.log(level, "%s", _line(name, fields), extra=_extra(name, fields))
+        logger.log(level, "%s", _text(name, fields), extra=_extra(name, fields))
 
 
 def failure(name: str, error: BaseException, /, **fields: object) -> None:
-    """Log an error of our own that the host must not notice, with its traceback."""
-    told = {**fields, "error": repr(error)}
-    logger.error("%s", _line(name, told), exc_info=error, extra=_extra(name, told))
+    """Log an error of this package that the host must not notice, with its traceback."""
+    fields = {**fields, "error": repr(error)}
+    logger.error("%s", _text(name, fields), exc_info=error, extra=_extra(name, fields))
 
 
-def _line(name: str, fields: Mapping[str, object]) -> str:
-    return " ".join([name, *(f"{key}={_shown(value)}" for key, value in fields.items())])
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Log nothing less than errors meanwhile."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+class Sampler:
+    """Let an event through at most so often, and count the events held back.
+
+    Args:
+        seconds: Length of a period, which begins with an event.
+        clock: Gives seconds, of any origin.
+        burst: Most events that pass in a period, 1 or more.
+    """
+
+    def __init__(
+        self, seconds: float, clock: Callable[[], float] = time.monotonic, burst: int = 1
+    ) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._burst = burst
+        self._next = 0.0
+        self._left = 0
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the events held back to the parent process, and renew the lock."""
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def passes(self) -> int | None:
+        """Count the events held back since the last that passed; None to hold this one back."""
+        now = self._clock()
+        with self._lock:
+            if now >= self._next:
+                self._next = now + self._seconds
+                self._left = self._burst
+            if not self._left:
+                self._held += 1
+                return None
+            self._left -= 1
+            held, self._held = self._held, 0
+            return held
+
+
+def _text(name: str, fields: Mapping[str, object]) -> str:
+    return " ".join([name, *(f"{key}={_quoted(value)}" for key, value in fields.items())])
 
 
 def _extra(name: str, fields: Mapping[str, object]) -> dict[str, object]:
     return {"irl_event": name, "irl_fields": fields}
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
+    """Format a field's value as text: in quotes, with escapes, unless it is one plain word."""
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     text = str(value)
@@ -90,7 +148,7 @@ def _shown(value: object) -> str:
 
 
 def _plain(value: object) -> Any:
-    """A value as JSON has it; what JSON doesn't have becomes text, or null for no number."""
+    """Convert a value to one of JSON: null for NaN and infinity, text for any other type."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Integral):
@@ -108,49 +166,3 @@ def _plain(value: object) -> Any:
 def _rfc3339(seconds: float) -> str:
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@contextmanager
-def only_errors() -> Iterator[None]:
-    """Log nothing less than errors meanwhile."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-class Sampler:
-    """Lets an event through at most so often, and tells how many it held back.
-
-    Args:
-        seconds: A period, which begins with an event.
-        clock: Seconds, of any origin.
-        burst: How many pass in a period, 1 or more.
-    """
-
-    def __init__(
-        self, seconds: float, clock: Callable[[], float] = time.monotonic, burst: int = 1
-    ) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._burst = burst
-        self._next = 0.0
-        self._left = 0
-        self._held = 0
-        self._lock = threading.Lock()
-
-    def passes(self) -> int | None:
-        """How many were held back since the last one that passed; None to hold this one back."""
-        now = self._clock()
-        with self._lock:
-            if now >= self._next:
-                self._next = now + self._seconds
-                self._left = self._burst
-            if not self._left:
-                self._held += 1
-                return None
-            self._left -= 1
-            held, self._held = self._held, 0
-            return held

@@ -1,9 +1,9 @@
-"""Prometheus metrics of a limiter; needs the extra ``metrics``.
+"""Count the events of a limiter in Prometheus metrics; needs the extra ``metrics``.
 
 Labels are bounded: outcomes, results and kinds are fixed words, routes are the app's rules or
 ``unmatched``. A client's key is never one. In multiprocess mode (``PROMETHEUS_MULTIPROC_DIR``)
-counters and histograms add up over all processes that ever were; gauges show the latest or the
-highest value of those alive, provided that whoever reaps a process calls ``mark_process_dead``.
+counters and histograms add up over all processes, ended ones too; gauges show the latest or the
+highest value of those alive, provided that ``mark_process_dead`` is called for each that ends.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ DECISION_BUCKETS: Final = (
 """Seconds: from the memory store's tens of microseconds to the time-out of a store."""
 SCORE_BUCKETS: Final = tuple(round(-0.95 + 0.05 * i, 2) for i in range(20))
 TRAINING_BUCKETS: Final = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Seconds."""
 TRAINED: Final = frozenset({"accepted", "rejected"})
+"""Results of trainings that made a model."""
 RESULTS: Final = ("accepted", "rejected", "refused", "failed")
 STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
-"""Words that are shown from the start: a counter that appears with its first event is one that
-``increase()`` doesn't see."""
+"""Kinds of errors of a store. Counted from 0, as are the results of trainings: ``increase()``
+doesn't see a counter that appears with its first event."""
 METRICS_ROUTE: Final = "/metrics"
 
 
@@ -162,12 +164,12 @@ class PrometheusListener:
     """Keep Prometheus metrics of a limiter's events; a ``listener`` of ``IntelligentLimiter``.
 
     Args:
-        registry: Where they are registered; one listener per registry. Apps of one process each
-            need their own; in multiprocess mode they add up all the same.
-        uncounted: Exempt routes that leave no trace, such as that of the metrics themselves.
+        registry: Registers the metrics of one listener. Apps of one process need one each; in
+            multiprocess mode their metrics add up all the same.
+        uncounted: Exempt routes that are not counted, such as the metrics' own.
 
     Raises:
-        ValueError: The registry has such metrics already.
+        ValueError: The registry has metrics of these names already.
     """
 
     def __init__(
@@ -197,8 +199,8 @@ class PrometheusListener:
             ErrorSwallowed: self._error_swallowed,
         }
         # Finding a labelled counter costs more than counting.
-        self._known_requests: dict[tuple[str, str], Counter] = {}
-        self._known_anomalous: dict[str, Counter] = {}
+        self._request_counters: dict[tuple[str, str], Counter] = {}
+        self._anomalous_counters: dict[str, Counter] = {}
 
     def notify(self, event: Event) -> None:
         """Count an event."""
@@ -209,9 +211,9 @@ class PrometheusListener:
         self._count(decision.outcome, route)
         self._seconds.observe(seconds)
         if decision.is_anomalous:
-            counter = self._known_anomalous.get(route)
+            counter = self._anomalous_counters.get(route)
             if counter is None:
-                counter = self._known_anomalous[route] = self._metrics.anomalous.labels(route)
+                counter = self._anomalous_counters[route] = self._metrics.anomalous.labels(route)
             counter.inc()
         if decision.source == "local":
             self._metrics.local_refusals.inc()
@@ -252,8 +254,8 @@ class PrometheusListener:
         self._metrics.internal_errors.labels(event.where).inc()
 
     def _count(self, outcome: str, route: str) -> None:
-        counter = self._known_requests.get((outcome, route))
+        counter = self._request_counters.get((outcome, route))
         if counter is None:
             counter = self._metrics.requests.labels(outcome, route)
-            self._known_requests[outcome, route] = counter
+            self._request_counters[outcome, route] = counter
         counter.inc()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from flask import Flask, Request, Response, current_app, request
 
-from flask_irl.config.access_lists import Lists
+from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
@@ -60,7 +60,7 @@ class Gate:
         recognition: Recognition,
         slot: str,
         filters: list[Callable[[], bool]],
-        lists: Lists | None,
+        lists: AccessLists | None,
         early_refusals: bool,
     ) -> None:
         self._limiter = limiter
@@ -108,7 +108,7 @@ class Gate:
                 return None
             if client in limiter.refusals.known:
                 return self._refuse_early(environ, exchange, route, question, client)
-            if limiter.asks_ahead and (self._lists is None or not self._lists.word(client)):
+            if limiter.asks_ahead and (self._lists is None or not self._lists.rule_for(client)):
                 started = time.perf_counter()
                 keys = question.keys_for(client)
                 exchange.route, exchange.client = route, client
@@ -200,7 +200,7 @@ class Gate:
             limiter.notify(RequestExempted(route.label))
             return None
         client = exchange.client = self._identity.client(current.environ)
-        word = "" if self._lists is None else self._lists.word(client)
+        word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
             limiter.notify(RequestExempted(route.label))
             return None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Flask
 
-from flask_irl.config.access_lists import Lists
+from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
@@ -67,7 +67,9 @@ class AppState:
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,
-            lists=Lists(options.allow, options.deny) if options.allow or options.deny else None,
+            lists=AccessLists(options.allow, options.deny)
+            if options.allow or options.deny
+            else None,
             early_refusals=options.early_refusals,
         )
         self._responder = Responder(

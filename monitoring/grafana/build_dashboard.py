@@ -1,7 +1,7 @@
-"""Builds the Grafana dashboard: ``python -m monitoring.grafana.build_dashboard``.
+"""Build the Grafana dashboard: ``python -m monitoring.grafana.build_dashboard``.
 
-Writes ``dashboards/flask_irl.json``, which is committed, so that Grafana needs none of this.
-``--runbook URL`` is for those who publish the runbook elsewhere.
+Writes ``dashboards/flask_irl.json``, which is committed, so that Grafana needs no Python.
+``--runbook URL`` links to a runbook published elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
-from monitoring.grafana import details, overview, panels
+from monitoring.grafana import limiter, overview, panels, site
 from monitoring.grafana.layout import COLUMNS, place
 from monitoring.grafana.promql import JOB
 from monitoring.grafana.spec import Row
@@ -26,7 +26,13 @@ RUNBOOK: Final = "docs/runbook.md"
 UID: Final = "flask-irl"
 DATASOURCE_UID: Final = "flask-irl-prometheus"
 """As in ``provisioning/datasources``."""
-ROWS: Final = (overview.OVERVIEW, *details.DETAILS)
+ROWS: Final = (
+    overview.OVERVIEW,
+    site.ROUTES,
+    limiter.LEARNING,
+    limiter.LIMITER,
+    site.SITE,
+)
 ALL: Final = dashboard.VariableOption(selected=True, text=["All"], value=["$__all"])
 VERSION: Final = f"irl_model_version{{{JOB}}}"
 # With several processes there is no version at all before the first model.
@@ -55,18 +61,18 @@ def build(runbook: str = RUNBOOK) -> dashboard.Dashboard:
     )
     for variable in (_datasource(), _jobs(), _routes()):
         board.with_variable(variable)
-    built = board.build()
-    built.panels = _panels(runbook)
-    return built
+    result = board.build()
+    result.panels = _panels(runbook)
+    return result
 
 
 def text(board: dashboard.Dashboard) -> str:
-    """The dashboard as the file has it."""
+    """Encode the dashboard for its file."""
     return json.dumps(board, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the dashboard's file."""
     parser = argparse.ArgumentParser(description="Build the Grafana dashboard.")
     parser.add_argument("--runbook", default=RUNBOOK, help="its URL (default: %(default)s)")
     OUT.write_text(text(build(parser.parse_args().runbook)), encoding="utf-8")
@@ -74,23 +80,23 @@ def main() -> None:
 
 
 def _panels(runbook: str) -> list[dashboard.Panel | dashboard.RowPanel]:
-    made: list[dashboard.Panel | dashboard.RowPanel] = []
+    built: list[dashboard.Panel | dashboard.RowPanel] = []
     top = 0
     for index, row in enumerate(ROWS):
         # The first screen needs no heading.
         if index:
-            made.append(_heading(row, len(made) + 1, top))
+            built.append(_heading(row, len(built) + 1, top))
             top += 1
         placed, top = place(row.panels, top)
         for spec, x, y in placed:
-            where = dashboard.GridPos(x=x, y=y, w=spec.width, h=spec.height)
-            made.append(panels.build(spec, len(made) + 1, where, runbook))
-    return made
+            cell = dashboard.GridPos(x=x, y=y, w=spec.width, h=spec.height)
+            built.append(panels.build(spec, len(built) + 1, cell, runbook))
+    return built
 
 
 def _heading(row: Row, number: int, top: int) -> dashboard.RowPanel:
-    where = dashboard.GridPos(x=0, y=top, w=COLUMNS, h=1)
-    return builders.Row(row.title).id(number).grid_pos(where).build()
+    cell = dashboard.GridPos(x=0, y=top, w=COLUMNS, h=1)
+    return builders.Row(row.title).id(number).grid_pos(cell).build()
 
 
 def _datasource() -> builders.DatasourceVariable:
@@ -103,7 +109,7 @@ def _datasource() -> builders.DatasourceVariable:
 
 
 def _jobs() -> builders.QueryVariable:
-    # Every process of flask_irl shows this one from its start, one that only trains, too.
+    # Every process of flask_irl has this metric from its start, one that only trains, too.
     return _labels("job", "Job", "label_values(irl_store_fallback, job)")
 
 

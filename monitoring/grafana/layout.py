@@ -1,4 +1,4 @@
-"""Where panels go on Grafana's grid of 24 columns."""
+"""Place panels on Grafana's grid of 24 columns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from monitoring.grafana.spec import Panel
 COLUMNS: Final = 24
 
 
-class Placed(NamedTuple):
-    """A panel, and its upper left corner."""
+class Placement(NamedTuple):
+    """Place a panel by its upper left corner."""
 
     panel: Panel
     x: int
@@ -19,10 +19,10 @@ class Placed(NamedTuple):
 
 
 def lines(panels: Iterable[Panel]) -> Iterator[list[Panel]]:
-    """Panels that fit beside each other, one line after the other."""
+    """Group panels into lines of those that fit beside each other."""
     line: list[Panel] = []
     for panel in panels:
-        if line and sum(each.width for each in line) + panel.width > COLUMNS:
+        if line and sum(other.width for other in line) + panel.width > COLUMNS:
             yield line
             line = []
         line.append(panel)
@@ -30,13 +30,13 @@ def lines(panels: Iterable[Panel]) -> Iterator[list[Panel]]:
         yield line
 
 
-def place(panels: Iterable[Panel], top: int) -> tuple[list[Placed], int]:
-    """Give each panel its place, from ``top`` downwards; also tells where the next thing goes."""
-    placed = []
+def place(panels: Iterable[Panel], top: int) -> tuple[list[Placement], int]:
+    """Place panels from ``top`` downwards; the second result is the row below them."""
+    placements = []
     for line in lines(panels):
         x = 0
         for panel in line:
-            placed.append(Placed(panel, x, top))
+            placements.append(Placement(panel, x, top))
             x += panel.width
         top += max(panel.height for panel in line)
-    return placed, top
+    return placements, top

@@ -1,4 +1,4 @@
-"""The first screen: is the site well, whom does the limiter refuse, does it learn."""
+"""Describe the first screen: the state of the site, of refusals, of learning."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ HIT_THRESHOLDS: Final = ((0.05, YELLOW), (0.2, RED))
 ANOMALY_THRESHOLDS: Final = ((0.05, YELLOW), (0.3, RED))
 FLAGGED_THRESHOLDS: Final = ((50, YELLOW),)
 DECISION_THRESHOLDS: Final = ((0.01, YELLOW), (0.05, RED))
-"""The red one is the usual ``store_timeout``."""
+"""Seconds; red from the usual ``store_timeout`` on."""
 AGE_THRESHOLDS: Final = ((3600, YELLOW), (7200, RED))
-"""A quiet site's model may be old: it is trained anew when a tenth of its rows is new."""
+"""Seconds. A quiet site's model may be old: the next training waits for a tenth of new rows."""
 
 
 def _quantiles(metric: str, labels: str) -> tuple[Query, ...]:
@@ -151,7 +151,7 @@ _STATS: Final = (
         runbook="irlstorefallback",
     ),
 )
-STATS: Final = tuple(replace(each, kind="stat", width=3, height=4) for each in _STATS)
+STATS: Final = tuple(replace(panel, kind="stat", width=3, height=4) for panel in _STATS)
 
 CHARTS: Final = (
     Panel(

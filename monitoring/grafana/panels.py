@@ -1,4 +1,4 @@
-"""Makes Grafana's panels out of their descriptions."""
+"""Build Grafana's panels from their descriptions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from monitoring.grafana.spec import GREEN, Kind, Panel, Query, Thresholds
 
 DATASOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-Drawn = TypeVar("Drawn", timeseries.Panel, stat.Panel, heatmap.Panel, table.Panel)
+PanelBuilder = TypeVar("PanelBuilder", timeseries.Panel, stat.Panel, heatmap.Panel, table.Panel)
 
 
 def build(spec: Panel, number: int, place: dashboard.GridPos, runbook: str) -> dashboard.Panel:
-    """Make one panel.
+    """Build a panel.
 
     Args:
-        spec: What it is.
-        number: Its id in the dashboard.
-        place: Where it is.
-        runbook: The URL of the runbook.
+        spec: Description of the panel.
+        number: Id in the dashboard.
+        place: Place on the grid.
+        runbook: URL of the runbook.
     """
-    panel = DRAWN[spec.kind](spec)
+    panel = DRAW[spec.kind](spec)
     panel.id_val = number
     panel.grid_pos = place
     if spec.runbook:
@@ -38,7 +38,7 @@ def build(spec: Panel, number: int, place: dashboard.GridPos, runbook: str) -> d
 
 
 def runbook_link(url: str) -> boards.DashboardLink:
-    """The dashboard's own link to the runbook."""
+    """Build the dashboard's own link to the runbook."""
     return _link("Runbook", url).icon("doc").tooltip("What each alert means, and what to do")
 
 
@@ -111,15 +111,15 @@ def _table(spec: Panel) -> dashboard.Panel:
         )
     )
     for letter, query in zip(ascii_uppercase, spec.queries, strict=False):
-        shown = [_value("displayName", query.legend)]
+        overrides = [_value("displayName", query.legend)]
         if query.unit:
-            shown.append(_value("unit", query.unit))
-        panel.override_by_name(f"Value #{letter}", shown)
+            overrides.append(_value("unit", query.unit))
+        panel.override_by_name(f"Value #{letter}", overrides)
     panel.sort_by([parts.TableSortByFieldState().display_name(spec.queries[0].legend).desc(True)])
     return panel.build()
 
 
-DRAWN: Final[Mapping[Kind, Callable[[Panel], dashboard.Panel]]] = {
+DRAW: Final[Mapping[Kind, Callable[[Panel], dashboard.Panel]]] = {
     "line": _line,
     "stacked": _line,
     "steps": _line,
@@ -130,8 +130,8 @@ DRAWN: Final[Mapping[Kind, Callable[[Panel], dashboard.Panel]]] = {
 
 
 def _common(
-    panel: Drawn, spec: Panel, form: PromQueryFormat = PromQueryFormat.TIME_SERIES
-) -> Drawn:
+    panel: PanelBuilder, spec: Panel, form: PromQueryFormat = PromQueryFormat.TIME_SERIES
+) -> PanelBuilder:
     panel.title(spec.title).description(spec.description).datasource(DATASOURCE).unit(spec.unit)
     panel.thresholds(_thresholds(spec.thresholds))
     for letter, query in zip(ascii_uppercase, spec.queries, strict=False):

@@ -1,4 +1,4 @@
-"""What a panel is, in the few words that the dashboard needs."""
+"""Describe panels, queries and rows of the dashboard, apart from Grafana's own classes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ GRAY: Final = "text"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a panel.
+    """Describe a query of a panel.
 
     Attributes:
-        expr: PromQL; ``$job``, ``$route``, ``$__rate_interval`` and ``$__range`` are Grafana's
-            to fill in.
-        legend: The name of a series, ``{{label}}`` for a label's value; of a table's column.
-        unit: Of a table's column, where it isn't the panel's.
+        expr: PromQL; Grafana fills in ``$job``, ``$route``, ``$__rate_interval`` and
+            ``$__range``.
+        legend: Name of a series, with ``{{label}}`` for a label's value, or of a table's column.
+        unit: Unit of a table's column, empty for the panel's.
         instant: Evaluate once, at the end of the time range.
     """
 
@@ -38,24 +38,24 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel.
+    """Describe a panel.
 
     Attributes:
-        title: What is shown.
-        description: What it tells, and when to worry.
-        unit: Grafana's id of it.
+        title: Name of the quantity.
+        description: Meaning of the quantity, and when to worry.
+        unit: Grafana's id of the unit.
         queries: One or more.
-        kind: How it is drawn.
-        width: Of 24 columns.
-        height: A row of the grid is about 38 pixels.
-        thresholds: From which value on which colour; below the first it is green.
-        colors: By series.
-        right: Series with an axis of their own, and its unit.
-        runbook: The heading in the runbook that helps, as its anchor.
-        minimum: Of the axis.
-        maximum: Of the axis.
-        decimals: Shown at most.
-        no_value: What a stat says when there is nothing.
+        kind: Kind of drawing.
+        width: Columns, of 24.
+        height: Rows of the grid, each about 38 pixels.
+        thresholds: Lowest value of each colour; below the first it is green.
+        colors: Colour by series.
+        right: Unit by series (a pattern), for series with an axis of their own.
+        runbook: Anchor of a heading in the runbook.
+        minimum: Lowest value of the axis.
+        maximum: Highest value of the axis.
+        decimals: Most decimals.
+        no_value: Text of a stat without a value.
     """
 
     title: str
@@ -77,7 +77,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels under a heading; they fill lines of 24 columns from left to right."""
+    """Group panels under a heading; they fill lines of 24 columns from left to right."""
 
     title: str
     panels: tuple[Panel, ...]

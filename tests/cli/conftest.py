@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.limiter.open import open_limiter
 from flask_irl.model.model import Model
 from flask_irl.training.training_set import fit_here

@@ -128,6 +128,7 @@ def leases(server: RedisServer) -> set[bytes]:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_the_trainer_trains_on_what_a_web_app_learned_and_the_app_takes_the_model_up(
     web: Web, redis_url: str, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_the_trainer_trains_on_what_a_web_app_learned_and_the_app_takes_the_mode
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_it_goes_on_training_on_schedule(web: Web, redis_url: str, tmp_path: Path) -> None:
     with Trainer(tmp_path, redis_url, MINUTES="0.01") as trainer:
         wait_until(lambda: trainer.says("training_refused"), "a training too early", PATIENCE)
@@ -180,6 +182,7 @@ def test_told_to_end_it_waits_for_no_training_and_leaves_its_turn_to_the_next(
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_it_knows_the_model_in_force_before_it_asks_what_is_new(
     web: Web, redis_url: str, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Allowed and denied clients, and honeypots: whoever falls in is sent to the last step."""
+"""Test the lists of allowed and denied clients, and honeypots."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from flask import Flask
 
 from flask_irl import IntelligentLimiter
-from flask_irl.config.access_lists import Lists
+from flask_irl.config.access_lists import AccessLists
 from flask_irl.errors import ConfigurationError
 from flask_irl.verdicts.profiler import TOLD
 from flask_irl.web.state import state_of
 
 
 @pytest.mark.parametrize(
-    ("client", "word"),
+    ("client", "rule"),
     [
         ("192.0.2.7", "allow"),
         ("192.0.2.99", "deny"),
@@ -28,20 +28,21 @@ from flask_irl.web.state import state_of
         ("unknown", ""),
     ],
 )
-def test_networks_addresses_and_keys_are_found(client: str, word: str) -> None:
-    lists = Lists(
+def test_networks_addresses_and_keys_are_looked_up(client: str, rule: str) -> None:
+    lists = AccessLists(
         allow=["192.0.2.0/24", "key:abc", "2001:db8:0:1::5"],
         deny=["192.0.2.99", "2001:db8:9::/48"],
     )
-    assert lists.word(client) == word
+    assert lists.rule_for(client) == rule
 
 
-def test_who_is_on_both_is_denied() -> None:
-    assert Lists(allow=["10.0.0.0/8", "a"], deny=["10.0.0.0/8", "a"]).word("10.1.2.3") == "deny"
-    assert Lists(allow=["a"], deny=["a"]).word("a") == "deny"
+def test_a_client_on_both_lists_is_denied() -> None:
+    lists = AccessLists(allow=["10.0.0.0/8", "a"], deny=["10.0.0.0/8", "a"])
+    assert [lists.rule_for(client) for client in ("10.1.2.3", "a")] == ["deny", "deny"]
 
 
 def site(**options: Any) -> Flask:
+    """Make an app of one page, limited to three requests a minute."""
     app = Flask("site")
     IntelligentLimiter(app, base_limit=3, background=False, **options)
     app.add_url_rule("/", "index", lambda: "hello")
@@ -49,6 +50,7 @@ def site(**options: Any) -> Flask:
 
 
 def ask(app: Flask, path: str = "/", address: str = "192.0.2.7") -> Any:
+    """Send a request from an address."""
     return app.test_client().get(path, environ_base={"REMOTE_ADDR": address})
 
 
@@ -72,7 +74,7 @@ def test_a_client_in_the_honeypot_is_blocked_with_the_next_flush() -> None:
     state_of(app).limiter.close()
 
 
-def test_many_who_are_flagged_at_once_do_not_flood_the_log(
+def test_many_clients_flagged_at_once_do_not_flood_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app = site(honeypots=("/wp-admin",))
@@ -91,6 +93,6 @@ def test_many_who_are_flagged_at_once_do_not_flood_the_log(
 
 
 @pytest.mark.parametrize("value", [5, [5], b"/x"])
-def test_a_list_that_is_none_is_refused(value: object) -> None:
+def test_an_access_list_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(ConfigurationError, match="deny"):
         site(deny=value)

@@ -1,20 +1,21 @@
-"""Where each option comes from, what it may be, and what a bad one is told."""
+"""Test the options: their sources, their values, and messages about values not allowed."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import attrs
 import pytest
 
-from flask_irl.config.options import Options, resolve
+from flask_irl.config.options import OPTIONS, Options, check_option
+from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit
 
 
 class Sample(NamedTuple):
-    """Values of one option: three good ones, all different, and bad ones."""
+    """Give values of an option: three good ones, all different, and bad ones."""
 
     good: tuple[Any, Any, Any]
     bad: tuple[Any, ...]
@@ -98,21 +99,22 @@ READ: dict[str, dict[Any, Any]] = {
     "allow": {"a,b": ("a", "b")},
     "deny": {"a,b": ("a", "b")},
 }
-each = pytest.mark.parametrize("name", NAMES)
+each_option = pytest.mark.parametrize("name", NAMES)
 
 
 def config_key(name: str) -> str:
+    """Give the key that an option should have in the app's config."""
     return SAMPLES[name].config or f"IRL_{name.upper()}"
 
 
-def value_of(name: str, **given: Mapping[str, Any]) -> Any:
-    """The option's value from arguments, config and environment, each empty if not given."""
-    sources = [given.get(source, {}) for source in ("arguments", "config", "environment")]
-    return getattr(resolve(*sources), name)
+def value_of(name: str, **sources: Mapping[str, Any]) -> Any:
+    """Resolve an option from arguments, config and environment, each empty by default."""
+    mappings = [sources.get(source, {}) for source in ("arguments", "config", "environment")]
+    return getattr(resolve(*mappings), name)
 
 
-def read(name: str, good: Any) -> Any:
-    """What a good value of the samples becomes."""
+def converted(name: str, good: Any) -> Any:
+    """Give the value of an option that a good value of its sample should become."""
     if name in READ:
         return READ[name].get(good if isinstance(good, str) else str(good), good)
     default = getattr(Options(), name)
@@ -124,15 +126,37 @@ def read(name: str, good: Any) -> Any:
 
 
 def test_there_is_a_sample_of_every_option() -> None:
-    assert set(SAMPLES) == {field.name for field in dataclasses.fields(Options)}
+    assert list(OPTIONS) == [field.name for field in attrs.fields(Options)]
+    assert set(SAMPLES) == OPTIONS.keys()
 
 
-@each
-def test_without_a_word_on_it_an_option_has_its_default(name: str) -> None:
+@each_option
+def test_an_option_is_declared_with_the_names_of_its_sources(name: str) -> None:
+    spec = OPTIONS[name]
+    assert (spec.config_key, spec.variable) == (config_key(name), SAMPLES[name].environment)
+
+
+@each_option
+def test_options_made_by_hand_are_checked_too(name: str) -> None:
+    for bad in SAMPLES[name].bad:
+        with pytest.raises(ValueError):
+            Options(**{name: bad})
+
+
+@each_option
+def test_a_converted_value_stays_as_it_is(name: str) -> None:
+    for good in SAMPLES[name].good:
+        value = check_option(name, good)
+        assert check_option(name, value) == value
+        assert getattr(attrs.evolve(Options(), **{name: good}), name) == value
+
+
+@each_option
+def test_without_any_source_an_option_has_its_default(name: str) -> None:
     assert value_of(name) == getattr(Options(), name)
 
 
-@each
+@each_option
 def test_an_argument_wins_over_the_config_and_that_over_the_environment(name: str) -> None:
     sample = SAMPLES[name]
     first, second, third = sample.good
@@ -141,35 +165,33 @@ def test_an_argument_wins_over_the_config_and_that_over_the_environment(name: st
         "config": {config_key(name): second},
         "environment": {sample.environment: str(third)} if sample.environment else {},
     }
-    assert value_of(name, **everywhere) == read(name, first)
+    assert value_of(name, **everywhere) == converted(name, first)
     del everywhere["arguments"]
-    assert value_of(name, **everywhere) == read(name, second)
+    assert value_of(name, **everywhere) == converted(name, second)
     del everywhere["config"]
     if sample.environment:
-        assert value_of(name, **everywhere) == read(name, third)
+        assert value_of(name, **everywhere) == converted(name, third)
 
 
-@each
-def test_none_and_an_empty_environment_variable_are_as_good_as_nothing(name: str) -> None:
+@each_option
+def test_none_and_an_empty_environment_variable_count_as_not_given(name: str) -> None:
     sample = SAMPLES[name]
     environment = {sample.environment: ""} if sample.environment else {}
-    given = {"arguments": {name: None}, "config": {config_key(name): None}}
-    assert value_of(name, **given, environment=environment) == getattr(Options(), name)
+    sources = {"arguments": {name: None}, "config": {config_key(name): None}}
+    assert value_of(name, **sources, environment=environment) == getattr(Options(), name)
 
 
 @pytest.mark.parametrize(
     ("name", "bad"), [(name, bad) for name in NAMES for bad in SAMPLES[name].bad], ids=repr
 )
-def test_a_bad_value_is_refused_with_where_it_stood_and_what_is_allowed(
-    name: str, bad: Any
-) -> None:
-    for given, source in (({"arguments": {name: bad}}, name), (
+def test_a_bad_value_is_refused_with_its_source_and_the_values_allowed(name: str, bad: Any) -> None:
+    for sources, key in (({"arguments": {name: bad}}, name), (
         {"config": {config_key(name): bad}}, config_key(name)
     )):  # fmt: skip
         with pytest.raises(ConfigurationError) as caught:
-            value_of(name, **given)
+            value_of(name, **sources)
         message = str(caught.value)
-        assert message.startswith(source)
+        assert message.startswith(key)
         assert "give" in message or "write it as" in message or "at most" in message
         if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
             assert "(not shown)" in message
@@ -193,19 +215,19 @@ def test_the_process_environment_is_read_when_no_other_is_given(
     assert resolve({}, {}).base_limit == 7
 
 
-def test_an_unknown_option_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_option_is_refused_with_a_list_of_all() -> None:
     with pytest.raises(
         ConfigurationError, match=r"option 'base_limits' is not known; .*base_limit"
     ):
         resolve({"base_limits": 5}, {}, {})
 
 
-def test_an_unknown_config_key_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_config_key_is_refused_with_a_list_of_all() -> None:
     with pytest.raises(ConfigurationError, match=r"'IRL_BASELIMIT' is not known; .*IRL_BASE_LIMIT"):
         resolve({}, {"IRL_BASELIMIT": 5}, {})
 
 
-def test_config_keys_of_others_are_none_of_ours() -> None:
+def test_config_keys_of_other_extensions_are_ignored() -> None:
     config = {"SECRET_KEY": "x", "BASE_LIMIT": "no number", "IRL": 1}
     assert resolve({}, config, {}) == Options()
 
@@ -246,19 +268,19 @@ def test_no_secret_is_in_a_message(arguments: dict[str, Any]) -> None:
     [("TRUE", True), ("1", True), ("Yes", True), (" on ", True), ("False", False), ("0", False),
      ("no", False), ("OFF", False)],
 )  # fmt: skip
-def test_true_and_false_have_many_words(word: str, value: bool) -> None:
+def test_true_and_false_have_several_spellings(word: str, value: bool) -> None:
     assert resolve({}, {"IRL_ENABLED": word}, {}).enabled is value
 
 
-def test_flask_limiters_moving_window_is_our_sliding_one() -> None:
+def test_flask_limiters_moving_window_is_the_sliding_window_counter() -> None:
     assert resolve({"strategy": "moving-window"}, {}, {}).strategy == "sliding-window-counter"
 
 
 def test_the_base_limit_has_its_window_and_a_burst_no_larger_than_itself() -> None:
     options = resolve({"base_limit": 10, "window_seconds": 30}, {}, {})
     assert options.base == Limit(10, 30)
-    assert dataclasses.replace(options, burst=4).base == Limit(10, 30, 4)
-    assert dataclasses.replace(options, burst=40).base == Limit(10, 30, 10)
+    assert attrs.evolve(options, burst=4).base == Limit(10, 30, 4)
+    assert attrs.evolve(options, burst=40).base == Limit(10, 30, 10)
 
 
 @pytest.mark.parametrize(
@@ -273,5 +295,5 @@ def test_the_base_limit_has_its_window_and_a_burst_no_larger_than_itself() -> No
 def test_the_steps_fall_from_the_first_factor_on(
     first: float, further: tuple[float, ...], factors: tuple[float, ...]
 ) -> None:
-    given = {"anomalous_factor": first, "further_factors": further}
-    assert resolve(given, {}, {}).factors == factors
+    arguments = {"anomalous_factor": first, "further_factors": further}
+    assert resolve(arguments, {}, {}).factors == factors

@@ -1,4 +1,4 @@
-"""Settings made at run time: validated going in, and again coming out of the store."""
+"""Test settings changed at run time: checked on the way into the store and out of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_irl.config.options import Options
-from flask_irl.config.runtime import CHANGEABLE, applied, checked, read_settings, write_settings
+from flask_irl.config.options import OPTIONS, Options
+from flask_irl.config.runtime import (
+    CHANGEABLE,
+    apply_settings,
+    check_settings,
+    read_settings,
+    write_settings,
+)
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit
 
@@ -53,15 +59,15 @@ NOT_ALLOWED: list[tuple[str, Any]] = [
 
 
 @given(ALLOWED)
-def test_what_is_written_is_read(settings: dict[str, Any]) -> None:
-    assert read_settings(write_settings(checked(settings))) == settings
+def test_written_settings_are_read_back(settings: dict[str, Any]) -> None:
+    assert read_settings(write_settings(check_settings(settings))) == settings
 
 
 @given(ALLOWED)
-def test_settings_are_over_the_options_and_nothing_else_is(settings: dict[str, Any]) -> None:
+def test_settings_replace_their_options_and_no_other(settings: dict[str, Any]) -> None:
     options = Options(default_limits=(Limit(5, 1),), burst=2)
-    changed = applied(options, settings)
-    for name in Options.__slots__:
+    changed = apply_settings(options, settings)
+    for name in OPTIONS:
         assert getattr(changed, name) == settings.get(name, getattr(options, name))
 
 
@@ -71,7 +77,7 @@ def test_the_same_settings_are_written_as_the_same_bytes() -> None:
 
 
 def test_numbers_may_come_as_text_and_are_stored_as_numbers() -> None:
-    assert checked({"base_limit": "50", "anomalous_factor": "0.5"}) == {
+    assert check_settings({"base_limit": "50", "anomalous_factor": "0.5"}) == {
         "base_limit": 50,
         "anomalous_factor": 0.5,
     }
@@ -80,25 +86,27 @@ def test_numbers_may_come_as_text_and_are_stored_as_numbers() -> None:
 @pytest.mark.parametrize(("name", "value"), NOT_ALLOWED)
 def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        checked({"base_limit": 5, name: value})
+        check_settings({"base_limit": 5, name: value})
     assert str(caught.value).startswith(f"{name} is {value!r}")
     assert ": give " in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "strategy", "storage_uri", "admin_token", "BASE_LIMIT"])
-def test_what_cannot_be_changed_at_run_time_is_named_with_what_can(name: str) -> None:
+def test_an_option_fixed_at_run_time_is_refused_with_a_list_of_the_others(
+    name: str,
+) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        checked({name: 1})
+        check_settings({name: 1})
     message = str(caught.value)
     assert message.startswith(f"{name!r} can't be changed at run time")
-    assert all(can in message for can in ("mode", *CHANGEABLE))
+    assert all(option in message for option in ("mode", *CHANGEABLE))
 
 
 @pytest.mark.parametrize(
     "stored",
     [None, b"", b"{", b"\xff\xfe", b"null", b"[]", b'"mode"', b"5", b"{}"],
 )
-def test_what_is_not_readable_is_no_settings(stored: bytes | None) -> None:
+def test_unreadable_settings_are_none(stored: bytes | None) -> None:
     assert read_settings(stored) == {}
 
 
@@ -107,9 +115,9 @@ def test_a_stored_setting_that_is_not_allowed_any_more_is_left_out_alone(
     name: str, value: Any
 ) -> None:
     # Written by another version, or by hand.
-    kept = {"base_limit": 5, "mode": "shadow"}
-    kept.pop(name, None)
-    assert read_settings(json.dumps({**kept, name: value}).encode()) == kept
+    others = {"base_limit": 5, "mode": "shadow"}
+    others.pop(name, None)
+    assert read_settings(json.dumps({**others, name: value}).encode()) == others
 
 
 @given(st.binary(max_size=200))

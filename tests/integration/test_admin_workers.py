@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.limiter.schedule import POLL_SECONDS
 from flask_irl.stores.base import Store
 from flask_irl.stores.opening import open_store
@@ -20,7 +20,7 @@ from flask_irl.stores.state import Update
 from tests.integration.workers import CONFIG, PATIENCE, Answer, Line, Workers, lines_to_both
 from tests.servers import RedisServer, wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 TOKEN = "token-of-the-operator"
 LIMIT = 1000

@@ -82,6 +82,7 @@ def told(*parts: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_an_app_that_serves_and_trains_loads_no_scikit_learn() -> None:
     found = told(
         APP,

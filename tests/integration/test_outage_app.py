@@ -241,6 +241,7 @@ def test_idle_connections_that_the_server_closed_cost_no_request(
     assert site.healthy
 
 
+@pytest.mark.slow
 def test_with_background_work_the_outage_is_noticed_and_ends(
     server: RedisServer, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

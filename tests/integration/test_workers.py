@@ -92,6 +92,7 @@ def test_what_one_worker_refuses_the_other_refuses(workers: Workers) -> None:
     assert {workers.get("/", "one by one")[0] for _ in range(12)} == {429}
 
 
+@pytest.mark.slow
 def test_a_model_that_one_worker_trains_is_taken_up_by_the_other(workers: Workers) -> None:
     for client in range(20):
         for _ in range(8):

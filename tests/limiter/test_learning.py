@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flask_irl.config.options import resolve
+from flask_irl.config.sources import resolve
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
@@ -88,6 +88,7 @@ def flood(second: int) -> list[Request]:
     return [("/page/1", "GET", 200, 4000)] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_people_are_left_in_peace_and_attackers_are_held_to_their_share(
     clock: Clock, seed: int

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from ruamel.yaml import YAML
 
-from flask_irl.config.options import _SETTINGS
+from flask_irl.config.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -195,7 +195,7 @@ def test_the_example_explains_every_variable_that_the_stack_asks_for() -> None:
 
 
 def test_every_environment_variable_of_the_options_is_in_the_example() -> None:
-    variables = {s.environment for s in _SETTINGS.values() if s.environment is not None}
+    variables = {spec.variable for spec in OPTIONS.values() if spec.variable is not None}
     text = EXAMPLE.read_text()
     assert [name for name in sorted(variables) if not re.search(rf"\b{name}\b", text)] == []
 

@@ -360,6 +360,7 @@ def shown(samples: list[Sample], labels: set[str]) -> bool:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @ONE_BY_ONE
 def test_a_query_shows_data_of_a_site_in_service(target: Target, site: Site) -> None:
     labels = labels_in(target.legend)
@@ -367,6 +368,7 @@ def test_a_query_shows_data_of_a_site_in_service(target: Target, site: Site) -> 
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @ONE_BY_ONE
 def test_a_query_keeps_to_the_chosen_job(target: Target, site: Site) -> None:
     # What shows a zero for what never happened still does.
@@ -374,12 +376,14 @@ def test_a_query_keeps_to_the_chosen_job(target: Target, site: Site) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_a_new_model_is_noted(site: Site) -> None:
     (note,) = COMMITTED["annotations"]["list"]
     assert [each.labels for each in site.prometheus.query(filled(note["expr"]))] == [{"job": JOB}]
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["job", "route"])
 def test_a_variable_offers_what_there_is(name: str, site: Site) -> None:
     variables = {each["name"]: each for each in COMMITTED["templating"]["list"]}
@@ -392,6 +396,7 @@ def test_a_variable_offers_what_there_is(name: str, site: Site) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("target", SHARES, ids=[f"{t.panel['title']}, {t.ref}" for t in SHARES])
 def test_a_share_lies_between_none_and_all(target: Target, site: Site) -> None:
     assert all(0 <= each.value <= 1 for each in target.ask(site.prometheus))

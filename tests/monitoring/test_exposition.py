@@ -64,6 +64,7 @@ def odd_requests(app: Flask, dice: random.Random, number: int) -> None:
         )
 
 
+@pytest.mark.slow
 def test_ten_thousand_odd_requests_add_no_more_series_than_a_few_hundred(app: Flask) -> None:
     dice = random.Random(5)
     odd_requests(app, dice, AT_ONCE)

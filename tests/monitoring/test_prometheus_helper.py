@@ -90,6 +90,7 @@ def test_make_test_ends_when_prometheus_is_missing(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_it_scrapes_answers_and_leaves_nothing_behind() -> None:
     nobody = f"{HOST}:{free_port()}"
     with PrometheusServer(scrape_config({"nobody": nobody})) as server:

@@ -57,6 +57,7 @@ def test_the_rules_are_valid_and_none_is_there_twice(name: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 def test_the_rules_do_what_their_unit_tests_say(path: Path) -> None:
     done = promtool("test", "rules", path)

@@ -208,6 +208,7 @@ def test_it_retrains_as_the_log_goes_on() -> None:
     assert accepted == list(range(1, len(accepted) + 1))
 
 
+@pytest.mark.slow
 def test_the_same_log_gives_the_same_report() -> None:
     rng = random.Random(5)
     entries = sorted(
@@ -220,6 +221,7 @@ def test_the_same_log_gives_the_same_report() -> None:
     assert one == two
 
 
+@pytest.mark.slow
 def test_a_scraper_is_flagged_and_held_while_people_are_not() -> None:
     rng = random.Random(6)
     scraper = [

@@ -76,6 +76,7 @@ def test_the_child_trains_the_same_detector_of_any_kind(kind: str) -> None:
     assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [{"normal": np.arange(120) < 60}, {"attacks": np.full((5, 30), 9.0)}, {"routes": {"/x": 1.0}}],
@@ -296,6 +297,7 @@ def test_a_child_that_gets_no_request_ends_itself() -> None:
     assert done.returncode == -signal.SIGALRM
 
 
+@pytest.mark.slow
 def test_a_child_can_be_started_from_anywhere_and_leaves_no_trace(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     code = f"""

@@ -1,0 +1,161 @@
+"""Convert values of options: from an argument, a config file or an environment variable.
+
+A converter returns a value of the option's type, or raises ``ValueError`` with a phrase that says
+which values are allowed. A value of that type is returned unchanged if it is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, get_args
+
+from flask_irl.limits.limit import Limit, parse_limits
+from flask_irl.limits.plan import StrategyName
+
+Convert = Callable[[object], Any]
+"""Convert a value, or raise ``ValueError``."""
+
+MAX_STEPS: Final = 8
+"""Most steps below the full limit that a list of factors may give, beside the first."""
+
+STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
+"""Strategies of Flask-Limiter under names of this package."""
+
+BOOLEANS: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+
+def text(value: object) -> str:
+    """Accept text that isn't blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def key_prefix(value: object) -> str:
+    """Accept a prefix of Redis keys."""
+    # Braces would move a client's keys to different slots of a cluster.
+    if not isinstance(value, str) or not re.fullmatch(r"[!-z|~]+", value):
+        raise ValueError("ASCII text without spaces and braces")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """Convert a truth value, or a word for one such as ``yes`` or ``0``."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in BOOLEANS:
+        return BOOLEANS[value.strip().lower()]
+    raise ValueError("true or false")
+
+
+def integer(low: int, high: int) -> Callable[[object], int]:
+    """Make a converter of whole numbers from ``low`` to ``high``."""
+
+    def convert(value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return number
+
+    return convert
+
+
+def number(low: float, high: float, *, above: bool = False) -> Callable[[object], float]:
+    """Make a converter of numbers from ``low`` to ``high``; with ``above``, without ``low``."""
+
+    def convert(value: object) -> float:
+        try:
+            result = float(value) if isinstance(value, (str, int, float)) else math.nan
+        except (ValueError, OverflowError):
+            result = math.nan
+        inside = low < result <= high if above else low <= result <= high
+        if isinstance(value, bool) or not inside:
+            raise ValueError(f"a number {'above' if above else 'from'} {low:g} up to {high:g}")
+        return result
+
+    return convert
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Convert a sequence of texts, or one text with commas between them; blank ones are dropped."""
+    parts = _split(value)
+    if parts is not None and all(isinstance(part, str) for part in parts):
+        return tuple(part.strip() for part in parts if part.strip())
+    raise ValueError("a list of texts, or one text with commas between them")
+
+
+def factors(value: object) -> tuple[float, ...]:
+    """Convert falling shares of a limit, or one text with commas between them."""
+    parts = _split(value)
+    if parts is not None:
+        share = number(0.0, 1.0)
+        try:
+            shares = tuple(share(part) for part in parts if part != "")
+        except ValueError:
+            shares = (math.nan, math.nan)
+        if len(shares) <= MAX_STEPS and all(a > b for a, b in pairwise(shares)):
+            return shares
+    raise ValueError(f"up to {MAX_STEPS} falling numbers from 0 to 1, such as 0.1,0")
+
+
+def choice(*allowed: str) -> Callable[[object], Any]:
+    """Make a converter that accepts these words only."""
+
+    def convert(value: object) -> str:
+        if value not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return str(value)
+
+    return convert
+
+
+def strategy(value: object) -> StrategyName:
+    """Convert the name of a strategy, also as Flask-Limiter calls it."""
+    name = STRATEGY_ALIASES.get(value, value) if isinstance(value, str) else value
+    result: StrategyName = choice(*get_args(StrategyName))(name)
+    return result
+
+
+def optional(convert: Convert) -> Convert:
+    """Make a converter that takes None and empty text for None, too."""
+    return lambda value: None if value is None or value == "" else convert(value)
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Copy a mapping with text keys."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError("a mapping with text keys")
+    return dict(value)
+
+
+def limits(value: object) -> tuple[Limit, ...]:
+    """Convert limits, limit strings, or one string with limits joined by ``;``.
+
+    Raises:
+        ConfigurationError: A limit string isn't readable, or there are too many limits.
+        ValueError: The value is neither.
+    """
+    if isinstance(value, str):
+        return parse_limits(value) if value.strip() else ()
+    if isinstance(value, tuple) and all(isinstance(item, Limit) for item in value):
+        return value
+    if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
+        # At once, so that as many as count together are counted.
+        return parse_limits(";".join(value)) if value else ()
+    raise ValueError("limit strings, or one with limits joined by ';'")
+
+
+def _split(value: object) -> Sequence[Any] | None:
+    """Split text at its commas, return a sequence unchanged, and None for any other value."""
+    if isinstance(value, str):
+        return value.split(",")
+    return value if isinstance(value, Sequence) and not isinstance(value, bytes) else None
