@@ -1,4 +1,4 @@
-"""Profiles: what is folded in, in whatever batches, is the same; nothing grows."""
+"""Test profiles: requests in whatever batches add up to the same; nothing grows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_record_stays_as_small_whatever_a_client_does() -> None:
 
 def test_sums_saturate_instead_of_overflowing() -> None:
     records = folded([seen(0, times=10**9)], [seen(1, times=10**9)])
-    assert float(records["sums"].max()) <= profile.MOST
+    assert float(records["sums"].max()) <= profile.MAX_SUM
     assert np.isfinite(records["sums"].astype(float)).all()
 
 

@@ -1,4 +1,4 @@
-"""Training rows, the site's tables, and the guard against flagging a crowd."""
+"""Test training rows, the site's statistics, and the crowd guard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.behaviour.rows import ROW, client_hash, pack_rows, unpack_rows, within_quota
-from flask_irl.behaviour.site import hour_rarity, learn_site, weekday_rarity
+from flask_irl.behaviour.site_statistics import hour_rarity, learn_site, weekday_rarity
 from flask_irl.verdicts.crowd_guard import LEAST_FLAGGED, WINDOW_SECONDS, CrowdGuard
 
 

@@ -1,9 +1,10 @@
-"""The flash-crowd guard's memory, and the number of flagged clients that is told."""
+"""Test the crowd guard's memory, and the number of flagged clients in the events."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
 from flask_irl.model.model import Model
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.verdicts.crowd_guard import WINDOW_SECONDS, CrowdGuard
@@ -34,22 +35,23 @@ def test_forgetting_again_within_a_window_changes_nothing() -> None:
     assert guard.flagged == 2
 
 
-def test_the_number_told_falls_to_zero_when_all_requests_end() -> None:
+def test_the_number_of_flagged_clients_falls_to_zero_when_all_requests_end() -> None:
     moment = [START]
-    told = Recorder()
+    recorder, guard = Recorder(), CrowdGuard()
     profiler = Profiler(
         MemoryStore(clock=lambda: moment[0]),
         ladder=ladder_of((0.3,), 60.0, -0.5),
-        model=lambda: Model.untrained("", ()),
-        notify=told.notify,
+        model=lambda: Model.untrained(SCHEMA, FEATURE_NAMES),
+        notify=recorder.notify,
         ttl_seconds=3600,
         rows_capacity=100,
         rules=Rules(),
+        guard=guard,
     )
-    profiler._guard.admit(CLIENTS, FLAGGED, START)
+    guard.admit(CLIENTS, FLAGGED, START)
     profiler.flush()
-    assert told.flagged == 2
+    assert recorder.flagged == 2
     for _ in range(3):
         moment[0] += WINDOW_SECONDS
         profiler.flush()
-    assert told.flagged == 0
+    assert recorder.flagged == 0

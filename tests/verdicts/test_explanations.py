@@ -1,4 +1,4 @@
-"""Why a client scores as it does, with a detector whose arithmetic can be done by hand."""
+"""Test the reasons for a score, with a detector whose arithmetic can be done by hand."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
-from flask_irl.behaviour.site import usual_values
+from flask_irl.behaviour.site_statistics import usual_values
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import NullDetector, Rows
 from flask_irl.model.model import Model
-from flask_irl.verdicts.explanations import LEAST_EFFECT, MOST, Reason, as_json, reasons
+from flask_irl.verdicts.explanations import MAX_REASONS, MIN_EFFECT, Reason, as_json, reasons
 
 WIDTH = len(FEATURE_NAMES)
 IDENTITY = Calibration(((0.0, 0.0), (1.0, -1.0)))
@@ -28,7 +28,7 @@ IDENTITY = Calibration(((0.0, 0.0), (1.0, -1.0)))
 
 @dataclass(frozen=True)
 class Weighted:
-    """Adds up the features, each with a weight; the score is minus that."""
+    """Score minus the weighted sum of the features."""
 
     weights: tuple[float, ...]
     start: float = 0.0
@@ -58,7 +58,7 @@ def row_of(**values: float) -> NDArray[np.float32]:
 
 
 def model_of(weights: Mapping[str, float], usual: Mapping[str, list[float]] | None = None) -> Model:
-    """A model to which a feature is usually 0, and seldom over 1, unless ``usual`` says else."""
+    """Make a model to which features are usually 0, and seldom over 1, but for ``usual``."""
     table = {name: [0.0, 1.0] for name in FEATURE_NAMES} | dict(usual or {})
     return Model(
         version=1,
@@ -145,21 +145,21 @@ def test_an_effect_is_what_the_score_mends_by_at_the_median(
         name: w * (v - m)
         for name, w, v, m in zip(FEATURE_NAMES, weights, values, medians, strict=True)
     }
-    assert len(found) <= MOST
+    assert len(found) <= MAX_REASONS
     effects = [reason.effect for reason in found]
     assert effects == sorted(effects, reverse=True)
     for reason in found:
         assert reason.effect == pytest.approx(expected[reason.feature], abs=1e-4)
     # Nothing that counts for more was left out.
     untold = [effect for name, effect in expected.items() if name not in names(found)]
-    least = effects[-1] if len(found) == MOST else LEAST_EFFECT
+    least = effects[-1] if len(found) == MAX_REASONS else MIN_EFFECT
     assert max(untold) <= least + 1e-4
 
 
 def test_at_most_five_reasons_are_told() -> None:
     model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
     found = reasons(model, np.ones(WIDTH, dtype=np.float32))
-    assert names(found) == list(FEATURE_NAMES[:MOST])
+    assert names(found) == list(FEATURE_NAMES[:MAX_REASONS])
 
 
 @pytest.mark.parametrize(("value", "told"), [(0.004, False), (0.006, True)])

@@ -1,4 +1,4 @@
-"""Verdicts on clients: whom the model may flag, who is left in peace, and what may be learned."""
+"""Test verdicts: clients that the model may flag, excuses, and clients to learn from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LADDER = ladder_of((0.3, 0.1, 0.0), 60.0, -0.5)
 
 @dataclass(frozen=True)
 class Constant:
-    """Finds every row as anomalous as every other."""
+    """Score every row the same."""
 
     raw: float
     kind = "constant"
@@ -51,7 +51,7 @@ class Constant:
 
 
 def model_of(raw: float, *, advisory: bool = False, **site: Any) -> Model:
-    """A model in force for a week that scores everybody ``raw``, 0 to -1."""
+    """Make a model, in force for a week, that scores every client ``raw``, 0 to -1."""
     return Model(
         version=1,
         schema=SCHEMA,
@@ -70,7 +70,7 @@ def model_of(raw: float, *, advisory: bool = False, **site: Any) -> Model:
 def client(
     pace: float = 60.0, *, new: bool = True, seconds: int = 60, **changes: Any
 ) -> profile.Records:
-    """The profile of a client that asked so many times a minute, each time for another path."""
+    """Make the profile of a client with a number of requests a minute, each for another path."""
     gap = 60.0 / pace
     plain = Observation("a", START, gap, "/items/<n>", 1, "GET", 200, 1000, False)
     asked = [
@@ -85,7 +85,7 @@ def client(
 
 
 def regular(worst: float = 0.0) -> profile.Records:
-    """A scraper of the site's own, that was here all the week."""
+    """Make the profile of a scraper of the site's own, known for the whole week."""
     records = client()
     records["first"] = START - WEEK
     records["minutes"] = 1000
@@ -111,6 +111,7 @@ def judged(
         scores=np.zeros(many),
         elapsed=np.full(many, np.inf),
         routes=[route] * many,
+        now=float(records["updated"].max()),
     )
 
 
@@ -167,7 +168,7 @@ def test_the_past_of_who_is_no_regular_excuses_nothing() -> None:
 
 
 def known(minutes: int, seconds: float, age: float) -> bool:
-    """Whether a client that was active so long, for so long, is a regular of a site of an age."""
+    """Tell whether a client with some minutes in some seconds is a regular of a site of an age."""
     records = profile.decode([b""])
     records["minutes"], records["first"], records["updated"] = minutes, START - seconds, START
     [found] = regulars(records, START - age)

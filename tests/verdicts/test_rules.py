@@ -1,4 +1,4 @@
-"""What needs no model: rules that are broken beyond doubt, and whether there is harm at all."""
+"""Test the rules that need no model: broken beyond doubt, and signs of harm."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def breaks(
     *observations: Observation,
     batch: int = 10,
     regular: bool = False,
-    settled: bool = False,
+    trusted: bool = False,
 ) -> bool:
-    """Whether a client that did all this breaks a rule."""
+    """Tell whether a client with these observations breaks a rule."""
     records = profile.decode([b""])
     for start in range(0, len(observations), batch):
         some = observations[start : start + batch]
         fold(records, events_of([0] * len(some), some, {}))
     [broken] = rules.broken(
-        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([settled])
+        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([trusted])
     )
     return bool(broken)
 
@@ -147,11 +147,11 @@ def test_a_regular_may_ask_for_what_is_gone_for_an_hour_but_not_scan() -> None:
     assert breaks(PATHS, *scan, regular=True)
 
 
-def test_who_is_settled_may_ask_for_much_that_is_gone_at_once_but_not_guess_passwords() -> None:
+def test_who_is_trusted_may_ask_for_much_that_is_gone_at_once_but_not_guess_passwords() -> None:
     scan = [lost(i, path=i) for i in range(40)]
     guesses = [login(i) for i in range(14)]
-    assert not breaks(PATHS, *scan, regular=True, settled=True)
-    assert breaks(LOGINS, *guesses, regular=True, settled=True)
+    assert not breaks(PATHS, *scan, regular=True, trusted=True)
+    assert breaks(LOGINS, *guesses, regular=True, trusted=True)
 
 
 # Both

@@ -1,4 +1,4 @@
-"""Sentences on features: in the terms of people, whatever the detector's are."""
+"""Test sentences on features: in the terms of people, whatever the detector's are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl.behaviour.features import FEATURE_NAMES, FEATURES, Feature
-from flask_irl.verdicts.sentences import SAYINGS, sentence
+from flask_irl.verdicts.sentences import TEMPLATES, sentence
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
 FIGURES = st.floats(-1e6, 1e6, width=32)
@@ -21,9 +21,9 @@ def log1p(*values: float) -> tuple[float, ...]:
 
 
 def test_every_feature_has_a_sentence_of_its_own() -> None:
-    assert set(SAYINGS) == set(FEATURE_NAMES)
-    assert len({saying.text for saying in SAYINGS.values()}) == len(SAYINGS)
-    assert all(saying.text.count("{}") == 1 for saying in SAYINGS.values())
+    assert set(TEMPLATES) == set(FEATURE_NAMES)
+    assert len({template.text for template in TEMPLATES.values()}) == len(TEMPLATES)
+    assert all(template.text.count("{}") == 1 for template in TEMPLATES.values())
 
 
 @pytest.mark.parametrize(
