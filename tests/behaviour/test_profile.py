@@ -110,6 +110,12 @@ def test_an_unknown_gap_or_size_is_no_gap_and_no_size() -> None:
     assert features(records)["size_mean"] == 0
 
 
+def test_an_interval_that_is_no_number_counts_as_unknown() -> None:
+    records = folded([seen(0, float("nan")), seen(1, 1.0)])
+    assert profile.sums_of(records, "gaps")[0] == pytest.approx(1)
+    assert np.isfinite(records["sums"].astype(float)).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "feature"),
     [

@@ -9,6 +9,7 @@ import pytest
 
 from flask_irl.errors import StoreError
 from flask_irl.stores.state import Update
+from flask_irl.verdicts.traps import Traps
 from tests.conftest import Clock
 from tests.verdicts.site import Site
 
@@ -99,3 +100,20 @@ def test_a_trap_counts_once(site: Site) -> None:
     site.ask()
     site.limiter.flush()
     assert site.step() == 0
+
+
+def test_only_traps_of_the_clients_of_a_flush_are_taken() -> None:
+    traps = Traps()
+    for client in ("a", "b"):
+        traps.add(client)
+    assert traps.take(["a", "c"]) == {"a"}
+    assert traps.take(["a", "b", "c"]) == {"b"}
+
+
+def test_beyond_their_capacity_the_oldest_traps_go() -> None:
+    traps = Traps(capacity=2)
+    for client in ("a", "b", "c"):
+        traps.add(client)
+    traps.put_back({"d"})
+    assert len(traps) == 2
+    assert traps.take("abcd") == {"c", "d"}
