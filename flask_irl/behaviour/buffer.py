@@ -10,7 +10,7 @@ from typing import Final
 from flask_irl.behaviour.observation import CLIENT, Fields
 
 CAPACITY: Final = 50_000
-"""A flood beyond it pushes the oldest out; the store has counted those requests all the same."""
+"""Observations held; beyond it the oldest go, whose requests the store has counted all the same."""
 
 
 class Buffer:

@@ -36,8 +36,8 @@ class Observation(NamedTuple):
 
 
 Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool]
-"""The fields of an :class:`Observation` in the buffer: a plain tuple is quick to make, and the
-garbage collector soon stops tracking it."""
+"""Fields of an :class:`Observation` in the buffer: a plain tuple is quick to make, and the garbage
+collector soon stops tracking it."""
 
 CLIENT: Final = 0
 AT: Final = 1

@@ -35,7 +35,7 @@ TENURE_SHARE: Final = 0.5
 """Share of the site's learned time for which a regular has been known, up to a day of it."""
 TENURE_SECONDS: Final = 86_400.0
 OWN_MARGIN: Final = 0.15
-"""A regular is judged only if it scores this much lower than ever before."""
+"""Margin below its worst score so far from which on a regular is judged by the model."""
 SUSPECT: Final = -0.5
 """Score below which a client may be about to be flagged, so that nothing is learned from it."""
 PACE_MARGIN: Final = 1.5

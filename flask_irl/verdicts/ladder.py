@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.05
-"""A client mends only when its score is this much above the threshold: no flapping."""
+"""Margin above the threshold from which on a client mends: no flapping."""
 SMOOTHING_SECONDS: Final = 15.0
 """Time over which a smoothed score follows the raw one."""
 CLIMB_SECONDS: Final = 20.0

@@ -47,7 +47,7 @@ class Profiler:
         pause: Waits between two steps of a gentle flush, for a number of seconds.
 
     Attributes:
-        observe: Takes an answered request, given as the fields of an
+        observe: Takes an answered request, as the fields of an
             :class:`~flask_irl.behaviour.observation.Observation`; costs less than a microsecond,
             does no I/O.
         observe_refused: Does the same with one that this process refused without the store.

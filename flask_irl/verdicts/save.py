@@ -17,7 +17,7 @@ from flask_irl.verdicts.rules import Mask
 
 MAX_TTL: Final = 7 * 86_400
 TTL_PER_MINUTE: Final = 3600.0
-"""A profile is kept for an hour more for each minute of activity."""
+"""Seconds for which a profile is kept longer, for each minute of activity."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ def seen(client: str, at: float = 1.0, **changes: Any) -> Fields:
     return (client, at, -1.0, "/", 1, "GET", 200, 10, changes.get("refused", False), 1, False)
 
 
-def test_what_came_first_is_taken_first() -> None:
+def test_the_oldest_observation_is_taken_first() -> None:
     buffer = Buffer()
     for at in range(5):
         buffer.add(seen("a", at))

@@ -73,7 +73,7 @@ def test_nothing_is_learned_from_suspects(site: Site, raw: float, learned: bool)
     assert bool(learned_from(site)) == learned
 
 
-def test_nothing_is_learned_from_who_is_flagged(site: Site) -> None:
+def test_nothing_is_learned_from_a_flagged_client(site: Site) -> None:
     site.use(model_of(-0.1))
     site.ask("c", new=False)
     site.ask("d", new=False)
@@ -119,7 +119,7 @@ def test_a_few_odd_ones_are_no_crowd(site: Site) -> None:
     assert all(site.step(name) > 0 for name in crowd(9))
 
 
-def test_who_breaks_a_rule_is_flagged_in_a_crowd_too(site: Site) -> None:
+def test_a_client_that_breaks_a_rule_is_flagged_in_a_crowd_too(site: Site) -> None:
     site.use(model_of(-0.9))
     site.live(40, *crowd(12), new=False, method="POST", status=401)
     assert all(site.step(name) > 0 for name in crowd(12))
@@ -145,11 +145,11 @@ def test_a_gentle_flush_leaves_the_work_to_the_one_that_goes_on(clock: Clock) ->
     flushes: list[int] = []
 
     def flush_within(_: float) -> None:
-        flushes.append(served.limiter.profiler.flush(gently=True))
+        flushes.append(gentle_site.limiter.profiler.flush(gently=True))
 
-    served = Site(clock, pause=flush_within)
-    served.ask()
-    assert served.limiter.profiler.flush(gently=True) == 1
+    gentle_site = Site(clock, pause=flush_within)
+    gentle_site.ask()
+    assert gentle_site.limiter.profiler.flush(gently=True) == 1
     assert set(flushes) == {0}
 
 

@@ -25,7 +25,7 @@ def test_entries_are_in_the_store_once_they_are_saved() -> None:
     assert store.unique_clients() == 3
 
 
-def test_the_last_part_of_a_flush_decides_who_is_flagged() -> None:
+def test_the_last_part_of_a_flush_decides_whether_a_client_is_flagged() -> None:
     store = MemoryStore()
     store.rank("flagged", {"a": 1.0, "b": 1.0})
     rankings = Rankings()
@@ -35,7 +35,7 @@ def test_the_last_part_of_a_flush_decides_who_is_flagged() -> None:
     assert store.ranked("flagged", 0, 9) == (["b"], 1)
 
 
-def test_of_many_clients_only_the_most_are_told() -> None:
+def test_of_many_clients_only_the_highest_are_ranked() -> None:
     store, rankings = MemoryStore(), Rankings()
     for start in range(0, 1000, 100):
         names = [f"c{n}" for n in range(start, start + 100)]

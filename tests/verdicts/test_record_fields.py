@@ -54,7 +54,7 @@ def test_each_field_of_a_profile_has_an_owner() -> None:
     assert set().union(*OWNERS.values()) | set(SHARED) == set(RECORD.names or ())
 
 
-def test_a_write_is_found_however_it_is_written() -> None:
+def test_all_forms_of_a_write_are_recognised() -> None:
     source = """
 records["a"] = 1
 records["b"][chosen] += 1

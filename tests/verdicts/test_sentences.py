@@ -27,7 +27,7 @@ def test_every_feature_has_a_sentence_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "figures", "told"),
+    ("name", "figures", "expected"),
     [
         (
             *("new_paths_per_minute", (41.2, 0.5, 3.0)),
@@ -75,28 +75,28 @@ def test_every_feature_has_a_sentence_of_its_own() -> None:
         ),
     ],
 )
-def test_a_feature_is_told_in_words(
-    name: str, figures: tuple[float, float, float], told: str
+def test_a_sentence_has_the_values_in_words(
+    name: str, figures: tuple[float, float, float], expected: str
 ) -> None:
-    assert sentence(BY_NAME[name], *figures) == told
+    assert sentence(BY_NAME[name], *figures) == expected
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURE_NAMES if name.endswith("_share")])
-def test_every_share_is_told_in_percent(name: str) -> None:
-    found = sentence(BY_NAME[name], 0.5, 0.0, 0.25)
-    assert " 50 % of " in found
-    assert found.endswith("; usual is 0 %, for 95 % at most 25 %")
+def test_each_share_is_written_in_percent(name: str) -> None:
+    text = sentence(BY_NAME[name], 0.5, 0.0, 0.25)
+    assert " 50 % of " in text
+    assert text.endswith("; usual is 0 %, for 95 % at most 25 %")
 
 
 def test_a_share_that_was_estimated_too_high_is_all_of_it() -> None:
     assert " 100 % of " in sentence(BY_NAME["new_path_share"], 2.5, 0.1, 0.2)
 
 
-def test_what_is_high_is_not_told_of_who_has_little() -> None:
+def test_the_high_value_is_left_out_for_a_client_with_a_low_one() -> None:
     assert sentence(BY_NAME["requests_per_minute"], 1.0, 5.0, 9.0).endswith("; usual is 5")
 
 
-def test_a_feature_without_words_is_told_by_its_text() -> None:
+def test_a_feature_without_a_template_is_described_by_its_text() -> None:
     feature = Feature("novel", "1/min", "what nobody counted before", lambda view: view["n"])
     assert sentence(feature, 2.0, 1.0, 3.0) == (
         "what nobody counted before: 2; usual is 1, for 95 % at most 3"
@@ -108,7 +108,7 @@ def test_a_feature_without_words_is_told_by_its_text() -> None:
 def test_there_is_a_sentence_whatever_the_figures(
     feature: Feature, figures: tuple[float, float, float]
 ) -> None:
-    found = sentence(feature, *figures)
-    assert found.isprintable()
-    assert "{" not in found
-    assert "-0 " not in found
+    text = sentence(feature, *figures)
+    assert text.isprintable()
+    assert "{" not in text
+    assert "-0 " not in text
