@@ -82,7 +82,7 @@ def test_the_next_step_down_is_taken_only_after_the_climb(since: float, then: in
 @pytest.mark.parametrize(
     ("step", "since", "then"), [(3, 29, 3), (3, 30, 2), (2, 19, 2), (2, 20, 1)]
 )
-def test_a_client_that_mends_goes_up_one_step_after_each_hold(
+def test_a_mending_client_goes_up_one_step_after_each_hold(
     step: int, since: float, then: int
 ) -> None:
     assert after(step, -0.1, since, ladder=LONG) == then
