@@ -1,4 +1,4 @@
-"""What was observed and waits for the next flush: bounded, and next to nothing to add to."""
+"""Hold observations until the next flush: bounded memory, and hardly any time to add one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
-from flask_irl.behaviour.observation import Fields
+from flask_irl.behaviour.observation import CLIENT, Fields
 
 CAPACITY: Final = 50_000
-"""A flood beyond it pushes the oldest out: it was counted by the store all the same."""
+"""Observations held; beyond it the oldest go, whose requests the store has counted all the same."""
 
 
-class Backlog:
-    """Observations in the order in which they came.
+class Buffer:
+    """Hold observations in order of arrival; safe for threads.
 
     Args:
-        capacity: How many are kept, 1 or more.
+        capacity: The largest number of observations, 1 or more.
 
     Attributes:
-        add: Takes note of an answered request.
+        add: Appends the fields of an observation.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -33,28 +33,25 @@ class Backlog:
         return len(self._waiting)
 
     def add_refused(self, fields: Fields) -> None:
-        """Take note of a refusal that no store has seen; a flood of them becomes one."""
-        client = fields[0]
+        """Append a refusal that no store has counted; a client's become one observation."""
+        client = fields[CLIENT]
         with self._lock:
             count, _ = self._refused.get(client, (0, fields))
             self._refused[client] = (count + 1, fields)
 
-    def take(self, most: int) -> list[Fields]:
-        """The oldest ones, at most so many, and all refusals; they wait no more."""
+    def take(self, limit: int) -> list[Fields]:
+        """Remove and return the oldest observations, at most ``limit``, and all refusals."""
         waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        observations = [waiting.popleft() for _ in range(min(limit, len(waiting)))]
         if self._refused:
             with self._lock:
                 refused, self._refused = self._refused, {}
-            taken += [(*f[:9], count, f[10]) for count, f in refused.values()]
-        return taken
+            observations += [(*fields[:9], count, fields[10]) for count, fields in refused.values()]
+        return observations
 
-    def by_client(self, most: int = 100) -> dict[str, int]:
-        """How many wait of each client; the most first."""
-        counts = Counter(fields[0] for fields in list(self._waiting))
+    def count_by_client(self, limit: int = 100) -> dict[str, int]:
+        """Count the observations of each client, of at most ``limit`` clients; most first."""
+        counts = Counter(fields[CLIENT] for fields in list(self._waiting))
         with self._lock:
             counts.update({client: n for client, (n, _) in self._refused.items()})
-        return dict(counts.most_common(most))
-
-    def __contains__(self, client: object) -> bool:
-        return client in self._refused or any(f[0] == client for f in list(self._waiting))
+        return dict(counts.most_common(limit))

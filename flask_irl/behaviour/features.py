@@ -1,10 +1,8 @@
-"""What is known of a client's behaviour: add a feature here and nowhere else.
+"""Compute the features of clients, the inputs of the detector, of their fading sums.
 
-Two tables. ``SUMS`` says what is added up per client, each sum fading exponentially over its
-horizon, so that a client's whole past is a fixed number of figures and batches of different
-workers add up to the same. ``FEATURES`` says what is computed of the sums for the detector, in
-order, with units. ``SCHEMA`` names both tables' contents: stored profiles, rows and models of
-another schema are not used.
+``FEATURES`` is the table of them, in order; the package's docstring says how to add one. ``SCHEMA``
+identifies this table and that of the sums: stored profiles, rows and models of another schema are
+not used.
 """
 
 from __future__ import annotations
@@ -39,13 +37,13 @@ def _size_deviation(v: View) -> Floats:
 
 
 class Feature(NamedTuple):
-    """One input of the detector.
+    """Describe one input of the detector.
 
     Attributes:
         name: Its name in models and explanations.
         unit: Its unit.
-        text: What it tells, for people.
-        of: Its values for many clients.
+        text: Its meaning, for people.
+        of: Computes its values for many clients.
     """
 
     name: str
@@ -170,13 +168,16 @@ SCHEMA: Final = hashlib.blake2b(
 
 
 def column(rows: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    """One feature's values, by its name, of rows that :func:`matrix` made."""
+    """Select the values of one feature, by its name, from rows of :func:`matrix`."""
     return rows[:, FEATURE_NAMES.index(name)]
 
 
 def matrix(view: View) -> NDArray[np.float32]:
-    """The features of many clients, one row each, in the order of ``FEATURES``."""
+    """Compute the features of many clients, one row each, in the order of ``FEATURES``.
+
+    All are finite.
+    """
     rows = np.empty((len(view.hour_rarity), len(FEATURES)), dtype=np.float32)
-    for column, feature in enumerate(FEATURES):
-        rows[:, column] = feature.of(view)
+    for index, feature in enumerate(FEATURES):
+        rows[:, index] = feature.of(view)
     return rows if np.isfinite(rows).all() else np.nan_to_num(rows, posinf=1e6, neginf=-1e6)

@@ -1,4 +1,4 @@
-"""Describe an answered request, as the profile learns from it."""
+"""Describe an answered request, as profiles are made of it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Final, NamedTuple
 
 
 class Observation(NamedTuple):
-    """What is learned from one answered request; goes to the profile off the request's path.
+    """Describe one answered request; merged into its client's profile off the request's path.
 
     Attributes:
         client: The client's key, as stored.
         at: Seconds since the epoch, by the store's clock.
         gap: Seconds since the client's previous request, or -1.
         route: The matched route's rule, or ``"unmatched"``.
-        path: A hash of the path asked for, 0 to 2**63 - 1; stable across processes.
+        path: A hash of the request's path, 0 to 2**63 - 1; the same in every process.
         method: The HTTP method.
         status: The response's status.
-        size: The response's size in bytes, or -1 when unknown.
+        size: The response's size in bytes, or -1 if unknown.
         refused: Whether the limiter refused it.
-        times: How many such requests this stands for.
+        times: The number of such requests that it stands for, 1 or more.
         anomalous: Whether the client was at a lower step.
     """
 
@@ -36,9 +36,10 @@ class Observation(NamedTuple):
 
 
 Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool]
-"""An :class:`Observation` as it waits: a plain tuple, which the garbage collector soon leaves
-alone."""
-AT: Final = 1
+"""Fields of an :class:`Observation` in the buffer: a plain tuple is quick to make, and the garbage
+collector soon stops tracking it."""
 
+CLIENT: Final = 0
+AT: Final = 1
 ROUTE: Final = 3
-"""Places in it."""
+"""Places of fields."""

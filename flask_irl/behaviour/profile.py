@@ -1,7 +1,7 @@
-"""A client's behaviour as a small record: fading sums and a sketch of the paths asked for.
+"""Hold a client's behaviour as a small record: fading sums, and a sketch of its paths.
 
-Many clients are folded at once, in numpy, off the request's path. A record is about 170 bytes,
-whatever the client does.
+Many clients are folded at once, in numpy, off the request's path. A record takes about 170 bytes,
+however many requests the client sends.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ N_CELLS: Final = N_SUMS + GAP_BINS + ROUTE_BINS
 HORIZONS: Final = np.array([s.horizon for s in SUMS] + [LONG] * (GAP_BINS + ROUTE_BINS))
 TAG: Final = int(SCHEMA, 16) & 0xFFFF
 
-MOST: Final = 60_000.0
-"""Sums end here: half precision does at 65,504."""
+MAX_SUM: Final = 60_000.0
+"""Sums saturate here; half precision ends at 65,504."""
 SKETCH_WORDS: Final = SKETCH_BITS // 64
 
 RECORD: Final = np.dtype(
@@ -43,70 +43,111 @@ RECORD: Final = np.dtype(
         ("sums", "<f2", (N_CELLS,)),
     ]
 )
-"""``total`` requests since ``first`` (s); the step changed at ``stepped`` (s); the last training
-row was taken at ``row_at`` (s), when ``total`` was ``row_total``; ``minutes`` it was active at the
-full limit; ``worst`` is the lowest score that it had so; ``offences`` fade since ``stepped``;
-``seen`` is this epoch's sketch of paths, ``seen_before`` the last one's; ``feedback`` is an
-operator's: 1 good, 2 abuse."""
+"""Describe a profile as it is stored; each field is written by one function alone.
+
+- ``schema``: a tag of ``SCHEMA``; :func:`decode`.
+- ``sums`` as of ``updated`` (seconds since the epoch), ``total`` requests since ``first`` (s);
+  :func:`flask_irl.behaviour.folding.fold`.
+- ``seen``: the sketch of paths of the ``epoch``, ``seen_before``: that of the one before;
+  :func:`flask_irl.behaviour.sketch.mark_paths`.
+- ``minutes`` with requests at the full limit; :func:`flask_irl.verdicts.merge.merge`.
+- ``worst``: the lowest score at the full limit, -1 to 0; ``offences``: times flagged, as of
+  ``stepped`` (s), when the step last changed; :func:`flask_irl.verdicts.steps.take_steps`.
+- ``row_at`` (s): time of the last training row, ``row_total``: ``total`` at that time;
+  :func:`flask_irl.verdicts.training_rows.take_rows`.
+- ``feedback`` of an operator: 0 none, 1 good, 2 abuse;
+  :meth:`flask_irl.verdicts.profiler.Profiler.label`.
+"""
 Records = NDArray[Any]
+
+_MAX_SUM_BITS: Final = int(np.float16(MAX_SUM).view(np.uint16))
+"""Half-precision numbers from 0 to ``MAX_SUM``, and no others, have bits up to these."""
+_DISTINCT_HORIZONS, _HORIZON_OF_CELL = np.unique(HORIZONS, return_inverse=True)
 
 
 def decode(blobs: Sequence[bytes]) -> Records:
-    """Packed profiles as one array; what is missing or of another schema begins anew."""
+    """Unpack profiles into one array; one that is missing, foreign or damaged begins anew."""
     blank = bytes(RECORD.itemsize)
     joined = b"".join(b if len(b) == RECORD.itemsize else blank for b in blobs)
     records = np.frombuffer(joined, dtype=RECORD).copy()
-    foreign = records["schema"] != TAG
-    if foreign.any():
-        records[foreign] = np.zeros(1, dtype=RECORD)
-        records["schema"] = TAG
+    begin_anew(records, ~_are_valid(records))
     return records
 
 
 def encode(records: Records) -> list[bytes]:
-    """The profiles packed, one each."""
+    """Pack profiles, each into bytes of its own."""
     data = records.tobytes()
     size = RECORD.itemsize
     return [data[i : i + size] for i in range(0, len(data), size)]
 
 
-def forget(records: Records, latest: Floats, horizons: Floats) -> None:
-    """Let the clients' pasts fade faster, in place, before what is new is added.
+def begin_anew(records: Records, which: NDArray[np.bool_]) -> None:
+    """Replace profiles by empty ones, in place."""
+    if which.any():
+        records[which] = np.zeros(1, dtype=RECORD)
+        records["schema"] = TAG
+
+
+def fade_idle(records: Records, latest: Floats, horizons: Floats) -> None:
+    """Fade the sums of clients over their idle time, in place, before requests are folded in.
 
     Args:
-        records: Their profiles.
-        latest: When each was last seen, in seconds.
-        horizons: Seconds over which each one's past fades, beside its sums' own horizons;
+        records: The clients' profiles.
+        latest: Time of each client's latest request, in seconds since the epoch.
+        horizons: Seconds over which each client's sums fade, beside the sums' own horizons;
             infinite for no faster.
     """
     idle = np.where(records["updated"] == 0, 0.0, np.maximum(latest - records["updated"], 0.0))
     records["sums"] = records["sums"] * np.exp(-idle / horizons)[:, None]
 
 
-def faded(seconds: Floats) -> Floats:
-    """What is left of each sum after a time."""
+def decay(seconds: Floats) -> Floats:
+    """Compute the share of each sum that is left after a time; one row for each time."""
     by_horizon = np.exp(-seconds[:, None] / _DISTINCT_HORIZONS)
-    faded: Floats = by_horizon[:, _WHICH_HORIZON]
-    return faded
-
-
-_DISTINCT_HORIZONS, _WHICH_HORIZON = np.unique(HORIZONS, return_inverse=True)
+    shares: Floats = by_horizon[:, _HORIZON_OF_CELL]
+    return shares
 
 
 def view(records: Records, hour_rarity: float, weekday_rarity: float) -> View:
-    """The profiles as the features read them."""
+    """View profiles as features read them.
+
+    Args:
+        records: The profiles.
+        hour_rarity: Rarity of the present hour on the site, in nats.
+        weekday_rarity: Rarity of the present weekday on the site, in nats.
+    """
     cells = records["sums"].astype(np.float64)
-    same = np.ones(len(records))
+    ones = np.ones(len(records))
     return View(
         cells[:, :N_SUMS],
         cells[:, N_SUMS : N_SUMS + GAP_BINS],
         cells[:, N_SUMS + GAP_BINS :],
-        same * hour_rarity,
-        same * weekday_rarity,
+        ones * hour_rarity,
+        ones * weekday_rarity,
     )
 
 
 def sums_of(records: Records, name: str) -> Floats:
-    """The profiles' sums of a name, as they were when they were last added to."""
+    """Read the profiles' sums of a name, as of their latest request."""
     column = [s.name for s in SUMS].index(name)
     return np.asarray(records["sums"][:, column], dtype=np.float64)
+
+
+def _are_valid(records: Records) -> NDArray[np.bool_]:
+    """Check that each profile is of this schema and could have been made by this code."""
+    updated, worst, offences = records["updated"], records["worst"], records["offences"]
+    valid: NDArray[np.bool_] = (
+        (records["schema"] == TAG)
+        & (records["sums"].view("<u2").max(axis=1) <= _MAX_SUM_BITS)
+        & (worst >= -1.0)
+        & (worst <= 0.0)
+        & (offences >= 0.0)
+        & (offences <= MAX_SUM)
+        & (updated >= 0.0)
+        & (updated < 2.0**32)
+        & (records["first"] <= updated)
+        & (records["stepped"] <= updated)
+        & (records["row_at"] <= updated)
+        & (records["row_total"] <= records["total"])
+    )
+    return valid

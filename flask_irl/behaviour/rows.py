@@ -1,4 +1,4 @@
-"""Training rows: what one client's behaviour looked like at one moment, packed for the store."""
+"""Pack training rows: the features of one client at one moment, for the store."""
 
 from __future__ import annotations
 
@@ -24,9 +24,15 @@ ROW: Final = np.dtype(
         ("features", "<f4", (len(FEATURE_NAMES),)),
     ]
 )
-"""``requests`` of the client since its row before; ``route`` is a hash of the last one that it
-asked for; ``regular`` where it belongs to the site by now;
-``feedback`` is an operator's: 1 good, 2 abuse; ``client`` is a hash; ``at`` in seconds."""
+"""Describe a row as it is stored.
+
+- ``requests`` of the client since its row before.
+- ``route``: hash of the route of its latest request.
+- ``regular``: 1 for a regular of the site.
+- ``feedback`` of an operator: 0 none, 1 good, 2 abuse.
+- ``client``: hash of its key.
+- ``at``: seconds since the epoch.
+"""
 GOOD: Final = 1
 ABUSE: Final = 2
 TAG: Final = int(SCHEMA, 16)
@@ -34,7 +40,7 @@ Rows = NDArray[Any]
 
 
 def client_hash(client: str) -> int:
-    """64 bits that stand for a client, the same in every process."""
+    """Compute the 64-bit hash of a client's key, the same in every process."""
     digest = hashlib.blake2b(client.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
@@ -48,7 +54,17 @@ def pack_rows(
     regular: NDArray[Any] | bool = False,
     feedback: NDArray[Any] | int = 0,
 ) -> list[bytes]:
-    """Rows packed, one each."""
+    """Pack rows, each into bytes of its own.
+
+    Args:
+        clients: The clients' keys, one a row.
+        requests: Requests that each row stands for.
+        at: Times of the rows, in seconds since the epoch.
+        features: The features, shape (rows, number of features).
+        routes: The route of each client's latest request.
+        regular: Which clients are regulars.
+        feedback: Operators' feedback on the clients.
+    """
     rows = np.zeros(len(clients), dtype=ROW)
     rows["schema"] = TAG
     rows["requests"] = requests
@@ -64,7 +80,7 @@ def pack_rows(
 
 
 def unpack_rows(packed: Sequence[bytes]) -> Rows:
-    """The rows of this schema, in order of time; others are left out."""
+    """Unpack rows in order of time; leave out damaged ones and those of another schema."""
     rows = np.frombuffer(
         b"".join(row for row in packed if len(row) == ROW.itemsize), dtype=ROW
     ).copy()
@@ -75,9 +91,15 @@ def unpack_rows(packed: Sequence[bytes]) -> Rows:
 
 
 def within_quota(rows: Rows, share: float, least: int) -> Rows:
-    """At most ``share`` of the rows, but at least ``least``, from any one client.
+    """Thin out the rows of clients that have too many.
 
-    Of a client's rows every n-th stays, so that what stays spans its whole time.
+    Args:
+        rows: Rows in order of time.
+        share: Largest share of all rows that one client may have, 0 to 1.
+        least: Number of rows that any client may have.
+
+    Returns:
+        The rows, in order; of a thinned-out client every n-th, so that they span its whole time.
     """
     quota = max(least, int(len(rows) * share))
     keep = np.ones(len(rows), dtype=bool)
@@ -86,5 +108,5 @@ def within_quota(rows: Rows, share: float, least: int) -> Rows:
         own = np.flatnonzero(rows["client"] == client)
         keep[own] = False
         keep[own[np.linspace(0, len(own) - 1, quota).round().astype(int)]] = True
-    kept: Rows = rows[keep]
-    return kept
+    thinned: Rows = rows[keep]
+    return thinned

@@ -1,4 +1,8 @@
-"""Add up a client's requests: each sum fades exponentially over its horizon."""
+"""Sum up a client's requests: the table of fading sums, and a view of them for features.
+
+Each sum fades exponentially over its horizon, so that a client's whole past is a fixed number of
+figures, and batches of different workers add up to the same.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +18,29 @@ LONG: Final = 600.0
 HOUR: Final = 3600.0
 
 GAP_EDGES: Final = np.array([0.05, 0.25, 1.0, 2.5, 6.0, 15.0, 60.0])
-"""Seconds that part the eight bins of the intervals' histogram."""
+"""Bounds of the eight bins of the intervals' histogram, in seconds."""
 GAP_BINS: Final = len(GAP_EDGES) + 1
 ROUTE_BINS: Final = 16
 SKETCH_BITS: Final = 128
 FINE, DENIED, MISSING, BAD, FAILED = range(5)
 
 PATH_EPOCH: Final = 300.0
-"""Seconds after which the sketch of paths asked for is put aside for a new one."""
+"""Seconds after which the sketch of paths is put aside for a new one."""
 
 
 class Batch(NamedTuple):
-    """Observations as columns, one entry each.
+    """Hold requests as the columns that sums are made of, one entry each.
 
     Attributes:
         gap: Seconds since the client's previous request; -1 unknown.
-        answer: What kind of answer it got: ``FINE``, ``DENIED``, ``MISSING``, ``BAD``, ``FAILED``.
-        size: Response bytes; -1 unknown, also where the limiter refused.
+        answer: Kind of the answer: ``FINE``, ``DENIED``, ``MISSING``, ``BAD``, ``FAILED``.
+        size: Response bytes; -1 unknown, or refused by the limiter.
         write: 1 where the method changes things (not GET, HEAD, OPTIONS), else 0.
         probe: 1 where the method is HEAD, OPTIONS or unheard of.
         refused: 1 where the limiter refused.
-        rarity: How rare the route is on this site, -log of its share, 0 to 10.
-        new_path: 1 where the client's sketch didn't have the path.
-        login: 1 where the route looks like one that people log in by.
+        rarity: Rarity of the route on this site, -log of its share, 0 to 10.
+        new_path: The number of new paths that the request stands for, 0 if its path isn't new.
+        login: 1 where the route looks like a login.
     """
 
     gap: Floats
@@ -51,7 +55,7 @@ class Batch(NamedTuple):
 
 
 def answer_of(status: int) -> int:
-    """What kind of answer a status is; a refusal by the limiter (429) is no fault of the view."""
+    """Classify an answer by its status; a refusal by the limiter (429) is ``FINE``."""
     if status in (401, 403):
         return DENIED
     if status in (404, 410):
@@ -62,28 +66,35 @@ def answer_of(status: int) -> int:
 
 
 class Sum(NamedTuple):
-    """A fading sum: its name, its horizon in seconds, and what one observation adds."""
+    """Describe a fading sum.
+
+    Attributes:
+        name: Its name.
+        horizon: Seconds over which it fades to 1/e.
+        of: Computes the amounts that requests add to it.
+    """
 
     name: str
     horizon: float
     of: Callable[[Batch], Floats | NDArray[np.bool_]]
 
 
-def _cut(values: Floats, most: float) -> Floats:
-    return np.minimum(np.maximum(values, 0.0), most)
+def _clip(values: Floats, high: float) -> Floats:
+    # Not np.maximum: an interval that is no number counts as none, and doesn't spoil the sum.
+    return np.minimum(np.fmax(values, 0.0), high)
 
 
 def _gap(batch: Batch) -> Floats:
-    # In minutes, cut at the long horizon: what the half-precision sums hold well.
-    return _cut(batch.gap, LONG) / 60.0
+    # In minutes, at most the long horizon: half precision holds that well.
+    return _clip(batch.gap, LONG) / 60.0
 
 
 def _log_gap(batch: Batch) -> Floats:
-    return np.log1p(_cut(batch.gap, LONG))
+    return np.log1p(_clip(batch.gap, LONG))
 
 
 def _log_size(batch: Batch) -> Floats:
-    return np.log1p(_cut(batch.size, 1e9)) / 4.0
+    return np.log1p(_clip(batch.size, 1e9)) / 4.0
 
 
 def _one(batch: Batch) -> Floats:
@@ -95,7 +106,7 @@ def _failing(batch: Batch) -> NDArray[np.bool_]:
     return failing
 
 
-# What the limiter refused got no answer of the site: it tells nothing of status and size.
+# A request that the limiter refused got no answer of the site: its status and size mean nothing.
 SUMS: Final = (
     Sum("recent", SHORT, _one),
     Sum("recent_new_paths", SHORT, lambda b: b.new_path),
@@ -128,13 +139,13 @@ SUMS: Final = (
 
 
 class View:
-    """A client's sums by name, as columns over many clients.
+    """View the sums of many clients by name, as columns.
 
     Attributes:
         gap_bins: The intervals' histogram, one row a client.
-        route_bins: The routes' histogram, by hash.
-        hour_rarity: How unusual the hour of day is for the whole site, -log of its share.
-        weekday_rarity: The same of the day of the week.
+        route_bins: The routes' histogram, by hash, one row a client.
+        hour_rarity: Rarity of the hour of day on the site, in nats.
+        weekday_rarity: Rarity of the weekday on the site, in nats.
     """
 
     def __init__(
@@ -157,7 +168,7 @@ class View:
         return column
 
     def mean(self, name: str, per: str = "n") -> Floats:
-        """A sum per request (or per another sum); 0 where there is nothing."""
+        """Divide a sum by the number of requests (or by another sum); 0 where that is 0."""
         divisor = self._divisors.get(per)
         if divisor is None:
             divisor = self._divisors[per] = np.maximum(self[per], 1e-3)

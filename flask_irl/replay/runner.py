@@ -18,6 +18,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport, Series
 from flask_irl.training.training_set import fit_here
+from flask_irl.verdicts.profiler import Profiler
 
 FLUSH_SECONDS: Final = 1.0
 MAX_PENDING: Final = 20_000
@@ -109,6 +110,11 @@ class Replay:
             tuple(self._models),
             clients,
         )
+
+    @property
+    def profiler(self) -> Profiler:
+        """Give the profiler of the replay's limiter, for evaluations."""
+        return self._limiter.profiler
 
     @property
     def untrained(self) -> str:

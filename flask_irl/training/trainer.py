@@ -13,7 +13,7 @@ import numpy as np
 
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA, column
 from flask_irl.behaviour.rows import ABUSE, unpack_rows, within_quota
-from flask_irl.behaviour.site import began_at, learn_paces, learn_site, usual_values
+from flask_irl.behaviour.site_statistics import began_at, learn_paces, learn_site, usual_values
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
 from flask_irl.model.calibration import calibrate_by_impact
 from flask_irl.model.model import Model, dump, load

@@ -1,4 +1,4 @@
-"""The flash-crowd guard: when many clients at once look odd, it is the site that changed."""
+"""Guard against flagging a crowd: if many clients look odd at once, it is the site that changed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ MAX_SHARE: Final = 0.2
 LEAST_FLAGGED: Final = 10
 CAPACITY: Final = 20_000
 FRESH_SECONDS: Final = 600.0
-"""Who has been held down for longer tells nothing of the site: attackers stay, and add up."""
+"""Time after which a flagged client says nothing of the site: attackers stay, and add up."""
 
 
 class CrowdGuard:
-    """Watches which share of the active clients would be flagged.
+    """Watch the share of active clients that would be flagged.
 
     While more than a fifth of the clients of the last minutes (and at least ten) would be, and were
-    not already some time ago, static limits apply; it says so in the log when it begins and ends.
+    not already some time ago, static limits apply; the log has the beginning and the end of it.
+
+    Attributes:
+        active: Whether static limits apply.
     """
 
     def __init__(self) -> None:
@@ -35,11 +38,11 @@ class CrowdGuard:
 
     @property
     def flagged(self) -> int:
-        """Clients of the last minutes that would be flagged."""
+        """Give the number of clients of the last minutes that would be flagged."""
         return sum(({**self._before, **self._now}).values())
 
     def forget(self, now: float) -> None:
-        """Drop what is older than some minutes, also while nobody is evaluated."""
+        """Forget clients of more than some minutes ago; to be called while none is judged, too."""
         if now - self._turned >= WINDOW_SECONDS:
             self._before = self._now if now - self._turned < 2 * WINDOW_SECONDS else {}
             self._now = {}
@@ -54,28 +57,28 @@ class CrowdGuard:
         now: float,
         held: NDArray[np.bool_] | None = None,
     ) -> bool:
-        """Take note of an evaluation; True while static limits shall apply.
+        """Take note of clients judged together; True while static limits apply.
 
         Args:
-            clients: Who was evaluated.
-            flagged: Who of them would be at a lower step.
+            clients: Their keys.
+            flagged: Which of them would be at a lower step.
             now: Seconds since the epoch.
-            held: Who of them was there already before.
+            held: Which of them were there before.
         """
         self.forget(now)
         if len(self._now) < CAPACITY:
             self._now.update(zip(clients, flagged.tolist(), strict=True))
             fresh = flagged if held is None else flagged & ~held
             self._fresh.update((clients[i], now) for i in np.flatnonzero(fresh).tolist())
-        seen = {**self._before, **self._now}
-        odd = sum(seen.get(client, False) for client in self._fresh)
-        over = odd >= LEAST_FLAGGED and odd > MAX_SHARE * len(seen)
-        if over != self.active:
-            self.active = over
+        recent = {**self._before, **self._now}
+        odd = sum(recent.get(client, False) for client in self._fresh)
+        is_crowd = odd >= LEAST_FLAGGED and odd > MAX_SHARE * len(recent)
+        if is_crowd != self.active:
+            self.active = is_crowd
             event(
                 logging.WARNING,
-                "crowd_guard_on" if over else "crowd_guard_off",
+                "crowd_guard_on" if is_crowd else "crowd_guard_off",
                 flagged=odd,
-                clients=len(seen),
+                clients=len(recent),
             )
-        return over
+        return is_crowd

@@ -1,7 +1,7 @@
-"""Why a client scores as it does: which features move its score, and what is usual. Pure.
+"""Explain a client's score by the features that move it, and by broken rules. Pure.
 
-The effect of a feature is how much the score mends when that feature alone is set to the site's
-median (occlusion, as in Zeiler 2014), which needs nothing of a detector but its scores.
+The effect of a feature is the rise of the score when that feature alone is set to the site's median
+(occlusion, as in Zeiler 2014), which needs nothing of a detector but its scores.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURES
-from flask_irl.behaviour.site import began_at
+from flask_irl.behaviour.site_statistics import began_at
 from flask_irl.model.model import Model
-from flask_irl.verdicts.judge import REGULAR_MINUTES, regulars
+from flask_irl.verdicts.judge import regulars, trusted
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.sentences import sentence
 
-MOST: Final = 5
-LEAST_EFFECT: Final = 0.005
+MAX_REASONS: Final = 5
+MIN_EFFECT: Final = 0.005
 
 
 class Reason(NamedTuple):
-    """One feature's part in a score.
+    """Describe one feature's part in a score.
 
     Attributes:
         feature: Its name.
-        value: The client's.
-        median: What is usual on this site.
-        high: What 95 % of the site's rows don't exceed.
-        effect: How much the score would mend at the median, 0 to 1.
+        value: The client's value.
+        median: The site's median.
+        high: The value that 95 % of the site's rows don't exceed.
+        effect: The rise of the score if the value were the median, 0 to 1.
         sentence: The same for people.
     """
 
@@ -45,7 +45,7 @@ class Reason(NamedTuple):
 
 
 def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
-    """The features that move a client's score most, the most important first; at most five.
+    """List the features that move a client's score most, the most important first; at most five.
 
     Args:
         model: The model in force.
@@ -59,9 +59,9 @@ def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
         variants[column + 1, column] = usual[feature.name][0]
     scores = model.score(variants)
     effects = scores[1:] - scores[0]
-    order = np.argsort(-effects, kind="stable")[:MOST]
+    order = np.argsort(-effects, kind="stable")[:MAX_REASONS]
     return [
-        _reason(int(c), row, usual, float(effects[c])) for c in order if effects[c] > LEAST_EFFECT
+        _reason(int(c), row, usual, float(effects[c])) for c in order if effects[c] > MIN_EFFECT
     ]
 
 
@@ -69,7 +69,7 @@ def _reason(
     column: int, row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effect: float
 ) -> Reason:
     feature = FEATURES[column]
-    value = float(row[column]) + 0.0  # nobody wants to read -0
+    value = float(row[column]) + 0.0  # turns -0 into 0
     median, high = usual[feature.name][0], usual[feature.name][1]
     return Reason(
         feature.name,
@@ -82,7 +82,7 @@ def _reason(
 
 
 def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:
-    """The rules that a client breaks, whatever the model says; a sentence each.
+    """List the rules that a client breaks, whatever the model says, as sentences.
 
     Args:
         model: The model in force.
@@ -90,9 +90,9 @@ def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[st
         record: The client's profile alone.
     """
     regular = regulars(record, began_at(model.site, float(record["updated"][0])))
-    settled = regular & (record["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
+    is_trusted = trusted(model, record, regular)
     view = profile.view(record, 0.0, 0.0)
-    denied, lost = float(view["failed_writes"][0]), float(view["hour_new_missing"][0])
+    denied, unknown = float(view["failed_writes"][0]), float(view["hour_new_missing"][0])
     sentences = (
         (
             Rules(rules.login_failures, 0),
@@ -101,14 +101,14 @@ def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[st
         ),
         (
             Rules(0, rules.unknown_paths),
-            f"scans for paths that don't exist: about {lost:.0f} different ones within an hour; "
+            f"scans for paths that don't exist: about {unknown:.0f} different ones within an hour; "
             f"{rules.unknown_paths} within ten minutes, or {2 * rules.unknown_paths} within an "
             "hour, are too many",
         ),
     )
-    return [text for rule, text in sentences if rule.broken(view, regular, settled)[0]]
+    return [text for rule, text in sentences if rule.broken(view, regular, is_trusted)[0]]
 
 
-def as_json(found: Sequence[Reason]) -> list[dict[str, Any]]:
-    """The reasons as mappings."""
-    return [reason._asdict() for reason in found]
+def as_json(explanation: Sequence[Reason]) -> list[dict[str, Any]]:
+    """Turn reasons into mappings, ready for JSON."""
+    return [reason._asdict() for reason in explanation]

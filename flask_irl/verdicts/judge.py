@@ -1,7 +1,7 @@
-"""What many clients' profiles come to: scores and steps. Pure.
+"""Judge clients by their profiles: scores and next steps. Pure.
 
-A client is judged by the model when it does any harm, and by its own past when it belongs to the
-site; rules hold whatever the model says.
+A client is judged by the model if it does any harm, and a regular of the site by its own past;
+rules hold whatever the model says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column, matrix
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import GOOD
-from flask_irl.behaviour.site import (
+from flask_irl.behaviour.site_statistics import (
     began_at,
     expected_pace,
     hour_rarity,
@@ -30,40 +30,40 @@ from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder, next_step
 from flask_irl.verdicts.rules import HARMFUL_RATE, Mask, Rules, harmful, working
 
 REGULAR_MINUTES: Final = 10
-"""In so many minutes a regular was active, and known for so much of the site's learned time."""
+"""Minutes of activity that make a regular, on a site that isn't young."""
 TENURE_SHARE: Final = 0.5
+"""Share of the site's learned time for which a regular has been known, up to a day of it."""
 TENURE_SECONDS: Final = 86_400.0
 OWN_MARGIN: Final = 0.15
-"""A regular is judged only when it scores this much lower than ever before."""
+"""Margin below its worst score so far from which on a regular is judged by the model."""
 SUSPECT: Final = -0.5
-"""Nothing is learned from who scores lower: it may be about to be flagged."""
+"""Score below which a client may be about to be flagged, so that nothing is learned from it."""
 PACE_MARGIN: Final = 1.5
-"""A client that is no faster than the machines that its route is for does what is usual there."""
+"""Multiple of a route's usual machine pace up to which a client does nothing unusual there."""
 MACHINE_SHARE: Final = 0.8
-"""If so much of what it does is on such routes: not who takes one route after the other."""
+"""Least share of such a client's requests on routes of machines; a scraper goes through all."""
 MOSTLY_READ: Final = 0.25
-"""The usual share of writes below which a site is one where writing is work, not just how its API
-is called."""
-LITTLE: Final = 1.0
-"""So much less than usual, in nats of bytes, are answers that take nothing away."""
+"""Usual share of writes above which writing is just how the site's API is called, and no work."""
+SMALL_MARGIN: Final = 1.0
+"""Answers smaller than usual by so much, in nats of bytes, take nothing away."""
 
 
 class Verdicts(NamedTuple):
-    """One entry per client.
+    """Hold the verdicts on clients, one entry each.
 
     Attributes:
-        features: What was judged.
-        raw: What the model says of it now, 0 to -1; 0 without a model.
-        scores: The smoothed score that the step goes by.
+        features: The features that were judged.
+        model_scores: The model's calibrated scores of them, 0 to -1; 0 without a model.
+        scores: The smoothed scores that the steps go by, 0 to -1.
         steps: The next steps.
-        offences: How often it was flagged lately.
+        offences: The number of times that each was flagged lately, fading.
         broken: Whether it breaks a rule.
-        regular: Whether it belongs to the site.
+        regular: Whether it is a regular of the site.
         suspect: Whether nothing may be learned from it.
     """
 
     features: NDArray[np.float32]
-    raw: NDArray[np.float64]
+    model_scores: NDArray[np.float64]
     scores: NDArray[np.float64]
     steps: NDArray[np.int64]
     offences: NDArray[np.float64]
@@ -82,69 +82,68 @@ def judge(
     scores: NDArray[np.float64],
     elapsed: NDArray[np.float64],
     routes: Sequence[str],
+    now: float,
 ) -> Verdicts:
-    """Judge clients by their profiles, which are up to date.
+    """Judge clients by their profiles, which must be up to date.
 
     Args:
         model: The model in force.
         ladder: The steps.
-        rules: What needs no model.
+        rules: Rules that need no model.
         records: The clients' profiles.
         steps: Their present steps.
         scores: Their smoothed scores until now.
         elapsed: Seconds since each was judged; infinite where it never was.
-        routes: The route that each asked for last.
+        routes: The route of each one's latest request.
+        now: The present, in seconds since the epoch.
     """
-    now = records["updated"]
-    latest = float(now.max())
     site = model.site
-    view = profile.view(records, hour_rarity(site, latest), weekday_rarity(site, latest))
+    view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
     features = matrix(view)
-    raw = model.score(features) if model.version else np.zeros(len(records))
-    regular = regulars(records, began_at(site, latest))
-    # Whom no model has judged yet, the first one learns to know.
+    model_scores = model.score(features) if model.version else np.zeros(len(records))
+    regular = regulars(records, began_at(site, now))
+    # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
-    own = regular & ((worst == 0) | (raw >= worst - OWN_MARGIN))
-    # An operator's word goes before the model's.
-    own |= records["feedback"] == GOOD
-    excused = ~harmful(features, steps > 0) | own
-    excused |= _at_home(site, features, view, routes) | _at_work(site, features, view)
-    judged = np.where(excused | model.advisory, np.maximum(raw, MILD), raw)
-    settled = regular & (records["minutes"] >= REGULAR_MINUTES) & (not model.advisory)
-    broken = rules.broken(view, regular, settled)
-    scores = np.where(broken, -1.0, smooth(scores, judged, elapsed))
-    since = now - records["stepped"]
+    as_ever = regular & ((worst == 0) | (model_scores >= worst - OWN_MARGIN))
+    # An operator's feedback goes before the model's score.
+    as_ever |= records["feedback"] == GOOD
+    excused = ~harmful(features, steps > 0) | as_ever
+    excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
+    target = np.where(excused | model.advisory, np.maximum(model_scores, MILD), model_scores)
+    broken = rules.broken(view, regular, trusted(model, records, regular))
+    scores = np.where(broken, -1.0, smooth(scores, target, elapsed))
+    since = records["updated"] - records["stepped"]
     offences = records["offences"] * np.exp(-since / FORGIVING_SECONDS)
     evidence = profile.sums_of(records, "n")
     after = next_steps(ladder, steps, scores, since, evidence, offences)
-    suspect = ~own & (raw < SUSPECT) & (not model.advisory)
-    return Verdicts(features, raw, scores, after, offences, broken, regular, suspect)
+    suspect = ~as_ever & (model_scores < SUSPECT) & (not model.advisory)
+    return Verdicts(features, model_scores, scores, after, offences, broken, regular, suspect)
 
 
-def _at_home(
+def _keep_machine_pace(
     site: Mapping[str, Any], features: NDArray[np.float32], view: View, routes: Sequence[str]
 ) -> Mask:
-    """Who keeps to routes that machines work on, and is no faster than those."""
+    """Tell whether each client keeps to routes of machines, and is no faster than those are."""
     paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
     at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
     return at_pace & (machine_share(site, view.route_bins) >= MACHINE_SHARE)
 
 
-def _at_work(site: Mapping[str, Any], features: NDArray[np.float32], view: View) -> Mask:
-    """Who mostly changes things, for little in return and without a flood, where most only read."""
+def _do_work(site: Mapping[str, Any], features: NDArray[np.float32], view: View) -> Mask:
+    """Tell whether each client mostly writes, for small answers, slowly, on a site of readers."""
     if usual_median(site, "write_share") >= MOSTLY_READ:
         return np.zeros(len(features), dtype=bool)
-    told_little = column(features, "size_mean") <= usual_median(site, "size_mean") - LITTLE
+    small = column(features, "size_mean") <= usual_median(site, "size_mean") - SMALL_MARGIN
     slow = column(features, "requests_per_minute") < HARMFUL_RATE
-    return working(view) & told_little & slow
+    return working(view) & small & slow
 
 
 def regulars(records: profile.Records, began: float) -> Mask:
-    """Who belongs to the site by now: active in many minutes, and known for most of the time.
+    """Tell whether each client is a regular: active in many minutes, known for most of the time.
 
     Args:
         records: The clients' profiles.
-        began: When the site began to be learned, in seconds since the epoch.
+        began: Time at which learning the site began, in seconds since the epoch.
     """
     known_for = records["updated"] - records["first"]
     age = records["updated"] - began
@@ -155,22 +154,37 @@ def regulars(records: profile.Records, began: float) -> Mask:
     return regular
 
 
+def trusted(model: Model, records: profile.Records, regular: Mask) -> Mask:
+    """Tell whether each client is a regular of a site that has been learned, by full standards.
+
+    Args:
+        model: The model in force.
+        records: The clients' profiles.
+        regular: Which clients are regulars.
+    """
+    active: Mask = records["minutes"] >= REGULAR_MINUTES
+    return regular & active & (not model.advisory)
+
+
 def horizons(
     ladder: Ladder, records: profile.Records, steps: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Over how many seconds each client's past fades, before what is new is added.
+    """Give the seconds over which each client's past fades, beside the sums' own horizons.
 
-    Who stays on the first step is judged by what it does now, and mends within a few holds. Who
-    was sent further down has to stop, or to do something else for long.
+    A client that stays on the first step is judged by its present, and mends within a few holds.
+    One that was sent further down has to stop, or to behave otherwise for long.
 
     Args:
         ladder: The steps.
         records: The clients' profiles.
         steps: Their present steps.
+
+    Returns:
+        Seconds; infinite for no faster.
     """
     if len(ladder.steps) < 2:
         return np.full(len(records), np.inf)
     first = ladder.steps[1]
     stays = records["updated"] - records["stepped"] >= 2 * first.climb_seconds
-    found: NDArray[np.float64] = np.where((steps == 1) & stays, first.hold_seconds, np.inf)
-    return found
+    seconds: NDArray[np.float64] = np.where((steps == 1) & stays, first.hold_seconds, np.inf)
+    return seconds

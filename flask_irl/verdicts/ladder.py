@@ -1,4 +1,4 @@
-"""From a score to a step on the ladder, and from a step to a share of the limit. Pure."""
+"""Describe the ladder: from a score to a step, and from a step to a share of the limit. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.05
-"""A client mends only when its score is this much above the threshold: no flapping."""
+"""Margin above the threshold from which on a client mends: no flapping."""
 SMOOTHING_SECONDS: Final = 15.0
 """Time over which a smoothed score follows the raw one."""
 CLIMB_SECONDS: Final = 20.0
 MILD: Final = -0.25
-"""A score that is above any threshold and yet no praise: of who is odd but does no harm."""
+"""Score of an odd client that does no harm: above any threshold, but no praise."""
 FORGIVING_SECONDS: Final = 6 * 3600.0
 """Time over which offences are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the ladder.
+    """Describe one step of the ladder.
 
     Args:
         factor: Share of every limit that is left, 0 (blocked) to 1.
-        hold_seconds: The least time before a client that behaves leaves the step.
-        climb_seconds: How long a client that doesn't behave stays before it gets the next one.
+        hold_seconds: Least time before a client that behaves leaves the step.
+        climb_seconds: Time before a client that doesn't behave gets the next step.
     """
 
     factor: float
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The steps, from the full limit down, and when a client takes them.
+    """Describe the steps, from the full limit down, and the conditions to take them.
 
     Args:
         steps: The first has factor 1; each next one less.
@@ -51,12 +51,12 @@ class Ladder:
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """The share of the limit at each step."""
+        """Give the share of the limit at each step."""
         return tuple(step.factor for step in self.steps)
 
 
 def ladder_of(factors: Sequence[float], window_seconds: float, threshold: float) -> Ladder:
-    """The full limit, and a step for each factor, each held longer than the one before.
+    """Build a ladder: the full limit, and a step for each factor, held longer than the one before.
 
     Args:
         factors: Falling, below 1; 0 is a block.
@@ -72,12 +72,12 @@ def ladder_of(factors: Sequence[float], window_seconds: float, threshold: float)
 def smooth(
     previous: NDArray[np.float64], score: NDArray[np.float64], elapsed: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Scores that follow behaviour within seconds but not every single request.
+    """Smooth scores, so that they follow behaviour within seconds but not each single request.
 
     Args:
         previous: Smoothed scores until now.
-        score: Calibrated scores of this evaluation.
-        elapsed: Seconds since the last one; infinite where there was none.
+        score: Calibrated scores of the present.
+        elapsed: Seconds since each client was judged; infinite if it never was.
     """
     weight = 1.0 - np.exp(-np.maximum(elapsed, 0.5) / SMOOTHING_SECONDS)
     return previous + weight * (score - previous)
@@ -91,7 +91,7 @@ def next_steps(
     evidence: NDArray[np.float64],
     offences: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.int64]:
-    """Each client's next step.
+    """Compute each client's next step.
 
     Args:
         ladder: The steps and the threshold.
@@ -99,11 +99,11 @@ def next_steps(
         score: Smoothed calibrated scores, 0 to -1.
         since: Seconds since the step last changed.
         evidence: Requests in memory.
-        offences: How often it was flagged lately; who was is sent further down sooner.
+        offences: Number of times flagged lately; such a client is sent further down sooner.
 
     Returns:
-        The steps from now on: one down for the anomalous, one up for those that have been well
-        for the step's hold, else the same.
+        The steps from now on: one down for an anomalous client, one up for one that behaved for
+        the step's hold, else the same.
     """
     last = len(ladder.steps) - 1
     step = np.clip(step, 0, last)

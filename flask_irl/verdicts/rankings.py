@@ -1,4 +1,4 @@
-"""The rankings that operators ask for: the most active, refused, anomalous and flagged clients."""
+"""Rank clients for operators: the most active, refused, anomalous, and the flagged ones."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from flask_irl.behaviour import profile
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 
-AT_ONCE: Final = 50
-"""Clients that one flush may put into each ranking: it costs the same however many there are."""
+MAX_ENTRIES: Final = 50
+"""Clients that one flush puts into each ranking at most, however many it judges."""
 
 
 class Rankings:
-    """What one flush found out about its clients' places."""
+    """Gather the entries of one flush."""
 
     def __init__(self) -> None:
         self._clients: set[str] = set()
-        self._places: dict[str, dict[str, float]] = {
+        self._entries: dict[str, dict[str, float]] = {
             name: {} for name in ("active", "refused", "anomalous", "flagged")
         }
         self._mended: dict[str, None] = {}
 
-    def note(
+    def add(
         self,
         clients: Sequence[str],
         records: profile.Records,
         scores: NDArray[np.float64],
         steps: NDArray[np.int64],
     ) -> None:
-        """Take note of clients whose profiles were saved.
+        """Add clients whose profiles were saved.
 
         Args:
             clients: Their keys.
@@ -43,7 +43,7 @@ class Rankings:
             steps: Their steps from now on.
         """
         self._clients.update(clients)
-        flagged = self._places["flagged"]
+        flagged = self._entries["flagged"]
         for index in np.flatnonzero(steps == 0).tolist():
             flagged.pop(clients[index], None)
             self._mended[clients[index]] = None
@@ -55,14 +55,14 @@ class Rankings:
         }
         for name, value in values.items():
             chosen = np.flatnonzero(value > 0)
-            if len(chosen) > AT_ONCE:
-                chosen = chosen[np.argpartition(-value[chosen], AT_ONCE)[:AT_ONCE]]
-            self._places[name].update({clients[i]: float(value[i]) for i in chosen.tolist()})
+            if len(chosen) > MAX_ENTRIES:
+                chosen = chosen[np.argpartition(-value[chosen], MAX_ENTRIES)[:MAX_ENTRIES]]
+            self._entries[name].update({clients[i]: float(value[i]) for i in chosen.tolist()})
         for client in flagged:
             self._mended.pop(client, None)
 
-    def keep(self, store: Store) -> None:
-        """Put them into the store's.
+    def save(self, store: Store) -> None:
+        """Put the entries into the store's rankings, and take mended clients out.
 
         Raises:
             StoreError: The store failed.
@@ -70,8 +70,8 @@ class Rankings:
         if not self._clients:
             return
         store.saw(list(self._clients))
-        for name, places in self._places.items():
-            most = dict(heapq.nlargest(AT_ONCE, places.items(), key=lambda item: item[1]))
+        for name, entries in self._entries.items():
+            highest = dict(heapq.nlargest(MAX_ENTRIES, entries.items(), key=lambda item: item[1]))
             gone = list(self._mended)[:RANKED] if name == "flagged" else []
-            if most or gone:
-                store.rank(name, most, gone)
+            if highest or gone:
+                store.rank(name, highest, gone)

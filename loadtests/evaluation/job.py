@@ -18,9 +18,10 @@ from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
 from flask_irl.training import attacks
+from flask_irl.verdicts.flush import Judged
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
-from loadtests.evaluation.realised import watching
+from loadtests.evaluation.realised import Realised, counter
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR, Row
 
@@ -87,8 +88,9 @@ def run(job: Job) -> dict[str, Any]:
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
     labels = {row.client: row.label for row in rows}
-    with taught_without(job.without), watching(labels) as realised:
-        early, report = replay(rows, job.config, learned)
+    realised = Realised()
+    with taught_without(job.without):
+        early, report = replay(rows, job.config, learned, counter(realised, labels))
     found = families(report, early)
     if job.plain:
         _add_plain(found, rows, learned)
@@ -136,10 +138,15 @@ def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
 
 
 def replay(
-    entries: Iterable[LogEntry], config: Mapping[str, Any], until: float = 0.0
+    entries: Iterable[LogEntry],
+    config: Mapping[str, Any],
+    until: float = 0.0,
+    on_judged: Callable[[Judged], object] | None = None,
 ) -> tuple[ReplayReport, ReplayReport]:
     """Run requests through the limiter; the reports at a time and at the end."""
     with replaying(config) as course:
+        if on_judged is not None:
+            course.profiler.on_judged = on_judged
         early = course.report()
         learning = True
         for entry in entries:

@@ -8,23 +8,18 @@ harm, as far as :func:`flask_irl.verdicts.rules.harmful` can tell, and score bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
 from flask_irl.behaviour import profile
-from flask_irl.behaviour.observation import Fields
 from flask_irl.model.calibration import THRESHOLD
 from flask_irl.model.model import Model
-from flask_irl.stores.state import ClientState
-from flask_irl.verdicts import profiler
-from flask_irl.verdicts.judge import Verdicts, judge
+from flask_irl.verdicts.flush import Judged
+from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.ladder import Ladder
-from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import harmful
 
 
@@ -55,43 +50,28 @@ class Realised:
         if not model.version or model.advisory:
             return
         counted = np.where(verdicts.regular, 0, weights)
-        odd = (verdicts.raw < THRESHOLD) & harmful(verdicts.features)
+        odd = (verdicts.model_scores < THRESHOLD) & harmful(verdicts.features)
         self.requests += int(counted.sum())
         self.flagged += int(counted[odd & (evidence >= ladder.evidence)].sum())
 
 
-@contextmanager
-def watching(labels: Mapping[str, str]) -> Iterator[Realised]:
-    """Count what is judged in the block.
+def counter(realised: Realised, labels: Mapping[str, str]) -> Callable[[Judged], None]:
+    """Count the clients judged together, as :attr:`Profiler.on_judged` has it.
 
     Args:
+        realised: Counts them.
         labels: The clients' labels, by name.
     """
-    found = Realised()
-    weights = np.zeros(0, dtype=np.int64)
-    save = Profiler._save
 
-    def saving(
-        self: Profiler,
-        model: Model,
-        known: list[tuple[str, ClientState]],
-        by_client: dict[str, list[Fields]],
-        gathered: Any,
-    ) -> list[str]:
-        nonlocal weights
+    def count(judged: Judged) -> None:
+        profiles = judged.profiles
         weights = np.array(
             [
-                len(by_client[client]) if labels.get(client, "").startswith("legit:") else 0
-                for client, _ in known
+                count if labels.get(client, "").startswith("legit:") else 0
+                for client, count in zip(profiles.clients, profiles.observations, strict=True)
             ]
         )
-        return save(self, model, known, by_client, gathered)
+        evidence = profile.sums_of(profiles.records, "n")
+        realised.note(judged.model, judged.ladder, judged.verdicts, evidence, weights)
 
-    def judging(model: Model, ladder: Ladder, *given: Any, **more: Any) -> Verdicts:
-        verdicts = judge(model, ladder, *given, **more)
-        evidence = profile.sums_of(given[1], "n")
-        found.note(model, ladder, verdicts, evidence, weights)
-        return verdicts
-
-    with patch.object(Profiler, "_save", saving), patch.object(profiler, "judge", judging):
-        yield found
+    return count

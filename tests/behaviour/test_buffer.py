@@ -1,10 +1,10 @@
-"""The backlog: bounded, in order, and a flood of local refusals is one."""
+"""Test the buffer: bounded, in order, and a flood of local refusals is one observation."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask_irl.behaviour.buffer import Backlog
+from flask_irl.behaviour.buffer import Buffer
 from flask_irl.behaviour.observation import Fields
 
 
@@ -12,40 +12,39 @@ def seen(client: str, at: float = 1.0, **changes: Any) -> Fields:
     return (client, at, -1.0, "/", 1, "GET", 200, 10, changes.get("refused", False), 1, False)
 
 
-def test_what_came_first_is_taken_first() -> None:
-    backlog = Backlog()
+def test_the_oldest_observation_is_taken_first() -> None:
+    buffer = Buffer()
     for at in range(5):
-        backlog.add(seen("a", at))
-    assert [f[1] for f in backlog.take(3)] == [0, 1, 2]
-    assert len(backlog) == 2
-    assert [f[1] for f in backlog.take(9)] == [3, 4]
-    assert backlog.take(9) == []
+        buffer.add(seen("a", at))
+    assert [f[1] for f in buffer.take(3)] == [0, 1, 2]
+    assert len(buffer) == 2
+    assert [f[1] for f in buffer.take(9)] == [3, 4]
+    assert buffer.take(9) == []
 
 
 def test_beyond_its_capacity_the_oldest_go() -> None:
-    backlog = Backlog(capacity=3)
+    buffer = Buffer(capacity=3)
     for at in range(5):
-        backlog.add(seen("a", at))
-    assert [f[1] for f in backlog.take(9)] == [2, 3, 4]
+        buffer.add(seen("a", at))
+    assert [f[1] for f in buffer.take(9)] == [2, 3, 4]
 
 
 def test_refusals_that_no_store_saw_become_one_that_stands_for_them_all() -> None:
-    backlog = Backlog()
+    buffer = Buffer()
     for at in range(1000):
-        backlog.add_refused(seen("flood", at, refused=True))
-    backlog.add_refused(seen("other", refused=True))
-    [flood, other] = backlog.take(0)
+        buffer.add_refused(seen("flood", at, refused=True))
+    buffer.add_refused(seen("other", refused=True))
+    [flood, other] = buffer.take(0)
     assert (flood[0], flood[1], flood[8], flood[9]) == ("flood", 999, True, 1000)
     assert other[9] == 1
-    assert backlog.take(0) == []
+    assert buffer.take(0) == []
 
 
-def test_it_tells_who_waits() -> None:
-    backlog = Backlog()
+def test_observations_are_counted_by_client() -> None:
+    buffer = Buffer()
     for client in ("a", "b", "b"):
-        backlog.add(seen(client))
+        buffer.add(seen(client))
     for _ in range(5):
-        backlog.add_refused(seen("c"))
-    assert backlog.by_client() == {"c": 5, "b": 2, "a": 1}
-    assert list(backlog.by_client(1)) == ["c"]
-    assert "b" in backlog and "c" in backlog and "d" not in backlog
+        buffer.add_refused(seen("c"))
+    assert buffer.count_by_client() == {"c": 5, "b": 2, "a": 1}
+    assert list(buffer.count_by_client(1)) == ["c"]

@@ -1,4 +1,4 @@
-"""Profiles: what is folded in, in whatever batches, is the same; nothing grows."""
+"""Test profiles: requests in whatever batches add up to the same; nothing grows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_record_stays_as_small_whatever_a_client_does() -> None:
 
 def test_sums_saturate_instead_of_overflowing() -> None:
     records = folded([seen(0, times=10**9)], [seen(1, times=10**9)])
-    assert float(records["sums"].max()) <= profile.MOST
+    assert float(records["sums"].max()) <= profile.MAX_SUM
     assert np.isfinite(records["sums"].astype(float)).all()
 
 
@@ -98,16 +98,22 @@ def test_a_profile_survives_packing() -> None:
 
 
 def test_intervals_are_in_seconds() -> None:
-    found = features(folded(steady(200, 4.0)))
-    assert np.expm1(found["interval_mean"]) == pytest.approx(4.0, rel=0.02)
-    assert np.expm1(found["interval_deviation"]) < 0.5
-    assert found["interval_entropy"] < 0.1
+    values = features(folded(steady(200, 4.0)))
+    assert np.expm1(values["interval_mean"]) == pytest.approx(4.0, rel=0.02)
+    assert np.expm1(values["interval_deviation"]) < 0.5
+    assert values["interval_entropy"] < 0.1
 
 
 def test_an_unknown_gap_or_size_is_no_gap_and_no_size() -> None:
     records = folded([seen(0, -1.0, size=-1), seen(1, -1.0, size=-1)])
     assert profile.sums_of(records, "gaps")[0] == 0
     assert features(records)["size_mean"] == 0
+
+
+def test_an_interval_that_is_no_number_counts_as_unknown() -> None:
+    records = folded([seen(0, float("nan")), seen(1, 1.0)])
+    assert profile.sums_of(records, "gaps")[0] == pytest.approx(1)
+    assert np.isfinite(records["sums"].astype(float)).all()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ def test_an_unknown_gap_or_size_is_no_gap_and_no_size() -> None:
         ({"refused": True, "status": 429}, "refused_share"),
     ],
 )
-def test_what_a_client_does_shows_in_its_share(changes: dict[str, Any], feature: str) -> None:
+def test_requests_of_a_kind_have_their_share(changes: dict[str, Any], feature: str) -> None:
     events = [seen(i, 1.0, **(changes if i % 2 else {})) for i in range(40)]
     assert features(folded(events))[feature] == pytest.approx(0.5, abs=0.02)
 
@@ -132,8 +138,8 @@ def test_new_paths_are_counted_though_the_sketch_is_small(paths: int) -> None:
     draw = random.Random(paths)
     events = [seen(i * 0.1, 0.1, path=draw.getrandbits(32)) for i in range(paths)]
     batches = [events[i : i + 10] for i in range(0, paths, 10)]
-    found = profile.sums_of(folded(*batches), "new_paths")[0]
-    assert found == pytest.approx(paths, rel=0.4)
+    values = profile.sums_of(folded(*batches), "new_paths")[0]
+    assert values == pytest.approx(paths, rel=0.4)
 
 
 def test_a_path_seen_before_is_not_new() -> None:
@@ -166,5 +172,5 @@ def test_paths_are_new_again_after_two_epochs() -> None:
         ("/", False),
     ],
 )
-def test_a_login_is_known_by_what_its_route_is_called(route: str, login: bool) -> None:
+def test_a_login_is_recognised_by_the_name_of_its_route(route: str, login: bool) -> None:
     assert is_login(route) is login

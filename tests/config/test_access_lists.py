@@ -11,7 +11,7 @@ from flask import Flask
 from flask_irl import IntelligentLimiter
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.errors import ConfigurationError
-from flask_irl.verdicts.profiler import TOLD
+from flask_irl.verdicts.step_log import LOGGED_PER_SECOND
 from flask_irl.web.state import state_of
 
 
@@ -86,7 +86,7 @@ def test_many_clients_flagged_at_once_do_not_flood_the_log(
     limiter.flush()
     lines = [r for r in caplog.records if r.getMessage().startswith("client_flagged ")]
     # As many more where the machine is so busy that a second passes.
-    assert TOLD <= len(lines) < len(clients)
+    assert LOGGED_PER_SECOND <= len(lines) < len(clients)
     assert "not_logged=0" in lines[0].getMessage()
     assert sum(state.step > 0 for state in limiter.store.load(clients) if state) == len(clients)
     limiter.close()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_irl.behaviour.buffer import Backlog
+from flask_irl.behaviour.buffer import Buffer
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.limit import Limit
@@ -267,7 +267,7 @@ def test_what_came_before_a_long_silence_is_learned_from() -> None:
 
 def test_however_much_comes_at_once_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MAX_PENDING", 50)
-    monkeypatch.setattr(profiler, "Backlog", functools.partial(Backlog, 100))
+    monkeypatch.setattr(profiler, "Buffer", functools.partial(Buffer, 100))
     with replaying() as run:
         for number in range(400):
             run.one(entry(START, f"c{number // 4}"))

@@ -1,4 +1,4 @@
-"""Why a client scores as it does, with a detector whose arithmetic can be done by hand."""
+"""Test the reasons for a score, with a detector whose arithmetic can be done by hand."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
-from flask_irl.behaviour.site import usual_values
+from flask_irl.behaviour.site_statistics import usual_values
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import NullDetector, Rows
 from flask_irl.model.model import Model
-from flask_irl.verdicts.explanations import LEAST_EFFECT, MOST, Reason, as_json, reasons
+from flask_irl.verdicts.explanations import MAX_REASONS, MIN_EFFECT, Reason, as_json, reasons
 
 WIDTH = len(FEATURE_NAMES)
 IDENTITY = Calibration(((0.0, 0.0), (1.0, -1.0)))
@@ -28,7 +28,7 @@ IDENTITY = Calibration(((0.0, 0.0), (1.0, -1.0)))
 
 @dataclass(frozen=True)
 class Weighted:
-    """Adds up the features, each with a weight; the score is minus that."""
+    """Score minus the weighted sum of the features."""
 
     weights: tuple[float, ...]
     start: float = 0.0
@@ -58,7 +58,7 @@ def row_of(**values: float) -> NDArray[np.float32]:
 
 
 def model_of(weights: Mapping[str, float], usual: Mapping[str, list[float]] | None = None) -> Model:
-    """A model to which a feature is usually 0, and seldom over 1, unless ``usual`` says else."""
+    """Make a model to which features are usually 0, and seldom over 1, but for ``usual``."""
     table = {name: [0.0, 1.0] for name in FEATURE_NAMES} | dict(usual or {})
     return Model(
         version=1,
@@ -75,8 +75,8 @@ def model_of(weights: Mapping[str, float], usual: Mapping[str, list[float]] | No
     )
 
 
-def names(found: list[Reason]) -> list[str]:
-    return [reason.feature for reason in found]
+def names(result: list[Reason]) -> list[str]:
+    return [reason.feature for reason in result]
 
 
 # What is usual
@@ -118,9 +118,9 @@ def test_usual_values_are_the_quantiles() -> None:
 
 def test_the_feature_that_moves_the_score_most_comes_first() -> None:
     model = model_of({"denied_share": 0.5, "write_share": 0.3, "probe_share": 0.1})
-    found = reasons(model, row_of(denied_share=0.2, write_share=0.9, probe_share=0.5))
-    assert names(found) == ["write_share", "denied_share", "probe_share"]
-    assert [reason.effect for reason in found] == pytest.approx([0.27, 0.1, 0.05])
+    result = reasons(model, row_of(denied_share=0.2, write_share=0.9, probe_share=0.5))
+    assert names(result) == ["write_share", "denied_share", "probe_share"]
+    assert [reason.effect for reason in result] == pytest.approx([0.27, 0.1, 0.05])
 
 
 def test_a_reason_tells_the_clients_value_and_the_usual_ones() -> None:
@@ -135,40 +135,40 @@ def test_a_reason_tells_the_clients_value_and_the_usual_ones() -> None:
     values=st.lists(st.floats(0, 1), min_size=WIDTH, max_size=WIDTH),
     medians=st.lists(st.floats(0, 1), min_size=WIDTH, max_size=WIDTH),
 )
-def test_an_effect_is_what_the_score_mends_by_at_the_median(
+def test_an_effect_is_the_rise_of_the_score_at_the_median(
     weights: list[float], values: list[float], medians: list[float]
 ) -> None:
     usual = {n: [m, 1.0] for n, m in zip(FEATURE_NAMES, medians, strict=True)}
     model = model_of(dict(zip(FEATURE_NAMES, weights, strict=True)), usual)
-    found = reasons(model, np.array(values, dtype=np.float32))
+    result = reasons(model, np.array(values, dtype=np.float32))
     expected = {
         name: w * (v - m)
         for name, w, v, m in zip(FEATURE_NAMES, weights, values, medians, strict=True)
     }
-    assert len(found) <= MOST
-    effects = [reason.effect for reason in found]
+    assert len(result) <= MAX_REASONS
+    effects = [reason.effect for reason in result]
     assert effects == sorted(effects, reverse=True)
-    for reason in found:
+    for reason in result:
         assert reason.effect == pytest.approx(expected[reason.feature], abs=1e-4)
     # Nothing that counts for more was left out.
-    untold = [effect for name, effect in expected.items() if name not in names(found)]
-    least = effects[-1] if len(found) == MOST else LEAST_EFFECT
-    assert max(untold) <= least + 1e-4
+    left_out = [effect for name, effect in expected.items() if name not in names(result)]
+    least = effects[-1] if len(result) == MAX_REASONS else MIN_EFFECT
+    assert max(left_out) <= least + 1e-4
 
 
-def test_at_most_five_reasons_are_told() -> None:
+def test_at_most_five_reasons_are_listed() -> None:
     model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
-    found = reasons(model, np.ones(WIDTH, dtype=np.float32))
-    assert names(found) == list(FEATURE_NAMES[:MOST])
+    result = reasons(model, np.ones(WIDTH, dtype=np.float32))
+    assert names(result) == list(FEATURE_NAMES[:MAX_REASONS])
 
 
-@pytest.mark.parametrize(("value", "told"), [(0.004, False), (0.006, True)])
-def test_what_hardly_moves_the_score_is_no_reason(value: float, told: bool) -> None:
-    found = reasons(model_of({"denied_share": 1.0}), row_of(denied_share=value))
-    assert bool(found) == told
+@pytest.mark.parametrize(("value", "is_reason"), [(0.004, False), (0.006, True)])
+def test_a_feature_that_hardly_moves_the_score_is_no_reason(value: float, is_reason: bool) -> None:
+    result = reasons(model_of({"denied_share": 1.0}), row_of(denied_share=value))
+    assert bool(result) == is_reason
 
 
-def test_what_speaks_for_a_client_is_no_reason() -> None:
+def test_a_feature_in_favour_of_a_client_is_no_reason() -> None:
     # It writes less than is usual, where writing counts against a client.
     model = model_of({"write_share": 0.5, "denied_share": 0.5}, {"write_share": [0.5, 1.0]})
     assert names(reasons(model, row_of(write_share=0.1, denied_share=0.5))) == ["denied_share"]
@@ -203,7 +203,7 @@ def test_a_detector_that_finds_nothing_gives_no_reasons() -> None:
 # For people
 
 
-def test_a_reason_is_told_in_a_sentence() -> None:
+def test_a_reason_has_a_sentence() -> None:
     model = model_of({"new_paths_per_minute": 0.01}, {"new_paths_per_minute": [0.5, 3.0]})
     [reason] = reasons(model, row_of(new_paths_per_minute=41.0))
     assert reason.sentence == ("asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3")
@@ -221,6 +221,6 @@ def test_nought_has_no_sign() -> None:
 
 def test_reasons_are_ready_for_json() -> None:
     model = model_of({"denied_share": 0.5, "write_share": 0.5})
-    found = as_json(reasons(model, row_of(denied_share=0.9, write_share=0.4)))
-    assert json.loads(json.dumps(found)) == found
-    assert [set(entry) for entry in found] == [set(Reason._fields)] * 2
+    result = as_json(reasons(model, row_of(denied_share=0.9, write_share=0.4)))
+    assert json.loads(json.dumps(result)) == result
+    assert [set(entry) for entry in result] == [set(Reason._fields)] * 2

@@ -1,4 +1,4 @@
-"""Verdicts on clients: whom the model may flag, who is left in peace, and what may be learned."""
+"""Test verdicts: clients that the model may flag, excuses, and clients to learn from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LADDER = ladder_of((0.3, 0.1, 0.0), 60.0, -0.5)
 
 @dataclass(frozen=True)
 class Constant:
-    """Finds every row as anomalous as every other."""
+    """Score every row the same."""
 
     raw: float
     kind = "constant"
@@ -51,7 +51,7 @@ class Constant:
 
 
 def model_of(raw: float, *, advisory: bool = False, **site: Any) -> Model:
-    """A model in force for a week that scores everybody ``raw``, 0 to -1."""
+    """Make a model, in force for a week, that scores every client ``raw``, 0 to -1."""
     return Model(
         version=1,
         schema=SCHEMA,
@@ -70,22 +70,22 @@ def model_of(raw: float, *, advisory: bool = False, **site: Any) -> Model:
 def client(
     pace: float = 60.0, *, new: bool = True, seconds: int = 60, **changes: Any
 ) -> profile.Records:
-    """The profile of a client that asked so many times a minute, each time for another path."""
+    """Make the profile of a client with a number of requests a minute, each for another path."""
     gap = 60.0 / pace
     plain = Observation("a", START, gap, "/items/<n>", 1, "GET", 200, 1000, False)
-    asked = [
+    requests = [
         plain._replace(at=START + i * gap, path=i * 7919 if new else 1, **changes)
         for i in range(int(seconds / gap))
     ]
     records = profile.decode([b""])
-    for start in range(0, len(asked), 10):
-        some = asked[start : start + 10]
+    for start in range(0, len(requests), 10):
+        some = requests[start : start + 10]
         fold(records, events_of([0] * len(some), some, {}))
     return records
 
 
 def regular(worst: float = 0.0) -> profile.Records:
-    """A scraper of the site's own, that was here all the week."""
+    """Make the profile of a scraper of the site's own, known for the whole week."""
     records = client()
     records["first"] = START - WEEK
     records["minutes"] = 1000
@@ -111,11 +111,12 @@ def judged(
         scores=np.zeros(many),
         elapsed=np.full(many, np.inf),
         routes=[route] * many,
+        now=float(records["updated"].max()),
     )
 
 
-def step_of(records: profile.Records, model: Model, **given: Any) -> int:
-    [step] = judged(records, model, **given).steps
+def step_of(records: profile.Records, model: Model, **options: Any) -> int:
+    [step] = judged(records, model, **options).steps
     return int(step)
 
 
@@ -135,7 +136,7 @@ def test_a_poller_that_is_held_down_mends() -> None:
     assert step_of(records, model_of(-1.0), step=1) == 0
 
 
-def test_who_is_held_down_has_to_do_less_than_who_is_not() -> None:
+def test_a_client_at_a_lower_step_has_to_do_less_than_another() -> None:
     # More than half of what is harm, but not as much as harm.
     records = client(pace=60, new=False, seconds=600)
     records["stepped"] = START
@@ -160,22 +161,22 @@ def test_a_regular_that_no_model_has_judged_yet_is_learned_to_know() -> None:
     assert step_of(regular(), model_of(-0.9)) == 0
 
 
-def test_the_past_of_who_is_no_regular_excuses_nothing() -> None:
+def test_the_past_of_a_client_that_is_no_regular_excuses_nothing() -> None:
     records = regular(worst=-0.9)
     records["first"] = START - 3600
     assert step_of(records, model_of(-0.9)) == 1
 
 
-def known(minutes: int, seconds: float, age: float) -> bool:
-    """Whether a client that was active so long, for so long, is a regular of a site of an age."""
+def is_regular(minutes: int, seconds: float, age: float) -> bool:
+    """Tell whether a client with some minutes in some seconds is a regular of a site of an age."""
     records = profile.decode([b""])
     records["minutes"], records["first"], records["updated"] = minutes, START - seconds, START
-    [found] = regulars(records, START - age)
-    return bool(found)
+    [result] = regulars(records, START - age)
+    return bool(result)
 
 
 @pytest.mark.parametrize(
-    ("minutes", "seconds", "age", "found"),
+    ("minutes", "seconds", "age", "expected"),
     [
         (10, TENURE_SECONDS, WEEK, True),
         (9, TENURE_SECONDS, WEEK, False),
@@ -189,17 +190,17 @@ def known(minutes: int, seconds: float, age: float) -> bool:
     ],
 )
 def test_a_regular_is_active_often_and_known_for_long(
-    minutes: int, seconds: float, age: float, found: bool
+    minutes: int, seconds: float, age: float, expected: bool
 ) -> None:
-    assert known(minutes, seconds, age) == found
+    assert is_regular(minutes, seconds, age) == expected
 
 
 @given(st.integers(0, 1000), st.floats(0, WEEK), st.floats(0, WEEK))
-def test_who_was_here_longer_and_more_often_is_a_regular_if_another_is(
+def test_a_client_active_longer_and_more_often_is_a_regular_if_another_is(
     minutes: int, seconds: float, age: float
 ) -> None:
-    if known(minutes, seconds, age):
-        assert known(minutes + 5, seconds + 60, age)
+    if is_regular(minutes, seconds, age):
+        assert is_regular(minutes + 5, seconds + 60, age)
 
 
 # Routes that machines work on
@@ -217,7 +218,7 @@ def test_a_newcomer_at_a_machine_routes_usual_pace_is_left_in_peace(
     assert step_of(client(pace, seconds=300, route=route), model, route=route) == step
 
 
-def test_who_comes_through_a_machine_route_among_others_is_not_at_home_there() -> None:
+def test_a_client_that_passes_through_a_machine_route_is_not_excused_there() -> None:
     model = model_of(-0.9, paces=PACES)
     assert step_of(client(60, seconds=300), model, route="/hook") == 1
 
@@ -235,7 +236,7 @@ def test_who_comes_through_a_machine_route_among_others_is_not_at_home_there() -
         ({"method": "PUT"}, 0.4, 1),
         ({"method": "PUT", "pace": 300}, 0.1, 1),
     ],
-    ids=["changes things", "reads", "may not", "is told as usual", "many do here", "floods"],
+    ids=["changes things", "reads", "may not", "is answered as usual", "many do here", "floods"],
 )
 def test_a_job_that_may_change_things_takes_nothing_away(
     changes: dict[str, Any], usual: float, step: int
@@ -268,7 +269,7 @@ def test_a_broken_rule_needs_no_model(model: Model) -> None:
 # What may be learned
 
 
-def test_nothing_may_be_learned_from_who_looks_like_an_attacker() -> None:
+def test_nothing_may_be_learned_from_a_client_that_looks_like_an_attacker() -> None:
     for records in (client(), client(new=False)):
         assert judged(records, model_of(-0.6)).suspect[0]
         assert not judged(records, model_of(-0.4)).suspect[0]
@@ -279,7 +280,7 @@ def test_a_regular_that_is_as_ever_may_be_learned_from() -> None:
     assert judged(regular(worst=-0.5), model_of(-0.9)).suspect[0]
 
 
-def test_whom_a_model_that_only_advises_finds_odd_may_be_learned_from() -> None:
+def test_a_client_odd_to_an_advisory_model_may_be_learned_from() -> None:
     assert not judged(client(), model_of(-0.9, advisory=True)).suspect[0]
 
 
@@ -294,7 +295,7 @@ def test_offences_are_forgotten_with_time() -> None:
     assert offences == pytest.approx(2 / np.e, rel=0.01)
 
 
-def test_who_was_flagged_lately_is_sent_further_down_sooner() -> None:
+def test_a_client_flagged_lately_is_sent_further_down_sooner() -> None:
     steps = []
     for offences in (0, 3):
         records = client()

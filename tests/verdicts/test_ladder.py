@@ -1,4 +1,4 @@
-"""The ladder: steps are taken on evidence, held, and left without flapping."""
+"""Test the ladder: steps are taken on evidence, held, and left without flapping."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_score_that_wanders_at_the_threshold_changes_the_step_once_at_most(
 LONG = Ladder((Step(1.0), Step(0.3, 10, 5), Step(0.1, 20, 5), Step(0.0, 30)), -0.5)
 
 
-def test_who_does_not_mend_climbs_to_the_last_step_and_stays() -> None:
+def test_a_client_that_does_not_mend_climbs_to_the_last_step_and_stays() -> None:
     assert LONG.factors == (1.0, 0.3, 0.1, 0.0)
     step, walked = 0, []
     for _ in range(5):
@@ -82,12 +82,14 @@ def test_the_next_step_down_is_taken_only_after_the_climb(since: float, then: in
 @pytest.mark.parametrize(
     ("step", "since", "then"), [(3, 29, 3), (3, 30, 2), (2, 19, 2), (2, 20, 1)]
 )
-def test_who_mends_goes_up_one_step_after_each_hold(step: int, since: float, then: int) -> None:
+def test_a_mending_client_goes_up_one_step_after_each_hold(
+    step: int, since: float, then: int
+) -> None:
     assert after(step, -0.1, since, ladder=LONG) == then
 
 
 @pytest.mark.parametrize(("offences", "since", "then"), [(0, 2.5, 1), (1, 2.4, 1), (1, 2.5, 2)])
-def test_who_offended_before_is_sent_further_down_sooner(
+def test_a_client_that_offended_before_is_sent_further_down_sooner(
     offences: float, since: float, then: int
 ) -> None:
     assert after(1, -0.9, since, ladder=LONG, offences=offences) == then

@@ -1,4 +1,4 @@
-"""Flushes: what becomes of clients with a model in force, and what is learned from them."""
+"""Test flushes: steps of clients with a model in force, and rows of those learned from."""
 
 from __future__ import annotations
 
@@ -9,56 +9,10 @@ import pytest
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import client_hash, unpack_rows
-from flask_irl.config.options import Options
-from flask_irl.limiter.limiter import Limiter
-from flask_irl.model.model import Model
-from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.state import Update
 from tests.conftest import Clock
+from tests.verdicts.site import Site
 from tests.verdicts.test_judge import model_of
-
-
-class Site:
-    """A limiter in virtual time, with a model that scores everybody the same."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.store = MemoryStore(clock=clock)
-        self.limiter = Limiter(Options(base_limit=10_000, background=False), self.store)
-        self.plan = self.limiter.plan(())
-        self.paths = 0
-
-    def use(self, model: Model) -> None:
-        self.limiter.trainer.model = model
-
-    def ask(self, client: str = "c", *, new: bool = True, **changes: Any) -> None:
-        self.paths += 1
-        decision = self.limiter.decide(self.plan, (client,))
-        request: dict[str, Any] = {
-            "route": "/items/<n>",
-            "path": self.paths * 7919 if new else 1,
-            "method": "GET",
-            "status": 200 if decision.admitted else 429,
-            "size": 1000,
-        }
-        self.limiter.observe(decision, **{**request, **changes})
-
-    def live(self, seconds: int, *clients: str, each: int = 1, **changes: Any) -> list[int]:
-        """Have clients ask each second; the first one's steps, without repeats."""
-        steps = [self.step(clients[0])]
-        for _ in range(seconds):
-            for client in clients:
-                for _ in range(each):
-                    self.ask(client, **changes)
-            self.clock.advance(1)
-            self.limiter.flush()
-            if self.step(clients[0]) != steps[-1]:
-                steps.append(self.step(clients[0]))
-        return steps
-
-    def step(self, client: str = "c") -> int:
-        [state] = self.store.load([client])
-        return 0 if state is None else state.step
 
 
 @pytest.fixture
@@ -119,7 +73,7 @@ def test_nothing_is_learned_from_suspects(site: Site, raw: float, learned: bool)
     assert bool(learned_from(site)) == learned
 
 
-def test_nothing_is_learned_from_who_is_flagged(site: Site) -> None:
+def test_nothing_is_learned_from_a_flagged_client(site: Site) -> None:
     site.use(model_of(-0.1))
     site.ask("c", new=False)
     site.ask("d", new=False)
@@ -165,49 +119,18 @@ def test_a_few_odd_ones_are_no_crowd(site: Site) -> None:
     assert all(site.step(name) > 0 for name in crowd(9))
 
 
-def test_who_breaks_a_rule_is_flagged_in_a_crowd_too(site: Site) -> None:
+def test_a_client_that_breaks_a_rule_is_flagged_in_a_crowd_too(site: Site) -> None:
     site.use(model_of(-0.9))
     site.live(40, *crowd(12), new=False, method="POST", status=401)
     assert all(site.step(name) > 0 for name in crowd(12))
 
 
-# Traps
-
-
-def test_who_was_trapped_is_sent_to_the_last_step_at_once(site: Site) -> None:
-    site.ask()
-    site.limiter.profiler.trap("c")
-    site.limiter.flush()
-    assert site.step() == 3
-
-
-def test_who_was_trapped_is_so_though_another_worker_saved_it_meanwhile(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save, calls = site.store.save, []
-
-    def overtaken(updates: list[Update], ttl_seconds: int) -> Any:
-        calls.append(updates)
-        if len(calls) == 1:
-            return ["stale"] * len(updates)
-        return save(updates, ttl_seconds)
-
-    monkeypatch.setattr(site.store, "save", overtaken)
-    site.ask()
-    site.limiter.profiler.trap("c")
-    site.limiter.flush()
-    assert len(calls) == 2
-    assert site.step() == 3
-
-
 # While requests are served
 
 
-def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site, rests = Site(clock), list[float]()
-    monkeypatch.setattr(site.limiter.profiler, "_pause", rests.append)
+def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(clock: Clock) -> None:
+    rests: list[float] = []
+    site = Site(clock, pause=rests.append)
     for number in range(700):
         site.ask(f"c{number % 9}")
     assert site.limiter.profiler.flush(gently=True) == 700
@@ -218,25 +141,24 @@ def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(
     assert profile.decode([state.profile])["total"].tolist() == [78]
 
 
-def test_a_gentle_flush_leaves_the_work_to_the_one_that_goes_on(site: Site) -> None:
+def test_a_gentle_flush_leaves_the_work_to_the_one_that_goes_on(clock: Clock) -> None:
     flushes: list[int] = []
 
-    def within(seconds: float) -> None:
-        flushes.append(site.limiter.profiler.flush(gently=True))
+    def flush_within(_: float) -> None:
+        flushes.append(gentle_site.limiter.profiler.flush(gently=True))
 
-    site.limiter.profiler._pause = within
-    site.ask()
-    assert site.limiter.profiler.flush(gently=True) == 1
+    gentle_site = Site(clock, pause=flush_within)
+    gentle_site.ask()
+    assert gentle_site.limiter.profiler.flush(gently=True) == 1
     assert set(flushes) == {0}
 
 
-def test_a_flush_tells_the_store_of_the_site_once(
+def test_a_flush_of_many_parts_saves_the_counts_of_the_site_once(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(site.store, "add_counts", told.append)
-    monkeypatch.setattr(site.limiter.profiler, "_pause", lambda seconds: None)
+    saved: list[Any] = []
+    monkeypatch.setattr(site.store, "add_counts", saved.append)
     for _ in range(700):
         site.ask()
     site.limiter.profiler.flush(gently=True)
-    assert [counts["requests"] for counts in told] == [700]
+    assert [counts["requests"] for counts in saved] == [700]

@@ -1,4 +1,4 @@
-"""What needs no model: rules that are broken beyond doubt, and whether there is harm at all."""
+"""Test the rules that need no model: broken beyond doubt, and signs of harm."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def breaks(
     *observations: Observation,
     batch: int = 10,
     regular: bool = False,
-    settled: bool = False,
+    trusted: bool = False,
 ) -> bool:
-    """Whether a client that did all this breaks a rule."""
+    """Tell whether a client with these observations breaks a rule."""
     records = profile.decode([b""])
     for start in range(0, len(observations), batch):
         some = observations[start : start + batch]
         fold(records, events_of([0] * len(some), some, {}))
     [broken] = rules.broken(
-        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([settled])
+        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([trusted])
     )
     return bool(broken)
 
@@ -72,7 +72,7 @@ def test_a_login_may_be_denied_in_many_ways(status: int) -> None:
     assert breaks(LOGINS, *(login(i, status) for i in range(14)))
 
 
-def test_a_person_who_forgot_a_password_breaks_none() -> None:
+def test_a_person_with_a_forgotten_password_breaks_none() -> None:
     assert not breaks(LOGINS, *(login(i) for i in range(11)))
 
 
@@ -81,12 +81,12 @@ def test_a_person_who_forgot_a_password_breaks_none() -> None:
     [{"status": 200}, {"method": "GET"}, {"status": 500}, {"status": 429, "refused": True}],
     ids=["it worked", "nothing written", "the site's fault", "refused"],
 )
-def test_what_is_no_failed_login_counts_for_nothing(changes: dict[str, Any]) -> None:
+def test_requests_other_than_failed_logins_count_for_nothing(changes: dict[str, Any]) -> None:
     assert not breaks(LOGINS, *(login(i, **{"status": 401, **changes}) for i in range(60)))
 
 
 @pytest.mark.parametrize("status", [200, 302])
-def test_who_does_nothing_but_log_in_guesses_whatever_the_answers(status: int) -> None:
+def test_a_client_that_only_logs_in_guesses_whatever_the_answers(status: int) -> None:
     tries = [login(i, status, route="/account/sign-in") for i in range(17)]
     assert breaks(LOGINS, *tries)
     forms = [seen(i + 0.5, route="/account/sign-in") for i in range(17)]
@@ -99,7 +99,7 @@ def test_who_does_nothing_but_log_in_guesses_whatever_the_answers(status: int) -
 
 
 @pytest.mark.parametrize("changes", [{"route": "/orders"}, {"method": "GET"}])
-def test_what_is_no_login_may_be_done_all_day(changes: dict[str, Any]) -> None:
+def test_requests_other_than_logins_may_be_repeated_all_day(changes: dict[str, Any]) -> None:
     assert not breaks(LOGINS, *(login(i, 200, **{"route": "/login", **changes}) for i in range(60)))
 
 
@@ -139,7 +139,7 @@ def test_a_patient_guesser_of_ids_that_finds_some_breaks_a_rule() -> None:
     assert not breaks(PATHS, *tries[:60])
 
 
-def test_a_regular_may_ask_for_what_is_gone_for_an_hour_but_not_scan() -> None:
+def test_a_regular_may_request_missing_pages_for_an_hour_but_not_scan() -> None:
     # One in three is gone: too few for a scan, enough in an hour.
     tries = [lost(i * 20, path=i, status=404 if i % 3 == 0 else 200) for i in range(360)]
     scan = [lost(i, path=i) for i in range(40)]
@@ -147,11 +147,11 @@ def test_a_regular_may_ask_for_what_is_gone_for_an_hour_but_not_scan() -> None:
     assert breaks(PATHS, *scan, regular=True)
 
 
-def test_who_is_settled_may_ask_for_much_that_is_gone_at_once_but_not_guess_passwords() -> None:
+def test_a_trusted_client_may_request_many_missing_pages_at_once_but_not_guess_passwords() -> None:
     scan = [lost(i, path=i) for i in range(40)]
     guesses = [login(i) for i in range(14)]
-    assert not breaks(PATHS, *scan, regular=True, settled=True)
-    assert breaks(LOGINS, *guesses, regular=True, settled=True)
+    assert not breaks(PATHS, *scan, regular=True, trusted=True)
+    assert breaks(LOGINS, *guesses, regular=True, trusted=True)
 
 
 # Both
@@ -162,9 +162,9 @@ def test_a_stricter_rule_is_broken_whenever_a_milder_one_is(
     logins: int, paths: int, few: int, many: int
 ) -> None:
     strict, mild = sorted((few, many))
-    done = [*(login(i) for i in range(logins)), *(lost(100 + i, path=i) for i in range(paths))]
-    if done and breaks(Rules(mild, mild), *done):
-        assert breaks(Rules(strict, strict), *done)
+    requests = [*(login(i) for i in range(logins)), *(lost(100 + i, path=i) for i in range(paths))]
+    if requests and breaks(Rules(mild, mild), *requests):
+        assert breaks(Rules(strict, strict), *requests)
 
 
 def test_a_rule_that_is_switched_off_is_broken_by_nobody() -> None:
@@ -177,9 +177,9 @@ def test_a_rule_that_is_switched_off_is_broken_by_nobody() -> None:
 
 def test_each_client_is_judged_by_itself() -> None:
     records = profile.decode([b"", b"", b""])
-    done = [seen(0), *(login(i) for i in range(20)), *(lost(i, path=i) for i in range(40))]
+    requests = [seen(0), *(login(i) for i in range(20)), *(lost(i, path=i) for i in range(40))]
     owners = [0] + [1] * 20 + [2] * 40
-    fold(records, events_of(owners, done, {}))
+    fold(records, events_of(owners, requests, {}))
     view = profile.view(records, 0.0, 0.0)
     assert Rules().broken(view).tolist() == [False, True, True]
     assert LOGINS.broken(view).tolist() == [False, True, False]
@@ -202,12 +202,12 @@ def test_harm_begins_where_it_is_said_to(name: str, least: float) -> None:
 
 
 @pytest.mark.parametrize(("name", "least"), HARMS.items())
-def test_of_who_is_held_down_already_half_as_much_is_harm(name: str, least: float) -> None:
+def test_of_a_client_at_a_lower_step_half_as_much_is_harm(name: str, least: float) -> None:
     assert harms(held=True, **GOES_ON | {name: least * 0.51})
     assert not harms(held=True, **GOES_ON | {name: least * 0.49})
 
 
-def test_what_was_done_an_hour_ago_is_no_harm_once_it_has_stopped() -> None:
+def test_requests_of_an_hour_ago_are_no_harm_once_they_have_stopped() -> None:
     assert harms(hourly_new_paths=5.0, sustained_new_paths=0.7)
     assert not harms(held=True, hourly_new_paths=5.0, sustained_new_paths=0.69)
 
@@ -221,7 +221,7 @@ def test_slow_taking_is_harm_while_it_goes_on(held: bool, least: float) -> None:
 
 
 @given(st.sampled_from([n for n in FEATURE_NAMES if n not in HARMS]), st.floats(0, 1e6))
-def test_what_is_merely_odd_is_no_harm(name: str, value: float) -> None:
+def test_a_merely_odd_feature_is_no_harm(name: str, value: float) -> None:
     assert not harms(**{name: value})
 
 
@@ -234,8 +234,8 @@ def test_more_is_never_less_harm(features: dict[str, float], held: bool) -> None
 def test_one_path_that_is_gone_is_no_harm_however_often_it_is_asked_for() -> None:
     def harm(paths: int) -> bool:
         records = profile.decode([b""])
-        asked = [lost(i * 15, path=i % paths) for i in range(60)]
-        fold(records, events_of([0] * len(asked), asked, {}))
+        requests = [lost(i * 15, path=i % paths) for i in range(60)]
+        fold(records, events_of([0] * len(requests), requests, {}))
         return bool(harmful(matrix(profile.view(records, 0.0, 0.0)))[0])
 
     assert not harm(1)

@@ -1,4 +1,4 @@
-"""Sentences on features: in the terms of people, whatever the detector's are."""
+"""Test sentences on features: in the terms of people, whatever the detector's are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl.behaviour.features import FEATURE_NAMES, FEATURES, Feature
-from flask_irl.verdicts.sentences import SAYINGS, sentence
+from flask_irl.verdicts.sentences import TEMPLATES, sentence
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
 FIGURES = st.floats(-1e6, 1e6, width=32)
@@ -21,13 +21,13 @@ def log1p(*values: float) -> tuple[float, ...]:
 
 
 def test_every_feature_has_a_sentence_of_its_own() -> None:
-    assert set(SAYINGS) == set(FEATURE_NAMES)
-    assert len({saying.text for saying in SAYINGS.values()}) == len(SAYINGS)
-    assert all(saying.text.count("{}") == 1 for saying in SAYINGS.values())
+    assert set(TEMPLATES) == set(FEATURE_NAMES)
+    assert len({template.text for template in TEMPLATES.values()}) == len(TEMPLATES)
+    assert all(template.text.count("{}") == 1 for template in TEMPLATES.values())
 
 
 @pytest.mark.parametrize(
-    ("name", "figures", "told"),
+    ("name", "figures", "expected"),
     [
         (
             *("new_paths_per_minute", (41.2, 0.5, 3.0)),
@@ -75,28 +75,28 @@ def test_every_feature_has_a_sentence_of_its_own() -> None:
         ),
     ],
 )
-def test_a_feature_is_told_in_words(
-    name: str, figures: tuple[float, float, float], told: str
+def test_a_sentence_has_the_values_in_words(
+    name: str, figures: tuple[float, float, float], expected: str
 ) -> None:
-    assert sentence(BY_NAME[name], *figures) == told
+    assert sentence(BY_NAME[name], *figures) == expected
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURE_NAMES if name.endswith("_share")])
-def test_every_share_is_told_in_percent(name: str) -> None:
-    found = sentence(BY_NAME[name], 0.5, 0.0, 0.25)
-    assert " 50 % of " in found
-    assert found.endswith("; usual is 0 %, for 95 % at most 25 %")
+def test_each_share_is_written_in_percent(name: str) -> None:
+    text = sentence(BY_NAME[name], 0.5, 0.0, 0.25)
+    assert " 50 % of " in text
+    assert text.endswith("; usual is 0 %, for 95 % at most 25 %")
 
 
 def test_a_share_that_was_estimated_too_high_is_all_of_it() -> None:
     assert " 100 % of " in sentence(BY_NAME["new_path_share"], 2.5, 0.1, 0.2)
 
 
-def test_what_is_high_is_not_told_of_who_has_little() -> None:
+def test_the_high_value_is_left_out_for_a_client_with_a_low_one() -> None:
     assert sentence(BY_NAME["requests_per_minute"], 1.0, 5.0, 9.0).endswith("; usual is 5")
 
 
-def test_a_feature_without_words_is_told_by_its_text() -> None:
+def test_a_feature_without_a_template_is_described_by_its_text() -> None:
     feature = Feature("novel", "1/min", "what nobody counted before", lambda view: view["n"])
     assert sentence(feature, 2.0, 1.0, 3.0) == (
         "what nobody counted before: 2; usual is 1, for 95 % at most 3"
@@ -108,7 +108,7 @@ def test_a_feature_without_words_is_told_by_its_text() -> None:
 def test_there_is_a_sentence_whatever_the_figures(
     feature: Feature, figures: tuple[float, float, float]
 ) -> None:
-    found = sentence(feature, *figures)
-    assert found.isprintable()
-    assert "{" not in found
-    assert "-0 " not in found
+    text = sentence(feature, *figures)
+    assert text.isprintable()
+    assert "{" not in text
+    assert "-0 " not in text

@@ -1,4 +1,7 @@
-"""What is usual on a site as a whole: learned from its counters, kept with each model. Pure."""
+"""Learn the statistics of a site from its counters and training rows; models hold them. Pure.
+
+The tables are ready for JSON: ``routes``, ``hours``, ``weekdays``, ``paces``, ``usual``, ``began``.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ from flask_irl.behaviour.observation import Fields
 MAX_ROUTES: Final = 1000
 DAYS_FOR_HOURS: Final = 7
 DAYS_FOR_WEEKDAYS: Final = 28
-MOST_RARITY: Final = 3.0
+MAX_RARITY: Final = 3.0
 MACHINE_PACE: Final = 40.0
-"""Requests a minute that no person keeps up."""
+"""Requests a minute that no person sends for long."""
 HIGH_QUANTILE: Final = 0.95
 
 
-def count(observations: Sequence[Fields]) -> Counter[str]:
-    """What observations add to the store's counters.
+def count_observations(observations: Sequence[Fields]) -> Counter[str]:
+    """Count observations for the store's counters.
 
     Returns:
         ``requests``, ``refused``, ``anomalous``, and ``route:…``, ``hour:…``, ``weekday:…``,
-        ``day:…`` of those that there were; hours and days in UTC.
+        ``day:…``, none of them 0; hours and days in UTC.
     """
     totals: Counter[str] = Counter()
     hours: Counter[int] = Counter()
@@ -49,9 +52,9 @@ def count(observations: Sequence[Fields]) -> Counter[str]:
 
 
 def learn_site(counts: Mapping[str, int]) -> dict[str, Any]:
-    """The tables of a site: each route's share, and how quiet each hour and weekday is.
+    """Learn the share of each route, and the rarity of each hour and weekday.
 
-    An hour or weekday counts as unusual only after enough days were seen to tell.
+    An hour or weekday counts as unusual only after enough days.
 
     Args:
         counts: The store's counters, with ``route:…``, ``hour:…``, ``weekday:…``, ``day:…``.
@@ -73,17 +76,17 @@ def learn_site(counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def hour_rarity(site: Mapping[str, Any], at: float) -> float:
-    """How quiet the site usually is at this hour (UTC), in nats, 0 to 3."""
-    return _at(site.get("hours"), time.gmtime(at).tm_hour)
+    """Look up the rarity of requests at this hour (UTC), in nats, 0 to 3."""
+    return _entry(site.get("hours"), time.gmtime(at).tm_hour)
 
 
 def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
-    """How quiet the site usually is on this day of the week (UTC), in nats, 0 to 3."""
-    return _at(site.get("weekdays"), time.gmtime(at).tm_wday)
+    """Look up the rarity of requests on this weekday (UTC), in nats, 0 to 3."""
+    return _entry(site.get("weekdays"), time.gmtime(at).tm_wday)
 
 
 def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[str, float]:
-    """The routes that machines work on, and how fast: half of their clients' rows show less.
+    """Learn the routes that machines use, and their pace: the median rate of their rows.
 
     Args:
         routes: Hashes of the rows' routes.
@@ -92,21 +95,21 @@ def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[
     Returns:
         Requests a minute by hash, ready for JSON.
     """
-    found: dict[str, float] = {}
+    paces: dict[str, float] = {}
     for route in np.unique(routes):
         pace = float(np.median(rates[routes == route]))
         if pace >= MACHINE_PACE:
-            found[str(route)] = round(pace, 1)
-    return found
+            paces[str(route)] = round(pace, 1)
+    return paces
 
 
 def expected_pace(site: Mapping[str, Any], route: int) -> float:
-    """How fast machines usually work on a route, in requests a minute; 0 where people do."""
+    """Look up the usual pace of machines on a route, by its hash, in requests a minute; else 0."""
     return float(site.get("paces", {}).get(str(route), 0.0))
 
 
 def usual_values(rows: NDArray[np.float32]) -> dict[str, list[float]]:
-    """The median and high quantile of each feature over training rows, ready for JSON."""
+    """Compute the median and the high quantile of each feature over training rows."""
     quantiles = np.quantile(rows.astype(np.float64), [0.5, HIGH_QUANTILE], axis=0)
     return {
         feature.name: [round(float(q), 6) for q in quantiles[:, column]]
@@ -115,17 +118,17 @@ def usual_values(rows: NDArray[np.float32]) -> dict[str, list[float]]:
 
 
 def usual_median(site: Mapping[str, Any], feature: str) -> float:
-    """What half of the site's rows don't exceed; 0 where nothing was learned."""
+    """Look up the median of a feature over the site's rows; 0 where nothing was learned."""
     values = site.get("usual", {}).get(feature)
     return float(values[0]) if values else 0.0
 
 
 def machine_share(site: Mapping[str, Any], bins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Which share of each client's requests is for routes that machines work on, or looks so.
+    """Compute the share of each client's requests that falls on bins of routes of machines.
 
     Args:
         site: The learned tables.
-        bins: The clients' requests by the remainder of their routes' hashes, one row a client.
+        bins: The clients' requests by bins of their routes, one row a client.
     """
     machines = sorted({int(route) % bins.shape[1] for route in site.get("paces", {})})
     share: NDArray[np.float64] = bins[:, machines].sum(axis=1) / np.maximum(bins.sum(axis=1), 1e-3)
@@ -133,19 +136,19 @@ def machine_share(site: Mapping[str, Any], bins: NDArray[np.float64]) -> NDArray
 
 
 def began_at(site: Mapping[str, Any], default: float) -> float:
-    """When the site began to be learned, in seconds since the epoch."""
+    """Look up the time at which learning the site began, in seconds since the epoch."""
     began = site.get("began")
     return float(began) if isinstance(began, (int, float)) else default
 
 
-def _at(table: Any, index: int) -> float:
+def _entry(table: Any, index: int) -> float:
     return float(table[index]) if isinstance(table, list) and index < len(table) else 0.0
 
 
-def _rarities(counts: list[int], seen: float) -> list[float]:
+def _rarities(counts: list[int], evidence: float) -> list[float]:
     total = sum(counts)
     if not total:
         return [0.0] * len(counts)
-    trust = min(1.0, seen)
+    trust = min(1.0, evidence)
     usual = (total + len(counts)) / len(counts)
-    return [trust * min(MOST_RARITY, max(0.0, math.log(usual / (count + 1.0)))) for count in counts]
+    return [trust * min(MAX_RARITY, max(0.0, math.log(usual / (count + 1.0)))) for count in counts]

@@ -1,0 +1,168 @@
+"""Flush observations: merge them, judge their clients, take training rows, save."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from flask_irl.behaviour.observation import CLIENT, Fields
+from flask_irl.model.model import Model
+from flask_irl.stores.base import Store
+from flask_irl.stores.state import ClientState
+from flask_irl.telemetry.events import ClientsScored, Notify
+from flask_irl.telemetry.log import event
+from flask_irl.verdicts.crowd_guard import CrowdGuard
+from flask_irl.verdicts.judge import Verdicts, judge
+from flask_irl.verdicts.ladder import Ladder
+from flask_irl.verdicts.merge import Profiles, merge
+from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.save import save
+from flask_irl.verdicts.site_update import SiteUpdate
+from flask_irl.verdicts.step_log import StepLog
+from flask_irl.verdicts.steps import take_steps
+from flask_irl.verdicts.training_rows import take_rows
+from flask_irl.verdicts.traps import Traps
+
+MAX_TRIES: Final = 5
+"""Attempts to merge into a profile that others save all the time."""
+
+
+class Judged(NamedTuple):
+    """Report clients judged together.
+
+    Attributes:
+        model: The model in force.
+        ladder: The steps.
+        profiles: The clients, with their observations merged.
+        verdicts: The verdicts on them, before the crowd guard and traps.
+    """
+
+    model: Model
+    ladder: Ladder
+    profiles: Profiles
+    verdicts: Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Run one flush, of one or more parts.
+
+    Args:
+        store: Holds the clients' states.
+        model: The model in force.
+        ladder: The steps.
+        rules: Rules that need no model.
+        guard: The crowd guard.
+        traps: Clients that hit a honeypot.
+        step_log: Logs the clients that take a step.
+        notify: Takes the event of scores.
+        on_judged: Takes the clients judged together.
+        ttl_seconds: Least time for which an idle client's state is kept.
+        rest: Is called between two steps.
+
+    Attributes:
+        site: The part that concerns the site as a whole, not saved yet.
+    """
+
+    store: Store
+    model: Model
+    ladder: Ladder
+    rules: Rules
+    guard: CrowdGuard
+    traps: Traps
+    step_log: StepLog
+    notify: Notify
+    on_judged: Callable[[Judged], object]
+    ttl_seconds: int
+    rest: Callable[[], object]
+    site: SiteUpdate = field(default_factory=SiteUpdate)
+
+    def add(self, observations: Sequence[Fields]) -> None:
+        """Merge observations, judge their clients and save them.
+
+        A client that the store doesn't know (any more) is left out, and its trap with it.
+
+        Raises:
+            StoreError: The store failed; traps that count for no saved client stay set.
+        """
+        by_client: dict[str, list[Fields]] = {}
+        for observation in observations:
+            by_client.setdefault(observation[CLIENT], []).append(observation)
+        self.site.count(observations)
+        trapped = self.traps.take(by_client)
+        pending = list(by_client)
+        try:
+            for _ in range(MAX_TRIES):
+                self.rest()
+                states = self._load(pending)
+                trapped &= states.keys()
+                if not states:
+                    return
+                pending = self._update(states, by_client, trapped)
+                trapped &= set(pending)
+                if not pending:
+                    return
+        finally:
+            self.traps.put_back(trapped)
+        event(logging.WARNING, "profiles_contended", clients=len(pending))
+
+    def _load(self, clients: Sequence[str]) -> dict[str, ClientState]:
+        states = self.store.load(clients)
+        return {c: state for c, state in zip(clients, states, strict=True) if state is not None}
+
+    def _update(
+        self,
+        states: Mapping[str, ClientState],
+        by_client: Mapping[str, Sequence[Fields]],
+        trapped: AbstractSet[str],
+    ) -> list[str]:
+        """Merge, judge and save clients; list those that somebody else saved meanwhile."""
+        shares = self.model.site.get("routes", {})
+        profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
+        verdicts = self._judge(profiles)
+        steps = take_steps(
+            profiles, verdicts, ladder=self.ladder, guard=self.guard, trapped=trapped
+        )
+        rows = take_rows(profiles, verdicts, steps)
+        self.rest()
+        scores = verdicts.scores
+        result = save(self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds)
+        saved, clients = result.saved, profiles.clients
+        self.site.rows.extend(row for index, row in rows.items() if saved[index])
+        self.site.rankings.add(
+            [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],
+            profiles.records[saved],
+            scores[saved],
+            steps[saved],
+        )
+        for index in np.flatnonzero(saved & (steps != profiles.steps)).tolist():
+            step = int(steps[index])
+            self.step_log.log(
+                clients[index],
+                int(profiles.steps[index]),
+                step,
+                scores[index],
+                self.ladder.steps[step].factor,
+            )
+        return result.stale
+
+    def _judge(self, profiles: Profiles) -> Verdicts:
+        verdicts = judge(
+            self.model,
+            self.ladder,
+            self.rules,
+            profiles.records,
+            steps=profiles.steps,
+            scores=profiles.scores,
+            elapsed=profiles.elapsed,
+            routes=profiles.routes,
+            now=profiles.now,
+        )
+        self.notify(ClientsScored(verdicts.scores))
+        self.on_judged(Judged(self.model, self.ladder, profiles, verdicts))
+        return verdicts

@@ -1,0 +1,72 @@
+"""Save the profiles and verdicts of judged clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.sums import Floats
+from flask_irl.stores.base import Store
+from flask_irl.stores.state import Update
+from flask_irl.verdicts.merge import Profiles
+from flask_irl.verdicts.rules import Mask
+
+MAX_TTL: Final = 7 * 86_400
+TTL_PER_MINUTE: Final = 3600.0
+"""Seconds for which a profile is kept longer, for each minute of activity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Tell the outcome of saving clients.
+
+    Attributes:
+        saved: Whether each was saved; if not, it is stale or unknown to the store by now.
+        stale: Keys of those that somebody else saved meanwhile.
+    """
+
+    saved: Mask
+    stale: list[str]
+
+
+def save(
+    store: Store,
+    profiles: Profiles,
+    scores: Floats,
+    steps: NDArray[np.int64],
+    *,
+    ttl_seconds: int,
+) -> Saved:
+    """Save each client unless somebody else saved it meanwhile; writes no field of the records.
+
+    Args:
+        store: The store.
+        profiles: The clients.
+        scores: Their smoothed scores.
+        steps: Their steps from now on.
+        ttl_seconds: Least time for which a client is kept.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    records = profiles.records
+    keep = np.minimum(TTL_PER_MINUTE * (1.0 + records["minutes"]), MAX_TTL)
+    updates = [
+        Update(client, state.revision, int(step), float(score), blob, int(seconds))
+        for client, state, step, score, blob, seconds in zip(
+            profiles.clients,
+            profiles.states,
+            steps,
+            scores,
+            profile.encode(records),
+            keep,
+            strict=True,
+        )
+    ]
+    results = store.save(updates, ttl_seconds)
+    stale = [c for c, result in zip(profiles.clients, results, strict=True) if result == "stale"]
+    return Saved(np.array([result == "saved" for result in results]), stale)

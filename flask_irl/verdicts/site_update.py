@@ -1,0 +1,41 @@
+"""Gather the part of a flush that concerns the site as a whole, to store it once at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flask_irl.behaviour.observation import Fields
+from flask_irl.behaviour.site_statistics import count_observations
+from flask_irl.stores.base import Store
+from flask_irl.verdicts.rankings import Rankings
+
+
+@dataclass(frozen=True, slots=True)
+class SiteUpdate:
+    """Gather counters, training rows and rankings of a flush."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: list[bytes] = field(default_factory=list)
+    rankings: Rankings = field(default_factory=Rankings)
+
+    def count(self, observations: Sequence[Fields]) -> None:
+        """Count observations."""
+        self.counts.update(count_observations(observations))
+
+    def save(self, store: Store, rows_capacity: int) -> None:
+        """Save all of it.
+
+        Args:
+            store: The store.
+            rows_capacity: The largest number of training rows in the store.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        if self.rows:
+            store.add_rows(self.rows, rows_capacity)
+            self.counts["rows"] = len(self.rows)
+        store.add_counts(self.counts)
+        self.rankings.save(store)

@@ -1,0 +1,50 @@
+"""Take the steps of judged clients on the ladder, and note them in their profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.verdicts.crowd_guard import CrowdGuard
+from flask_irl.verdicts.judge import Verdicts
+from flask_irl.verdicts.ladder import Ladder
+from flask_irl.verdicts.merge import Profiles
+
+
+def take_steps(
+    profiles: Profiles,
+    verdicts: Verdicts,
+    *,
+    ladder: Ladder,
+    guard: CrowdGuard,
+    trapped: Collection[str],
+) -> NDArray[np.int64]:
+    """Give each client its step from now on.
+
+    Writes ``worst``, ``offences`` and ``stepped`` in the records.
+
+    While the crowd guard is active, no client goes a step down unless it breaks a rule; a trapped
+    client goes to the last step at once.
+
+    Args:
+        profiles: The clients.
+        verdicts: The verdicts on them.
+        ladder: The steps.
+        guard: Told of the verdicts.
+        trapped: Keys of the clients that hit a honeypot.
+    """
+    records, before, after = profiles.records, profiles.steps, verdicts.steps
+    if guard.admit(profiles.clients, after > 0, profiles.now, before > 0):
+        after = np.where(verdicts.broken, after, np.minimum(after, before))
+    if trapped:
+        is_trapped = np.array([client in trapped for client in profiles.clients])
+        after = np.where(is_trapped, len(ladder.steps) - 1, after)
+    at_full_limit = (before == 0) & (after == 0)
+    worst = np.minimum(records["worst"], verdicts.model_scores)
+    records["worst"] = np.where(at_full_limit, worst, records["worst"])
+    offences = np.where(after > before, verdicts.offences + 1.0, records["offences"])
+    records["offences"] = offences
+    records["stepped"] = np.where(after != before, records["updated"], records["stepped"])
+    return after
