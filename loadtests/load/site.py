@@ -19,7 +19,7 @@ from typing import Final, Self
 
 import redis
 
-from loadtests.bench_server import redis_server
+from loadtests.servers import redis_server
 
 ROOT: Final = Path(__file__).parents[2]
 CONFIG: Final = "demo_app/gunicorn_redis.py"
