@@ -1,4 +1,4 @@
-"""Attacks, each from its start on, with the site's own answers."""
+"""Play attacks, each from its start on, with the site's own answers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ENDINGS = (".php", ".zip", ".sql", ".bak", ".asp", ".jsp", "/", "", ".tar.gz", 
 
 
 class Walk:
-    """What a scraper takes next.
+    """Walk through a site as a scraper.
 
     Args:
-        style: ``items`` one after the other, ``lists`` a list and then what is on it, ``api``
-            likewise items by the API, ``popular`` what people like.
+        style: ``items`` one after the other, ``lists`` a list and then its items, ``api``
+            likewise items by the API, ``popular`` items as people choose them.
     """
 
     def __init__(self, scene: Scene, rng: Random, style: str) -> None:
@@ -40,7 +40,7 @@ class Walk:
         self._per_list = rng.randint(8, 30)
 
     def take(self, caller: Caller, ts: float) -> Row:
-        """The next request."""
+        """Make the next request."""
         site, rng = caller.scene.site(ts), self._rng
         self._step += 1
         if rng.random() < 0.004:
@@ -60,7 +60,7 @@ class Walk:
 
 
 def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[float]:
-    """Times at a steady rate a minute."""
+    """Give times at a steady rate a minute."""
     ts = start
     while ts < end:
         yield ts
@@ -70,7 +70,7 @@ def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[flo
 def jittered(
     rng: Random, rate: float, start: float, end: float, shape: str, spread: float
 ) -> Iterator[float]:
-    """Times at a rate a minute on average, with gaps as people's."""
+    """Give times at a rate a minute on average, with gaps as people's."""
     mean = MINUTE / rate
     ts = start
     while ts < end:
@@ -93,7 +93,7 @@ def _gap(rng: Random, mean: float, shape: str, spread: float) -> float:
 
 
 def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
-    """Takes everything, at 20, 60 or 95 a minute."""
+    """Take everything, at 20, 60 or 95 a minute."""
     name = f"attack:scraper_{rate}" + ("_jittered" if jitter else "")
     parameters = scene.parameters
     rng = scene.rng(name, index)
@@ -111,7 +111,7 @@ def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
 
 
 def flood(scene: Scene, index: int) -> Iterator[Row]:
-    """As much as it can, of one route."""
+    """Ask one route as often as possible."""
     name = "attack:flood"
     rng = scene.rng(name, index)
     start, end = _stay(scene, rng, name, scene.parameters.flood_length)
@@ -125,7 +125,7 @@ def flood(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def stuffing(scene: Scene, index: int) -> Iterator[Row]:
-    """Stolen passwords, tried from one address."""
+    """Try stolen passwords from one address."""
     name = "attack:stuffing"
     rng = scene.rng(name, index)
     parameters = scene.parameters
@@ -138,7 +138,7 @@ def stuffing(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def spread_stuffing(scene: Scene, index: int) -> Iterator[Row]:
-    """Stolen passwords, tried from thousands of addresses, each only a few times."""
+    """Try stolen passwords from thousands of addresses, a few times from each."""
     name = "attack:stuffing_spread"
     rng = scene.rng(name, index)
     parameters = scene.parameters
@@ -161,7 +161,7 @@ def _try(caller: Caller, ts: float, works: float) -> Row:
 
 
 def scan(scene: Scene, index: int) -> Iterator[Row]:
-    """Looks for what others left open."""
+    """Look for paths that others left open."""
     name = "attack:scan"
     rng = scene.rng(name, index)
     parameters = scene.parameters
@@ -183,7 +183,7 @@ def _lure(rng: Random) -> str:
 
 
 def enumeration(scene: Scene, index: int) -> Iterator[Row]:
-    """Guesses ids of people, a few a minute, for hours."""
+    """Guess ids of people, a few a minute, for hours."""
     name = "attack:enumeration"
     rng = scene.rng(name, index)
     parameters = scene.parameters
@@ -200,7 +200,7 @@ def enumeration(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def rotation(scene: Scene, index: int) -> Iterator[Row]:
-    """A scraper that changes its address every so many requests."""
+    """Scrape, with a new address every so many requests."""
     name = "attack:rotation"
     rng = scene.rng(name, index)
     parameters = scene.parameters
@@ -216,7 +216,7 @@ def rotation(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def drift(scene: Scene, index: int) -> Iterator[Row]:
-    """Begins like a person, grows slowly so that it is learned as normal, then takes all."""
+    """Begin like a person, grow slowly so as to be learned as normal, then take all."""
     name = "attack:drift"
     rng = scene.rng(name, index)
     parameters = scene.parameters
@@ -241,7 +241,7 @@ def drift(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def _stay(scene: Scene, rng: Random, name: str, minutes: Span) -> tuple[float, float]:
-    """When it comes and goes, somewhere after the clean hours; the early ones at once."""
+    """Draw start and end, somewhere after the clean hours; early attacks start at once."""
     length = min(minutes.draw(rng) * MINUTE, scene.seconds - scene.clean)
     slack = scene.seconds - scene.clean - length
     if name in scene.early:

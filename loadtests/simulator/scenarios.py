@@ -1,4 +1,4 @@
-"""Whole logs by name: who comes, when, and what happens to the site."""
+"""Make whole logs by name: clients, times, events of the site."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Attack = Callable[[Scene], Rows]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What sets one log apart from another.
+    """Set one log apart from another.
 
     Attributes:
         clean: Share of the hours without attacks, at the beginning.
-        attacks: Labels of those that come.
-        early: How many of them are there at once.
-        crowd: Whether ten times as many people come for a while, as a new version is deployed.
-        day_off: Whether the rest of the log is a holiday.
+        attacks: Labels of the attacks.
+        early: Number of attacks that come at once.
+        crowd: Let ten times as many people come for a while, as a new version is deployed.
+        day_off: Make the rest of the log a holiday.
     """
 
     clean: float = CLEAN_SHARE
@@ -59,7 +59,7 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
     "attack:rotation": (partial(attackers.rotation, index=0),),
     "attack:drift": (partial(attackers.drift, index=0),),
 }
-"""Every attack by its label, with those who carry it out."""
+"""Attackers, by label."""
 
 _ALL = tuple(ATTACKS)
 _FEW = (
@@ -89,14 +89,14 @@ def generate(
     which: str = "design",
     clean_hours: float | None = None,
 ) -> list[Row]:
-    """A log in order of time, in unix seconds.
+    """Make a log in order of time, in unix seconds.
 
     Args:
-        name: Of a scenario.
-        seed: The same seed gives the same log, and the same site in every scenario.
-        hours: How long it is.
+        name: Name of a scenario.
+        seed: Gives the same log each time, and the same site in every scenario.
+        hours: Length.
         which: Set of parameters, ``design`` or ``held_out``.
-        clean_hours: How long nobody attacks; None for the scenario's own share.
+        clean_hours: Hours without attacks; None for the scenario's own share.
     """
     scene = make_scene(name, seed, hours, which, clean_hours)
     start = EPOCH + scene.begins * HOUR
@@ -112,7 +112,7 @@ def generate(
 def make_scene(
     name: str, seed: int, hours: float, which: str, clean_hours: float | None = None
 ) -> Scene:
-    """The site and the hours of a log; what they hold is drawn later."""
+    """Make the site and the hours of a log; its rows are drawn later."""
     parameters = SETS[which]
     scenario = SCENARIOS[name]
     seconds = hours * HOUR
@@ -150,7 +150,7 @@ def _individuals(scene: Scene) -> Iterator[Rows]:
 
 
 def _population(scene: Scene) -> dict[people.Session, float]:
-    """How many people come in a usual hour, by what they do."""
+    """Draw the number of sessions in a usual hour, by kind."""
     parameters, shape = scene.parameters, scene.site(0).shape
     rng = scene.rng("population")
     return {

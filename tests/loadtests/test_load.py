@@ -36,7 +36,7 @@ from loadtests.load.scenario import (
     from_environment,
     script_of,
 )
-from loadtests.load.tally import Tally, percentile
+from loadtests.load.tally import Tally
 from loadtests.load.verdict import complaints, exit_code, share_served
 
 ROOT = Path(__file__).parents[2]
@@ -534,13 +534,6 @@ def test_the_picture_tells_of_as_many_requests_as_the_table() -> None:
         tally.count(READER, Judgement("allowed"), 0.01, second)
     assert normal_title(tally.to_json()) == "Normal clients served: 100.00% of 3 requests"
     assert normal_title(Tally().to_json()) == "Normal clients served"
-
-
-def test_percentiles_are_values_that_were_there() -> None:
-    values = [float(value) for value in range(100, 0, -1)]
-    assert [percentile(values, share) for share in (50, 95, 99)] == [50.0, 95.0, 99.0]
-    assert percentile([7.0], 50) == 7.0
-    assert percentile([], 50) is None
 
 
 # The verdict.
