@@ -25,27 +25,15 @@ from loadtests.servers import redis_server
 
 @dataclass(frozen=True)
 class Settings:
-    """Set the amounts of everything.
+    """Set the amounts of everything; the functions that take them say more.
 
     Attributes:
-        generations: Fresh starts of the processes of the cases.
-        rounds: Turns of each case, in each generation.
-        calls: Measured requests in each turn.
-        clients: Client addresses, in rotation.
-        trainings: Trainings under load.
-        training_clients: Made-up clients that the model is trained on.
-        training_minutes: Length of their traffic, in virtual time.
-        redis_clients: Clients in Redis when its memory is read.
-        worker_requests: Requests that a gunicorn worker serves before its memory is read.
-        flush_requests: Requests whose background work is measured.
-        load_seconds: Length of each stretch of load.
-        load_rounds: Turns of each system under load.
-        starts: Starts of each app.
-        call_requests: Requests whose calls of Redis are counted.
-        crowds: Numbers of clients at which the time of a request is taken.
-        grown_generations, grown_rounds, grown_calls: As above, for the cases that grow.
-        cpu_clients: Numbers of active clients at which all CPU time is taken.
-        cpu_requests: Requests for each of these.
+        generations, rounds, calls: Amounts of :func:`take_turns`, with ``clients`` in rotation.
+        trainings: Trainings under load, with the model of ``training_clients`` in
+            ``training_minutes``.
+        crowds: Numbers of clients at which the time of a request is taken, with ``grown_calls`` in
+            ``grown_rounds`` of ``grown_generations``.
+        cpu_clients: Numbers of active clients at which CPU time is taken.
     """
 
     generations: int = 8
@@ -90,18 +78,13 @@ PRESETS: Final = {
     ),
     # For tests.
     "tiny": Settings(
-        *(1, 1, 2, 20, 1, 60, 8.0, 50, 20, 60),
-        *(1.0, 1, 1, 20, (30,), 1, 1, 2, (10,), 20),
+        *(1, 1, 2, 20, 1, 60, 8.0, 50, 20, 60), *(1.0, 1, 1, 20, (30,), 1, 1, 2, (10,), 20)
     ),
 }
 
 
 def run(settings: Settings, progress: Callable[[str], object]) -> Results:
-    """Measure everything.
-
-    Args:
-        settings: Amounts.
-        progress: Receives a line on the progress.
+    """Measure everything; ``progress`` receives lines on the progress.
 
     Raises:
         BenchError: A request was answered otherwise than it must.

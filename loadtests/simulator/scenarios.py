@@ -40,17 +40,14 @@ class Scenario:
     day_off: bool = False
 
 
-def _scraper(rate: int, jitter: bool) -> Attack:
-    return partial(attackers.scraper, rate=rate, jitter=jitter, index=0)
-
-
 ATTACKS: dict[str, tuple[Attack, ...]] = {
-    "attack:scraper_20": (_scraper(20, False),),
-    "attack:scraper_20_jittered": (_scraper(20, True),),
-    "attack:scraper_60": (_scraper(60, False),),
-    "attack:scraper_60_jittered": (_scraper(60, True),),
-    "attack:scraper_95": (_scraper(95, False),),
-    "attack:scraper_95_jittered": (_scraper(95, True),),
+    **{
+        f"attack:scraper_{rate}{'_jittered' * jitter}": (
+            partial(attackers.scraper, rate=rate, jitter=jitter, index=0),
+        )
+        for rate in (20, 60, 95)
+        for jitter in (False, True)
+    },
     "attack:flood": (partial(attackers.flood, index=0),),
     "attack:stuffing": tuple(partial(attackers.stuffing, index=i) for i in range(2)),
     "attack:stuffing_spread": (partial(attackers.spread_stuffing, index=0),),
@@ -62,12 +59,9 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
 """Attackers, by label."""
 
 _ALL = tuple(ATTACKS)
-_FEW = (
-    "attack:scraper_60",
-    "attack:scraper_95_jittered",
-    "attack:stuffing",
-    "attack:scan",
-    "attack:enumeration",
+_FEW = tuple(
+    f"attack:{kind}"
+    for kind in ("scraper_60", "scraper_95_jittered", "stuffing", "scan", "enumeration")
 )
 # A drift has nothing to drift from at a cold start.
 _COLD = tuple(label for label in _ALL if label != "attack:drift")
@@ -135,18 +129,14 @@ def make_scene(
 
 
 def _legitimate(scene: Scene) -> Iterator[Rows]:
-    yield from _individuals(scene)
+    for session, per_hour in _population(scene).items():
+        yield people.coming(scene, people.LABELS[session], per_hour, session)
     yield from _offices(scene)
     yield from _machines(scene)
     if scene.deploy:
         yield _crowd(scene, scene.deploy.at)
     if scene.day_off:
         yield from _new_jobs(scene, scene.day_off.at)
-
-
-def _individuals(scene: Scene) -> Iterator[Rows]:
-    for session, per_hour in _population(scene).items():
-        yield people.coming(scene, people.LABELS[session], per_hour, session)
 
 
 def _population(scene: Scene) -> dict[people.Session, float]:

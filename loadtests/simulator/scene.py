@@ -42,42 +42,31 @@ class DayOff:
     offices: float
 
 
+@dataclass
 class Scene:
     """Hold one log in the making.
 
-    Args:
+    Attributes:
         parameters: Ranges to draw from.
-        site: First version of the site.
+        first_site: First version of the site.
         seconds: Length of the log.
         clean: Seconds without attacks, at the beginning.
         seed: Makes every random number.
         begins: Hour of the day at which the log begins.
-        deploy: New version of the site.
-        day_off: Holiday.
         early: Labels of the attacks that come at once.
     """
 
-    def __init__(
-        self,
-        parameters: Parameters,
-        site: Site,
-        seconds: float,
-        clean: float,
-        seed: str,
-        begins: float,
-        deploy: Deploy | None = None,
-        day_off: DayOff | None = None,
-        early: frozenset[str] = frozenset(),
-    ) -> None:
-        self.parameters = parameters
-        self.seconds = seconds
-        self.clean = clean
-        self.begins = begins
-        self.deploy = deploy
-        self.day_off = day_off
-        self.early = early
-        self._site = site
-        self._seed = seed
+    parameters: Parameters
+    first_site: Site
+    seconds: float
+    clean: float
+    seed: str
+    begins: float
+    deploy: Deploy | None = None
+    day_off: DayOff | None = None
+    early: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
         self._numbers = count()
         rng = self.rng("addresses")
         self._offset, self._step = rng.getrandbits(24), rng.getrandbits(24) | 1
@@ -86,7 +75,7 @@ class Scene:
 
     def rng(self, *names: object) -> Random:
         """Make random numbers for one purpose, independent of the other purposes."""
-        return Random("/".join((self._seed, *map(str, names))))
+        return Random("/".join((self.seed, *map(str, names))))
 
     def address(self) -> str:
         """Give a new address."""
@@ -96,12 +85,12 @@ class Scene:
 
     def site(self, ts: float) -> Site:
         """Give the site at a time."""
-        return self.deploy.site if self.deploy and ts >= self.deploy.at else self._site
+        return self.deploy.site if self.deploy and ts >= self.deploy.at else self.first_site
 
     def old_site(self, ts: float) -> Site | None:
         """Give the version before, while it still is in some caches."""
         deploy = self.deploy
-        return self._site if deploy and 0 <= ts - deploy.at < _STALE_SECONDS else None
+        return self.first_site if deploy and 0 <= ts - deploy.at < _STALE_SECONDS else None
 
     def busy(self, ts: float) -> float:
         """Give the factor of an hour of the day on the number of people."""
@@ -115,18 +104,16 @@ class Scene:
         return self.day_off.offices if self.day_off and ts >= self.day_off.at else 1.0
 
 
+@dataclass
 class Caller:
     """Make the rows of a client; ``known`` is the chance that it has a thing in its cache."""
 
-    def __init__(
-        self, scene: Scene, rng: Random, client: str, label: str, ua: str, known: float = 0.0
-    ) -> None:
-        self.scene = scene
-        self.rng = rng
-        self.client = client
-        self._label = label
-        self._ua = ua
-        self._known = known
+    scene: Scene
+    rng: Random
+    client: str
+    label: str
+    ua: str
+    known: float = 0.0
 
     def ask(
         self,
@@ -150,14 +137,12 @@ class Caller:
             path, status = path.replace(self.scene.site(ts).build, old.build), 404
         status = self._answer(ts, route) if status is None else status
         size = self._size(ts, route, path, status, method)
-        return Row(
-            ts, self.client, method or route.method, path, status, size, self._ua, self._label
-        )
+        return Row(ts, self.client, method or route.method, path, status, size, self.ua, self.label)
 
     def probe(self, ts: float, path: str, status: int = 404, method: str = "GET") -> Row:
         """Request a path that no route of the site has."""
         size = self.scene.site(ts).missing_size + self.rng.randrange(20)
-        return Row(ts, self.client, method, path, status, size, self._ua, self._label)
+        return Row(ts, self.client, method, path, status, size, self.ua, self.label)
 
     def _answer(self, ts: float, route: Route) -> int:
         deploy = self.scene.deploy
@@ -165,7 +150,7 @@ class Caller:
             return self.rng.choice((500, 502, 503))
         if self.rng.random() < route.failing:
             return 500
-        if route.cacheable and self._known and self.rng.random() < self._known:
+        if route.cacheable and self.known and self.rng.random() < self.known:
             return 304
         return route.ok
 

@@ -39,12 +39,7 @@ class Bench:
 
 
 class Watch:
-    """Notice that flask_irl answers without its store, or swallows an error.
-
-    Attributes:
-        failures: Descriptions of the failures.
-        judged: Number of scores other than 0.
-    """
+    """Notice failures of flask_irl that clients don't see, and count scores other than 0."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
@@ -79,13 +74,8 @@ def our_app(
 ) -> Flask:
     """Make the app under flask_irl, with background work as in production.
 
-    Args:
-        bench: Server, model and clients.
-        store: ``memory`` or ``redis``.
-        limits: Number of limits: one on all requests, the others on the route.
-        headers: Send headers.
-        model: Put the model in force.
-        **options: Options to add or to replace.
+    Of several limits one is on all requests, the others on the route. ``options`` are added to, or
+    replace, those of the benchmark.
     """
     silence(OURS)
     app = Flask("bench")
@@ -162,16 +152,9 @@ def ours_refused(bench: Bench, store: str) -> Subject:
 def admitted(
     app: Flask, bench: Bench, header: str | None, verify: Callable[[], None] = lambda: None
 ) -> Subject:
-    """Make a subject of an app that admits every client.
+    """Make a subject of an app that admits every client, and check its headers on limits.
 
-    Args:
-        app: App to call.
-        bench: Clients.
-        header: Header that the app must send; None for no header on limits at all.
-        verify: Check after each turn.
-
-    Raises:
-        BenchError: The app sends other headers.
+    It must send ``header``, or no header on limits at all if that is None.
     """
     names = {name.lower() for name, _ in answer(app, environ_of(0))[1]}
     limits = {name for name in names if "ratelimit" in name}

@@ -28,12 +28,9 @@ PING: Final = ("redis-py", "redis", "PING, raw call")
 
 @dataclass(frozen=True)
 class Case:
-    """Describe one line of the table.
+    """Describe one line of the table; ``name`` lists the features that are switched on.
 
     Attributes:
-        system: Name of the system.
-        store: ``memory``, ``redis``, or empty.
-        name: Features that are switched on.
         build: Makes the subject, in a process of its own.
         expected: Status that each request must get.
         bare: Compare the other cases with this one.

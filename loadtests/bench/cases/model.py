@@ -23,14 +23,7 @@ LEAST_CLIENTS: Final = 25
 
 @dataclass(frozen=True)
 class Trained:
-    """Hold a model that an app can be given, and its training.
-
-    Attributes:
-        version: Version of the model, 1 or more.
-        blob: The model, as stores keep it.
-        rows: Training rows, packed.
-        requests: Number of requests behind the rows.
-    """
+    """Hold a model as stores keep it, and the packed rows and requests of its training."""
 
     version: int
     blob: bytes
@@ -57,11 +50,7 @@ class Trained:
 
 
 def train(clients: int, minutes: float) -> Trained:
-    """Train on made-up clients, each at a pace of its own: people, and quick programs.
-
-    Args:
-        clients: Number of clients, enough for a model that is more than advice.
-        minutes: Length of their traffic, in virtual time.
+    """Train on clients at paces of people and of quick programs, for minutes of virtual time.
 
     Raises:
         RuntimeError: No model came of it, or none in force.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -38,78 +39,58 @@ class Subject(Protocol):
         """Raise :class:`BenchError` if the subject isn't in the state it claims; not timed."""
 
 
+@dataclass
 class WsgiSubject:
     """Call a Flask app for clients in rotation.
 
-    Args:
+    Attributes:
         app: App to call.
         clients: Number of client addresses, 1 or more.
         verify: Check after each turn; raises :class:`BenchError`.
-    """
-
-    def __init__(self, app: Flask, clients: int, verify: Callable[[], None] = lambda: None) -> None:
-        self.warm_up = clients
-        self._app = app
-        self._clients = clients
-        self._environ = environ_of(0)
-        self._calls = 0
-        self._verify = verify
-
-    def prepare(self) -> dict[str, Any]:
-        """Make the WSGI environment of the next request."""
-        number = self._client()
-        self._calls += 1
-        return self._environ | {"REMOTE_ADDR": address_of(number), "wsgi.input": io.BytesIO()}
-
-    def call(self, prepared: dict[str, Any]) -> int:
-        """Let the app answer a request, and return the status."""
-        return answer(self._app, prepared)[0]
-
-    def check(self) -> None:
-        """Check the state of the app."""
-        self._verify()
-
-    def _client(self) -> int:
-        return self._calls % self._clients
-
-
-class Crowd(WsgiSubject):
-    """Call an app for clients, or to routes, drawn at random from many; first for each in turn.
-
-    Args:
-        app: App to call.
-        clients: Number of client addresses.
         routes: Number of paths; 0 for the one of all benchmarks.
-        verify: Check after each turn.
         flush: Lets the app learn, now and then while clients come for the first time.
     """
 
-    def __init__(
-        self,
-        app: Flask,
-        clients: int,
-        routes: int = 0,
-        verify: Callable[[], None] = lambda: None,
-        flush: Callable[[], object] = lambda: None,
-    ) -> None:
-        super().__init__(app, clients, verify)
-        self._routes = routes
-        self._flush = flush
+    app: Flask
+    clients: int
+    verify: Callable[[], None] = lambda: None
+    routes: int = 0
+    flush: Callable[[], object] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.warm_up = self.clients
+        self._environ = environ_of(0)
+        self._calls = 0
         self._random = Random(7)
 
     def prepare(self) -> dict[str, Any]:
         """Make the WSGI environment of the next request."""
         number = self._client()
         self._calls += 1
-        if self._calls <= self._clients and self._calls % FLUSH_EVERY == 0:
-            self._flush()
-        path = path_of(number % self._routes) if self._routes else PATH
+        if self._calls <= self.clients and self._calls % FLUSH_EVERY == 0:
+            self.flush()
+        path = path_of(number % self.routes) if self.routes else PATH
         own = {"REMOTE_ADDR": address_of(number), "PATH_INFO": path, "wsgi.input": io.BytesIO()}
         return self._environ | own
 
+    def call(self, prepared: dict[str, Any]) -> int:
+        """Let the app answer a request, and return the status."""
+        return answer(self.app, prepared)[0]
+
+    def check(self) -> None:
+        """Check the state of the app."""
+        self.verify()
+
     def _client(self) -> int:
-        first = self._calls < self._clients
-        return self._calls if first else self._random.randrange(self._clients)
+        return self._calls % self.clients
+
+
+class Crowd(WsgiSubject):
+    """Call an app for each client in turn, then for clients drawn at random."""
+
+    def _client(self) -> int:
+        first = self._calls < self.clients
+        return self._calls if first else self._random.randrange(self.clients)
 
 
 def address_of(number: int) -> str:
@@ -154,11 +135,7 @@ def warm(subject: Subject) -> None:
 
 
 def timed_call(subject: Subject, expected: int = 200) -> float:
-    """Call a subject once, and return the time in µs.
-
-    Raises:
-        BenchError: The status is another one than expected.
-    """
+    """Call a subject once, and return the time in µs."""
     prepared = subject.prepare()
     start = time.perf_counter_ns()
     status = subject.call(prepared)
@@ -169,11 +146,7 @@ def timed_call(subject: Subject, expected: int = 200) -> float:
 
 
 def timed(subject: Subject, calls: int, expected: int) -> list[float]:
-    """Call a subject, and return the time of each call after the warm-up, in µs.
-
-    Raises:
-        BenchError: The status of a call is another one than expected.
-    """
+    """Call a subject, and return the time of each call after the warm-up, in µs."""
     for _ in range(WARM_UP):
         subject.call(subject.prepare())
     times = [timed_call(subject, expected) for _ in range(calls)]

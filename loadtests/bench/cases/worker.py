@@ -17,13 +17,9 @@ STATE_PATH: Final = "/bench-state"
 
 
 def create(kind: str, url: str, blob: str = "", limit: int = PLENTY) -> Flask:
-    """Make the app.
+    """Make the app of a kind, ``bare``, ``flask_irl`` or ``flask_limiter``, on a Redis server.
 
-    Args:
-        kind: ``bare``, ``flask_irl`` or ``flask_limiter``.
-        url: URL of the Redis server.
-        blob: File with the model that flask_irl puts in force; empty for none.
-        limit: Requests per minute and client.
+    ``blob`` is a file with the model of flask_irl, or empty, ``limit`` per minute and client.
     """
     app = Flask("bench")
 

@@ -27,13 +27,8 @@ END: Final = "the request is over"
 class Calls:
     """Hold the cost of a request for the server, without background work.
 
-    Attributes:
-        system: Name of the system.
-        case: Features that are switched on.
-        round_trips: Number of reads by the server.
-        commands: Commands that one request sends.
-        server_us: Time of the server within commands (INFO commandstats), in µs.
-        server_cpu_us: CPU time of the server's process, networking included, in µs.
+    ``server_us`` is its time within commands (INFO commandstats), ``server_cpu_us`` the CPU time of
+    its process, networking included.
     """
 
     system: str
@@ -45,11 +40,7 @@ class Calls:
 
 
 def redis_calls(bench: Bench, requests: int) -> list[Calls]:
-    """Count and time each system's calls, on a server without other clients.
-
-    Raises:
-        BenchError: A request failed.
-    """
+    """Count and time each system's calls, on a server without other clients."""
     results = []
     with redis_server() as url:
         alone = Bench(url, bench.model, min(bench.clients, requests))

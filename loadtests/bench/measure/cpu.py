@@ -60,16 +60,7 @@ def server_cpu(connection: redis.Redis | None) -> float:
 
 
 def total_cpu(bench: Bench, clients: Sequence[int], requests: int) -> list[TotalCpu]:
-    """Measure systems on Redis at numbers of active clients, each of which asks at least once.
-
-    Args:
-        bench: Model.
-        clients: Numbers of clients.
-        requests: Least number of requests for each number of clients.
-
-    Raises:
-        BenchError: A request failed.
-    """
+    """Measure systems on Redis at numbers of active clients, each of which asks at least once."""
     results = []
     for size in clients:
         for system in (BARE[0], OURS, FLASK_LIMITER):

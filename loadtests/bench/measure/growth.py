@@ -12,15 +12,7 @@ from typing import Any, Final
 
 from flask import Flask
 
-from loadtests.bench.cases.apps import (
-    OURS,
-    Bench,
-    bare,
-    bare_app,
-    check_ours,
-    limiter_of,
-    our_app,
-)
+from loadtests.bench.cases.apps import OURS, Bench, bare, bare_app, check_ours, limiter_of, our_app
 from loadtests.bench.cases.catalogue import BARE, STORES, Case
 from loadtests.bench.cases.subject import Crowd, Subject, path_of
 from loadtests.bench.measure.turns import Timing, take_turns
@@ -32,14 +24,9 @@ ROUTES: Final = (10, 100, 500)
 
 @dataclass(frozen=True)
 class Grown:
-    """Hold the time of a request at one size.
+    """Hold the time of a request, in µs, at one number of clients, limits or routes.
 
-    Attributes:
-        by: ``clients``, ``limits`` or ``routes``.
-        store: ``memory`` or ``redis``.
-        size: Number of them.
-        p50: Time, in µs.
-        added: Time beyond the same app without a limiter, in µs.
+    ``added`` is the time beyond the same app without a limiter.
     """
 
     by: str
@@ -54,15 +41,8 @@ def growth(
 ) -> list[Grown]:
     """Measure at all sizes, in turn.
 
-    Args:
-        bench: Model and clients.
-        clients: Sizes of crowds.
-        generations: Fresh starts of the cases of limits and of routes; crowds take too long.
-        rounds: Turns of each crowd; half of that in each generation of the others.
-        calls: Measured requests in each turn.
-
-    Raises:
-        BenchError: A case failed.
+    Crowds of ``clients`` take too long to begin anew: they have one generation of ``rounds``, the
+    cases of limits and of routes half as many in each of the generations.
     """
     first = Case(*BARE, partial(bare, bench), bare=True)
     crowds, others = [first], [first]
@@ -115,7 +95,7 @@ def _with_routes(bench: Bench, store: str, routes: int) -> Subject:
     app = our_app(bench, store) if store else bare_app()
     for number in range(routes):
         app.add_url_rule(path_of(number), f"route{number}", lambda: "ok")
-    return Crowd(app, bench.clients, routes, _check(app) if store else lambda: None)
+    return Crowd(app, bench.clients, _check(app) if store else lambda: None, routes)
 
 
 def _check(app: Flask) -> Callable[[], None]:

@@ -25,13 +25,7 @@ PATIENCE: Final = 30.0
 
 @dataclass(frozen=True)
 class Served:
-    """Describe a gunicorn that was started.
-
-    Attributes:
-        kind: Kind of the app.
-        port: Its loopback port.
-        started: Time of the start, by the monotonic clock.
-    """
+    """Describe a gunicorn: kind of app, loopback port, start by the monotonic clock."""
 
     kind: str
     port: int
@@ -49,11 +43,7 @@ class Served:
     def wait(
         self, connection: http.client.HTTPConnection, *, ready: bool = False
     ) -> dict[str, Any]:
-        """Ask until a worker answers, and, with ``ready``, has learned and has its model.
-
-        Raises:
-            BenchError: It takes too long.
-        """
+        """Ask until a worker answers, and, with ``ready``, has learned and has its model."""
 
         def state() -> dict[str, Any] | None:
             try:
@@ -74,14 +64,9 @@ class Served:
 def gunicorn(
     bench: Bench, kind: str, *, limit: int = PLENTY, workers: int = 1, threads: int = 1
 ) -> Iterator[Served]:
-    """Run gunicorn until the block ends.
+    """Run gunicorn until the block ends, with a kind of app and a limit per minute and client.
 
-    Args:
-        bench: Server and model.
-        kind: Kind of the app; see :func:`loadtests.bench.cases.worker.create`, as for ``limit``.
-        limit: Requests per minute and client.
-        workers: Number of processes.
-        threads: Threads of each; with more than one, its worker class is gthread.
+    With more than one thread its worker class is gthread.
     """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="irl-bench-") as folder:

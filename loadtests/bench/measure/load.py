@@ -58,11 +58,7 @@ def client_name() -> str:
 
 
 def under_load(bench: Bench, seconds: float, rounds: int) -> list[UnderLoad]:
-    """Put each system under load, in turn, and take medians of the rounds.
-
-    Raises:
-        BenchError: A normal client was refused, a flood wasn't, or a connection failed.
-    """
+    """Put each system under load, in turn, and take medians of the rounds."""
     runs: dict[str, list[tuple[Load, Load, Load]]] = {kind: [] for kind in KINDS}
     for number in range(rounds):
         # Each in another place each time: other work of the machine falls on all alike.
@@ -104,15 +100,8 @@ def check_loads(kind: str, alone: Load, beside: Load, flood: Load, seconds: floa
 def client_command(
     wrk: str | None, url: str, connections: int, seconds: float, prefix: str, clients: int
 ) -> list[str]:
-    """Write the command of the HTTP client: wrk's where there is one.
-
-    Args:
-        wrk: Path of wrk, if it is installed.
-        url: URL to ask.
-        connections: Number of connections.
-        seconds: Length of the load; wrk knows whole seconds only.
-        prefix: Beginning of the names of clients.
-        clients: Number of clients.
+    """Write the command of the HTTP client: wrk's, if ``wrk`` is its path, which knows whole
+    seconds only. Clients are called by prefix and number.
     """
     names = [HEADER, prefix, str(clients)]
     if wrk is None:

@@ -30,12 +30,9 @@ PREFIX: Final = "irl"
 class RedisMemory:
     """Hold the Redis memory of clients with one limit, a full profile and a verdict.
 
-    Attributes:
-        clients: Number of clients.
-        bytes_per_client: Growth of the server's used memory per client, without buffers of
-            connections and keys of the site.
-        key_bytes: MEMORY USAGE of a client's key, the median of a sample, without its share in
-            the tables of all keys.
+    ``bytes_per_client`` is growth of the server's used memory, without buffers of connections and
+    keys of the site; ``key_bytes`` the median MEMORY USAGE of a client's key, without its share in
+    the tables of all keys.
     """
 
     clients: int
@@ -45,23 +42,14 @@ class RedisMemory:
 
 @dataclass(frozen=True)
 class Worker:
-    """Hold the resident memory of a gunicorn worker that has served requests.
-
-    Attributes:
-        rss_mib: Memory in MiB.
-        start_seconds: Time from the start of gunicorn to the first answer.
-    """
+    """Hold a gunicorn worker's resident memory, and its seconds to the first answer."""
 
     rss_mib: float
     start_seconds: float
 
 
 def redis_memory(bench: Bench, clients: int) -> RedisMemory:
-    """Let clients come to a new server, and read its memory before and after.
-
-    Raises:
-        BenchError: A client got no profile.
-    """
+    """Let clients come to a new server, and read its memory before and after."""
     with redis_server() as url, redis.Redis.from_url(url) as server:
         settings = {
             "storage_uri": url,
@@ -91,16 +79,7 @@ def redis_memory(bench: Bench, clients: int) -> RedisMemory:
 
 
 def worker_memory(bench: Bench, kind: str, requests: int) -> Worker:
-    """Run gunicorn with one worker, ask it, and read its memory.
-
-    Args:
-        bench: Server, model and clients.
-        kind: ``bare`` or ``flask_irl``, the latter on Redis with a model.
-        requests: Number of requests that it serves first.
-
-    Raises:
-        BenchError: It doesn't start, or the model isn't in force in time.
-    """
+    """Run gunicorn with one worker, let it serve requests, and read its memory."""
     with gunicorn(bench, kind) as served:
         connection = served.connect()
         served.wait(connection)

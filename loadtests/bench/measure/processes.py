@@ -44,11 +44,7 @@ def forked(work: Callable[[Connection], None], name: str) -> Iterator[Connection
 
 
 def received(pipe: Connection, name: str, seconds: float = ANSWER_SECONDS) -> Any:
-    """Return the message of a fork.
-
-    Raises:
-        BenchError: It sent an error, nothing in time, or is gone.
-    """
+    """Return the message of a fork."""
     try:
         message = pipe.recv() if pipe.poll(seconds) else "it sent nothing in time"
     except EOFError:
@@ -59,11 +55,7 @@ def received(pipe: Connection, name: str, seconds: float = ANSWER_SECONDS) -> An
 
 
 def in_fork(measure: Callable[[], T], name: str, seconds: float = ANSWER_SECONDS) -> T:
-    """Call a function in a fork, and return its result, which is no string.
-
-    Raises:
-        BenchError: It failed, or took longer than so many seconds.
-    """
+    """Call a function in a fork, and return its result, which is no string."""
     with forked(partial(_send_result, measure), name) as pipe:
         result: T = received(pipe, name, seconds)
     return result

@@ -23,11 +23,7 @@ print(time.perf_counter() - start)
 
 
 def start_seconds(bench: Bench, rounds: int) -> dict[str, float]:
-    """Time from a fresh interpreter to an app on Redis, by system: medians, taken in turn.
-
-    Raises:
-        BenchError: An app can't be made.
-    """
+    """Time from a fresh interpreter to an app on Redis, by system: medians, taken in turn."""
     times: dict[str, list[float]] = {NAMES[kind]: [] for kind in KINDS}
     random = Random(1)
     for number in range(rounds + 1):

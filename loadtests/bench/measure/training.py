@@ -94,9 +94,6 @@ def p99_while_training(bench: Bench, trainings: int) -> UnderTraining:
 
     The training is that of ``POST /admin/train`` and of the scheduler: a thread flushes, takes the
     lease, has a child process fit, calibrates, publishes.
-
-    Raises:
-        BenchError: A training or a request failed.
     """
     seconds = 60.0 + 30.0 * trainings
     return in_fork(partial(_train_under_load, bench, trainings), "p99 while training", seconds)

@@ -24,13 +24,10 @@ from loadtests.percentile import percentile
 
 @dataclass
 class Timing:
-    """Hold the times of a case.
+    """Hold the time of each call of a case in µs, by round.
 
-    Attributes:
-        case: The case.
-        rounds: Time of each call in µs, by round.
-        near: By round, the median of the bare calls just before and after; empty without a bare
-            case, and for that itself.
+    ``near`` is, by round, the median of the bare calls just before and after; it is empty without
+    a bare case, and for that itself.
     """
 
     case: Case
@@ -87,9 +84,6 @@ def take_turns(
             that has just begun copies the memory it shares with the others.
         calls: Requests in each turn.
         progress: Receives a line on the progress.
-
-    Raises:
-        BenchError: A case failed.
     """
     timings = [Timing(case) for case in cases]
     bare = next((timing for timing in timings if timing.case.bare), None)

@@ -79,19 +79,11 @@ class Results:
 
     Attributes:
         timings: Timing of every case, the bare one first.
-        training: Requests while a model trains.
         flush: CPU time of background work per request, in µs, of worker and server, by store.
-        redis: Memory in Redis.
         workers: Workers by kind, ``bare`` and ``flask_irl``.
         http_client: Name of the HTTP client that put on the load.
-        load: Systems under load.
-        calls: Calls of Redis.
         starts: Seconds until a worker's app is made, by system.
-        grown: Times of a request at all sizes.
-        cpu: CPU times of a request.
-        machine: The machine.
         settings: Amounts of everything.
-        seconds: Length of the run.
     """
 
     timings: Sequence[Timing]
