@@ -10,14 +10,7 @@ from typing import Final
 from loadtests.bench.cases.apps import Bench
 from loadtests.bench.cases.catalogue import STORES, all_cases
 from loadtests.bench.cases.model import train
-from loadtests.bench.measure.calls import redis_calls
-from loadtests.bench.measure.cpu import flush_cpu, total_cpu
-from loadtests.bench.measure.growth import growth
-from loadtests.bench.measure.load import client_name, under_load
-from loadtests.bench.measure.machine import describe
-from loadtests.bench.measure.memory import redis_memory, worker_memory
-from loadtests.bench.measure.start import start_seconds
-from loadtests.bench.measure.training import p99_while_training
+from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, start, training
 from loadtests.bench.measure.turns import take_turns
 from loadtests.bench.report.figures import Results
 from loadtests.servers import redis_server
@@ -92,56 +85,48 @@ def run(settings: Settings, progress: Callable[[str], object]) -> Results:
     """
     started = time.monotonic()
     with redis_server() as url:
-        machine = describe(url)
+        described = machine.describe(url)
         progress("a model, in virtual time")
         model = train(settings.training_clients, settings.training_minutes)
         bench = Bench(url, model, settings.clients)
         progress("the cases, in turn")
-        timings = take_turns(
-            all_cases(bench),
-            generations=settings.generations,
-            rounds=settings.rounds,
-            calls=settings.calls,
-            progress=progress,
-        )
+        turns = (settings.generations, settings.rounds, settings.calls)
+        timings = take_turns(all_cases(bench), *turns, progress=progress)
         progress("background work")
-        flush = {store: flush_cpu(bench, store, settings.flush_requests) for store in STORES}
+        flush = {store: cpu.flush_cpu(bench, store, settings.flush_requests) for store in STORES}
         progress("requests while a model trains")
-        training = p99_while_training(bench, settings.trainings)
+        trained = training.p99_while_training(bench, settings.trainings)
         progress("memory of gunicorn workers")
-        requests = settings.worker_requests
-        workers = {kind: worker_memory(bench, kind, requests) for kind in ("bare", "flask_irl")}
+        workers = {
+            kind: memory.worker_memory(bench, kind, settings.worker_requests)
+            for kind in ("bare", "flask_irl")
+        }
         progress("memory of Redis")
-        redis = redis_memory(bench, settings.redis_clients)
+        redis = memory.redis_memory(bench, settings.redis_clients)
         progress("gunicorn under load")
-        load = under_load(bench, settings.load_seconds, settings.load_rounds)
+        loads = load.under_load(bench, settings.load_seconds, settings.load_rounds)
         progress("calls of Redis")
-        calls = redis_calls(bench, settings.call_requests)
+        counted = calls.redis_calls(bench, settings.call_requests)
         progress("start-up")
-        starts = start_seconds(bench, settings.starts)
+        starts = start.start_seconds(bench, settings.starts)
         progress("growth")
-        grown = growth(
-            bench,
-            settings.crowds,
-            generations=settings.grown_generations,
-            rounds=settings.grown_rounds,
-            calls=settings.grown_calls,
-        )
+        turns = (settings.grown_generations, settings.grown_rounds, settings.grown_calls)
+        grown = growth.growth(bench, settings.crowds, *turns)
         progress("all CPU time")
-        cpu = total_cpu(bench, settings.cpu_clients, settings.cpu_requests)
+        total = cpu.total_cpu(bench, settings.cpu_clients, settings.cpu_requests)
     return Results(
         timings=timings,
-        training=training,
+        training=trained,
         flush=flush,
         redis=redis,
         workers=workers,
-        http_client=client_name(),
-        load=load,
-        calls=calls,
+        http_client=load.client_name(),
+        load=loads,
+        calls=counted,
         starts=starts,
         grown=grown,
-        cpu=cpu,
-        machine=machine,
+        cpu=total,
+        machine=described,
         settings=asdict(settings),
         seconds=time.monotonic() - started,
     )

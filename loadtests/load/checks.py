@@ -27,13 +27,9 @@ SLACK: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Describe the limits that the site should keep.
+    """Describe the site's limits: on all requests, on single paths beside it, exempt paths.
 
-    Args:
-        base: Limit on all requests of a client.
-        routes: Limits of single paths beside it.
-        exempt: Paths without a limit.
-        factors: Shares of a limit that clients may have; the first is 1.
+    ``factors`` are the shares of a limit that clients may have; the first is 1.
     """
 
     base: Limit
@@ -44,15 +40,9 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hold an answer to a client.
+    """Hold an answer to a client; its status is 0 when there was none.
 
-    Args:
-        path: Path of the request, without the query.
-        status: Status; 0 when there was no answer.
-        headers: Headers, by name in any case.
-        body: Body.
-        sent: Time of the request, in seconds of any origin.
-        received: Time of the answer.
+    ``path`` is without the query; the times of request and answer are seconds of any origin.
     """
 
     path: str

@@ -59,15 +59,10 @@ EVERYBODY: Final = (*NORMAL, MONITOR, *ATTACKERS)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Set amounts and lengths.
+    """Set the seconds of the measured time and of learning before it, and amounts.
 
-    Args:
-        seconds: Length of the measured time.
-        learning: Seconds before it, in which only normal clients come and the model learns.
-        users: Factor on every persona's number of clients.
-        limit: Requests per window of a normal client.
-        window: Length of that window, in seconds.
-        seed: Seed of all random numbers.
+    ``users`` is the factor on every persona's number of clients, ``limit`` a normal client's in a
+    ``window`` of seconds.
 
     Raises:
         ValueError: A figure is out of its range.

@@ -108,8 +108,7 @@ def served_site(
     """Run the site on a free loopback port until the block ends.
 
     Args:
-        url: URL of its Redis.
-        prefix: Prefix of its keys there.
+        url: URL of its Redis; ``prefix`` of its keys there.
         log: File of its log.
         settings: Environment variables for the app, such as ``BASE_LIMIT``.
         workers: Number of its processes.

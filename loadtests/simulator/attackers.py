@@ -1,4 +1,7 @@
-"""Play attacks, each from its start on, with the site's own answers."""
+"""Play attacks, each from its start on, with the site's own answers.
+
+Each takes the scene, its own random numbers, and its label.
+"""
 
 from __future__ import annotations
 
@@ -92,11 +95,9 @@ def _gap(rng: Random, mean: float, shape: str, spread: float) -> float:
     raise ValueError(f"{shape}: lognormal, exponential, gamma and pauses are the shapes")
 
 
-def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
+def scraper(scene: Scene, rng: Random, name: str, *, rate: int, jitter: bool) -> Iterator[Row]:
     """Take everything, at 20, 60 or 95 a minute."""
-    name = f"attack:scraper_{rate}" + ("_jittered" if jitter else "")
     parameters = scene.parameters
-    rng = scene.rng(name, index)
     spans = {20: parameters.scraper_20, 60: parameters.scraper_60, 95: parameters.scraper_95}
     own = spans[rate].draw(rng)
     start, end = _stay(scene, rng, name, parameters.scraper_length)
@@ -110,10 +111,8 @@ def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
         yield walk.take(caller, ts)
 
 
-def flood(scene: Scene, index: int) -> Iterator[Row]:
+def flood(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Ask one route as often as possible."""
-    name = "attack:flood"
-    rng = scene.rng(name, index)
     start, end = _stay(scene, rng, name, scene.parameters.flood_length)
     caller = Caller(scene, rng, scene.address(), name, "tool")
     rate = scene.parameters.flood_rate.draw(rng)
@@ -124,10 +123,8 @@ def flood(scene: Scene, index: int) -> Iterator[Row]:
         yield caller.ask(ts, scene.site(ts).routes[page].items[0], status=status)
 
 
-def stuffing(scene: Scene, index: int) -> Iterator[Row]:
+def stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Try stolen passwords from one address."""
-    name = "attack:stuffing"
-    rng = scene.rng(name, index)
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.stuffing_length)
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
@@ -137,10 +134,8 @@ def stuffing(scene: Scene, index: int) -> Iterator[Row]:
         yield _try(caller, ts, works)
 
 
-def spread_stuffing(scene: Scene, index: int) -> Iterator[Row]:
+def spread_stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Try stolen passwords from thousands of addresses, a few times from each."""
-    name = "attack:stuffing_spread"
-    rng = scene.rng(name, index)
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.spread_length)
     works = parameters.stuffing_success.draw(rng)
@@ -160,10 +155,8 @@ def _try(caller: Caller, ts: float, works: float) -> Row:
     return caller.ask(ts, site.login, status=None if caller.rng.random() < works else denied)
 
 
-def scan(scene: Scene, index: int) -> Iterator[Row]:
+def scan(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Look for paths that others left open."""
-    name = "attack:scan"
-    rng = scene.rng(name, index)
     parameters = scene.parameters
     rate = parameters.scan_rate.draw(rng)
     count = parameters.scan_paths.whole(rng)
@@ -182,10 +175,8 @@ def _lure(rng: Random) -> str:
     return f"/{rng.choice(_STEMS)}{rng.choice(('-', '_', '/', ''))}{word}{rng.choice(_ENDINGS)}"
 
 
-def enumeration(scene: Scene, index: int) -> Iterator[Row]:
+def enumeration(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Guess ids of people, a few a minute, for hours."""
-    name = "attack:enumeration"
-    rng = scene.rng(name, index)
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.enumeration_length)
     caller = Caller(scene, rng, scene.address(), name, "tool")
@@ -199,10 +190,8 @@ def enumeration(scene: Scene, index: int) -> Iterator[Row]:
         number += step
 
 
-def rotation(scene: Scene, index: int) -> Iterator[Row]:
+def rotation(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Scrape, with a new address every so many requests."""
-    name = "attack:rotation"
-    rng = scene.rng(name, index)
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.rotation_length)
     walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
@@ -215,10 +204,8 @@ def rotation(scene: Scene, index: int) -> Iterator[Row]:
         yield walk.take(caller, ts)
 
 
-def drift(scene: Scene, index: int) -> Iterator[Row]:
+def drift(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Begin like a person, grow slowly so as to be learned as normal, then take all."""
-    name = "attack:drift"
-    rng = scene.rng(name, index)
     parameters = scene.parameters
     start = scene.clean + rng.uniform(0, 0.05) * (scene.seconds - scene.clean)
     turn = start + (scene.seconds - start) * rng.uniform(0.65, 0.8)

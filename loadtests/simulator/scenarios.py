@@ -18,7 +18,7 @@ EPOCH = 1_709_510_400.0
 CLEAN_SHARE = 0.4
 
 Rows = Iterator[Row]
-Attack = Callable[[Scene], Rows]
+Attack = Callable[[Scene, Random, str], Rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,24 @@ class Scenario:
     day_off: bool = False
 
 
-ATTACKS: dict[str, tuple[Attack, ...]] = {
+ATTACKS: dict[str, tuple[Attack, int]] = {
     **{
         f"attack:scraper_{rate}{'_jittered' * jitter}": (
-            partial(attackers.scraper, rate=rate, jitter=jitter, index=0),
+            partial(attackers.scraper, rate=rate, jitter=jitter),
+            1,
         )
         for rate in (20, 60, 95)
         for jitter in (False, True)
     },
-    "attack:flood": (partial(attackers.flood, index=0),),
-    "attack:stuffing": tuple(partial(attackers.stuffing, index=i) for i in range(2)),
-    "attack:stuffing_spread": (partial(attackers.spread_stuffing, index=0),),
-    "attack:scan": tuple(partial(attackers.scan, index=i) for i in range(2)),
-    "attack:enumeration": tuple(partial(attackers.enumeration, index=i) for i in range(2)),
-    "attack:rotation": (partial(attackers.rotation, index=0),),
-    "attack:drift": (partial(attackers.drift, index=0),),
+    "attack:flood": (attackers.flood, 1),
+    "attack:stuffing": (attackers.stuffing, 2),
+    "attack:stuffing_spread": (attackers.spread_stuffing, 1),
+    "attack:scan": (attackers.scan, 2),
+    "attack:enumeration": (attackers.enumeration, 2),
+    "attack:rotation": (attackers.rotation, 1),
+    "attack:drift": (attackers.drift, 1),
 }
-"""Attackers, by label."""
+"""Attacks and numbers of attackers, by label."""
 
 _ALL = tuple(ATTACKS)
 _FEW = tuple(
@@ -192,5 +193,6 @@ def _new_jobs(scene: Scene, start: float) -> Iterator[Rows]:
 
 def _attacks(scene: Scene, scenario: Scenario) -> Iterator[Rows]:
     for label in scenario.attacks if scene.clean < scene.seconds else ():
-        for attack in ATTACKS[label]:
-            yield attack(scene)
+        attack, number = ATTACKS[label]
+        for index in range(number):
+            yield attack(scene, scene.rng(label, index), label)

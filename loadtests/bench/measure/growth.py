@@ -37,7 +37,7 @@ class Grown:
 
 
 def growth(
-    bench: Bench, clients: Sequence[int], *, generations: int, rounds: int, calls: int
+    bench: Bench, clients: Sequence[int], generations: int, rounds: int, calls: int
 ) -> list[Grown]:
     """Measure at all sizes, in turn.
 

@@ -67,7 +67,6 @@ class Timing:
 
 def take_turns(
     cases: Sequence[Case],
-    *,
     generations: int,
     rounds: int,
     calls: int,

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from loadtests import picture
 from loadtests.bench.cases.apps import OURS
-from loadtests.bench.cases.catalogue import (
-    FLASK_LIMITER,
-    OURS_FULL,
-    RAW_EVALSHA,
-    THROTTLED,
-    Key,
-    their_name,
-)
-from loadtests.bench.cases.rivals import FIXED, MOVING, SLIDING
+from loadtests.bench.cases.catalogue import OURS_FULL, RAW_EVALSHA, Key, sliding, their, throttled
+from loadtests.bench.cases.rivals import FIXED, MOVING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,16 +35,16 @@ def lines_of(store: str) -> list[Line]:
         Line("flask_irl\nwith model and headers", (OURS, store, OURS_FULL)),
         Line(
             "throttled-py\nfixed window, no headers",
-            (THROTTLED, store, their_name(FIXED, False)),
+            throttled(store, headers=False),
             "redis_vs_throttled" if on_redis else "",
         ),
         *(
-            Line(f"Flask-Limiter\n{text}, headers", (FLASK_LIMITER, store, their_name(kind, True)))
+            Line(f"Flask-Limiter\n{text}, headers", their(store, kind))
             for kind, text in ((FIXED, "fixed window"), (MOVING, "moving window"))
         ),
         Line(
             "Flask-Limiter\nsliding counter, headers",
-            (FLASK_LIMITER, store, their_name(SLIDING, True)),
+            sliding(store),
             f"{store}_vs_flask_limiter",
         ),
     ]

@@ -10,24 +10,16 @@ from typing import Any, Final
 from loadtests.bench.cases.apps import OURS
 from loadtests.bench.cases.catalogue import (
     BARE,
-    FLASK_LIMITER,
     IN_FLASK_EVALSHA,
     OURS_FULL,
     RAW_EVALSHA,
     REFUSED,
-    THROTTLED,
     Key,
     our_name,
-    their_name,
+    sliding,
+    throttled,
 )
-from loadtests.bench.cases.rivals import FIXED, SLIDING
-from loadtests.bench.measure.calls import Calls
-from loadtests.bench.measure.cpu import TotalCpu
-from loadtests.bench.measure.growth import Grown
-from loadtests.bench.measure.load import UnderLoad
-from loadtests.bench.measure.machine import Machine
-from loadtests.bench.measure.memory import RedisMemory, Worker
-from loadtests.bench.measure.training import BUSY_SHARE, UnderTraining
+from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, training
 from loadtests.bench.measure.turns import Timing
 
 
@@ -87,24 +79,24 @@ class Results:
     """
 
     timings: Sequence[Timing]
-    training: UnderTraining
+    training: training.UnderTraining
     flush: Mapping[str, tuple[float, float]]
-    redis: RedisMemory
-    workers: Mapping[str, Worker]
+    redis: memory.RedisMemory
+    workers: Mapping[str, memory.Worker]
     http_client: str
-    load: Sequence[UnderLoad]
-    calls: Sequence[Calls]
+    load: Sequence[load.UnderLoad]
+    calls: Sequence[calls.Calls]
     starts: Mapping[str, float]
-    grown: Sequence[Grown]
-    cpu: Sequence[TotalCpu]
-    machine: Machine
+    grown: Sequence[growth.Grown]
+    cpu: Sequence[cpu.TotalCpu]
+    machine: machine.Machine
     settings: Mapping[str, Any]
     seconds: float
 
     @property
     def busy(self) -> bool:
         """Tell whether other work took the cores, so that p99 tells of that instead."""
-        return self.training.elsewhere > BUSY_SHARE
+        return self.training.elsewhere > training.BUSY_SHARE
 
     @property
     def bare(self) -> Timing:
@@ -125,10 +117,10 @@ class Results:
         extra = self.workers["flask_irl"].rss_mib - self.workers["bare"].rss_mib
         refusal = self.of((OURS, "redis", REFUSED)).medians
         return {
-            "redis_vs_flask_limiter": self._versus("redis", _their_sliding("redis")),
-            "redis_vs_throttled": self._versus("redis", _throttled("redis", headers=False)),
+            "redis_vs_flask_limiter": self._versus("redis", sliding("redis")),
+            "redis_vs_throttled": self._versus("redis", throttled("redis", headers=False)),
             "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
-            "memory_vs_flask_limiter": self._versus("memory", _their_sliding("memory")),
+            "memory_vs_flask_limiter": self._versus("memory", sliding("memory")),
             "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
             # By pair: changes of the machine within a minute are the same for both of a pair.
             "p99_while_training": Figure(statistics.median(pairs), *quartiles(pairs)),
@@ -144,8 +136,8 @@ class Results:
         bare, ours = self.workers["bare"], self.workers["flask_irl"]
         figures = {
             "redis_vs_noop_evalsha_in_flask": self._versus("redis", IN_FLASK_EVALSHA).value,
-            "redis_vs_throttled_with_headers": self._versus("redis", _throttled("redis")).value,
-            "memory_vs_throttled_with_headers": self._versus("memory", _throttled("memory")).value,
+            "redis_vs_throttled_with_headers": self._versus("redis", throttled("redis")).value,
+            "memory_vs_throttled_with_headers": self._versus("memory", throttled("memory")).value,
             "redis_three_limits_vs_one": _ratio(three, self._ours("redis")).value,
             "memory_refusal_vs_bare_flask": _ratio(refusal, self.bare.medians).value,
             "p99_otherwise_us": quiet,
@@ -178,14 +170,6 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
         return values[0], values[0]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return low, high
-
-
-def _their_sliding(store: str) -> Key:
-    return FLASK_LIMITER, store, their_name(SLIDING, True)
-
-
-def _throttled(store: str, headers: bool = True) -> Key:
-    return THROTTLED, store, their_name(FIXED, headers)
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> Figure:
