@@ -53,7 +53,7 @@ ROW_SECONDS: Final = 30.0
 EVIDENCE: Final = 8.0
 BUDGET: Final = 0.0005
 REGULAR_ROWS: Final = 20
-"""A client with so many rows while learning is judged by its own past: not here."""
+"""Rows while learning from which a client is judged by its own past: not here."""
 
 
 class Table(NamedTuple):
@@ -110,7 +110,7 @@ def table_of(job: Job) -> Table:
     everybody = list(clients)
     for ts, observations in _slices(rows, names):
         owners = [clients[o.client] for o in observations]
-        active, places, sent = np.unique(owners, return_inverse=True, return_counts=True)
+        active, places, requests = np.unique(owners, return_inverse=True, return_counts=True)
         some = records[active]
         fold(some, events_of(places.tolist(), observations, routes))
         records[active] = some
@@ -118,13 +118,13 @@ def table_of(job: Job) -> Table:
         if enough.any():
             ids = active[enough].tolist()
             features = matrix(profile.view(some[enough], 0.0, 0.0))
-            parts.append((features, [labels[everybody[i]] for i in ids], ids, ts, sent[enough]))
+            parts.append((features, [labels[everybody[i]] for i in ids], ids, ts, requests[enough]))
     return Table(
         np.concatenate([f for f, *_ in parts]),
         np.array([label for _, some_labels, *_ in parts for label in some_labels]),
         np.array([i for _, _, ids, *_ in parts for i in ids]),
         np.repeat([ts >= learned for *_, ts, _ in parts], [len(f) for f, *_ in parts]),
-        np.concatenate([sent for *_, sent in parts]).astype(np.float64),
+        np.concatenate([requests for *_, requests in parts]).astype(np.float64),
         routes,
     )
 
@@ -148,8 +148,8 @@ def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
 
     ids, counts = np.unique(table.client[early], return_counts=True)
     regular = np.isin(table.client, ids[counts >= REGULAR_ROWS])
-    held = early & ~regular & (table.client % 4 == 0)
-    fitted = early & ~held
+    calibrating = early & ~regular & (table.client % 4 == 0)
+    fitted = early & ~calibrating
     with patch.object(attacks, "matrix", masked):
         detector = fit_detector(
             kind, features[fitted], seed=1, normal=~regular[fitted], routes=table.routes
@@ -158,7 +158,7 @@ def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
     harm = harmful(table.features)
     scores = detector.score(features)
     calibration = calibrate_by_impact(
-        scores[held], harm[held], table.requests[held], BUDGET, detector.floor
+        scores[calibrating], harm[calibrating], table.requests[calibrating], BUDGET, detector.floor
     )
     flagged = harm & (calibration.apply(scores) < -0.5)
     legitimate = np.char.startswith(table.label, "legit:")

@@ -87,7 +87,7 @@ def anomalous(table: NDArray[np.float64], learned: int) -> NDArray[np.bool_]:
     return odd
 
 
-def held(rows: Sequence[Row], odd: Iterable[bool]) -> dict[str, Outcome]:
+def apply_limit(rows: Sequence[Row], odd: Iterable[bool]) -> dict[str, Outcome]:
     """Count by family, where anomalous requests have 30 % of the limit."""
     cells: dict[str, Cell] = {}
     outcomes: defaultdict[str, Outcome] = defaultdict(Outcome)
@@ -116,5 +116,5 @@ def plain_rule(rows: Sequence[Row], routes: Iterable[str], until: float) -> dict
     """
     learned = sum(1 for row in rows if row.ts < until)
     if learned < 2:
-        return held(rows, [False] * len(rows))
-    return held(rows, anomalous(features(rows, routes), learned).tolist())
+        return apply_limit(rows, [False] * len(rows))
+    return apply_limit(rows, anomalous(features(rows, routes), learned).tolist())

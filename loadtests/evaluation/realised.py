@@ -68,7 +68,7 @@ def watching(labels: Mapping[str, str]) -> Iterator[Realised]:
     def saving(
         self: Profiler,
         model: Model,
-        known: list[tuple[str, ClientState]],
+        states: list[tuple[str, ClientState]],
         by_client: dict[str, list[Fields]],
         gathered: Any,
     ) -> list[str]:
@@ -76,10 +76,10 @@ def watching(labels: Mapping[str, str]) -> Iterator[Realised]:
         weights = np.array(
             [
                 len(by_client[client]) if labels.get(client, "").startswith("legit:") else 0
-                for client, _ in known
+                for client, _ in states
             ]
         )
-        return save(self, model, known, by_client, gathered)
+        return save(self, model, states, by_client, gathered)
 
     def judging(model: Model, ladder: Ladder, *arguments: Any, **more: Any) -> Verdicts:
         verdicts = judge(model, ladder, *arguments, **more)

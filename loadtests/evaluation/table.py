@@ -113,7 +113,7 @@ def _totals(some: Mapping[str, Any]) -> tuple[str, ...]:
 def ablation_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
     """Make the share of attackers' and newcomers' requests flagged without some features."""
     names = list(results[0]["without"])
-    every = {k for result in results for found in result["without"].values() for k in found}
+    every = {k for result in results for shares in result["without"].values() for k in shares}
     attacks = sorted(every - {"legit"})
 
     def mean(name: str, kind: str) -> float:

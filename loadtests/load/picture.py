@@ -47,12 +47,12 @@ def draw(counts: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
 
 def normal_title(counts: Mapping[str, Any]) -> str:
     """Write the title of the normal clients' curve."""
-    served = share_served(counts)
-    if served is None:
+    share = share_served(counts)
+    if share is None:
         return "Normal clients served"
     # All requests that the share is of, with those under way when the time was over.
     total = sum(moment["normal_sent"] for moment in counts["seconds"])
-    return f"Normal clients served: {served:.2%} of {total:,} requests"
+    return f"Normal clients served: {share:.2%} of {total:,} requests"
 
 
 def _draw_normal(axes: Axes, seconds: list[Mapping[str, int]]) -> None:

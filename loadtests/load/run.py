@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
     limits = {"BASE_LIMIT": str(scenario.limit), "WINDOW_SECONDS": str(scenario.window)}
-    log, more = options.results / "site.log", (options.workers, options.store_timeout)
+    log, workers, timeout = options.results / "site.log", options.workers, options.store_timeout
     with (
         store() as (url, prefix),
-        served_site(url, prefix, log, limits, workers=more[0], store_timeout=more[1]) as site,
+        served_site(url, prefix, log, limits, workers=workers, store_timeout=timeout) as site,
     ):
         before = scrape.outcomes(scrape.samples(site.get("/metrics")))
         code, counts = _locust(scenario, options.results, site, limits)
@@ -118,7 +118,7 @@ def _locust(
         *("--only-summary", "--loglevel", "WARNING"),
     ]
     with (results / "locust.log").open("wb") as log:
-        ended = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=ROOT,
             env=environment,
@@ -128,17 +128,17 @@ def _locust(
             check=False,
         )
     if not path.exists():
-        raise SiteError(f"locust ended with {ended.returncode} and counted nothing")
+        raise SiteError(f"locust ended with {process.returncode} and counted nothing")
     counts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
-    return ended.returncode, counts
+    return process.returncode, counts
 
 
 def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
     console.print("", personas_table(run["counts"]), sep="\n")
-    served = share_served(run["counts"])
-    if served is not None:
-        console.print(f"Normal clients' requests that were served: {served:.2%}")
+    share = share_served(run["counts"])
+    if share is not None:
+        console.print(f"Normal clients' requests that were served: {share:.2%}")
     metrics = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(run["metrics"].items()))
     console.print(f"The site's metrics, learning included: {metrics}")
     if not run["disagreements"]:

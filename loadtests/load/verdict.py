@@ -34,9 +34,9 @@ def complaints(counts: Mapping[str, Any], *, model_version: int) -> list[str]:
     if not model_version:
         return ["no model was in force: the attack was only met by the full limit"]
     missed = []
-    served = share_served(counts)
-    if served is not None and served < LEAST_SERVED:
-        missed.append(f"only {served:.2%} of the normal clients' requests were served")
+    share = share_served(counts)
+    if share is not None and share < LEAST_SERVED:
+        missed.append(f"only {share:.2%} of the normal clients' requests were served")
     for name, line in counts["personas"].items():
         if line["side"] == "attack" and not line["tightened"]:
             missed.append(f"{name}: was never held to less than the full limit")

@@ -21,7 +21,7 @@ from loadtests.evaluation.__main__ import main
 from loadtests.evaluation.ablation import GROUPS
 from loadtests.evaluation.job import KINDS, Job, families, run, taught_without
 from loadtests.evaluation.picture import draw
-from loadtests.evaluation.plain import features, held, plain_rule
+from loadtests.evaluation.plain import apply_limit, features, plain_rule
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.realised import Realised
 from loadtests.evaluation.table import (
@@ -169,8 +169,8 @@ def test_the_plain_rule_sees_count_endpoint_and_intervals_of_the_last_minute() -
 
 def test_the_plain_rule_holds_anomalous_requests_to_30_percent_of_the_limit() -> None:
     rows = list(_requests("a", 0.1, 60))
-    assert held(rows, [True] * 60)["legit:a"].refused == 30
-    assert held(rows, [False] * 60)["legit:a"].refused == 0
+    assert apply_limit(rows, [True] * 60)["legit:a"].refused == 30
+    assert apply_limit(rows, [False] * 60)["legit:a"].refused == 0
 
 
 def test_the_plain_rule_flags_nothing_that_it_learns_from() -> None:

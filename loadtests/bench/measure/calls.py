@@ -88,7 +88,7 @@ def _count(
 
 def _commands_of(server: redis.Redis, subject: WsgiSubject) -> list[str]:
     """List the commands of one request; those of its scripts are not sent."""
-    sent: Counter[str] = Counter()
+    names: Counter[str] = Counter()
     # Connected before the monitor listens: its greeting is no part of the request.
     marker = server.client()
     with marker, server.monitor() as monitor:
@@ -96,8 +96,8 @@ def _commands_of(server: redis.Redis, subject: WsgiSubject) -> list[str]:
         marker.echo(END)
         while END not in (entry := monitor.next_command())["command"]:
             if entry["client_type"] != "lua":
-                sent[entry["command"].split()[0].upper()] += 1
-    return list(sent.elements())
+                names[entry["command"].split()[0].upper()] += 1
+    return list(names.elements())
 
 
 def _reads(server: redis.Redis) -> int:

@@ -77,13 +77,13 @@ def _measure(bench: Bench, system: str, requests: int) -> tuple[float, float]:
     warm(crowd)
     learn()
     with redis.Redis.from_url(bench.url) as connection:
-        spent = CpuTime(connection)
-        with spent.running():
+        cpu_time = CpuTime(connection)
+        with cpu_time.running():
             for _ in range(requests):
                 timed_call(crowd)
             # The cost that these requests still have.
             learn()
-    return spent.per_request(requests)
+    return cpu_time.per_request(requests)
 
 
 def _app(bench: Bench, system: str) -> tuple[Flask, Callable[[], object]]:
@@ -106,11 +106,11 @@ def _flush(bench: Bench, store: str, requests: int) -> tuple[float, float]:
     subject = WsgiSubject(app, bench.clients)
     warm(subject)
     limiter.flush()
-    spent = CpuTime(redis.Redis.from_url(bench.url) if store == "redis" else None)
+    cpu_time = CpuTime(redis.Redis.from_url(bench.url) if store == "redis" else None)
     merged = 0
     for _ in range(3):
         for _ in range(requests // 3 + 1):
             subject.call(subject.prepare())
-        with spent.running():
+        with cpu_time.running():
             merged += limiter.flush()
-    return spent.per_request(merged)
+    return cpu_time.per_request(merged)

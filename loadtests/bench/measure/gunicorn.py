@@ -24,7 +24,7 @@ PATIENCE: Final = 30.0
 
 
 @dataclass(frozen=True)
-class Served:
+class WorkerServer:
     """Describe a gunicorn: kind of app, loopback port, start by the monotonic clock."""
 
     kind: str
@@ -63,7 +63,7 @@ class Served:
 @contextmanager
 def gunicorn(
     bench: Bench, kind: str, *, limit: int = PLENTY, workers: int = 1, threads: int = 1
-) -> Iterator[Served]:
+) -> Iterator[WorkerServer]:
     """Run gunicorn until the block ends, with a kind of app and a limit per minute and client.
 
     With more than one thread its worker class is gthread.
@@ -78,7 +78,7 @@ def gunicorn(
         command += ["--bind", f"{HOST}:{port}", f"loadtests.bench.cases.worker:create({arguments})"]
         started = time.monotonic()
         with running(command):
-            yield Served(kind, port, started)
+            yield WorkerServer(kind, port, started)
 
 
 def get(

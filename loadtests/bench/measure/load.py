@@ -73,9 +73,9 @@ def under_load(bench: Bench, seconds: float, rounds: int) -> list[UnderLoad]:
 def _once(bench: Bench, kind: str, seconds: float) -> tuple[Load, Load, Load]:
     with redis.Redis.from_url(bench.url) as server:
         server.flushall()
-    with gunicorn(bench, kind, limit=LIMIT, workers=WORKERS, threads=THREADS) as served:
-        served.wait(served.connect())
-        url = served.url + PATH
+    with gunicorn(bench, kind, limit=LIMIT, workers=WORKERS, threads=THREADS) as server:
+        server.wait(server.connect())
+        url = server.url + PATH
         # Connections and the workers' caches, and the imports of the first requests.
         _loads(_start(url, NORMAL_CONNECTIONS, seconds / 4, "warm-", NORMAL))
         (alone,) = _loads(_start(url, NORMAL_CONNECTIONS, seconds, "normal-", NORMAL))

@@ -80,16 +80,16 @@ def redis_memory(bench: Bench, clients: int) -> RedisMemory:
 
 def worker_memory(bench: Bench, kind: str, requests: int) -> Worker:
     """Run gunicorn with one worker, let it serve requests, and read its memory."""
-    with gunicorn(bench, kind) as served:
-        connection = served.connect()
-        served.wait(connection)
-        start_seconds = time.monotonic() - served.started
+    with gunicorn(bench, kind) as server:
+        connection = server.connect()
+        server.wait(connection)
+        start_seconds = time.monotonic() - server.started
         for number in range(requests):
             address = f"10.8.{number % bench.clients >> 8}.{number % 256}"
             status, _ = get(connection, PATH, {HEADER: address})
             if status != 200:
                 raise BenchError(f"the {kind} worker answered {status}")
-        state = served.wait(connection, ready=True)
+        state = server.wait(connection, ready=True)
         connection.close()
     return Worker(state["rss_mib"], start_seconds)
 
