@@ -670,6 +670,7 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
     ended = run(
         # Nothing here is about time, and the machine may be busy.
