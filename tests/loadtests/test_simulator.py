@@ -132,6 +132,7 @@ def test_a_client_has_one_label(name: str) -> None:
     assert {client: found for client, found in labels.items() if len(found) > 1} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", SETS)
 def test_a_log_of_ten_hours_can_be_replayed_soon(which: str) -> None:
     assert all(50_000 < len(log("ordinary", seed, which)) < 200_000 for seed in (1, 2, 3))
