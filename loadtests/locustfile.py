@@ -1,4 +1,4 @@
-"""The load test's locust file: ``make load`` runs it against a site of its own.
+"""Define the load test for locust: ``make load`` runs it against a site of its own.
 
 By hand, from the project's folder, against a site that runs: ``locust -f loadtests/locustfile.py
 --headless --stop-timeout 15 --host http://127.0.0.1:8000``. The environment variables that scale it
@@ -15,30 +15,16 @@ from locust.env import Environment
 
 from loadtests.load.session import SESSION
 from loadtests.load.shape import Ramp
-from loadtests.load.users import (
-    App,
-    BatchJob,
-    CredentialStuffing,
-    Flood,
-    Monitor,
-    Reader,
-    Scraper,
-)
+from loadtests.load.users import ATTACKING, PEACEFUL
 
-__all__ = [
-    "App",
-    "BatchJob",
-    "CredentialStuffing",
-    "Flood",
-    "Monitor",
-    "Ramp",
-    "Reader",
-    "Scraper",
-]
+__all__ = ["Ramp"]
+
+# Locust takes the users from the names of this module.
+globals().update({user.__name__: user for user in (*PEACEFUL, *ATTACKING)})
 
 
 def finish(environment: Environment, **_: Any) -> None:
-    """Write what was counted, and end with what it means."""
+    """Write the counts, and end with their verdict."""
     environment.process_exit_code = SESSION.finish()
 
 

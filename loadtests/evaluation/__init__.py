@@ -1,1 +1,1 @@
-"""``make evaluate``: the limiter with the demo app's defaults, judged on made-up and real logs."""
+"""Judge detection on made-up logs of the simulator, or on real ones."""

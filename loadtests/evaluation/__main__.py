@@ -1,4 +1,4 @@
-"""``python -m loadtests.evaluation [--seeds N] [--set held_out] [--json FILE] [--plot FILE]``."""
+"""Judge detection: ``python -m loadtests.evaluation [--seeds N] [--json FILE] [--plot FILE]``."""
 
 from __future__ import annotations
 
@@ -6,47 +6,54 @@ import argparse
 import json
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from loadtests.evaluation.job import KINDS, Job
-from loadtests.evaluation.table import ablation_text, log_text, recovery_text, to_text
-from loadtests.evaluation.work import Task, work
+from loadtests.evaluation.ablation import ablate
+from loadtests.evaluation.job import KINDS, Job, run
+from loadtests.evaluation.real import judge_log
+from loadtests.evaluation.recovery import recoveries
+from loadtests.evaluation.table import SECTIONS
+from loadtests.tables import make_console
 
-SCENARIOS = ("ordinary", "clean", "flash_crowd_deploy", "holiday", "cold_start")
+SCENARIOS: Final = ("ordinary", "clean", "flash_crowd_deploy", "holiday", "cold_start")
+Task = tuple[str, Callable[[], Any]]
+"""Part of the results, and the work that gives an entry of it, or a list of entries."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Replay every scenario with every seed, print the tables, write the JSON and the picture."""
     options = _parser().parse_args(arguments)
-    found: dict[str, list[Any]] = {"logs": [], "recoveries": [], "real": [], "ablation": []}
+    results: dict[str, list[Any]] = {part: [] for part in SECTIONS}
     if options.read:
-        found |= json.loads(options.read.read_text(encoding="utf-8"))
+        results |= json.loads(options.read.read_text(encoding="utf-8"))
     tasks = [] if options.read else _tasks(options)
     if tasks:
         # Not forked: numpy's threads and a forked process don't go together.
         with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-            for done, (part, result) in enumerate(pool.imap_unordered(work, tasks), 1):
-                found[part] += result
+            for done, (part, result) in enumerate(pool.imap_unordered(_work, tasks), 1):
+                results[part] += result if isinstance(result, list) else [result]
                 print(f"\r{done} of {len(tasks)} logs", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-    found["logs"].sort(key=lambda r: (SCENARIOS.index(r["scenario"]), r["seed"]))
+    results["logs"].sort(key=lambda log: (SCENARIOS.index(log["scenario"]), log["seed"]))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    for text, part in (
-        (to_text, "logs"),
-        (recovery_text, "recoveries"),
-        (log_text, "real"),
-        (ablation_text, "ablation"),
-    ):
-        if found[part]:
-            print(text(found[part]))
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    console = make_console()
+    for part, sections in SECTIONS.items():
+        if results[part]:
+            console.print(*sections(results[part]), sep="\n")
     if options.plot:
         from loadtests.evaluation.picture import draw
 
-        draw(found["logs"], options.plot)
+        draw(results["logs"], options.plot)
     return 0
+
+
+def _work(task: Task) -> tuple[str, Any]:
+    part, work = task
+    return part, work()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,21 +80,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
     config = dict(item.split("=", 1) for item in options.option)
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    which, hours, first = options.which, options.hours, options.first_seed
+    seeds = range(first, first + options.seeds)
     plain = options.seeds if options.plain_seeds is None else options.plain_seeds
-    without = tuple(options.without)
-    which, kind = options.which, config.get("IRL_DETECTOR", "blend")
+    jobs = [
+        Job(scenario, seed, which, hours, config, tuple(options.without), place < plain)
+        for place, seed in enumerate(seeds)
+        for scenario in options.scenarios
+    ]
+    kind = config.get("IRL_DETECTOR", "blend")
+    ablated = range(first, first + options.ablate)
     return [
-        *(Task("real", (path, config)) for path in options.log),
+        *(("real", partial(judge_log, path, config)) for path in options.log),
+        *(("logs", partial(run, job)) for job in jobs),
         *(
-            Task("logs", (Job(scenario, seed, which, options.hours, config, without, i < plain),))
-            for i, seed in enumerate(seeds)
-            for scenario in options.scenarios
+            ("recoveries", partial(recoveries, seed, which, config))
+            for seed in seeds[: options.recovery_seeds]
         ),
-        *(Task("recoveries", (seed, which, config)) for seed in seeds[: options.recovery_seeds]),
         *(
-            Task("ablation", (seed, which, options.hours, options.each, kind))
-            for seed in range(options.first_seed, options.first_seed + options.ablate)
+            ("ablation", partial(ablate, seed, which, hours, options.each, kind))
+            for seed in ablated
         ),
     ]
 

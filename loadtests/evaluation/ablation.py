@@ -1,4 +1,4 @@
-"""What each group of features is good for: the detector alone, with the group made meaningless.
+"""Measure the worth of groups of features: the detector alone, with a group made meaningless.
 
 On rows of a log, nobody refused: no ladder, no rules beside the model, no smoothing. So figures
 are lower than those of the whole limiter, and only their differences tell.
@@ -33,26 +33,16 @@ from loadtests.simulator.scene import Row
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "hour and weekday": ("hour_rarity", "weekday_rarity"),
     "rates": ("requests_per_minute", "sustained_rate", "rate_ratio", "hourly_rate"),
-    "intervals": (
-        "interval_mean",
-        "interval_deviation",
-        "interval_variation",
-        "interval_entropy",
+    "intervals": tuple(
+        f"interval_{name}" for name in ("mean", "deviation", "variation", "entropy")
     ),
     "failing answers": (
-        "denied_share",
-        "missing_share",
-        "bad_share",
-        "failed_share",
-        "failures_per_minute",
-        "failed_write_share",
+        *("denied_share", "missing_share", "bad_share", "failed_share"),
+        *("failures_per_minute", "failed_write_share"),
     ),
     "paths that don't exist": ("unknown_path_share", "hourly_unknown_share"),
     "new paths": (
-        "new_path_share",
-        "new_paths_per_minute",
-        "sustained_new_paths",
-        "hourly_new_paths",
+        *("new_path_share", "new_paths_per_minute", "sustained_new_paths", "hourly_new_paths"),
     ),
     "routes": ("endpoint_rarity", "route_entropy", "top_route_share"),
     "methods": ("write_share", "probe_share"),
@@ -63,19 +53,19 @@ ROW_SECONDS: Final = 30.0
 EVIDENCE: Final = 8.0
 BUDGET: Final = 0.0005
 REGULAR_ROWS: Final = 20
-"""A client with so many rows while learning is judged by its own past: not here."""
+"""Rows while learning from which a client is judged by its own past: not here."""
 
 
 class Table(NamedTuple):
-    """Rows of features; entries of the other columns belong to them.
+    """Hold rows of features, and columns of the same length beside them.
 
     Attributes:
-        features: In the order of ``FEATURE_NAMES``.
-        label: Of the client.
-        client: A hash of its name.
-        late: Whether it is after the hours of learning.
-        requests: That the row stands for.
-        routes: The site's routes and their shares, as learned.
+        features: Features in the order of ``FEATURE_NAMES``.
+        label: Label of the client.
+        client: Number of the client.
+        late: True after the hours of learning.
+        requests: Number of requests behind the row.
+        routes: Routes of the site and their shares, as learned.
     """
 
     features: NDArray[np.float32]
@@ -89,14 +79,9 @@ class Table(NamedTuple):
 def ablate(
     seed: int, which: str, hours: float, each: bool = False, kind: str = "blend"
 ) -> dict[str, Any]:
-    """Judge the detector on one log with all features, and without each group.
+    """Judge the detector of a kind on one log with all features, and without each group.
 
-    Args:
-        seed: Of the log.
-        which: Set of parameters.
-        hours: How long the log is.
-        each: Leave out every single feature, too.
-        kind: Of the detector.
+    With ``each``, leave out every single feature, too.
     """
     table = table_of(Job("ordinary", seed, which, hours))
     groups: dict[str, tuple[str, ...]] = {"nothing": (), **GROUPS}
@@ -111,7 +96,7 @@ def ablate(
 
 
 def table_of(job: Job) -> Table:
-    """The rows of a log, one a client and half minute."""
+    """Make the rows of a log, one a client and half minute."""
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
     route = RouteFolder().route
@@ -121,11 +106,11 @@ def table_of(job: Job) -> Table:
     clients = {name: i for i, name in enumerate(dict.fromkeys(row.client for row in rows))}
     labels = {row.client: row.label for row in rows}
     records = profile.decode([b""] * len(clients))
-    found: list[tuple[NDArray[np.float32], list[str], list[int], float, NDArray[Any]]] = []
+    parts: list[tuple[NDArray[np.float32], list[str], list[int], float, NDArray[Any]]] = []
     everybody = list(clients)
     for ts, observations in _slices(rows, names):
         owners = [clients[o.client] for o in observations]
-        active, places, sent = np.unique(owners, return_inverse=True, return_counts=True)
+        active, places, requests = np.unique(owners, return_inverse=True, return_counts=True)
         some = records[active]
         fold(some, events_of(places.tolist(), observations, routes))
         records[active] = some
@@ -133,22 +118,22 @@ def table_of(job: Job) -> Table:
         if enough.any():
             ids = active[enough].tolist()
             features = matrix(profile.view(some[enough], 0.0, 0.0))
-            found.append((features, [labels[everybody[i]] for i in ids], ids, ts, sent[enough]))
+            parts.append((features, [labels[everybody[i]] for i in ids], ids, ts, requests[enough]))
     return Table(
-        np.concatenate([f for f, *_ in found]),
-        np.array([label for _, some_labels, *_ in found for label in some_labels]),
-        np.array([i for _, _, ids, *_ in found for i in ids]),
-        np.repeat([ts >= learned for *_, ts, _ in found], [len(f) for f, *_ in found]),
-        np.concatenate([sent for *_, sent in found]).astype(np.float64),
+        np.concatenate([f for f, *_ in parts]),
+        np.array([label for _, some_labels, *_ in parts for label in some_labels]),
+        np.array([i for _, _, ids, *_ in parts for i in ids]),
+        np.repeat([ts >= learned for *_, ts, _ in parts], [len(f) for f, *_ in parts]),
+        np.concatenate([requests for *_, requests in parts]).astype(np.float64),
         routes,
     )
 
 
 def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
-    """Share of each family's later requests whose rows the detector flags, in percent.
+    """Give the share of each family's later requests whose rows the detector flags, in percent.
 
     It learns, and is calibrated, on clients of the hours of learning that are no regulars;
-    ``legit`` is what it flags of legitimate newcomers afterwards.
+    ``legit`` is the share of legitimate newcomers afterwards.
     """
     columns = [FEATURE_NAMES.index(name) for name in without]
     early = ~table.late
@@ -163,17 +148,17 @@ def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
 
     ids, counts = np.unique(table.client[early], return_counts=True)
     regular = np.isin(table.client, ids[counts >= REGULAR_ROWS])
-    held = early & ~regular & (table.client % 4 == 0)
-    fitted = early & ~held
+    calibrating = early & ~regular & (table.client % 4 == 0)
+    fitted = early & ~calibrating
     with patch.object(attacks, "matrix", masked):
         detector = fit_detector(
             kind, features[fitted], seed=1, normal=~regular[fitted], routes=table.routes
         )
-    # Whether there is harm is a rule's question: it sees what it always sees.
+    # Harm is decided by a rule, which sees all features.
     harm = harmful(table.features)
     scores = detector.score(features)
     calibration = calibrate_by_impact(
-        scores[held], harm[held], table.requests[held], BUDGET, detector.floor
+        scores[calibrating], harm[calibrating], table.requests[calibrating], BUDGET, detector.floor
     )
     flagged = harm & (calibration.apply(scores) < -0.5)
     legitimate = np.char.startswith(table.label, "legit:")
@@ -189,26 +174,16 @@ def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
 
 
 def _slices(rows: Sequence[Row], routes: Sequence[str]) -> list[tuple[float, list[Observation]]]:
-    """Requests as observations, half a minute at a time."""
+    """Turn requests into observations, half a minute at a time."""
     last: dict[str, float] = {}
     slices: dict[int, list[Observation]] = {}
     for row, route in zip(rows, routes, strict=True):
         before = last.get(row.client)
         last[row.client] = row.ts
         gap = -1.0 if before is None else row.ts - before
+        path = zlib.crc32(row.path.encode())
+        request = (row.client, row.ts, gap, route, path, row.method, row.status, row.size)
         slices.setdefault(int(row.ts // ROW_SECONDS), []).append(
-            Observation(
-                row.client,
-                row.ts,
-                gap,
-                route,
-                zlib.crc32(row.path.encode()),
-                row.method,
-                row.status,
-                row.size,
-                False,
-                1,
-                False,
-            )
+            Observation(*request, False, 1, False)
         )
     return [(number * ROW_SECONDS, slices[number]) for number in sorted(slices)]

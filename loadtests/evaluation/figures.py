@@ -1,8 +1,8 @@
-"""Figures of many logs: shares by family, and the bars that they are held against."""
+"""Compute figures of many logs: shares by family, and the bars that they are held against."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any, Final, NamedTuple
 
@@ -17,15 +17,13 @@ FLAGGED_SOON: Final = (
     "attack:scan",
     ENUMERATION,
 )
-"""Those of whom the first flag is held against the bar; stuffing has its own."""
+"""Families with a bar for the first flag; stuffing has its own."""
 
 
 def over_static(families: Mapping[str, Mapping[str, Any]], refused: str = "refused") -> float:
-    """Legitimate requests refused beyond what the static limit refuses, in points.
+    """Give the legitimate requests of one log refused beyond the static limit, in points.
 
-    Args:
-        families: Of one log, by label.
-        refused: Whose refusals: ``refused`` or ``plain_refused``.
+    ``refused`` is the member to read: ``refused`` or ``plain_refused``.
     """
     some = [f for label, f in families.items() if label.startswith("legit:")]
     requests: int = sum(f["requests"] for f in some)
@@ -34,50 +32,49 @@ def over_static(families: Mapping[str, Mapping[str, Any]], refused: str = "refus
 
 
 def of(logs: Sequence[Log], scenarios: Sequence[str]) -> list[Log]:
-    """The logs of some scenarios."""
+    """Select the logs of some scenarios."""
     return [log for log in logs if log["scenario"] in scenarios]
 
 
 def labels(logs: Sequence[Log]) -> list[str]:
-    """All families of some logs."""
+    """List the families of some logs."""
     return sorted({label for log in logs for label in log["families"]})
 
 
 def family(logs: Sequence[Log], label: str) -> list[Mapping[str, Any]]:
-    """A family, in each of the logs that have it."""
+    """Select a family, in each of the logs that have it."""
     return [log["families"][label] for log in logs if label in log["families"]]
 
 
-def shares(logs: Sequence[Log], label: str, what: str = "refused") -> list[float]:
-    """What share of a family's requests was refused in each log, in percent."""
+def shares(logs: Sequence[Log], label: str, member: str = "refused") -> list[float]:
+    """Give the share of a family's requests that was refused in each log, in percent."""
     return [
-        100.0 * found[what] / max(1, found["requests"])
-        for found in family(logs, label)
-        if found.get(what) is not None
+        100.0 * entry[member] / max(1, entry["requests"])
+        for entry in family(logs, label)
+        if entry.get(member) is not None
     ]
 
 
 def false_flags(logs: Sequence[Log]) -> float:
-    """Legitimate requests of flagged clients after the hours of learning, as a share."""
-    found = [f for log in logs for label, f in log["families"].items() if label[:6] == "legit:"]
-    requests: int = sum(f["late_requests"] for f in found)
-    flagged: int = sum(f["late_flagged"] for f in found)
-    return flagged / max(1, requests)
+    """Give the share of legitimate requests, after learning, of flagged clients."""
+    some = [f for log in logs for label, f in log["families"].items() if label[:6] == "legit:"]
+    return _share(some, "late_flagged", "late_requests")
 
 
 def realised_rate(logs: Sequence[Log]) -> float:
-    """Of unseen legitimate requests the share that the calibrated score alone would flag.
+    """Give the share of unseen legitimate requests that the calibrated score alone would flag.
 
-    Not counted are regulars, whom nothing was calibrated for.
+    Requests of regulars don't count: the calibration is not for them.
     """
-    found = [log["realised"] for log in logs]
-    requests: int = sum(f["requests"] for f in found)
-    flagged: int = sum(f["flagged"] for f in found)
-    return flagged / max(1, requests)
+    return _share([log["realised"] for log in logs], "flagged", "requests")
+
+
+def _share(some: Sequence[Mapping[str, int]], part: str, whole: str) -> float:
+    return sum(entry[part] for entry in some) / max(1, sum(entry[whole] for entry in some))
 
 
 def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
-    """The legitimate family that loses most over static, mean over logs in points, and its name."""
+    """Give the mean loss over static of the family that loses most, in points, and its name."""
     losses = {
         label: fmean(
             over_static({label: log["families"][label]}) for log in logs if label in log["families"]
@@ -92,15 +89,7 @@ def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
 
 
 class Bar(NamedTuple):
-    """A figure and what it is held against.
-
-    Attributes:
-        text: What it is.
-        figure: Mean over the logs.
-        bar: The most that is allowed, or the least.
-        most: Whether the bar is the most.
-        unit: Of both.
-    """
+    """Hold a figure against a bar, which is the most that is allowed, or the least."""
 
     text: str
     figure: float
@@ -110,13 +99,13 @@ class Bar(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether it is good enough."""
+        """Tell whether the figure is good enough."""
         return self.figure <= self.bar if self.most else self.figure >= self.bar
 
 
 def bars(logs: Sequence[Log]) -> list[Bar]:
-    """Every bar that these logs have something to say on."""
-    found: list[Bar] = []
+    """List the bars that these logs have figures for."""
+    results: list[Bar] = []
     for name, scenarios, most in (
         ("ordinary days", ORDINARY, 0.1),
         ("flash crowd with deploy", SHIFTED[:1], 0.5),
@@ -124,16 +113,16 @@ def bars(logs: Sequence[Log]) -> list[Bar]:
     ):
         if some := of(logs, scenarios):
             loss = fmean(over_static(log["families"]) for log in some)
-            found.append(Bar(f"legitimate over static, {name}", loss, most, True, "points"))
+            results.append(Bar(f"legitimate over static, {name}", loss, most, True, "points"))
     for name, scenarios, most in (("ordinary", ORDINARY, 1.0), ("shifted", SHIFTED, 3.0)):
         if some := of(logs, scenarios):
             loss, label = worst_family(some)
             text = f"worst legitimate family, {name} ({label[6:]})"
-            found.append(Bar(text, loss, most, True, "points"))
+            results.append(Bar(text, loss, most, True, "points"))
     ordinary = of(logs, ("ordinary",))
     if ordinary:
-        found += _attack_bars(ordinary)
-    return found
+        results += _attack_bars(ordinary)
+    return results
 
 
 def _attack_bars(logs: Sequence[Log]) -> list[Bar]:
@@ -146,7 +135,7 @@ def _attack_bars(logs: Sequence[Log]) -> list[Bar]:
         ("404 scan", ("attack:scan",), 90.0),
         ("slow enumeration", (ENUMERATION,), 70.0),
     )
-    found = [
+    results = [
         Bar(f"{text}: refused", mean_share(logs, some), least, False, "%")
         for text, some, least in groups
         if any(family(logs, label) for label in some)
@@ -157,21 +146,17 @@ def _attack_bars(logs: Sequence[Log]) -> list[Bar]:
     ):
         firsts = [first for label in some if (first := first_request(logs, label)) is not None]
         if firsts:
-            found.append(Bar(text, max(firsts), most, True, ""))
-    return found
+            results.append(Bar(text, max(firsts), most, True, ""))
+    return results
 
 
-def mean_share(logs: Sequence[Log], some: Sequence[str], what: str = "refused") -> float:
-    """The mean over families and logs of the share refused, in percent."""
-    found = [share for label in some for share in shares(logs, label, what)]
-    return fmean(found) if found else 0.0
+def mean_share(logs: Sequence[Log], some: Sequence[str], member: str = "refused") -> float:
+    """Give the mean over families and logs of the share refused, in percent."""
+    every = [share for label in some for share in shares(logs, label, member)]
+    return fmean(every) if every else 0.0
 
 
-def first_request(logs: Sequence[Log], label: str, what: str = "first_request") -> float | None:
-    """The median over logs of the number of the request at the first flag; None if never."""
-    return _median([found[what] for found in family(logs, label)], float)
-
-
-def _median(values: Sequence[Any], to: Callable[[Any], float]) -> float | None:
-    known = [to(value) for value in values if value is not None]
-    return median(known) if known else None
+def first_request(logs: Sequence[Log], label: str, member: str = "first_request") -> float | None:
+    """Give the median over logs of the request's number at the first flag; None if never."""
+    numbers = [f[member] for f in family(logs, label) if f[member] is not None]
+    return float(median(numbers)) if numbers else None

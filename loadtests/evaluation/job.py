@@ -1,4 +1,4 @@
-"""One log through the limiter: what became of each family of clients."""
+"""Replay one log through the limiter, and sum up each family of clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.evaluation.realised import Realised, counter
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
-from loadtests.simulator.scene import HOUR, Row
+from loadtests.simulator.scene import HOUR
 
 KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
 """Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
@@ -31,16 +31,12 @@ KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
 
 @dataclass(frozen=True)
 class Job:
-    """A log to make up and replay.
+    """Describe a log to make up, see :mod:`loadtests.simulator`, and to replay.
 
     Attributes:
-        scenario: See :mod:`loadtests.simulator`, as for the others.
-        seed: Of the site and its clients.
-        which: Set of parameters.
-        hours: How long it is.
         config: Options beside the demo app's own.
         without: Made-up attacks that the supervised detector isn't taught.
-        plain: Whether the plain rule judges the log, too.
+        plain: Let the plain rule judge the log, too.
     """
 
     scenario: str
@@ -54,20 +50,16 @@ class Job:
 
 @dataclass
 class Family:
-    """What became of a family in one log.
+    """Count the requests of a family in one log.
 
     Attributes:
-        clients: How many there were.
-        requests: What they sent.
-        refused: What was refused.
-        static: What the limit alone would have refused.
-        flagged: Clients ever flagged.
+        clients: Number of clients; ``flagged`` those that ever were.
+        static: Requests that the limit alone would have refused.
         first_request: Median number of the request at the first flag; None if there was none.
         first_seconds: Median time of it, in seconds.
-        late_requests: What they sent after the hours of learning.
-        late_flagged: What of that they sent while flagged.
-        plain_refused: What the plain rule would have refused; None where it wasn't asked.
-        plain_flagged: What it would have called anomalous.
+        late_requests: Requests after the hours of learning; ``late_flagged`` of flagged clients.
+        plain_refused: Requests that the plain rule refuses; None where it doesn't judge.
+        plain_flagged: Requests that it calls anomalous.
     """
 
     clients: int = 0
@@ -84,16 +76,20 @@ class Family:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Replay a job's log; its families, by label."""
+    """Replay a job's log, and give its figures."""
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
     labels = {row.client: row.label for row in rows}
     realised = Realised()
     with taught_without(job.without):
         early, report = replay(rows, job.config, learned, counter(realised, labels))
-    found = families(report, early)
+    summed = families(report, early)
     if job.plain:
-        _add_plain(found, rows, learned)
+        route = RouteFolder().route
+        routes = (route(row.method, row.path) for row in rows)
+        for label, outcome in plain_rule(rows, routes, learned).items():
+            summed[label].plain_refused = outcome.refused
+            summed[label].plain_flagged = outcome.flagged
     return {
         "scenario": job.scenario,
         "seed": job.seed,
@@ -102,12 +98,12 @@ def run(job: Job) -> dict[str, Any]:
         "models": len(report.models),
         "accepted": sum(model.accepted for model in report.models),
         "realised": asdict(realised),
-        "families": {label: asdict(family) for label, family in found.items()},
+        "families": {label: asdict(family) for label, family in summed.items()},
     }
 
 
 def learned_at(job: Job) -> float:
-    """When the hours of learning end: the clean ones, or as many where none are."""
+    """Give the end of the hours of learning: the clean ones, or as many where none are."""
     scene = make_scene(job.scenario, job.seed, job.hours, job.which)
     return EPOCH + (scene.begins + job.hours * CLEAN_SHARE) * HOUR
 
@@ -122,7 +118,7 @@ def taught_without(kinds: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
-    """What ``irl replay`` on the demo app replays with."""
+    """Open the replay of ``irl replay`` on the demo app."""
     with only_errors():
         app = create_app({"REDIS_URL": "memory://", **config})
         state = state_of(app)
@@ -143,7 +139,7 @@ def replay(
     until: float = 0.0,
     on_judged: Callable[[Judged], object] | None = None,
 ) -> tuple[ReplayReport, ReplayReport]:
-    """Run requests through the limiter; the reports at a time and at the end."""
+    """Run requests through the limiter; return the reports at a time and at the end."""
     with replaying(config) as course:
         if on_judged is not None:
             course.profiler.on_judged = on_judged
@@ -158,20 +154,20 @@ def replay(
 
 
 def families(report: ReplayReport, early: ReplayReport | None = None) -> dict[str, Family]:
-    """A report's clients, summed up by label; ``early`` is the report at the end of learning."""
-    found: defaultdict[str, Family] = defaultdict(Family)
+    """Sum up a report's clients by label; ``early`` is the report at the end of learning."""
+    summed: defaultdict[str, Family] = defaultdict(Family)
     firsts: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     before = {client.client: client for client in early.clients} if early else {}
     for client in report.clients:
-        _add(found[client.label], client, before.get(client.client))
+        _add(summed[client.label], client, before.get(client.client))
         if client.first_flagged_request is not None and client.first_flagged_seconds is not None:
             firsts[client.label].append(
                 (client.first_flagged_request, client.first_flagged_seconds)
             )
     for label, pairs in firsts.items():
-        found[label].first_request = median(number for number, _ in pairs)
-        found[label].first_seconds = median(seconds for _, seconds in pairs)
-    return dict(sorted(found.items()))
+        summed[label].first_request = median(number for number, _ in pairs)
+        summed[label].first_seconds = median(seconds for _, seconds in pairs)
+    return dict(sorted(summed.items()))
 
 
 def _add(family: Family, client: ClientReport, before: ClientReport | None) -> None:
@@ -182,11 +178,3 @@ def _add(family: Family, client: ClientReport, before: ClientReport | None) -> N
     family.flagged += client.flagged > 0
     family.late_requests += client.requests - (before.requests if before else 0)
     family.late_flagged += client.flagged - (before.flagged if before else 0)
-
-
-def _add_plain(found: Mapping[str, Family], rows: Sequence[Row], learned: float) -> None:
-    route: Callable[[str, str], str] = RouteFolder().route
-    outcomes = plain_rule(rows, (route(row.method, row.path) for row in rows), learned)
-    for label, outcome in outcomes.items():
-        found[label].plain_refused = outcome.refused
-        found[label].plain_flagged = outcome.flagged

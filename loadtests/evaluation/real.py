@@ -1,4 +1,4 @@
-"""Real logs, which nobody labelled: who is refused, and what the log itself says of them."""
+"""Judge real logs, which have no labels, by their clients' agents and failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN: Final = 12
 
 
 class _Notes:
-    """What a log says of its clients."""
+    """Note failures and agents of a log's clients."""
 
     def __init__(self) -> None:
         self.failed: Counter[str] = Counter()
@@ -36,8 +36,8 @@ def judge_log(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """Replay a real log in order of time, learning as it goes.
 
     Returns:
-        Totals, the same by kind of user agent (a faked browser counts as one), and those clients
-        from whom most was refused.
+        Totals, the same by kind of user agent (a faked browser counts as one), and the clients
+        with most refusals.
     """
     notes = _Notes()
     _, report = replay(notes.reading(LogReader(path)), config)
@@ -50,12 +50,8 @@ def judge_log(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         "all": _totals(report.clients, notes),
         "agents": {agent: _totals(some, notes) for agent, some in sorted(by_agent.items())},
         "top": [
-            {
-                "client": client.client,
-                "agent": notes.agent(client.client),
-                **_totals([client], notes),
-            }
-            for client in report.ranked()[:SHOWN]
+            {"client": c.client, "agent": notes.agent(c.client), **_totals([c], notes)}
+            for c in report.ranked()[:SHOWN]
         ],
     }
 

@@ -1,8 +1,8 @@
-"""What the calibrated score alone says of legitimate requests that it has not seen.
+"""Count the legitimate, unseen requests that the calibrated score alone would flag.
 
 In service it never speaks alone: regulars are judged by their own past, scores are smoothed, and
-flagged clients are refused. So the judge is watched, and its raw scores are counted by what the
-calibration promises: of all requests of clients that are no regulars, the share of those that do
+flagged clients are refused. So the judge is watched, and its raw scores are counted by the promise
+of the calibration: of all requests of clients that are no regulars, the share of those that do
 harm, as far as :func:`flask_irl.verdicts.rules.harmful` can tell, and score below -0.5.
 """
 
@@ -25,11 +25,9 @@ from flask_irl.verdicts.rules import harmful
 
 @dataclass
 class Realised:
-    """Requests of legitimate clients that are no regulars, once a model is in force.
+    """Count requests of legitimate clients that are no regulars, once a model is in force.
 
-    Attributes:
-        requests: How many there were.
-        flagged: Those of clients whose calibrated score, at that moment, was below -0.5.
+    ``flagged`` are those of clients with a calibrated score, at that moment, below -0.5.
     """
 
     requests: int = 0
@@ -38,14 +36,14 @@ class Realised:
     def note(
         self, model: Model, ladder: Ladder, verdicts: Verdicts, evidence: Any, weights: Any
     ) -> None:
-        """Count what was judged at once.
+        """Count a batch of verdicts.
 
         Args:
-            model: The one in force.
-            ladder: Says of how many requests a client is judged at least.
-            verdicts: On the clients.
-            evidence: Requests in memory, of each.
-            weights: Requests since it was judged before, of each; 0 of those that don't count.
+            model: Model in force.
+            ladder: Has the least evidence on which a client is judged.
+            verdicts: Verdicts on the clients.
+            evidence: Requests in memory, of each client.
+            weights: Requests since its last verdict, of each; 0 of those that don't count.
         """
         if not model.version or model.advisory:
             return

@@ -1,4 +1,4 @@
-"""How soon a client that was flagged and behaves again has its full limit."""
+"""Measure the time until a flagged client that behaves again has its full limit."""
 
 from __future__ import annotations
 
@@ -19,22 +19,20 @@ TURNS_BAD: Final = 3.0 * HOUR
 BAD_SECONDS: Final = 300.0
 WELL_SECONDS: Final = HOUR
 WELL_RATE: Final = 3.0
-"""Requests a minute of somebody who reads what was asked for."""
+"""Requests a minute of a person who reads the answers."""
 
 Behaviour = Callable[[Caller, float, float], Iterator[Row]]
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of one client.
+    """Describe the course of one client.
 
     Attributes:
-        kind: What it did for five minutes.
-        seed: Of the log.
-        flagged: Whether it was flagged for it.
+        kind: Attack of its first five minutes.
         seconds: From its last bad request to its first at the full limit; None if there was none.
-        refused: Its good requests that were refused.
-        well: All its good requests.
+        refused: Number of its good requests that were refused.
+        well: Number of its good requests.
     """
 
     kind: str
@@ -64,11 +62,11 @@ def recoveries(seed: int, which: str, config: Mapping[str, Any]) -> list[dict[st
             course.one(row)
             if row.client in watch:
                 watch[row.client].note(course, row, last_bad[row.client])
-    return [asdict(watch[client].found(kind, seed)) for client, kind in courses.items()]
+    return [asdict(watch[client].result(kind, seed)) for client, kind in courses.items()]
 
 
 class _Watch:
-    """Follows one client through a replay."""
+    """Follow one client through a replay."""
 
     def __init__(self) -> None:
         self._flagged = self._refused = self._well_refused = self._well = 0
@@ -84,7 +82,7 @@ class _Watch:
                 self._seconds = row.ts - last_bad
         self._flagged, self._refused = state.flagged, state.refused
 
-    def found(self, kind: str, seed: int) -> Recovery:
+    def result(self, kind: str, seed: int) -> Recovery:
         flagged = self._flagged > 0
         seconds = self._seconds if flagged else None
         return Recovery(kind, seed, flagged, seconds, self._well_refused, self._well)

@@ -1,11 +1,14 @@
-"""The results as tables, for people."""
+"""Make the tables of an evaluation."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.table import Table
 
 from loadtests.evaluation.figures import (
     Log,
@@ -18,140 +21,134 @@ from loadtests.evaluation.figures import (
     realised_rate,
     shares,
 )
+from loadtests.tables import make_table
 
 FALSE_FLAG_TARGET: Final = 0.0005
 
 
-def to_text(logs: Sequence[Log]) -> str:
-    """All families of each scenario by mean, least and most, and the bars."""
-    by_scenario: defaultdict[str, list[Log]] = defaultdict(list)
-    for log in logs:
-        by_scenario[log["scenario"]].append(log)
-    lines = [line for name, some in by_scenario.items() for line in _scenario(name, some)]
-    return "\n".join([*lines, "", *_bars(logs)])
+def log_sections(logs: Sequence[Log]) -> Iterator[RenderableType]:
+    """Make the families of each scenario by mean, least and most, and the bars."""
+    for name, some in _grouped(logs, "scenario").items():
+        yield _scenario(name, some)
+    rows = []
+    for bar in bars(logs):
+        sign, verdict = "at most" if bar.most else "at least", "met" if bar.met else "MISSED"
+        rows.append((bar.text, f"{bar.figure:.3f}", f"{sign} {bar.bar:g} {bar.unit}", verdict))
+    yield make_table(("bar", "figure", "bar", ""), rows)
 
 
-def _scenario(name: str, logs: Sequence[Log]) -> list[str]:
+def _scenario(name: str, logs: Sequence[Log]) -> Table:
     points = [over_static(log["families"]) for log in logs]
-    lines = [
-        "",
+    judged = [over_static(log["families"], "plain_refused") for log in logs if _has_plain(log)]
+    plain = f"; plain rule: mean {fmean(judged):.3f}" if judged else ""
+    title = (
         f"{name}: {len(logs)} logs; legitimate over static, points: mean {fmean(points):.3f}, "
-        f"median {median(points):.3f}, worst {max(points):.3f}{_plain_loss(logs)}; "
+        f"median {median(points):.3f}, worst {max(points):.3f}{plain}; "
         f"legitimate requests flagged after learning: {false_flags(logs):.4%}, "
         f"by the calibrated score alone, regulars apart: {realised_rate(logs):.4%} "
-        f"(target {FALSE_FLAG_TARGET:.4%})",
-        f"  {'family':28} {'refused %':>9} {'least':>7} {'most':>7} {'static %':>9} {'plain %':>8} "
-        f"{'flagged':>8} {'of':>6} {'first request':>14} {'seconds':>8}",
-    ]
-    return lines + [_family(logs, label) for label in labels(logs)]
+        f"(target {FALSE_FLAG_TARGET:.4%})"
+    )
+    headings = ("family", "refused %", "least", "most", "static %", "plain %", "flagged", "of")
+    rows = [(label, *_family(logs, label)) for label in labels(logs)]
+    return make_table((*headings, "first request", "seconds"), rows, title=title)
 
 
-def _plain_loss(logs: Sequence[Log]) -> str:
-    judged = [log for log in logs if _judged_by_plain(log)]
-    if not judged:
-        return ""
-    loss = fmean(over_static(log["families"], "plain_refused") for log in judged)
-    return f"; plain rule: mean {loss:.3f}"
-
-
-def _judged_by_plain(log: Log) -> bool:
+def _has_plain(log: Log) -> bool:
     return any(f.get("plain_refused") is not None for f in log["families"].values())
 
 
-def _family(logs: Sequence[Log], label: str) -> str:
-    rows = family(logs, label)
-    ours, plain = shares(logs, label), shares(logs, label, "plain_refused")
-    static = fmean(shares(logs, label, "static"))
+def _family(logs: Sequence[Log], label: str) -> tuple[str, ...]:
+    rows, ours = family(logs, label), shares(logs, label)
+    plain = shares(logs, label, "plain_refused")
     return (
-        f"  {label:28} {fmean(ours):9.2f} {min(ours):7.2f} {max(ours):7.2f} "
-        f"{static:9.2f} {_figure(fmean(plain) if plain else None, 2):>8} "
-        f"{sum(r['flagged'] for r in rows):8} {sum(r['clients'] for r in rows):6} "
-        f"{_figure(first_request(logs, label)):>14} "
-        f"{_figure(first_request(logs, label, 'first_seconds')):>8}"
+        *(_figure(share, 2) for share in (fmean(ours), min(ours), max(ours))),
+        _figure(fmean(shares(logs, label, "static")), 2),
+        _figure(fmean(plain) if plain else None, 2),
+        str(sum(r["flagged"] for r in rows)),
+        str(sum(r["clients"] for r in rows)),
+        _figure(first_request(logs, label)),
+        _figure(first_request(logs, label, "first_seconds")),
     )
 
 
-def _bars(logs: Sequence[Log]) -> list[str]:
-    lines = [f"{'bar':60} {'figure':>9} {'bar':>9}"]
-    for bar in bars(logs):
-        sign = "at most" if bar.most else "at least"
-        met = "met" if bar.met else "MISSED"
-        lines.append(f"{bar.text:60} {bar.figure:9.3f} {sign:>8} {bar.bar:g} {bar.unit:6} {met}")
-    return lines
+def recovery_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Make the seconds from the last bad request to the full limit."""
+    rows = []
+    for kind, some in sorted(_grouped(results, "kind").items()):
+        seconds = [r["seconds"] for r in some if r["seconds"] is not None]
+        rows.append(
+            (
+                kind,
+                f"{sum(r['flagged'] for r in some)} of {len(some)}",
+                _figure(median(seconds) if seconds else None),
+                _figure(max(seconds, default=None)),
+                f"{sum(r['refused'] for r in some)} of {sum(r['well'] for r in some)}",
+            )
+        )
+    title = "five minutes of it, then reading: seconds to the full limit"
+    headings = ("attack", "flagged", "median", "most", "good requests refused")
+    yield make_table(headings, rows, title=title)
+
+
+def real_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Make the totals of real logs by kind of user agent, and the clients refused most."""
+    headings = ("client", "clients", "flagged", "requests", "4xx %", "flagged %", "refused %")
+    for log in sorted(results, key=lambda log: str(log["log"])):
+        top = [(f"{some['client'][:14]} {some['agent']}", some) for some in log["top"]]
+        rows = [
+            (name, *_totals(some))
+            for name, some in [("all", log["all"]), *log["agents"].items(), *top]
+        ]
+        title = f"{log['log']}: {log['models']} models"
+        yield make_table((*headings, "static %"), rows, title=title)
+
+
+def _totals(some: Mapping[str, Any]) -> tuple[str, ...]:
+    counts = (str(some[name]) for name in ("clients", "flagged_clients", "requests"))
+    percent = 100.0 / max(1, some["requests"])
+    figures = (("failed", 1), ("flagged", 2), ("refused", 2), ("static", 2))
+    return (*counts, *(_figure(some[name] * percent, digits) for name, digits in figures))
+
+
+def ablation_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Make the share of attackers' and newcomers' requests flagged without some features."""
+    names = list(results[0]["without"])
+    every = {k for result in results for shares in result["without"].values() for k in shares}
+    attacks = sorted(every - {"legit"})
+
+    def mean(name: str, kind: str) -> float:
+        return fmean(result["without"][name].get(kind, 0.0) for result in results)
+
+    whole = fmean(mean("nothing", kind) for kind in attacks)
+    rows = [("nothing", f"{whole:.2f}", f"{mean('nothing', 'legit'):.3f}", "")]
+    for name in names[1:]:
+        gain = {kind: mean(name, kind) - mean("nothing", kind) for kind in (*attacks, "legit")}
+        hardest = min(attacks, key=lambda kind: gain[kind])
+        most = f"{hardest.removeprefix('attack:')} {gain[hardest]:+.1f}"
+        attack = f"{fmean(gain[kind] for kind in attacks):+.2f}"
+        rows.append((name, attack, f"{gain['legit']:+.3f}", most))
+    title = (
+        f"{results[0].get('detector', 'blend')} alone, {len(results)} logs: "
+        "% of requests flagged; then the loss without"
+    )
+    yield make_table(("without", "attacks", "legit", "most is lost on"), rows, title=title)
+
+
+def _grouped(results: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[Any]]:
+    groups: defaultdict[str, list[Any]] = defaultdict(list)
+    for result in results:
+        groups[result[key]].append(result)
+    return groups
 
 
 def _figure(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def recovery_text(results: Sequence[Mapping[str, Any]]) -> str:
-    """Seconds from the last bad request to the full limit."""
-    by_kind: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for result in results:
-        by_kind[result["kind"]].append(result)
-    lines = ["", "five minutes of it, then reading: seconds to the full limit"]
-    for kind, some in sorted(by_kind.items()):
-        seconds = [r["seconds"] for r in some if r["seconds"] is not None]
-        lines.append(
-            f"  {kind:24} flagged {sum(r['flagged'] for r in some)} of {len(some)}; "
-            f"median {_figure(median(seconds) if seconds else None)}, "
-            f"most {_figure(max(seconds, default=None))}; "
-            f"good requests refused {sum(r['refused'] for r in some)} "
-            f"of {sum(r['well'] for r in some)}"
-        )
-    return "\n".join(lines)
-
-
-def log_text(results: Sequence[Mapping[str, Any]]) -> str:
-    """Real logs: totals by kind of user agent, and from whom most was refused."""
-    lines: list[str] = []
-    for log in sorted(results, key=lambda r: str(r["log"])):
-        lines += [
-            "",
-            f"{log['log']}: {log['models']} models",
-            f"  {'who':24} {'clients':>8} {'flagged':>8} {'requests':>9} {'4xx %':>6} "
-            f"{'flagged %':>9} {'refused %':>9} {'static %':>9}",
-            _real("all", log["all"]),
-            *(_real(agent, some) for agent, some in log["agents"].items()),
-            *(_real(f"{some['client'][:14]} {some['agent']}", some) for some in log["top"]),
-        ]
-    return "\n".join(lines)
-
-
-def _real(name: str, some: Mapping[str, Any]) -> str:
-    requests = max(1, some["requests"])
-    failed, flagged, refused, static = (
-        100.0 * some[what] / requests for what in ("failed", "flagged", "refused", "static")
-    )
-    return (
-        f"  {name:24} {some['clients']:8} {some['flagged_clients']:8} {some['requests']:9} "
-        f"{failed:6.1f} {flagged:9.2f} {refused:9.2f} {static:9.2f}"
-    )
-
-
-def ablation_text(results: Sequence[Mapping[str, Any]]) -> str:
-    """What the detector flags of attackers' and newcomers' requests without some features."""
-    names = list(results[0]["without"])
-    kinds = sorted({k for result in results for found in result["without"].values() for k in found})
-    kinds = [*(k for k in kinds if k != "legit"), "legit"]
-    whole = {kind: _mean(results, "nothing", kind) for kind in kinds}
-    mean_of_all = fmean(whole[kind] for kind in kinds[:-1])
-    lines = [
-        "",
-        f"{results[0].get('detector', 'blend')} alone, {len(results)} logs: "
-        "% of requests flagged; then what is lost without",
-        f"  {'without':24} {'attacks':>8} {'legit':>8}  most is lost on",
-        f"  {'nothing':24} {mean_of_all:8.2f} {whole['legit']:8.3f}",
-    ]
-    for name in names[1:]:
-        lost = {kind: whole[kind] - _mean(results, name, kind) for kind in kinds}
-        hardest = max(kinds[:-1], key=lambda kind: lost[kind])
-        lines.append(
-            f"  {name:24} {-fmean(lost[k] for k in kinds[:-1]):+8.2f} {-lost['legit']:+8.3f}  "
-            f"{hardest.removeprefix('attack:')} {-lost[hardest]:+.1f}"
-        )
-    return "\n".join(lines)
-
-
-def _mean(results: Sequence[Mapping[str, Any]], without: str, kind: str) -> float:
-    return fmean(result["without"][without].get(kind, 0.0) for result in results)
+SECTIONS: Final[Mapping[str, Callable[[Sequence[Any]], Iterator[RenderableType]]]] = {
+    "logs": log_sections,
+    "recoveries": recovery_sections,
+    "real": real_sections,
+    "ablation": ablation_sections,
+}
+"""Tables of each part of the results."""

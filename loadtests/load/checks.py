@@ -1,4 +1,4 @@
-"""Whether an answer is right, by what its client knows. Pure, apart from the accounts kept."""
+"""Check an answer by the knowledge of its client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Kind = Literal["allowed", "limited", "exempt", "lost"]
 
 TOO_MANY: Final = 429
 EXPECTED: Final = frozenset({200, 400, 401, 404, TOO_MANY})
-"""Statuses that the demo site answers with when all is well."""
+"""Statuses of the demo site when all is well."""
 HEADERS: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 MOST_DIGITS: Final = 9
 SLACK: Final = 0.5
@@ -27,13 +27,9 @@ SLACK: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The limits that the site should keep.
+    """Describe the site's limits: on all requests, on single paths beside it, exempt paths.
 
-    Args:
-        base: Of everything that a client asks for.
-        routes: Paths with a limit of their own beside it.
-        exempt: Paths that aren't limited.
-        factors: Shares of a limit that clients may have; the first is 1.
+    ``factors`` are the shares of a limit that clients may have; the first is 1.
     """
 
     base: Limit
@@ -44,15 +40,9 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client got.
+    """Hold an answer to a client; its status is 0 when there was none.
 
-    Args:
-        path: What it asked for, without the query.
-        status: The status; 0 when there was no answer.
-        headers: By name, as HTTP writes it in any case.
-        body: The body.
-        sent: When it asked, in seconds of any origin.
-        received: When it had the answer.
+    ``path`` is without the query; the times of request and answer are seconds of any origin.
     """
 
     path: str
@@ -63,19 +53,19 @@ class Answer:
     received: float = 0.0
 
     def header(self, name: str) -> str | None:
-        """A header's value, whatever the case of its name."""
+        """Give a header by its name in any case."""
         return next((v for k, v in self.headers.items() if k.lower() == name.lower()), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is to be said of an answer.
+    """Judge an answer.
 
     Attributes:
-        kind: What the limiter decided, as the client sees it.
-        tightened: Whether a limit below the full one was shown.
-        complaint: What is wrong; empty if nothing is.
-        within: Whether the full limit alone would have admitted the request.
+        kind: Decision of the limiter, as the client sees it.
+        tightened: The answer shows a limit below the full one.
+        complaint: Fault of the answer; empty if it has none.
+        within: The full limit alone would have admitted the request.
     """
 
     kind: Kind
@@ -85,17 +75,17 @@ class Judgement:
 
 
 class Wrong(Exception):
-    """An answer is not as it should be; says why."""
+    """Signal that an answer is not as it should be."""
 
 
 class Window:
-    """The admitted requests of the window under way, told apart from others by their resets.
+    """Count the admitted requests of the current window, told from others by their resets.
 
     ``X-RateLimit-Reset`` is rounded up to seconds, and nobody knows when between asking and
-    answering it was made: so each answer says only between what times its window ends.
+    answering it was made: so each answer gives two times between which its window ends.
 
     Args:
-        seconds: Its length.
+        seconds: Length of a window.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -106,7 +96,7 @@ class Window:
         self.admitted = 0
 
     def admit(self, sent: float, received: float, reset: int) -> int:
-        """Count one, if its window is certain, and tell how many that has admitted."""
+        """Count a request, if its window is certain, and return the count of that window."""
         if received - sent >= self._longest:
             return 0
         if sent + reset - 1 > self._latest_end:
@@ -117,13 +107,7 @@ class Window:
 
 
 class Account:
-    """One client's: what it has been granted, so that it can tell whether more is too much.
-
-    The client asks one thing after the other.
-
-    Args:
-        rules: The limits that should be kept.
-    """
+    """Record the requests granted to one client, which asks one thing after the other."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -132,12 +116,12 @@ class Account:
         self._alone = EMPTY
 
     def judge(self, answer: Answer) -> Judgement:
-        """Say what is wrong with the next answer, if anything is, and take it down."""
+        """Judge the next answer, and record it."""
         exempt = answer.path in self._rules.exempt
         return replace(self._judged(answer), within=not exempt and self._fits(answer.sent))
 
     def _fits(self, now: float) -> bool:
-        """Whether the site's default strategy would admit a request at the full limit."""
+        """Tell whether the site's default strategy would admit a request at the full limit."""
         amount, window = self._rules.base.amount, self._rules.base.window_seconds * 1e6
         probe = sliding_window_counter(self._alone, now * 1e6, amount, window, amount, 1)
         self._alone = probe.cell
@@ -180,7 +164,7 @@ class Account:
         return Judgement(kind, tightened)
 
     def _scope(self, path: str, limit: int) -> tuple[str, Limit]:
-        """Which limit an answer shows: the route's own, or that on everything."""
+        """Find the limit of an answer: the route's own, or that on everything."""
         own = self._rules.routes.get(path)
         if own is not None and limit in self._steps(own):
             return path, own
@@ -201,7 +185,7 @@ class Account:
                 raise Wrong("more admitted in a window than the full limit")
 
     def _check_deserved(self, answer: Answer, scope: str, limit: int, full: Limit) -> None:
-        # Whatever the strategy: no more than the last two windows counts, and all of it at most.
+        # In any strategy no more than the last two windows counts, and all of it at most.
         since = answer.sent - 2 * full.window_seconds - SLACK
         granted = self._granted[scope]
         while granted and granted[0] < since:
@@ -213,18 +197,10 @@ class Account:
 def check_refusal(
     answer: Answer, limit: int, remaining: int, reset: int, tightened: bool, longest: int
 ) -> None:
-    """Check what only a 429 has.
-
-    Args:
-        answer: The answer.
-        limit: As its headers show it.
-        remaining: As its headers show it.
-        reset: As its headers show it.
-        tightened: Whether the limit is below the full one.
-        longest: Seconds that it may have to wait.
+    """Check wait and body of a 429 against limit, remaining and reset of its headers.
 
     Raises:
-        Wrong: It isn't there, or isn't right.
+        Wrong: They are missing or wrong, or the wait is longer than ``longest`` seconds.
     """
     wait = answer.header("Retry-After")
     if wait is None:

@@ -1,9 +1,9 @@
-"""``make load``: the demo app under gunicorn and Redis, with locust's clients at it.
+"""``make load``: put the demo app on gunicorn and Redis under load, with locust's clients.
 
 ``python -m loadtests.load.run [--results FOLDER] [--workers N] [--store-timeout SECONDS]``.
 ``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED`` scale it, ``REDIS_URL`` names
 a Redis to use instead of one of its own. Ends with 0 if every answer was right, normal clients were
-served, every kind of attacker was held down, and the site's metrics say what its clients counted.
+served, every kind of attacker was held down, and the site's metrics agree with its clients' counts.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from loadtests.load import scrape
 from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
-from loadtests.load.site import ROOT, Site, SiteError, store
-from loadtests.load.table import print_personas
+from loadtests.load.site import ROOT, Site, SiteError, served_site, store
+from loadtests.load.table import personas_table
 from loadtests.load.verdict import FAILED, complaints, share_served
+from loadtests.tables import make_console
 
 RESULTS: Final = ROOT / "loadtests" / "results"
-WORKERS: Final = 2
 GRACE: Final = 15
-"""Seconds in which users that are told to stop finish their request: none is cut off, so that the
-site and its clients have counted the same."""
+"""Seconds in which users that are told to stop finish their request: none is cut off, so that site
+and clients count the same."""
 PATIENCE: Final = 120.0
 LEAST_LEARNING: Final = 30.0
 """Seconds; with less there is no model to be expected."""
@@ -49,18 +49,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tested, 130 when interrupted.
     """
     options = _read(arguments)
-    console = Console()
+    console = make_console()
     try:
         scenario = from_environment()
     except ValueError as error:
-        console.print(f"The load test can't be made: {error}", markup=False, style="red")
+        console.print(f"The load test can't be made: {error}", style="red")
         return 2
     options.results.mkdir(parents=True, exist_ok=True)
-    _introduce(console, scenario, options.workers)
+    console.print(
+        f"Load test: {scenario.peaceful} normal clients, up to {scenario.attackers} attackers; "
+        f"gunicorn with {options.workers} workers on Redis; {scenario.limit} requests per "
+        f"{scenario.window} s for a normal client.\n{scenario.learning:g} s to learn, "
+        f"{scenario.seconds:g} s measured."
+    )
     try:
         run = _run(scenario, options)
     except (SiteError, subprocess.TimeoutExpired) as error:
-        console.print(f"The load test broke off. {error}", markup=False, style="red")
+        console.print(f"The load test broke off. {error}", style="red")
         return FAILED
     except KeyboardInterrupt:
         console.print("Interrupted.")
@@ -70,31 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _report(console, run, options.results)
 
 
-def _introduce(console: Console, scenario: Scenario, workers: int) -> None:
-    console.print(
-        f"Load test: {scenario.peaceful} normal clients, up to {scenario.attackers} attackers; "
-        f"gunicorn with {workers} workers on Redis; {scenario.limit} requests per "
-        f"{scenario.window} s for a normal client.\n{scenario.learning:g} s to learn, "
-        f"{scenario.seconds:g} s measured."
-    )
-
-
 def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
-    settings = {"BASE_LIMIT": str(scenario.limit), "WINDOW_SECONDS": str(scenario.window)}
+    limits = {"BASE_LIMIT": str(scenario.limit), "WINDOW_SECONDS": str(scenario.window)}
+    log, workers, timeout = options.results / "site.log", options.workers, options.store_timeout
     with (
         store() as (url, prefix),
-        Site(
-            url,
-            prefix,
-            options.results / "site.log",
-            settings,
-            workers=options.workers,
-            store_timeout=options.store_timeout,
-        ) as site,
+        served_site(url, prefix, log, limits, workers=workers, store_timeout=timeout) as site,
     ):
         before = scrape.outcomes(scrape.samples(site.get("/metrics")))
-        code, counts = _locust(scenario, options.results, site)
+        code, counts = _locust(scenario, options.results, site, limits)
         page = scrape.samples(site.get("/metrics"))
+    after = scrape.outcomes(page)
+    # Without requests that got no answer: nobody knows the decision on them.
+    counted = {outcome: n for outcome, n in counts["outcomes"].items() if outcome != "lost"}
     return {
         "scenario": asdict(scenario),
         "workers": options.workers,
@@ -103,23 +96,19 @@ def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
         "model_version": int(scrape.total(page, "irl_model_version")),
         "store_errors": int(scrape.total(page, "irl_store_errors_total")),
         "local_refusals": int(scrape.total(page, "irl_local_refusals_total")),
-        "metrics": dict(scrape.outcomes(page) - before),
-        "disagreements": scrape.disagreements(
-            before, scrape.outcomes(page), _decided(counts["outcomes"])
-        ),
+        "metrics": dict(after - before),
+        "disagreements": scrape.disagreements(before, after, counted),
     }
 
 
-def _locust(scenario: Scenario, results: Path, site: Site) -> tuple[int, dict[str, Any]]:
-    """Run the clients; what locust ended with, and what it counted."""
-    counts = results / "counts.json"
-    counts.unlink(missing_ok=True)
-    environment = dict(os.environ) | {
-        "BASE_LIMIT": str(scenario.limit),
-        "WINDOW_SECONDS": str(scenario.window),
-        COUNTS_FILE: str(counts),
-        TOKEN: site.token if scenario.learning else "",
-    }
+def _locust(
+    scenario: Scenario, results: Path, site: Site, limits: Mapping[str, str]
+) -> tuple[int, dict[str, Any]]:
+    """Run the clients, and return locust's exit code and counts."""
+    path = results / "counts.json"
+    path.unlink(missing_ok=True)
+    token = site.token if scenario.learning else ""
+    environment = {**os.environ, **limits, COUNTS_FILE: str(path), TOKEN: token}
     # Its own counters aren't the site's.
     environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
     command = [
@@ -129,7 +118,7 @@ def _locust(scenario: Scenario, results: Path, site: Site) -> tuple[int, dict[st
         *("--only-summary", "--loglevel", "WARNING"),
     ]
     with (results / "locust.log").open("wb") as log:
-        ended = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=ROOT,
             env=environment,
@@ -138,58 +127,48 @@ def _locust(scenario: Scenario, results: Path, site: Site) -> tuple[int, dict[st
             timeout=scenario.learning + scenario.seconds + PATIENCE,
             check=False,
         )
-    if not counts.exists():
-        raise SiteError(f"locust ended with {ended.returncode} and counted nothing")
-    told: dict[str, Any] = json.loads(counts.read_text(encoding="utf-8"))
-    counts.unlink()
-    return ended.returncode, told
-
-
-def _decided(outcomes: Mapping[str, int]) -> dict[str, int]:
-    """The clients' counts, without requests that got no answer: who knows what was decided."""
-    return {outcome: count for outcome, count in outcomes.items() if outcome != "lost"}
+    if not path.exists():
+        raise SiteError(f"locust ended with {process.returncode} and counted nothing")
+    counts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    return process.returncode, counts
 
 
 def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
-    counts = run["counts"]
-    console.print()
-    print_personas(console, counts)
-    served = share_served(counts)
-    if served is not None:
-        console.print(f"Normal clients' requests that were served: {served:.2%}")
-    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(run["metrics"].items()))
-    console.print(f"The site's metrics, learning included: {told}", highlight=False)
-    found = _complaints(run)
+    console.print("", personas_table(run["counts"]), sep="\n")
+    share = share_served(run["counts"])
+    if share is not None:
+        console.print(f"Normal clients' requests that were served: {share:.2%}")
+    metrics = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(run["metrics"].items()))
+    console.print(f"The site's metrics, learning included: {metrics}")
     if not run["disagreements"]:
         console.print("The clients counted the same, to the request.")
     if run["store_errors"]:
         console.print(f"Calls of the store that failed: {run['store_errors']}")
-    console.print(f"Report, figures and picture: {_shown(results)}", markup=False)
-    if not found:
-        console.print("[bold green]As it should be.[/bold green]")
+    folder = results.relative_to(ROOT) if results.is_relative_to(ROOT) else results
+    console.print(f"Report, figures and picture: {folder}")
+    faults = _faults(run)
+    if not faults:
+        console.print("As it should be.", style="bold green")
         return 0
-    console.print("[bold red]Not as it should be:[/bold red]")
-    for complaint in found[:SHOWN]:
-        console.print(f"  {complaint}", markup=False)
+    console.print("Not as it should be:", style="bold red")
+    for fault in faults[:SHOWN]:
+        console.print(f"  {fault}")
     return int(run["locust_exit_code"]) or FAILED
 
 
-def _complaints(run: Mapping[str, Any]) -> list[str]:
+def _faults(run: Mapping[str, Any]) -> list[str]:
     counts = run["counts"]
-    found = [f"{many} times {what}" for what, many in counts["complaints"].items()]
-    found += [f"{name}: sent nothing" for name, x in counts["personas"].items() if not x["sent"]]
-    found += run["disagreements"]
-    if run["locust_exit_code"] and not found:
-        found.append(f"locust ended with {run['locust_exit_code']}")
+    faults = [f"{many} times {text}" for text, many in counts["complaints"].items()]
+    faults += [f"{name}: sent nothing" for name, x in counts["personas"].items() if not x["sent"]]
+    faults += run["disagreements"]
+    if run["locust_exit_code"] and not faults:
+        faults.append(f"locust ended with {run['locust_exit_code']}")
     if run["scenario"]["learning"] >= LEAST_LEARNING:
-        found += complaints(counts, model_version=run["model_version"])
+        faults += complaints(counts, model_version=run["model_version"])
         if not run["model_version"]:
-            found.append(f"the training: {counts['training']}")
-    return found
-
-
-def _shown(folder: Path) -> str:
-    return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+            faults.append(f"the training: {counts['training']}")
+    return faults
 
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -197,7 +176,7 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m loadtests.load.run", description="Put the demo app under load."
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
-    parser.add_argument("--workers", type=int, default=WORKERS, help="gunicorn's processes")
+    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
     parser.add_argument(
         "--store-timeout",
         type=float,

@@ -1,4 +1,4 @@
-"""The load test's plan: who comes, when the attack ramps in and out, and how long it all takes."""
+"""Plan the load test: its clients, the ramp of the attack, its length."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from random import Random
 from typing import Final, Literal
 
 from demo_app import personas
-from demo_app.personas import Call, Persona, Script
+from demo_app.personas import Call, Persona
 
 Stage = Literal["learning", "before", "attack", "after"]
 
 STARTS: Final = {"before": 0.0, "attack": 1 / 6, "after": 5 / 6}
-"""When the stages of the measured time begin, as shares of it."""
+"""Beginnings of the stages, as shares of the measured time."""
 RAMP_IN: Final = 1 / 6
 RAMP_OUT: Final = 1 / 12
 """Shares of the measured time in which the attackers come, and go."""
 ARRIVAL_SECONDS: Final = 5.0
-"""In which the normal clients come, at most."""
+"""Most time in which the normal clients come."""
 HEALTH: Final = "/health"
 HEAVY: Final = "/api/heavy-operation"
 
 
 def batch_job(random: Random) -> Iterator[Call]:
-    """Sends figures in batches, evenly, asks for the expensive report, and rests."""
+    """Send figures in batches, evenly, ask for the expensive report, and rest."""
     rest = random.uniform(5, 9)
     while True:
         for _ in range(random.randint(6, 10)):
@@ -38,7 +38,7 @@ def batch_job(random: Random) -> Iterator[Call]:
 
 
 def monitor(random: Random) -> Iterator[Call]:
-    """Asks whether the site is well; never limited."""
+    """Check the health of the site; never limited."""
     while True:
         yield Call(random.uniform(0.9, 1.1), "GET", HEALTH)
 
@@ -59,15 +59,10 @@ EVERYBODY: Final = (*NORMAL, MONITOR, *ATTACKERS)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How much, and how long.
+    """Set the seconds of the measured time and of learning before it, and amounts.
 
-    Args:
-        seconds: The time that is measured.
-        learning: Seconds before it, in which only normal clients come and the model learns.
-        users: Every persona's number of clients is multiplied by this.
-        limit: Requests per window of a normal client.
-        window: Seconds of that window.
-        seed: Of all that is drawn by lot.
+    ``users`` is the factor on every persona's number of clients, ``limit`` a normal client's in a
+    ``window`` of seconds.
 
     Raises:
         ValueError: A figure is out of its range.
@@ -85,26 +80,26 @@ class Scenario:
             raise ValueError("LOAD_SECONDS and LOAD_USERS must be above 0, LOAD_LEARNING not below")
 
     def many(self, persona: Persona) -> int:
-        """How many clients of a persona there are: at least one."""
+        """Give the number of clients of a persona, at least one."""
         return max(1, round(persona.many * self.users))
 
     @property
     def peaceful(self) -> int:
-        """How many clients don't attack."""
+        """Give the number of clients that don't attack."""
         return sum(self.many(persona) for persona in (*NORMAL, MONITOR))
 
     @property
     def attackers(self) -> int:
-        """How many clients do, at the most."""
+        """Give the largest number of clients that attack."""
         return sum(self.many(persona) for persona in ATTACKERS)
 
     @property
     def arrival(self) -> float:
-        """Normal clients that come in a second, at the beginning."""
+        """Give the number of normal clients that come in a second, at the beginning."""
         return self.peaceful / min(ARRIVAL_SECONDS, max(self.learning, self.seconds) / 6)
 
     def stage(self, second: float) -> Stage:
-        """The stage at a second of the measured time; before it, all is learning."""
+        """Give the stage at a second of the measured time; before it, all is learning."""
         if second < 0:
             return "learning"
         share = second / self.seconds
@@ -113,7 +108,7 @@ class Scenario:
         return "attack" if share < STARTS["after"] else "after"
 
     def attackers_at(self, second: float) -> int | None:
-        """How many clients attack at a second of the measured time; None when it is over."""
+        """Give the number of attackers at a second of the measured time; None when it is over."""
         share = second / self.seconds
         if share >= 1:
             return None
@@ -123,11 +118,11 @@ class Scenario:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Scenario:
-    """The scenario that ``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED`` ask
-    for, with the limit of the app's own ``BASE_LIMIT`` and ``WINDOW_SECONDS``.
+    """Read ``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED``, and the app's
+    own ``BASE_LIMIT`` and ``WINDOW_SECONDS``.
 
     Raises:
-        ValueError: One is no number, or out of its range.
+        ValueError: A value is no number, or out of its range.
     """
     usual = Scenario()
     return Scenario(
@@ -141,6 +136,5 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Scenario:
 
 
 def script_of(persona: Persona, scenario: Scenario, number: int) -> Iterator[Call]:
-    """What the persona's client of a number does, drawn from the scenario's seed."""
-    script: Script = persona.script
-    return script(Random(f"{scenario.seed} {persona.name} {number}"))
+    """Start the script of the persona's client of a number, with the scenario's seed."""
+    return persona.script(Random(f"{scenario.seed} {persona.name} {number}"))

@@ -1,4 +1,4 @@
-"""What the site's own metrics say, and whether that is what its clients counted."""
+"""Compare the site's own metrics with the counts of its clients."""
 
 from __future__ import annotations
 
@@ -7,57 +7,46 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
 REQUESTS: Final = "irl_requests_total"
 CONTROLS: Final = re.compile(r"/metrics$|/admin(/|$)")
 """Routes that only the test's own machinery asks for."""
 
-_SAMPLE: Final = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
-_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
-Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """The samples of a page of metrics, by name and labels."""
-    found = {}
-    for line in text.splitlines():
-        match = _SAMPLE.match(line)
-        if match is not None:
-            labels = frozenset(_LABEL.findall(match["labels"] or ""))
-            found[match["name"], labels] = float(match["value"])
-    return found
+def samples(page: str) -> list[Sample]:
+    """Read the samples of a page of metrics."""
+    return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 
 
-def outcomes(page: Samples) -> Counter[str]:
-    """Requests by outcome, without those of the test's own machinery."""
+def outcomes(page: list[Sample]) -> Counter[str]:
+    """Count requests by outcome, without those of the test's own machinery."""
     counts: Counter[str] = Counter()
-    for (name, labels), value in page.items():
-        told = dict(labels)
-        if name == REQUESTS and not CONTROLS.match(told.get("route", "")):
-            counts[told.get("outcome", "")] += int(value)
+    for sample in page:
+        if sample.name == REQUESTS and not CONTROLS.match(sample.labels.get("route", "")):
+            counts[sample.labels.get("outcome", "")] += int(sample.value)
     return counts
 
 
-def total(page: Samples, name: str) -> float:
-    """The sum of all samples of a name."""
-    return sum(value for (found, _), value in page.items() if found == name)
+def total(page: list[Sample], name: str) -> float:
+    """Sum all samples of a name."""
+    return sum(sample.value for sample in page if sample.name == name)
 
 
 def disagreements(
     before: Mapping[str, int], after: Mapping[str, int], counted: Mapping[str, int]
 ) -> list[str]:
-    """Where the site's counts of a run aren't its clients'; empty if they agree to the request.
+    """List the outcomes that the site counts otherwise than its clients do.
 
     Args:
-        before: By outcome, as scraped before the run.
-        after: By outcome, as scraped after it.
-        counted: By outcome, as the clients counted.
+        before: Counts by outcome, as scraped before the run.
+        after: Counts by outcome, as scraped after it.
+        counted: Counts by outcome of the clients.
     """
-    found = []
+    complaints = []
     for outcome in sorted({*before, *after, *counted}):
-        site = after.get(outcome, 0) - before.get(outcome, 0)
-        if site != counted.get(outcome, 0):
-            found.append(
-                f"{outcome}: the site's metrics say {site}, its clients {counted.get(outcome, 0)}"
-            )
-    return found
+        site, clients = after.get(outcome, 0) - before.get(outcome, 0), counted.get(outcome, 0)
+        if site != clients:
+            complaints.append(f"{outcome}: the site's metrics say {site}, its clients {clients}")
+    return complaints

@@ -1,4 +1,4 @@
-"""What all users of one run of the load test share."""
+"""Share one run of the load test between all its users."""
 
 from __future__ import annotations
 
@@ -15,23 +15,20 @@ from loadtests.load.tally import Tally
 from loadtests.load.verdict import exit_code
 
 COUNTS_FILE: Final = "LOAD_COUNTS"
-"""The environment variable that names the file for the counts."""
+"""Environment variable that names the file for the counts."""
 TOKEN: Final = "LOAD_ADMIN_TOKEN"  # noqa: S105  # the variable's name
-"""The environment variable with a token that may train the model."""
+"""Environment variable with a token that may train the model."""
 HEAVY_LIMIT: Final = Limit(20, 60)
-"""As demo_app.views has it."""
+"""Limit of the route in demo_app.views."""
 
 
 class Session:
-    """One run.
-
-    Args:
-        scenario: Its plan.
+    """Hold one run of a scenario.
 
     Attributes:
-        rules: The limits that the site should keep.
-        tally: What was counted.
-        training: What came of the training before the measured time; None if there was none.
+        rules: Limits that the site should keep.
+        tally: Counts of answers.
+        training: Result of the training before the measured time; None if there was none.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -45,7 +42,7 @@ class Session:
 
     @property
     def measuring(self) -> bool:
-        """Whether the measured time has begun."""
+        """Tell whether the measured time has begun."""
         return self._measured_from is not None
 
     def measure(self) -> None:
@@ -53,11 +50,11 @@ class Session:
         self._measured_from = time.monotonic()
 
     def second(self) -> float:
-        """Now, in the measured time; negative before it."""
+        """Give the current second of the measured time; negative before it."""
         return -1.0 if self._measured_from is None else time.monotonic() - self._measured_from
 
     def finish(self) -> int:
-        """Write the counts where they are wanted, and say what to end with."""
+        """Write the counts to the file that the environment names, and return the exit code."""
         counts = self.tally.to_json() | {"training": self.training}
         if name := os.environ.get(COUNTS_FILE):
             Path(name).write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How many users there are, second by second; only for locust's process."""
+"""Set the number of users, second by second; only for locust's process."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ TITLES: Final[dict[Stage, str]] = {
 
 
 class Ramp(LoadTestShape):
-    """Normal clients from the beginning; attackers who ramp in and out of the measured time."""
+    """Keep normal clients from the beginning; ramp attackers in and out of the measured time."""
 
     _stage: Stage | None = None
     _started: float | None = None
 
     def tick(self) -> tuple[int, float, list[Any]] | None:
-        """How many users there should be now, how many of them come in a second, of which kinds."""
+        """Give the number of users wanted now, of arrivals a second, and the kinds of users."""
         scenario = SESSION.scenario
         if not SESSION.measuring:
             if self._run_time() < scenario.learning:
@@ -47,7 +47,7 @@ class Ramp(LoadTestShape):
         self._announce(scenario.stage(second))
         if not attackers and second < scenario.seconds / 2:
             return scenario.peaceful, scenario.arrival, PEACEFUL
-        # Who came last goes first, so the ramp out takes none but attackers.
+        # Users that came last go first, so the ramp out takes none but attackers.
         return scenario.peaceful + attackers, float(scenario.attackers), ATTACKING
 
     def _run_time(self) -> float:
@@ -72,7 +72,7 @@ class Ramp(LoadTestShape):
 
 
 def train(host: str, token: str) -> dict[str, Any]:
-    """Have the site train its model; what came of it, as the site tells it."""
+    """Have the site train its model, and return its answer."""
     request = urllib.request.Request(  # noqa: S310  # the tested site's own address
         f"{host.rstrip('/')}/admin/train",
         data=b"",
@@ -81,9 +81,9 @@ def train(host: str, token: str) -> dict[str, Any]:
     )
     try:
         with urllib.request.urlopen(request, timeout=TRAINING_PATIENCE) as response:  # noqa: S310
-            told: dict[str, Any] = json.load(response)
+            result: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         return {"result": "refused", "reason": error.read().decode(errors="replace")}
     except (OSError, ValueError) as error:
         return {"result": "failed", "reason": f"{type(error).__name__}: {error}"}
-    return told
+    return result

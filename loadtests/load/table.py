@@ -1,34 +1,28 @@
-"""The load test's table of personas, for people to read."""
+"""Make the load test's table of personas."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from loadtests.tables import make_table
 
-def print_personas(console: Console, counts: Mapping[str, Any]) -> None:
-    """Print a line for each persona.
+
+def personas_table(counts: Mapping[str, Any]) -> Table:
+    """Make a table with a line for each persona; attackers are highlighted.
 
     Args:
-        console: Where.
-        counts: As :meth:`~loadtests.load.tally.Tally.to_json` tells them.
+        counts: Counts of a run, see :meth:`~loadtests.load.tally.Tally.to_json`.
     """
-    title = "The measured time, by persona (times in ms)"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("persona", no_wrap=True)
-    for heading in ("sent", "admitted", "refused", "failed", "p50", "p95", "p99"):
-        table.add_column(heading, justify="right")
+    rows, attackers = [], []
     for name, line in counts["personas"].items():
-        figures = [line[key] for key in ("sent", "admitted", "refused", "failures")]
+        figures = [f"{line[key]:,}" for key in ("sent", "admitted", "refused", "failures")]
         times = [line[key] for key in ("p50_ms", "p95_ms", "p99_ms")]
-        table.add_row(
-            name,
-            *(f"{figure:,}" for figure in figures),
-            *("" if time is None else f"{time:.1f}" for time in times),
-            style="yellow" if line["side"] == "attack" else "",
-        )
-    console.print(table)
+        rows.append((name, *figures, *("" if time is None else f"{time:.1f}" for time in times)))
+        if line["side"] == "attack":
+            attackers.append(name)
+    headings = ("persona", "sent", "admitted", "refused", "failed", "p50", "p95", "p99")
+    title = "The measured time, by persona (times in ms)"
+    return make_table(headings, rows, title=title, marked=attackers)

@@ -1,23 +1,23 @@
-"""What the load test counts: per persona, per second, and over the whole run per outcome."""
+"""Count answers: by persona, by second, and over the whole run by outcome."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from demo_app.personas import Persona
 from loadtests.load.checks import Judgement
 from loadtests.load.scenario import ATTACKERS, EVERYBODY, MONITOR
+from loadtests.percentile import percentile
 
 Side = Literal["normal", "attack", "monitor"]
 SHARES: Final = (50, 95, 99)
 
 
 def side_of(persona: Persona) -> Side:
-    """Which side a persona is on."""
+    """Give the side of a persona."""
     if persona in ATTACKERS:
         return "attack"
     return "monitor" if persona == MONITOR else "normal"
@@ -25,28 +25,23 @@ def side_of(persona: Persona) -> Side:
 
 @dataclass(slots=True)
 class Line:
-    """One persona's counts in the measured time.
+    """Count one persona's requests in the measured time.
 
-    Attributes:
-        sent: Requests.
-        admitted: Those that the limiter let through.
-        refused: Those that it refused.
-        failures: Those whose answer was wrong, or missing.
-        tightened: Answers that showed a limit below the full one.
-        took: Seconds that each answer took.
+    ``failures`` are answers that were wrong or missing, ``tightened`` those that showed less than
+    the full limit.
     """
 
+    side: Side
     sent: int = 0
     admitted: int = 0
     refused: int = 0
     failures: int = 0
     tightened: int = 0
-    took: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Moment:
-    """One second of the measured time; ``within`` is what a limit without a model would admit."""
+    """Count one second's requests; a limit without a model would admit ``attack_within``."""
 
     normal_sent: int = 0
     normal_served: int = 0
@@ -55,28 +50,29 @@ class Moment:
     attack_within: int = 0
 
 
+@dataclass(slots=True)
 class Tally:
-    """Counts judged answers.
+    """Count judged answers to some personas."""
 
-    Args:
-        personas: Whose lines there are.
-    """
+    personas: Iterable[Persona] = EVERYBODY
+    outcomes: Counter[str] = field(default_factory=Counter)
+    complaints: Counter[str] = field(default_factory=Counter)
+    lines: dict[str, Line] = field(init=False)
+    _times: dict[str, list[float]] = field(init=False)
+    _moments: dict[int, Moment] = field(default_factory=dict)
 
-    def __init__(self, personas: Iterable[Persona] = EVERYBODY) -> None:
-        self._sides = {persona.name: side_of(persona) for persona in personas}
-        self.lines = {name: Line() for name in self._sides}
-        self.outcomes: Counter[str] = Counter()
-        self.complaints: Counter[str] = Counter()
-        self.moments: dict[int, Moment] = {}
+    def __post_init__(self) -> None:
+        self.lines = {persona.name: Line(side_of(persona)) for persona in self.personas}
+        self._times = {name: [] for name in self.lines}
 
-    def count(self, persona: str, judgement: Judgement, took: float, second: float) -> None:
-        """Take down an answer.
+    def count(self, persona: str, judgement: Judgement, seconds: float, second: float) -> None:
+        """Count an answer.
 
         Args:
-            persona: Whose.
-            judgement: What is to be said of it.
-            took: Seconds that it took.
-            second: When it was asked for, in the measured time; negative before.
+            persona: Name of the client's persona.
+            judgement: Judgement on the answer.
+            seconds: Time that the answer took.
+            second: Time of the request, in the measured time; negative before.
         """
         self.outcomes[judgement.kind] += 1
         if judgement.complaint:
@@ -90,61 +86,35 @@ class Tally:
         line.refused += judgement.kind == "limited"
         line.failures += bool(judgement.complaint)
         line.tightened += judgement.tightened
-        line.took.append(took)
-        self._count_moment(self._sides[persona], judgement, self.moment(second))
-
-    def moment(self, second: float) -> Moment:
-        """The counts of a second."""
-        return self.moments.setdefault(int(second), Moment())
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, for a file."""
-        return {
-            "outcomes": dict(self.outcomes),
-            "complaints": dict(self.complaints),
-            "personas": {
-                name: {
-                    "side": self._sides[name],
-                    "sent": line.sent,
-                    "admitted": line.admitted,
-                    "refused": line.refused,
-                    "failures": line.failures,
-                    "tightened": line.tightened,
-                    **{f"p{share}_ms": _milliseconds(line.took, share) for share in SHARES},
-                }
-                for name, line in self.lines.items()
-            },
-            "seconds": [
-                {
-                    "second": second,
-                    "normal_sent": moment.normal_sent,
-                    "normal_served": moment.normal_served,
-                    "attack_sent": moment.attack_sent,
-                    "attack_admitted": moment.attack_admitted,
-                    "attack_within": moment.attack_within,
-                }
-                for second, moment in sorted(self.moments.items())
-            ],
-        }
-
-    def _count_moment(self, side: Side, judgement: Judgement, moment: Moment) -> None:
+        self._times[persona].append(seconds)
+        moment = self._moments.setdefault(int(second), Moment())
         admitted = judgement.kind == "allowed"
-        if side == "normal":
+        if line.side == "normal":
             moment.normal_sent += 1
             moment.normal_served += admitted and not judgement.complaint
-        elif side == "attack":
+        elif line.side == "attack":
             moment.attack_sent += 1
             moment.attack_admitted += admitted
             moment.attack_within += judgement.within
 
+    def to_json(self) -> dict[str, Any]:
+        """Give all counts, for a file."""
+        return {
+            "outcomes": dict(self.outcomes),
+            "complaints": dict(self.complaints),
+            "personas": {
+                name: asdict(line) | _milliseconds(self._times[name])
+                for name, line in self.lines.items()
+            },
+            "seconds": [
+                {"second": second, **asdict(moment)}
+                for second, moment in sorted(self._moments.items())
+            ],
+        }
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that ``share`` percent of all are not above; None of none."""
-    if not values:
-        return None
-    return sorted(values)[max(0, math.ceil(len(values) * share / 100) - 1)]
 
-
-def _milliseconds(took: Sequence[float], share: int) -> float | None:
-    seconds = percentile(took, share)
-    return None if seconds is None else round(seconds * 1000, 2)
+def _milliseconds(times: Sequence[float]) -> dict[str, float | None]:
+    return {
+        f"p{share}_ms": round(percentile(times, share / 100) * 1000, 2) if times else None
+        for share in SHARES
+    }

@@ -1,4 +1,4 @@
-"""The personas as locust's users: each is a client with a key of its own, and checks every answer.
+"""Play the personas as locust's users: clients with keys of their own that check every answer.
 
 Only for locust's process: importing locust changes the standard library's networking.
 """
@@ -26,7 +26,7 @@ _NUMBER: Final = re.compile(r"/\d+$")
 
 
 class Visitor(FastHttpUser):
-    """A client that plays its persona's script."""
+    """Play a persona's script as one client."""
 
     abstract = True
     network_timeout = TIMEOUT
@@ -47,7 +47,7 @@ class Visitor(FastHttpUser):
         self._account = Account(SESSION.rules)
 
     def wait_time(self) -> float:
-        """Seconds until the next request."""
+        """Give the seconds until the next request."""
         return min(max(0.0, self._coming.pause), MOST_PAUSE)
 
     @task
@@ -71,7 +71,7 @@ class Visitor(FastHttpUser):
             judgement = self._account.judge(answer)
             SESSION.tally.count(self.persona.name, judgement, answer.received - sent, second)
             if judgement.kind == "limited":
-                # A deserved refusal is a success, but not one of those that were served.
+                # A deserved refusal is a success, but no request that was served.
                 response.request_meta["name"] += " (429)"
             if judgement.complaint:
                 response.failure(judgement.complaint)
@@ -79,36 +79,16 @@ class Visitor(FastHttpUser):
                 response.success()
 
 
-class Reader(Visitor):
-    persona = NORMAL[0]
+def _users(*personas: Persona) -> list[Any]:
+    """Make a class of users for each persona, such as ``BatchJob`` for "batch job"."""
+    return [
+        type(persona.name.title().replace(" ", ""), (Visitor,), {"persona": persona})
+        for persona in personas
+    ]
 
 
-class App(Visitor):
-    persona = NORMAL[1]
-
-
-class BatchJob(Visitor):
-    persona = NORMAL[2]
-
-
-class Monitor(Visitor):
-    persona = MONITOR
-
-
-class Scraper(Visitor):
-    persona = ATTACKERS[0]
-
-
-class CredentialStuffing(Visitor):
-    persona = ATTACKERS[1]
-
-
-class Flood(Visitor):
-    persona = ATTACKERS[2]
-
-
-PEACEFUL: Final[list[Any]] = [Reader, App, BatchJob, Monitor]
-ATTACKING: Final[list[Any]] = [Scraper, CredentialStuffing, Flood]
+PEACEFUL: Final = _users(*NORMAL, MONITOR)
+ATTACKING: Final = _users(*ATTACKERS)
 
 
 def _answer(path: str, response: Any, sent: float) -> Answer:

@@ -1,8 +1,8 @@
-"""Made-up access logs of made-up sites, with exact labels, to develop and judge detection on.
+"""Make access logs of made-up sites, with exact labels, to develop and judge detection on.
 
 ``python -m loadtests.simulator --scenario ordinary --seed 3 --set design OUT.csv.gz`` writes what
 ``irl replay`` reads. A log is ten hours of one site; the first two fifths are without attacks.
-The seed draws the site (kind, routes, names, sizes), who comes, and each client's own numbers:
+The seed draws the site (kind, routes, names, sizes), its clients, and each client's own numbers:
 the same seed gives the same bytes, and the same site in every scenario. Statuses are those that
 the site alone would answer; nobody is limited.
 
@@ -15,12 +15,12 @@ A client, which is an address, has one label all along, ``legit:`` or ``attack:`
 | ``legit:mobile_app`` | people in a mobile app, which mostly posts; some scroll without end |
 | ``legit:mistyped_password`` | people who fail to log in a few times, then browse or give up |
 | ``legit:office_6``, ``legit:office_60`` | so many people behind one address |
-| ``legit:flash_crowd`` | ten times the usual number of people, who come for one thing |
+| ``legit:flash_crowd`` | ten times the usual number of people, for one thing |
 | ``legit:poller`` | one or two feeds every 10 to 60 s |
 | ``legit:batch`` | a job at 80 a minute on schedule, through ids of its own |
 | ``legit:new_batch`` | the same, but new: a holiday's |
 | ``legit:crawler`` | a search engine's, through all items and some that are gone |
-| ``legit:health_check`` | whether the site is up |
+| ``legit:health_check`` | checks that the site is up |
 | ``attack:scraper_20``, ``_60``, ``_95`` | takes all items, so many a minute at a steady pace |
 | ``attack:scraper_20_jittered``, ... | the same with gaps as people's |
 | ``attack:flood`` | hundreds to thousands a minute of one page |
@@ -28,7 +28,7 @@ A client, which is an address, has one label all along, ``legit:`` or ``attack:`
 | ``attack:stuffing_spread`` | a few each from thousands of addresses |
 | ``attack:scan`` | paths that others left open, nearly all 404 |
 | ``attack:enumeration`` | people's ids one after the other, a few a minute, for hours |
-| ``attack:rotation`` | a scraper with a new address every so many requests |
+| ``attack:rotation`` | a scraper that changes its address all the time |
 | ``attack:drift`` | like a person first, ever faster for hours, then all it can get |
 
 Scenarios:

@@ -1,4 +1,4 @@
-"""``python -m loadtests.simulator --scenario ordinary --seed 3 OUT.csv.gz``."""
+"""Write a log: ``python -m loadtests.simulator --scenario ordinary --seed 3 OUT.csv.gz``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadtests.simulator.writer import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write one log and say what is in it."""
+    """Write one log, and print its clients and requests by label."""
     parser = argparse.ArgumentParser("python -m loadtests.simulator", description=__doc__)
     parser.add_argument("--scenario", choices=SCENARIOS, default="ordinary")
     parser.add_argument("--seed", type=int, default=0)
@@ -22,17 +22,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clean-hours", type=float, help="default: two fifths of all, or none")
     parser.add_argument("--set", choices=SETS, default="design", dest="which")
     parser.add_argument("out", metavar="OUT.csv[.gz]", type=Path)
-    given = parser.parse_args(arguments)
-    if not 0.1 <= given.hours <= 240:
+    options = parser.parse_args(arguments)
+    if not 0.1 <= options.hours <= 240:
         parser.error("--hours: from 0.1 to 240")
-    rows = generate(given.scenario, given.seed, given.hours, given.which, given.clean_hours)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    write(rows, given.out)
+    rows = generate(
+        options.scenario, options.seed, options.hours, options.which, options.clean_hours
+    )
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write(rows, options.out)
     requests = Counter(row.label for row in rows)
     clients = Counter(label for label, _ in {(row.label, row.client) for row in rows})
     for label in sorted(requests):
         print(f"{label:<28}{clients[label]:>8,} clients{requests[label]:>10,} requests")
-    print(f"{given.out}: {len(rows):,} requests")
+    print(f"{options.out}: {len(rows):,} requests")
     return 0
 
 

@@ -1,4 +1,7 @@
-"""Attacks, each from its start on, with the site's own answers."""
+"""Play attacks, each from its start on, with the site's own answers.
+
+Each takes the scene, its own random numbers, and its label.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ _ENDINGS = (".php", ".zip", ".sql", ".bak", ".asp", ".jsp", "/", "", ".tar.gz", 
 
 
 class Walk:
-    """What a scraper takes next.
+    """Walk through a site as a scraper.
 
     Args:
-        style: ``items`` one after the other, ``lists`` a list and then what is on it, ``api``
-            likewise items by the API, ``popular`` what people like.
+        style: ``items`` one after the other, ``lists`` a list and then its items, ``api``
+            likewise items by the API, ``popular`` items as people choose them.
     """
 
     def __init__(self, scene: Scene, rng: Random, style: str) -> None:
@@ -40,7 +43,7 @@ class Walk:
         self._per_list = rng.randint(8, 30)
 
     def take(self, caller: Caller, ts: float) -> Row:
-        """The next request."""
+        """Make the next request."""
         site, rng = caller.scene.site(ts), self._rng
         self._step += 1
         if rng.random() < 0.004:
@@ -60,7 +63,7 @@ class Walk:
 
 
 def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[float]:
-    """Times at a steady rate a minute."""
+    """Give times at a steady rate a minute."""
     ts = start
     while ts < end:
         yield ts
@@ -70,7 +73,7 @@ def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[flo
 def jittered(
     rng: Random, rate: float, start: float, end: float, shape: str, spread: float
 ) -> Iterator[float]:
-    """Times at a rate a minute on average, with gaps as people's."""
+    """Give times at a rate a minute on average, with gaps as people's."""
     mean = MINUTE / rate
     ts = start
     while ts < end:
@@ -92,11 +95,9 @@ def _gap(rng: Random, mean: float, shape: str, spread: float) -> float:
     raise ValueError(f"{shape}: lognormal, exponential, gamma and pauses are the shapes")
 
 
-def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
-    """Takes everything, at 20, 60 or 95 a minute."""
-    name = f"attack:scraper_{rate}" + ("_jittered" if jitter else "")
+def scraper(scene: Scene, rng: Random, name: str, *, rate: int, jitter: bool) -> Iterator[Row]:
+    """Take everything, at 20, 60 or 95 a minute."""
     parameters = scene.parameters
-    rng = scene.rng(name, index)
     spans = {20: parameters.scraper_20, 60: parameters.scraper_60, 95: parameters.scraper_95}
     own = spans[rate].draw(rng)
     start, end = _stay(scene, rng, name, parameters.scraper_length)
@@ -110,10 +111,8 @@ def scraper(scene: Scene, rate: int, jitter: bool, index: int) -> Iterator[Row]:
         yield walk.take(caller, ts)
 
 
-def flood(scene: Scene, index: int) -> Iterator[Row]:
-    """As much as it can, of one route."""
-    name = "attack:flood"
-    rng = scene.rng(name, index)
+def flood(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Ask one route as often as possible."""
     start, end = _stay(scene, rng, name, scene.parameters.flood_length)
     caller = Caller(scene, rng, scene.address(), name, "tool")
     rate = scene.parameters.flood_rate.draw(rng)
@@ -124,10 +123,8 @@ def flood(scene: Scene, index: int) -> Iterator[Row]:
         yield caller.ask(ts, scene.site(ts).routes[page].items[0], status=status)
 
 
-def stuffing(scene: Scene, index: int) -> Iterator[Row]:
-    """Stolen passwords, tried from one address."""
-    name = "attack:stuffing"
-    rng = scene.rng(name, index)
+def stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Try stolen passwords from one address."""
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.stuffing_length)
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
@@ -137,10 +134,8 @@ def stuffing(scene: Scene, index: int) -> Iterator[Row]:
         yield _try(caller, ts, works)
 
 
-def spread_stuffing(scene: Scene, index: int) -> Iterator[Row]:
-    """Stolen passwords, tried from thousands of addresses, each only a few times."""
-    name = "attack:stuffing_spread"
-    rng = scene.rng(name, index)
+def spread_stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Try stolen passwords from thousands of addresses, a few times from each."""
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.spread_length)
     works = parameters.stuffing_success.draw(rng)
@@ -160,10 +155,8 @@ def _try(caller: Caller, ts: float, works: float) -> Row:
     return caller.ask(ts, site.login, status=None if caller.rng.random() < works else denied)
 
 
-def scan(scene: Scene, index: int) -> Iterator[Row]:
-    """Looks for what others left open."""
-    name = "attack:scan"
-    rng = scene.rng(name, index)
+def scan(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Look for paths that others left open."""
     parameters = scene.parameters
     rate = parameters.scan_rate.draw(rng)
     count = parameters.scan_paths.whole(rng)
@@ -182,10 +175,8 @@ def _lure(rng: Random) -> str:
     return f"/{rng.choice(_STEMS)}{rng.choice(('-', '_', '/', ''))}{word}{rng.choice(_ENDINGS)}"
 
 
-def enumeration(scene: Scene, index: int) -> Iterator[Row]:
-    """Guesses ids of people, a few a minute, for hours."""
-    name = "attack:enumeration"
-    rng = scene.rng(name, index)
+def enumeration(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Guess ids of people, a few a minute, for hours."""
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.enumeration_length)
     caller = Caller(scene, rng, scene.address(), name, "tool")
@@ -199,10 +190,8 @@ def enumeration(scene: Scene, index: int) -> Iterator[Row]:
         number += step
 
 
-def rotation(scene: Scene, index: int) -> Iterator[Row]:
-    """A scraper that changes its address every so many requests."""
-    name = "attack:rotation"
-    rng = scene.rng(name, index)
+def rotation(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Scrape, with a new address every so many requests."""
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.rotation_length)
     walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
@@ -215,10 +204,8 @@ def rotation(scene: Scene, index: int) -> Iterator[Row]:
         yield walk.take(caller, ts)
 
 
-def drift(scene: Scene, index: int) -> Iterator[Row]:
-    """Begins like a person, grows slowly so that it is learned as normal, then takes all."""
-    name = "attack:drift"
-    rng = scene.rng(name, index)
+def drift(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
+    """Begin like a person, grow slowly so as to be learned as normal, then take all."""
     parameters = scene.parameters
     start = scene.clean + rng.uniform(0, 0.05) * (scene.seconds - scene.clean)
     turn = start + (scene.seconds - start) * rng.uniform(0.65, 0.8)
@@ -241,7 +228,7 @@ def drift(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def _stay(scene: Scene, rng: Random, name: str, minutes: Span) -> tuple[float, float]:
-    """When it comes and goes, somewhere after the clean hours; the early ones at once."""
+    """Draw start and end, somewhere after the clean hours; early attacks start at once."""
     length = min(minutes.draw(rng) * MINUTE, scene.seconds - scene.clean)
     slack = scene.seconds - scene.clean - length
     if name in scene.early:

@@ -1,4 +1,4 @@
-"""What random values are drawn from: spans, measured quantiles, weighted choices."""
+"""Draw random values from spans, measured quantiles, weighted choices."""
 
 from __future__ import annotations
 
@@ -15,36 +15,32 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Any value between two, all alike."""
+    """Draw values between two, all alike."""
 
     low: float
     high: float
 
     def draw(self, rng: Random) -> float:
-        """A value."""
+        """Draw a value."""
         return rng.uniform(self.low, self.high)
 
     def whole(self, rng: Random) -> int:
-        """A whole number."""
+        """Draw a whole number."""
         return rng.randint(round(self.low), round(self.high))
 
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """A distribution known by some of its quantiles, log-linear between them.
-
-    Args:
-        points: (share, value), ascending, from share 0 to share 1.
-    """
+    """Draw from quantiles, log-linear between ``points``: (share, value), from share 0 to 1."""
 
     points: tuple[tuple[float, float], ...]
 
     def draw(self, rng: Random) -> float:
-        """A value."""
+        """Draw a value."""
         return self.at(rng.random())
 
     def at(self, share: float) -> float:
-        """The value that ``share`` of all draws are below."""
+        """Give the value that ``share`` of all draws are below."""
         after = bisect_left(self.points, (share, -1.0), 1, len(self.points) - 1)
         (left, low), (right, high) = self.points[after - 1], self.points[after]
         between = (share - left) / (right - left)
@@ -53,40 +49,40 @@ class Quantiles:
 
 @dataclass(frozen=True, slots=True)
 class Picker(Generic[T]):
-    """A weighted choice."""
+    """Choose by weight."""
 
     items: tuple[T, ...]
     cumulative: tuple[float, ...]
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[T, float]]) -> Picker[T]:
-        """Each item with its weight."""
+        """Weigh each item."""
         items, weights = zip(*pairs, strict=True)
         return cls(items, tuple(accumulate(weights)))
 
     @classmethod
     def uneven(cls, items: Sequence[T], rng: Random, unevenness: float = 1.0) -> Picker[T]:
-        """The items with weights drawn, some much more common than others."""
+        """Draw weights for items, some much more common than others."""
         return cls.of((item, rng.lognormvariate(0.0, unevenness)) for item in items)
 
     @classmethod
     def zipf(cls, items: Sequence[T], exponent: float) -> Picker[T]:
-        """The items by falling popularity."""
+        """Weigh items by falling popularity."""
         return cls.of((item, rank**-exponent) for rank, item in enumerate(items, 1))
 
     def pick(self, rng: Random) -> T:
-        """One of the items."""
+        """Choose an item."""
         place = bisect_right(self.cumulative, rng.random() * self.cumulative[-1])
         return self.items[min(place, len(self.items) - 1)]
 
 
 def around(rng: Random, mean: float, spread: float) -> float:
-    """A positive value that is ``mean`` on average, log-normal with ``spread``."""
+    """Draw a positive value, log-normal with ``spread``, that is ``mean`` on average."""
     return mean * rng.lognormvariate(-spread * spread / 2, spread)
 
 
 def arrivals(rng: Random, rate: float, start: float, end: float) -> Iterable[float]:
-    """Times from start to end, ``rate`` a second on average, independent of each other."""
+    """Draw independent times from start to end, ``rate`` a second on average."""
     ts = start
     while rate > 0:
         ts += rng.expovariate(rate)

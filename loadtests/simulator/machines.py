@@ -1,4 +1,4 @@
-"""Well-behaved machines: pollers, jobs, crawlers, health checks."""
+"""Play well-behaved machines: pollers, jobs, crawlers, health checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MINUTE = 60.0
 
 
 def poller(scene: Scene, index: int) -> Iterator[Row]:
-    """Asks one or two feeds at a fixed interval, all the time."""
+    """Ask one or two feeds at a fixed interval, all the time."""
     name = "legit:poller"
     rng = scene.rng(name, index)
     caller = Caller(scene, rng, scene.address(), name, "tool", rng.uniform(0, 0.9))
@@ -24,7 +24,7 @@ def poller(scene: Scene, index: int) -> Iterator[Row]:
 
 
 def health_check(scene: Scene, index: int) -> Iterator[Row]:
-    """Asks whether the site is up."""
+    """Check that the site is up."""
     name = "legit:health_check"
     rng = scene.rng(name, index)
     caller = Caller(scene, rng, scene.address(), name, "tool")
@@ -39,7 +39,7 @@ def health_check(scene: Scene, index: int) -> Iterator[Row]:
 def batch(
     scene: Scene, index: int, rate: float, name: str = "legit:batch", start: float = 0.0
 ) -> Iterator[Row]:
-    """A job on schedule that walks through ids of its own."""
+    """Walk through own ids, on schedule."""
     rng = scene.rng(name, index)
     parameters = scene.parameters
     caller = Caller(scene, rng, scene.address(), name, "tool")
@@ -59,7 +59,7 @@ def batch(
 
 
 def crawler(scene: Scene, index: int) -> Iterator[Row]:
-    """A search engine's: every page once, pages that are gone too."""
+    """Read every page once, as a search engine does, pages that are gone too."""
     name = "legit:crawler"
     rng = scene.rng(name, index)
     caller = Caller(scene, rng, scene.address(), name, "bot")

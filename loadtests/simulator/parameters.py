@@ -1,8 +1,8 @@
-"""The ranges that a log's numbers are drawn from: one set for design, another for evaluation."""
+"""Set the ranges that a log draws from: one set for design, another for evaluation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from loadtests.simulator.draws import Quantiles, Span
 from loadtests.simulator.shapes import BACKEND, BANK, FORUM, NEWS, PORTAL, SHOP, Shape
@@ -19,154 +19,88 @@ WEB_LENGTHS = Quantiles(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """Ranges; a log draws its own value of each, most of them anew for each client.
+class Parameters(NamedTuple):
+    """Set ranges; a log draws its own value of each, most of them anew for each client.
 
-    Rates are requests a minute, durations minutes, gaps seconds, populations people per hour,
-    unless said otherwise.
+    Defaults are those of the set for design. Rates are requests a minute, durations minutes, gaps
+    seconds, populations sessions per hour, unless said otherwise.
 
     Attributes:
-        shapes: Kinds of sites.
-        items: How many a site has.
-        zipf: Exponent of their popularity.
-        broken: A person's typical share of requests for what the site links to but lacks.
-        browsers, singles, mobiles: Sessions per hour of a usual site of each kind of person.
+        zipf: Exponent of the popularity of items.
+        broken: Typical share of requests for links of the site that lead nowhere.
         pace: Factor on people's gaps, one for a site.
         views: Views in a session of the single-page app, and ``view_calls`` calls in each.
-        pollers, poll_gap: How many, and how often they ask.
-        batch_rate, batch_length, batch_every: How fast, how long, and minutes between starts.
-        batch_ids: How many ids it walks through.
-        crawler_rate, crawler_lost: How fast, and its share of pages that are gone.
-        health_gap: Seconds between checks.
-        forgetful: People an hour who mistype their password, and ``mistypes`` how often each.
-        offices_6, offices_60: How many, and ``office_sessions`` sessions per person and hour.
-        new_batches, new_batch_rate: Jobs that a holiday brings.
-        scraper_60 and its like: How fast those scrapers really are.
-        scraper_length: How long they stay, minutes.
+        batch_every: Minutes between starts of a job; ``batch_ids`` ids that it walks through.
+        crawler_lost: Share of pages that are gone.
+        forgetful: People who mistype their password, and ``mistypes`` times each.
+        office_sessions: Sessions per person and hour.
+        scraper_60 and its like: Real rates of those scrapers.
         jitters: Shapes of human-like gaps: ``lognormal``, ``exponential``, ``gamma``, ``pauses``.
-        routes_of_scrapers: What they walk: ``items``, ``lists``, ``api``.
+        routes_of_scrapers: Routes to walk: ``items``, ``lists``, ``api``, ``popular``.
         stuffing_success: Share of stolen passwords that work.
         enumeration_hits: Share of guessed ids that exist.
         rotation_requests: Requests before the address changes.
         drift_from, drift_to: Rates of the drift, before the attack at ``drift_attack``.
     """
 
-    name: str
-    shapes: tuple[Shape, ...]
-    items: Span
-    zipf: Span
-    broken: Span
-    browsers: Span
-    singles: Span
-    mobiles: Span
-    pace: Span
-    views: Span
-    view_calls: Span
-    pollers: Span
-    poll_gap: Span
-    batch_rate: Span
-    batch_length: Span
-    batch_every: Span
-    batch_ids: Span
-    crawler_rate: Span
-    crawler_lost: Span
-    health_gap: Span
-    forgetful: Span
-    mistypes: Span
-    offices_6: Span
-    offices_60: Span
-    office_sessions: Span
-    crowd_factor: Span
-    crowd_length: Span
-    new_batches: Span
-    new_batch_rate: Span
-    scraper_20: Span
-    scraper_60: Span
-    scraper_95: Span
-    scraper_length: Span
-    jitters: tuple[str, ...]
-    routes_of_scrapers: tuple[str, ...]
-    jitter_spread: Span
-    flood_rate: Span
-    flood_length: Span
-    stuffing_rate: Span
-    stuffing_length: Span
-    stuffing_success: Span
-    spread_addresses: Span
-    spread_tries: Span
-    spread_length: Span
-    scan_rate: Span
-    scan_paths: Span
-    enumeration_rate: Span
-    enumeration_length: Span
-    enumeration_hits: Span
-    rotation_rate: Span
-    rotation_requests: Span
-    rotation_length: Span
-    drift_from: Span
-    drift_to: Span
-    drift_attack: Span
+    name: str = "design"
+    shapes: tuple[Shape, ...] = (SHOP, PORTAL, BACKEND)
+    items: Span = Span(800, 4000)
+    zipf: Span = Span(0.7, 1.0)
+    broken: Span = Span(0.05, 0.09)
+    browsers: Span = Span(80, 150)
+    singles: Span = Span(6, 12)
+    mobiles: Span = Span(70, 130)
+    pace: Span = Span(0.85, 1.15)
+    views: Span = Span(7, 12)
+    view_calls: Span = Span(4, 9)
+    pollers: Span = Span(4, 8)
+    poll_gap: Span = Span(10, 60)
+    batch_rate: Span = Span(78, 82)
+    batch_length: Span = Span(8, 14)
+    batch_every: Span = Span(60, 120)
+    batch_ids: Span = Span(400, 1200)
+    crawler_rate: Span = Span(4, 15)
+    crawler_lost: Span = Span(0.05, 0.15)
+    health_gap: Span = Span(10, 30)
+    forgetful: Span = Span(6, 12)
+    mistypes: Span = Span(2, 5)
+    offices_6: Span = Span(3, 5)
+    offices_60: Span = Span(1, 1)
+    office_sessions: Span = Span(0.9, 1.5)
+    crowd_factor: Span = Span(9, 11)
+    crowd_length: Span = Span(20, 40)
+    new_batches: Span = Span(2, 3)
+    new_batch_rate: Span = Span(60, 85)
+    scraper_20: Span = Span(18.5, 21.5)
+    scraper_60: Span = Span(57, 63)
+    scraper_95: Span = Span(92, 98)
+    scraper_length: Span = Span(35, 80)
+    jitters: tuple[str, ...] = ("lognormal", "exponential")
+    routes_of_scrapers: tuple[str, ...] = ("items", "lists", "api")
+    jitter_spread: Span = Span(0.6, 1.1)
+    flood_rate: Span = Span(300, 1200)
+    flood_length: Span = Span(3, 7)
+    stuffing_rate: Span = Span(20, 70)
+    stuffing_length: Span = Span(20, 45)
+    stuffing_success: Span = Span(0.002, 0.02)
+    spread_addresses: Span = Span(1500, 3000)
+    spread_tries: Span = Span(1, 4)
+    spread_length: Span = Span(60, 150)
+    scan_rate: Span = Span(40, 240)
+    scan_paths: Span = Span(400, 1200)
+    enumeration_rate: Span = Span(2, 6)
+    enumeration_length: Span = Span(120, 300)
+    enumeration_hits: Span = Span(0.3, 0.7)
+    rotation_rate: Span = Span(50, 90)
+    rotation_requests: Span = Span(25, 60)
+    rotation_length: Span = Span(30, 60)
+    drift_from: Span = Span(1, 3)
+    drift_to: Span = Span(25, 45)
+    drift_attack: Span = Span(80, 95)
 
 
-DESIGN = Parameters(
-    name="design",
-    shapes=(SHOP, PORTAL, BACKEND),
-    items=Span(800, 4000),
-    zipf=Span(0.7, 1.0),
-    broken=Span(0.05, 0.09),
-    browsers=Span(80, 150),
-    singles=Span(6, 12),
-    mobiles=Span(70, 130),
-    pace=Span(0.85, 1.15),
-    views=Span(7, 12),
-    view_calls=Span(4, 9),
-    pollers=Span(4, 8),
-    poll_gap=Span(10, 60),
-    batch_rate=Span(78, 82),
-    batch_length=Span(8, 14),
-    batch_every=Span(60, 120),
-    batch_ids=Span(400, 1200),
-    crawler_rate=Span(4, 15),
-    crawler_lost=Span(0.05, 0.15),
-    health_gap=Span(10, 30),
-    forgetful=Span(6, 12),
-    mistypes=Span(2, 5),
-    offices_6=Span(3, 5),
-    offices_60=Span(1, 1),
-    office_sessions=Span(0.9, 1.5),
-    crowd_factor=Span(9, 11),
-    crowd_length=Span(20, 40),
-    new_batches=Span(2, 3),
-    new_batch_rate=Span(60, 85),
-    scraper_20=Span(18.5, 21.5),
-    scraper_60=Span(57, 63),
-    scraper_95=Span(92, 98),
-    scraper_length=Span(35, 80),
-    jitters=("lognormal", "exponential"),
-    routes_of_scrapers=("items", "lists", "api"),
-    jitter_spread=Span(0.6, 1.1),
-    flood_rate=Span(300, 1200),
-    flood_length=Span(3, 7),
-    stuffing_rate=Span(20, 70),
-    stuffing_length=Span(20, 45),
-    stuffing_success=Span(0.002, 0.02),
-    spread_addresses=Span(1500, 3000),
-    spread_tries=Span(1, 4),
-    spread_length=Span(60, 150),
-    scan_rate=Span(40, 240),
-    scan_paths=Span(400, 1200),
-    enumeration_rate=Span(2, 6),
-    enumeration_length=Span(120, 300),
-    enumeration_hits=Span(0.3, 0.7),
-    rotation_rate=Span(50, 90),
-    rotation_requests=Span(25, 60),
-    rotation_length=Span(30, 60),
-    drift_from=Span(1, 3),
-    drift_to=Span(25, 45),
-    drift_attack=Span(80, 95),
-)
-
+DESIGN = Parameters()
 HELD_OUT = Parameters(
     name="held_out",
     shapes=(NEWS, BANK, FORUM),

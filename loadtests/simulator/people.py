@@ -1,4 +1,4 @@
-"""People: browsing, in a single-page app, in a mobile app, in offices, mistyping passwords."""
+"""Play people: browsing, in a single-page app, in a mobile app, in offices, mistyping passwords."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loadtests.simulator.scene import HOUR, Caller, Row, Scene
 from loadtests.simulator.site import Route, Site
 
 _MOST_VISITS = 6
-# Some came before the log began, and come again.
+# Seconds: some came before the log began, and come again.
 _BEFORE = 3 * HOUR
 _SLOW_ASSET = 0.12
 _POSTING = 0.89
@@ -21,16 +21,16 @@ _LOGGED_OUT = 0.3
 _WRONG_PASSWORD = 0.08
 _PATIENCE = 75.0
 _FRESH_TRIES = 2
-# Who has most of it in the cache already.
+# Share of people with most assets in the cache already.
 _FAMILIAR = 0.22
-# Who scrolls through a list without end, many requests a minute.
+# Share of people who scroll through a list without end, many requests a minute.
 _SCROLLERS = 0.012
 
 Session = Callable[[Caller, float], Iterator[Row]]
 
 
 def coming(scene: Scene, name: str, per_hour: float, session: Session) -> Iterator[Row]:
-    """People who come one by one, some of them again."""
+    """Let people come one by one, some of them again."""
     rng = scene.rng(name)
     for index, ts in enumerate(arrivals(rng, per_hour * 1.6 / HOUR, -_BEFORE, scene.seconds)):
         if rng.random() * 1.6 < scene.busy(ts):
@@ -44,7 +44,7 @@ def _cache(rng: Random) -> float:
 
 
 def visits(session: Session) -> float:
-    """How often somebody comes in a day, on average."""
+    """Give the mean number of visits of a person in a day."""
     again = _returning(session)
     return sum(again**visit for visit in range(_MOST_VISITS))
 
@@ -65,10 +65,10 @@ def _visits(caller: Caller, session: Session, ts: float, returning: float) -> It
 
 
 def browse(caller: Caller, ts: float, landing: int | None = None) -> Iterator[Row]:
-    """A session in a browser, with what the pages load where the site serves it.
+    """Browse, with the assets of pages where the site serves them.
 
     Args:
-        landing: The item that they come for; else they land anywhere.
+        landing: Item to come for; None to land anywhere.
     """
     rng, scene = caller.rng, caller.scene
     site = scene.site(ts)
@@ -147,7 +147,7 @@ def _browse_bare(caller: Caller, ts: float, landing: int | None) -> Iterator[Row
 
 
 def _hurry(length: int) -> float:
-    """Long sessions are those of people who ask more often."""
+    """Give the factor on gaps: people in long sessions ask more often."""
     return 1.5 * math.pow(max(length, 3), -0.14)
 
 
@@ -162,7 +162,7 @@ def _page(caller: Caller, ts: float, site: Site, page: str, item: int | None = N
 
 
 def single_page(caller: Caller, ts: float) -> Iterator[Row]:
-    """A session in the single-page app: bursts of calls, a burst for each view."""
+    """Use the single-page app: a burst of calls for each view."""
     rng, scene = caller.rng, caller.scene
     parameters = scene.parameters
     user = rng.randrange(1_000_000)
@@ -187,7 +187,7 @@ def single_page(caller: Caller, ts: float) -> Iterator[Row]:
 
 
 def mobile(caller: Caller, ts: float) -> Iterator[Row]:
-    """A session in the mobile app."""
+    """Use the mobile app."""
     rng, scene = caller.rng, caller.scene
     pace = scene.parameters.pace.draw(rng) * rng.lognormvariate(0, 0.45)
     length = max(round(APP_LENGTHS.draw(rng)), 1)
@@ -208,7 +208,7 @@ def mobile(caller: Caller, ts: float) -> Iterator[Row]:
 
 
 def mistyping(caller: Caller, ts: float) -> Iterator[Row]:
-    """Somebody who needs several tries for a password, or gives up."""
+    """Need several tries for a password, or give up."""
     rng, scene = caller.rng, caller.scene
     site = scene.site(ts)
     yield _page(caller, ts, site, "login")
@@ -222,7 +222,7 @@ def mistyping(caller: Caller, ts: float) -> Iterator[Row]:
 
 
 def office(scene: Scene, size: int, index: int) -> Iterator[Row]:
-    """People who share one address, each in sessions of their own through the day."""
+    """Share one address, each person in own sessions through the day."""
     name = f"legit:office_{size}"
     rng = scene.rng(name, index)
     shape = scene.site(0).shape
@@ -238,10 +238,10 @@ def office(scene: Scene, size: int, index: int) -> Iterator[Row]:
 
 
 def crowd(scene: Scene, sessions: dict[Session, int], start: float, length: float) -> Iterator[Row]:
-    """Many people at once, who come for the same thing: quickly more, slowly fewer.
+    """Come for the same thing, many people at once: quickly more, slowly fewer.
 
     Args:
-        sessions: How many do what.
+        sessions: Numbers of people, by kind of session.
     """
     name = "legit:flash_crowd"
     hot = scene.site(start).stock.pick(scene.rng(name))

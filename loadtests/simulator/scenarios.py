@@ -1,4 +1,4 @@
-"""Whole logs by name: who comes, when, and what happens to the site."""
+"""Make whole logs by name: clients, times, events of the site."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ EPOCH = 1_709_510_400.0
 CLEAN_SHARE = 0.4
 
 Rows = Iterator[Row]
-Attack = Callable[[Scene], Rows]
+Attack = Callable[[Scene, Random, str], Rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What sets one log apart from another.
+    """Set one log apart from another.
 
     Attributes:
         clean: Share of the hours without attacks, at the beginning.
-        attacks: Labels of those that come.
-        early: How many of them are there at once.
-        crowd: Whether ten times as many people come for a while, as a new version is deployed.
-        day_off: Whether the rest of the log is a holiday.
+        attacks: Labels of the attacks.
+        early: Number of attacks that come at once.
+        crowd: Let ten times as many people come for a while, as a new version is deployed.
+        day_off: Make the rest of the log a holiday.
     """
 
     clean: float = CLEAN_SHARE
@@ -40,34 +40,29 @@ class Scenario:
     day_off: bool = False
 
 
-def _scraper(rate: int, jitter: bool) -> Attack:
-    return partial(attackers.scraper, rate=rate, jitter=jitter, index=0)
-
-
-ATTACKS: dict[str, tuple[Attack, ...]] = {
-    "attack:scraper_20": (_scraper(20, False),),
-    "attack:scraper_20_jittered": (_scraper(20, True),),
-    "attack:scraper_60": (_scraper(60, False),),
-    "attack:scraper_60_jittered": (_scraper(60, True),),
-    "attack:scraper_95": (_scraper(95, False),),
-    "attack:scraper_95_jittered": (_scraper(95, True),),
-    "attack:flood": (partial(attackers.flood, index=0),),
-    "attack:stuffing": tuple(partial(attackers.stuffing, index=i) for i in range(2)),
-    "attack:stuffing_spread": (partial(attackers.spread_stuffing, index=0),),
-    "attack:scan": tuple(partial(attackers.scan, index=i) for i in range(2)),
-    "attack:enumeration": tuple(partial(attackers.enumeration, index=i) for i in range(2)),
-    "attack:rotation": (partial(attackers.rotation, index=0),),
-    "attack:drift": (partial(attackers.drift, index=0),),
+ATTACKS: dict[str, tuple[Attack, int]] = {
+    **{
+        f"attack:scraper_{rate}{'_jittered' * jitter}": (
+            partial(attackers.scraper, rate=rate, jitter=jitter),
+            1,
+        )
+        for rate in (20, 60, 95)
+        for jitter in (False, True)
+    },
+    "attack:flood": (attackers.flood, 1),
+    "attack:stuffing": (attackers.stuffing, 2),
+    "attack:stuffing_spread": (attackers.spread_stuffing, 1),
+    "attack:scan": (attackers.scan, 2),
+    "attack:enumeration": (attackers.enumeration, 2),
+    "attack:rotation": (attackers.rotation, 1),
+    "attack:drift": (attackers.drift, 1),
 }
-"""Every attack by its label, with those who carry it out."""
+"""Attacks and numbers of attackers, by label."""
 
 _ALL = tuple(ATTACKS)
-_FEW = (
-    "attack:scraper_60",
-    "attack:scraper_95_jittered",
-    "attack:stuffing",
-    "attack:scan",
-    "attack:enumeration",
+_FEW = tuple(
+    f"attack:{kind}"
+    for kind in ("scraper_60", "scraper_95_jittered", "stuffing", "scan", "enumeration")
 )
 # A drift has nothing to drift from at a cold start.
 _COLD = tuple(label for label in _ALL if label != "attack:drift")
@@ -89,14 +84,14 @@ def generate(
     which: str = "design",
     clean_hours: float | None = None,
 ) -> list[Row]:
-    """A log in order of time, in unix seconds.
+    """Make a log in order of time, in unix seconds.
 
     Args:
-        name: Of a scenario.
-        seed: The same seed gives the same log, and the same site in every scenario.
-        hours: How long it is.
+        name: Name of a scenario.
+        seed: Gives the same log each time, and the same site in every scenario.
+        hours: Length.
         which: Set of parameters, ``design`` or ``held_out``.
-        clean_hours: How long nobody attacks; None for the scenario's own share.
+        clean_hours: Hours without attacks; None for the scenario's own share.
     """
     scene = make_scene(name, seed, hours, which, clean_hours)
     start = EPOCH + scene.begins * HOUR
@@ -112,7 +107,7 @@ def generate(
 def make_scene(
     name: str, seed: int, hours: float, which: str, clean_hours: float | None = None
 ) -> Scene:
-    """The site and the hours of a log; what they hold is drawn later."""
+    """Make the site and the hours of a log; its rows are drawn later."""
     parameters = SETS[which]
     scenario = SCENARIOS[name]
     seconds = hours * HOUR
@@ -135,7 +130,8 @@ def make_scene(
 
 
 def _legitimate(scene: Scene) -> Iterator[Rows]:
-    yield from _individuals(scene)
+    for session, per_hour in _population(scene).items():
+        yield people.coming(scene, people.LABELS[session], per_hour, session)
     yield from _offices(scene)
     yield from _machines(scene)
     if scene.deploy:
@@ -144,13 +140,8 @@ def _legitimate(scene: Scene) -> Iterator[Rows]:
         yield from _new_jobs(scene, scene.day_off.at)
 
 
-def _individuals(scene: Scene) -> Iterator[Rows]:
-    for session, per_hour in _population(scene).items():
-        yield people.coming(scene, people.LABELS[session], per_hour, session)
-
-
 def _population(scene: Scene) -> dict[people.Session, float]:
-    """How many people come in a usual hour, by what they do."""
+    """Draw the number of sessions in a usual hour, by kind."""
     parameters, shape = scene.parameters, scene.site(0).shape
     rng = scene.rng("population")
     return {
@@ -202,5 +193,6 @@ def _new_jobs(scene: Scene, start: float) -> Iterator[Rows]:
 
 def _attacks(scene: Scene, scenario: Scenario) -> Iterator[Rows]:
     for label in scenario.attacks if scene.clean < scene.seconds else ():
-        for attack in ATTACKS[label]:
-            yield attack(scene)
+        attack, number = ATTACKS[label]
+        for index in range(number):
+            yield attack(scene, scene.rng(label, index), label)

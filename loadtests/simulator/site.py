@@ -1,4 +1,4 @@
-"""A made-up site: its routes, what it names its items, and how it answers."""
+"""Make up a site: its routes, the names of its items, its answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtests.simulator.parameters import Parameters
 from loadtests.simulator.shapes import WORDS, Shape
 
 PAGES = ("home", "listing", "search", "item", "page", "account", "login", "write")
-# How people go on from each kind of page, before a site's own habits: in the order of PAGES.
+# Chances of the next page after each kind of page, in the order of PAGES.
 _ONWARD = {
     "home": (0.05, 0.35, 0.12, 0.3, 0.1, 0.03, 0.04, 0.01),
     "listing": (0.05, 0.25, 0.06, 0.58, 0.03, 0.01, 0.01, 0.01),
@@ -36,13 +36,13 @@ _VARIANTS = 12
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One kind of request, and how it is usually answered.
+    """Describe one kind of request, and its usual answer.
 
     Attributes:
-        size: Median bytes of an answer; ``spread`` how far a path's own size lies from it.
-        ok: The status when all is well.
+        size: Median bytes of an answer; ``spread`` of a path's own size around it.
+        ok: Status when all is well.
         failing: Share answered with 500.
-        cacheable: Whether a known visitor may get 304.
+        cacheable: Answer a known client with 304 at times.
     """
 
     method: str
@@ -57,18 +57,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How things are named: the same number always gets the same name.
-
-    Args:
-        style: ``int``, ``slug``, ``hex``, ``uuid`` or ``dated``.
-        salt: Sets one site's names apart from another's.
-    """
+    """Name things in a style of :class:`Shape`; ``salt`` sets one site's names apart."""
 
     style: str
     salt: int
 
     def name(self, number: int) -> str:
-        """The name of a thing."""
+        """Name a thing, the same for the same number."""
         return _name(self.style, self.salt, number)
 
 
@@ -90,12 +85,12 @@ def _name(style: str, salt: int, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything that is there to be asked for.
+    """Hold the routes and answers of a site.
 
     Attributes:
         items: Names of items; ``stock`` the numbers of those that exist, popular ones first.
-        routes: Of pages, by kind of page; ``onward`` how people go from kind to kind.
-        denied: How a failed login is answered; ``hidden`` what is there but not one's own.
+        routes: Routes of pages, by kind of page; ``onward`` the next kind after each kind.
+        denied: Status of a failed login; ``hidden`` of a thing that belongs to another person.
     """
 
     shape: Shape
@@ -127,11 +122,11 @@ class Site:
 
     @property
     def count(self) -> int:
-        """How many items there are."""
+        """Give the number of items."""
         return len(self.stock.items)
 
     def path(self, route: Route, rng: Random, item: int | None = None, user: int = 0) -> str:
-        """A path of a route: of this item, or of a popular one."""
+        """Make a path of a route, for an item, or for a popular one."""
         if not route.names:
             return route.pattern
         values: dict[str, str] = {}
@@ -149,7 +144,7 @@ class Site:
         return route.pattern.format_map(values)
 
     def size(self, route: Route, path: str) -> int:
-        """Bytes of the answer: a path's own, not far from its route's."""
+        """Give the bytes of an answer: a path's own, not far from its route's."""
         return _size(route.size, route.spread, path, self.size_salt)
 
 
@@ -160,7 +155,7 @@ def _size(median: float, spread: float, path: str, salt: int) -> int:
 
 
 def build_site(parameters: Parameters, rng: Random) -> Site:
-    """A site drawn from the parameters."""
+    """Draw a site from the parameters."""
     shape = rng.choice(parameters.shapes)
     numbers = list(range(parameters.items.whole(rng)))
     rng.shuffle(numbers)
@@ -198,7 +193,7 @@ def build_site(parameters: Parameters, rng: Random) -> Site:
 
 
 def _some(patterns: Sequence[str], rng: Random) -> tuple[str, ...]:
-    """Most of them: no two sites have all the same routes."""
+    """Draw most of the patterns: no two sites have all the same routes."""
     return tuple(rng.sample(patterns, max(len(patterns) - rng.randint(0, 2), 1)))
 
 
@@ -261,7 +256,7 @@ def _picker(
 
 
 def renewed(site: Site, rng: Random) -> Site:
-    """The next version of a site: routes moved, added, and other sizes."""
+    """Make the next version of a site: routes moved, added, and other sizes."""
     mark = rng.choice(("next", "r2", "beta", "v9"))
     routes = {page: _renewed(picker, rng, "", 0.0) for page, picker in site.routes.items()}
     added = (f"/{mark}/tour", f"/{mark}/offers/{{cat}}", f"/{mark}/saved")

@@ -1,4 +1,4 @@
-"""The log as a file: CSV, plain or gzip, the same bytes for the same rows."""
+"""Write a log as CSV, plain or gzip: the same bytes for the same rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = "ts,client,method,path,status,bytes,ua_class,label"
 
 
 def write(rows: Iterable[Row], path: Path) -> None:
-    """Write a log; gzip where the name ends so."""
+    """Write a log, as gzip if the name ends in ``.gz``."""
     lines = io.StringIO()
     lines.write(HEADER + "\n")
     lines.writelines(

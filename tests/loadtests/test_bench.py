@@ -1,4 +1,4 @@
-"""The benchmark: that it runs and reports everything; never how fast anything is."""
+"""Test the benchmark: it runs and reports everything; its speed is not tested."""
 
 from __future__ import annotations
 
@@ -16,21 +16,31 @@ import pytest
 pytest.importorskip("flask_limiter", reason="needs the dependency group bench")
 pytest.importorskip("throttled", reason="needs the dependency group bench")
 
-from loadtests.bench_apps import Bench, bare_app
-from loadtests.bench_background import FlushCost, Pair, UnderTraining, Window, best_pairs
-from loadtests.bench_calls import Calls
-from loadtests.bench_cases import BARE, RAW_EVALSHA, REFUSED, all_cases, our_name, their_name
-from loadtests.bench_cpu import TotalCpu
-from loadtests.bench_figures import BARS, Results
-from loadtests.bench_growth import Grown
-from loadtests.bench_harness import Case, Timing, percentile, take_turns
-from loadtests.bench_load import Load, UnderLoad
-from loadtests.bench_memory import RedisMemory, Worker
-from loadtests.bench_model import Trained
-from loadtests.bench_report import to_json, to_text
-from loadtests.bench_server import Machine
-from loadtests.bench_subject import BenchError, WsgiSubject, timed
-from loadtests.bench_wider import Wider
+from loadtests.bench.cases.apps import Bench, bare_app
+from loadtests.bench.cases.catalogue import (
+    BARE,
+    RAW_EVALSHA,
+    REFUSED,
+    Case,
+    all_cases,
+    our_name,
+    their_name,
+)
+from loadtests.bench.cases.model import Trained
+from loadtests.bench.cases.subject import BenchError, WsgiSubject, timed
+from loadtests.bench.measure.calls import Calls
+from loadtests.bench.measure.cpu import TotalCpu
+from loadtests.bench.measure.growth import Grown
+from loadtests.bench.measure.load import Load, UnderLoad
+from loadtests.bench.measure.machine import Machine
+from loadtests.bench.measure.memory import RedisMemory, Worker
+from loadtests.bench.measure.training import Pair, UnderTraining, Window, best_pairs
+from loadtests.bench.measure.turns import Timing, take_turns
+from loadtests.bench.report.document import to_json
+from loadtests.bench.report.figures import BARS, Results
+from loadtests.bench.report.tables import sections
+from loadtests.percentile import percentile
+from loadtests.tables import as_text
 
 ROOT = Path(__file__).parents[2]
 RATIOS = {
@@ -58,7 +68,7 @@ FLOODED = Load(8.0, 1.5, 3.0, 0.25)
 
 @pytest.fixture
 def results() -> Results:
-    """Results in which every ratio is known beforehand."""
+    """Make results of which every ratio is known beforehand."""
     bench = Bench("redis://nowhere", Trained(1, b"", (), 0), 1)
     timings = [
         Timing(case, [[median] for median in MEDIANS.get(case.key, [41.0, 51.0, 61.0])])
@@ -67,23 +77,26 @@ def results() -> Results:
     quiet = Window(50.0, 200.0, 100, 1.0)
     busy = Window(50.0, 250.0, 100, 1.0)
     return Results(
-        timings,
-        UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
-        {"memory": FlushCost(10.0, 0.0), "redis": FlushCost(20.0, 8.0)},
-        RedisMemory(100, 300.0, 250.0),
-        {"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
-        Wider(
-            "a client",
-            [UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
-            [Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],
-            {"flask_irl": 0.5},
-            [Grown("routes", "memory", 500, 60.0, 20.0)],
-            [TotalCpu("flask_irl", 10, 90.0, 20.0)],
-        ),
-        Machine("a CPU", 2, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
-        {"rounds": 3},
-        1.0,
+        timings=timings,
+        training=UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
+        flush={"memory": (10.0, 0.0), "redis": (20.0, 8.0)},
+        redis=RedisMemory(100, 300.0, 250.0),
+        workers={"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
+        http_client="a client",
+        load=[UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
+        calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],
+        starts={"flask_irl": 0.5},
+        grown=[Grown("routes", "memory", 500, 60.0, 20.0)],
+        cpu=[TotalCpu("flask_irl", 10, 90.0, 20.0)],
+        machine=Machine("a CPU", 2, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
+        settings={"rounds": 3},
+        seconds=1.0,
     )
+
+
+def text_of(results: Results) -> str:
+    """Render the report of a run."""
+    return as_text(*sections(results))
 
 
 def test_ratios_compare_the_medians_of_what_is_added(results: Results) -> None:
@@ -103,7 +116,7 @@ def test_ratios_compare_the_medians_of_what_is_added(results: Results) -> None:
 
 
 def test_table_says_which_bars_are_met(results: Results) -> None:
-    lines = {line.split()[0]: line for line in to_text(results).splitlines() if line.strip()}
+    lines = {line.split()[0]: line for line in text_of(results).splitlines() if line.strip()}
     missed = {name for name in RATIOS if lines[name].endswith("MISSED")}
     assert missed == {"memory_vs_flask_limiter", "p99_while_training"}
     assert all(lines[name].endswith("met") for name in RATIOS - missed)
@@ -113,7 +126,7 @@ def test_table_does_not_judge_p99_on_a_busy_machine(results: Results) -> None:
     crowded = Window(50.0, 4000.0, 100, 1.0, waited=0.4)
     pair = dataclasses.replace(results.training.pairs[0], bare=(crowded, crowded))
     training = dataclasses.replace(results.training, pairs=(pair,))
-    text = to_text(dataclasses.replace(results, training=training))
+    text = text_of(dataclasses.replace(results, training=training))
     line = next(line for line in text.splitlines() if line.startswith("p99_while_training "))
     assert line.endswith("unsure")
 
@@ -142,9 +155,9 @@ def test_json_of_results_has_what_goes_beyond_single_requests(results: Results) 
 
 
 def test_table_sums_up_all_cpu_time(results: Results) -> None:
-    lines = to_text(results).splitlines()
+    lines = text_of(results).splitlines()
     heading = next(n for n, line in enumerate(lines) if line.startswith("all CPU"))
-    assert lines[heading + 1].split() == ["flask_irl", "10", "90", "20", "110"]
+    assert lines[heading + 2].split() == ["flask_irl", "10", "90", "20", "110"]
 
 
 def test_p99_leaves_out_pairs_that_others_disturbed(results: Results) -> None:
@@ -189,10 +202,10 @@ def test_added_time_is_what_goes_beyond_the_bare_turns_next_to_it() -> None:
 
 
 def test_the_bare_case_has_its_turn_between_all_others(tmp_path: Path) -> None:
-    told = tmp_path / "turns"
-    cases = [Case("x", "", name, partial(Noted, told, name), bare=name == "b") for name in "bcd"]
+    log = tmp_path / "turns"
+    cases = [Case("x", "", name, partial(Noted, log, name), bare=name == "b") for name in "bcd"]
     bare, *others = take_turns(cases, generations=2, rounds=1, calls=3)
-    turns = "".join(name for name, _ in itertools.groupby(told.read_text("ascii")))
+    turns = "".join(name for name, _ in itertools.groupby(log.read_text("ascii")))
     assert sorted(turns.split("b")) == ["", "", *"ccccdddd"]
     assert [len(spent) for spent in bare.rounds] == [9, 9]
     assert [[len(spent) for spent in other.rounds] for other in others] == [[3, 3], [3, 3]]
@@ -211,10 +224,9 @@ def test_each_call_is_timed() -> None:
 
 
 def test_percentile_is_a_value_that_occurred() -> None:
-    values = [float(n) for n in range(100)]
-    assert percentile(values, 0.99) == 99.0
-    assert percentile(values, 0.5) == 50.0
-    assert percentile([], 0.99) == 0.0
+    values = [float(value) for value in range(100, 0, -1)]
+    assert [percentile(values, share) for share in (0.5, 0.95, 0.99)] == [50.0, 95.0, 99.0]
+    assert percentile([7.0], 0.5) == 7.0
 
 
 @pytest.mark.integration
@@ -248,18 +260,18 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
 
 
 class Noted:
-    """A subject that writes down its name with each call."""
+    """Write down the name of a subject with each call."""
 
     warm_up = 0
 
-    def __init__(self, told: Path, name: str) -> None:
-        self._told = told
+    def __init__(self, log: Path, name: str) -> None:
+        self._log = log
         self._name = name
 
     def prepare(self) -> None: ...
 
     def call(self, prepared: None) -> int:
-        with self._told.open("a", encoding="ascii") as file:
+        with self._log.open("a", encoding="ascii") as file:
             file.write(self._name)
         return 200
 

@@ -1,12 +1,11 @@
-"""The benchmark's parts beyond single requests: what they ask, count and refuse to report."""
+"""Test the parts of the benchmark beyond single requests: load, crowds, calls of Redis."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import shutil
-import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,32 +21,32 @@ pytest.importorskip("throttled", reason="needs the dependency group bench")
 from limits import parse_many
 
 from flask_irl.web.state import state_of
-from loadtests import bench_chart, bench_load
-from loadtests.bench_apps import Bench, bare_app, limits_of_route
-from loadtests.bench_calls import redis_calls
-from loadtests.bench_cases import all_cases
-from loadtests.bench_client import ask
-from loadtests.bench_figures import BARS
-from loadtests.bench_growth import Crowd, path_of
-from loadtests.bench_load import Load
-from loadtests.bench_model import Trained, train
-from loadtests.bench_server import free_port
-from loadtests.bench_subject import BenchError
-from loadtests.bench_worker import HEADER, create
+from loadtests.bench.cases.apps import Bench, bare_app, limits_of_route
+from loadtests.bench.cases.catalogue import all_cases
+from loadtests.bench.cases.model import Trained, train
+from loadtests.bench.cases.subject import BenchError, Crowd, path_of
+from loadtests.bench.cases.worker import HEADER, create
+from loadtests.bench.measure import load
+from loadtests.bench.measure.calls import redis_calls
+from loadtests.bench.measure.client import ask
+from loadtests.bench.measure.load import Load, check_loads, client_command, load_of
+from loadtests.bench.report import chart
+from loadtests.bench.report.figures import BARS
+from loadtests.servers import free_port
 
 NOTHING = Trained(1, b"", (), 0)
 MANY = Load(1000.0, 1.0, 2.0, 0.0)
-SCRIPT = Path(bench_load.__file__).with_name("bench_wrk.lua")
+SCRIPT = Path(load.__file__).with_name("wrk.lua")
 
 
 class Site(ThreadingHTTPServer):
-    """Answers 429 to the client called ``me-2``, 200 to all others, and counts who asked."""
+    """Answer 429 to the client called ``me-2``, 200 to all others, and count requests."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Page)
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
@@ -55,14 +54,14 @@ class Site(ThreadingHTTPServer):
 
 
 class Page(BaseHTTPRequestHandler):
-    """The one page."""
+    """Serve the one page."""
 
     protocol_version = "HTTP/1.1"
     server: Site
 
     def do_GET(self) -> None:
         client = self.headers[HEADER]
-        self.server.asked[client] += 1
+        self.server.requests[client] += 1
         self.send_response(429 if client == "me-2" else 200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -74,7 +73,7 @@ class Page(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """The site, being served."""
+    """Serve the site."""
     with Site() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -85,16 +84,16 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def model() -> Trained:
-    """A small model."""
+    """Train a small model."""
     return train(60, 8.0)
 
 
 def test_own_client_asks_as_each_client_in_turn_and_counts_refusals(site: Site) -> None:
     figures = asyncio.run(ask(site.url, 1, 0.3, HEADER, "me-", 3))
-    assert figures["requests"] == site.asked.total() > 3
-    assert set(site.asked) == {"me-1", "me-2", "me-3"}
-    assert max(site.asked.values()) - min(site.asked.values()) <= 1
-    assert figures["refused"] == site.asked["me-2"]
+    assert figures["requests"] == site.requests.total() > 3
+    assert set(site.requests) == {"me-1", "me-2", "me-3"}
+    assert max(site.requests.values()) - min(site.requests.values()) <= 1
+    assert figures["refused"] == site.requests["me-2"]
     assert figures["failed"] == 0
 
 
@@ -106,41 +105,36 @@ def test_own_client_counts_connections_that_fail() -> None:
 
 def test_wrk_and_own_client_tell_the_same(site: Site) -> None:
     figures = asyncio.run(ask(site.url, 1, 0.05, HEADER, "me-", 3))
-    told = re.findall(r'"(\w+)": %', SCRIPT.read_text(encoding="utf-8"))
-    assert told == list(figures)
+    names = re.findall(r'"(\w+)": %', SCRIPT.read_text(encoding="utf-8"))
+    assert names == list(figures)
 
 
 @pytest.mark.parametrize("wrk", [None, "/usr/bin/wrk"])
-def test_load_is_put_on_by_wrk_where_there_is_one(
-    wrk: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[list[str]] = []
-    monkeypatch.setattr(shutil, "which", lambda name: wrk)
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command))
-    bench_load._asking("http://127.0.0.1:1/", 8, 5.0, "normal-", 100)
-    assert (started[0][0] == "wrk") == (wrk is not None)
-    assert started[0][-3:] == [HEADER, "normal-", "100"]
+def test_load_is_put_on_by_wrk_where_there_is_one(wrk: str | None) -> None:
+    command = client_command(wrk, "http://127.0.0.1:1/", 8, 5.0, "normal-", 100)
+    assert command[0] == (wrk or sys.executable)
+    assert command[-3:] == [HEADER, "normal-", "100"]
 
 
 def test_a_run_that_refuses_normal_clients_is_no_result() -> None:
     refusing = Load(1000.0, 1.0, 2.0, 0.01)
     with pytest.raises(BenchError, match="flask_irl refused normal clients"):
-        bench_load._check("flask_irl", MANY, refusing, MANY, 1.0)
+        check_loads("flask_irl", MANY, refusing, MANY, 1.0)
 
 
 def test_a_limiter_that_lets_a_flood_through_is_no_result() -> None:
     with pytest.raises(BenchError, match=r"Flask-Limiter admitted 1500 requests of a flood"):
-        bench_load._check("flask_limiter", MANY, MANY, MANY, 1.0)
+        check_loads("flask_limiter", MANY, MANY, MANY, 1.0)
 
 
 def test_without_a_limiter_a_flood_is_let_through() -> None:
-    bench_load._check("bare", MANY, MANY, MANY, 1.0)
+    check_loads("bare", MANY, MANY, MANY, 1.0)
 
 
 def test_connections_that_fail_are_no_result() -> None:
     figures: dict[str, Any] = dict.fromkeys(("requests", "refused", "p50_us", "p99_us"), 1)
     with pytest.raises(BenchError, match="3 connections failed"):
-        bench_load._load({**figures, "seconds": 1.0, "failed": 3})
+        load_of({**figures, "seconds": 1.0, "failed": 3})
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -172,7 +166,7 @@ def test_a_crowd_visits_all_routes() -> None:
 
 def test_chart_shows_cases_that_are_measured() -> None:
     measured = {case.key for case in all_cases(Bench("redis://nowhere", NOTHING, 1))}
-    lines = [line for store in ("redis", "memory") for line in bench_chart.lines_of(store)]
+    lines = [line for store in ("redis", "memory") for line in chart.lines_of(store)]
     assert {line.key for line in lines} <= measured
     assert {line.bar for line in lines if line.bar} <= {bar.name for bar in BARS}
 
@@ -192,7 +186,7 @@ def test_chart_is_a_picture_in_a_folder_it_makes(tmp_path: Path) -> None:
         "libraries": libraries,
     }
     report = {"cases": cases, "bars": {bar.name: bar.bar for bar in BARS}, "machine": machine}
-    bench_chart.draw(json.loads(json.dumps(report)), tmp_path / "images" / "bench.png")
+    chart.draw(json.dumps(report), tmp_path / "images" / "bench.png")
     assert (tmp_path / "images" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 

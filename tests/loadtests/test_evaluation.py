@@ -1,4 +1,4 @@
-"""The evaluation: its sums are right, and every part of it runs on a log of minutes."""
+"""Test the evaluation: its sums are right, and every part of it runs on a log of minutes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ from loadtests.evaluation.__main__ import main
 from loadtests.evaluation.ablation import GROUPS
 from loadtests.evaluation.job import KINDS, Job, families, run, taught_without
 from loadtests.evaluation.picture import draw
-from loadtests.evaluation.plain import features, held, plain_rule
+from loadtests.evaluation.plain import apply_limit, features, plain_rule
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.realised import Realised
-from loadtests.evaluation.table import ablation_text, log_text, recovery_text, to_text
+from loadtests.evaluation.table import (
+    ablation_sections,
+    log_sections,
+    real_sections,
+    recovery_sections,
+)
 from loadtests.simulator.scene import Row
+from loadtests.tables import as_text
 
 
 def _client(
@@ -47,7 +53,7 @@ def _requests(client: str, every: float, count: int, start: float = 0.0) -> Iter
 
 
 def _log(scenario: str, seed: int = 1, **refused: int) -> dict[str, Any]:
-    """A log of two families with 1,000 requests each, the static limit refusing ten."""
+    """Make a log of two families with 1,000 requests each, the static limit refusing ten."""
     names = {"people": "legit:people", "scan": "attack:scan"}
     return {
         "scenario": scenario,
@@ -148,7 +154,7 @@ def test_bars_of_what_was_not_replayed_are_left_out() -> None:
 
 
 def test_the_table_tells_mean_least_and_most_of_a_family() -> None:
-    text = to_text([_log("ordinary", 1, scan=800), _log("ordinary", 2, scan=900)])
+    text = as_text(*log_sections([_log("ordinary", 1, scan=800), _log("ordinary", 2, scan=900)]))
     [line] = [line for line in text.splitlines() if "attack:scan" in line]
     assert line.split()[1:6] == ["85.00", "80.00", "90.00", "1.00", "11.00"]
 
@@ -163,8 +169,8 @@ def test_the_plain_rule_sees_count_endpoint_and_intervals_of_the_last_minute() -
 
 def test_the_plain_rule_holds_anomalous_requests_to_30_percent_of_the_limit() -> None:
     rows = list(_requests("a", 0.1, 60))
-    assert held(rows, [True] * 60)["legit:a"].refused == 30
-    assert held(rows, [False] * 60)["legit:a"].refused == 0
+    assert apply_limit(rows, [True] * 60)["legit:a"].refused == 30
+    assert apply_limit(rows, [False] * 60)["legit:a"].refused == 0
 
 
 def test_the_plain_rule_flags_nothing_that_it_learns_from() -> None:
@@ -209,18 +215,17 @@ def test_a_real_log_is_told_by_agent_and_failures(tmp_path: Path) -> None:
     assert (found["all"]["requests"], found["all"]["failed"]) == (300, 150)
     assert found["agents"]["bot"]["clients"] == 2
     assert {c["client"]: c["failed"] for c in found["top"]} == {"c0": 0, "c1": 150}
-    assert "small.csv" in log_text([found])
+    assert "small.csv" in as_text(*real_sections([found]))
 
 
 def test_recovery_is_told_also_where_nobody_was_flagged() -> None:
     common = {"kind": "scan", "refused": 3, "well": 60}
-    text = recovery_text(
-        [
-            {**common, "seed": 1, "flagged": True, "seconds": 90.0},
-            {**common, "seed": 2, "flagged": False, "seconds": None},
-        ]
-    )
-    assert "flagged 1 of 2; median 90, most 90; good requests refused 6 of 120" in text
+    results = [
+        {**common, "seed": 1, "flagged": True, "seconds": 90.0},
+        {**common, "seed": 2, "flagged": False, "seconds": None},
+    ]
+    line = as_text(*recovery_sections(results)).splitlines()[-1]
+    assert line.split() == "scan 1 of 2 90 90 6 of 120".split()
 
 
 def test_the_ablation_tells_what_is_lost_on_whom() -> None:
@@ -228,8 +233,9 @@ def test_the_ablation_tells_what_is_lost_on_whom() -> None:
         "nothing": {"attack:scan": 80.0, "attack:drift": 60.0, "legit": 1.0},
         "rates": {"attack:scan": 79.0, "attack:drift": 20.0, "legit": 0.5},
     }
-    text = ablation_text([{"seed": 1, "set": "design", "without": without}])
-    assert text.splitlines()[-1].split() == ["rates", "-20.50", "-0.500", "drift", "-40.0"]
+    result = {"seed": 1, "set": "design", "without": without}
+    lines = as_text(*ablation_sections([result])).splitlines()
+    assert lines[-1].split() == ["rates", "-20.50", "-0.500", "drift", "-40.0"]
 
 
 def test_the_picture_is_small(tmp_path: Path) -> None:

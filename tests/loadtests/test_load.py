@@ -1,7 +1,7 @@
-"""The load test's own parts: what it calls right and wrong, its ramp, its verdict.
+"""Test the load test's own parts: its judgements, its ramp, its verdict.
 
-Nothing here may import locust, which changes the standard library's networking for good: whoever
-does so is a process of its own.
+No test may import locust, which changes the standard library's networking for good, except in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from loadtests.load.scenario import (
     from_environment,
     script_of,
 )
-from loadtests.load.tally import Tally, percentile
+from loadtests.load.tally import Tally
 from loadtests.load.verdict import complaints, exit_code, share_served
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def answer(
     body: bytes = b"{}",
     **headers: str,
 ) -> Answer:
-    """A right answer, but for what is given."""
+    """Make a right answer, except for the arguments."""
     shown = {
         "X-RateLimit-Limit": str(limit),
         "X-RateLimit-Remaining": str(remaining),
@@ -80,7 +80,7 @@ def refusal(
     remaining: int = 0,
     other: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """A right 429, but for what is given; ``other`` goes into its body alone."""
+    """Make a right 429, except for the arguments; ``other`` goes into its body alone."""
     detail = {
         "error": "Rate limit exceeded",
         "limit": limit,
@@ -103,7 +103,7 @@ def refusal(
 
 
 def account(granted: int = 0, *, path: str = "/api/data", at: float = 1000.0) -> Account:
-    """A client that was granted so many requests, all at one time."""
+    """Make the account of a client with some requests granted, all at one time."""
     client = Account(RULES)
     for _ in range(granted):
         assert client.judge(answer(path=path, at=at)).complaint == ""
@@ -536,18 +536,11 @@ def test_the_picture_tells_of_as_many_requests_as_the_table() -> None:
     assert normal_title(Tally().to_json()) == "Normal clients served"
 
 
-def test_percentiles_are_values_that_were_there() -> None:
-    values = [float(value) for value in range(100, 0, -1)]
-    assert [percentile(values, share) for share in (50, 95, 99)] == [50.0, 95.0, 99.0]
-    assert percentile([7.0], 50) == 7.0
-    assert percentile([], 50) is None
-
-
 # The verdict.
 
 
 def counts(**changes: Judgement) -> dict[str, Any]:
-    """Of a run in which each persona got a right answer, attackers a tightened one."""
+    """Count a run in which each persona got a right answer, attackers a tightened one."""
     tally = Tally()
     for persona in EVERYBODY:
         usual = Judgement("allowed", tightened=persona in ATTACKERS)
@@ -677,6 +670,7 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
     ended = run(
         # Nothing here is about time, and the machine may be busy.
@@ -704,7 +698,7 @@ def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unlimited() -> Iterator[str]:
-    """A site that answers everything, and knows no limits."""
+    """Serve a site that answers everything, without limits."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,4 @@
-"""The simulator: exact labels, measured people, attacks at their rates, the same log every time."""
+"""Test the simulator: exact labels, measured people, attacks at their rates, the same log again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def log(name: str, seed: int, which: str = "design") -> tuple[Row, ...]:
 
 
 def begins(name: str, seed: int, which: str = "design") -> float:
-    """When the log begins, in unix seconds."""
+    """Give the begin of a log, in unix seconds."""
     return EPOCH + make_scene(name, seed, 10.0, which).begins * HOUR
 
 
@@ -132,6 +132,7 @@ def test_a_client_has_one_label(name: str) -> None:
     assert {client: found for client, found in labels.items() if len(found) > 1} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", SETS)
 def test_a_log_of_ten_hours_can_be_replayed_soon(which: str) -> None:
     assert all(50_000 < len(log("ordinary", seed, which)) < 200_000 for seed in (1, 2, 3))
@@ -182,7 +183,7 @@ def test_design_and_evaluation_share_no_kind_of_site_and_no_shape_of_gaps() -> N
 
 @lru_cache(maxsize=16)
 def people(label: str, which: str, assets: bool | None = None) -> list[list[Row]]:
-    """The clients of a family on three sites, with or without assets of their own."""
+    """Make the clients of a family on three sites, with or without assets of their own."""
     seeds = [
         seed
         for seed in range(20)
@@ -272,7 +273,7 @@ WEB_SHARES: tuple[tuple[Measure, dict[float, float], float], ...] = (
 
 
 def off(found: list[float], measured: dict[float, float]) -> dict[float, tuple[float, float]]:
-    """The quantiles that are neither within a factor of 1.6 nor within 1 of the measured ones."""
+    """Select the quantiles that are neither within a factor of 1.6 nor within 1 of the measured."""
     values = {share: float(np.quantile(found, share)) for share in measured}
     return {
         share: (values[share], value)

@@ -1,0 +1,85 @@
+"""Time the admin API with many clients in Redis: ``python -m loadtests.bench.admin``."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from flask import Flask
+
+from flask_irl import IntelligentLimiter
+from flask_irl.operations import Operations
+from loadtests.bench.cases.apps import limiter_of
+from loadtests.bench.cases.subject import address_of
+from loadtests.servers import redis_server
+from loadtests.tables import make_console, make_table
+
+TOKEN: Final = "the benchmark's own"  # noqa: S105
+PATHS: Final = (
+    "/admin/stats",
+    "/admin/clients?order=active&page_size=50",
+    "/admin/clients?order=anomalous&page_size=50",
+    "/admin/clients?order=active&step=0&page_size=50",
+    "/admin/clients?order=overridden&page_size=50",
+    "/admin/client/10.0.0.1",
+    "/admin/audit?page_size=50",
+)
+FLUSH_EVERY: Final = 5000
+OVERRIDES: Final = 1000
+"""As many as the audit log keeps; that of 10.0.0.1 is the oldest."""
+
+
+def fill(app: Flask, clients: int) -> None:
+    """Let each client ask once, learn from it, and override the limits of some."""
+    front = app.test_client()
+    limiter = limiter_of(app)
+    for number in range(clients):
+        front.get("/", environ_base={"REMOTE_ADDR": address_of(number)})
+        if number % FLUSH_EVERY == FLUSH_EVERY - 1:
+            limiter.flush()
+    limiter.flush()
+    operations = Operations(limiter)
+    for number in range(1, OVERRIDES + 1):
+        client, reason = address_of(number), "A benchmark's."
+        operations.set_override(
+            client, "limit", amount=50, seconds=3600, reason=reason, who="bench"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fill a Redis, ask each endpoint, and print median and maximum of the times."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench.admin", description=__doc__)
+    parser.add_argument("--clients", type=int, default=100_000)
+    parser.add_argument("--calls", type=int, default=50)
+    options = parser.parse_args(arguments)
+    rows = []
+    with redis_server() as url:
+        app = Flask("bench")
+        IntelligentLimiter(
+            app, storage_uri=url, admin_token=TOKEN, background=False, store_timeout=2.0
+        )
+        app.add_url_rule("/", "index", lambda: "ok")
+        fill(app, options.clients)
+        caller = app.test_client()
+        for path in PATHS:
+            times = []
+            for _ in range(options.calls):
+                start = time.perf_counter()
+                answer = caller.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
+                times.append((time.perf_counter() - start) * 1000)
+                if answer.status_code != 200:
+                    print(f"{path} answered {answer.status}", file=sys.stderr)
+                    return 1
+            rows.append((path, f"{statistics.median(times):.1f}", f"{max(times):.1f}"))
+        limiter_of(app).close()
+    headings = (f"{options.clients:,} clients, {options.calls} calls", "median ms", "worst ms")
+    make_console().print(make_table(headings, rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Make the small Flask app that is limited, bare and under flask_irl."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from flask import Flask
+
+from flask_irl import IntelligentLimiter
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.telemetry.events import ClientsScored, ErrorSwallowed, Event, StoreFailed
+from flask_irl.web.state import state_of
+from loadtests.bench.cases import PATH, PLENTY
+from loadtests.bench.cases.model import Trained
+from loadtests.bench.cases.subject import BenchError, Subject, WsgiSubject, answer, environ_of
+
+FEW: Final = 5
+"""Limit, in requests an hour, that every client exceeds."""
+HOUR: Final = 3600
+OURS: Final = "flask_irl"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Share a Redis server, a model and a number of clients between all cases."""
+
+    url: str
+    model: Trained
+    clients: int
+
+    def uri(self, store: str) -> str:
+        """Give the storage URI of a kind of store."""
+        return self.url if store == "redis" else "memory://"
+
+
+class Watch:
+    """Notice failures of flask_irl that clients don't see, and count scores other than 0."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.judged = 0
+
+    def notify(self, event: Event) -> None:
+        """Count an event of the limiter."""
+        match event:
+            case ClientsScored(scores):
+                self.judged += int(np.count_nonzero(scores))
+            case StoreFailed(kind):
+                self.failures.append(f"the store failed ({kind})")
+            case ErrorSwallowed(where):
+                self.failures.append(f"an error in {where}")
+
+
+def bare_app() -> Flask:
+    """Make the app that is limited: one route, a few bytes."""
+    app = Flask("bench")
+    app.add_url_rule(PATH, "data", lambda: "ok")
+    return app
+
+
+def our_app(
+    bench: Bench,
+    store: str,
+    *,
+    limits: int = 1,
+    headers: bool = True,
+    model: bool = True,
+    **options: Any,
+) -> Flask:
+    """Make the app under flask_irl, with background work as in production.
+
+    Of several limits one is on all requests, the others on the route. ``options`` are added to, or
+    replace, those of the benchmark.
+    """
+    silence(OURS)
+    app = Flask("bench")
+    watch = Watch()
+    settings: dict[str, Any] = {
+        "storage_uri": bench.uri(store),
+        "key_prefix": f"irl-{limits}-{headers:d}-{model:d}-",
+        "base_limit": PLENTY,
+        "headers_enabled": headers,
+        "training_interval_minutes": 24 * 60.0,
+        "learning_minutes": 0,
+        # On a busy machine a server may be slow for once: that must not end the benchmark.
+        "store_timeout": 2.0,
+    }
+    limiter = IntelligentLimiter(app, listener=watch, **(settings | options))
+    view: Callable[[], str] = lambda: "ok"  # noqa: E731
+    if limits > 1:
+        view = limiter.limit(limits_of_route(limits - 1))(view)
+    app.add_url_rule(PATH, "data", view)
+    app.config["BENCH_WATCH"] = watch
+    if model:
+        bench.model.install(limiter_of(app))
+    return app
+
+
+def limits_of_route(count: int) -> str:
+    """Write limits over different windows that no client reaches."""
+    first = [f"{PLENTY}/minute", f"{PLENTY * 10}/hour"][:count]
+    return ";".join(first + [f"{PLENTY * n}/{n} minute" for n in range(2, count)])
+
+
+def limiter_of(app: Flask) -> Limiter:
+    """Give the limiter behind an app under flask_irl."""
+    return state_of(app).limiter
+
+
+def watch_of(app: Flask) -> Watch:
+    """Give the watch of an app under flask_irl."""
+    watch: Watch = app.config["BENCH_WATCH"]
+    return watch
+
+
+def check_ours(app: Flask, *, model: bool) -> None:
+    """Raise :class:`BenchError` if an app lost its store, or has not the model it should have."""
+    failures = watch_of(app).failures
+    if failures:
+        raise BenchError(f"{len(failures)} times: {failures[0]}")
+    limiter = limiter_of(app)
+    if limiter.breaker.is_open:
+        raise BenchError("the store is given up")
+    current = limiter.trainer.model
+    if model != (current.version > 0 and not current.advisory):
+        raise BenchError(f"model {current.version} is in force, advisory: {current.advisory}")
+
+
+def bare(bench: Bench) -> Subject:
+    """Make the app without a limiter."""
+    return WsgiSubject(bare_app(), bench.clients)
+
+
+def ours(bench: Bench, store: str, limits: int, headers: bool, model: bool) -> Subject:
+    """Make the app under flask_irl, every client within its limit."""
+    app = our_app(bench, store, limits=limits, headers=headers, model=model)
+    verify = partial(check_ours, app, model=model)
+    return admitted(app, bench, "X-RateLimit-Limit" if headers else None, verify)
+
+
+def ours_refused(bench: Bench, store: str) -> Subject:
+    """Make the app under flask_irl, every client over its limit and known to be."""
+    app = our_app(bench, store, base_limit=FEW, window_seconds=HOUR, key_prefix="irl-refused-")
+    return refused(app, bench, partial(check_ours, app, model=True))
+
+
+def admitted(
+    app: Flask, bench: Bench, header: str | None, verify: Callable[[], None] = lambda: None
+) -> Subject:
+    """Make a subject of an app that admits every client, and check its headers on limits.
+
+    It must send ``header``, or no header on limits at all if that is None.
+    """
+    names = {name.lower() for name, _ in answer(app, environ_of(0))[1]}
+    limits = {name for name in names if "ratelimit" in name}
+    if (header is None and limits) or (header is not None and header.lower() not in limits):
+        raise BenchError(f"the headers are {sorted(names)}, with {header} expected")
+    return WsgiSubject(app, bench.clients, verify)
+
+
+def refused(app: Flask, bench: Bench, verify: Callable[[], None] = lambda: None) -> Subject:
+    """Make a subject of an app, and exhaust the limit of each client."""
+    clients = min(bench.clients, 100)
+    for number in range(clients):
+        while answer(app, environ_of(number))[0] != 429:
+            pass
+    return WsgiSubject(app, clients, verify)
+
+
+def silence(logger: str) -> None:
+    """Let log lines be made but not shown: a screen is slow."""
+    logging.getLogger(logger).addHandler(logging.NullHandler())

@@ -1,0 +1,1 @@
+"""Measure apps: time, CPU time, memory, calls of Redis."""

@@ -1,0 +1,1 @@
+"""Turn measurements into figures, tables, JSON and a chart."""

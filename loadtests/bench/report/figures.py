@@ -1,0 +1,184 @@
+"""Compute figures from measurements: the ratios that have bars, and others beside them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from loadtests.bench.cases.apps import OURS
+from loadtests.bench.cases.catalogue import (
+    BARE,
+    IN_FLASK_EVALSHA,
+    OURS_FULL,
+    RAW_EVALSHA,
+    REFUSED,
+    Key,
+    our_name,
+    sliding,
+    throttled,
+)
+from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, training
+from loadtests.bench.measure.turns import Timing
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Hold a figure to a bar: the most that is allowed, and ``floor``, the aim."""
+
+    name: str
+    text: str
+    bar: float
+    floor: float
+    unit: str = ""
+
+
+BARS: Final = (
+    Bar(
+        "redis_vs_flask_limiter",
+        "added on Redis (1 limit, headers, model) / Flask-Limiter sliding, headers",
+        0.30,
+        0.12,
+    ),
+    Bar("redis_vs_throttled", "the same / throttled-py fixed window, no headers", 0.80, 0.5),
+    Bar("redis_vs_noop_evalsha", "the same / one no-op EVALSHA through redis-py", 2.5, 1.3),
+    Bar(
+        "memory_vs_flask_limiter",
+        "added in memory (1 limit, headers, model) / Flask-Limiter sliding, headers",
+        0.40,
+        0.10,
+    ),
+    Bar("refusal_vs_bare_flask", "a known client's refusal, Redis / a bare Flask 200", 1.0, 0.05),
+    Bar("p99_while_training", "p99 while a model trains / p99 otherwise", 1.2, 1.05),
+    Bar("redis_bytes_per_client", "Redis memory per client", 400.0, 250.0, " B"),
+    Bar("worker_extra_mib", "memory of a gunicorn worker over a bare one", 40.0, 25.0, " MiB"),
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Hold a figure with the quartiles of its sample (itself, if the sample is one value)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Hold the results of one run.
+
+    Attributes:
+        timings: Timing of every case, the bare one first.
+        flush: CPU time of background work per request, in µs, of worker and server, by store.
+        workers: Workers by kind, ``bare`` and ``flask_irl``.
+        http_client: Name of the HTTP client that put on the load.
+        starts: Seconds until a worker's app is made, by system.
+        settings: Amounts of everything.
+    """
+
+    timings: Sequence[Timing]
+    training: training.UnderTraining
+    flush: Mapping[str, tuple[float, float]]
+    redis: memory.RedisMemory
+    workers: Mapping[str, memory.Worker]
+    http_client: str
+    load: Sequence[load.UnderLoad]
+    calls: Sequence[calls.Calls]
+    starts: Mapping[str, float]
+    grown: Sequence[growth.Grown]
+    cpu: Sequence[cpu.TotalCpu]
+    machine: machine.Machine
+    settings: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether other work took the cores, so that p99 tells of that instead."""
+        return self.training.elsewhere > training.BUSY_SHARE
+
+    @property
+    def bare(self) -> Timing:
+        """Give the timing that all others are compared with."""
+        return self.of(BARE)
+
+    def of(self, key: Key) -> Timing:
+        """Give the timing of a case."""
+        return next(timing for timing in self.timings if timing.case.key == key)
+
+    def added(self, key: Key) -> list[float]:
+        """Give the time that a case adds to a bare request, in µs, by round."""
+        return self.of(key).added(self.bare)
+
+    def ratios(self) -> dict[str, Figure]:
+        """Give the figures that have bars, by name."""
+        pairs = self.training.ratios
+        extra = self.workers["flask_irl"].rss_mib - self.workers["bare"].rss_mib
+        refusal = self.of((OURS, "redis", REFUSED)).medians
+        return {
+            "redis_vs_flask_limiter": self._versus("redis", sliding("redis")),
+            "redis_vs_throttled": self._versus("redis", throttled("redis", headers=False)),
+            "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
+            "memory_vs_flask_limiter": self._versus("memory", sliding("memory")),
+            "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
+            # By pair: changes of the machine within a minute are the same for both of a pair.
+            "p99_while_training": Figure(statistics.median(pairs), *quartiles(pairs)),
+            "redis_bytes_per_client": Figure(*[self.redis.bytes_per_client] * 3),
+            "worker_extra_mib": Figure(extra, extra, extra),
+        }
+
+    def details(self) -> dict[str, float]:
+        """Give the figures without a bar, by name."""
+        three = self.added((OURS, "redis", our_name(3, True, True)))
+        refusal = self.of((OURS, "memory", REFUSED)).medians
+        busy, quiet, bare_p99 = self.training.p99
+        bare, ours = self.workers["bare"], self.workers["flask_irl"]
+        figures = {
+            "redis_vs_noop_evalsha_in_flask": self._versus("redis", IN_FLASK_EVALSHA).value,
+            "redis_vs_throttled_with_headers": self._versus("redis", throttled("redis")).value,
+            "memory_vs_throttled_with_headers": self._versus("memory", throttled("memory")).value,
+            "redis_three_limits_vs_one": _ratio(three, self._ours("redis")).value,
+            "memory_refusal_vs_bare_flask": _ratio(refusal, self.bare.medians).value,
+            "p99_otherwise_us": quiet,
+            "p99_while_training_us": busy,
+            "p99_bare_us": bare_p99,
+            "core_taken_by_others": self.training.elsewhere,
+            "training_seconds": self.training.seconds,
+            "training_pairs": float(len(self.training.pairs)),
+            "training_rows": float(self.training.rows),
+            "redis_clients": float(self.redis.clients),
+            "redis_key_bytes": self.redis.key_bytes,
+            "worker_mib": ours.rss_mib,
+            "worker_start_extra_seconds": ours.start_seconds - bare.start_seconds,
+        }
+        for store, (worker, _) in self.flush.items():
+            figures[f"background_cpu_us_per_request_{store}"] = worker
+        figures["background_cpu_us_per_request_redis_server"] = self.flush["redis"][1]
+        return {name: round(value, 3) for name, value in figures.items()}
+
+    def _ours(self, store: str) -> list[float]:
+        return self.added((OURS, store, OURS_FULL))
+
+    def _versus(self, store: str, key: Key) -> Figure:
+        return _ratio(self._ours(store), self.added(key))
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """Give the first and third quartile of at least one value."""
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> Figure:
+    """Divide the medians; the quartiles are those of the rounds' ratios."""
+    value = statistics.median(ours) / _not_nothing(statistics.median(theirs))
+    by_round = [own / _not_nothing(other) for own, other in zip(ours, theirs, strict=True)]
+    return Figure(value, *quartiles(by_round))
+
+
+def _not_nothing(time: float) -> float:
+    # A rival that seems to add nothing, in a very short run, must not end the report.
+    return max(time, 0.1)

@@ -1,0 +1,132 @@
+"""Run all measurements of the benchmark, in the amounts of a preset."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from loadtests.bench.cases.apps import Bench
+from loadtests.bench.cases.catalogue import STORES, all_cases
+from loadtests.bench.cases.model import train
+from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, start, training
+from loadtests.bench.measure.turns import take_turns
+from loadtests.bench.report.figures import Results
+from loadtests.servers import redis_server
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Set the amounts of everything; the functions that take them say more.
+
+    Attributes:
+        generations, rounds, calls: Amounts of :func:`take_turns`, with ``clients`` in rotation.
+        trainings: Trainings under load, with the model of ``training_clients`` in
+            ``training_minutes``.
+        crowds: Numbers of clients at which the time of a request is taken, with ``grown_calls`` in
+            ``grown_rounds`` of ``grown_generations``.
+        cpu_clients: Numbers of active clients at which CPU time is taken.
+    """
+
+    generations: int = 8
+    rounds: int = 3
+    calls: int = 200
+    clients: int = 500
+    trainings: int = 12
+    training_clients: int = 400
+    training_minutes: float = 8.0
+    redis_clients: int = 10_000
+    worker_requests: int = 3000
+    flush_requests: int = 6000
+    load_seconds: float = 4.0
+    load_rounds: int = 3
+    starts: int = 5
+    call_requests: int = 2000
+    crowds: tuple[int, ...] = (100, 10_000, 100_000)
+    grown_generations: int = 4
+    grown_rounds: int = 12
+    grown_calls: int = 200
+    cpu_clients: tuple[int, ...] = (10, 1_000)
+    cpu_requests: int = 20_000
+
+
+DEFAULT: Final = Settings()
+PRESETS: Final = {
+    "quick": Settings(
+        *(3, 2, 50, 200, 2, 150, 4.0, 3000, 1000, 3000),
+        *(1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, (10, 1_000), 1_500),
+    ),
+    "full": Settings(
+        generations=16,
+        clients=1000,
+        trainings=24,
+        redis_clients=100_000,
+        load_seconds=10.0,
+        starts=15,
+        crowds=(100, 10_000, 100_000, 1_000_000),
+        grown_rounds=20,
+        cpu_clients=(10, 1_000, 100_000),
+        cpu_requests=60_000,
+    ),
+    # For tests.
+    "tiny": Settings(
+        *(1, 1, 2, 20, 1, 60, 8.0, 50, 20, 60), *(1.0, 1, 1, 20, (30,), 1, 1, 2, (10,), 20)
+    ),
+}
+
+
+def run(settings: Settings, progress: Callable[[str], object]) -> Results:
+    """Measure everything; ``progress`` receives lines on the progress.
+
+    Raises:
+        BenchError: A request was answered otherwise than it must.
+        RuntimeError: There is no Redis server, or no model came about.
+    """
+    started = time.monotonic()
+    with redis_server() as url:
+        described = machine.describe(url)
+        progress("a model, in virtual time")
+        model = train(settings.training_clients, settings.training_minutes)
+        bench = Bench(url, model, settings.clients)
+        progress("the cases, in turn")
+        turns = (settings.generations, settings.rounds, settings.calls)
+        timings = take_turns(all_cases(bench), *turns, progress=progress)
+        progress("background work")
+        flush = {store: cpu.flush_cpu(bench, store, settings.flush_requests) for store in STORES}
+        progress("requests while a model trains")
+        trained = training.p99_while_training(bench, settings.trainings)
+        progress("memory of gunicorn workers")
+        workers = {
+            kind: memory.worker_memory(bench, kind, settings.worker_requests)
+            for kind in ("bare", "flask_irl")
+        }
+        progress("memory of Redis")
+        redis = memory.redis_memory(bench, settings.redis_clients)
+        progress("gunicorn under load")
+        loads = load.under_load(bench, settings.load_seconds, settings.load_rounds)
+        progress("calls of Redis")
+        counted = calls.redis_calls(bench, settings.call_requests)
+        progress("start-up")
+        starts = start.start_seconds(bench, settings.starts)
+        progress("growth")
+        turns = (settings.grown_generations, settings.grown_rounds, settings.grown_calls)
+        grown = growth.growth(bench, settings.crowds, *turns)
+        progress("all CPU time")
+        total = cpu.total_cpu(bench, settings.cpu_clients, settings.cpu_requests)
+    return Results(
+        timings=timings,
+        training=trained,
+        flush=flush,
+        redis=redis,
+        workers=workers,
+        http_client=load.client_name(),
+        load=loads,
+        calls=counted,
+        starts=starts,
+        grown=grown,
+        cpu=total,
+        machine=described,
+        settings=asdict(settings),
+        seconds=time.monotonic() - started,
+    )
