@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from demo_app.keys import SECRET, key_exists
 from demo_app.monitoring import add_metrics
 from demo_app.views import add_views
 from flask_irl import ConfigurationError, IntelligentLimiter, api_key
@@ -24,9 +25,9 @@ MAX_BODY: Final = 64 * 1024
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Make the demo app with a limiter of its own.
 
-    A client is its API key (the header of the option ``api_key_header``) if it sends one, else
-    its address. The key is not checked here: in an app whose keys are, only valid ones should
-    count as clients, or whoever invents keys gets a fresh limit with each.
+    A client is its API key (in the header of the option ``api_key_header``) if it sends one that
+    exists, else its address. ``DEMO_KEYS_SECRET``, in ``config`` or in the environment, signs the
+    keys (:mod:`demo_app.keys`); without it none exists.
 
     Args:
         config: For ``app.config``; ``IRL_…`` keys are the limiter's options and win over the
@@ -40,12 +41,16 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config.from_mapping(config)
     _trust_proxies(app)
+    secret = str(app.config.get(SECRET) or os.environ.get(SECRET) or "")
     registry = CollectorRegistry()
     # Before the limiter, so that the time of refused requests is measured, too.
     metrics_view = add_metrics(app, registry)
     limiter = IntelligentLimiter(
         app,
-        key_func=api_key(resolve({}, app.config).api_key_header),
+        key_func=api_key(
+            resolve({}, app.config).api_key_header,
+            verify=lambda key: key_exists(key, secret),
+        ),
         listener=PrometheusListener(registry),
     )
     limiter.exempt(metrics_view)

@@ -45,7 +45,7 @@ class Role:
     """One client of the demo.
 
     Args:
-        name: Its name, which is its API key.
+        name: Its name, for which its API key is issued.
         persona: What kind of client it is.
         fate: What should become of it.
         acts: What it does, in order.

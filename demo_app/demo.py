@@ -97,7 +97,8 @@ class Demo:
         for role in roles:
             entry = Entry(role, LIMIT, time.monotonic)
             self.entries.append(entry)
-            self._visitors.append(Visitor(entry, self._server.port, self._random.random()))
+            key = self._server.key(entry.role.name)
+            self._visitors.append(Visitor(entry, self._server.port, self._random.random(), key))
 
     def _withdraw(self) -> None:
         """Let the attackers go."""

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from demo_app.keys import SECRET, issue_key
 from demo_app.served import INSIDE
 
 ROOT: Final = Path(__file__).parents[1]
@@ -48,7 +50,8 @@ class Server:
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self._options = dict(options)
+        self._secret = secrets.token_hex(16)
+        self._options = {**options, SECRET: self._secret}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
         self.port = 0
@@ -95,6 +98,10 @@ class Server:
             if process.stdin is not None:
                 process.stdin.close()
         self._log.close()
+
+    def key(self, name: str) -> str:
+        """Issue the API key of a client by its name."""
+        return issue_key(name, self._secret)
 
     def get(self, path: str, timeout: float = 10.0) -> bytes:
         """The body of a page.

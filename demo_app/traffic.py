@@ -26,10 +26,12 @@ class Visitor:
         entry: Its account.
         port: The site's, on the loopback interface.
         seed: Of its scripts.
+        key: Its API key.
     """
 
-    def __init__(self, entry: Entry, port: int, seed: float) -> None:
+    def __init__(self, entry: Entry, port: int, seed: float, key: str) -> None:
         self.entry = entry
+        self._key = key
         self._connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT)
         self._random = Random(seed)
         self._script: Iterator[Call] | None = None
@@ -73,7 +75,7 @@ class Visitor:
             )
 
     def _send(self, call: Call) -> None:
-        headers = {API_KEY: self.entry.role.name}
+        headers = {API_KEY: self._key}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         started = time.monotonic()

@@ -3,7 +3,8 @@
 By hand, from the project's folder, against a site that runs: ``locust -f loadtests/locustfile.py
 --headless --stop-timeout 15 --host http://127.0.0.1:8000``. The environment variables that scale it
 are in ``loadtests/load/scenario.py``. Give it the site's ``BASE_LIMIT`` and ``WINDOW_SECONDS``, and
-in ``LOAD_ADMIN_TOKEN`` a token if it should train the site's model after the learning time.
+in ``LOAD_ADMIN_TOKEN`` a token if it should train the site's model after the learning time, and the
+site and locust the same ``DEMO_KEYS_SECRET``: without it all clients are one address.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from demo_app.keys import SECRET
 from loadtests.load import scrape
 from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
@@ -109,6 +110,7 @@ def _locust(
     path.unlink(missing_ok=True)
     token = site.token if scenario.learning else ""
     environment = {**os.environ, **limits, COUNTS_FILE: str(path), TOKEN: token}
+    environment[SECRET] = site.token
     # Its own counters aren't the site's.
     environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
     command = [

@@ -17,6 +17,7 @@ from typing import Final
 
 import redis
 
+from demo_app.keys import SECRET
 from loadtests.servers import HOST, redis_server, running, wait_for
 
 ROOT: Final = Path(__file__).parents[2]
@@ -134,6 +135,7 @@ def served_site(
             "WEB_CONCURRENCY": str(workers),
             "BIND": f"fd://{listening.fileno()}",
             "IRL_ADMIN_TOKEN": site.token,
+            SECRET: site.token,
             "PROMETHEUS_MULTIPROC_DIR": metrics,
             # The test chooses the time.
             "TRAINING_INTERVAL": "60",

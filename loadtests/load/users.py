@@ -41,7 +41,7 @@ class Visitor(FastHttpUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         number = next(self._numbers)
-        self._key = f"{self.persona.name} {number}"
+        self._key = SESSION.key(f"{self.persona.name} {number}")
         self._script = script_of(self.persona, SESSION.scenario, number)
         self._coming = next(self._script)
         self._account = Account(SESSION.rules)

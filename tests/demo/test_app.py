@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +16,7 @@ from flask.testing import FlaskClient
 
 from demo_app import create_app
 from demo_app.catalogue import LAST, ON_SALE, PAGE_LENGTH, PAGES
+from demo_app.keys import SECRET, issue_key
 from demo_app.views import MAX_VALUES, PASSWORD
 from flask_irl import ConfigurationError
 from flask_irl.web.state import state_of
@@ -195,22 +199,35 @@ def test_the_config_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert client.get("/").headers["X-RateLimit-Limit"] == "5"
 
 
-def test_an_api_key_is_a_client_of_its_own(client: FlaskClient) -> None:
-    def remaining(**headers: str) -> int:
-        return int(client.get("/api/data", headers=headers).headers["X-RateLimit-Remaining"])
+def left(client: FlaskClient, **headers: str) -> int:
+    return int(client.get("/api/data", headers=headers).headers["X-RateLimit-Remaining"])
 
-    assert [remaining(), remaining(**{"X-API-Key": "a"}), remaining(**{"X-API-Key": "a"})] == [
-        99,
-        99,
-        98,
-    ]
+
+def test_an_api_key_that_was_issued_is_a_client_of_its_own() -> None:
+    client = create_app({"IRL_BACKGROUND": False, SECRET: "made up"}).test_client()
+    ada = {"X-API-Key": issue_key("ada", "made up")}
+    assert [left(client), left(client, **ada), left(client, **ada)] == [99, 99, 98]
+
+
+@pytest.mark.parametrize("secret", ["made up", ""], ids=["a secret", "none"])
+def test_invented_api_keys_count_by_address(secret: str) -> None:
+    client = create_app({"IRL_BACKGROUND": False, SECRET: secret}).test_client()
+    keys = ["a", "b.c", "ключ", issue_key("ada", "another secret"), ".", "." + 32 * "0"]
+    assert [left(client, **{"X-API-Key": key}) for key in keys] == [99, 98, 97, 96, 95, 94]
 
 
 def test_the_api_keys_header_can_be_named() -> None:
-    client = create_app({"IRL_BACKGROUND": False, "IRL_API_KEY_HEADER": "X-Token"}).test_client()
-    client.get("/", headers={"X-Token": "a"})
-    answer = client.get("/", headers={"X-Token": "b"})
-    assert answer.headers["X-RateLimit-Remaining"] == "99"
+    settings = {"IRL_BACKGROUND": False, "IRL_API_KEY_HEADER": "X-Token", SECRET: "made up"}
+    client = create_app(settings).test_client()
+    left(client, **{"X-Token": issue_key("ada", "made up")})
+    assert left(client, **{"X-Token": issue_key("bob", "made up")}) == 99
+
+
+def test_keys_can_be_printed() -> None:
+    command = [sys.executable, "-m", "demo_app.keys", "ada", "bob"]
+    environment = {**os.environ, SECRET: "made up"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [issue_key(name, "made up") for name in ("ada", "bob")]
 
 
 def _remaining(app: Flask, forwarded: str) -> str:

@@ -27,6 +27,7 @@ from demo_app import create_app
 from demo_app.cast import SHARES, Act, Phase, Role, attack_roles, normal_roles
 from demo_app.demo import HELD, INTERRUPTED, LIMIT, SECONDS, TRAINING_SHARE, WINDOW_SECONDS, main
 from demo_app.display import Display
+from demo_app.keys import SECRET, issue_key
 from demo_app.ledger import Entry
 from demo_app.personas import Call
 from demo_app.report import print_clients
@@ -285,6 +286,7 @@ def test_the_whole_demo_in_virtual_time_goes_as_it_should(
         "IRL_STORAGE_URI": "memory://",
         "IRL_BASE_LIMIT": LIMIT,
         "IRL_WINDOW_SECONDS": WINDOW_SECONDS,
+        SECRET: "made up",
     }
     app = create_app(OPTIONS | settings)
     limiter, site, start = state_of(app).limiter, app.test_client(), clock.now
@@ -332,7 +334,7 @@ def _stretches(acts: tuple[Act, ...]) -> Iterator[tuple[float, float, Any]]:
 
 
 def _send(site: Any, entry: Entry, call: Call) -> None:
-    headers = {"X-API-Key": entry.role.name}
+    headers = {"X-API-Key": issue_key(entry.role.name, "made up")}
     answer = site.open(call.path, method=call.method, data=call.body, headers=headers)
     entry.answered(call.path, answer.status_code, answer.headers, answer.data, 0.004)
 
@@ -461,7 +463,7 @@ def test_bad_arguments_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_client_notes_requests_that_nobody_answers(entry: Entry) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    visitor = Visitor(entry, port, 1.0)
+    visitor = Visitor(entry, port, 1.0, "key")
     visitor.play(lambda random: iter([Call(0.0, "GET", "/"), Call(0.0, "GET", "/")]))
     wait_until(lambda: entry.sent == 2, "two requests")
     stop_all([visitor])

@@ -19,6 +19,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from demo_app import create_app
+from demo_app.keys import SECRET, issue_key
 from monitoring.grafana import build_dashboard
 from tests.integration.workers import PATIENCE, Workers
 from tests.prometheus import PrometheusServer, Sample, scrape_config
@@ -323,9 +324,9 @@ class Site:
         while not self._over.wait(0.02):
             turn += 1
             for path in ("/", "/api/data"):
-                self.ask("GET", path, **{"X-API-Key": f"person {turn % 12}"})
+                self.ask("GET", path, **{"X-API-Key": issue_key(f"person {turn % 12}", TOKEN)})
             for path in ("/api/data", "/nowhere"):
-                self.ask("GET", path, **{"X-API-Key": "flood"})
+                self.ask("GET", path, **{"X-API-Key": issue_key("flood", TOKEN)})
             self.ask("GET", "/admin/stats")
 
 
@@ -334,7 +335,7 @@ def site(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) ->
     with redis_server.client() as client:
         client.flushall()
     folder, metrics = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("metrics")
-    environment = {"TOKEN": TOKEN, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    environment = {"TOKEN": TOKEN, SECRET: TOKEN, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     with (
         Workers(folder, redis_server.url, APP, **environment) as workers,
         PrometheusServer(scrape_config({JOB: f"{HOST}:{workers.port}"})) as prometheus,
