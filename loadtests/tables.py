@@ -53,8 +53,15 @@ def make_table(
     return table
 
 
+def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:
+    """Print tables and texts, each with an empty line after it."""
+    for part in parts:
+        console.print(part)
+        console.print()
+
+
 def as_text(*parts: RenderableType) -> str:
-    """Render tables and lines as on no terminal, without spaces at the ends of lines."""
+    """Render tables and texts as on no terminal, without spaces at the ends of lines."""
     file = StringIO()
-    make_console(file).print(*parts, sep="\n")
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    print_parts(make_console(file), parts)
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())

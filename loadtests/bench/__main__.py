@@ -21,7 +21,7 @@ from loadtests.bench.report import chart
 from loadtests.bench.report.document import to_json
 from loadtests.bench.report.tables import sections
 from loadtests.bench.run import DEFAULT, PRESETS, run
-from loadtests.tables import make_console
+from loadtests.tables import make_console, print_parts
 
 NUMBERS: Final = (
     "generations rounds calls clients trainings training_clients redis_clients worker_requests"
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"the benchmark failed: {error}", file=sys.stderr)
         return 1
     _say("")
-    make_console().print(*sections(results), sep="\n")
+    print_parts(make_console(), sections(results))
     document = to_json(results)
     for path in dict.fromkeys((options.json, os.environ.get("BENCH_JSON"))):
         if path:

@@ -16,7 +16,7 @@ from loadtests.evaluation.job import KINDS, Job, run
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.recovery import recoveries
 from loadtests.evaluation.table import SECTIONS
-from loadtests.tables import make_console
+from loadtests.tables import make_console, print_parts
 
 SCENARIOS: Final = ("ordinary", "clean", "flash_crowd_deploy", "holiday", "cold_start")
 Task = tuple[str, Callable[[], Any]]
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = make_console()
     for part, sections in SECTIONS.items():
         if results[part]:
-            console.print(*sections(results[part]), sep="\n")
+            print_parts(console, sections(results[part]))
     if options.plot:
         from loadtests.evaluation.picture import draw
 

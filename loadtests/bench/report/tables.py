@@ -17,7 +17,7 @@ def sections(results: Results) -> Iterator[RenderableType]:
     yield _heading(results)
     yield _cases(results)
     yield _load(results)
-    yield f"load by {results.http_client}, on the same cores\n"
+    yield f"load by {results.http_client}, on the same cores"
     yield _calls(results)
     starts = ((name, f"{seconds:.2f}") for name, seconds in results.starts.items())
     yield make_table(("start of a worker: imports and app", "seconds"), starts)
@@ -25,7 +25,7 @@ def sections(results: Results) -> Iterator[RenderableType]:
     yield _cpu(results)
     yield _bars(results)
     if results.busy:
-        yield "Other work kept the cores busy: p99 tells of that, not of the training.\n"
+        yield "Other work kept the cores busy: p99 tells of that, not of the training."
     details = ((name, f"{value:g}") for name, value in results.details().items())
     yield make_table(("beside the bars", ""), details)
 
@@ -37,7 +37,7 @@ def _heading(results: Results) -> str:
     return (
         f"{machine.cpu}, {machine.cores} cores, {machine.system}, load {machine.load} at the start"
         f"\n{machine.python}, {machine.redis}\n{libraries}\n{settings}; "
-        f"took {results.seconds:.0f} s\n"
+        f"took {results.seconds:.0f} s"
     )
 
 
