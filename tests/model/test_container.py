@@ -149,14 +149,14 @@ def test_a_wrong_manifest_is_refused_with_its_reason(changed: dict[str, Any], re
 def test_overlapping_arrays_are_refused() -> None:
     entry = {"dtype": "<f8", "shape": [2], "offset": 0}
     header = {"meta": {}, "arrays": [{"name": "x", **entry}, {"name": "y", **entry}]}
-    with pytest.raises(ModelError, match="'y'.* at offset 16"):
+    with pytest.raises(ModelError, match=r"'y'.* at offset 16"):
         unpack(sealed(header, bytes(32)))
 
 
 def test_a_name_listed_twice_is_refused() -> None:
     entry = {"name": "x", "dtype": "<f8", "shape": [1]}
     header = {"meta": {}, "arrays": [{**entry, "offset": 0}, {**entry, "offset": 8}]}
-    with pytest.raises(ModelError, match="no array can be.* at offset 8"):
+    with pytest.raises(ModelError, match=r"no array can be.* at offset 8"):
         unpack(sealed(header, bytes(16)))
 
 
