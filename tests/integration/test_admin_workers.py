@@ -103,6 +103,18 @@ class Site:
         assert answer.status == status, answer
         return answer.json
 
+    def train(self) -> int:
+        """Train a model through the one worker, to the end; give its version."""
+        started = self.change("POST", "/train", status=202)
+
+        def info() -> Any:
+            return self.change("GET", "/model-info")
+
+        wait_until(lambda: info()["version"] > started["version"], "a model", PATIENCE)
+        wait_until(lambda: info()["last_training"]["at"] >= started["at"], "its end", PATIENCE)
+        assert info()["last_training"]["result"] == "accepted"
+        return int(info()["version"])
+
     def override(self, client: str, kind: str, **more: object) -> None:
         self.change("PUT", f"/client/{client}/override", {"kind": kind, **more})
 
@@ -196,9 +208,7 @@ def versions(connected: Site) -> tuple[int, int]:
     """Two models that the one worker trained, the second in force."""
     for number in range(12):
         assert connected.asks("/", f"learner-{number}", 8, line=connected.one) == [200] * 8
-    first, second = (connected.change("POST", "/train", status=202) for _ in range(2))
-    assert (first["result"], second["result"]) == ("accepted", "accepted")
-    return first["version"], second["version"]
+    return connected.train(), connected.train()
 
 
 def test_both_workers_ask_for_the_same_token(site: Site) -> None:

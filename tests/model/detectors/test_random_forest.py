@@ -26,7 +26,7 @@ WIDTH = 12
 
 
 def attacks(count: int) -> NDArray[np.float32]:
-    """Rows beside those of :func:`traffic`, partly among them."""
+    """Make rows beside those of :func:`traffic`, partly among them."""
     return traffic(count, seed=5) * np.float32(3.0)
 
 
