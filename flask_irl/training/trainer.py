@@ -179,12 +179,20 @@ class Trainer:
         self._lease.leave()
 
     def _claim(self) -> str:
+        claim = self._lease.take()
+        try:
+            self._check_material()
+        except BaseException:
+            self._lease.release(claim)
+            raise
+        return claim
+
+    def _check_material(self) -> None:
+        """Check that there is something to learn from, without reading all rows."""
         counts = self._store.counts()
         check_requests(counts.get("requests", 0))
-        # Reading the rows takes a while, unless there are none.
         if not counts.get("rows") and not self._store.rows():
             raise TrainingRefused(NO_ROWS)
-        return self._lease.take()
 
     def _train(self, claim: str) -> Training:
         try:

@@ -52,15 +52,15 @@ limiter = IntelligentLimiter(
     key_func=lambda: request.headers["X-Client"],
 )
 engine = app.extensions["flask_irl"].limiter
-refresh = engine.refresh
+news = engine.store.news
 refreshes = 0
 
 def counted():
     global refreshes
-    refresh()
     refreshes += 1
+    return news()
 
-engine.refresh = counted
+engine.store.news = counted
 
 @app.after_request
 def name_worker(response):
@@ -390,8 +390,9 @@ def test_the_other_workers_audit_log_shows_every_change(
 def test_a_training_is_in_the_other_workers_audit_log(
     site: Site, versions: tuple[int, int]
 ) -> None:
-    trained = {e["target"] for e in site.audited() if e["action"] == "train"}
-    assert trained == {str(version) for version in versions}
+    starts = [e for e in site.audited() if e["action"] == "train"]
+    assert [e["before"]["version"] for e in starts] == [versions[1] - 1, versions[0] - 1]
+    assert {e["after"]["result"] for e in starts} == {"started"}
 
 
 def test_no_token_and_no_traceback_is_in_the_log(site: Site, workers: Workers) -> None:
