@@ -11,29 +11,32 @@ RESULTS = ("accepted", "rejected", "refused", "failed")
 
 
 class TrainingSchema(ma.Schema):
-    """A training that was carried out."""
+    """A training that was started."""
 
     result = words(
-        "`accepted`: its model is in force; `rejected`: it is kept aside, for the `reason` given.",
-        "accepted",
-        validate=validate.OneOf(("accepted", "rejected")),
+        "`started`: it runs in the background.", "started", validate=validate.OneOf(("started",))
     )
-    reason = words("Why it was rejected; else empty.", "")
-    version = whole("The model's version; 0 if it is kept aside.", 8)
-    rows = whole("Rows trained on.", 5120)
-    clients = whole("Different clients among them.", 240)
-    requests = whole("Requests that the rows stand for.", 18230)
-    seconds = number("How long it took.", 1.8)
-    at = moment("When")
+    version = whole("The model in force as it began; a later one comes of it if accepted.", 7)
+    at = moment("When it began")
+    see = words("The path that tells how it ended, in `last_training`.", "/admin/model-info")
 
 
 class LastTrainingSchema(ma.Schema):
     """The latest training of this worker."""
 
-    result = words("What came of it.", "accepted", validate=validate.OneOf(RESULTS))
+    result = words(
+        "`accepted`: its model is in force; `rejected`: it is kept aside; `refused`: it was not "
+        "started; `failed`.",
+        "accepted",
+        validate=validate.OneOf(RESULTS),
+    )
     reason = words("Why, unless it was accepted.", "")
     at = moment("When")
     seconds = number("How long it took.", 1.8)
+    version = whole("The model's version; 0 if none is in force.", 8)
+    rows = whole("Rows trained on.", 5120)
+    clients = whole("Different clients among them.", 240)
+    requests = whole("Requests that the rows stand for.", 18230)
 
 
 class FeatureSchema(ma.Schema):

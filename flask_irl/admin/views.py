@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from werkzeug.exceptions import Conflict, InternalServerError, NotFound
+from flask import url_for
+from werkzeug.exceptions import Conflict, NotFound
 
 from flask_irl.admin.answers import (
     AuditSchema,
@@ -18,6 +19,7 @@ from flask_irl.admin.model_answers import ModelInfoSchema, ModelSchema, ModelsSc
 from flask_irl.admin.pages import offset_and_limit, page_answer
 from flask_irl.admin.schemas import LimitsRequest, ModeRequest, PageQuery
 from flask_irl.admin.state import current_admin
+from flask_irl.errors import TrainingRefused
 
 Paged = tuple[dict[str, Any], dict[str, str]]
 
@@ -73,20 +75,20 @@ def model_info() -> dict[str, Any]:
     return {**operations.model_info(), "history": operations.models()}
 
 
-@blueprint.operation("POST", "/train", TrainingSchema, status=202, errors=(409, 500), tag="models")
-def train() -> Any:
-    """Train a model now
+@blueprint.operation("POST", "/train", TrainingSchema, status=202, errors=(409,), tag="models")
+def train() -> dict[str, Any]:
+    """Train a model in the background
 
-    Answers when the training is over, in a few seconds. A model that would flag too many of the
-    recent legitimate clients is kept aside: `result` says so, and `reason` why. 409 if there is
-    too little to learn from yet, or another worker is training.
+    Answers at once; the training takes a few seconds. `see` tells where its end is: the `version`
+    there rises in all workers when the new model is in force, and `last_training` of this worker
+    says how it ended. A model that would flag too many of the recent legitimate clients is kept
+    aside. 409 if there is too little to learn from yet, or a training is running.
     """
-    training = current_admin().operations.train(who())
-    if training.result == "refused":
-        raise Conflict(training.reason)
-    if training.result == "failed":
-        raise InternalServerError(training.reason)
-    return training
+    try:
+        started = current_admin().operations.start_training(who())
+    except TrainingRefused as error:
+        raise Conflict(str(error)) from error
+    return {**started, "see": url_for(".model_info")}
 
 
 @blueprint.operation("GET", "/models", ModelsSchema, tag="models")

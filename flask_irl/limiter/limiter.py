@@ -21,8 +21,9 @@ from flask_irl.stores.base import Begun, Store
 from flask_irl.stores.site import News
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.telemetry.log import Sampler, event
+from flask_irl.training.background import BackgroundTraining
+from flask_irl.training.fit import Fit, fit_in_child
 from flask_irl.training.trainer import Trainer, Training
-from flask_irl.training.training_set import Fit, fit_in_child
 from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import Rules
@@ -78,12 +79,16 @@ class Limiter:
             rows_capacity=options.rows_capacity,
             rules=Rules(options.login_failures, options.unknown_paths),
         )
+        self._trainings = BackgroundTraining(
+            self.trainer, functools.partial(self.failures.guard, "train")
+        )
         self.worker = Worker(
             self.failures,
             Jobs(
                 flush=functools.partial(self.profiler.flush, gently=True),
                 refresh=self.refresh,
                 train=self._train_if_due if options.train else None,
+                end_training=self._trainings.close,
                 leave_training=self.trainer.leave,
                 expire=self._expire,
             ),
@@ -207,6 +212,17 @@ class Limiter:
             self.failures.store_failed(error)
         return self.trainer.train()
 
+    def start_training(self) -> None:
+        """Flush, then start a training in the background; returns at once.
+
+        Raises:
+            TrainingRefused: There is too little to learn from, or a training runs, here or in
+                another worker.
+            StoreError: The store failed.
+        """
+        self.flush()
+        self._trainings.start()
+
     def forget(self, client: str) -> bool:
         """Forget a client, as if it had never been here; returns whether it was known.
 
@@ -266,6 +282,7 @@ class Limiter:
         self.failures.after_fork()
         self.profiler.after_fork()
         self.trainer.after_fork()
+        self._trainings.after_fork()
         self.store.after_fork()
         self.refusals = Refusals()
 
@@ -284,7 +301,7 @@ class Limiter:
     def _train_if_due(self) -> None:
         if self._mode != "off":
             self.flush()
-            self.trainer.tick()
+            self._trainings.start_if_due()
 
     def _expire(self) -> None:
         gone = self.store.expire() + self.failures.expire()

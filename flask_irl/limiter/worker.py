@@ -5,16 +5,12 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import threading
 import weakref
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.schedule import Schedule
-
-CLOSE_SECONDS: Final = 1.0
-"""Time that a training is given to end by itself when its process ends."""
 
 
 class Jobs(NamedTuple):
@@ -23,7 +19,9 @@ class Jobs(NamedTuple):
     Attributes:
         flush: Merges observations and judges clients, with pauses.
         refresh: Takes up changes made elsewhere.
-        train: Trains if it is this process's turn; None in a process that never trains.
+        train: Starts a training if it is this process's turn, and returns at once; None in a
+            process that never trains.
+        end_training: Starts no training any more; tells whether one still runs.
         leave_training: Leaves the turn to other workers, in the midst of a training.
         expire: Drops idle clients.
     """
@@ -31,6 +29,7 @@ class Jobs(NamedTuple):
     flush: Callable[[], object]
     refresh: Callable[[], object]
     train: Callable[[], object] | None
+    end_training: Callable[[], bool]
     leave_training: Callable[[], object]
     expire: Callable[[], object]
 
@@ -51,12 +50,10 @@ class Worker:
         self._schedule = Schedule(
             flush=functools.partial(self._run, "flush", jobs.flush),
             poll=functools.partial(self._run, "poll", jobs.refresh),
-            train=None if jobs.train is None else self._start_training,
+            train=None if jobs.train is None else functools.partial(self._run, "train", jobs.train),
             expire=functools.partial(failures.guard, "expire", jobs.expire),
             train_seconds=train_seconds,
         )
-        self._training: threading.Thread | None = None
-        self._training_lock = threading.Lock()
 
     @property
     def running(self) -> bool:
@@ -76,38 +73,16 @@ class Worker:
         """Stop the jobs for good, without waiting for those that run."""
         self._closed = True
         self._schedule.stop()
-        self._leave_training()
+        if self._jobs.end_training():
+            self._run("close", self._jobs.leave_training)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads aren't here."""
-        self._training = None
-        self._training_lock = threading.Lock()
         self._schedule.after_fork()
 
     def _run(self, where: str, job: Callable[[], object]) -> None:
         if not self._failures.breaker.is_open:
             self._failures.guard(where, job)
-
-    def _start_training(self) -> None:
-        """Train on a daemon thread: a process that ends waits for the threads of a pool."""
-        with self._training_lock:
-            idle = self._training is None or not self._training.is_alive()
-            if idle and not self._closed and self._jobs.train is not None:
-                work = functools.partial(self._run, "train", self._jobs.train)
-                self._training = threading.Thread(target=work, name="irl-train", daemon=True)
-                self._training.start()
-
-    def _leave_training(self) -> None:
-        """Wait a moment for a scheduled training; if that isn't enough, leave its turn to others.
-
-        A thread that is in native code when the interpreter ends may bring it down.
-        """
-        with self._training_lock:
-            training, self._training = self._training, None
-        if training is not None:
-            training.join(CLOSE_SECONDS)
-            if training.is_alive():
-                self._run("close", self._jobs.leave_training)
 
 
 class Follower(Protocol):

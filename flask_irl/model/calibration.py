@@ -1,9 +1,9 @@
-"""From a detector's raw scores to scores that mean the same for every detector and site.
+"""Calibrate a detector's raw scores, so that they mean the same for every detector and site.
 
 A raw score says nothing about how rare it is: 0.5 from an Isolation Forest is perfectly normal.
 Calibrated scores run from 0 (as normal as can be) to -1 (as anomalous as can be). On the site's own
 legitimate traffic half of all rows score below -0.1 and one in ten below -0.25, where the threshold
-leaves room; what scores below -0.5 costs legitimate clients no more than a chosen budget.
+leaves room; scores below -0.5 cost legitimate clients no more than a chosen budget.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from flask_irl.errors import ModelError
 
 THRESHOLD = -0.5
-"""Where :func:`calibrate_by_impact` puts the edge of the budget."""
+"""Calibrated score at which :func:`calibrate_by_impact` puts the edge of the budget."""
 
 _LEVELS = ((0.5, -0.1), (0.1, -0.25))
 _STEP = 1e-6  # least distance of two knots
@@ -29,14 +29,14 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True)
 class Calibration:
-    """A falling curve through ``knots``, straight between them and level beyond both ends.
+    """Map raw scores by a falling curve through ``knots``, straight between and level beyond them.
 
     Args:
         knots: At least two pairs (raw, calibrated); raw from -1e6 to 1e6 and strictly increasing,
             calibrated from 0 down to -1 and never increasing.
 
     Raises:
-        ModelError: The knots are not so.
+        ModelError: The knots are out of range or order.
     """
 
     knots: tuple[tuple[float, float], ...]
@@ -83,15 +83,15 @@ class Calibration:
         return calibrated
 
     def to_list(self) -> list[list[float]]:
-        """The knots, for JSON."""
+        """Give the knots, for JSON."""
         return [[raw, calibrated] for raw, calibrated in self.knots]
 
     @classmethod
     def from_list(cls, knots: object) -> Self:
-        """Make a calibration of what :meth:`to_list` returned.
+        """Make a calibration of the list that :meth:`to_list` gave.
 
         Raises:
-            ModelError: That is no list of pairs of numbers, or the knots are wrong.
+            ModelError: The list has no pairs of numbers, or the knots are wrong.
         """
         if not isinstance(knots, list):
             raise ModelError(f"a calibration must be a list of pairs, not {knots!r:.100}")
@@ -114,13 +114,13 @@ def calibrate_by_impact(
 ) -> Calibration:
     """Choose the lowest threshold that costs legitimate clients no more than a budget.
 
-    Not a quantile of scores: what counts is how many requests of legitimate clients would be
-    refused, and only those of rows with a sign of harm can be.
+    It is no quantile of scores: the budget counts requests of legitimate clients that would be
+    refused, and only requests of rows with a sign of harm can be.
 
     Args:
         raw: Raw scores of legitimate rows held back, shape (n,), n at least 1, each from 0 to 1.
-        harmful: Which rows have a sign of harm.
-        requests: The requests that each row stands for.
+        harmful: Mask of the rows with a sign of harm.
+        requests: Number of requests that each row stands for.
         budget: Share of all requests that may be lost, above 0 and below 0.5.
         floor: The lowest threshold, 0 to 1.
 
@@ -160,7 +160,7 @@ def calibrate_by_impact(
 
 
 def _exceeded_by(scores: NDArray[np.float64], share: float) -> float:
-    """The lowest of the sorted ``scores`` that at most ``share`` of them exceed."""
+    """Give the lowest of the sorted ``scores`` that at most ``share`` of them exceed."""
     count = len(scores)
     above = int(share * count)
     while above / count > share:  # the product may have been rounded up to a whole number

@@ -1,4 +1,4 @@
-"""A model: all that turns rows of features into calibrated scores, and tells where it came from."""
+"""Score rows of features with a model, and store it together with its origin."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_from
 
-_WHAT = "flask_irl model"
+_CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Model:
-    """One version of the model; immutable, safe to share between threads.
+    """Hold one version of the model; immutable, safe to share between threads.
 
     Args:
         version: 0 for the model before the first training, then counting up.
@@ -29,11 +29,11 @@ class Model:
         features: Names of the features, in the order of a row's columns.
         trained_at: Unix time of the training, in seconds.
         rows: Number of rows it was trained on.
-        clients: Number of different clients those came from.
-        requests: Number of requests those stand for.
+        clients: Number of different clients that the rows came from.
+        requests: Number of requests that the rows stand for.
         advisory: Whether it may only be reported, not acted upon.
-        detector: What scores the rows; knows as many features as there are names.
-        calibration: What turns the detector's scores into those of :meth:`score`.
+        detector: Scores the rows; knows as many features as there are names.
+        calibration: Turns the detector's scores into those of :meth:`score`.
         site: JSON-able tables that the site's features are made with.
         report: JSON-able account of the training: gate, time, parameters.
 
@@ -68,7 +68,7 @@ class Model:
 
     @classmethod
     def untrained(cls, schema: str, features: tuple[str, ...]) -> Self:
-        """The model in force before the first training: version 0, scores everything 0."""
+        """Make the model in force before the first training: version 0, scores every row 0."""
         return cls(
             version=0,
             schema=schema,
@@ -104,7 +104,7 @@ def dump(model: Model) -> bytes:
         ModelError: ``site`` or ``report`` is not JSON-able.
     """
     meta = {
-        "what": _WHAT,
+        "what": _CONTENT,
         "version": model.version,
         "schema": model.schema,
         "features": list(model.features),
@@ -133,19 +133,20 @@ def load(data: bytes, *, schema: str) -> Model:
             inconsistent; says which.
     """
     meta, arrays = unpack(data)
-    if meta.get("what") != _WHAT:
-        raise ModelError(f"the container holds {meta.get('what')!r:.100}, not a {_WHAT}")
-    found = _member(meta, "schema", str)
-    if found != schema:
+    if meta.get("what") != _CONTENT:
+        raise ModelError(f"the container holds {meta.get('what')!r:.100}, not a {_CONTENT}")
+    own_schema = _member(meta, "schema", str)
+    if own_schema != schema:
         raise ModelError(
-            f"the model is of the feature schema {found!r:.100}, this program uses {schema!r:.100}"
+            f"the model is of the feature schema {own_schema!r:.100}, "
+            f"this program uses {schema!r:.100}"
         )
     features = _member(meta, "features", list)
     if not all(isinstance(name, str) for name in features):
         raise ModelError(f"features of the model must be names, not {features!r:.100}")
     return Model(
         version=_member(meta, "version", int),
-        schema=found,
+        schema=own_schema,
         features=tuple(features),
         trained_at=_member(meta, "trained_at", float),
         rows=_member(meta, "rows", int),

@@ -14,8 +14,19 @@ from flask_irl.training.trainer import Training
 class ModelOperations(Hands):
     """Hands on the models."""
 
+    def start_training(self, who: str) -> dict[str, Any]:
+        """Start a training in the background, and return at once.
+
+        Raises:
+            TrainingRefused: There is too little to learn from, or a training runs already.
+        """
+        before, now = self._store.model_version(), self._store.now()
+        self._limiter.start_training()
+        self._audit(who, "train", "", {"version": before}, {"result": "started"})
+        return {"result": "started", "version": before, "at": now}
+
     def train(self, who: str) -> Training:
-        """Train now."""
+        """Train now, and wait for the end."""
         before = self._store.model_version()
         training = self._limiter.train()
         self._audit(
@@ -50,6 +61,10 @@ class ModelOperations(Hands):
                 "reason": last.reason,
                 "at": last.at,
                 "seconds": round(last.seconds, 3),
+                "version": last.version,
+                "rows": last.rows,
+                "clients": last.clients,
+                "requests": last.requests,
             },
         }
 

@@ -17,7 +17,7 @@ from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport, Series
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from flask_irl.verdicts.profiler import Profiler
 
 FLUSH_SECONDS: Final = 1.0

@@ -1,4 +1,4 @@
-"""Simple attacks on a site, made up from what is known of it: what a supervised detector learns.
+"""Simulate simple attacks on a site, as examples that a supervised detector learns from.
 
 Each attacker sends requests as its kind does (a scraper takes ever new paths of a few routes, a
 guesser of passwords is denied, a scanner finds nothing, ...), at rates and with irregularities
@@ -22,21 +22,21 @@ from flask_irl.behaviour.routes import rarity_of, route_bin
 from flask_irl.behaviour.sums import DENIED, FINE, MISSING, Floats
 
 READINGS: Final = 30
-"""How often each attacker's profile is read, evenly over its time."""
+"""Number of times that each attacker's profile is read, evenly over its time."""
 EVIDENCE: Final = 8.0
 MOST_REQUESTS: Final = 1200
 UNKNOWN_ROUTE: Final = "unmatched"
 
 
 class Kind(NamedTuple):
-    """A kind of attack; pairs are ranges.
+    """Describe a kind of attack; pairs are ranges.
 
     Attributes:
-        attackers: How many of it.
+        attackers: Number of attackers of it.
         rate: Requests a minute, drawn evenly on a logarithmic scale.
         variation: Standard deviation of the gaps over their mean.
-        minutes: How long it is watched.
-        new: Share of paths not asked for before.
+        minutes: Time for which it is observed.
+        new: Share of paths not requested before.
         missing: Share of answers 404.
         denied: Share of answers 401 or 403.
         write: Share of requests that would change things.
@@ -69,7 +69,7 @@ KINDS: Final = (
 def simulated_rows(
     usual: NDArray[np.float32], routes: Mapping[str, float], seed: int
 ) -> NDArray[np.float32]:
-    """Rows of features of made-up attackers.
+    """Simulate rows of features of attackers.
 
     Args:
         usual: Rows of the site's own clients, at least one: attackers meet answers of their sizes,
@@ -82,10 +82,10 @@ def simulated_rows(
     """
     random = np.random.default_rng(seed)
     attackers = [
-        _events(kind, usual, routes, random) for kind in KINDS for _ in range(kind.attackers)
+        _attacker(kind, usual, routes, random) for kind in KINDS for _ in range(kind.attackers)
     ]
     records = profile.decode([b""] * len(attackers))
-    found: list[NDArray[np.float32]] = []
+    matrices: list[NDArray[np.float32]] = []
     for reading in range(READINGS):
         parts = [events.readings[reading] for events in attackers]
         active = [i for i, part in enumerate(parts) if part.stop > part.start]
@@ -100,8 +100,8 @@ def simulated_rows(
         fold(some, Events(owners, *columns))
         records[active] = some
         enough = profile.sums_of(some, "n") >= EVIDENCE
-        found.append(matrix(profile.view(some[enough], 0.0, 0.0)))
-    rows = np.concatenate(found)
+        matrices.append(matrix(profile.view(some[enough], 0.0, 0.0)))
+    rows = np.concatenate(matrices)
     like = usual[random.integers(len(usual), size=len(rows))]
     for name in ("hour_rarity", "weekday_rarity"):
         column = FEATURE_NAMES.index(name)
@@ -110,40 +110,33 @@ def simulated_rows(
 
 
 class _Attacker(NamedTuple):
+    """Hold an attacker's requests, and which of them come before each reading of its profile."""
+
     events: Events
     readings: list[slice]
 
 
-def _events(
+def _attacker(
     kind: Kind, usual: NDArray[np.float32], routes: Mapping[str, float], random: np.random.Generator
 ) -> _Attacker:
+    """Draw the requests of one attacker of a kind."""
     rate = float(np.exp(random.uniform(*np.log(kind.rate))))
     seconds = random.uniform(*kind.minutes) * 60.0
     count = int(min(MOST_REQUESTS, max(10, rate * seconds / 60.0)))
     gap = _gaps(60.0 / rate, random.uniform(*kind.variation), count, random)
     at = 1e9 + np.cumsum(gap)
     names = [UNKNOWN_ROUTE] if kind.unknown_routes or not routes else _few(routes, random)
-    which = random.integers(len(names), size=count)
-    new = random.random(count) < random.uniform(*kind.new)
-    paths = np.where(new, random.integers(2**62, size=count), random.integers(3, size=count))
-    chance = random.random(count)
-    missing, denied = random.uniform(*kind.missing), random.uniform(*kind.denied)
-    answer = np.select([chance < missing, chance < missing + denied], [MISSING, DENIED], FINE)
-    like = usual[random.integers(len(usual))]
-    middle, spread = (
-        float(like[FEATURE_NAMES.index(name)]) for name in ("size_mean", "size_deviation")
-    )
-    size = np.expm1(np.clip(random.normal(middle, abs(spread) + 0.05, count), 0.0, 20.0))
+    route = random.integers(len(names), size=count)
     zeros = np.zeros(count)
     events = Events(
         owner=np.zeros(count, dtype=np.intp),
         at=at,
         gap=np.concatenate(([-1.0], gap[1:])),
-        rarity=np.array([rarity_of(routes, name) for name in names])[which],
-        bin=np.array([route_bin(name) for name in names], dtype=np.intp)[which],
-        path=paths.astype(np.uint64),
-        answer=answer.astype(np.float64),
-        size=size,
+        rarity=np.array([rarity_of(routes, name) for name in names])[route],
+        bin=np.array([route_bin(name) for name in names], dtype=np.intp)[route],
+        path=_paths(kind, count, random),
+        answer=_answers(kind, count, random),
+        size=_sizes(usual, count, random),
         write=(random.random(count) < random.uniform(*kind.write)).astype(np.float64),
         probe=zeros,
         refused=zeros,
@@ -163,9 +156,31 @@ def _gaps(mean: float, variation: float, count: int, random: np.random.Generator
 
 
 def _few(routes: Mapping[str, float], random: np.random.Generator) -> list[str]:
-    """One to three routes, those asked for often rather than others."""
+    """Draw one to three routes, often requested ones rather than others."""
     names = list(routes)
     weight = np.sqrt(np.maximum([routes[name] for name in names], 1e-6))
     most = min(len(names), int(random.integers(1, 4)))
-    chosen = random.choice(len(names), size=most, replace=False, p=weight / weight.sum())
-    return [names[i] for i in chosen]
+    choice = random.choice(len(names), size=most, replace=False, p=weight / weight.sum())
+    return [names[i] for i in choice]
+
+
+def _paths(kind: Kind, count: int, random: np.random.Generator) -> NDArray[np.uint64]:
+    new = random.random(count) < random.uniform(*kind.new)
+    paths = np.where(new, random.integers(2**62, size=count), random.integers(3, size=count))
+    return paths.astype(np.uint64)
+
+
+def _answers(kind: Kind, count: int, random: np.random.Generator) -> Floats:
+    chance = random.random(count)
+    missing, denied = random.uniform(*kind.missing), random.uniform(*kind.denied)
+    answer = np.select([chance < missing, chance < missing + denied], [MISSING, DENIED], FINE)
+    return answer.astype(np.float64)
+
+
+def _sizes(usual: NDArray[np.float32], count: int, random: np.random.Generator) -> Floats:
+    """Draw sizes of answers like those that one of the site's own clients gets."""
+    client = usual[random.integers(len(usual))]
+    middle, spread = (
+        float(client[FEATURE_NAMES.index(name)]) for name in ("size_mean", "size_deviation")
+    )
+    return np.expm1(np.clip(random.normal(middle, abs(spread) + 0.05, count), 0.0, 20.0))

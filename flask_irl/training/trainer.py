@@ -1,64 +1,42 @@
-"""Training: from rows to a model in force, by whoever of all workers holds the lease."""
+"""Train: from a site's rows to a model in force, one training at a time among all workers."""
 
 from __future__ import annotations
 
 import logging
-import math
 import time
-import uuid
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import numpy as np
-
-from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA, column
-from flask_irl.behaviour.rows import ABUSE, unpack_rows, within_quota
-from flask_irl.behaviour.site_statistics import began_at, learn_paces, learn_site, usual_values
+from flask_irl.behaviour.site_statistics import learn_site
 from flask_irl.errors import ModelError, StoreError, TrainingRefused
-from flask_irl.model.calibration import calibrate_by_impact
-from flask_irl.model.model import Model, dump, load
+from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
-from flask_irl.telemetry.events import ModelLoaded, Notify, TrainingEnded
+from flask_irl.telemetry.events import Notify, TrainingEnded
 from flask_irl.telemetry.log import event
-from flask_irl.training.training_set import (
-    Fit,
-    Lesson,
-    fit_in_child,
-    flagged,
-    newcomers,
-    parts,
-    samples,
-    samples_of,
-)
-from flask_irl.verdicts.rules import harmful
-
-MIN_REQUESTS: Final = 50
-CLIENT_SHARE: Final = 0.02
-CLIENT_LEAST: Final = 10
-GATE_SHARE: Final = 0.05
-"""A candidate that flags more than this share of recent legitimate clients is kept aside."""
-GATE_LEAST: Final = 2
-"""So few flagged clients say nothing of a share."""
-NEW_ROWS_SHARE: Final = 0.2
-LEASE_SECONDS: Final = 180.0
+from flask_irl.training.candidate import Terms, make_candidate
+from flask_irl.training.fit import Fit, fit_in_child
+from flask_irl.training.lease import TrainingLease
+from flask_irl.training.publication import ModelInForce
+from flask_irl.training.rows import NO_ROWS, check_requests, sort_rows
+from flask_irl.training.schedule import TURN_SHARE, is_outdated
 
 Result = Literal["accepted", "rejected", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What came of a training.
+    """Report a training.
 
     Attributes:
-        result: ``accepted`` (in force), ``rejected`` (by the gate, or somebody was faster),
+        result: ``accepted`` (in force), ``rejected`` (by the gate, or another worker was faster),
             ``refused`` (not started), ``failed``.
         reason: Why, for people; empty when accepted.
         version: The model's version; 0 if there is none.
-        rows: Rows trained on.
-        clients: Different clients among them.
-        requests: Requests that the rows stand for.
-        seconds: How long it took.
-        at: When, in seconds since the epoch.
+        rows: Number of rows it was trained on.
+        clients: Number of different clients among them.
+        requests: Number of requests that the rows stand for.
+        seconds: Duration.
+        at: Beginning, in seconds since the epoch.
     """
 
     result: Result
@@ -72,18 +50,18 @@ class Training:
 
 
 class Trainer:
-    """Trains models on a store's rows, publishes them, and loads what others published.
+    """Train models on a store's rows, publish them, and load those of other workers.
 
     Args:
         store: Holds rows, models and the lease.
         notify: Takes the events of trainings and loaded models.
-        threshold: The calibrated score below which a client is anomalous.
-        false_flag_rate: Share of legitimate rows that may fall below -0.5.
+        threshold: Calibrated score below which a client is anomalous, -1 to 0.
+        false_flag_rate: Share of legitimate requests that may be lost at a score of -0.5.
         min_clients: A model trained on fewer clients only advises.
-        learning_seconds: So does one of a site that has been watched for less.
-        detector: The kind of detector.
-        interval_seconds: How often :meth:`tick` trains.
-        fit: Makes a detector of rows and a seed.
+        interval_seconds: Time between two scheduled trainings.
+        learning_seconds: A model only advises of a site that has been observed for less.
+        detector: Kind of the detector.
+        fit: Fits a detector on a training set.
     """
 
     def __init__(
@@ -108,57 +86,157 @@ class Trainer:
         self._learning_seconds = learning_seconds
         self._kind = detector
         self._fit = fit
-        self.owner = uuid.uuid4().hex
-        self.model = Model.untrained(SCHEMA, FEATURE_NAMES)
+        self._lease = TrainingLease(store)
+        self.in_force = ModelInForce(store, notify)
+        """The model in force, and its publication."""
         self.last: Training | None = None
-        self._refused_version = 0
+        """The latest training of this process."""
+
+    @property
+    def model(self) -> Model:
+        """Give the model in force in this process."""
+        return self.in_force.model
+
+    @property
+    def owner(self) -> str:
+        """Name this process in the lease of the schedule."""
+        return self._lease.owner
 
     def after_fork(self) -> None:
-        """A forked process is another owner."""
-        self.owner = uuid.uuid4().hex
+        """Begin anew in a forked process: it is another owner."""
+        self._lease.after_fork()
+
+    def poll(self) -> bool:
+        """Load the model in force if it is another one than this process has; see there.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        return self.in_force.poll()
+
+    def is_due(self) -> bool:
+        """Take the turn to train on schedule, and tell whether it is worth a training.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        if self._lease.is_taken or not self._lease.take_schedule(self._interval * TURN_SHARE):
+            return False
+        counts, now = self._store.counts(), self._store.now()
+        return is_outdated(self.model, counts, now, self._learning_seconds)
 
     def tick(self) -> Training | None:
-        """Train if it is this process's turn and there is enough that is new; else None."""
-        if not self._store.take_lease("tick", self.owner, self._interval * 0.9):
-            return None
-        if self.model.version:
-            seen = self._store.counts().get("rows", 0)
-            new = seen - int(self.model.report.get("rows_seen", 0))
-            learned = self.model.advisory and self._learned(began_at(self.model.site, math.inf))
-            if 0 <= new < NEW_ROWS_SHARE * self.model.rows and not learned:
-                return None
-        return self.train()
+        """Train if it is this process's turn and there is enough that is new; else None.
 
-    def _learned(self, began: float) -> bool:
-        return self._store.now() - began >= self._learning_seconds
+        Raises:
+            StoreError: The store failed before the training began.
+        """
+        return self.train() if self.is_due() else None
 
-    def train(self) -> Training:
-        """Train now, whatever is new. Never raises; reports it and logs it."""
+    def claim(self) -> str:
+        """Claim the right to train at once, for :meth:`train`; a refusal is reported like one.
+
+        Raises:
+            TrainingRefused: There is too little to learn from, or a training runs, here or in
+                another worker.
+            StoreError: The store failed.
+        """
+        try:
+            return self._claim()
+        except TrainingRefused as error:
+            self._report(Training("refused", str(error)))
+            raise
+
+    def train(self, claim: str | None = None) -> Training:
+        """Train now, and report it; raises nothing of a store, a model or a child process.
+
+        Args:
+            claim: From :meth:`claim`, if that was called.
+        """
         started = time.monotonic()
         try:
-            if not self._store.take_lease("train", self.owner, LEASE_SECONDS):
-                raise TrainingRefused("another worker is training")
-            try:
-                training = self._train(self._store.now())
-            finally:
-                self._store.release_lease("train", self.owner)
+            training = self._train(claim or self._claim())
         except TrainingRefused as error:
             training = Training("refused", str(error))
         except (StoreError, ModelError, ValueError, OSError) as error:
             training = Training("failed", f"{type(error).__name__}: {error}")
-        seconds = time.monotonic() - started
-        training = Training(
-            training.result,
-            training.reason,
-            training.version,
-            training.rows,
-            training.clients,
-            training.requests,
-            seconds,
-            training.at,
+        return self._report(replace(training, seconds=time.monotonic() - started))
+
+    def drop(self, claim: str) -> None:
+        """Give a claim back without a training.
+
+        Raises:
+            StoreError: The store failed; the claim ends by itself.
+        """
+        self._lease.release(claim)
+
+    def leave(self) -> None:
+        """Leave the turn to other workers at once, in the midst of a training or not.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        self._lease.leave()
+
+    def _claim(self) -> str:
+        claim = self._lease.take()
+        try:
+            self._check_material()
+        except BaseException:
+            self._lease.release(claim)
+            raise
+        return claim
+
+    def _check_material(self) -> None:
+        """Check that there is something to learn from, without reading all rows."""
+        counts = self._store.counts()
+        check_requests(counts.get("requests", 0))
+        if not counts.get("rows") and not self._store.rows():
+            raise TrainingRefused(NO_ROWS)
+
+    def _train(self, claim: str) -> Training:
+        try:
+            return self._publish_next()
+        finally:
+            self._lease.release(claim)
+
+    def _publish_next(self) -> Training:
+        """Fit a detector, make a candidate of it, and put that in force if it passes the gate."""
+        now = self._store.now()
+        counts = self._store.counts()
+        rows = sort_rows(self._store.rows())
+        current = self._store.model_version()
+        version = max([current, *self._store.model_versions()]) + 1
+        began = time.monotonic()
+        detector = self._fit(rows.training_set(self._kind, learn_site(counts)["routes"], version))
+        model, trial = make_candidate(
+            detector,
+            rows,
+            counts,
+            Terms(self.threshold, self._rate, self._min_clients, self._learning_seconds),
+            before=self.model,
+            version=version,
+            now=now,
+            fit_seconds=time.monotonic() - began,
         )
+        training = Training(
+            "accepted",
+            version=version,
+            rows=model.rows,
+            clients=model.clients,
+            requests=model.requests,
+            at=now,
+        )
+        if not trial.passed:
+            return replace(training, result="rejected", reason=trial.reason, version=0)
+        if not self.in_force.publish(current, model):
+            reason = "another worker published a model meanwhile"
+            return replace(training, result="rejected", reason=reason, version=0)
+        return training
+
+    def _report(self, training: Training) -> Training:
         self.last = training
-        self._notify(TrainingEnded(training.result, seconds))
+        self._notify(TrainingEnded(training.result, training.seconds))
         event(
             logging.WARNING if training.result == "failed" else logging.INFO,
             f"training_{training.result}",
@@ -166,157 +244,7 @@ class Trainer:
             rows=training.rows,
             clients=training.clients,
             requests=training.requests,
-            seconds=seconds,
+            seconds=training.seconds,
             reason=training.reason,
         )
         return training
-
-    def leave(self) -> None:
-        """Leave the turn to others at once, in the midst of a training or not.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        for lease in ("train", "tick"):
-            self._store.release_lease(lease, self.owner)
-
-    def poll(self) -> bool:
-        """Load the model in force if it is another one than this process has.
-
-        Returns:
-            Whether another model is in use now.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        version = self._store.model_version()
-        if version in (self.model.version, self._refused_version):
-            return False
-        if version == 0:
-            self._use(Model.untrained(SCHEMA, FEATURE_NAMES))
-            return True
-        blob = self._store.model(version)
-        try:
-            if blob is None:
-                raise ModelError("it is not in the store")
-            model = load(blob, schema=SCHEMA)
-            if model.version != version:
-                raise ModelError(f"it says that it is version {model.version}")
-        except ModelError as error:
-            # The one in force stays; the log says so once.
-            self._refused_version = version
-            event(logging.ERROR, "model_refused", version=version, reason=error)
-            return False
-        self._use(model)
-        return True
-
-    def _use(self, model: Model) -> None:
-        self.model = model
-        self._refused_version = 0
-        self._notify(ModelLoaded(model.version, model.trained_at))
-        event(
-            logging.INFO,
-            "model_loaded",
-            version=model.version,
-            rows=model.rows,
-            clients=model.clients,
-            advisory=model.advisory,
-        )
-
-    def _train(self, now: float) -> Training:
-        unpacked = unpack_rows(self._store.rows())
-        abuse = unpacked["feedback"] == ABUSE
-        attacks = np.ascontiguousarray(unpacked["features"][abuse])
-        rows = within_quota(unpacked[~abuse], CLIENT_SHARE, CLIENT_LEAST)
-        counts = self._store.counts()
-        requests = counts.get("requests", 0)
-        clients = len(np.unique(rows["client"]))
-        if requests < MIN_REQUESTS:
-            raise TrainingRefused(
-                f"{requests} requests observed, at least {MIN_REQUESTS} are needed"
-            )
-        if not len(rows):
-            raise TrainingRefused(
-                "no client has been observed for long enough: a row needs at least five requests "
-                "of one client, none of them refused or flagged"
-            )
-        current = self._store.model_version()
-        version = max([current, *self._store.model_versions()]) + 1
-        started = time.monotonic()
-        normal = newcomers(rows)
-        fitted, held = parts(rows, normal)
-        site = learn_site(counts)
-        lesson = Lesson(
-            self._kind,
-            samples(rows[fitted]),
-            samples_of(normal[fitted]),
-            attacks,
-            site["routes"],
-            version,
-        )
-        detector = self._fit(lesson)
-        judging = rows[held]
-        calibration = calibrate_by_impact(
-            detector.score(judging["features"]),
-            harmful(judging["features"]),
-            judging["requests"].astype(np.float64),
-            self._rate,
-            detector.floor,
-        )
-        odd, judged = flagged(detector, calibration, rows[normal], self.threshold)
-        began = min(float(rows["at"].min()), began_at(self.model.site, now))
-        outcome = Training(
-            "accepted", "", version, len(rows), clients, int(rows["requests"].sum()), 0.0, now
-        )
-        report: dict[str, Any] = {
-            "fit_seconds": round(time.monotonic() - started, 3),
-            "gate": {"flagged_share": round(odd / judged, 4), "allowed_share": GATE_SHARE},
-            "false_flag_rate": self._rate,
-            "threshold": self.threshold,
-            "rows_seen": counts.get("rows", 0),
-        }
-        if odd > max(GATE_LEAST, GATE_SHARE * judged):
-            return _with(
-                outcome,
-                "rejected",
-                f"it would flag {odd / judged:.1%} of recent legitimate clients, "
-                f"{GATE_SHARE:.0%} are allowed",
-            )
-        model = Model(
-            version=version,
-            schema=SCHEMA,
-            features=FEATURE_NAMES,
-            trained_at=now,
-            rows=len(rows),
-            clients=clients,
-            requests=outcome.requests,
-            advisory=clients < self._min_clients or not self._learned(began),
-            detector=detector,
-            calibration=calibration,
-            site={
-                **site,
-                "usual": usual_values(rows["features"]),
-                "paces": learn_paces(
-                    rows["route"], column(rows["features"], "requests_per_minute")
-                ),
-                "began": began,
-            },
-            report=report,
-        )
-        if not self._store.publish(current, version, dump(model)):
-            return _with(outcome, "rejected", "another worker published a model meanwhile")
-        self._use(model)
-        return outcome
-
-
-def _with(training: Training, result: Result, reason: str) -> Training:
-    return Training(
-        result,
-        reason,
-        0,
-        training.rows,
-        training.clients,
-        training.requests,
-        training.seconds,
-        training.at,
-    )

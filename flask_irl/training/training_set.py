@@ -1,105 +1,86 @@
-"""What a model is trained and judged on: which rows of a site count for what."""
+"""Describe the rows that one detector is fitted on, and carry them to another process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.behaviour.rows import Rows
-from flask_irl.model.calibration import Calibration
-from flask_irl.model.detectors import Detector
-from flask_irl.training import child as fit
-from flask_irl.training.forests import fit_detector
+from flask_irl.errors import ModelError
+from flask_irl.model.container import pack, unpack
+from flask_irl.model.detectors import Rows
 
-FEW_ROWS: Final = 200
-"""Below, rows are too few to hold some back: they calibrate and pass the gate in-sample."""
-FEWEST_SAMPLES: Final = 32
-GATE_RECENT: Final = 0.15
-FEW_NEWCOMERS: Final = 100
-"""Rows of clients that are no regulars; with fewer, the regulars count as well."""
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Lesson:
-    """What a detector is trained on.
+class TrainingSet:
+    """Hold everything that a detector is fitted on.
 
-    Attributes:
-        kind: Of the detector.
-        rows: Features of the site's own traffic.
-        normal: Which of them a supervised detector learns as legitimate.
-        attacks: Features of clients that operators have called abusers.
-        routes: The site's routes and their shares.
-        seed: The same lesson gives the same detector.
+    Args:
+        kind: Kind of the detector, one of :data:`flask_irl.training.forests.DETECTORS`.
+        rows: Features of the site's own traffic, shape (n, n_features).
+        seed: 0 to 2**32 - 1; the same training set gives the same detector.
+        normal: Mask of the rows that a supervised detector learns as legitimate, shape (n,);
+            empty for all of them.
+        attacks: Features of clients that operators have called abusers, shape (m, n_features);
+            empty for none.
+        routes: The site's routes and their shares of requests, for simulated attacks.
+
+    Raises:
+        ValueError: An argument has another shape or is out of its range.
     """
 
     kind: str
-    rows: NDArray[np.float32]
-    normal: NDArray[np.bool_]
-    attacks: NDArray[np.float32]
-    routes: Mapping[str, float]
+    rows: Rows
     seed: int
+    normal: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
+    attacks: Rows = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    routes: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed must be from 0 to {LARGEST_SEED}, not {self.seed}")
+        shape = self.rows.shape
+        if len(shape) != 2 or shape[1] < 1:
+            raise ValueError(f"rows must have the shape (n, n_features), not {shape}")
+        if self.normal.shape not in ((0,), shape[:1]):
+            raise ValueError(f"normal must have the shape {shape[:1]}, not {self.normal.shape}")
+        if len(self.attacks) and self.attacks.shape[1:] != shape[1:]:
+            raise ValueError(
+                f"attacks must have the shape (m, {shape[1]}), not {self.attacks.shape}"
+            )
 
-Fit = Callable[[Lesson], Detector]
+    def to_bytes(self) -> bytes:
+        """Write the training set to bytes that :meth:`from_bytes` reads."""
+        return pack(
+            {"kind": self.kind, "seed": self.seed, "routes": dict(self.routes)},
+            {
+                "rows": self.rows,
+                "normal": self.normal.astype(np.uint8),
+                "attacks": self.attacks,
+            },
+        )
 
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a training set that :meth:`to_bytes` wrote.
 
-def fit_in_child(lesson: Lesson) -> Detector:
-    """Train in a child process: no web worker loads scikit-learn."""
-    return fit.fit_in_child(**_arguments(lesson))
-
-
-def fit_here(lesson: Lesson) -> Detector:
-    """Train in this process: for programs that serve nobody meanwhile."""
-    return fit_detector(**_arguments(lesson))
-
-
-def _arguments(lesson: Lesson) -> dict[str, Any]:
-    return {name: getattr(lesson, name) for name in Lesson.__slots__}
-
-
-def newcomers(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows are of clients that are no regulars: those are judged by their own past.
-
-    Heavy regulars would otherwise hold the threshold up for everybody.
-    """
-    regulars = np.unique(rows["client"][rows["regular"] != 0])
-    found: NDArray[np.bool_] = ~np.isin(rows["client"], regulars)
-    return found if found.sum() >= FEW_NEWCOMERS else np.ones(len(rows), dtype=bool)
-
-
-def parts(rows: Rows, normal: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows to fit on, and rows of other clients, no regulars, held back for calibration."""
-    held = rows["client"] % 4 == 0
-    every = np.ones(len(rows), dtype=bool)
-    if len(rows) < FEW_ROWS or (held & normal).sum() < FEWEST_SAMPLES or held.all():
-        return every, normal
-    return ~held, held & normal
-
-
-def samples(rows: Rows) -> NDArray[np.float32]:
-    """The features to fit on, repeated where they are too few to grow a tree."""
-    features: NDArray[np.float32] = np.ascontiguousarray(rows["features"])
-    return np.tile(features, (_times(len(features)), 1))
-
-
-def samples_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask of rows, repeated as they are."""
-    return np.tile(mask, _times(len(mask)))
-
-
-def _times(rows: int) -> int:
-    return max(1, -(-FEWEST_SAMPLES // rows))
-
-
-def flagged(
-    detector: Detector, calibration: Calibration, rows: Rows, threshold: float
-) -> tuple[int, int]:
-    """How many clients of the most recent rows the candidate would flag, and of how many."""
-    recent = rows[-max(FEWEST_SAMPLES, int(len(rows) * GATE_RECENT)) :]
-    scores = calibration.apply(detector.score(np.ascontiguousarray(recent["features"])))
-    odd = np.unique(recent["client"][scores < threshold])
-    return len(odd), len(np.unique(recent["client"]))
+        Raises:
+            ModelError: The bytes are damaged or hold another thing.
+        """
+        meta, arrays = unpack(data)
+        try:
+            return cls(
+                kind=meta["kind"],
+                rows=arrays["rows"],
+                seed=meta["seed"],
+                normal=arrays["normal"].astype(bool),
+                attacks=arrays["attacks"],
+                routes=meta["routes"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the bytes hold no training set: {error}") from None

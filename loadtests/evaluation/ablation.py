@@ -25,6 +25,7 @@ from flask_irl.model.calibration import calibrate_by_impact
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.training import attacks
 from flask_irl.training.forests import fit_detector
+from flask_irl.training.training_set import TrainingSet
 from flask_irl.verdicts.rules import harmful
 from loadtests.evaluation.job import Job, learned_at
 from loadtests.simulator.scenarios import generate
@@ -152,7 +153,7 @@ def judge(table: Table, without: Sequence[str], kind: str) -> dict[str, float]:
     fitted = early & ~calibrating
     with patch.object(attacks, "matrix", masked):
         detector = fit_detector(
-            kind, features[fitted], seed=1, normal=~regular[fitted], routes=table.routes
+            TrainingSet(kind, features[fitted], 1, ~regular[fitted], routes=table.routes)
         )
     # Harm is decided by a rule, which sees all features.
     harm = harmful(table.features)

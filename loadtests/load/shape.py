@@ -16,6 +16,8 @@ from loadtests.load.session import SESSION, TOKEN
 from loadtests.load.users import ATTACKING, PEACEFUL
 
 TRAINING_PATIENCE: Final = 60.0
+ASKING: Final = 0.5
+"""Seconds between two questions whether a training has ended."""
 SPREADING: Final = 2.5
 """Seconds in which all workers take up a new model."""
 TITLES: Final[dict[Stage, str]] = {
@@ -72,18 +74,33 @@ class Ramp(LoadTestShape):
 
 
 def train(host: str, token: str) -> dict[str, Any]:
-    """Have the site train its model, and return its answer."""
-    request = urllib.request.Request(  # noqa: S310  # the tested site's own address
-        f"{host.rstrip('/')}/admin/train",
-        data=b"",
-        method="POST",
-        headers={"Authorization": f"Bearer {token}"},
-    )
+    """Have the site train its model, and wait for the end; give what the site says of it."""
     try:
-        with urllib.request.urlopen(request, timeout=TRAINING_PATIENCE) as response:  # noqa: S310
-            result: dict[str, Any] = json.load(response)
+        started = _ask(host, token, "POST", "/admin/train")
+        end = time.monotonic() + TRAINING_PATIENCE
+        while time.monotonic() < end:
+            # Any worker may answer: all know of a new model, and one of a training without.
+            info = _ask(host, token, "GET", started["see"])
+            last: dict[str, Any] = info["last_training"] or {"at": 0.0}
+            if info["version"] > started["version"]:
+                return {"result": "accepted", "version": info["version"]}
+            if last["at"] >= started["at"]:
+                return last
+            time.sleep(ASKING)
     except urllib.error.HTTPError as error:
         return {"result": "refused", "reason": error.read().decode(errors="replace")}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         return {"result": "failed", "reason": f"{type(error).__name__}: {error}"}
-    return result
+    return {"result": "failed", "reason": f"no end of it within {TRAINING_PATIENCE:g} seconds"}
+
+
+def _ask(host: str, token: str, method: str, path: str) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310  # the tested site's own address
+        f"{host.rstrip('/')}{path}",
+        data=b"" if method == "POST" else None,
+        method=method,
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    with urllib.request.urlopen(request, timeout=TRAINING_PATIENCE) as response:  # noqa: S310
+        answer: dict[str, Any] = json.load(response)
+    return answer

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask_irl.errors import ConfigurationError, ModelError
+from flask_irl.errors import ConfigurationError, ModelError, TrainingRefused
 from flask_irl.operations import Operations
-from flask_irl.training.trainer import Training
 
 NOW = 1_750_000_000.0
 KNOWN = "203.0.113.7"
@@ -21,14 +20,14 @@ class FakeOperations(Operations):
         asked: The names of the operations that were called, in order.
         known: The clients that are known.
         error: Raised by every operation, if there is one.
-        training: What the next training comes to.
+        refusal: Why no training can be started; empty if one can.
     """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.known: set[str] = {KNOWN}
         self.error: Exception | None = None
-        self.training = Training("accepted", version=8, rows=500, clients=40, seconds=1.5, at=NOW)
+        self.refusal = ""
         self._mode = "enforce"
         self._limits: dict[str, Any] = {"base_limit": 100, "window_seconds": 60}
         self._overrides: dict[str, dict[str, Any]] = {}
@@ -112,10 +111,12 @@ class FakeOperations(Operations):
         self._note(who, "reset", client)
         return known
 
-    def train(self, who: str) -> Training:
+    def start_training(self, who: str) -> dict[str, Any]:
         self._ask("train")
+        if self.refusal:
+            raise TrainingRefused(self.refusal)
         self._note(who, "train", "")
-        return self.training
+        return {"result": "started", "version": self._in_force, "at": NOW}
 
     def model_info(self) -> dict[str, Any]:
         self._ask("model_info")
@@ -128,7 +129,16 @@ class FakeOperations(Operations):
             "features": [{"name": "new_paths", "unit": "1/min", "text": "new paths"}],
             "schema": "1f2e3d4c",
             "gate": {"flagged_share": 0.004, "allowed_share": 0.05},
-            "last_training": {"result": "accepted", "reason": "", "at": NOW, "seconds": 1.5},
+            "last_training": {
+                "result": "accepted",
+                "reason": "",
+                "at": NOW,
+                "seconds": 1.5,
+                "version": 7,
+                "rows": 500,
+                "clients": 40,
+                "requests": 5000,
+            },
         }
 
     def models(self) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import Override
 from flask_irl.model.detectors import Detector
 from flask_irl.stores.state import Update
-from flask_irl.training.training_set import Lesson, fit_here
+from flask_irl.training.fit import fit_here
+from flask_irl.training.training_set import TrainingSet
 from flask_irl.web.state import state_of
 from tests.admin.api import WRITE, make_app
 from tests.admin.fakes import FakeOperations
@@ -100,10 +101,10 @@ class RealSite:
         decision = engine.decide(engine.plan(()), (client,))
         engine.observe(decision, route="/", path=7, method="GET", status=200, size=512)
 
-    def _fit(self, lesson: Lesson) -> Detector:
+    def _fit(self, training_set: TrainingSet) -> Detector:
         """A real training takes half a second: all after the first come to the same."""
         if self._detector is None:
-            self._detector = fit_here(lesson)
+            self._detector = fit_here(training_set)
         return self._detector
 
 

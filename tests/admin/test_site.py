@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -113,33 +112,20 @@ def test_a_mode_that_is_not_known_is_refused(ask: Caller, mode: object) -> None:
     assert ask("GET", "/admin/mode").json == {"mode": "enforce"}
 
 
-def test_a_training_is_answered_with_its_result(ask: Caller) -> None:
+def test_a_training_is_started_and_its_end_is_to_be_seen_elsewhere(ask: Caller) -> None:
     response = ask("POST", "/admin/train")
     assert response.status_code == 202
-    assert response.json["result"] == "accepted"
-    assert response.json["version"] == 8
+    assert (response.json["result"], response.json["version"]) == ("started", 7)
+    assert ask("GET", response.json["see"]).json["last_training"]["result"] == "accepted"
 
 
-def test_a_model_kept_aside_is_told_with_its_reason(
+def test_a_training_that_is_refused_is_a_conflict_with_the_reason(
     ask: Caller, operations: FakeOperations
 ) -> None:
-    operations.training = replace(operations.training, result="rejected", reason="flags 9 %")
-    response = ask("POST", "/admin/train")
-    assert response.status_code == 202
-    assert (response.json["result"], response.json["reason"]) == ("rejected", "flags 9 %")
-
-
-@pytest.mark.parametrize(("result", "status"), [("refused", 409), ("failed", 500)])
-def test_why_no_model_was_trained_is_told(
-    ask: Caller, operations: FakeOperations, result: str, status: int
-) -> None:
-    operations.training = replace(
-        operations.training,
-        result=result,  # type: ignore[arg-type]
-        reason="3 requests seen: 50 are needed",
-    )
-    found = problem_of(ask("POST", "/admin/train"), status)
-    assert found["detail"] == "3 requests seen: 50 are needed"
+    operations.refusal = "3 requests seen: 50 are needed"
+    problem = problem_of(ask("POST", "/admin/train"), 409)
+    assert problem["detail"] == "3 requests seen: 50 are needed"
+    assert ask("GET", "/admin/audit").json["changes"] == []
 
 
 def test_the_model_in_force_is_told_with_those_before_it(ask: Caller) -> None:

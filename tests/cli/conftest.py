@@ -10,7 +10,7 @@ import pytest
 from flask_irl.config.sources import resolve
 from flask_irl.limiter.open import open_limiter
 from flask_irl.model.model import Model
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from tests.cli.shell import (
     Make,
     Site,

@@ -21,7 +21,7 @@ from flask_irl.cli import clients, irl, models
 from flask_irl.cli import site as site_commands
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.model.model import Model, dump
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from flask_irl.web.state import state_of
 
 LIMIT = 40

@@ -16,7 +16,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.cli import irl
 from flask_irl.telemetry.log import logger
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from flask_irl.web.state import state_of
 from tests.servers import HOST, RedisServer, free_port
 

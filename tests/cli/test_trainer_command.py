@@ -21,17 +21,16 @@ from flask_irl import IntelligentLimiter
 from flask_irl.cli import irl
 from flask_irl.web.state import state_of
 from tests.servers import HOST, RedisServer, free_port, wait_until
+from tests.training.endless import make_trainings_endless
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0
 """Seconds for what takes two or three on an idle machine."""
 APP = """
 import os
-import sys
 
 from flask import Flask
 from flask_irl import IntelligentLimiter
-from flask_irl.training import child
 
 app = Flask("shop")
 IntelligentLimiter(
@@ -40,11 +39,6 @@ IntelligentLimiter(
     min_clients=1,
     training_interval_minutes=float(os.environ.get("MINUTES", "5")),
 )
-
-if os.environ.get("ENDLESS"):
-    # A training that takes as long as its trainer lives.
-    code = "import os, time\\nparent = os.getppid()\\nwhile os.getppid() == parent: time.sleep(0.1)"
-    child._command = lambda timeout: [sys.executable, "-c", code]
 """
 
 
@@ -173,7 +167,8 @@ def test_told_to_end_it_waits_for_no_training_and_leaves_its_turn_to_the_next(
     web: Web, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     web.learn()
-    with Trainer(tmp_path, redis_server.url, ENDLESS="yes") as trainer:
+    make_trainings_endless(tmp_path)
+    with Trainer(tmp_path, redis_server.url) as trainer:
         wait_until(lambda: b"train" in leases(redis_server), "a training", PATIENCE)
         assert leases(redis_server) == {b"train", b"tick"}
         assert trainer.end() == 0
@@ -270,13 +265,13 @@ def test_a_process_told_not_to_train_never_does(redis_url: str, train: bool) -> 
         app, storage_uri=redis_url, store_timeout=10.0, train=train, training_interval_minutes=0.001
     )
     limiter = state_of(app).limiter
-    flushed: list[int] = []
-    flush = limiter.profiler.flush
-    limiter.profiler.flush = lambda **_: flushed.append(1) or flush()  # type: ignore[func-returns-value, method-assign]
+    polls: list[int] = []
+    news = limiter.store.news
+    limiter.store.news = lambda: polls.append(1) or news()  # type: ignore[func-returns-value, method-assign]
     try:
         limiter.start()
-        # The trainings are due a second before.
-        wait_until(lambda: len(flushed) >= 2, "a second of background work", PATIENCE)
+        # The trainings are due long before.
+        wait_until(lambda: len(polls) >= 2, "two seconds of background work", PATIENCE)
         assert (limiter.trainer.last is not None) == train
     finally:
         limiter.close()

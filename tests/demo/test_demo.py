@@ -35,7 +35,7 @@ from demo_app.served import OPTIONS
 from demo_app.traffic import Visitor, stop_all
 from demo_app.verdict import complaints
 from flask_irl.limiter.open import open_limiter
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from flask_irl.web.state import state_of
 from tests.conftest import Clock
 from tests.servers import wait_until

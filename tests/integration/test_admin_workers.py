@@ -52,15 +52,15 @@ limiter = IntelligentLimiter(
     key_func=lambda: request.headers["X-Client"],
 )
 engine = app.extensions["flask_irl"].limiter
-refresh = engine.refresh
+news = engine.store.news
 refreshes = 0
 
 def counted():
     global refreshes
-    refresh()
     refreshes += 1
+    return news()
 
-engine.refresh = counted
+engine.store.news = counted
 
 @app.after_request
 def name_worker(response):
@@ -102,6 +102,18 @@ class Site:
         answer = self.one.ask(method, f"/admin{path}", body, token=TOKEN)
         assert answer.status == status, answer
         return answer.json
+
+    def train(self) -> int:
+        """Train a model through the one worker, to the end; give its version."""
+        started = self.change("POST", "/train", status=202)
+
+        def info() -> Any:
+            return self.change("GET", "/model-info")
+
+        wait_until(lambda: info()["version"] > started["version"], "a model", PATIENCE)
+        wait_until(lambda: info()["last_training"]["at"] >= started["at"], "its end", PATIENCE)
+        assert info()["last_training"]["result"] == "accepted"
+        return int(info()["version"])
 
     def override(self, client: str, kind: str, **more: object) -> None:
         self.change("PUT", f"/client/{client}/override", {"kind": kind, **more})
@@ -196,9 +208,7 @@ def versions(connected: Site) -> tuple[int, int]:
     """Two models that the one worker trained, the second in force."""
     for number in range(12):
         assert connected.asks("/", f"learner-{number}", 8, line=connected.one) == [200] * 8
-    first, second = (connected.change("POST", "/train", status=202) for _ in range(2))
-    assert (first["result"], second["result"]) == ("accepted", "accepted")
-    return first["version"], second["version"]
+    return connected.train(), connected.train()
 
 
 def test_both_workers_ask_for_the_same_token(site: Site) -> None:
@@ -380,8 +390,9 @@ def test_the_other_workers_audit_log_shows_every_change(
 def test_a_training_is_in_the_other_workers_audit_log(
     site: Site, versions: tuple[int, int]
 ) -> None:
-    trained = {e["target"] for e in site.audited() if e["action"] == "train"}
-    assert trained == {str(version) for version in versions}
+    starts = [e for e in site.audited() if e["action"] == "train"]
+    assert [e["before"]["version"] for e in starts] == [versions[1] - 1, versions[0] - 1]
+    assert {e["after"]["result"] for e in starts} == {"started"}
 
 
 def test_no_token_and_no_traceback_is_in_the_log(site: Site, workers: Workers) -> None:

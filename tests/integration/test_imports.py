@@ -123,10 +123,11 @@ def test_without_scikit_learn_a_replay_is_refused_no_more_than_its_trainings() -
         import numpy as np
         from flask_irl.errors import TrainingRefused
         from flask_irl.behaviour.features import FEATURE_NAMES
-        from flask_irl.training.training_set import Lesson, fit_here
+        from flask_irl.training.fit import fit_here
+        from flask_irl.training.training_set import TrainingSet
         rows = np.zeros((5, len(FEATURE_NAMES)), dtype=np.float32)
         try:
-            fit_here(Lesson("blend", rows, np.ones(5, dtype=bool), rows[:0], {}, 1))
+            fit_here(TrainingSet("blend", rows, seed=1))
         except TrainingRefused as error:
             print(json.dumps(str(error)))
         """,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.workers import PATIENCE, SHUTDOWN, Workers
 from tests.servers import RedisServer, wait_until
+from tests.training.endless import make_trainings_endless
 
 pytestmark = pytest.mark.integration
 
@@ -19,11 +20,9 @@ LIMIT = 60
 
 APP = """
 import os
-import sys
 
 from flask import Flask, jsonify, request
 from flask_irl import IntelligentLimiter
-from flask_irl.training import child
 
 app = Flask("site")
 limiter = IntelligentLimiter(
@@ -36,11 +35,6 @@ limiter = IntelligentLimiter(
     min_clients=1,
     key_func=lambda: request.headers["X-Client"],
 )
-
-if os.environ.get("ENDLESS"):
-    # A training that takes as long as its worker lives.
-    code = "import os, time\\nparent = os.getppid()\\nwhile os.getppid() == parent: time.sleep(0.1)"
-    child._command = lambda timeout: [sys.executable, "-c", code]
 
 @app.get("/")
 def index():
@@ -107,10 +101,8 @@ def test_a_model_that_one_worker_trains_is_taken_up_by_the_other(workers: Worker
 
 
 def test_it_ends_within_seconds_also_while_a_training_runs(tmp_path: Path) -> None:
-    with (
-        RedisServer() as server,
-        start(tmp_path, server.url, ENDLESS="yes") as workers,
-    ):
+    make_trainings_endless(tmp_path)
+    with RedisServer() as server, start(tmp_path, server.url) as workers:
         for client in range(12):
             for _ in range(8):
                 workers.get("/", f"learner {client}")

@@ -16,7 +16,7 @@ from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from tests.conftest import Clock
 
 Request = tuple[str, str, int, int]

@@ -1,4 +1,4 @@
-"""From raw scores to calibrated ones."""
+"""Test calibrations of raw scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBES = st.lists(st.floats(), min_size=1, max_size=30).map(np.array)
 
 @st.composite
 def calibrations(draw: st.DrawFn) -> Calibration:
-    """Any calibration, those with knots a hair apart included."""
+    """Draw a calibration, those with knots a hair apart included."""
     count = draw(st.integers(2, 6))
     raw = draw(st.lists(st.floats(-2, 2), min_size=count, max_size=count, unique=True))
     calibrated = draw(st.lists(st.floats(-1, 0), min_size=count, max_size=count))
@@ -32,12 +32,12 @@ def calibrations(draw: st.DrawFn) -> Calibration:
 
 
 def normal_scores(count: int) -> NDArray[np.float64]:
-    """Scores spread as a forest's over ordinary traffic."""
+    """Draw scores spread as a forest's over ordinary traffic."""
     return np.clip(np.random.default_rng(3).normal(0.42, 0.05, count), 0.0, 1.0)
 
 
 class Sample(NamedTuple):
-    """Rows held back: scores, which have a sign of harm, and the requests that each stands for."""
+    """Hold the scores of rows, their signs of harm, and the requests that each stands for."""
 
     raw: NDArray[np.float64]
     harmful: NDArray[np.bool_]
@@ -47,7 +47,7 @@ class Sample(NamedTuple):
         return calibrate_by_impact(*self, budget, floor)
 
     def lost(self, calibration: Calibration) -> float:
-        """The share of all requests that stand for rows which can be flagged and are."""
+        """Give the share of all requests whose rows can be flagged and are."""
         flagged = (calibration.apply(self.raw) < -0.5) & self.harmful
         return float(self.requests[flagged].sum() / self.requests.sum())
 
@@ -64,7 +64,7 @@ def samples(draw: st.DrawFn) -> Sample:
 
 
 def alike(scores: NDArray[np.float64], harmful: bool = True) -> Sample:
-    """Rows that all stand for one request."""
+    """Make rows that each stand for one request."""
     return Sample(scores, np.full(len(scores), harmful), np.ones(len(scores)))
 
 

@@ -1,4 +1,4 @@
-"""Models, written and read back."""
+"""Test models, written and read back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLES = st.dictionaries(
 
 @st.composite
 def models(draw: st.DrawFn) -> Model:
-    """Any model of three features."""
+    """Draw a model of three features."""
     detector = draw(st.sampled_from(DETECTORS))
     return Model(
         version=draw(COUNTS),
@@ -70,7 +70,7 @@ def trained() -> Model:
 
 
 def changed_meta(**changed: Any) -> bytes:
-    """A dumped model with other members; ``None`` removes one."""
+    """Dump a model with other members; ``None`` removes one."""
     meta, arrays = unpack(dump(trained()))
     meta.update(changed)
     return pack({name: value for name, value in meta.items() if value is not None}, arrays)

@@ -87,6 +87,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "clients at a step": lambda o: o.clients(step=1),
     "reset": lambda o: o.reset("c", ADA),
     "train": lambda o: o.train(ADA),
+    "start_training": lambda o: o.start_training(ADA),
     "model_info": lambda o: o.model_info(),
     "models": lambda o: o.models(),
     "activate": lambda o: o.activate(1, ADA),

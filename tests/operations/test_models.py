@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from flask_irl.errors import ModelError
+from flask_irl.errors import ModelError, TrainingRefused
 from flask_irl.model.model import Model, dump
 from tests.operations.worker import ADA, Site, Worker
 
@@ -29,6 +29,24 @@ def test_a_training_is_told_and_audited(here: Worker) -> None:
     )
     last = here.operations.model_info()["last_training"]
     assert (last["result"], last["reason"]) == ("refused", training.reason)
+
+
+def test_a_training_that_is_started_is_audited_at_once(here: Worker) -> None:
+    for n in range(10):
+        here.admitted(9, f"c{n}")
+    started = here.operations.start_training(ADA)
+    assert (started["result"], started["version"]) == ("started", 0)
+    [entry] = here.audited()
+    assert (entry["who"], entry["action"]) == (ADA, "train")
+    assert (entry["before"], entry["after"]) == ({"version": 0}, {"result": "started"})
+    here.limiter.close()
+
+
+def test_a_training_that_can_not_be_started_is_not_audited(here: Worker) -> None:
+    with pytest.raises(TrainingRefused, match="0 requests observed"):
+        here.operations.start_training(ADA)
+    assert here.audited() == []
+    assert here.operations.model_info()["last_training"]["result"] == "refused"
 
 
 def test_a_training_learns_from_what_waits_for_the_flush(here: Worker) -> None:

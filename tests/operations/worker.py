@@ -14,7 +14,7 @@ from flask_irl.model.model import Model, dump
 from flask_irl.operations import Operations
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
-from flask_irl.training.training_set import fit_here
+from flask_irl.training.fit import fit_here
 from tests.conftest import Clock
 
 ADA = "ada"

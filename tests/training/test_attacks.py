@@ -1,4 +1,4 @@
-"""Attacks that are made up: the same for the same site, harmful, and like the site's own rows."""
+"""Test simulated attacks: same for the same site, harmful, and like the site's own rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUTES = {"/": 0.6, "/page/<n>": 0.3, "/login": 0.1}
 
 
 def usual_rows(count: Any = 50, **columns: float) -> NDArray[np.float32]:
-    """Rows of a site's own clients; all of a column may be the same."""
+    """Make rows of a site's own clients; all of a column may be the same."""
     rows = np.random.default_rng(3).exponential(size=(count, WIDTH)).astype(np.float32)
     for name, value in columns.items():
         rows[:, FEATURE_NAMES.index(name)] = value

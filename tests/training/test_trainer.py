@@ -1,4 +1,4 @@
-"""The model's life: trained on enough, gated, published once, loaded only if it is sound."""
+"""Test a model's life: trained on enough, gated, published once, loaded only if it is sound."""
 
 from __future__ import annotations
 
@@ -17,51 +17,10 @@ from flask_irl.errors import TrainingRefused
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.model.model import dump, load
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.training.trainer import Trainer
-from flask_irl.training.training_set import FEW_NEWCOMERS, Lesson, fit_here
+from flask_irl.training.rows import FEW_NEWCOMERS
+from flask_irl.training.training_set import TrainingSet
 from tests.conftest import Clock
-from tests.recorder import Recorder
-
-WIDTH = len(FEATURE_NAMES)
-
-
-class Site:
-    def __init__(self, clock: Clock, store: MemoryStore | None = None, **options: Any) -> None:
-        self.clock = clock
-        self.store = MemoryStore(clock=clock) if store is None else store
-        self.listener = Recorder()
-        self.trainer = Trainer(
-            self.store,
-            notify=self.listener.notify,
-            threshold=-0.5,
-            false_flag_rate=0.002,
-            min_clients=25,
-            interval_seconds=300,
-            learning_seconds=options.get("learning_seconds", 0.0),
-            detector=options.get("detector", "isolation_forest"),
-            fit=options.get("fit", fit_here),
-        )
-
-    def learn(
-        self, clients: int = 30, each: int = 4, seed: int = 1, first: int = 0, **columns: Any
-    ) -> None:
-        names = [f"c{first + i}" for i in range(clients) for _ in range(each)]
-        rows = np.random.default_rng(seed).exponential(size=(len(names), WIDTH))
-        at = np.full(len(names), self.clock())
-        packed = pack_rows(names, np.full(len(names), 5), at, rows.astype(np.float32), **columns)
-        self.store.add_rows(packed, 20_000)
-        self.store.add_counts({"requests": 5 * len(names), "rows": len(names), "route:/": 1})
-
-
-class Taught:
-    """A fit that keeps the lessons that it was given."""
-
-    def __init__(self) -> None:
-        self.lessons: list[Lesson] = []
-
-    def __call__(self, lesson: Lesson) -> Detector:
-        self.lessons.append(lesson)
-        return NullDetector(WIDTH)
+from tests.training.site import WIDTH, Recording, Site
 
 
 @pytest.fixture
@@ -105,7 +64,7 @@ def test_a_candidate_that_flags_too_many_is_kept_aside(clock: Clock) -> None:
             return np.full(len(rows), 0.1 if len(calls) == 1 else 0.99)
 
     calls: list[int] = []
-    site = Site(clock, fit=lambda lesson: Harsh(WIDTH))
+    site = Site(clock, fit=lambda training_set: Harsh(WIDTH))
     site.learn()
     training = site.trainer.train()
     assert training.result == "rejected"
@@ -116,7 +75,7 @@ def test_a_candidate_that_flags_too_many_is_kept_aside(clock: Clock) -> None:
 def test_of_two_trainings_at_once_one_is_refused(clock: Clock) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(lesson: Lesson) -> Detector:
+    def slow(training_set: TrainingSet) -> Detector:
         begun.set()
         assert go_on.wait(20)
         return NullDetector(WIDTH)
@@ -134,7 +93,7 @@ def test_of_two_trainings_at_once_one_is_refused(clock: Clock) -> None:
 
 
 def test_a_model_published_meanwhile_wins(clock: Clock) -> None:
-    def overtaken(lesson: Lesson) -> Detector:
+    def overtaken(training_set: TrainingSet) -> Detector:
         store.publish(0, 7, b"somebody else's")
         return NullDetector(WIDTH)
 
@@ -149,7 +108,7 @@ def test_a_model_published_meanwhile_wins(clock: Clock) -> None:
 
 @pytest.mark.parametrize("error", [TrainingRefused("no scikit-learn"), OSError("no child")])
 def test_a_fit_that_fails_leaves_everything_as_it_was(clock: Clock, error: Exception) -> None:
-    def broken(lesson: Lesson) -> Detector:
+    def broken(training_set: TrainingSet) -> Detector:
         raise error
 
     site = Site(clock, fit=broken)
@@ -299,73 +258,73 @@ def test_the_end_of_the_learning_period_is_a_reason_to_train(clock: Clock) -> No
 
 
 def test_rows_of_abusers_are_attacks_and_not_the_sites_own(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught)
+    fit = Recording()
+    site = Site(clock, fit=fit)
     site.learn(clients=40)
     site.learn(clients=2, each=3, first=100, seed=7, feedback=ABUSE)
     site.learn(clients=2, each=3, first=200, seed=8, feedback=GOOD)
     training = site.trainer.train()
-    [lesson] = taught.lessons
+    [training_set] = fit.training_sets
     abuse = np.random.default_rng(7).exponential(size=(6, WIDTH)).astype(np.float32)
-    np.testing.assert_array_equal(lesson.attacks, abuse)
+    np.testing.assert_array_equal(training_set.attacks, abuse)
     assert training.rows == 40 * 4 + 6
-    assert not (lesson.rows[:, None] == abuse[None]).all(axis=2).any()
+    assert not (training_set.rows[:, None] == abuse[None]).all(axis=2).any()
 
 
 def test_without_abusers_there_are_no_known_attacks(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught)
+    fit = Recording()
+    site = Site(clock, fit=fit)
     site.learn()
     site.trainer.train()
-    assert taught.lessons[0].attacks.shape == (0, WIDTH)
+    assert fit.training_sets[0].attacks.shape == (0, WIDTH)
 
 
 def test_a_lesson_has_the_routes_and_another_seed_each_time(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught, detector="blend")
+    fit = Recording()
+    site = Site(clock, fit=fit, detector="blend")
     site.learn()
     site.store.add_counts({"route:/b": 3})
     site.trainer.train()
     site.trainer.train()
-    assert [lesson.seed for lesson in taught.lessons] == [1, 2]
-    assert {lesson.kind for lesson in taught.lessons} == {"blend"}
-    assert taught.lessons[0].routes == {"/": 0.25, "/b": 0.75}
+    assert [training_set.seed for training_set in fit.training_sets] == [1, 2]
+    assert {training_set.kind for training_set in fit.training_sets} == {"blend"}
+    assert fit.training_sets[0].routes == {"/": 0.25, "/b": 0.75}
 
 
 def test_regulars_are_no_example_of_what_is_normal(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught)
+    fit = Recording()
+    site = Site(clock, fit=fit)
     site.learn(clients=60, seed=1)
     site.learn(clients=10, seed=2, first=100, regular=True)
     site.trainer.train()
-    [lesson] = taught.lessons
+    [training_set] = fit.training_sets
     regulars = np.random.default_rng(2).exponential(size=(40, WIDTH)).astype(np.float32)
-    is_regular = (lesson.rows[:, None] == regulars[None]).all(axis=2).any(axis=1)
+    is_regular = (training_set.rows[:, None] == regulars[None]).all(axis=2).any(axis=1)
     assert is_regular.any()
-    np.testing.assert_array_equal(lesson.normal, ~is_regular)
+    np.testing.assert_array_equal(training_set.normal, ~is_regular)
 
 
 def test_a_regular_was_none_in_no_row_of_it(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught)
+    fit = Recording()
+    site = Site(clock, fit=fit)
     site.learn(clients=60, seed=1)
     site.learn(clients=10, seed=2, first=100)
     site.learn(clients=10, each=1, seed=3, first=100, regular=True)
     site.trainer.train()
-    [lesson] = taught.lessons
+    [training_set] = fit.training_sets
     earlier = np.random.default_rng(2).exponential(size=(40, WIDTH)).astype(np.float32)
-    of_regulars = (lesson.rows[:, None] == earlier[None]).all(axis=2).any(axis=1)
+    of_regulars = (training_set.rows[:, None] == earlier[None]).all(axis=2).any(axis=1)
     assert of_regulars.any()
-    assert not lesson.normal[of_regulars].any()
+    assert not training_set.normal[of_regulars].any()
 
 
 def test_where_nearly_all_are_regulars_they_are_what_is_normal(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught)
+    fit = Recording()
+    site = Site(clock, fit=fit)
     site.learn(clients=FEW_NEWCOMERS - 1, each=1)
     site.learn(clients=60, seed=2, first=200, regular=True)
     site.trainer.train()
-    assert taught.lessons[0].normal.all()
+    assert fit.training_sets[0].normal.all()
 
 
 def test_the_threshold_is_chosen_by_rows_that_were_not_learned(clock: Clock) -> None:
@@ -376,35 +335,35 @@ def test_the_threshold_is_chosen_by_rows_that_were_not_learned(clock: Clock) -> 
             judged.append(rows)
             return np.zeros(len(rows))
 
-    lessons: list[Lesson] = []
+    training_sets: list[TrainingSet] = []
 
-    def fit(lesson: Lesson) -> Detector:
-        lessons.append(lesson)
+    def fit(training_set: TrainingSet) -> Detector:
+        training_sets.append(training_set)
         return Judge(WIDTH)
 
     site = Site(clock, fit=fit)
     site.learn(clients=100)
     site.trainer.train()
-    [lesson], held = lessons, judged[0]
-    assert len(held) + len(lesson.rows) == 400
+    [training_set], held = training_sets, judged[0]
+    assert len(held) + len(training_set.rows) == 400
     assert len(held) == 4 * sum(client_hash(f"c{i}") % 4 == 0 for i in range(100))
-    assert not (lesson.rows[:, None] == held[None]).all(axis=2).any()
+    assert not (training_set.rows[:, None] == held[None]).all(axis=2).any()
 
 
 def test_so_few_rows_as_can_grow_no_tree_are_repeated(clock: Clock) -> None:
-    taught = Taught()
-    site = Site(clock, fit=taught)
+    fit = Recording()
+    site = Site(clock, fit=fit)
     site.learn(clients=5, each=1)
     site.store.add_counts({"requests": 50})
     site.trainer.train()
-    [lesson] = taught.lessons
-    assert lesson.rows.shape == (35, WIDTH)
-    assert lesson.normal.shape == (35,)
-    assert len(np.unique(lesson.rows, axis=0)) == 5
+    [training_set] = fit.training_sets
+    assert training_set.rows.shape == (35, WIDTH)
+    assert training_set.normal.shape == (35,)
+    assert len(np.unique(training_set.rows, axis=0)) == 5
 
 
 def test_the_paces_of_routes_that_machines_work_on_are_in_the_model(clock: Clock) -> None:
-    site = Site(clock, fit=Taught())
+    site = Site(clock, fit=Recording())
     rows = np.zeros((20, WIDTH), dtype=np.float32)
     rows[:10, FEATURE_NAMES.index("requests_per_minute")] = 60
     rows[10:, FEATURE_NAMES.index("requests_per_minute")] = 5

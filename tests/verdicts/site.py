@@ -42,7 +42,7 @@ class Site:
 
     def use(self, model: Model) -> None:
         """Put a model in force."""
-        self.limiter.trainer.model = model
+        self.limiter.trainer.in_force.model = model
 
     def ask(self, client: str = "c", *, new: bool = True, **changes: Any) -> None:
         """Send a request for a new path, or always the same one."""

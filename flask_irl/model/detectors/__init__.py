@@ -1,4 +1,4 @@
-"""Detectors of anomalous behaviour, and how one is found by the name of its kind."""
+"""Detect anomalous behaviour: one detector a module, each with the name of its kind."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ KINDS: Mapping[str, type[Detector]] = {
     detector.kind: detector
     for detector in (NullDetector, IsolationForestDetector, RandomForestDetector, BlendDetector)
 }
-"""The classes of detectors by kind."""
+"""Classes of detectors by kind."""
 
 
 def detector_from(kind: str, arrays: Mapping[str, NDArray[Any]]) -> Detector:
-    """Make the detector of a ``kind`` from what its ``to_arrays`` returned.
+    """Make the detector of a ``kind`` from the arrays that its ``to_arrays`` gave.
 
     Raises:
-        ModelError: No such kind, or arrays that don't make one.
+        ModelError: There is no such kind, or the arrays don't make one.
     """
     detector = KINDS.get(kind)
     if detector is None:

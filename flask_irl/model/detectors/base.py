@@ -1,4 +1,4 @@
-"""What every detector of anomalous behaviour can do, and how rows of features get to it."""
+"""Define the protocol of detectors, and clean the rows of features that they score."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @runtime_checkable
 class Detector(Protocol):
-    """Says how anomalous rows of features are; immutable, safe to share between threads."""
+    """Score how anomalous rows of features are; immutable, safe to share between threads."""
 
     @property
     def kind(self) -> str:
-        """The name under which :func:`flask_irl.model.detectors.detector_from` finds the class."""
+        """Name the kind, by which ``detector_from`` finds the class."""
 
     @property
     def floor(self) -> float:
-        """The raw score, 0 to 1, below which nothing is anomalous, whatever else was seen."""
+        """Give the raw score, 0 to 1, below which no row is anomalous on any site."""
 
     @property
     def n_features(self) -> int:
-        """How many features a row must have."""
+        """Give the number of features of a row."""
 
     def score(self, rows: Rows) -> NDArray[np.float64]:
-        """Say how anomalous each row is.
+        """Score how anomalous each row is.
 
         Args:
             rows: Shape (n, n_features), n may be 0. NaN counts as 0, infinities and numbers
@@ -49,11 +49,11 @@ class Detector(Protocol):
         """
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """All that is needed to make an equal detector with :meth:`from_arrays`."""
+        """Give the arrays of which :meth:`from_arrays` makes an equal detector."""
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Make a detector of what :meth:`to_arrays` of another one returned.
+        """Make a detector of the arrays that :meth:`to_arrays` of another one gave.
 
         Raises:
             ModelError: The arrays are inconsistent, missing or superfluous.
@@ -65,19 +65,19 @@ def clean_rows(rows: Rows, n_features: int) -> NDArray[np.float32]:
 
     Args:
         rows: Shape (n, n_features); NaN becomes 0, what float32 can't hold the nearest it can.
-        n_features: The width that is expected.
+        n_features: Width that the rows must have.
 
     Raises:
         ValueError: The rows are not two-dimensional or of another width; names both.
     """
-    given = np.asarray(rows)
-    if given.ndim != 2 or given.shape[1] != n_features:
+    values = np.asarray(rows)
+    if values.ndim != 2 or values.shape[1] != n_features:
         raise ValueError(
-            f"rows of shape {given.shape} given, but the detector knows {n_features} features: "
+            f"rows of shape {values.shape} came, but the detector knows {n_features} features: "
             f"expected shape (n, {n_features})"
         )
     with np.errstate(invalid="ignore"):  # signalling NaN
-        clipped = np.minimum(np.maximum(given, -LARGEST), LARGEST)
+        clipped = np.minimum(np.maximum(values, -LARGEST), LARGEST)
         clean: NDArray[np.float32] = clipped.astype(np.float32, order="C")
     missing = np.isnan(clean)
     if missing.any():

@@ -1,4 +1,4 @@
-"""The Isolation Forest, scored by numpy alone; :mod:`flask_irl.training.forests` makes one."""
+"""Score with an Isolation Forest by numpy alone; :mod:`flask_irl.training.forests` grows one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LARGEST_COUNT = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class IsolationForestDetector:
-    """The score of Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: 2 ** (-E(h(x)) / c(psi)).
+    """Score by Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: 2 ** (-E(h(x)) / c(psi)).
 
-    It is ``-IsolationForest.score_samples(rows)`` of scikit-learn 1.9. About 0.5 means no distinct
+    This equals scikit-learn's ``-IsolationForest.score_samples(rows)``. About 0.5 means no distinct
     anomaly; towards 1 a row is isolated by ever fewer cuts.
 
     Args:
@@ -55,11 +55,11 @@ class IsolationForestDetector:
 
     @property
     def n_features(self) -> int:
-        """How many features a row must have."""
+        """Give the number of features of a row."""
         return self.trees.n_features
 
     def score(self, rows: Rows) -> NDArray[np.float64]:
-        """See :meth:`Detector.score`."""
+        """Score how anomalous each row is; see :meth:`Detector.score`."""
         lengths = self.trees.leaf_sum(rows)
         if self._longest == 0.0:  # trees of one row know nothing; scikit-learn says 0.5 as well
             return np.full(len(lengths), 0.5)
@@ -67,7 +67,7 @@ class IsolationForestDetector:
         return scores
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """See :meth:`Detector.to_arrays`."""
+        """Give the detector's arrays; see :meth:`Detector.to_arrays`."""
         return {
             **self.trees.to_arrays(),
             "n_features": np.array([self.n_features], dtype=np.int64),
@@ -76,7 +76,7 @@ class IsolationForestDetector:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """See :meth:`Detector.from_arrays`."""
+        """Make a detector of arrays; see :meth:`Detector.from_arrays`."""
         check_names(cls.kind, arrays, frozenset({*ARRAY_NAMES, "n_features", "max_samples"}))
         n_features = whole_number("n_features", arrays["n_features"], low=1, high=_LARGEST_COUNT)
         max_samples = whole_number("max_samples", arrays["max_samples"], low=1, high=_LARGEST_COUNT)
@@ -84,10 +84,10 @@ class IsolationForestDetector:
 
 
 def average_path_length(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """c(n) of Liu 2008: mean path length of an unsuccessful search in a tree of n rows.
+    """Give c(n) of Liu 2008: mean path length of an unsuccessful search in a tree of n rows.
 
     Args:
-        counts: Numbers of rows, each at least 0.
+        counts: Numbers n of rows, each at least 0.
 
     Returns:
         2 (ln(n - 1) + Euler's gamma) - 2 (n - 1) / n for n > 2; 1 for two rows; 0 for one or none.

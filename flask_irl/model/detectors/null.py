@@ -1,4 +1,4 @@
-"""The detector that finds nothing: in force before there is a model, and a baseline in tests."""
+"""Score every row as normal: in force before there is a model, and a baseline in tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_FEATURES = 2**31 - 1
 
 @dataclass(frozen=True)
 class NullDetector:
-    """Scores every row 0, whatever its ``n_features`` features are."""
+    """Score every row 0, whatever its ``n_features`` features are."""
 
     kind: ClassVar[str] = "null"
     floor: ClassVar[float] = 0.5
@@ -28,15 +28,15 @@ class NullDetector:
             raise ModelError(f"n_features must be from 1 to {_MAX_FEATURES}, not {self.n_features}")
 
     def score(self, rows: Rows) -> NDArray[np.float64]:
-        """See :meth:`Detector.score`."""
+        """Score how anomalous each row is; see :meth:`Detector.score`."""
         return np.zeros(len(clean_rows(rows, self.n_features)))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """See :meth:`Detector.to_arrays`."""
+        """Give the detector's arrays; see :meth:`Detector.to_arrays`."""
         return {"n_features": np.array([self.n_features], dtype=np.int64)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """See :meth:`Detector.from_arrays`."""
+        """Make a detector of arrays; see :meth:`Detector.from_arrays`."""
         check_names(cls.kind, arrays, frozenset({"n_features"}))
         return cls(whole_number("n_features", arrays["n_features"], low=1, high=_MAX_FEATURES))

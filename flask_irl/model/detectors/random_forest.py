@@ -1,4 +1,4 @@
-"""The Random Forest, scored by numpy alone; :mod:`flask_irl.training.forests` makes one."""
+"""Score with a Random Forest by numpy alone; :mod:`flask_irl.training.forests` grows one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_COUNT = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class RandomForestDetector:
-    """The share of attacks among training rows like this one (Breiman 2001), 0 to 1.
+    """Score by the share of attacks among training rows alike (Breiman 2001), 0 to 1.
 
     Args:
         trees: Leaf values are shares of attacks.
@@ -42,15 +42,15 @@ class RandomForestDetector:
 
     @property
     def n_features(self) -> int:
-        """How many features a row must have."""
+        """Give the number of features of a row."""
         return self.trees.n_features
 
     def score(self, rows: Rows) -> NDArray[np.float64]:
-        """See :meth:`Detector.score`."""
+        """Score how anomalous each row is; see :meth:`Detector.score`."""
         return np.clip(self.trees.leaf_sum(rows) / self.trees.n_trees, 0.0, 1.0)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """See :meth:`Detector.to_arrays`."""
+        """Give the detector's arrays; see :meth:`Detector.to_arrays`."""
         return {
             **self.trees.to_arrays(),
             "n_features": np.array([self.n_features], dtype=np.int64),
@@ -58,7 +58,7 @@ class RandomForestDetector:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """See :meth:`Detector.from_arrays`."""
+        """Make a detector of arrays; see :meth:`Detector.from_arrays`."""
         check_names(cls.kind, arrays, frozenset({*ARRAY_NAMES, "n_features"}))
         n_features = whole_number("n_features", arrays["n_features"], low=1, high=_LARGEST_COUNT)
         return cls(FlatTrees.from_arrays(n_features, arrays))

@@ -1,4 +1,4 @@
-"""Ensembles of binary trees in flat arrays, walked by numpy for all trees and rows at once."""
+"""Walk ensembles of binary trees in flat arrays, by numpy, for all trees and rows at once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CELLS = 16_384
 
 @dataclass(frozen=True, eq=False)
 class FlatTrees:
-    """Binary trees; a row goes to the left child where ``row[feature] <= threshold``.
+    """Hold binary trees; a row goes to the left child where ``row[feature] <= threshold``.
 
     All arrays but ``roots`` have one entry per node and are copied. Node numbers are positions in
-    them, across all trees. A leaf has the feature -1 and is its own child on both sides. Children
-    come after their parent, and each node but the roots is the child of exactly one.
+    the arrays, across all trees. A leaf has the feature -1 and is its own child on both sides.
+    Children come after their parent, and each node but the roots is the child of exactly one.
 
     Args:
         n_features: Width of a row.
@@ -34,7 +34,7 @@ class FlatTrees:
         threshold: float64, finite.
         left: int32, number of the child for values up to the threshold.
         right: int32, number of the child for greater values.
-        value: float64, finite; what a leaf says.
+        value: float64, finite; the values of leaves.
         roots: int32, one per tree.
 
     Raises:
@@ -70,7 +70,7 @@ class FlatTrees:
 
     @property
     def n_trees(self) -> int:
-        """How many trees there are."""
+        """Give the number of trees."""
         return len(self.roots)
 
     def leaf_sum(self, rows: Rows) -> NDArray[np.float64]:
@@ -110,12 +110,12 @@ class FlatTrees:
         return sums
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays, under the names of the arguments."""
+        """Give the arrays, under the names of the arguments."""
         return {name: getattr(self, name) for name in ARRAY_NAMES}
 
     @classmethod
     def from_arrays(cls, n_features: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Make trees of what :meth:`to_arrays` returned; other names are left alone."""
+        """Make trees of the arrays that :meth:`to_arrays` gave; other names are left alone."""
         return cls(n_features, **{name: arrays[name] for name in ARRAY_NAMES})
 
 
@@ -171,7 +171,7 @@ def _require(good: NDArray[np.bool_], name: str, trees: FlatTrees) -> None:
 def levels_of(
     feature: NDArray[Any], left: NDArray[Any], right: NDArray[Any], roots: NDArray[Any]
 ) -> list[NDArray[np.intp]]:
-    """The numbers of the nodes of depth 0, 1, ...; brothers side by side, the left one first.
+    """List the nodes of depth 0, 1, ... by number; brothers side by side, the left one first.
 
     Args:
         feature: As for :class:`FlatTrees`, like the others; they must form trees.

@@ -1,4 +1,4 @@
-"""What every detector must do, whatever it detects."""
+"""Test that every detector keeps the protocol."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def ordinary_rows(count: int = 300) -> NDArray[np.float64]:
 
 
 def part_of(name: str) -> str:
-    """What an array is called in the detector that it belongs to, of a blend's two."""
+    """Name an array as in its own detector, of a blend's two."""
     return name.rpartition(".")[2]
 
 

@@ -1,4 +1,4 @@
-"""The Isolation Forest against scikit-learn's, and the trees that it is made of."""
+"""Test the Isolation Forest against scikit-learn's, and the trees that it is made of."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from flask_irl.errors import ModelError
 from flask_irl.model.detectors import IsolationForestDetector
 from flask_irl.model.detectors.isolation_forest import average_path_length
 from flask_irl.model.detectors.trees import FlatTrees
-from flask_irl.training.forests import export_isolation_forest, fit_isolation_forest
+from flask_irl.training.export import export_isolation_forest
+from flask_irl.training.forests import fit_isolation_forest
 
 
 def traffic(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Rows with constant, discrete and heavy-tailed features, a fifth of them twice."""
+    """Make rows with constant, discrete and heavy-tailed features, a fifth of them twice."""
     random = np.random.default_rng(seed)
     rows = random.lognormal(size=(count, 12))
     rows[:, 3] = 7.0
@@ -30,7 +31,7 @@ def traffic(count: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def probes() -> NDArray[np.float64]:
-    """10,000 rows inside and far outside of what :func:`traffic` makes."""
+    """Make 10,000 rows inside and far outside of what :func:`traffic` makes."""
     random = np.random.default_rng(9)
     rows = random.lognormal(sigma=3.0, size=(10_000, 12))
     rows[random.random(10_000) < 0.3] *= -1.0
@@ -39,7 +40,7 @@ def probes() -> NDArray[np.float64]:
 
 
 def stump_arrays(**changed: Any) -> dict[str, NDArray[Any]]:
-    """Two trees over two features: a stump that asks feature 1, and a mere leaf."""
+    """Make two trees over two features: a stump that asks feature 1, and a mere leaf."""
     arrays: dict[str, NDArray[Any]] = {
         "feature": np.array([1, -1, -1, -1], np.int16),
         "threshold": np.array([0.5, 0.0, 0.0, 0.0]),

@@ -1,4 +1,4 @@
-"""The Random Forest against scikit-learn's, and the blend of it with the Isolation Forest."""
+"""Test the Random Forest against scikit-learn's, and its blend with the Isolation Forest."""
 
 from __future__ import annotations
 
@@ -17,26 +17,21 @@ from flask_irl.errors import ModelError
 from flask_irl.model.detectors import BlendDetector, RandomForestDetector
 from flask_irl.model.detectors.blend import UNUSUAL
 from flask_irl.model.detectors.trees import FlatTrees
-from flask_irl.training.forests import _flat, fit_detector, fit_isolation_forest, fit_random_forest
+from flask_irl.training.export import export_random_forest
+from flask_irl.training.forests import fit_detector, fit_isolation_forest, fit_random_forest
+from flask_irl.training.training_set import TrainingSet
 from tests.model.detectors.test_isolation_forest import probes, stump_arrays, traffic
 
 WIDTH = 12
 
 
 def attacks(count: int) -> NDArray[np.float32]:
-    """Rows beside those of :func:`traffic`, partly among them."""
+    """Make rows beside those of :func:`traffic`, partly among them."""
     return traffic(count, seed=5) * np.float32(3.0)
 
 
-def exported(forest: RandomForestClassifier) -> RandomForestDetector:
-    """A forest of scikit-learn's, its leaves' shares as it votes with them."""
-    grown = [estimator.tree_ for estimator in forest.estimators_]
-    shares = [tree.value[:, 0, 1] / tree.value[:, 0, :].sum(axis=1) for tree in grown]
-    return RandomForestDetector(_flat(grown, None, WIDTH, np.concatenate(shares)))
-
-
 def leaf(share: float, width: int = 2) -> RandomForestDetector:
-    """A forest that says the same of every row."""
+    """Make a forest that gives every row the same score."""
     arrays = stump_arrays(value=[0, share, share, share])
     return RandomForestDetector(FlatTrees(width, **arrays))
 
@@ -47,7 +42,9 @@ def test_scores_equal_scikit_learns_probabilities_on_10000_rows() -> None:
     forest = RandomForestClassifier(30, max_depth=10, min_samples_leaf=3, random_state=4)
     forest.fit(rows, target)
     expected = forest.predict_proba(np.clip(probes(), -3e38, 3e38))[:, 1]
-    np.testing.assert_allclose(exported(forest).score(probes()), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        export_random_forest(forest.estimators_).score(probes()), expected, rtol=0, atol=1e-6
+    )
 
 
 def test_the_forest_that_is_grown_votes_as_its_trees_of_scikit_learn_do(
@@ -112,7 +109,7 @@ def test_a_blend_is_the_weighted_mean_of_both_on_10000_rows() -> None:
 
 def test_a_blends_span_is_from_the_sites_median_to_its_most_unusual_row() -> None:
     rows = np.abs(np.random.default_rng(2).normal(size=(200, 30))).astype(np.float32)
-    blend = fit_detector("blend", rows, seed=1, routes={"/": 1.0})
+    blend = fit_detector(TrainingSet("blend", rows, 1, routes={"/": 1.0}))
     assert isinstance(blend, BlendDetector)
     scores = fit_isolation_forest(rows, seed=1).score(rows)
     assert blend.span == (np.median(scores), max(scores.max(), np.median(scores) + 0.05))
@@ -120,7 +117,7 @@ def test_a_blends_span_is_from_the_sites_median_to_its_most_unusual_row() -> Non
 
 def test_rows_that_are_all_alike_still_have_a_span() -> None:
     rows = np.ones((40, 30), np.float32)
-    blend = fit_detector("blend", rows, seed=1)
+    blend = fit_detector(TrainingSet("blend", rows, 1))
     assert isinstance(blend, BlendDetector)
     low, high = blend.span
     assert high == pytest.approx(low + 0.05)
@@ -166,7 +163,7 @@ def test_damaged_arrays_are_refused_or_still_score(data: st.DataObject) -> None:
 
 def test_an_unknown_kind_of_detector_is_not_trained() -> None:
     with pytest.raises(ValueError, match="isolation_forest, random_forest, blend, not 'oracle'"):
-        fit_detector("oracle", traffic(20), seed=1)
+        fit_detector(TrainingSet("oracle", traffic(20), 1))
 
 
 def test_rows_that_are_not_normal_are_not_learned_as_legitimate() -> None:
@@ -178,8 +175,8 @@ def test_rows_that_are_not_normal_are_not_learned_as_legitimate() -> None:
     normal = np.arange(300) < 200
     probe = usual[100:] + np.float32(1000.0)
     told, untold = (
-        fit_detector("random_forest", rows, seed=1, normal=mask, attacks=heavy).score(probe).mean()
-        for mask in (normal, None)
+        fit_detector(TrainingSet("random_forest", rows, 1, mask, heavy)).score(probe).mean()
+        for mask in (normal, np.ones(300, dtype=bool))
     )
     assert told > 0.8
     assert untold < told - 0.2
@@ -190,7 +187,7 @@ def test_known_abusers_are_learned_as_attacks() -> None:
     odd = usual[:20].copy()
     odd[:, 15] += np.float32(40.0)
     without, known = (
-        fit_detector("random_forest", usual, seed=1, attacks=rows).score(odd).mean()
-        for rows in (None, odd)
+        fit_detector(TrainingSet("random_forest", usual, 1, attacks=rows)).score(odd).mean()
+        for rows in (usual[:0], odd)
     )
     assert without < 0.5 < known

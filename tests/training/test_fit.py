@@ -1,33 +1,37 @@
-"""Training, here and in a child process."""
+"""Test fitting in this process and in a child process."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import TrainingRefused
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import IsolationForestDetector, NullDetector
-from flask_irl.training import child as fit
-from flask_irl.training.child import fit_in_child
-from flask_irl.training.forests import fit_detector, fit_isolation_forest
+from flask_irl.training import fit
+from flask_irl.training.fit import child_command, child_environment, fit_here, fit_in_child
+from flask_irl.training.forests import TREES, fit_isolation_forest
+from flask_irl.training.training_set import TrainingSet
 
 ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
+TRAINING_SET = TrainingSet("isolation_forest", ROWS, 5)
 SETTINGS: dict[str, Any] = {"trees": 10, "max_samples": 64, "seed": 5}
-REQUEST: dict[str, Any] = {"kind": "isolation_forest", **SETTINGS}
 PACKAGE_PARENT = Path(fit.__file__).parents[2]
 
 
 class Recorder(subprocess.Popen[bytes]):
-    """Remembers the processes that were started, and with what."""
+    """Remember the processes that were started, and their options."""
 
     started: list[tuple[Recorder, dict[str, Any]]]
 
@@ -43,9 +47,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Recorder, dict[str, A
     return Recorder.started
 
 
-def child_runs(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Let the child run ``code`` instead of a training."""
-    monkeypatch.setattr(fit, "_command", lambda timeout: [sys.executable, "-c", code])
+def running(code: str) -> Callable[[float], list[str]]:
+    """Make the command of a child that runs ``code`` instead of a training."""
+    return lambda timeout: [sys.executable, "-c", code]
 
 
 def fake_scikit_learn(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -55,39 +59,45 @@ def fake_scikit_learn(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) 
     monkeypatch.syspath_prepend(folder)
 
 
-def test_the_child_trains_the_same_forest() -> None:
-    here = fit_isolation_forest(ROWS, **SETTINGS)
-    there = fit_in_child(ROWS, **SETTINGS)
-    assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
+def features(count: int = 120) -> NDArray[np.float64]:
+    return np.abs(np.random.default_rng(2).normal(size=(count, len(FEATURE_NAMES))))
 
 
-@pytest.mark.parametrize("kind", ["random_forest", "blend"])
-def test_the_child_trains_the_same_detector_of_any_kind(kind: str) -> None:
-    rows = np.abs(np.random.default_rng(2).normal(size=(120, len(FEATURE_NAMES))))
-    lesson: dict[str, Any] = {
-        **SETTINGS,
-        "kind": kind,
-        "normal": np.arange(120) < 90,
-        "attacks": rows[:5] + 30.0,
-        "routes": {"/": 0.75, "/b": 0.25},
-    }
-    here, there = fit_detector(rows=rows, **lesson), fit_in_child(rows, **lesson)
+@pytest.mark.parametrize("kind", ["isolation_forest", "random_forest", "blend"])
+def test_the_child_fits_the_same_detector_of_any_kind(kind: str) -> None:
+    rows = features()
+    training_set = TrainingSet(
+        kind, rows, 5, np.arange(120) < 90, rows[:5] + 30.0, {"/": 0.75, "/b": 0.25}
+    )
+    here, there = fit_here(training_set), fit_in_child(training_set)
     assert there.kind == kind
     assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
 
 
-@pytest.mark.slow
+def test_a_training_set_is_read_back_as_it_was_written() -> None:
+    rows = features()
+    written = TrainingSet("blend", rows, 2**32 - 1, np.arange(120) < 9, rows[:3], {"/": 1.0})
+    read = TrainingSet.from_bytes(written.to_bytes())
+    assert (read.kind, read.seed, read.routes) == (written.kind, written.seed, written.routes)
+    for name in ("rows", "normal", "attacks"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name), strict=True)
+
+
 @pytest.mark.parametrize(
-    "changed",
-    [{"normal": np.arange(120) < 60}, {"attacks": np.full((5, 30), 9.0)}, {"routes": {"/x": 1.0}}],
-    ids=["normal", "attacks", "routes"],
+    ("wrong", "reason"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"rows": np.zeros(4)}, "n_features"),
+        ({"rows": np.zeros((3, 0))}, "n_features"),
+        ({"rows": np.zeros((2, 2, 2))}, "n_features"),
+        ({"normal": np.ones(2, dtype=bool)}, "normal"),
+        ({"attacks": np.zeros((2, 5))}, "attacks"),
+    ],
 )
-def test_all_of_a_lesson_reaches_the_child(changed: dict[str, Any]) -> None:
-    rows = np.abs(np.random.default_rng(2).normal(size=(120, len(FEATURE_NAMES))))
-    plain, other = (
-        fit_in_child(rows, **{**REQUEST, "kind": "random_forest", **more}) for more in ({}, changed)
-    )
-    assert pack({}, plain.to_arrays()) != pack({}, other.to_arrays())
+def test_a_wrong_training_set_is_refused_by_name(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        dataclasses.replace(TRAINING_SET, **wrong)
 
 
 def test_odd_numbers_do_not_disturb_training() -> None:
@@ -110,33 +120,31 @@ def test_training_does_not_touch_the_global_random_state() -> None:
     np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)
 
 
-@pytest.mark.parametrize("train", [fit_isolation_forest, fit_in_child])
+@pytest.mark.parametrize("train", [fit_here, fit_in_child])
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_rows_are_refused(train: Any, count: int) -> None:
     with pytest.raises(TrainingRefused, match=f"at least 2 rows, not {count}"):
-        train(ROWS[:count], **SETTINGS)
+        train(TrainingSet("isolation_forest", ROWS[:count], 5))
 
 
-@pytest.mark.parametrize("train", [fit_isolation_forest, fit_in_child])
 @pytest.mark.parametrize(
-    "wrong",
-    [{"trees": 0}, {"max_samples": 1}, {"seed": -1}, {"seed": 2**32}],
+    ("wrong", "name"),
+    [
+        ({"trees": 0}, "n_estimators"),
+        ({"max_samples": 1}, "max_samples"),
+        ({"seed": -1}, "random_state"),
+        ({"seed": 2**32}, "random_state"),
+    ],
 )
-def test_wrong_settings_are_refused_by_name(train: Any, wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        train(ROWS, **{**SETTINGS, **wrong})
-
-
-@pytest.mark.parametrize("shape", [(4,), (3, 0), (2, 2, 2)])
-def test_rows_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="n_features"):
-        fit_isolation_forest(np.zeros(shape), **SETTINGS)
+def test_wrong_settings_of_a_forest_are_refused_by_name(wrong: dict[str, int], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        fit_isolation_forest(ROWS, **{**SETTINGS, **wrong})
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_wrong_timeout_is_refused(timeout: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
-        fit_in_child(ROWS, timeout=timeout, **SETTINGS)
+        fit_in_child(TRAINING_SET, timeout=timeout)
 
 
 def test_missing_scikit_learn_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +158,7 @@ def test_missing_scikit_learn_in_the_child_is_refused_with_the_remedy(
 ) -> None:
     fake_scikit_learn(tmp_path, monkeypatch, "raise ImportError('No module named sklearn')")
     with pytest.raises(TrainingRefused, match=r'pip install "flask-irl\[train\]"'):
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET)
 
 
 def test_what_libraries_print_does_not_spoil_the_answer(
@@ -164,7 +172,7 @@ def test_what_libraries_print_does_not_spoil_the_answer(
         "raise ImportError('enough')",
     )
     with pytest.raises(TrainingRefused, match="enough"):
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET)
 
 
 @pytest.mark.parametrize(
@@ -178,38 +186,34 @@ def test_what_libraries_print_does_not_spoil_the_answer(
         ("import sys; sys.stdin.read(3)", r"no usable answer"),
     ],
 )
-def test_a_child_that_fails_is_refused_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, code: str, reason: str
-) -> None:
-    child_runs(monkeypatch, code)
+def test_a_child_that_fails_is_refused_with_the_reason(code: str, reason: str) -> None:
     with pytest.raises(TrainingRefused, match=reason):
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET, command=running(code))
 
 
-def test_the_answer_must_be_a_forest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_must_be_a_forest() -> None:
     answer = pack({}, NullDetector(4).to_arrays())
-    child_runs(monkeypatch, f"import sys; sys.stdout.buffer.write({answer!r})")
+    code = f"import sys; sys.stdout.buffer.write({answer!r})"
     with pytest.raises(TrainingRefused, match="no usable answer: a detector of kind"):
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET, command=running(code))
 
 
-def test_the_answer_must_fit_the_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_answer_must_fit_the_request(tmp_path: Path) -> None:
     other = tmp_path / "answer"
     other.write_bytes(pack({}, fit_isolation_forest(ROWS[:, :2], **SETTINGS).to_arrays()))
     code = (
         f"import sys, pathlib; sys.stdout.buffer.write(pathlib.Path({str(other)!r}).read_bytes())"
     )
-    child_runs(monkeypatch, code)
     with pytest.raises(TrainingRefused, match="a detector of 2 features instead of 4"):
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET, command=running(code))
 
 
 def test_a_child_that_hangs_is_killed_and_reaped(
-    monkeypatch: pytest.MonkeyPatch, started: list[tuple[Recorder, dict[str, Any]]]
+    started: list[tuple[Recorder, dict[str, Any]]],
 ) -> None:
-    child_runs(monkeypatch, "import signal; signal.pause()")
+    code = "import signal; signal.pause()"
     with pytest.raises(TrainingRefused, match=r"more than 0\.3 seconds"):
-        fit_in_child(ROWS, timeout=0.3, **SETTINGS)
+        fit_in_child(TRAINING_SET, timeout=0.3, command=running(code))
     [(process, _)] = started
     assert process.returncode == -signal.SIGKILL
     with pytest.raises(ChildProcessError):
@@ -219,7 +223,7 @@ def test_a_child_that_hangs_is_killed_and_reaped(
 def test_an_interpreter_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(TrainingRefused, match="could not be started"):
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET)
 
 
 @pytest.mark.parametrize("executable", ["/usr/bin/uwsgi", "", None])
@@ -227,10 +231,8 @@ def test_a_server_that_embeds_python_is_not_started_again(
     monkeypatch: pytest.MonkeyPatch, executable: str | None
 ) -> None:
     monkeypatch.setattr(sys, "executable", executable)
-    assert (
-        cast(IsolationForestDetector, fit_in_child(ROWS, **SETTINGS)).trees.n_trees
-        == SETTINGS["trees"]
-    )
+    detector = cast(IsolationForestDetector, fit_in_child(TRAINING_SET))
+    assert detector.trees.n_trees == TREES
 
 
 def test_the_child_gets_no_secrets_and_one_thread(
@@ -239,7 +241,7 @@ def test_the_child_gets_no_secrets_and_one_thread(
     monkeypatch.setenv("IRL_ADMIN_TOKEN", "secret")
     monkeypatch.setenv("REDIS_URL", "redis://:secret@example")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    fit_in_child(ROWS, **SETTINGS)
+    fit_in_child(TRAINING_SET)
     [(_, options)] = started
     assert "secret" not in str(options["env"])
     assert "PYTHONWARNINGS" not in options["env"]
@@ -255,16 +257,16 @@ def test_the_child_has_low_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "import os\nraise ImportError(f'nice {os.nice(0)}, sid {os.getsid(0)}')",
     )
     with pytest.raises(TrainingRefused, match=f"nice {min(os.nice(0) + 10, 19)}, ") as caught:
-        fit_in_child(ROWS, **SETTINGS)
+        fit_in_child(TRAINING_SET)
     assert f"sid {os.getsid(0)}" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "request_bytes", [b"", b"garbage", pack({}, {}), pack({"x": 1}, {"rows": ROWS})]
+    "request_bytes", [b"", b"garbage", pack({}, {}), pack({"kind": 1}, {"rows": ROWS})]
 )
 def test_the_child_refuses_a_wrong_request(request_bytes: bytes) -> None:
     done = subprocess.run(
-        fit._command(10.0), input=request_bytes, capture_output=True, env=fit._environment()
+        child_command(10.0), input=request_bytes, capture_output=True, env=child_environment()
     )
     assert done.returncode == 1
     assert done.stdout == b""
@@ -276,11 +278,11 @@ def test_a_child_whose_parent_is_gone_ends_quietly() -> None:
     os.close(read)
     with os.fdopen(write, "wb") as closed_pipe:
         done = subprocess.run(
-            fit._command(60.0),
-            input=pack(REQUEST, {"rows": ROWS}),
+            child_command(60.0),
+            input=TRAINING_SET.to_bytes(),
             stdout=closed_pipe,
             stderr=subprocess.PIPE,
-            env=fit._environment(),
+            env=child_environment(),
         )
     assert (done.returncode, done.stderr) == (1, b"")
 
@@ -289,7 +291,11 @@ def test_a_child_that_gets_no_request_ends_itself() -> None:
     read, write = os.pipe()
     try:
         done = subprocess.run(
-            fit._command(0.001), stdin=read, capture_output=True, env=fit._environment(), timeout=60
+            child_command(0.001),
+            stdin=read,
+            capture_output=True,
+            env=child_environment(),
+            timeout=60,
         )
     finally:
         os.close(read)
@@ -305,9 +311,10 @@ import sys
 sys.path.insert(0, {str(PACKAGE_PARENT)!r})
 sys.path.remove("")
 import numpy as np
-import flask_irl.training.child, flask_irl.model.model
+from flask_irl.training.fit import fit_in_child
+from flask_irl.training.training_set import TrainingSet
 rows = np.random.default_rng(1).normal(size=(50, 3))
-flask_irl.training.child.fit_in_child(rows, trees=3, seed=1).score(rows)
+fit_in_child(TrainingSet("isolation_forest", rows, 1)).score(rows)
 print(sorted({{"sklearn", "scipy", "pandas", "matplotlib", "joblib"}} & set(sys.modules)))
 """
     done = subprocess.run(
@@ -318,11 +325,11 @@ print(sorted({{"sklearn", "scipy", "pandas", "matplotlib", "joblib"}} & set(sys.
 
 def test_the_request_and_answer_are_containers() -> None:
     done = subprocess.run(
-        fit._command(60.0),
-        input=pack(REQUEST, {"rows": ROWS.astype(np.float32)}),
+        child_command(60.0),
+        input=TRAINING_SET.to_bytes(),
         capture_output=True,
-        env=fit._environment(),
+        env=child_environment(),
         check=True,
     )
     arrays = unpack(done.stdout)[1]
-    assert arrays["roots"].shape == (SETTINGS["trees"],)
+    assert arrays["roots"].shape == (TREES,)

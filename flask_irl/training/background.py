@@ -1,0 +1,95 @@
+"""Run trainings on a thread that nothing waits for, and leave their lease when the process ends."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from flask_irl.errors import TrainingRefused
+from flask_irl.training.trainer import Trainer
+
+CLOSE_SECONDS: Final = 1.0
+"""Time that :meth:`BackgroundTraining.close` waits for a training."""
+
+
+class BackgroundTraining:
+    """Start trainings, scheduled or ordered, one at a time.
+
+    The right to train is claimed before the thread starts, so the starter knows at once whether
+    there is a training. The thread is a daemon: a process that ends waits for the threads of a
+    pool.
+
+    Args:
+        trainer: Carries the trainings out.
+        guard: Calls the work of the thread, and keeps its errors.
+    """
+
+    def __init__(self, trainer: Trainer, guard: Callable[[Callable[[], object]], object]) -> None:
+        self._trainer = trainer
+        self._guard = guard
+        self._closed = False
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: its parent's thread isn't here."""
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start a training, whatever is new; return at once.
+
+        Raises:
+            TrainingRefused: There is too little to learn from, a training runs, here or in
+                another worker, or this process ends.
+            StoreError: The store failed.
+        """
+        claim = self._trainer.claim()
+        try:
+            self._run(claim)
+        except BaseException:
+            self._trainer.drop(claim)
+            raise
+
+    def start_if_due(self) -> None:
+        """Start a training if it is this process's turn and there is enough that is new.
+
+        A refusal is in the log, as of a training.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        if not self._closed and self._trainer.is_due():
+            try:
+                self.start()
+            except TrainingRefused:
+                return
+
+    def close(self, seconds: float = CLOSE_SECONDS) -> bool:
+        """Start no training any more, and wait a moment for one that runs.
+
+        A thread that is in native code when the interpreter ends may bring it down.
+
+        Returns:
+            Whether a training still runs: then its lease is to be left.
+        """
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return False
+        thread.join(seconds)
+        return thread.is_alive()
+
+    def _run(self, claim: str) -> None:
+        work = functools.partial(self._guard, functools.partial(self._trainer.train, claim))
+        with self._lock:
+            if self._closed:
+                raise TrainingRefused("this process is about to end")
+            thread = threading.Thread(target=work, name="irl-train", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise TrainingRefused(f"no thread can be started: {error}") from error
+            self._thread = thread

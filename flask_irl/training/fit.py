@@ -1,0 +1,149 @@
+"""Fit a detector: in a child process of low priority, or in this one.
+
+scikit-learn, scipy and joblib are loaded by the child process, which ends with the training.
+Programs that train often and serve no requests, like the replay of a log, fit here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from flask_irl.errors import ModelError, TrainingRefused
+from flask_irl.model.container import unpack
+from flask_irl.model.detectors import Detector, detector_from
+from flask_irl.training.forests import fit_detector
+from flask_irl.training.training_set import TrainingSet
+
+Fit = Callable[[TrainingSet], Detector]
+
+TIMEOUT: Final = 120.0
+"""Seconds after which a child process is killed."""
+
+# The secrets of a web worker's environment are none of the child's business.
+_PASSED_ON: Final = re.compile(
+    r"HOME|LANG|LC_\w+|(DY)?LD_LIBRARY_PATH|PATH|SYSTEMROOT|TEMP|TMP|TMPDIR|VIRTUAL_ENV"
+    r"|PYTHON(DONTWRITEBYTECODE|HOME|NOUSERSITE|PLATLIBDIR|PYCACHEPREFIX|USERBASE|UTF8)"
+)
+_SINGLE_THREAD: Final = {
+    f"{library}_THREADS": "1"
+    for library in ("BLIS_NUM", "MKL_NUM", "OMP_NUM", "OPENBLAS_NUM", "VECLIB_MAXIMUM")
+}
+
+
+def fit_here(training_set: TrainingSet) -> Detector:
+    """Fit a detector in this process.
+
+    Raises:
+        TrainingRefused: There are too few rows, or scikit-learn is not installed.
+        ValueError: The training set is of an unknown kind.
+    """
+    return fit_detector(training_set)
+
+
+def child_command(timeout: float) -> list[str]:
+    """Give the command of a child process that ends by itself after ``timeout`` seconds."""
+    # -P: a module lying in the working directory must not pass for one of ours.
+    return [_interpreter(), "-P", "-m", "flask_irl.training.child", f"{timeout:g}"]
+
+
+def child_environment() -> dict[str, str]:
+    """Give a child process the environment that it needs, and no more.
+
+    It imports modules from where this process does, however this process was set up.
+    """
+    places = [place for place in sys.path if place and os.pathsep not in place]
+    places.append(str(Path(__file__).resolve().parents[2]))
+    passed_on = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
+    return {**passed_on, **_SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
+
+
+def fit_in_child(
+    training_set: TrainingSet,
+    *,
+    timeout: float = TIMEOUT,
+    command: Callable[[float], Sequence[str]] = child_command,
+) -> Detector:
+    """Fit a detector in a child process of low priority, and wait for it.
+
+    Args:
+        training_set: Rows and the kind of the detector.
+        timeout: Seconds after which the child is killed.
+        command: Makes the child's command from the timeout.
+
+    Raises:
+        TrainingRefused: There are too few rows, scikit-learn is not installed, or the child
+            crashed, took too long or answered with another thing; says which.
+        ValueError: The timeout is out of its range.
+    """
+    if not 0.0 < timeout < math.inf:
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
+    answer = _run(command(timeout), training_set.to_bytes(), timeout)
+    try:
+        detector = detector_from(training_set.kind, unpack(answer)[1])
+    except ModelError as error:
+        raise TrainingRefused(f"the training process gave no usable answer: {error}") from error
+    width = training_set.rows.shape[1]
+    if detector.n_features != width:
+        raise TrainingRefused(
+            f"the training process answered with a detector of {detector.n_features} features "
+            f"instead of {width}"
+        )
+    return detector
+
+
+def _run(command: Sequence[str], request: bytes, timeout: float) -> bytes:
+    """Run a child process, and give its answer."""
+    try:
+        # On a time-out, or any other exception, run() kills the child and waits for its end. Its
+        # own session keeps it out of the terminal's Ctrl-C, which is for the parent to handle.
+        process = subprocess.run(  # noqa: S603
+            command,
+            input=request,
+            capture_output=True,
+            close_fds=True,
+            env=child_environment(),
+            start_new_session=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TrainingRefused(
+            f"the training process was killed: it took more than {timeout:g} seconds"
+        ) from None
+    except OSError as error:
+        raise TrainingRefused(f"the training process could not be started: {error}") from error
+    if process.returncode != 0:
+        raise TrainingRefused(
+            f"the training process failed ({_ending(process.returncode)}): "
+            f"{_last_line(process.stderr)}"
+        )
+    return process.stdout
+
+
+def _interpreter() -> str:
+    # Within a server that embeds Python, like uWSGI, sys.executable is the server, or empty.
+    if "py" in Path(sys.executable or "").name:
+        return sys.executable
+    return str(Path(sys.exec_prefix, "bin", "python3"))
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode("utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:500] if lines else "it said nothing"
