@@ -1,6 +1,8 @@
-"""The operator's side over HTTP: an API under ``/admin``, with its documentation.
+"""Offer the operations over HTTP: an API under ``/admin``, with its documentation.
 
-Needs the extra ``admin`` (flask-smorest, flask-swagger-ui), which only :func:`register` imports.
+Needs the extra ``admin`` (flask-smorest, flask-swagger-ui), which only :func:`register` imports. A
+new endpoint is a view in :mod:`flask_irl.admin.views`, with its bodies in
+:mod:`flask_irl.admin.schemas` and its work in :mod:`flask_irl.operations`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from flask_irl.admin.tokens import Token
 from flask_irl.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flask_irl.admin.auth import Authorize
+    from flask_irl.admin.authentication import Authorize
     from flask_irl.operations import Operations
 
 PREFIX: Final = "/admin"
@@ -35,26 +37,26 @@ def register(
 
     Args:
         app: The app; may have an ``Api`` of flask-smorest of its own.
-        operations: What the API does.
-        tokens: Who may come in; with none, and no ``authorize``, nobody may.
-        url_prefix: Where it is mounted: one or more names, each after a slash.
-        authorize: Decides instead of the tokens: given ``read`` or ``write``, returns the name
-            of the user who may do that, or None. Requests that change things and come from
-            another site's pages are refused before.
-        docs: Whether ``openapi.json`` and ``docs`` are served, to everybody.
-        routes: Tells ``route``, ``methods``, ``limits`` and ``exempt`` of the app's routes.
-        failed: Told why each refused request was: ``missing``, ``wrong``, ``read_only``,
+        operations: The operations behind the endpoints.
+        tokens: The tokens that admit; with none, and no ``authorize``, nobody is admitted.
+        url_prefix: The path that the API is mounted at: one or more names, each after a slash.
+        authorize: Decides instead of the tokens: given ``read`` or ``write``, returns the name of
+            the user that may do that, or None. Before it is called, changes sent by another
+            site's pages are refused.
+        docs: Serves ``openapi.json`` and ``docs``, to everybody.
+        routes: Lists ``route``, ``methods``, ``limits`` and ``exempt`` of the app's routes.
+        failed: Called with the reason of each refusal: ``missing``, ``wrong``, ``read_only``,
             ``throttled``, ``cross_site`` or ``host``.
 
     Returns:
-        The blueprints that it registered, none of which should be limited.
+        The blueprints that were registered, none of which should be limited.
 
     Raises:
         ConfigurationError: The prefix is not allowed.
         ImportError: flask-smorest or flask-swagger-ui is not installed.
         RuntimeError: The app has the admin API already.
     """
-    from flask_irl.admin.auth import Authenticator
+    from flask_irl.admin.authentication import Authenticator
     from flask_irl.admin.mount import mount
 
     if not url_prefix.startswith("/") or not url_prefix.strip("/") or "<" in url_prefix:

@@ -1,4 +1,4 @@
-"""The admin API's blueprint: what holds for every request to it."""
+"""Admit requests to the admin API, and answer those to unknown paths."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import MapAdapter
 
-from flask_irl.admin.api import AdminBlueprint
+from flask_irl.admin.endpoints import AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
 from flask_irl.admin.state import BLUEPRINT, current_admin
 from flask_irl.web.decorators import add_no_route
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes that a request's body may have."""
+"""Bytes of a request's body at most."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 UNKNOWN: Final = "unknown"
 
@@ -22,22 +22,22 @@ blueprint = AdminBlueprint(BLUEPRINT, __name__)
 add_error_handlers(blueprint)
 
 
-def who() -> str:
-    """Whom the request being served is from."""
-    name: str = g.irl_admin_who
+def operator() -> str:
+    """Name the operator that sent the current request."""
+    name: str = g.irl_admin_operator
     return name
 
 
 def _admit() -> None:
     if request.endpoint == f"{blueprint.name}.{UNKNOWN}":
         return
-    g.irl_admin_who = current_admin().authenticator.check(request)
+    g.irl_admin_operator = current_admin().authenticator.check(request)
     limit = MAX_BODY
     if request.max_content_length is not None:
         limit = min(limit, request.max_content_length)
     if (request.content_length or 0) > limit:
         raise RequestEntityTooLarge(f"Send at most {limit} bytes.")
-    # Werkzeug cuts a body of unknown length off there: one byte more shows that it is too long.
+    # Werkzeug cuts a body of unknown length off at the limit: one byte more shows an overlong one.
     request.max_content_length = limit + 1
 
 
@@ -67,6 +67,6 @@ def _is_served(adapter: MapAdapter, method: str) -> bool:
 
 blueprint.before_request(_admit)
 blueprint.after_request(_harden)
-# Who looks for what isn't here is a scanner as anywhere else.
+# A client that looks for unknown paths is a scanner here as anywhere else.
 add_no_route(_unknown)
 blueprint.catch_all(UNKNOWN, _unknown)

@@ -1,4 +1,4 @@
-"""What the admin API answers when it can't do what it is asked: problem+json (RFC 9457)."""
+"""Answer errors of the admin API with problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_irl.admin.bodies import json_response
+from flask_irl.admin.responses import json_response
 from flask_irl.errors import ConfigurationError, ModelError, StoreError
 from flask_irl.telemetry.log import event
 from flask_irl.web.responses import PROBLEM
@@ -20,7 +20,7 @@ from flask_irl.web.responses import PROBLEM
 MAX_ERRORS: Final = 20
 MAX_FIELD: Final = 100
 BODY: Final = "body"
-"""What errors of the body as a whole are filed under."""
+"""Name of the field for errors of the body as a whole."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Errors = Mapping[str, list[str]]
@@ -33,12 +33,12 @@ def problem(
     errors: Errors | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> Response:
-    """An error's answer.
+    """Make the response to an error.
 
     Args:
         status: The HTTP status, 400 or more.
-        detail: What happened, and what is allowed, for people.
-        errors: By field of the request, what is wrong with it.
+        detail: Explanation for people, with the values that are allowed.
+        errors: Texts by field of the request.
         headers: Further headers.
     """
     response = json_response(problem_members(status, detail, errors), status, mimetype=PROBLEM)
@@ -47,7 +47,7 @@ def problem(
 
 
 def problem_members(status: int, detail: str, errors: Errors | None) -> dict[str, Any]:
-    """What a problem consists of."""
+    """Give the members of a problem."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -58,8 +58,8 @@ def problem_members(status: int, detail: str, errors: Errors | None) -> dict[str
 
 
 def add_error_handlers(blueprint: Blueprint) -> None:
-    """Answer all errors of a blueprint's views with problems, and of no others."""
-    # By status, too: of an app's handlers, one for 404 goes before a blueprint's for all.
+    """Answer all errors of a blueprint's views, and no others, with problems."""
+    # By status, too: an app's handler for 404 goes before a blueprint's handler for all.
     for status in default_exceptions:
         blueprint.register_error_handler(status, _http_problem)
     blueprint.register_error_handler(HTTPException, _http_problem)
@@ -70,7 +70,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
 def _http_problem(error: HTTPException) -> BaseResponse:
     if error.response is not None:
-        # A whole answer, such as the host's redirect to its login.
+        # A whole response, such as the host's redirect to its login.
         return error.get_response()
     headers = [(k, v) for k, v in error.get_headers() if k.lower() != "content-type"]
     errors = _flat(getattr(error, "data", {}).get("messages", {}))
@@ -85,13 +85,12 @@ def _store_problem(error: StoreError) -> Response:
     event(logging.WARNING, "admin_store_error", kind=error.kind)
     detail = f"The store doesn't answer as it should: {str(error).rstrip('.')}."
     if request.method not in SAFE_METHODS:
-        # Whatever came before the call that failed is done.
         detail += " What was to be changed may have been or not: send it again."
     return problem(503, detail, headers=[("Retry-After", "1")])
 
 
 def _configuration_problem(error: ConfigurationError) -> Response:
-    # Its message begins with what is wrong: "base_limit is 0, which is not allowed: give ...".
+    # The message begins with the option's name: "base_limit is 0, which is not allowed: give ...".
     name = str(error).partition(" ")[0].strip("'\":")
     body = request.get_json(silent=True)
     named = isinstance(body, dict) and name in body
@@ -103,21 +102,21 @@ def _model_problem(error: ModelError) -> Response:
 
 
 def _flat(messages: object) -> Errors:
-    """Validation messages by field; at most twenty of each, with names not too long to show."""
+    """Flatten validation messages: at most twenty fields and texts of each, names cut short."""
     if not isinstance(messages, Mapping):
         return {}
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     for fields in messages.values():
         if not isinstance(fields, Mapping):
             fields = {BODY: fields}
         for name, texts in list(fields.items())[:MAX_ERRORS]:
-            shown = BODY if name == "_schema" else str(name)[:MAX_FIELD]
-            found[shown] = list(islice(_texts(texts), MAX_ERRORS))
-    return found
+            field = BODY if name == "_schema" else str(name)[:MAX_FIELD]
+            result[field] = list(islice(_texts(texts), MAX_ERRORS))
+    return result
 
 
 def _texts(messages: object) -> Iterator[str]:
-    """What is wrong with a field; with a list, by its items."""
+    """List the texts on a field; of a list, by its items."""
     if isinstance(messages, Mapping):
         for place, texts in messages.items():
             yield from (f"Item {place + 1}: {text}" for text in _texts(texts))

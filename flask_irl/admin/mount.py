@@ -1,4 +1,4 @@
-"""Puts the admin API into an app."""
+"""Mount the admin API in an app."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 from flask import Blueprint, Flask
 
-# They declare the blueprint's operations.
-from flask_irl.admin import client_views, views  # noqa: F401
-from flask_irl.admin.api import CONVERTERS, AdminApi
-from flask_irl.admin.auth import Authenticator
+from flask_irl.admin.authentication import Authenticator
 from flask_irl.admin.blueprint import blueprint
-from flask_irl.admin.docs import docs_blueprint
+from flask_irl.admin.converters import CONVERTERS
+from flask_irl.admin.documentation import docs_blueprint
+from flask_irl.admin.openapi import AdminApi
 from flask_irl.admin.state import EXTENSION, Admin
+
+# Importing the views declares the blueprint's endpoints.
+from flask_irl.admin.views import clients, models, site  # noqa: F401
 from flask_irl.operations import Operations
 
 

@@ -1,4 +1,4 @@
-"""What the admin API keeps for one app."""
+"""Keep the admin API's state for an app."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from flask import current_app
 
-from flask_irl.admin.auth import Authenticator
+from flask_irl.admin.authentication import Authenticator
 from flask_irl.operations import Operations
 
 EXTENSION: Final = "flask_irl.admin"
@@ -18,13 +18,13 @@ DOCS_BLUEPRINT: Final = "irl_admin_docs"
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The admin API of one app.
+    """Hold the admin API of an app.
 
     Args:
-        operations: What it does.
-        authenticator: Who may.
-        routes: Tells the app's routes: ``route``, ``methods``, ``limits`` and ``exempt`` of each.
-        spec: Its OpenAPI document.
+        operations: The operations behind the endpoints.
+        authenticator: Decides on access.
+        routes: Lists the app's routes: ``route``, ``methods``, ``limits`` and ``exempt`` of each.
+        spec: Makes the OpenAPI document.
     """
 
     operations: Operations
@@ -34,5 +34,5 @@ class Admin:
 
 
 def current_admin() -> Admin:
-    """The current app's."""
+    """Find the admin API of the current app."""
     return cast(Admin, current_app.extensions[EXTENSION])

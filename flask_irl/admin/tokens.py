@@ -1,4 +1,4 @@
-"""The bearer tokens of the admin API, as the configuration gives them."""
+"""Read the bearer tokens of the admin API from the configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal, cast, get_args
 Scope = Literal["read", "write"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 ADMIN: Final = "admin"
-"""What the one token of the option ``admin_token`` is called."""
+"""Name of the one token of the option ``admin_token``."""
 MAX_NAME: Final = 64
 _MEMBERS: Final = {"token", "scope"}
 _FORM: Final = 'a mapping such as {"oncall": {"token": "…", "scope": "write"}}'
@@ -17,11 +17,11 @@ _FORM: Final = 'a mapping such as {"oncall": {"token": "…", "scope": "write"}}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Who may use the admin API.
+    """Hold a token that admits to the admin API.
 
     Args:
-        name: Whom changes are logged under; 1 to 64 printable characters.
-        secret: What is sent as ``Authorization: Bearer <secret>``; never shown.
+        name: Name of the operator in the audit log; 1 to 64 printable characters.
+        secret: Credentials, sent as ``Authorization: Bearer <secret>``; never shown.
         scope: ``read`` may look, ``write`` may change things too.
     """
 
@@ -37,8 +37,9 @@ def parse_tokens(value: object) -> tuple[Token, ...]:
         value: ``{name: {"token": text, "scope": "read" or "write"}}``; None or empty is none.
 
     Raises:
-        ValueError: It is not of that form; says what is allowed, and which entry isn't by its
-            number: whoever mixes names and tokens up finds no token in a log.
+        ValueError: The value is not of that form. The message says which form is allowed, and
+            gives the number of the wrong entry, not its name: names and tokens may be mixed up,
+            and no token may get into a log.
     """
     if value is None or value == "":
         return ()
@@ -48,7 +49,8 @@ def parse_tokens(value: object) -> tuple[Token, ...]:
 
 
 def all_tokens(admin_token: str | None, named: Iterable[Token] = ()) -> tuple[Token, ...]:
-    """The tokens of the options ``admin_token`` (may write, named ``admin``) and ``admin_tokens``.
+    """Join the tokens of the options ``admin_token`` (named ``admin``, may write) and
+    ``admin_tokens``.
 
     Raises:
         ValueError: Two have the same name or are the same, or ``admin_token`` can't be sent.
@@ -70,16 +72,16 @@ def _token(number: int, name: object, entry: object) -> Token:
 
 
 def _secret(where: str, value: object) -> str:
-    # What surrounds it in a header is stripped, and a header holds one line.
+    # Spaces around it in a header are stripped, and a header holds one line.
     if not isinstance(value, str) or not value.isprintable() or value != value.strip() or not value:
         raise ValueError(f"a token of printable characters without spaces around it in {where}")
     return value
 
 
 def _distinct(tokens: Iterable[Token]) -> tuple[Token, ...]:
-    found = tuple(tokens)
-    if len({token.name for token in found}) < len(found):
+    result = tuple(tokens)
+    if len({token.name for token in result}) < len(result):
         raise ValueError(f"a name of its own to each token ({ADMIN} is admin_token's)")
-    if len({token.secret for token in found}) < len(found):
+    if len({token.secret for token in result}) < len(result):
         raise ValueError("different tokens: two names share one")
-    return found
+    return result

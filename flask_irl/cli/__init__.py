@@ -1,6 +1,6 @@
-"""``flask irl …``: what an operator asks for in a shell."""
+"""Offer the operations in a shell: ``flask irl …``."""
 
-from flask_irl.cli import clients, models, replaying, site, training
+from flask_irl.cli import clients, models, replay, site, trainer
 from flask_irl.cli.group import irl
 
-__all__ = ["clients", "irl", "models", "replaying", "site", "training"]
+__all__ = ["clients", "irl", "models", "replay", "site", "trainer"]

@@ -1,27 +1,18 @@
-"""The commands on clients, each one of :class:`~flask_irl.operations.Operations`."""
+"""Offer the operations on single clients as commands."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from flask_irl.cli.group import (
-    as_json,
-    done,
-    fail,
-    irl,
-    operations,
-    plain_errors,
-    show,
-    table,
-    when,
-    who,
-)
+from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
+from flask_irl.cli.output import print_change, print_record, print_table, when
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import FEEDBACK, ORDERS
+from flask_irl.operations.results import ClientOverride
 
 HOUR = 3600.0
+DETAILS = ("features", "rules", "why")
+"""Members of a client that get lines of their own."""
 for_seconds = click.option(
     "--seconds", type=float, default=HOUR, show_default=True, help="For how long."
 )
@@ -37,8 +28,8 @@ because = click.option("--reason", default="", help="Why, for the audit log.")
 def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
     """Show the clients that are most active, most anomalous, refused most, flagged, or overridden
     by an operator."""
-    found, _ = operations().clients(order=order, step=step, limit=limit)
-    table(found, json_)
+    entries, _ = operations().clients.ranked(order=order, step=step, limit=limit)
+    print_table(entries, json_)
 
 
 @irl.command()
@@ -47,24 +38,23 @@ def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
 @plain_errors
 def client(client_id: str, json_: bool) -> None:
     """Show what is known of a client, and why it scores so; exits with 1 if nothing is."""
-    hands = operations()
-    found = hands.client(hands.key_of(client_id))
-    if found is None:
+    on_clients = operations().clients
+    result = on_clients.describe(on_clients.key_of(client_id))
+    if result is None:
         fail(
             f"client {canonical(client_id)} is not known: it has not been here for a while, "
             "or never"
         )
     if json_:
-        show(found, True)
+        print_record(result, True)
         return
-    features, rules, why = found.pop("features"), found.pop("rules"), found.pop("why")
-    show(found, False)
-    for rule in rules:
+    print_record({name: value for name, value in result.items() if name not in DETAILS}, False)
+    for rule in result["rules"]:
         click.echo(f"rule: {rule}")
-    for number, reason in enumerate(why, 1):
+    for number, reason in enumerate(result["why"], 1):
         click.echo(f"why {number}: {reason['sentence']}")
     click.echo()
-    show(features, False)
+    print_record(result["features"], False)
 
 
 @irl.command()
@@ -73,11 +63,11 @@ def client(client_id: str, json_: bool) -> None:
 @plain_errors
 def reset(client_id: str, json_: bool) -> None:
     """Forget a client: its counts, its profile and its step; exits with 1 if it isn't known."""
-    hands = operations()
-    key = hands.key_of(client_id)
-    if not hands.reset(key, who()):
+    on_clients = operations().clients
+    key = on_clients.key_of(client_id)
+    if not on_clients.reset(key, operator()):
         fail(f"client {key} is not known: there is nothing to forget")
-    done({"client": key, "reset": True}, f"client {key} is forgotten", json_)
+    print_change({"client": key, "reset": True}, f"client {key} is forgotten", json_)
 
 
 @irl.command()
@@ -89,7 +79,7 @@ def reset(client_id: str, json_: bool) -> None:
 def block(client_id: str, seconds: float, reason: str, json_: bool) -> None:
     """Refuse every request of a client for a time; holds in all workers at once."""
     entry = _override(client_id, "block", 0, seconds, reason)
-    done(entry, f"client {entry['client']} is blocked until {when(entry['until'])}", json_)
+    print_change(entry, f"client {entry['client']} is blocked until {when(entry['until'])}", json_)
 
 
 @irl.command()
@@ -102,7 +92,7 @@ def allow(client_id: str, seconds: float, reason: str, json_: bool) -> None:
     """Let a client pass without limit for a time; holds in all workers at once, but one that is
     refusing it at the moment may go on for up to two seconds."""
     entry = _override(client_id, "allow", 0, seconds, reason)
-    done(entry, f"client {entry['client']} passes until {when(entry['until'])}", json_)
+    print_change(entry, f"client {entry['client']} passes until {when(entry['until'])}", json_)
 
 
 @irl.command()
@@ -116,7 +106,7 @@ def limit(client_id: str, amount: int, seconds: float, reason: str, json_: bool)
     """Give a client AMOUNT requests per window for a time, whatever the model says; holds in all
     workers at once, but one that is refusing it at the moment may go on for up to two seconds."""
     entry = _override(client_id, "limit", amount, seconds, reason)
-    done(
+    print_change(
         entry,
         f"client {entry['client']} has a limit of {amount} until {when(entry['until'])}",
         json_,
@@ -129,11 +119,12 @@ def limit(client_id: str, amount: int, seconds: float, reason: str, json_: bool)
 @plain_errors
 def unset(client_id: str, json_: bool) -> None:
     """Take a block, an allowance or a limit back; exits with 1 if there is none."""
-    hands = operations()
-    key = hands.key_of(client_id)
-    if not hands.clear_override(key, who()):
+    on_site = operations()
+    key = on_site.clients.key_of(client_id)
+    if not on_site.overrides.clear(key, operator()):
         fail(f"client {key} is neither blocked nor let pass nor given a limit")
-    done({"client": key, "removed": True}, f"client {key} is left to the limiter again", json_)
+    sentence = f"client {key} is left to the limiter again"
+    print_change({"client": key, "removed": True}, sentence, json_)
 
 
 @irl.command()
@@ -144,16 +135,18 @@ def unset(client_id: str, json_: bool) -> None:
 def feedback(client_id: str, verdict: str, json_: bool) -> None:
     """Note that a client is good (only limits and rules hold for it, no model's word) or an abuser,
     for models to learn from; exits with 1 if it isn't known."""
-    hands = operations()
-    key = hands.key_of(client_id)
-    if not hands.feedback(key, verdict, who()):
+    on_clients = operations().clients
+    key = on_clients.key_of(client_id)
+    if not on_clients.feedback(key, verdict, operator()):
         fail(f"client {key} is not known: there is nothing to note that with")
-    done({"client": key, "verdict": verdict}, f"client {key} is noted as {verdict}", json_)
+    print_change({"client": key, "verdict": verdict}, f"client {key} is noted as {verdict}", json_)
 
 
 def _override(
     client_id: str, kind: str, amount: int, seconds: float, reason: str
-) -> dict[str, Any]:
-    hands = operations()
-    key = hands.key_of(client_id)
-    return hands.set_override(key, kind, amount=amount, seconds=seconds, reason=reason, who=who())
+) -> ClientOverride:
+    on_site = operations()
+    key = on_site.clients.key_of(client_id)
+    return on_site.overrides.set(
+        key, kind, amount=amount, seconds=seconds, reason=reason, who=operator()
+    )

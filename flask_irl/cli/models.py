@@ -1,21 +1,11 @@
-"""The commands on what was learned, each one of :class:`~flask_irl.operations.Operations`."""
+"""Offer the operations on models as commands."""
 
 from __future__ import annotations
 
 import click
 
-from flask_irl.cli.group import (
-    as_json,
-    done,
-    fail,
-    irl,
-    operations,
-    plain_errors,
-    show,
-    table,
-    when,
-    who,
-)
+from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
+from flask_irl.cli.output import print_change, print_record, print_table
 
 
 @irl.command()
@@ -23,8 +13,8 @@ from flask_irl.cli.group import (
 @plain_errors
 def train(json_: bool) -> None:
     """Train a model now on what was observed; exits with 1 if none came of it."""
-    training = operations().train(who())
-    show(
+    training = operations().models.train(operator())
+    print_record(
         {
             "result": training.result,
             "reason": training.reason or None,
@@ -45,23 +35,23 @@ def train(json_: bool) -> None:
 @plain_errors
 def model(json_: bool) -> None:
     """Show the model in force; exits with 1 if there is none yet."""
-    found = operations().model_info()
-    if not found["trained"]:
+    result = operations().models.describe()
+    if not result["trained"]:
         fail("no model is in force yet: static limits apply until the first training")
-    show(
+    print_record(
         {
-            "version": found["version"],
-            "detector": found["kind"],
-            "trained_at": when(found["trained_at"]),
-            "rows": found["rows"],
-            "clients": found["clients"],
-            "requests": found["requests"],
-            "advisory": found["advisory"],
-            "threshold": found["threshold"],
-            "schema": found["schema"],
-            "features": [feature["name"] for feature in found["features"]],
-            "gate": found["gate"],
-            "versions": found["versions"],
+            "version": result["version"],
+            "detector": result["kind"],
+            "trained_at": result["trained_at"],
+            "rows": result["rows"],
+            "clients": result["clients"],
+            "requests": result["requests"],
+            "advisory": result["advisory"],
+            "threshold": result["threshold"],
+            "schema": result["schema"],
+            "features": [feature["name"] for feature in result["features"]],
+            "gate": result["gate"],
+            "versions": result["versions"],
         },
         json_,
     )
@@ -72,7 +62,7 @@ def model(json_: bool) -> None:
 @plain_errors
 def models(json_: bool) -> None:
     """Show the models kept, newest first."""
-    table(operations().models(), json_)
+    print_table(operations().models.versions(), json_)
 
 
 @irl.command()
@@ -81,7 +71,8 @@ def models(json_: bool) -> None:
 @plain_errors
 def rollback(version: int, json_: bool) -> None:
     """Put a kept model in force; exits with 1 if there is no such version."""
-    entry = operations().activate(version, who())
+    entry = operations().models.activate(version, operator())
     if entry is None:
         fail(f"there is no model {version}: see the command models")
-    done(entry, f"model {version} is in force; other workers load it within two seconds", json_)
+    sentence = f"model {version} is in force; other workers load it within two seconds"
+    print_change(entry, sentence, json_)

@@ -1,5 +1,4 @@
-"""The commands on the site as a whole, each one of
-:class:`~flask_irl.operations.Operations`."""
+"""Offer the operations on the site as a whole as commands."""
 
 from __future__ import annotations
 
@@ -7,19 +6,8 @@ from typing import Any
 
 import click
 
-from flask_irl.cli.group import (
-    as_json,
-    done,
-    irl,
-    limiter,
-    operations,
-    plain,
-    plain_errors,
-    show,
-    table,
-    when,
-    who,
-)
+from flask_irl.cli.group import as_json, irl, operations, operator, plain_errors
+from flask_irl.cli.output import plain, print_change, print_record, print_table
 
 CONFIGURED = "configured"
 
@@ -29,27 +17,7 @@ CONFIGURED = "configured"
 @plain_errors
 def status(json_: bool) -> None:
     """Show whether the store answers, what was counted, and which model is in force."""
-    engine = limiter()
-    engine.store.ping()
-    engine.refresh()
-    counts = engine.store.counts()
-    requests, refused = counts.get("requests", 0), counts.get("refused", 0)
-    model = engine.trainer.model
-    show(
-        {
-            "mode": engine.mode,
-            "strategy": engine.options.strategy,
-            "base_limit": str(engine.options.base),
-            "total_requests": requests,
-            "refused": refused,
-            "hit_rate": refused / requests if requests else 0.0,
-            "training_rows": len(engine.store.rows()),
-            "model_version": model.version,
-            "model_trained_at": when(model.trained_at),
-            "model_advisory": model.advisory,
-        },
-        json_,
-    )
+    print_record(operations().site.status(), json_)
 
 
 @irl.command()
@@ -59,12 +27,13 @@ def status(json_: bool) -> None:
 def mode(mode: str | None, json_: bool) -> None:
     """Show the mode, or change it in all workers: enforce, shadow (refuse nobody on the model's
     word) or off (static limits alone)."""
+    site = operations().site
     if mode is None:
-        found = operations().mode()
-        done({"mode": found}, found, json_)
+        current = site.mode()
+        print_change({"mode": current}, current, json_)
         return
-    changed = operations().set_mode(mode, who())
-    done(changed, f"mode is {changed['mode']}, was {changed['before']}", json_)
+    change = site.set_mode(mode, operator())
+    print_change(change, f"mode is {change['mode']}, was {change['before']}", json_)
 
 
 @irl.command()
@@ -74,18 +43,10 @@ def mode(mode: str | None, json_: bool) -> None:
 def limits(changes: tuple[str, ...], json_: bool) -> None:
     """Show the limits, or change them in all workers, such as base_limit=200 anomalous_factor=0.5
     further_factors=0.1,0; base_limit=configured takes a change back."""
-    hands = operations()
-    found = hands.set_limits(dict(map(_change, changes)), who()) if changes else hands.limits()
-    if not json_:
-        found["steps"] = [f"{step['limit']} ({step['factor']:.0%})" for step in found["steps"]]
-    show(found, json_)
-
-
-def _change(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{plain(text)} is none: give NAME=VALUE", param_hint="NAME=VALUE")
-    return name, None if value == CONFIGURED else value
+    site = operations().site
+    result = site.set_limits(dict(map(_change, changes)), operator()) if changes else site.limits()
+    steps = [f"{step['limit']} ({step['factor']:.0%})" for step in result["steps"]]
+    print_record(result if json_ else {**result, "steps": steps}, json_)
 
 
 @irl.command()
@@ -94,4 +55,13 @@ def _change(text: str) -> tuple[str, Any]:
 @plain_errors
 def audit(limit: int, json_: bool) -> None:
     """Show the latest changes that operators made."""
-    table(operations().audit(limit=limit)[0], json_)
+    print_table(operations().audit.entries(limit=limit)[0], json_)
+
+
+def _change(argument: str) -> tuple[str, Any]:
+    name, equals, value = argument.partition("=")
+    if not equals:
+        raise click.BadParameter(
+            f"{plain(argument)} is none: give NAME=VALUE", param_hint="NAME=VALUE"
+        )
+    return name, None if value == CONFIGURED else value

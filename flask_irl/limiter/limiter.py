@@ -43,6 +43,7 @@ class Limiter:
 
     Attributes:
         options: The options in force, settings changed at run time included.
+        configured: The options without those settings.
         notify: Takes an event for the listener.
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
@@ -94,7 +95,7 @@ class Limiter:
             ),
             train_seconds=options.training_interval_minutes * 60,
         )
-        self._configured = options
+        self.configured = options
         self._mode: Mode = options.mode
         self._news = News(0, 0, 0)
         self._monotonic = monotonic
@@ -288,7 +289,7 @@ class Limiter:
 
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""
-        options = apply_settings(self._configured, settings)
+        options = apply_settings(self.configured, settings)
         self.options = options
         self._mode = options.mode
         self.ladder = _ladder(options)

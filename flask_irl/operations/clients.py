@@ -1,4 +1,4 @@
-"""Single clients: who there is, why each is judged as it is, and forgetting them."""
+"""Look at single clients, reset them, and note operators' feedback on them."""
 
 from __future__ import annotations
 
@@ -11,35 +11,51 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURES
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.errors import ConfigurationError
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
-from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, in_force
+from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, active_override
+from flask_irl.operations.results import ClientEntry, ClientResult
+from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
 from flask_irl.verdicts.rules import Rules
 
 RANKINGS: Final = ("active", "anomalous", "refused", "flagged")
-"""What flushes keep up."""
+"""Names of the rankings that flushes keep up."""
 ORDERS: Final = (*RANKINGS, OVERRIDDEN)
 FEEDBACK: Final = {"good": 1, "abuse": 2}
 FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
 
 
-class ClientOperations(OverrideOperations):
-    """Hands on single clients."""
+class ClientOperations:
+    """Rank, describe and reset clients, and note feedback on them.
+
+    Args:
+        limiter: The limiter.
+        audit: Records the changes.
+        overrides: Describes the clients' overrides.
+    """
+
+    def __init__(self, limiter: Limiter, audit: AuditLog, overrides: OverrideOperations) -> None:
+        self._limiter = limiter
+        self._store = limiter.store
+        self._audit = audit
+        self._overrides = overrides
 
     def key_of(self, client_id: str) -> str:
-        """The key of a client that goes by an id.
+        """Find the key of a client by its id.
 
-        An address may be written out where its network is the client, as with IPv6: an override of
-        what no request ever counts under would do nothing.
+        An address may be given in full where its network is the client, as with IPv6: an override
+        of a key that no request ever counts under would do nothing.
         """
         key, network = canonical(client_id), network_key(client_id)
-        if network in (UNKNOWN, key) or self.client(key) is not None:
+        if network in (UNKNOWN, key) or self.describe(key) is not None:
             return key
         return network
 
-    def client(self, client: str) -> dict[str, Any] | None:
-        """All that is known of a client, and why it scores as it does; None if nothing is."""
+    def describe(self, client: str) -> ClientResult | None:
+        """Describe a client with the reasons for its score; None if nothing is known of it."""
         self._limiter.refresh()
         key = canonical(client)
         state = self._store.load([key])[0]
@@ -48,7 +64,7 @@ class ClientOperations(OverrideOperations):
         if state is None:
             if not listed:
                 return None
-            # Its requests are never counted: that it is listed is all there is to tell.
+            # Requests of listed clients are never counted: there is no more to tell.
             state = ClientState(0, 0.0, 0, 0.0, b"")
         model = self._limiter.trainer.model
         now = self._store.now()
@@ -62,7 +78,7 @@ class ClientOperations(OverrideOperations):
             "first_seen": float(record["first"]) or state.last_seen,
             "feedback": _feedback(state),
             "listed": listed or None,
-            "override": self._override_of(key, state, now),
+            "override": self._overrides.describe(key, state, now),
             "features": {
                 feature.name: round(float(value) + 0.0, 6)  # not -0
                 for feature, value in zip(FEATURES, row, strict=True)
@@ -71,39 +87,41 @@ class ClientOperations(OverrideOperations):
             "why": explain.as_json(explain.reasons(model, row)),
         }
 
-    def clients(
+    def ranked(
         self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
-    ) -> tuple[list[dict[str, Any]], int]:
-        """Clients, ranked, and how many the ranking holds.
+    ) -> tuple[list[ClientEntry], int]:
+        """List the clients of a ranking, and count them.
 
         Args:
             order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
-                ``overridden`` (whose override lasts longest first).
-            step: Only those at this step.
-            offset: How many to leave out.
-            limit: How many to return at most.
+                ``overridden`` (by the override's end, the last first).
+            step: Restricts the list to clients at this step.
+            offset: The number of clients to skip.
+            limit: The number of clients to return at most.
+
+        Raises:
+            ConfigurationError: There is no such ranking.
         """
         if order not in ORDERS:
             raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
         self._limiter.refresh()
         if step is None:
             names, total = self._store.ranked(order, offset, limit)
-            known = self._known(order, names)
-            return known, total - (len(names) - len(known))
-        # The rankings are short: to count those at a step, look at them all.
-        everybody = self._known(order, self._store.ranked(order, 0, 1000)[0])
-        chosen = [entry for entry in everybody if entry["step"] == step]
-        return chosen[offset : offset + limit], len(chosen)
+            entries = self._live(order, names)
+            return entries, total - (len(names) - len(entries))
+        # Rankings are short: to count the clients at a step, look at all of them.
+        everybody = self._live(order, self._store.ranked(order, 0, RANKED)[0])
+        matches = [entry for entry in everybody if entry["step"] == step]
+        return matches[offset : offset + limit], len(matches)
 
     def reset(self, client: str, who: str) -> bool:
-        """Forget a client: its counts, its profile, its step; whether it was known."""
+        """Forget a client's counts, profile and step; tell whether it was known."""
         key = canonical(client)
         state = self._store.load([key])[0]
-        # First: once forgotten, this is all that is left to tell whether that was right.
-        before = {"known": state is not None, **_judged(state)}
-        self._audit(who, "reset", key, before, {"known": False})
+        before = {"known": state is not None, **_verdict_of(state)}
+        self._audit.record(who, "reset", key, before, {"known": False})
         known = self._limiter.forget(key)
-        # An override outlives this.
+        # Without the ranking of overrides: an override outlives a reset.
         for order in RANKINGS:
             self._store.rank(order, {}, [key])
         self._store.bump()
@@ -113,35 +131,36 @@ class ClientOperations(OverrideOperations):
         """Note with a client's profile that it is ``good`` or ``abuse``; False if it isn't known.
 
         Raises:
-            ConfigurationError: The verdict isn't known.
+            ConfigurationError: There is no such verdict.
         """
         if verdict not in FEEDBACK:
             raise ConfigurationError(f"verdict is {verdict!r}: give good or abuse")
         key = canonical(client)
-        before = _feedback(self._store.load([key])[0])
-        if not self._limiter.profiler.label(key, FEEDBACK[verdict]):
+        state = self._store.load([key])[0]
+        if state is None:
             return False
-        self._audit(who, "feedback", key, {"verdict": before}, {"verdict": verdict})
-        return True
+        before = {"verdict": _feedback(state)}
+        self._audit.record(who, "feedback", key, before, {"verdict": verdict})
+        return self._limiter.profiler.label(key, FEEDBACK[verdict])
 
-    def _known(self, order: str, names: list[str]) -> list[dict[str, Any]]:
-        """The entries of ranked clients; those that are forgotten meanwhile leave the ranking."""
+    def _live(self, order: str, names: list[str]) -> list[ClientEntry]:
+        """Describe ranked clients; clients forgotten meanwhile leave the ranking."""
         if not names:
             return []
         now = self._store.now()
         states = dict(zip(names, self._store.load(names), strict=True))
-        known = {
+        live = {
             name: state
             for name, state in states.items()
-            if state is not None and (order != OVERRIDDEN or in_force(state, now))
+            if state is not None and (order != OVERRIDDEN or active_override(state, now))
         }
-        gone = [name for name in names if name not in known]
+        gone = [name for name in names if name not in live]
         if gone:
             self._store.rank(order, {}, gone)
-        return list(self._entries(known, now))
+        return list(self._entries(live, now))
 
-    def _entries(self, states: Mapping[str, ClientState], now: float) -> Iterator[dict[str, Any]]:
-        """Clients in a list; all profiles are unpacked at once, which for a thousand matters."""
+    def _entries(self, states: Mapping[str, ClientState], now: float) -> Iterator[ClientEntry]:
+        """Describe clients for a list; unpacking all profiles at once pays for a thousand."""
         factors, base = self._limiter.ladder.factors, self._limiter.options.base
         records = profile.decode([state.profile for state in states.values()])
         recent = profile.sums_of(records, "recent")
@@ -149,7 +168,7 @@ class ClientOperations(OverrideOperations):
         shares = np.minimum(refused / np.maximum(n, 1e-3), 1.0)
         for index, (key, state) in enumerate(states.items()):
             factor = factors[min(state.step, len(factors) - 1)]
-            override = in_force(state, now)
+            override = active_override(state, now)
             yield {
                 "client": key,
                 "step": state.step,
@@ -157,15 +176,15 @@ class ClientOperations(OverrideOperations):
                 "limit": base.at(factor),
                 "score": round(state.score, 4),
                 "is_anomalous": state.step > 0,
-                "override": override and override.kind,
+                "override": None if override is None else override.kind,
                 "last_seen": state.last_seen,
                 "requests_per_minute": round(float(recent[index]), 3),
                 "refused_share": round(float(shares[index]), 4),
             }
 
 
-def _judged(state: ClientState | None) -> dict[str, Any]:
-    """How a client stands, for the audit log; nothing of one that isn't known."""
+def _verdict_of(state: ClientState | None) -> dict[str, Any]:
+    """Describe a client's verdict for the audit log; empty if it isn't known."""
     if state is None:
         return {}
     record = profile.decode([state.profile])[0]
@@ -177,8 +196,6 @@ def _judged(state: ClientState | None) -> dict[str, Any]:
     }
 
 
-def _feedback(state: ClientState | None) -> str | None:
-    """What an operator thought of a client, if any did."""
-    if state is None:
-        return None
+def _feedback(state: ClientState) -> str | None:
+    """Name an operator's feedback on a client, if there is any."""
     return FEEDBACK_NAMES.get(int(profile.decode([state.profile])[0]["feedback"]))

@@ -1,4 +1,4 @@
-"""What was learned: training, the models kept, and which is in force."""
+"""Train models, list those that are kept, and put one in force."""
 
 from __future__ import annotations
 
@@ -6,30 +6,42 @@ from typing import Any
 
 from flask_irl.behaviour.features import FEATURES
 from flask_irl.errors import ModelError
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.model.model import Model, load
-from flask_irl.operations.hands import Hands
+from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.results import ModelEntry, TrainingStart
 from flask_irl.training.trainer import Training
 
 
-class ModelOperations(Hands):
-    """Hands on the models."""
+class ModelOperations:
+    """Train, list and activate models.
 
-    def start_training(self, who: str) -> dict[str, Any]:
+    Args:
+        limiter: The limiter.
+        audit: Records the changes.
+    """
+
+    def __init__(self, limiter: Limiter, audit: AuditLog) -> None:
+        self._limiter = limiter
+        self._store = limiter.store
+        self._audit = audit
+
+    def start_training(self, who: str) -> TrainingStart:
         """Start a training in the background, and return at once.
 
         Raises:
             TrainingRefused: There is too little to learn from, or a training runs already.
         """
-        before, now = self._store.model_version(), self._store.now()
+        before = self._record_start(who)
+        now = self._store.now()
         self._limiter.start_training()
-        self._audit(who, "train", "", {"version": before}, {"result": "started"})
         return {"result": "started", "version": before, "at": now}
 
     def train(self, who: str) -> Training:
-        """Train now, and wait for the end."""
-        before = self._store.model_version()
+        """Train now, and wait for the end; the audit log has the start and the result."""
+        before = self._record_start(who)
         training = self._limiter.train()
-        self._audit(
+        self._audit.record(
             who,
             "train",
             str(training.version or ""),
@@ -39,13 +51,13 @@ class ModelOperations(Hands):
         )
         return training
 
-    def model_info(self) -> dict[str, Any]:
-        """The model in force, and the last training."""
+    def describe(self) -> dict[str, Any]:
+        """Describe the model in force, and the last training of this process."""
         self._limiter.refresh()
         model = self._limiter.trainer.model
         last = self._limiter.trainer.last
         return {
-            **_model_entry(model),
+            **_entry(model.version, model, in_force=True),
             "trained": model.version > 0,
             "kind": model.detector.kind,
             "threshold": self._limiter.options.anomaly_threshold,
@@ -68,21 +80,15 @@ class ModelOperations(Hands):
             },
         }
 
-    def models(self) -> list[dict[str, Any]]:
-        """The models kept, newest first."""
+    def versions(self) -> list[ModelEntry]:
+        """List the models that are kept, newest first."""
         in_force = self._store.model_version()
-        entries = []
-        for version in self._store.model_versions():
-            model = self._read(version)
-            entry = (
-                {"version": version, "readable": False}
-                if model is None
-                else {**_model_entry(model), "readable": True}
-            )
-            entries.append({**entry, "in_force": version == in_force})
-        return entries
+        return [
+            _entry(version, self._read(version), in_force=version == in_force)
+            for version in self._store.model_versions()
+        ]
 
-    def activate(self, version: int, who: str) -> dict[str, Any] | None:
+    def activate(self, version: int, who: str) -> ModelEntry | None:
         """Put a kept model in force; None if there is no such version.
 
         Raises:
@@ -93,16 +99,22 @@ class ModelOperations(Hands):
         model = self._read(version)
         if model is None:
             raise ModelError(f"model {version} can't be read: it is damaged or of another schema")
-        before = self._store.model_version()
+        before, after = {"version": self._store.model_version()}, {"version": version}
+        self._audit.record(who, "activate_model", str(version), before, after)
         if not self._store.activate(version):
-            # Dropped meanwhile, for a newer one.
+            # A newer model has taken its place meanwhile.
             return None
         self._limiter.refresh()
-        self._audit(who, "activate_model", str(version), {"version": before}, {"version": version})
-        return {**_model_entry(model), "readable": True, "in_force": True}
+        return _entry(version, model, in_force=True)
+
+    def _record_start(self, who: str) -> int:
+        """Record the start of a training, and give the version in force."""
+        version = self._store.model_version()
+        self._audit.record(who, "train", "", {"version": version}, {"result": "started"})
+        return version
 
     def _read(self, version: int) -> Model | None:
-        """A kept model as every worker would load it; None if they would refuse it."""
+        """Read a kept model as every worker would; None if workers would refuse it."""
         blob = self._store.model(version)
         try:
             model = load(blob or b"", schema=self._limiter.trainer.model.schema)
@@ -111,12 +123,16 @@ class ModelOperations(Hands):
         return model if model.version == version else None
 
 
-def _model_entry(model: Model) -> dict[str, Any]:
+def _entry(version: int, model: Model | None, *, in_force: bool) -> ModelEntry:
+    if model is None:
+        return {"version": version, "readable": False, "in_force": in_force}
     return {
-        "version": model.version,
+        "version": version,
         "trained_at": model.trained_at or None,
         "rows": model.rows,
         "clients": model.clients,
         "requests": model.requests,
         "advisory": model.advisory,
+        "readable": True,
+        "in_force": in_force,
     }

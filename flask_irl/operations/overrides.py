@@ -1,34 +1,46 @@
-"""An operator's word on a client, over the limits' and the model's."""
+"""Override the limits and the model for single clients."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, cast
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
-from flask_irl.limits.override import MAX_SECONDS, Override
-from flask_irl.operations.hands import Hands
+from flask_irl.limits.override import MAX_SECONDS, Kind, Override
+from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.results import ClientOverride, OverrideResult, OverrideState
 from flask_irl.stores.state import ClientState
 
 MAX_REASON: Final = 500
 OVERRIDDEN: Final = "overridden"
-"""The ranking of the clients with an override, by when it ends."""
+"""Name of the ranking of clients with an override, by the override's end."""
 
 
-class OverrideOperations(Hands):
-    """Hands that allow, block and limit."""
+class OverrideOperations:
+    """Set, clear and look up operators' overrides.
 
-    def set_override(
+    Args:
+        limiter: The limiter.
+        audit: Records the changes.
+    """
+
+    def __init__(self, limiter: Limiter, audit: AuditLog) -> None:
+        self._limiter = limiter
+        self._store = limiter.store
+        self._audit = audit
+
+    def set(
         self, client: str, kind: str, *, amount: int, seconds: float, reason: str, who: str
-    ) -> dict[str, Any]:
-        """Decide about a client oneself, for a time; holds in every worker at once.
+    ) -> ClientOverride:
+        """Allow, block or limit a client for a time; holds in every worker at once.
 
         Args:
-            client: Known or not.
+            client: The client's id or key, known to the store or not.
             kind: ``allow``, ``block`` or ``limit``.
             amount: Requests per window, with ``limit``; else 0.
-            seconds: For how long, up to a year.
-            reason: Why, for the audit log.
+            seconds: The time until the override ends, up to a year.
+            reason: The operator's reason, for the audit log.
             who: The operator.
 
         Raises:
@@ -43,45 +55,46 @@ class OverrideOperations(Hands):
         key = canonical(client)
         state = self._store.load([key])[0]
         now = self._store.now()
-        override = Override(kind, now + seconds, amount)  # type: ignore[arg-type]
+        override = Override(cast(Kind, kind), now + seconds, amount)
+        after = _state_of(override)
+        current = active_override(state, now)
+        before = None if current is None else _state_of(current)
+        self._audit.record(who, "override", key, before, after, reason)
         self._store.set_override(key, override, self._limiter.plans.longest)
         self._store.rank(OVERRIDDEN, {key: override.until})
         self._limiter.drop_refusals(key)
         self._store.bump()
-        before, after = override_entry(in_force(state, now)), override_entry(override)
-        self._audit(who, "override", key, before, after, reason)
-        return {"client": key, **(after or {}), "reason": reason, "who": who}
+        return {"client": key, **after, "reason": reason, "who": who}
 
-    def clear_override(self, client: str, who: str) -> bool:
-        """Leave a client to the limiter again; whether an override was in force."""
+    def clear(self, client: str, who: str) -> bool:
+        """Leave a client to the limiter again; tell whether an override was in force."""
         key = canonical(client)
-        override = in_force(self._store.load([key])[0], self._store.now())
+        override = active_override(self._store.load([key])[0], self._store.now())
         if override is not None:
-            # First: should the store fail after it, another try couldn't tell what there was.
-            self._audit(who, "clear_override", key, before=override_entry(override))
+            self._audit.record(who, "clear_override", key, before=_state_of(override))
             self._store.set_override(key, None, self._limiter.plans.longest)
-        # Also where there is none: the store may have failed at this the last time.
+        # Also without an override: the store may have failed here at the last try.
         self._store.rank(OVERRIDDEN, {}, [key])
         self._limiter.drop_refusals(key)
         self._store.bump()
         return override is not None
 
-    def _override_of(self, key: str, state: ClientState, now: float) -> dict[str, Any] | None:
-        """A client's override with who decided so and why, unless that was long ago."""
-        entry = override_entry(in_force(state, now))
-        if entry is None:
+    def describe(self, key: str, state: ClientState, now: float) -> OverrideResult | None:
+        """Describe the override in force, with its author while the audit log has the entry."""
+        override = active_override(state, now)
+        if override is None:
             return None
-        said = self._latest("override", key) or {}
-        return {**entry, "reason": said.get("reason", ""), "who": said.get("who")}
+        entry = self._audit.latest("override", key)
+        if entry is None:
+            return {**_state_of(override), "reason": "", "who": None}
+        return {**_state_of(override), "reason": entry["reason"], "who": entry["who"]}
 
 
-def in_force(state: ClientState | None, now: float) -> Override | None:
-    """A client's override, unless it has ended: a store may keep it for longer."""
+def active_override(state: ClientState | None, now: float) -> Override | None:
+    """Give a client's override unless it has ended: a store may keep it for longer."""
     override = None if state is None else state.override
     return override if override is not None and override.until > now else None
 
 
-def override_entry(override: Override | None) -> dict[str, Any] | None:
-    if override is None:
-        return None
+def _state_of(override: Override) -> OverrideState:
     return {"kind": override.kind, "until": override.until, "amount": override.amount}

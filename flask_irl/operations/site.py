@@ -1,23 +1,42 @@
-"""The site as a whole: its figures, its limits and its mode."""
+"""Look at the site as a whole, and change its limits and its mode."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from flask_irl.config.runtime import CHANGEABLE, check_settings, read_settings, write_settings
+from flask_irl.config.runtime import (
+    CHANGEABLE,
+    apply_settings,
+    check_settings,
+    read_settings,
+    write_settings,
+)
 from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.model.model import Model
-from flask_irl.operations.hands import Hands
+from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.results import Limits, ModeChange, Stats, Status
 
 MAX_TRIES: Final = 5
+Settings = dict[str, Any]
 
 
-class SiteOperations(Hands):
-    """Hands on the whole site."""
+class SiteOperations:
+    """Count the site's traffic, and change settings at run time.
 
-    def stats(self) -> dict[str, Any]:
-        """The site's counters, and how learning stands."""
+    Args:
+        limiter: The limiter.
+        audit: Records the changes.
+    """
+
+    def __init__(self, limiter: Limiter, audit: AuditLog) -> None:
+        self._limiter = limiter
+        self._store = limiter.store
+        self._audit = audit
+
+    def stats(self) -> Stats:
+        """Count the site's traffic, and describe the state of learning."""
         self._limiter.refresh()
         counts = self._store.counts()
         requests, refused = counts.get("requests", 0), counts.get("refused", 0)
@@ -33,7 +52,7 @@ class SiteOperations(Hands):
             },
             "model_trained": model.version > 0,
             "model_version": model.version,
-            "learning": "learning" if not model.version else _learning(model),
+            "learning": _learning(model),
             "buffer_size": self._limiter.profiler.waiting(),
             "refused": refused,
             "anomalous": anomalous,
@@ -45,8 +64,28 @@ class SiteOperations(Hands):
             "store_ok": not self._limiter.breaker.is_open,
         }
 
-    def limits(self) -> dict[str, Any]:
-        """The limits in force, and what each step leaves of the base limit."""
+    def status(self) -> Status:
+        """Describe the site in short: its mode, its traffic and its model."""
+        self._store.ping()
+        self._limiter.refresh()
+        counts = self._store.counts()
+        requests, refused = counts.get("requests", 0), counts.get("refused", 0)
+        model, options = self._limiter.trainer.model, self._limiter.options
+        return {
+            "mode": self._limiter.mode,
+            "strategy": options.strategy,
+            "base_limit": str(options.base),
+            "total_requests": requests,
+            "refused": refused,
+            "hit_rate": refused / requests if requests else 0.0,
+            "training_rows": self._store.row_count(),
+            "model_version": model.version,
+            "model_trained_at": model.trained_at,
+            "model_advisory": model.advisory,
+        }
+
+    def limits(self) -> Limits:
+        """Describe the limits in force, and the base limit at each step."""
         self._limiter.refresh()
         options = self._limiter.options
         return {
@@ -64,11 +103,11 @@ class SiteOperations(Hands):
             "default_limits": [str(limit) for limit in options.default_limits],
         }
 
-    def set_limits(self, changes: Mapping[str, Any], who: str) -> dict[str, Any]:
+    def set_limits(self, changes: Mapping[str, Any], who: str) -> Limits:
         """Change limits, in this worker at once and in all others within two seconds.
 
         Args:
-            changes: By option name; None goes back to what is configured.
+            changes: New values by option name; None goes back to the configured one.
             who: The operator.
 
         Raises:
@@ -77,33 +116,39 @@ class SiteOperations(Hands):
         if "mode" in changes:
             raise ConfigurationError("mode is no limit: change it by itself")
         new = check_settings({name: value for name, value in changes.items() if value is not None})
-        back = checked_names(name for name, value in changes.items() if value is None)
+        back = _checked_names(name for name, value in changes.items() if value is None)
+
+        def change(settings: Settings) -> Settings:
+            return {n: v for n, v in {**settings, **new}.items() if n not in back}
+
         self._limiter.refresh()
-        before = {name: getattr(self._limiter.options, name) for name in (*new, *back)}
-        self._change(
-            lambda settings: {n: v for n, v in {**settings, **new}.items() if n not in back}
-        )
-        after = {name: getattr(self._limiter.options, name) for name in before}
-        self._audit(who, "limits", "", before, after)
+        names = (*new, *back)
+        settings = change(read_settings(self._store.settings()[1]))
+        target = apply_settings(self._limiter.configured, settings)
+        before = {name: getattr(self._limiter.options, name) for name in names}
+        after = {name: getattr(target, name) for name in names}
+        self._audit.record(who, "limits", "", before, after)
+        self._change(change)
         return self.limits()
 
     def mode(self) -> str:
-        """``enforce``, ``shadow`` or ``off``."""
+        """Give the mode: ``enforce``, ``shadow`` or ``off``."""
         self._limiter.refresh()
         return self._limiter.mode
 
-    def set_mode(self, mode: str, who: str) -> dict[str, Any]:
+    def set_mode(self, mode: str, who: str) -> ModeChange:
         """Change the mode, in this worker at once and in all others within two seconds.
 
         Raises:
-            ConfigurationError: The mode isn't known.
+            ConfigurationError: There is no such mode.
         """
+        after = check_settings({"mode": mode})
         before = self.mode()
-        self._change(lambda settings: {**settings, **check_settings({"mode": mode})})
-        self._audit(who, "mode", "", {"mode": before}, {"mode": mode})
+        self._audit.record(who, "mode", "", {"mode": before}, after)
+        self._change(lambda settings: {**settings, **after})
         return {"mode": mode, "before": before}
 
-    def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def _change(self, change: Callable[[Settings], Settings]) -> None:
         """Change the settings made at run time; others may do the same meanwhile."""
         for _ in range(MAX_TRIES):
             revision, stored = self._store.settings()
@@ -115,15 +160,21 @@ class SiteOperations(Hands):
         raise StoreError("others change the settings at this moment", kind="response")
 
 
-def checked_names(names: Iterable[str]) -> set[str]:
-    """Names of settings that may be changed; raises :class:`ConfigurationError` for others."""
-    found = set(names)
-    for name in found - set(CHANGEABLE):
+def _checked_names(names: Iterable[str]) -> set[str]:
+    """Check that settings may be changed at run time.
+
+    Raises:
+        ConfigurationError: One may not.
+    """
+    result = set(names)
+    for name in result - set(CHANGEABLE):
         raise ConfigurationError(
             f"{name!r} can't be changed at run time: only {', '.join(CHANGEABLE)} can"
         )
-    return found
+    return result
 
 
 def _learning(model: Model) -> str:
+    if not model.version:
+        return "learning"
     return "advisory" if model.advisory else "active"

@@ -1,1 +1,1 @@
-"""``irl replay``: a real access log through the same engine in virtual time."""
+"""Replay an access log through the same limiter in virtual time."""

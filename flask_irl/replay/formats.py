@@ -1,4 +1,4 @@
-"""The formats of access logs, a line at a time: CSV, Common and Combined Log Format."""
+"""Parse access logs, a line at a time: CSV, Common and Combined Log Format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://[^/?]*")
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _EPOCH = date(1970, 1, 1).toordinal()
 _QUOTED = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
-# No [ in the user's name, so that no line makes the match wander back and forth.
+# Without [ in the user's name, so that no line makes the match backtrack for long.
 _CLF_START = (
     r"(?:[\w.-]+:\d{1,5} (?=\S+ \S+ \S+ \[))?"  # Debian's vhost_combined
     r"(\S+) \S+ [^\[]{0,256}\[(\d\d/\w{3}/\d{4}):(\d\d):(\d\d):(\d\d)( [+-]\d{4})?\] "
@@ -42,19 +42,19 @@ _TOOL = re.compile(
 
 
 class LogEntry(NamedTuple):
-    """One request of a log.
+    """Describe a request of a log.
 
     Attributes:
         ts: Seconds since the epoch, 0 to :data:`MAX_TS`; never less than the entry before.
-        client: Who asked, as the log names it, 1 to 256 characters.
+        client: Client as named in the log, 1 to 256 characters.
         method: The HTTP method; ``BAD`` when the request line did not parse.
         path: Without query or host, as sent (percent-encoded), at most :data:`MAX_PATH`
             characters; ``-`` when the request line did not parse.
         status: The response's status, 0 to 999; 0 when unknown.
         size: The response's size in bytes; -1 when unknown or logged as ``-``.
-        ua_class: ``browser``, ``bot``, ``tool``, ``empty``, ``unknown`` or what the CSV says;
+        ua_class: ``browser``, ``bot``, ``tool``, ``empty``, ``unknown`` or the CSV's own class;
             ``""`` when the log has no user agent.
-        label: What the CSV says that this client is; usually ``""``.
+        label: Kind of client as labelled in the CSV; usually ``""``.
     """
 
     ts: float
@@ -68,7 +68,7 @@ class LogEntry(NamedTuple):
 
 
 def printable(text: str, length: int = 200) -> str:
-    """``text`` with control and other invisible characters escaped, cut to ``length``."""
+    """Escape control and other invisible characters, and cut the text to ``length``."""
     text = text[: length + 1]
     if not text.isprintable():
         text = "".join(
@@ -78,7 +78,7 @@ def printable(text: str, length: int = 200) -> str:
 
 
 class Lines:
-    """Lines one by one with their number; lines taken too many can be put back."""
+    """Iterate over lines with their numbers; lines can be put back."""
 
     __slots__ = ("_back", "_source", "number")
 
@@ -96,7 +96,7 @@ class Lines:
         return line
 
     def put_back(self, lines: list[str]) -> None:
-        """Read these again next."""
+        """Make these the next lines again."""
         self._back.extendleft(reversed(lines))
         self.number -= len(lines)
 
@@ -130,15 +130,15 @@ def _number(text: str) -> int:
 
 
 def _target(path: str) -> str:
-    if found := _ABSOLUTE.match(path):
-        path = path[found.end() :] or "/"
+    if host := _ABSOLUTE.match(path):
+        path = path[host.end() :] or "/"
     return path.partition("?")[0] or ("/" if path else "-")
 
 
 def csv_parser(header: list[str]) -> Parser:
-    """What reads the lines below a header, which names all that is required."""
+    """Make a parser of the lines below a header with all required columns."""
     width = len(header)
-    # A column that isn't there reads the empty text that parse() adds at the end.
+    # A missing column reads the empty text that parse() adds at the end.
     at = {name: header.index(name) if name in header else width for name in (*REQUIRED, "bytes")}
     ts, client, method, path, status, size = at.values()
     ua = header.index("ua_class") if "ua_class" in header else width
@@ -164,7 +164,7 @@ def csv_parser(header: list[str]) -> Parser:
 
 
 def _quoted_fields(line: str, lines: Lines) -> list[str]:
-    taken: list[str] = []
+    lines_read: list[str] = []
     starved = False
 
     def record() -> Iterator[str]:
@@ -172,7 +172,7 @@ def _quoted_fields(line: str, lines: Lines) -> list[str]:
         yield line + "\n"
         size = len(line)
         for more in islice(lines, _RECORD_LINES):
-            taken.append(more)
+            lines_read.append(more)
             size += len(more)
             if size > MAX_LINE:
                 break
@@ -184,21 +184,21 @@ def _quoted_fields(line: str, lines: Lines) -> list[str]:
     except csv.Error:
         starved = True
     if starved:
-        lines.put_back(taken)
+        lines.put_back(lines_read)
         raise ValueError("a quoted field has no end")
     return fields
 
 
 def parse_clf(line: str, lines: Lines | None = None) -> LogEntry:
-    """An entry of Common or Combined Log Format.
+    """Parse a line of Common or Combined Log Format.
 
     Raises:
-        ValueError: It is none; says why.
+        ValueError: The line is in neither; says why.
     """
-    found = _CLF.match(line) or _CLF_LOOSE.match(line)
-    if found is None:
+    match = _CLF.match(line) or _CLF_LOOSE.match(line)
+    if match is None:
         raise ValueError("not in Common or Combined Log Format")
-    client, day, hour, minute, second, zone, request, status, size, _, agent = found.groups()
+    client, day, hour, minute, second, zone, request, status, size, _, agent = match.groups()
     h, m, s = int(hour), int(minute), int(second)
     if h > 23 or m > 59 or s > 60:
         raise ValueError("no such time of day")
@@ -247,7 +247,7 @@ def _ua_class(agent: str) -> str:
 
 
 def header_names(line: str) -> list[str]:
-    """The columns that a CSV header names; none if it is no CSV."""
+    """List the columns of a CSV header; empty if it isn't CSV."""
     try:
         return [name.strip().lower() for name in next(csv.reader([line]))]
     except csv.Error:
@@ -255,8 +255,8 @@ def header_names(line: str) -> list[str]:
 
 
 def clf_kind(line: str) -> str:
-    """``common`` or ``combined``; ``""`` if the line is neither."""
-    found = _CLF.match(line) or _CLF_LOOSE.match(line)
-    if found is None:
+    """Tell ``common`` from ``combined``; ``""`` if the line is neither."""
+    match = _CLF.match(line) or _CLF_LOOSE.match(line)
+    if match is None:
         return ""
-    return "common" if found[found.re.groups] is None else "combined"
+    return "common" if match[match.re.groups] is None else "combined"

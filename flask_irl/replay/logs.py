@@ -1,4 +1,4 @@
-"""Access logs, read as a stream in order of time, plain or gzip."""
+"""Read access logs as a stream in order of time, plain or gzip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from operator import itemgetter
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from flask_irl.errors import LogError
 from flask_irl.replay.formats import (
@@ -32,11 +32,13 @@ ALLOWED = (
     "Common or Combined Log Format, or CSV with a header naming"
     " ts,client,method,path,status[,bytes,ua_class,label]; plain or gzip"
 )
-LOOK_AHEAD = 40_000
-EXAMPLES = 5
+LOOK_AHEAD: Final = 40_000
+"""Entries that are read before the first one is yielded."""
+BATCH: Final = 1_000
+"""Entries that are sorted in and yielded at once."""
+CHUNK_BYTES: Final = 65_536
+EXAMPLES: Final = 5
 
-_BATCH = 1_000
-_CHUNK = 65_536
 _SNIFFED_LINES = 20
 _FOREIGN = {
     b"BZh": "bzip2",
@@ -49,7 +51,7 @@ _FOREIGN = {
 
 
 class UnreadableLine(NamedTuple):
-    """A line that could not be read: its number from 1, why, and its start made printable."""
+    """Describe an unreadable line: its number from 1, the reason, and its printable start."""
 
     number: int
     reason: str
@@ -57,37 +59,50 @@ class UnreadableLine(NamedTuple):
 
 
 class LogReader:
-    """An access log as an iterable of :class:`LogEntry` in order of time.
+    """Iterate over the entries of an access log in order of time.
 
-    It may be iterated again, which counts anew; one iteration at a time.
+    A reader may be iterated again, which counts anew; one iteration at a time.
 
-    The format is told by the file's beginning, not by its name. The log need not be quite sorted:
-    an entry finds its place among the :data:`LOOK_AHEAD` entries read with it; a straggler from
+    The format is recognised by the file's beginning, not by its name. The log need not be quite
+    sorted: an entry finds its place among the ``look_ahead`` entries read with it; a straggler from
     further back is yielded with its ``ts`` raised to the one before. Memory stays flat, whatever
     the file's length.
 
     Args:
         path: A regular file.
+        look_ahead: Entries that are read before the first one is yielded, 1 or more.
+        batch: Entries that are sorted in and yielded at once, 1 or more.
+        chunk_bytes: Bytes that are read at once, 1 or more.
 
     Attributes:
         format: ``csv``, ``combined`` or ``common``.
         bytes_total: The file's size in bytes, as stored (compressed).
-        bytes_read: How much of it the entries yielded so far take, for a progress bar.
-        entries: Entries yielded so far, in thousands or at the end exactly.
-        late: How many of them had their ``ts`` raised.
+        bytes_read: Bytes that the entries yielded so far take in the file, for a progress bar.
+        entries: Entries yielded so far, in whole batches or at the end exactly.
+        late: Entries whose ``ts`` was raised.
         unreadable_lines: Lines that could not be read; blank ones don't count.
-        unreadable_examples: The first :data:`EXAMPLES` of them.
-        problem: Why the replay may not tell the whole truth (a file cut off or damaged, a log far
-            out of order); ``""`` if all is well. What came before the damage is read, less what
-            zlib held of it, 64 KiB at most. Final when the iteration has ended.
+        unreadable_examples: The first :data:`EXAMPLES` unreadable lines.
+        problem: Reason why the replay may mislead (a file cut off or damaged, a log far out of
+            order); ``""`` if there is none. Entries before a damage are read, less the 64 KiB at
+            most that zlib held of them. Final when the iteration has ended.
 
     Raises:
-        LogError: There is no such file, it can't be read, is no regular file, is empty, or is of
-            no known format.
+        LogError: There is no such file, or it can't be read, is no regular file, is empty, or is
+            of no known format.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        batch: int = BATCH,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
         self.path = os.fspath(path)
+        self._look_ahead = look_ahead
+        self._batch = batch
+        self._chunk_bytes = chunk_bytes
         self._start()
         self.format, self._parse = self._recognise()
         self._start()
@@ -119,18 +134,20 @@ class LogReader:
 
     def _size(self) -> int:
         try:
-            found = os.stat(self.path)
+            status = os.stat(self.path)
         except (OSError, ValueError) as error:
             raise self._error(getattr(error, "strerror", None) or str(error)) from None
-        if not stat.S_ISREG(found.st_mode):
-            kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise self._error(f"is {kind}")
-        if not found.st_size:
+        if not status.st_size:
             raise self._error("is empty")
-        return found.st_size
+        return status.st_size
 
-    def _error(self, what: str) -> LogError:
-        return LogError(f"{printable(self.path, 1000)}: {what}; an access log is needed: {ALLOWED}")
+    def _error(self, reason: str) -> LogError:
+        return LogError(
+            f"{printable(self.path, 1000)}: {reason}; an access log is needed: {ALLOWED}"
+        )
 
     def _note(self, problem: str) -> None:
         self.problem = f"{self.problem}; {problem}" if self.problem else problem
@@ -158,26 +175,26 @@ class LogReader:
         raise self._error(f"is of no known format; it begins with {printable(head[0], 80)!r}")
 
     def _batches(self) -> Iterator[list[LogEntry]]:
-        # A batch leaves when as many are read after it as the look-ahead holds, and takes its
-        # place in the file along, so that progress follows what is yielded, not what is read.
+        # A batch leaves when as many entries are read after it as the look-ahead holds, and takes
+        # its position in the file along: progress follows the entries yielded, not those read.
         entries = self._parsed()
         waiting: list[LogEntry] = []
         positions: deque[int] = deque()
         time_of = itemgetter(0)
-        while batch := list(islice(entries, _BATCH)):
+        while batch := list(islice(entries, self._batch)):
             positions.append(self._position)
             batch.sort(key=time_of)
             place = bisect_right(waiting, batch[0].ts, key=time_of)
             waiting[place:] = sorted(chain(waiting[place:], batch), key=time_of)
-            if len(waiting) > LOOK_AHEAD:
+            if len(waiting) > self._look_ahead:
                 yield self._leave(waiting, positions)
         while waiting:
             yield self._leave(waiting, positions)
         self.bytes_read = self.bytes_total
 
     def _leave(self, waiting: list[LogEntry], positions: deque[int]) -> list[LogEntry]:
-        batch = waiting[:_BATCH]
-        del waiting[:_BATCH]
+        batch = waiting[: self._batch]
+        del waiting[: self._batch]
         self.entries += len(batch)
         self.bytes_read = min(positions.popleft(), self.bytes_total)
         return batch
@@ -205,7 +222,7 @@ class LogReader:
                 yield entry
 
     def _blocks(self) -> Generator[list[str], None, None]:
-        """The text in lists of lines; of an overlong line, only the beginning, but too long."""
+        """Decode the text in lists of lines; of an overlong line, only an overlong start."""
         decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
         rest = ""
         for data in self._plain():
@@ -227,7 +244,7 @@ class LogReader:
                 self._magic = raw.peek(4)[:4]
                 chunks = self._chunks(raw)
                 zipped = self._magic.startswith(b"\x1f\x8b")
-                yield from _inflated(chunks, self._note) if zipped else chunks
+                yield from _inflate(chunks, self._note, self._chunk_bytes) if zipped else chunks
         except OSError as error:
             if not self._position:
                 raise self._error(error.strerror or str(error)) from None
@@ -235,13 +252,15 @@ class LogReader:
 
     def _chunks(self, raw: BinaryIO) -> Iterator[bytes]:
         self._position = 0
-        while chunk := raw.read(_CHUNK):
+        while chunk := raw.read(self._chunk_bytes):
             self._position += len(chunk)
             yield chunk
 
 
-def _inflated(chunks: Iterator[bytes], note: Callable[[str], None]) -> Iterator[bytes]:
-    # zlib rather than gzip, which throws away what it has when the file turns out to be cut off.
+def _inflate(
+    chunks: Iterator[bytes], note: Callable[[str], None], chunk_bytes: int
+) -> Iterator[bytes]:
+    # zlib rather than gzip, which throws its buffer away when the file is cut off.
     inflate = zlib.decompressobj(wbits=31)
     try:
         for chunk in chunks:
@@ -251,7 +270,7 @@ def _inflated(chunks: Iterator[bytes], note: Callable[[str], None]) -> Iterator[
                     if not chunk:
                         break
                     inflate = zlib.decompressobj(wbits=31)
-                yield inflate.decompress(chunk, _CHUNK)
+                yield inflate.decompress(chunk, chunk_bytes)
                 chunk = inflate.unconsumed_tail or inflate.unused_data
         yield inflate.flush()
     except zlib.error as error:

@@ -1,4 +1,4 @@
-"""A replay as a picture; the only module that uses matplotlib, and only when asked to draw."""
+"""Draw a replay as a picture; the only module that imports matplotlib, and only to draw."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from flask_irl.replay.files import ReportError, check_writable, write_whole
 from flask_irl.replay.formats import printable
-from flask_irl.replay.report import (
-    ClientReport,
-    ModelReport,
-    ReplayReport,
-    ReportError,
-    Series,
-    check_writable,
-    write_whole,
-)
+from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
+from flask_irl.replay.series import Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +30,7 @@ _FAINT = "#5b6675"
 
 
 def check_plottable(path: str | os.PathLike[str]) -> None:
-    """Find out before a long replay whether its plot can be drawn and written.
+    """Check before a long replay that its plot can be drawn and written.
 
     Raises:
         ReportError: matplotlib is missing, or ``path`` can't be written.
@@ -62,7 +56,7 @@ def plot(report: ReplayReport, series: Series, path: str | os.PathLike[str]) -> 
 
     bars = [client for client in report.ranked()[:BARS] if client.refused]
     picture = io.BytesIO()
-    # The user's own settings may ask for TeX, which would run what clients are called.
+    # The user's own settings may ask for TeX, which would run the names of clients as code.
     with matplotlib.rc_context(
         {"text.usetex": False, "timezone": "UTC", "font.size": 10, "axes.spines.top": False}
     ):
@@ -113,13 +107,14 @@ def _draw_times(axes: Axes, series: Series) -> None:
 
 def _draw_models(axes: Axes, models: tuple[ModelReport, ...]) -> None:
     low, high = axes.get_xlim()
-    for accepted, colour in ((True, _ACCEPTED), (False, _KEPT_ASIDE)):
-        days = [model.ts / _DAY for model in models if model.accepted is accepted]
+    for in_force, colour in ((True, _ACCEPTED), (False, _KEPT_ASIDE)):
+        days = [model.ts / _DAY for model in models if model.accepted is in_force]
         # Of ticks that would fall on one spot, one is drawn.
         spots = {int((day - low) / (high - low) * _TICKS): day for day in days}
         axes.vlines(list(spots.values()), 0, 1, color=colour, linewidth=1.4)
-    used = sum(model.accepted for model in models)
-    text = f"{used:,} accepted (green), {len(models) - used:,} kept aside (amber); times are UTC"
+    accepted = sum(model.accepted for model in models)
+    aside = len(models) - accepted
+    text = f"{accepted:,} accepted (green), {aside:,} kept aside (amber); times are UTC"
     axes.set_xlabel(text, color=_FAINT, fontsize=9, loc="left")
     axes.set_ylabel("models", rotation=0, ha="right", va="center")
     axes.set_xlim(low, high)
@@ -165,7 +160,7 @@ def _draw_clients(axes: Axes, clients: list[ClientReport]) -> None:
 
 def _name(client: ClientReport) -> str:
     name = f"{client.client} ({client.label})" if client.label else client.client
-    # A character that the font hasn't would be a box and a warning.
+    # A character that the font lacks would be a box and a warning.
     name = printable(name, 1000).encode("ascii", "backslashreplace").decode("ascii")
     return name if len(name) <= 28 else name[:25] + "..."
 

@@ -1,4 +1,4 @@
-"""Routes for the paths of a log, which knows none: the app's own rules, else patterns."""
+"""Find routes for the paths of a log: the app's own rules, else patterns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOLDS = (
     (re.compile(r"[+-]?\d+"), "<int>"),
     (re.compile(r"\d{4}[-_.]\d{1,2}[-_.]\d{1,2}"), "<date>"),
     (re.compile(r"\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?", re.IGNORECASE), "<uuid>"),
-    # A word such as "facade" is no hash: at least one digit, or longer than words are.
+    # A word such as "facade" is no hash: a hash has a digit or is longer than words are.
     (re.compile(r"(?=.*\d)[0-9a-f]{8,}|[0-9a-f]{16,}", re.IGNORECASE), "<hex>"),
     # The title of a post: three words or more.
     (re.compile(r"[^-.]+(?:-+[^-.]+){2,}-*|[^-_]+(?:[-_]+[^-_]+){4,}[-_]*"), "<slug>"),
@@ -36,18 +36,18 @@ _FOLDS = (
 
 
 class RouteFolder:
-    """Names the route of a request, one of a bounded number whatever comes in.
+    """Name the route of a request, one of a bounded number whatever the log holds.
 
-    A path that one of the app's rules matches gets that rule, as it would in service; a path that
-    it would redirect (a slash too few or many) or refuse the method of gets the rule meant. Any
-    other path is folded to a pattern: ``/2015/08/10/some-title-of-a-post/`` to
+    A path that one of the app's rules matches gets that rule, as in service; so does a path that
+    the app would redirect (a slash too few or many) or refuse for its method. Any other path is
+    folded to a pattern: ``/2015/08/10/some-title-of-a-post/`` to
     ``/<int>/<int>/<int>/<slug>/``, ``/wp-content/themes/x/style.css`` to ``/wp-content/<*.css>``.
 
     Args:
         url_map: The app's rules; with None all paths are folded.
-        max_routes: Most different patterns, at least 2, beside the app's rules. A directory gets
-            a tenth of them; what it has beyond folds to ``/<directory>/<other>``, and so does
-            all that is new once four fifths are taken. What still finds no place is ``<other>``.
+        max_routes: Maximum number of patterns, at least 2, beside the app's rules. A directory
+            gets a tenth of them; further patterns below it fold to ``/<directory>/<other>``, and
+            so do all new ones once four fifths are taken. The rest is ``<other>``.
 
     Raises:
         ValueError: ``max_routes`` is less than 2.
@@ -63,7 +63,7 @@ class RouteFolder:
         self._cached = lru_cache(maxsize=_CACHED)(self._find)
 
     def route(self, method: str, path: str) -> str:
-        """The rule or pattern of a request.
+        """Name the rule or pattern of a request.
 
         Args:
             method: As logged; any text.
@@ -98,7 +98,7 @@ class RouteFolder:
         except HTTPException:
             return None
         except Exception:
-            # A converter of the app's own may fail in any way on what it never expected.
+            # A converter of the app's own may fail in any way on a foreign path.
             return None
         return self._rule(method, path, tries - 1)
 
@@ -119,7 +119,7 @@ class RouteFolder:
 
 
 def fold(path: str) -> str:
-    """The pattern of a path: numbers, hashes, dates, titles and file names to placeholders.
+    """Fold a path to a pattern: numbers, hashes, dates, titles and files become placeholders.
 
     Args:
         path: Any text, decoded, beginning with a slash.
@@ -128,21 +128,21 @@ def fold(path: str) -> str:
     file = segments[-1]
     stem, dot, ending = file.rpartition(".")
     if dot and stem and ending.lower() in _ASSETS:
-        # A site has thousands of these, and they say little about who asks for them.
+        # A site has thousands of assets, and they say little about the client.
         directory = f"/{_fold_segment(segments[0])}" if len(segments) > 1 else ""
         return f"{directory}/<*.{ending.lower()}>"
-    kept: list[str] = []
+    names: list[str] = []
     for segment in segments[:MAX_SEGMENTS]:
         name = _fold_segment(segment)
-        # What has a hyphen and comes after a number or date is a title, however short.
-        titled = name == segment and "-" in name and kept and kept[-1] in ("<int>", "<date>")
-        kept.append("<slug>" if titled else name)
+        # A segment with a hyphen after a number or date is a title, however short.
+        titled = name == segment and "-" in name and names and names[-1] in ("<int>", "<date>")
+        names.append("<slug>" if titled else name)
     if len(segments) > MAX_SEGMENTS:
-        kept[-1] = OTHER
+        names[-1] = OTHER
     elif dot and stem and ending.isascii() and ending.isalnum() and len(ending) <= 5:
         whole = _fold_segment(stem)
-        kept[-1] = f"{whole}.{ending}" if whole != stem else _fold_segment(file)
-    return "/" + "/".join(kept)
+        names[-1] = f"{whole}.{ending}" if whole != stem else _fold_segment(file)
+    return "/" + "/".join(names)
 
 
 def _fold_segment(segment: str) -> str:

@@ -1,4 +1,4 @@
-"""Running a log through the limiter in virtual time: the same engine, the same training."""
+"""Run a log through the limiter in virtual time, with the same trainings."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats import LogEntry
-from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport, Series
+from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
+from flask_irl.replay.series import Series
 from flask_irl.training.fit import fit_here
 from flask_irl.verdicts.profiler import Profiler
 
 FLUSH_SECONDS: Final = 1.0
 MAX_PENDING: Final = 20_000
+"""Observations that may wait for a flush; fewer than the buffer holds, so that none is lost."""
 EXPIRE_SECONDS: Final = 600.0
 
 
 class _Tally:
-    """What happened to one client so far."""
+    """Count the requests of a client."""
 
     __slots__ = (
         *("first", "first_flagged", "flagged", "held", "label", "last", "recent", "refused"),
@@ -47,12 +49,13 @@ class _Tally:
 
 
 class Replay:
-    """Replays requests against a limiter of its own on the embedded store.
+    """Replay requests against a limiter of its own on the embedded store.
 
     Args:
-        options: Of the app; its store and its background work aren't used.
-        route: A request's route, from its method and path.
-        plan: A route's plan, from limiter, route and method; None where it isn't limited.
+        options: Options of the app; its store and its background work aren't used.
+        route: Finds a request's route by its method and path.
+        plan: Finds a route's plan by limiter, route and method; None if the route isn't limited.
+        max_pending: Observations that may wait for a flush, 1 or more.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class Replay:
         *,
         route: Callable[[str, str], str],
         plan: Callable[[Limiter, str, str], Plan | None],
+        max_pending: int = MAX_PENDING,
     ) -> None:
+        self._max_pending = max_pending
         self._now = 0.0
         options = attrs.evolve(
             options, storage_uri="memory://", storage_options={}, background=False, mode="enforce"
@@ -87,7 +92,7 @@ class Replay:
         self._decide(entry)
 
     def report(self, unreadable_lines: int = 0) -> ReplayReport:
-        """What would have happened so far."""
+        """Report on the requests replayed so far."""
         clients = tuple(
             ClientReport(
                 name,
@@ -118,14 +123,14 @@ class Replay:
 
     @property
     def untrained(self) -> str:
-        """Why there is no model at all; empty if there is one."""
+        """Give the reason why no model was trained; empty if one was."""
         if self._models:
             return ""
         last = self._limiter.trainer.last
         return last.reason if last else "the log is shorter than the training interval"
 
     def close(self) -> None:
-        """End: nothing goes on in the background."""
+        """Close both limiters."""
         self._limiter.close()
         self._static.close()
 
@@ -147,7 +152,7 @@ class Replay:
             return
         key = _key(entry.client)
         due = self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS
-        # Until there is enough of a client to judge, its verdict can't have changed.
+        # Until there is enough evidence to judge a client, its verdict can't have changed.
         if due and (tally.held or tally.recent > self._evidence):
             self._flush()
             self._pending[key] = entry.ts
@@ -177,11 +182,11 @@ class Replay:
         self._pending.clear()
 
     def _tick(self, now: float) -> None:
-        if len(self._limiter.profiler) >= MAX_PENDING:
+        if len(self._limiter.profiler) >= self._max_pending:
             self._flush()
         if now >= self._next_training:
             if self._next_training:
-                # When it is due, not when somebody comes: by then the idle may be forgotten.
+                # At the time it is due, not at the next request: by then idle clients may be gone.
                 self._now = self._next_training
                 self._train(self._now)
             self._next_training = now + self._interval
@@ -200,6 +205,6 @@ class Replay:
 
 
 def _key(client: str) -> str:
-    """Whom the limiter counts: an address as the app's own ``remote_address`` groups it."""
+    """Find the key of a client: addresses are grouped as the app's ``remote_address`` does."""
     key = network_key(client)
     return canonical(client) if key == UNKNOWN else key

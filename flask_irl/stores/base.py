@@ -81,6 +81,9 @@ class Store(SiteStore, Protocol):
     def rows(self) -> list[bytes]:
         """All training rows, oldest first."""
 
+    def row_count(self) -> int:
+        """Count the training rows without loading them."""
+
     def add_counts(self, counts: Mapping[str, int]) -> None:
         """Add to the site's counters."""
 

@@ -45,7 +45,7 @@ def fill(app: Flask, clients: int) -> None:
     operations = Operations(limiter)
     for number in range(1, OVERRIDES + 1):
         client, reason = address_of(number), "A benchmark's."
-        operations.set_override(
+        operations.overrides.set(
             client, "limit", amount=50, seconds=3600, reason=reason, who="bench"
         )
 

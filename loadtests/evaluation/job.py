@@ -11,7 +11,6 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from demo_app import create_app
-from flask_irl.cli.replaying import planner
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.routes import RouteFolder
@@ -19,6 +18,7 @@ from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
 from flask_irl.training import attacks
 from flask_irl.verdicts.flush import Judged
+from flask_irl.web.log_plans import plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.evaluation.realised import Realised, counter
@@ -124,7 +124,7 @@ def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
         state = state_of(app)
         with app.app_context():
             course = Replay(
-                state.options, route=RouteFolder(app.url_map).route, plan=planner(app, state)
+                state.options, route=RouteFolder(app.url_map).route, plan=plans_for_log(app, state)
             )
             try:
                 yield course

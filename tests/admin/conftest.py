@@ -5,35 +5,44 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from flask_irl.operations import Operations
 from tests.admin.api import READ, Caller, make_app
-from tests.admin.fakes import FakeOperations
+from tests.admin.site import make_worker
+from tests.conftest import Clock
+from tests.operations.worker import Worker
 
 
 @pytest.fixture
-def operations() -> FakeOperations:
-    """What the API does."""
-    return FakeOperations()
+def worker(clock: Clock) -> Worker:
+    """Make the limiter behind the API."""
+    return make_worker(clock)
 
 
 @pytest.fixture
-def app(operations: FakeOperations) -> Flask:
-    """An app with the admin API, a token that may write and one that may read."""
+def operations(worker: Worker) -> Operations:
+    """Give the operations behind the API."""
+    return worker.operations
+
+
+@pytest.fixture
+def app(operations: Operations) -> Flask:
+    """Make an app with the admin API, a token that may write and one that may read."""
     return make_app(operations)
 
 
 @pytest.fixture
 def ask(app: Flask) -> Caller:
-    """Asks the API as somebody who may write."""
+    """Ask the API with a token that may write."""
     return Caller(app.test_client())
 
 
 @pytest.fixture
 def ask_reading(app: Flask) -> Caller:
-    """Asks the API as somebody who may read only."""
+    """Ask the API with a token that may read only."""
     return Caller(app.test_client(), READ)
 
 
 @pytest.fixture
 def ask_as_nobody(app: Flask) -> Caller:
-    """Asks the API without a token."""
+    """Ask the API without a token."""
     return Caller(app.test_client(), None)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from flask_irl.operations import Operations
 from tests.admin.api import Caller, make_app, problem_of
-from tests.admin.fakes import KNOWN, FakeOperations
+from tests.admin.site import KNOWN, OLDER_MODEL
+from tests.operations.worker import Worker, break_store
 
 WITH_BODY = [
     ("PUT", "/admin/limits"),
@@ -39,11 +41,11 @@ KILOBYTE = 1024
     ],
 )
 def test_a_body_that_is_not_json_is_refused(
-    ask: Caller, operations: FakeOperations, method: str, path: str, body: bytes
+    ask: Caller, operations: Operations, method: str, path: str, body: bytes
 ) -> None:
     response = ask(method, path, data=body, content_type="application/json")
     assert list(problem_of(response, 400)["errors"]) == ["body"]
-    assert operations.asked == []
+    assert operations.audit.entries() == ([], 0)
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
@@ -69,11 +71,11 @@ def test_json_may_be_declared_with_a_charset(ask: Caller) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [*WITH_BODY, ("POST", "/admin/train")])
 def test_a_huge_body_is_refused(
-    ask: Caller, operations: FakeOperations, method: str, path: str
+    ask: Caller, operations: Operations, method: str, path: str
 ) -> None:
     body = b" " * (64 * KILOBYTE + 1)
     problem_of(ask(method, path, data=body, content_type="application/json"), 413)
-    assert operations.asked == []
+    assert operations.audit.entries() == ([], 0)
 
 
 def test_a_huge_body_of_unknown_length_is_refused(ask: Caller) -> None:
@@ -94,7 +96,7 @@ def test_a_huge_body_of_unknown_length_is_refused(ask: Caller) -> None:
     problem_of(response, 413)
 
 
-def test_a_lower_limit_of_the_hosts_holds(operations: FakeOperations) -> None:
+def test_a_lower_limit_of_the_hosts_holds(operations: Operations) -> None:
     app = make_app(operations)
     app.config["MAX_CONTENT_LENGTH"] = 10
     problem_of(Caller(app.test_client())("PUT", "/admin/mode", json={"mode": "shadow"}), 413)
@@ -117,7 +119,7 @@ def known_rules(app: Flask) -> Iterator[tuple[str, set[str]]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("irl_admin.") and rule.methods is not None:
             path = rule.rule.replace("<irl_client:id>", KNOWN)
-            yield path.replace("<irl_version:version>", "6"), set(rule.methods)
+            yield path.replace("<irl_version:version>", str(OLDER_MODEL)), set(rule.methods)
 
 
 def test_a_method_that_is_not_served_is_told_which_are(app: Flask, ask: Caller) -> None:
@@ -145,10 +147,10 @@ def test_what_does_not_exist_is_not_found(ask_as_nobody: Caller, method: str, pa
 
 
 def test_an_error_of_our_own_is_a_problem_and_logged_by_the_host(
-    app: Flask, operations: FakeOperations, caplog: pytest.LogCaptureFixture
+    app: Flask, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.testing = False
-    operations.error = ZeroDivisionError("a detail for the log")
+    break_store(worker.store, ZeroDivisionError("a detail for the log"))
     found = problem_of(Caller(app.test_client())("GET", "/admin/stats"), 500)
     assert "a detail for the log" not in json.dumps(found)
     assert "a detail for the log" in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import flask_smorest
 import marshmallow
@@ -16,8 +16,9 @@ from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
 from flask_irl.admin import register
 from flask_irl.errors import ConfigurationError
+from flask_irl.operations import Operations
 from tests.admin.api import TOKENS, Caller, make_app, problem_of
-from tests.admin.fakes import FakeOperations
+from tests.admin.site import make_worker
 
 
 class ThingSchema(marshmallow.Schema):
@@ -60,14 +61,14 @@ def check_both(app: Flask) -> None:
     assert "/admin/stats" in paths and "/things/" not in paths
 
 
-def test_after_the_hosts_own_api(operations: FakeOperations) -> None:
+def test_after_the_hosts_own_api(operations: Operations) -> None:
     app = Flask("host")
     add_host_api(app)
     register(app, operations=operations, tokens=TOKENS)
     check_both(app)
 
 
-def test_before_the_hosts_own_api(operations: FakeOperations) -> None:
+def test_before_the_hosts_own_api(operations: Operations) -> None:
     app = Flask("host")
     register(app, operations=operations, tokens=TOKENS)
     add_host_api(app)
@@ -94,9 +95,14 @@ def test_the_hosts_html_errors_stay_html(app: Flask) -> None:
 
 
 def test_the_hosts_handlers_are_not_asked_about_the_api(
-    app: Flask, operations: FakeOperations
+    app: Flask, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Exception] = []
+
+    def set_limits(*_: object) -> NoReturn:
+        raise ConfigurationError("base_limit is 666, which is not allowed: give another")
+
+    monkeypatch.setattr(operations.site, "set_limits", set_limits)
 
     def handle(error: Exception) -> tuple[str, int]:
         asked.append(error)
@@ -141,7 +147,7 @@ def test_a_hosts_catch_all_does_not_swallow_the_api(app: Flask) -> None:
     assert ask("GET", "/elsewhere").text == "a page"
 
 
-def test_the_hosts_commands_stay_as_they_were(operations: FakeOperations) -> None:
+def test_the_hosts_commands_stay_as_they_were(operations: Operations) -> None:
     app = Flask("host")
 
     @app.cli.command("openapi")
@@ -173,26 +179,26 @@ def test_the_hosts_own_json_changes_none_of_the_answers(app: Flask) -> None:
 
 
 def test_two_apps_of_one_process_keep_apart() -> None:
-    first, second = FakeOperations(), FakeOperations()
-    ask_first = Caller(make_app(first).test_client())
-    ask_second = Caller(make_app(second, url_prefix="/ops").test_client())
+    first, second = make_worker(), make_worker()
+    ask_first = Caller(make_app(first.operations).test_client())
+    ask_second = Caller(make_app(second.operations, url_prefix="/ops").test_client())
     ask_first("PUT", "/admin/mode", json={"mode": "off"})
     assert ask_second("GET", "/ops/mode").json == {"mode": "enforce"}
     assert ask_first("GET", "/ops/mode").status_code == 404
 
 
-def test_an_app_takes_it_once(app: Flask, operations: FakeOperations) -> None:
+def test_an_app_takes_it_once(app: Flask, operations: Operations) -> None:
     with pytest.raises(RuntimeError, match="already"):
         register(app, operations=operations)
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "admin", "/<name>"])
-def test_a_prefix_must_be_a_path(operations: FakeOperations, prefix: str) -> None:
+def test_a_prefix_must_be_a_path(operations: Operations, prefix: str) -> None:
     with pytest.raises(ConfigurationError, match="url_prefix"):
         register(Flask("host"), operations=operations, url_prefix=prefix)
 
 
-def test_another_prefix_holds_for_all_of_it(operations: FakeOperations) -> None:
+def test_another_prefix_holds_for_all_of_it(operations: Operations) -> None:
     ask = Caller(make_app(operations, url_prefix="/ops/irl/").test_client())
     assert ask("GET", "/ops/irl/stats").status_code == 200
     assert "/ops/irl/stats" in ask("GET", "/ops/irl/openapi.json").json["paths"]
@@ -201,7 +207,7 @@ def test_another_prefix_holds_for_all_of_it(operations: FakeOperations) -> None:
     assert ask("GET", "/admin/stats").status_code == 404
 
 
-def test_the_blueprints_are_returned_for_exemption(operations: FakeOperations) -> None:
+def test_the_blueprints_are_returned_for_exemption(operations: Operations) -> None:
     app = Flask("host")
     assert set(register(app, operations=operations)) == set(app.blueprints.values())
 

@@ -10,9 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limits.keys import canonical
+from flask_irl.operations import Operations
 from tests.admin.api import Caller, problem_of
-from tests.admin.fakes import KNOWN, NOW, FakeOperations
+from tests.admin.site import KNOWN
+from tests.conftest import Clock
+from tests.operations.worker import Worker
 
 STRANGE = [
     "2001:db8::/64",
@@ -50,15 +54,15 @@ STRANGE = [
 
 
 def test_a_client_is_told_with_why(ask: Caller) -> None:
-    found = ask("GET", f"/admin/client/{KNOWN}").json
-    assert (found["client"], found["step"], found["limit"]) == (KNOWN, 1, 30)
-    assert found["features"] == {"new_paths": 41.0}
-    assert found["rules"] == ["fails to log in again and again"]
-    assert (
-        found["why"][0]["sentence"]
-        == "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3"
+    result = ask("GET", f"/admin/client/{KNOWN}").json
+    assert (result["client"], result["step"], result["limit"]) == (KNOWN, 1, 30)
+    assert tuple(result["features"]) == FEATURE_NAMES
+    assert result["rules"][0].startswith("scans for paths that don't exist")
+    sentences = {reason["feature"]: reason["sentence"] for reason in result["why"]}
+    assert sentences["requests_per_minute"] == (
+        "sends 20 requests a minute; usual is 8, for 95 % at most 8"
     )
-    assert found["override"] is None
+    assert result["override"] is None
 
 
 def test_a_client_is_forgotten_once(ask: Caller) -> None:
@@ -68,10 +72,9 @@ def test_a_client_is_forgotten_once(ask: Caller) -> None:
 
 
 @pytest.mark.parametrize("id", STRANGE)
-def test_an_id_reaches_the_operations_whole(
-    ask: Caller, operations: FakeOperations, id: str
-) -> None:
+def test_an_id_reaches_the_operations_whole(ask: Caller, worker: Worker, id: str) -> None:
     key = canonical(id)
+    worker.ask(key)
     path = quote(id, safe="")
     change = {"kind": "block", "seconds": 60}
     assert ask("PUT", f"/admin/client/{path}/override", json=change).json["client"] == key
@@ -80,7 +83,8 @@ def test_an_id_reaches_the_operations_whole(
     assert ask("POST", f"/admin/client/{path}/feedback", json=verdict).json["client"] == key
     assert ask("DELETE", f"/admin/client/{path}/override").json["removed"] is True
     assert ask("POST", f"/admin/reset/{path}").json["client"] == key
-    assert operations.known == {KNOWN}
+    assert worker.store.load([key, KNOWN])[0] is None
+    assert {entry["target"] for entry in worker.audited()} == {key}
 
 
 @pytest.mark.parametrize("id", STRANGE)
@@ -94,8 +98,8 @@ def test_a_strange_id_that_is_not_known_is_not_found(ask: Caller, id: str) -> No
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=80))
-def test_any_text_is_an_id(ask: Caller, operations: FakeOperations, id: str) -> None:
-    operations.known.add(canonical(id))
+def test_any_text_is_an_id(ask: Caller, worker: Worker, id: str) -> None:
+    worker.ask(canonical(id))
     response = ask("GET", f"/admin/client/{quote(id, safe='')}")
     assert (response.status_code, response.json["client"]) == (200, canonical(id))
 
@@ -110,8 +114,8 @@ def test_no_id_is_not_found(ask: Caller, path: str) -> None:
     problem_of(ask("GET", path), 404)
 
 
-def test_slashes_may_be_sent_as_they_are(ask: Caller, operations: FakeOperations) -> None:
-    operations.known.add("2001:db8::/64")
+def test_slashes_may_be_sent_as_they_are(ask: Caller, worker: Worker) -> None:
+    worker.ask("2001:db8::/64")
     assert ask("GET", "/admin/client/2001:db8::/64").json["client"] == "2001:db8::/64"
     change = {"kind": "allow"}
     response = ask("PUT", "/admin/client/2001:db8::/64/override", json=change)
@@ -119,8 +123,9 @@ def test_slashes_may_be_sent_as_they_are(ask: Caller, operations: FakeOperations
 
 
 @pytest.mark.parametrize("address", ["2001:db8::1", "2001:DB8:0:0::ffff", "[2001:db8::1]:8080"])
-def test_an_address_stands_for_its_network(ask: Caller, address: str) -> None:
+def test_an_address_stands_for_its_network(ask: Caller, worker: Worker, address: str) -> None:
     network = "2001:db8::/64"
+    worker.ask(network)
     path = f"/admin/client/{quote(address)}"
     assert ask("PUT", f"{path}/override", json={"kind": "block"}).json["client"] == network
     assert ask("GET", path).json["client"] == network
@@ -130,20 +135,19 @@ def test_an_address_stands_for_its_network(ask: Caller, address: str) -> None:
     assert ask("POST", f"/admin/reset/{address}").json["client"] == network
 
 
-def test_an_address_that_is_a_client_stands_for_itself(
-    ask: Caller, operations: FakeOperations
-) -> None:
-    operations.known |= {"2001:db8::1", "2001:db8::/64"}
+def test_an_address_that_is_a_client_stands_for_itself(ask: Caller, worker: Worker) -> None:
+    for client in ("2001:db8::1", "2001:db8::/64"):
+        worker.ask(client)
     response = ask("PUT", "/admin/client/2001:db8::1/override", json={"kind": "block"})
     assert response.json["client"] == "2001:db8::1"
     assert ask("GET", "/admin/client/2001:db8::1").json["client"] == "2001:db8::1"
 
 
-def test_an_override_is_set_shown_and_removed(ask: Caller) -> None:
+def test_an_override_is_set_shown_and_removed(ask: Caller, clock: Clock) -> None:
     change = {"kind": "limit", "amount": 7, "seconds": 90, "reason": "Too keen."}
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json=change)
     expected = {
-        **{"kind": "limit", "amount": 7, "until": NOW + 90},
+        **{"kind": "limit", "amount": 7, "until": clock() + 90},
         **{"reason": "Too keen.", "who": "oncall"},
     }
     assert response.json == {"client": KNOWN, **expected}
@@ -164,9 +168,9 @@ def test_a_reason_may_be_in_any_language(ask: Caller) -> None:
     )
 
 
-def test_an_override_ends_after_an_hour_if_nothing_is_said(ask: Caller) -> None:
+def test_an_override_ends_after_an_hour_if_nothing_is_said(ask: Caller, clock: Clock) -> None:
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json={"kind": "allow"})
-    assert response.json["until"] == NOW + 3600
+    assert response.json["until"] == clock() + 3600
 
 
 @pytest.mark.parametrize(
@@ -200,11 +204,11 @@ def test_an_override_ends_after_an_hour_if_nothing_is_said(ask: Caller) -> None:
     ],
 )
 def test_an_override_that_is_not_allowed_names_what_is_wrong(
-    ask: Caller, operations: FakeOperations, change: object, field: str
+    ask: Caller, operations: Operations, change: object, field: str
 ) -> None:
     found = problem_of(ask("PUT", f"/admin/client/{KNOWN}/override", json=change), 422)
     assert list(found["errors"]) == [field]
-    assert operations.asked == []
+    assert operations.audit.entries() == ([], 0)
 
 
 @pytest.mark.parametrize("verdict", ["bad", "", None, 1, ["good"]])
@@ -219,8 +223,12 @@ def test_a_verdict_is_kept_with_the_client(ask: Caller) -> None:
     assert ask("GET", f"/admin/client/{KNOWN}").json["feedback"] == "good"
 
 
-def test_clients_come_in_pages(ask: Caller, operations: FakeOperations) -> None:
-    operations.known = {f"198.51.100.{n}" for n in range(10, 60)}
+def test_clients_come_in_pages(ask: Caller, worker: Worker) -> None:
+    for number in range(10, 60):
+        client = f"198.51.100.{number}"
+        worker.ask(client)
+        worker.flag(client)
+        worker.store.rank("refused", {client: 100.0 - number})
     response = ask("GET", "/admin/clients?page=2&page_size=20&order=refused&step=1")
     found = response.json
     assert [x["client"] for x in found["clients"]] == [f"198.51.100.{n}" for n in range(30, 50)]
@@ -268,11 +276,11 @@ def test_a_page_after_the_last_is_empty(ask: Caller) -> None:
     ],
 )
 def test_a_query_that_is_not_allowed_names_what_is_wrong(
-    ask: Caller, operations: FakeOperations, query: str, field: str
+    ask: Caller, operations: Operations, query: str, field: str
 ) -> None:
     found = problem_of(ask("GET", f"/admin/clients?{query}"), 422)
     assert list(found["errors"]) == [field]
-    assert operations.asked == []
+    assert operations.audit.entries() == ([], 0)
 
 
 def test_an_id_puts_no_markup_into_an_answer(ask: Caller) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from flask_irl.operations import Operations
 from tests.admin.api import READ, WRITE, Caller, make_app, problem_of
-from tests.admin.fakes import KNOWN, FakeOperations
+from tests.admin.site import KNOWN
 
 OPERATIONS = {
     ("get", "/admin/stats"),
@@ -92,7 +93,7 @@ def test_the_token_is_declared_and_demanded(document: dict[str, Any]) -> None:
     assert document["security"] == [{"bearer": []}]
 
 
-def test_with_the_hosts_login_no_token_is_demanded(operations: FakeOperations) -> None:
+def test_with_the_hosts_login_no_token_is_demanded(operations: Operations) -> None:
     app = make_app(operations, authorize=lambda scope: "ada")
     document = Caller(app.test_client(), None)("GET", "/admin/openapi.json").json
     assert "security" not in document
@@ -133,7 +134,14 @@ def test_the_page_runs_nothing_that_is_not_ours(ask_as_nobody: Caller) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["nothing.js", "index.html", "docs.html", "../docs.py", "..%2Fdocs.py", "oauth2-redirect.html"],
+    [
+        "nothing.js",
+        "index.html",
+        "docs.html",
+        "../tokens.py",
+        "..%2Ftokens.py",
+        "oauth2-redirect.html",
+    ],
 )
 def test_no_other_file_is_served(ask: Caller, name: str) -> None:
     problem_of(ask("GET", f"/admin/docs/{name}"), 404)
@@ -146,7 +154,7 @@ def test_the_documentation_holds_no_secrets(ask_as_nobody: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", ["openapi.json", "docs", "docs/docs.js", "docs/swagger-ui.css"])
-def test_it_can_be_left_out(operations: FakeOperations, path: str) -> None:
+def test_it_can_be_left_out(operations: Operations, path: str) -> None:
     client = make_app(operations, docs=False).test_client()
     problem_of(Caller(client, None)("GET", f"/admin/{path}"), 404)
     assert Caller(client)("GET", "/admin/stats").status_code == 200

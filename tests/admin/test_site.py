@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import NoReturn
 
 import pytest
 
-from flask_irl.errors import StoreError
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.operations import Operations
 from tests.admin.api import ROUTES, Caller, make_app, problem_of
-from tests.admin.fakes import DAMAGED_MODEL, KNOWN, FakeOperations
+from tests.admin.site import DAMAGED_MODEL, KNOWN, MODEL, OLDER_MODEL, model
+from tests.operations.worker import Worker, break_store
 
 
 def test_stats_have_all_members(ask: Caller) -> None:
@@ -24,18 +28,21 @@ def test_stats_have_all_members(ask: Caller) -> None:
         "anomalous",
         "hit_rate",
     } <= response.json.keys()
-    assert response.json["endpoints"] == {"/api/data": 1200}
-    assert response.json["buffer_size"] == {KNOWN: 12}
+    assert response.json["endpoints"] == {"unmatched": 20}
+    assert response.json["buffer_size"] == {KNOWN: 1}
 
 
 def test_limits_tell_steps_and_routes(ask: Caller) -> None:
     found = ask("GET", "/admin/limits").json
     assert found["base_limit"] == 100
-    assert found["steps"] == [{"step": 0, "factor": 1.0, "limit": 100}]
+    assert found["steps"][:2] == [
+        {"step": 0, "factor": 1.0, "limit": 100},
+        {"step": 1, "factor": 0.3, "limit": 30},
+    ]
     assert found["routes"] == ROUTES
 
 
-def test_limited_routes_come_before_those_that_are_not(operations: FakeOperations) -> None:
+def test_limited_routes_come_before_those_that_are_not(operations: Operations) -> None:
     exempt = dict.fromkeys(("/a", "/b", "/c"), True) | {"/b": False}
     routes = [{**ROUTES[0], "route": route, "exempt": free} for route, free in exempt.items()]
     ask = Caller(make_app(operations, routes=lambda: routes).test_client())
@@ -85,14 +92,20 @@ def test_further_steps_are_sorted_and_each_is_one(ask: Caller) -> None:
     ],
 )
 def test_limits_that_are_not_allowed_change_nothing(
-    ask: Caller, operations: FakeOperations, change: object, field: str
+    ask: Caller, operations: Operations, change: object, field: str
 ) -> None:
     response = ask("PUT", "/admin/limits", data=json.dumps(change), content_type="application/json")
     assert field in problem_of(response, 422)["errors"]
-    assert operations.asked == []
+    assert operations.audit.entries() == ([], 0)
 
 
-def test_what_only_the_limiter_can_tell_is_wrong_is_named_too(ask: Caller) -> None:
+def test_what_only_the_limiter_can_tell_is_wrong_is_named_too(
+    ask: Caller, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_limits(*_: object) -> NoReturn:
+        raise ConfigurationError("base_limit is 666, which is not allowed: give another")
+
+    monkeypatch.setattr(operations.site, "set_limits", set_limits)
     found = problem_of(ask("PUT", "/admin/limits", json={"base_limit": 666}), 422)
     assert "base_limit is 666" in found["detail"]
     assert list(found["errors"]) == ["base_limit"]
@@ -112,44 +125,28 @@ def test_a_mode_that_is_not_known_is_refused(ask: Caller, mode: object) -> None:
     assert ask("GET", "/admin/mode").json == {"mode": "enforce"}
 
 
-def test_a_training_is_started_and_its_end_is_to_be_seen_elsewhere(ask: Caller) -> None:
-    response = ask("POST", "/admin/train")
-    assert response.status_code == 202
-    assert (response.json["result"], response.json["version"]) == ("started", 7)
-    assert ask("GET", response.json["see"]).json["last_training"]["result"] == "accepted"
-
-
-def test_a_training_that_is_refused_is_a_conflict_with_the_reason(
-    ask: Caller, operations: FakeOperations
-) -> None:
-    operations.refusal = "3 requests seen: 50 are needed"
-    problem = problem_of(ask("POST", "/admin/train"), 409)
-    assert problem["detail"] == "3 requests seen: 50 are needed"
-    assert ask("GET", "/admin/audit").json["changes"] == []
-
-
 def test_the_model_in_force_is_told_with_those_before_it(ask: Caller) -> None:
     found = ask("GET", "/admin/model-info").json
-    assert (found["version"], found["rows"], found["clients"]) == (7, 500, 40)
-    assert found["features"][0]["name"] == "new_paths"
-    assert found["gate"] == {"flagged_share": 0.004, "allowed_share": 0.05}
-    assert found["schema"] == "1f2e3d4c"
-    assert [model["version"] for model in found["history"]] == [7, 6, DAMAGED_MODEL]
+    assert (found["version"], found["clients"]) == (MODEL, 12)
+    assert tuple(feature["name"] for feature in found["features"]) == FEATURE_NAMES
+    assert found["gate"].keys() >= {"flagged_share", "allowed_share"}
+    assert found["schema"] == model().schema
+    assert [entry["version"] for entry in found["history"]] == [MODEL, OLDER_MODEL, DAMAGED_MODEL]
 
 
 def test_models_are_listed_also_those_that_cannot_be_read(ask: Caller) -> None:
     found = ask("GET", "/admin/models").json["models"]
-    assert [(model["version"], model["readable"]) for model in found] == [
-        (7, True),
-        (6, True),
+    assert [(entry["version"], entry["readable"]) for entry in found] == [
+        (MODEL, True),
+        (OLDER_MODEL, True),
         (DAMAGED_MODEL, False),
     ]
     assert found[2]["rows"] is None
 
 
 def test_an_older_model_is_put_in_force(ask: Caller) -> None:
-    assert ask("POST", "/admin/models/6/activate").json["in_force"] is True
-    assert ask("GET", "/admin/stats").json["model_version"] == 6
+    assert ask("POST", f"/admin/models/{OLDER_MODEL}/activate").json["in_force"] is True
+    assert ask("GET", "/admin/stats").json["model_version"] == OLDER_MODEL
 
 
 @pytest.mark.parametrize("version", ["8", "0", "-1", "007", "x", "6.0", "٦", "9" * 10, "9" * 5000])
@@ -159,7 +156,7 @@ def test_a_model_that_is_not_kept_is_not_found(ask: Caller, version: str) -> Non
 
 def test_a_damaged_model_is_not_put_in_force(ask: Caller) -> None:
     found = problem_of(ask("POST", f"/admin/models/{DAMAGED_MODEL}/activate"), 409)
-    assert "checksum" in found["detail"]
+    assert "damaged" in found["detail"]
 
 
 def test_changes_are_audited_the_latest_first(ask: Caller) -> None:
@@ -173,11 +170,11 @@ def test_changes_are_audited_the_latest_first(ask: Caller) -> None:
 
 
 def test_the_audit_log_comes_in_pages(ask: Caller) -> None:
-    for _ in range(3):
-        ask("POST", "/admin/train")
-    ask("PUT", "/admin/mode", json={"mode": "off"})
+    ask("POST", f"/admin/reset/{KNOWN}")
+    for mode in ("off", "shadow", "enforce"):
+        ask("PUT", "/admin/mode", json={"mode": mode})
     response = ask("GET", "/admin/audit?page=2&page_size=3")
-    assert [change["action"] for change in response.json["changes"]] == ["train"]
+    assert [change["action"] for change in response.json["changes"]] == ["reset"]
     assert json.loads(response.headers["X-Pagination"]) == {
         "total": 4,
         "total_pages": 2,
@@ -205,9 +202,9 @@ def test_an_empty_list_has_no_pages(ask: Caller) -> None:
     ],
 )
 def test_without_the_store_the_answer_is_503(
-    ask: Caller, operations: FakeOperations, call: tuple[str, str]
+    ask: Caller, worker: Worker, call: tuple[str, str]
 ) -> None:
-    operations.error = StoreError("no answer within 0.05 s", kind="timeout")
+    break_store(worker.store, StoreError("no answer within 0.05 s", kind="timeout"))
     response = ask(*call)
     assert "no answer within 0.05 s" in problem_of(response, 503)["detail"]
     assert response.headers["Retry-After"] == "1"
@@ -258,8 +255,8 @@ def test_of_a_long_list_no_more_is_told_than_can_be_read(ask: Caller) -> None:
 
 @pytest.mark.parametrize(("method", "told"), [("GET", False), ("PUT", True)])
 def test_without_the_store_a_change_may_be_sent_again(
-    ask: Caller, operations: FakeOperations, method: str, told: bool
+    ask: Caller, worker: Worker, method: str, told: bool
 ) -> None:
-    operations.error = StoreError("no answer")
+    break_store(worker.store, StoreError("no answer"))
     found = problem_of(ask(method, "/admin/mode", json={"mode": "off"}), 503)
     assert ("send it again" in found["detail"]) is told

@@ -158,9 +158,11 @@ def strict(text: str) -> Any:
 
 
 def cells(table: str) -> list[dict[str, str]]:
-    """A printed table's lines, by column."""
-    lines = [re.split(r" {2,}", line) for line in table.splitlines()]
-    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    """Split a printed table into its rows, by column."""
+    head, rule, *lines = table.splitlines()
+    assert set(rule) == {"─"}
+    names = re.split(r" {2,}", head)
+    return [dict(zip(names, re.split(r" {2,}", line), strict=True)) for line in lines]
 
 
 def is_moment(text: object) -> bool:

@@ -53,7 +53,7 @@ def test_clients_stop_at_the_limit(site: Site) -> None:
 def test_clients_are_listed_with_the_limits_in_force(site: Site) -> None:
     site.ask()
     site.engine.flush()
-    Operations(site.engine).set_limits({"base_limit": 7}, "the site")
+    Operations(site.engine).site.set_limits({"base_limit": 7}, "the site")
     assert site.told("clients")[0]["limit"] == 7
 
 

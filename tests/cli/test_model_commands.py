@@ -106,7 +106,8 @@ def test_train_tells_what_came_of_it(site: Site) -> None:
     members = {"result", "reason", "version", "rows", "clients", "requests", "seconds"}
     assert found.keys() == members
     assert (found["result"], found["reason"], found["version"]) == ("accepted", None, 1)
-    assert [entry["action"] for entry in site.told("audit")] == ["train"]
+    results = [entry["after"]["result"] for entry in site.told("audit")]
+    assert results == ["accepted", "started"]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_an_odd_reason_is_shown_as_harmless_text_and_kept_as_it_was(
     local: Site, reason: str
 ) -> None:
     local.done("block", SOMEBODY, "--reason", reason)
-    assert len(local.done("audit").splitlines()) == 2
+    assert len(local.done("audit").splitlines()) == 3
     assert local.told("audit")[0]["reason"] == reason
 
 
@@ -69,7 +69,7 @@ def test_an_odd_user_is_shown_as_harmless_text(
 ) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: name)
     local.done("mode", "off")
-    assert len(local.done("audit").splitlines()) == 2
+    assert len(local.done("audit").splitlines()) == 3
 
 
 @pytest.mark.parametrize(

@@ -100,11 +100,11 @@ def test_the_audit_log_is_a_table_for_people_that_stops_at_the_limit(site: Site)
     for mode in ("off", "shadow"):
         site.done("mode", mode)
     shown = site.done("audit", "--limit", "1").splitlines()
-    assert len(shown) == 2
+    assert len(shown) == 3
     assert shown[0].split() == ["at", "who", "action", "target", "before", "after", "reason"]
-    assert "mode=off" in shown[1]
-    assert "mode=shadow" in shown[1]
-    assert "{" not in shown[1]
+    assert "mode=off" in shown[2]
+    assert "mode=shadow" in shown[2]
+    assert "{" not in shown[2]
 
 
 @pytest.mark.parametrize("error", [KeyError, OSError])

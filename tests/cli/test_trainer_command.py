@@ -219,7 +219,7 @@ def test_its_lines_can_be_json(redis_url: str, tmp_path: Path) -> None:
 
 OTHERS = """
 import logging
-from flask_irl.cli.training import _log_to_stderr
+from flask_irl.cli.trainer import _log_to_stderr
 _log_to_stderr("json")
 logging.getLogger("another").warning("first\\nsecond")
 logging.getLogger("another").info("chatter")

@@ -20,8 +20,10 @@ HEAVY = ("sklearn", "scipy", "pandas", "matplotlib", "joblib")
 EXTRAS = (
     *HEAVY,
     *("flask_smorest", "flask_swagger_ui", "marshmallow", "apispec", "webargs"),
-    *("prometheus_client", "prometheus_flask_exporter", "gunicorn", "rich", "flask_login"),
+    *("prometheus_client", "prometheus_flask_exporter", "gunicorn", "flask_login"),
 )
+DRAWING = "rich"
+"""Library of the command line's tables, which is installed and yet not loaded before they are."""
 
 APP = """
 import json, sys
@@ -107,8 +109,8 @@ def test_without_any_extra_it_serves_and_says_what_training_needs() -> None:
         BLOCK,
         APP,
         f"""
-        import flask_irl.cli, flask_irl.replay.runner
-        print(json.dumps([sorted(serve(2, 3)), loaded(*{EXTRAS!r})]))
+        import flask_irl.cli, flask_irl.replay.runner, flask_irl.replay.summary
+        print(json.dumps([sorted(serve(2, 3)), loaded(*{EXTRAS!r}, {DRAWING!r})]))
         """,
     )
     assert statuses == [200, 404]

@@ -1,45 +1,47 @@
-"""Who changed what; and that every operation says when the store is out."""
+"""Record changes in the audit log; have every operation say when the store is out."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
-from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.override import Override
 from flask_irl.operations import Operations
 from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.state import ClientState
 from tests.conftest import Clock
-from tests.operations.worker import ADA, Site, Worker, override
+from tests.operations.worker import ADA, Site, Worker, break_store, override
 
 # Audit log
 
 
 def test_changes_are_told_newest_first_and_in_pages(site: Site, here: Worker) -> None:
     for mode in ("shadow", "off", "enforce"):
-        here.operations.set_mode(mode, ADA)
+        here.operations.site.set_mode(mode, ADA)
         site.clock.advance(1)
-    entries, _ = here.operations.audit(offset=0, limit=2)
-    assert [entry["after"]["mode"] for entry in entries] == ["enforce", "off"]
+    entries, _ = here.operations.audit.entries(offset=0, limit=2)
+    assert [entry["after"] for entry in entries] == [{"mode": "enforce"}, {"mode": "off"}]
     assert [site.clock() - entry["at"] for entry in entries] == [1.0, 2.0]
-    entries, total = here.operations.audit(offset=2, limit=2)
-    assert ([entry["after"]["mode"] for entry in entries], total) == (["shadow"], 3)
+    entries, total = here.operations.audit.entries(offset=2, limit=2)
+    assert ([entry["after"] for entry in entries], total) == ([{"mode": "shadow"}], 3)
 
 
 def test_asking_is_not_audited(here: Worker) -> None:
     here.ask()
     here.limiter.flush()
     for ask in (
-        here.operations.stats,
-        here.operations.limits,
-        here.operations.mode,
-        here.operations.clients,
-        here.operations.models,
-        here.operations.model_info,
-        lambda: here.operations.client("c"),
+        here.operations.site.stats,
+        here.operations.site.limits,
+        here.operations.site.mode,
+        here.operations.clients.ranked,
+        here.operations.models.versions,
+        here.operations.models.describe,
+        lambda: here.operations.clients.describe("c"),
     ):
         ask()
     assert here.audited() == []
@@ -49,7 +51,7 @@ def test_a_change_is_logged_as_it_is_audited(
     here: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flask_irl")
-    here.operations.set_limits({"base_limit": 5}, ADA)
+    here.operations.site.set_limits({"base_limit": 5}, ADA)
     override(here, "block", "c", reason="Too keen.\nIs it?")
     lines = [r for r in caplog.records if getattr(r, "irl_event", "") == "admin_change"]
     logged = [vars(record)["irl_fields"] for record in lines]
@@ -72,50 +74,114 @@ def test_a_change_is_logged_even_if_it_can_not_be_audited(
 
     monkeypatch.setattr(here.store, "add_audit", fail)
     with pytest.raises(StoreError):
-        here.operations.set_mode("shadow", ADA)
+        here.operations.site.set_mode("shadow", ADA)
     assert "admin_change who=ada action=mode" in caplog.text
+
+
+# Damaged entries
+
+ENTRY: dict[str, Any] = {
+    **{"at": 1_700_000_000.5, "who": "bob", "action": "override", "target": "c"},
+    **{"before": None, "after": {"kind": "block", "until": 1.5, "amount": 0}, "reason": "Why."},
+}
+
+
+OTHER_TYPES: list[dict[str, Any]] = [
+    {"at": None},
+    {"at": "1700000000"},
+    {"at": True},
+    {"at": -1},
+    {"at": 1e12},
+    {"at": 10**400},
+    {"at": float("nan")},
+    {"who": None},
+    {"action": 5},
+    {"target": ["c"]},
+    {"reason": {}},
+    {"before": "block"},
+    {"after": ["block"]},
+    {"after": {"kind": {"block": {}}}},
+    {"after": {"kind": [["block"]]}},
+    {"after": {"until": float("inf")}},
+]
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        b"\xff",
+        b"{",
+        b'"c"',
+        b"[" * 100_000 + b'"c"',
+        b'{"target": "c"}',
+        json.dumps([ENTRY]).encode(),
+        *(json.dumps({**ENTRY, **change}).encode() for change in OTHER_TYPES),
+        json.dumps({**ENTRY, "at": 0}).encode().replace(b"0", b"1e999", 1),
+        *(
+            json.dumps({n: v for n, v in ENTRY.items() if n != name}).encode()
+            for name in ENTRY
+            if name != "target"
+        ),
+    ],
+)
+def test_a_damaged_entry_is_left_out_and_logged(
+    here: Worker, caplog: pytest.LogCaptureFixture, blob: bytes
+) -> None:
+    override(here, "block", reason="Scrapes.")
+    here.store.add_audit(blob)
+    entries, total = here.operations.audit.entries()
+    assert ([entry["reason"] for entry in entries], total) == (["Scrapes."], 2)
+    result = here.operations.clients.describe("c")
+    assert result is not None
+    assert result["override"] is not None
+    assert (result["override"]["reason"], result["override"]["who"]) == ("Scrapes.", ADA)
+    assert "audit_entry_damaged" in caplog.text
+
+
+def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_known(here: Worker) -> None:
+    here.store.add_audit(json.dumps({**ENTRY, "more": {"nested": [{}]}}).encode())
+    assert here.audited() == [ENTRY]
 
 
 # Without the store
 
+OVERRIDDEN = ClientState(0, 0.0, 0, 0.0, b"", Override("block", 60.0))
 ALL: dict[str, Callable[[Operations], object]] = {
-    "stats": lambda o: o.stats(),
-    "limits": lambda o: o.limits(),
-    "client": lambda o: o.client("c"),
-    "key_of": lambda o: o.key_of("2001:db8::1"),
-    "clients": lambda o: o.clients(),
-    "clients at a step": lambda o: o.clients(step=1),
-    "reset": lambda o: o.reset("c", ADA),
-    "train": lambda o: o.train(ADA),
-    "start_training": lambda o: o.start_training(ADA),
-    "model_info": lambda o: o.model_info(),
-    "models": lambda o: o.models(),
-    "activate": lambda o: o.activate(1, ADA),
-    "set_override": lambda o: o.set_override(
+    "site.stats": lambda o: o.site.stats(),
+    "site.status": lambda o: o.site.status(),
+    "site.limits": lambda o: o.site.limits(),
+    "site.set_limits": lambda o: o.site.set_limits({"base_limit": 5}, ADA),
+    "site.mode": lambda o: o.site.mode(),
+    "site.set_mode": lambda o: o.site.set_mode("off", ADA),
+    "clients.describe": lambda o: o.clients.describe("c"),
+    "clients.key_of": lambda o: o.clients.key_of("2001:db8::1"),
+    "clients.ranked": lambda o: o.clients.ranked(),
+    "clients.ranked at a step": lambda o: o.clients.ranked(step=1),
+    "clients.reset": lambda o: o.clients.reset("c", ADA),
+    "clients.feedback": lambda o: o.clients.feedback("c", "good", ADA),
+    "overrides.set": lambda o: o.overrides.set(
         "c", "block", amount=0, seconds=60, reason="", who=ADA
     ),
-    "clear_override": lambda o: o.clear_override("c", ADA),
-    "feedback": lambda o: o.feedback("c", "good", ADA),
-    "mode": lambda o: o.mode(),
-    "set_mode": lambda o: o.set_mode("off", ADA),
-    "set_limits": lambda o: o.set_limits({"base_limit": 5}, ADA),
-    "audit": lambda o: o.audit(),
+    "overrides.clear": lambda o: o.overrides.clear("c", ADA),
+    "overrides.describe": lambda o: o.overrides.describe("c", OVERRIDDEN, 0.0),
+    "models.train": lambda o: o.models.train(ADA),
+    "models.start_training": lambda o: o.models.start_training(ADA),
+    "models.describe": lambda o: o.models.describe(),
+    "models.versions": lambda o: o.models.versions(),
+    "models.activate": lambda o: o.models.activate(1, ADA),
+    "audit.entries": lambda o: o.audit.entries(),
+    "audit.latest": lambda o: o.audit.latest("mode", ""),
+    "audit.record": lambda o: o.audit.record(ADA, "mode", ""),
 }
 
 
 @pytest.fixture
 def without_store(clock: Clock) -> Operations:
-    """The operator's side of a limiter whose store doesn't answer."""
-    store = MemoryStore(clock=clock)
-
-    def fail(*_: object, **__: object) -> object:
-        raise StoreError("out", kind="timeout")
-
-    limiter = Limiter(Options(background=False), store)
-    for name in dir(store):
-        if not name.startswith("_") and name not in ("local", "close"):
-            setattr(store, name, fail)
-    return Operations(limiter)
+    """Operations on a limiter whose store doesn't answer."""
+    worker = Worker(MemoryStore(clock=clock), {})
+    break_store(worker.store, StoreError("out", kind="timeout"))
+    return worker.operations
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -125,6 +191,11 @@ def test_without_the_store_every_operation_says_so(without_store: Operations, na
     assert caught.value.kind == "timeout"
 
 
-def test_every_operation_is_tried_without_the_store() -> None:
-    public = {name for name in dir(Operations) if not name.startswith("_")}
+def test_every_operation_is_tried_without_the_store(without_store: Operations) -> None:
+    public = {
+        f"{part}.{name}"
+        for part, operations in vars(without_store).items()
+        for name in dir(operations)
+        if not name.startswith("_")
+    }
     assert public == {name.partition(" ")[0] for name in ALL}

@@ -1,10 +1,10 @@
-"""Changes that the store breaks off in the middle: sent again, they are whole."""
+"""Break changes off in the middle: none is in force without a trace, and sent again it is whole."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,11 +15,10 @@ from flask_irl.stores.base import Store
 from tests.operations.worker import ADA, Site, Worker, override
 
 MOST_CALLS = 30
-Change = Callable[[Operations], object]
 
 
 def fails_at(store: Store, number: int) -> Callable[[], None]:
-    """Let a store fail from a certain call on; returns what mends it."""
+    """Let a store fail from a certain call on; return a function that mends it."""
     calls = itertools.count()
 
     def failing(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,76 +40,92 @@ def fails_at(store: Store, number: int) -> Callable[[], None]:
     return mend
 
 
-def broken_off(here: Worker, number: int, change: Change) -> bool:
-    """Whether the store broke a change off at a certain call; then it was sent again."""
-    mend = fails_at(here.store, number)
-    try:
-        change(here.operations)
-    except StoreError:
-        mend()
-        change(here.operations)
-        return True
-    mend()
-    return False
-
-
 def break_off_everywhere(
     here: Worker,
-    prepare: Callable[[str], None],
+    *,
     change: Callable[[Operations, str], object],
-    check: Callable[[str], None],
+    in_force: Callable[[str], bool],
+    action: str,
+    prepare: Callable[[str], object],
+    target: Callable[[str], str] = lambda client: client,
 ) -> None:
-    """Change one client after the other, each time broken off one call later."""
+    """Make a change again and again, each time broken off one call later, then send it again.
+
+    Args:
+        here: The worker that makes the change.
+        change: Makes the change, of a client of its own each time.
+        in_force: Tells whether the change holds in another worker.
+        action: The action's name in the audit log.
+        prepare: Called with the client before each change.
+        target: The target's name in the audit log.
+    """
     for number in range(MOST_CALLS):
         client = f"client-{number}"
         prepare(client)
-        again = broken_off(here, number, lambda o, c=client: change(o, c))  # type: ignore[misc]
-        check(client)
-        if not again:
+        assert not in_force(client)
+        entries = count(here, action, target(client))
+        mend = fails_at(here.store, number)
+        try:
+            change(here.operations, client)
+        except StoreError:
+            mend()
+            if in_force(client):
+                assert count(here, action, target(client)) > entries
+            change(here.operations, client)
+            assert in_force(client)
+            assert count(here, action, target(client)) > entries
+        else:
+            mend()
+            assert in_force(client)
             assert number > 2
             return
     raise AssertionError("it takes ever more calls")
 
 
-def audited(worker: Worker, client: str) -> dict[str, dict[str, Any]]:
-    """The changes of a client, by action; of each the first."""
-    return {entry["action"]: entry for entry in worker.audited() if entry["target"] == client}
+def count(worker: Worker, action: str, target: str) -> int:
+    """Count the entries of an action on a target in the audit log."""
+    return [(e["action"], e["target"]) for e in worker.audited(1000)].count((action, target))
 
 
 def overridden(worker: Worker) -> set[str]:
-    return {entry["client"] for entry in worker.operations.clients(order="overridden")[0]}
+    return {entry["client"] for entry in worker.operations.clients.ranked(order="overridden")[0]}
 
 
 def test_an_override(site: Site, here: Worker) -> None:
     other = site.worker()
 
-    def prepare(client: str) -> None:
-        assert other.admitted(12, client) == 10
-
-    def check(client: str) -> None:
+    def passes(client: str) -> bool:
         other.limiter.refresh()
-        assert other.admitted(1, client) == 1
-        assert client in overridden(here)
-        assert audited(here, client)["override"]["after"]["kind"] == "allow"
+        return other.ask(client).admitted
 
-    break_off_everywhere(here, prepare, lambda o, client: override(here, "allow", client), check)
+    break_off_everywhere(
+        here,
+        change=lambda o, client: override(here, "allow", client),
+        in_force=passes,
+        action="override",
+        prepare=lambda client: other.admitted(12, client),
+    )
+    assert overridden(here) == {entry["target"] for entry in here.audited(1000)}
+    assert {entry["after"] and entry["after"]["kind"] for entry in here.audited(1000)} == {"allow"}
 
 
 def test_an_override_that_is_cleared(site: Site, here: Worker) -> None:
     other = site.worker()
 
-    def prepare(client: str) -> None:
-        override(here, "block", client)
+    def passes(client: str) -> bool:
         other.limiter.refresh()
-        assert other.admitted(1, client) == 0
+        return other.ask(client).admitted
 
-    def check(client: str) -> None:
-        other.limiter.refresh()
-        assert other.admitted(1, client) == 1
-        assert client not in overridden(here)
-        assert audited(here, client)["clear_override"]["before"]["kind"] == "block"
-
-    break_off_everywhere(here, prepare, lambda o, client: o.clear_override(client, ADA), check)
+    break_off_everywhere(
+        here,
+        change=lambda o, client: o.overrides.clear(client, ADA),
+        in_force=passes,
+        action="clear_override",
+        prepare=lambda client: override(here, "block", client),
+    )
+    assert overridden(here) == set()
+    cleared = [entry for entry in here.audited(1000) if entry["action"] == "clear_override"]
+    assert {entry["before"] and entry["before"]["kind"] for entry in cleared} == {"block"}
 
 
 def test_a_reset(site: Site, here: Worker) -> None:
@@ -120,41 +135,122 @@ def test_a_reset(site: Site, here: Worker) -> None:
         assert other.admitted(12, client) == 10
         other.limiter.flush()
 
-    def check(client: str) -> None:
-        assert here.operations.clients(order="active") == ([], 0)
+    def forgotten(client: str) -> bool:
         other.limiter.refresh()
-        assert other.admitted(1, client) == 1
-        assert audited(here, client)["reset"]["before"]["requests"] == 12
-        here.operations.reset(client, ADA)
+        return here.store.load([client]) == [None]
 
-    break_off_everywhere(here, prepare, lambda o, client: o.reset(client, ADA), check)
+    break_off_everywhere(
+        here,
+        change=lambda o, client: o.clients.reset(client, ADA),
+        in_force=forgotten,
+        action="reset",
+        prepare=prepare,
+    )
+    assert here.operations.clients.ranked(order="active") == ([], 0)
+    assert other.ask("client-0").admitted
+    first = next(e for e in here.audited(1000)[::-1] if e["target"] == "client-0")
+    assert first["before"] is not None
+    assert first["before"]["requests"] == 12
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda o: o.set_mode("shadow", ADA),
-        lambda o: o.set_limits({"base_limit": 5}, ADA),
-        lambda o: o.activate(1, ADA),
-    ],
-    ids=["mode", "limits", "model"],
-)
-def test_what_holds_for_all(site: Site, here: Worker, trained: Model, change: Change) -> None:
+def test_feedback(site: Site, here: Worker) -> None:
+    def is_good(client: str) -> bool:
+        result = here.operations.clients.describe(client)
+        assert result is not None
+        return result["feedback"] == "good"
+
+    break_off_everywhere(
+        here,
+        change=lambda o, client: o.clients.feedback(client, "good", ADA),
+        in_force=is_good,
+        action="feedback",
+        prepare=here.ask,
+    )
+
+
+def test_a_mode(site: Site, here: Worker) -> None:
     other = site.worker()
-    for number in range(MOST_CALLS):
-        for version in (1, 2):
-            if version not in here.store.model_versions():
-                here.publish(trained, version)
-        here.operations.set_mode("enforce", ADA)
-        here.operations.set_limits({"base_limit": None}, ADA)
-        here.operations.activate(2, ADA)
-        entries = here.operations.audit()[1]
-        again = broken_off(here, number, change)
+
+    def is_shadow(_: str) -> bool:
         other.limiter.refresh()
-        assert (other.limiter.mode, other.limiter.options.base_limit) != ("enforce", 10) or (
-            other.limiter.trainer.model.version == 1
-        )
-        assert here.operations.audit()[1] > entries
-        if not again:
-            return
-    raise AssertionError("it takes ever more calls")
+        return other.limiter.mode == "shadow"
+
+    break_off_everywhere(
+        here,
+        change=lambda o, _: o.site.set_mode("shadow", ADA),
+        in_force=is_shadow,
+        action="mode",
+        prepare=lambda _: here.operations.site.set_mode("enforce", ADA),
+        target=lambda _: "",
+    )
+
+
+def test_limits(site: Site, here: Worker) -> None:
+    other = site.worker()
+
+    def is_lowered(_: str) -> bool:
+        other.limiter.refresh()
+        return other.limiter.options.base_limit == 5
+
+    break_off_everywhere(
+        here,
+        change=lambda o, _: o.site.set_limits({"base_limit": 5}, ADA),
+        in_force=is_lowered,
+        action="limits",
+        prepare=lambda _: here.operations.site.set_limits({"base_limit": None}, ADA),
+        target=lambda _: "",
+    )
+
+
+def test_a_model(site: Site, here: Worker, trained: Model) -> None:
+    other = site.worker()
+    for version in (1, 2):
+        here.publish(trained, version)
+
+    def is_first(_: str) -> bool:
+        other.limiter.refresh()
+        return other.limiter.trainer.model.version == 1
+
+    break_off_everywhere(
+        here,
+        change=lambda o, _: o.models.activate(1, ADA),
+        in_force=is_first,
+        action="activate_model",
+        prepare=lambda _: here.operations.models.activate(2, ADA),
+        target=lambda _: "1",
+    )
+
+
+def test_a_training_of_which_only_the_result_is_not_recorded(
+    here: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        here.admitted(9, f"c{number}")
+    whole = here.store.add_audit
+    entries: list[bytes] = []
+
+    def add_audit(entry: bytes) -> None:
+        if entries:
+            raise StoreError("gone", kind="connection")
+        entries.append(entry)
+        whole(entry)
+
+    monkeypatch.setattr(here.store, "add_audit", add_audit)
+    with pytest.raises(StoreError):
+        here.operations.models.train(ADA)
+    assert here.limiter.trainer.model.version == 1
+    assert [entry["action"] for entry in here.audited()] == ["train"]
+
+
+def test_no_training_starts_whose_start_is_not_recorded(
+    here: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_audit(_: bytes) -> NoReturn:
+        raise StoreError("gone", kind="connection")
+
+    starts: list[int] = []
+    monkeypatch.setattr(here.limiter, "start_training", lambda: starts.append(1))
+    monkeypatch.setattr(here.store, "add_audit", add_audit)
+    with pytest.raises(StoreError):
+        here.operations.models.start_training(ADA)
+    assert starts == []

@@ -21,7 +21,7 @@ from tests.operations.worker import ADA, Site, Worker, attack, override
 
 
 def listed(worker: Worker, **given: Any) -> tuple[list[str], int]:
-    entries, total = worker.operations.clients(**given)
+    entries, total = worker.operations.clients.ranked(**given)
     return [entry["client"] for entry in entries], total
 
 
@@ -46,7 +46,7 @@ def test_clients_are_listed_by_their_scores(site: Site, here: Worker, trained: M
         if n % 5 == 0:
             here.ask("person-1", "/a", n % 20)
         attack(site, here, seconds=1, first_path=1000 + 2 * n)
-    entries, _ = here.operations.clients(order="anomalous")
+    entries, _ = here.operations.clients.ranked(order="anomalous")
     assert entries[0]["client"] == "mallory"
     scores = [entry["score"] for entry in entries]
     assert scores == sorted(scores)
@@ -84,14 +84,14 @@ def test_who_was_forgotten_meanwhile_is_neither_listed_nor_counted(here: Worker)
 @pytest.mark.parametrize("order", ["", "name", "ACTIVE"])
 def test_an_order_that_is_not_known_is_refused(here: Worker, order: str) -> None:
     with pytest.raises(ConfigurationError, match=f"order is '{order}': give one of active"):
-        here.operations.clients(order=order)
+        here.operations.clients.ranked(order=order)
 
 
 def test_a_listed_client_is_told_in_figures(site: Site, here: Worker) -> None:
     here.admitted(20)
     here.limiter.flush()
     here.flag(score=-0.75)
-    [entry], _ = here.operations.clients()
+    [entry], _ = here.operations.clients.ranked()
     assert entry == {
         "client": "c",
         "step": 1,
@@ -110,7 +110,7 @@ def test_a_listed_client_is_told_in_figures(site: Site, here: Worker) -> None:
 
 
 def test_nobody_is_known_who_was_never_here(here: Worker) -> None:
-    assert here.operations.client("nobody") is None
+    assert here.operations.clients.describe("nobody") is None
 
 
 def test_a_client_is_told_with_what_it_did(site: Site, here: Worker) -> None:
@@ -119,7 +119,7 @@ def test_a_client_is_told_with_what_it_did(site: Site, here: Worker) -> None:
         here.ask(path=n, status=404 if n else 200)
         site.clock.advance(2)
     here.limiter.flush()
-    found = here.operations.client("c")
+    found = here.operations.clients.describe("c")
     assert found is not None
     assert (found["client"], found["requests"], found["step"], found["limit"]) == ("c", 4, 0, 10)
     assert (found["first_seen"], found["last_seen"]) == (began, began + 6)
@@ -132,7 +132,7 @@ def test_a_client_is_told_with_what_it_did(site: Site, here: Worker) -> None:
 def test_without_a_model_there_is_no_why(here: Worker) -> None:
     here.admitted(20)
     here.limiter.flush()
-    found = here.operations.client("c")
+    found = here.operations.clients.describe("c")
     assert found is not None
     assert found["why"] == []
 
@@ -142,7 +142,7 @@ def test_why_names_what_the_client_does_that_is_not_usual(site: Site, trained: M
     here.publish(trained)
     here.limiter.refresh()
     attack(site, here)
-    found = here.operations.client("mallory")
+    found = here.operations.clients.describe("mallory")
     assert found is not None
     assert found["is_anomalous"]
     usual = trained.site["usual"]
@@ -174,13 +174,13 @@ def test_a_client_may_be_called_anything(here: Worker, name: str) -> None:
     key = canonical(name)
     here.ask(key)
     here.limiter.flush()
-    found = here.operations.client(name)
+    found = here.operations.clients.describe(name)
     assert found is not None
     assert found["client"] == key
     assert override(here, "allow", name)["client"] == key
-    assert here.operations.clear_override(name, ADA)
-    assert here.operations.feedback(name, "good", ADA)
-    assert here.operations.reset(name, ADA)
+    assert here.operations.overrides.clear(name, ADA)
+    assert here.operations.clients.feedback(name, "good", ADA)
+    assert here.operations.clients.reset(name, ADA)
     assert {entry["target"] for entry in here.audited()} == {key}
 
 
@@ -191,7 +191,9 @@ def test_of_who_breaks_a_rule_that_is_told_without_a_model(site: Site) -> None:
         here.ask("guesser", "/login", 1, 401, "POST")
         here.ask("visitor")
     here.limiter.flush()
-    told = {name: here.operations.client(name) for name in ("mallory", "guesser", "visitor")}
+    told = {
+        name: here.operations.clients.describe(name) for name in ("mallory", "guesser", "visitor")
+    }
     rules = {name: found["rules"] for name, found in told.items() if found is not None}
     assert rules["visitor"] == []
     [scan], [guess] = rules["mallory"], rules["guesser"]
@@ -209,7 +211,7 @@ def test_of_who_breaks_a_rule_that_is_told_without_a_model(site: Site) -> None:
 def test_a_rule_that_is_off_is_not_broken(site: Site) -> None:
     here = site.worker(base_limit=1000, unknown_paths=0)
     attack(site, here, seconds=20)
-    found = here.operations.client("mallory")
+    found = here.operations.clients.describe("mallory")
     assert found is not None
     assert (found["rules"], found["step"]) == ([], 0)
 
@@ -221,7 +223,7 @@ def test_of_who_is_listed_in_the_configuration_that_is_told_even_if_it_is_never_
     here.ask("c")
     here.limiter.flush()
     told = {
-        name: here.operations.client(name)
+        name: here.operations.clients.describe(name)
         for name in ("203.0.113.9", "198.51.100.7", "c", "198.51.100.8")
     }
     assert {name: found and found["listed"] for name, found in told.items()} == {
@@ -232,7 +234,7 @@ def test_of_who_is_listed_in_the_configuration_that_is_told_even_if_it_is_never_
     assert denied is not None
     assert (denied["requests"], denied["last_seen"], denied["why"]) == (0, 0.0, [])
     here.ask("198.51.100.8")
-    found = here.operations.client("198.51.100.8")
+    found = here.operations.clients.describe("198.51.100.8")
     assert found is not None
     assert found["listed"] is None
 
@@ -241,7 +243,7 @@ def test_of_who_is_listed_in_the_configuration_that_is_told_even_if_it_is_never_
 
 
 def feedback_of(worker: Worker, client: str = "c") -> str | None:
-    found = worker.operations.client(client)
+    found = worker.operations.clients.describe(client)
     assert found is not None
     verdict: str | None = found["feedback"]
     return verdict
@@ -251,18 +253,18 @@ def test_feedback_stays_with_the_profile(here: Worker) -> None:
     here.ask()
     here.limiter.flush()
     assert feedback_of(here) is None
-    assert here.operations.feedback("c", "good", ADA)
+    assert here.operations.clients.feedback("c", "good", ADA)
     here.ask()
     here.limiter.flush()
     assert feedback_of(here) == "good"
-    assert here.operations.feedback("c", "abuse", ADA)
+    assert here.operations.clients.feedback("c", "abuse", ADA)
     assert feedback_of(here) == "abuse"
 
 
 def test_feedback_is_audited(here: Worker) -> None:
     here.ask()
-    here.operations.feedback("c", "abuse", ADA)
-    here.operations.feedback("c", "good", "bob")
+    here.operations.clients.feedback("c", "abuse", ADA)
+    here.operations.clients.feedback("c", "good", "bob")
     second, first = here.audited()
     assert (first["who"], first["action"], first["target"]) == (ADA, "feedback", "c")
     assert (first["before"], first["after"]) == ({"verdict": None}, {"verdict": "abuse"})
@@ -271,8 +273,8 @@ def test_feedback_is_audited(here: Worker) -> None:
 
 def test_feedback_goes_with_the_client(here: Worker) -> None:
     here.ask()
-    here.operations.feedback("c", "good", ADA)
-    here.operations.reset("c", ADA)
+    here.operations.clients.feedback("c", "good", ADA)
+    here.operations.clients.reset("c", ADA)
     here.ask()
     assert feedback_of(here) is None
 
@@ -282,7 +284,7 @@ def test_a_verdict_is_in_the_rows_that_are_learned_from(
     here: Worker, verdict: str, feedback: int
 ) -> None:
     here.ask()
-    here.operations.feedback("c", verdict, ADA)
+    here.operations.clients.feedback("c", verdict, ADA)
     here.admitted(7)
     here.limiter.flush()
     assert unpack_rows(here.store.rows())["feedback"].tolist() == [feedback]
@@ -292,7 +294,7 @@ def test_abuse_is_learned_from_while_it_is_held_down(site: Site, here: Worker) -
     for client in ("abuser", "other"):
         here.ask(client)
         here.flag(client)
-    here.operations.feedback("abuser", "abuse", ADA)
+    here.operations.clients.feedback("abuser", "abuse", ADA)
     for client in ("abuser", "other"):
         here.admitted(7, client)
     here.limiter.flush()
@@ -311,27 +313,27 @@ def test_who_is_called_good_mends_whatever_the_model_says(
     attack(site, here, seconds=20)
     for seconds in (0, 300):
         attack(site, here, seconds=seconds)
-        found = here.operations.client("mallory")
+        found = here.operations.clients.describe("mallory")
         assert found is not None
         taken.append(found["step"])
-        here.operations.feedback("mallory", verdict, ADA)
+        here.operations.clients.feedback("mallory", verdict, ADA)
     assert taken == steps
 
 
 def test_rules_hold_for_who_is_called_good(site: Site) -> None:
     here = site.worker(base_limit=1000)
     here.ask("mallory")
-    here.operations.feedback("mallory", "good", ADA)
+    here.operations.clients.feedback("mallory", "good", ADA)
     attack(site, here, seconds=20)
-    found = here.operations.client("mallory")
+    found = here.operations.clients.describe("mallory")
     assert found is not None
     assert found["step"] > 0
     assert found["rules"]
 
 
 def test_feedback_on_nobody_known_is_none(here: Worker) -> None:
-    assert not here.operations.feedback("nobody", "good", ADA)
-    assert here.operations.client("nobody") is None
+    assert not here.operations.clients.feedback("nobody", "good", ADA)
+    assert here.operations.clients.describe("nobody") is None
     assert here.audited() == []
 
 
@@ -339,7 +341,7 @@ def test_feedback_on_nobody_known_is_none(here: Worker) -> None:
 def test_a_verdict_that_is_not_known_changes_nothing(here: Worker, verdict: str) -> None:
     here.ask()
     with pytest.raises(ConfigurationError, match=f"verdict is '{verdict}': give good or abuse"):
-        here.operations.feedback("c", verdict, ADA)
+        here.operations.clients.feedback("c", verdict, ADA)
     assert feedback_of(here) is None
     assert here.audited() == []
 
@@ -351,15 +353,15 @@ def test_a_client_that_is_reset_is_as_new(here: Worker) -> None:
     here.admitted(12)
     here.limiter.flush()
     here.flag()
-    assert here.operations.reset("c", ADA)
+    assert here.operations.clients.reset("c", ADA)
     assert here.admitted(12) == 10
 
 
 def test_a_client_that_is_reset_is_not_known(here: Worker) -> None:
     here.ask()
     here.limiter.flush()
-    assert here.operations.reset("c", ADA)
-    assert here.operations.client("c") is None
+    assert here.operations.clients.reset("c", ADA)
+    assert here.operations.clients.describe("c") is None
 
 
 def test_a_client_that_is_reset_is_in_no_ranking(site: Site, here: Worker, trained: Model) -> None:
@@ -369,7 +371,7 @@ def test_a_client_that_is_reset_is_in_no_ranking(site: Site, here: Worker, train
     assert {order: here.store.ranked(order, 0, 9)[1] for order in RANKINGS} == dict.fromkeys(
         RANKINGS, 1
     )
-    here.operations.reset("mallory", ADA)
+    here.operations.clients.reset("mallory", ADA)
     assert {order: here.store.ranked(order, 0, 9)[1] for order in RANKINGS} == dict.fromkeys(
         RANKINGS, 0
     )
@@ -378,7 +380,7 @@ def test_a_client_that_is_reset_is_in_no_ranking(site: Site, here: Worker, train
 def test_a_reset_holds_in_every_worker_that_looks_for_news(site: Site, here: Worker) -> None:
     there = site.worker()
     there.admitted(12)
-    here.operations.reset("c", ADA)
+    here.operations.clients.reset("c", ADA)
     there.limiter.refresh()
     assert there.admitted(12) == 10
 
@@ -387,10 +389,10 @@ def test_a_reset_is_audited_with_what_was_known(here: Worker) -> None:
     for _ in range(3):
         here.ask()
     here.limiter.flush()
-    here.operations.feedback("c", "good", ADA)
+    here.operations.clients.feedback("c", "good", ADA)
     here.flag(score=-0.9)
-    assert here.operations.reset("c", ADA)
-    assert not here.operations.reset("c", "bob")
+    assert here.operations.clients.reset("c", ADA)
+    assert not here.operations.clients.reset("c", "bob")
     second, first, _ = here.audited()
     assert (first["who"], first["action"], first["target"]) == (ADA, "reset", "c")
     assert first["before"] == {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -17,13 +19,20 @@ from tests.servers import RedisServer
 WALKS = {"keys", "scan", "hscan", "sscan", "zscan", "smembers", "sort", "randomkey"}
 """Commands whose cost grows with what there is."""
 PAGE = 10
+
+
+def ranked(worker: Worker, **query: Any) -> object:
+    """List the first page of a ranking."""
+    return worker.operations.clients.ranked(**query, limit=PAGE)
+
+
 ASKED: dict[str, Callable[[Worker], object]] = {
-    "stats": lambda w: w.operations.stats(),
-    "limits": lambda w: w.operations.limits(),
-    "client": lambda w: w.operations.client("client-7"),
-    "audit": lambda w: w.operations.audit(),
-    **{order: lambda w, o=order: w.operations.clients(order=o, limit=PAGE) for order in ORDERS},  # type: ignore[misc]
-    "at a step": lambda w: w.operations.clients(step=0, limit=PAGE),
+    "stats": lambda w: w.operations.site.stats(),
+    "limits": lambda w: w.operations.site.limits(),
+    "client": lambda w: w.operations.clients.describe("client-7"),
+    "audit": lambda w: w.operations.audit.entries(),
+    **{order: partial(ranked, order=order) for order in ORDERS},
+    "at a step": partial(ranked, step=0),
 }
 
 

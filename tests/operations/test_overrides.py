@@ -10,6 +10,7 @@ import pytest
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.override import MAX_SECONDS
 from flask_irl.operations import MAX_REASON
+from flask_irl.operations.results import OverrideResult
 from tests.operations.worker import ADA, Site, Worker, override
 
 
@@ -57,13 +58,13 @@ def test_an_override_holds_in_every_worker(site: Site, here: Worker) -> None:
 def test_an_override_outlives_the_reset_of_its_client(here: Worker) -> None:
     here.ask()
     override(here, "block")
-    assert here.operations.reset("c", ADA)
+    assert here.operations.clients.reset("c", ADA)
     assert here.admitted(3) == 0
 
 
 def test_an_override_of_nobody_known_is_shown(site: Site, here: Worker) -> None:
     override(here, "block", "new")
-    found = here.operations.client("new")
+    found = here.operations.clients.describe("new")
     assert found is not None
     assert found["override"] == {
         **{"kind": "block", "until": site.clock() + 600, "amount": 0},
@@ -76,10 +77,10 @@ def test_an_override_that_ended_is_one_no_more(site: Site, here: Worker) -> None
     override(here, "block", seconds=60)
     here.ask()
     site.clock.advance(60)
-    found = here.operations.client("c")
+    found = here.operations.clients.describe("c")
     assert found is not None
     assert found["override"] is None
-    assert not here.operations.clear_override("c", ADA)
+    assert not here.operations.overrides.clear("c", ADA)
     override(here, "allow")
     assert here.audited()[0]["before"] is None
 
@@ -102,14 +103,12 @@ def test_an_override_is_audited_with_its_reason(site: Site, here: Worker) -> Non
 def test_an_override_is_shown_with_who_said_so_and_why(here: Worker) -> None:
     override(here, "block", reason="Scrapes.", who="bob")
     override(here, "limit", "other", reason="Another's.")
-    here.operations.feedback("c", "abuse", ADA)
-    found = here.operations.client("c")
-    assert found is not None
-    assert (found["override"]["reason"], found["override"]["who"]) == ("Scrapes.", "bob")
+    here.operations.clients.feedback("c", "abuse", ADA)
+    current = override_of(here)
+    assert (current["reason"], current["who"]) == ("Scrapes.", "bob")
     override(here, "allow")
-    found = here.operations.client("c")
-    assert found is not None
-    assert (found["override"]["reason"], found["override"]["who"]) == ("", ADA)
+    current = override_of(here)
+    assert (current["reason"], current["who"]) == ("", ADA)
 
 
 def test_an_override_is_shown_even_if_the_audit_log_forgot_it(
@@ -117,13 +116,21 @@ def test_an_override_is_shown_even_if_the_audit_log_forgot_it(
 ) -> None:
     override(here, "block", reason="Scrapes.")
     monkeypatch.setattr(here.store, "audit", lambda offset, count: ([], 0))
-    found = here.operations.client("c")
-    assert found is not None
-    assert (found["override"]["kind"], found["override"]["who"]) == ("block", None)
+    current = override_of(here)
+    assert (current["kind"], current["who"]) == ("block", None)
 
 
-def overridden(worker: Worker) -> tuple[list[tuple[str, str]], int]:
-    entries, total = worker.operations.clients(order="overridden")
+def override_of(worker: Worker) -> OverrideResult:
+    """Describe the override of the client ``c``."""
+    result = worker.operations.clients.describe("c")
+    assert result is not None
+    assert result["override"] is not None
+    return result["override"]
+
+
+def overridden(worker: Worker) -> tuple[list[tuple[str, str | None]], int]:
+    """List the clients with an override, and count them."""
+    entries, total = worker.operations.clients.ranked(order="overridden")
     return [(entry["client"], entry["override"]) for entry in entries], total
 
 
@@ -137,10 +144,10 @@ def test_clients_with_an_override_are_listed_until_it_ends(site: Site, here: Wor
         [("long", "allow"), ("cleared", "limit"), ("short", "block")],
         3,
     )
-    here.operations.clear_override("cleared", ADA)
+    here.operations.overrides.clear("cleared", ADA)
     assert overridden(here) == ([("long", "allow"), ("short", "block")], 2)
     # An override outlives a reset, and so does its place here.
-    here.operations.reset("long", ADA)
+    here.operations.clients.reset("long", ADA)
     site.clock.advance(60)
     assert overridden(here) == ([("long", "allow")], 1)
 
@@ -150,14 +157,14 @@ def test_any_list_tells_who_has_an_override(here: Worker) -> None:
     here.ask("free")
     here.limiter.flush()
     override(here, "block")
-    entries, _ = here.operations.clients()
+    entries, _ = here.operations.clients.ranked()
     assert {entry["client"]: entry["override"] for entry in entries} == {"c": "block", "free": None}
 
 
 def test_a_cleared_override_decides_no_more(site: Site, here: Worker) -> None:
     override(here, "block")
     assert here.admitted(2) == 0
-    assert here.operations.clear_override("c", ADA)
+    assert here.operations.overrides.clear("c", ADA)
     assert here.admitted(2) == 2
     entry = here.audited()[0]
     assert (entry["who"], entry["action"], entry["target"]) == (ADA, "clear_override", "c")
@@ -166,8 +173,8 @@ def test_a_cleared_override_decides_no_more(site: Site, here: Worker) -> None:
 
 def test_where_there_is_no_override_none_is_cleared(here: Worker) -> None:
     here.ask("known")
-    assert not here.operations.clear_override("known", ADA)
-    assert not here.operations.clear_override("unknown", ADA)
+    assert not here.operations.overrides.clear("known", ADA)
+    assert not here.operations.overrides.clear("unknown", ADA)
     assert here.audited() == []
 
 
@@ -190,5 +197,5 @@ def test_an_override_that_is_not_allowed_changes_nothing(
 ) -> None:
     with pytest.raises(ConfigurationError, match=named):
         override(here, **{"kind": "block", **given})
-    assert here.operations.client("c") is None
+    assert here.operations.clients.describe("c") is None
     assert here.audited() == []

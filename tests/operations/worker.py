@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.model.model import Model, dump
 from flask_irl.operations import Operations
+from flask_irl.operations.results import AuditEntry, ClientOverride
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
-from flask_irl.training.fit import fit_here
+from flask_irl.training.fit import Fit, fit_here
 from tests.conftest import Clock
 
 ADA = "ada"
@@ -28,6 +29,7 @@ class Worker:
         store: Store,
         options: Mapping[str, Any],
         monotonic: Callable[[], float] = time.monotonic,
+        fit: Fit = fit_here,
     ) -> None:
         self.store = store
         self.limiter = Limiter(
@@ -41,7 +43,7 @@ class Worker:
                 }
             ),
             store,
-            fit=fit_here,
+            fit=fit,
             monotonic=monotonic,
         )
         self.operations = Operations(self.limiter)
@@ -77,14 +79,26 @@ class Worker:
         update = Update(client, state.revision, step, score, state.profile)
         assert self.store.save([update], 3600) == ["saved"]
 
-    def audited(self) -> list[dict[str, Any]]:
-        return self.operations.audit()[0]
+    def audited(self, limit: int = 50) -> list[AuditEntry]:
+        """List the latest changes, newest first."""
+        return self.operations.audit.entries(limit=limit)[0]
 
     def publish(self, model: Model, version: int = 1) -> bytes:
         """Put a model in force, as a training in another worker does."""
         blob = dump(dataclasses.replace(model, version=version))
         assert self.store.publish(self.store.model_version(), version, blob)
         return blob
+
+
+def break_store(store: Store, error: Exception) -> None:
+    """Have every method of a store fail."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    for name in dir(store):
+        if not name.startswith("_") and name not in ("local", "close"):
+            setattr(store, name, fail)
 
 
 class Site:
@@ -115,7 +129,8 @@ def attack(
         worker.limiter.flush()
 
 
-def override(worker: Worker, kind: str, client: str = "c", **given: Any) -> dict[str, Any]:
+def override(worker: Worker, kind: str, client: str = "c", **given: Any) -> ClientOverride:
+    """Set an override as Ada, for ten minutes if nothing else is given."""
     amount = 2 if kind == "limit" else 0
     values = {"amount": amount, "seconds": 600.0, "reason": "", "who": ADA, **given}
-    return worker.operations.set_override(client, kind, **values)
+    return worker.operations.overrides.set(client, kind, **values)

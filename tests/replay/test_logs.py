@@ -5,6 +5,7 @@ import io
 import random
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -25,10 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("logs")
 
 
-def log(folder: Path, content: str | bytes, name: str = "log") -> LogReader:
+def log(folder: Path, content: str | bytes, name: str = "log", **options: Any) -> LogReader:
+    """Write a log and open a reader of it."""
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return LogReader(path)
+    return LogReader(path, **options)
 
 
 def one(folder: Path, *lines: str) -> LogEntry:
@@ -390,8 +392,7 @@ def test_when_reading_stops_all_before_is_kept(
             return super().read(size)
 
     row = f"{CLF}\n".encode()
-    reader = log(folder, row * 5)
-    monkeypatch.setattr(logs, "_CHUNK", len(row))
+    reader = log(folder, row * 5, chunk_bytes=len(row))
     monkeypatch.setattr(
         logs, "open", lambda path, mode: Failing(io.FileIO(path, mode)), raising=False
     )
@@ -412,17 +413,13 @@ def test_a_device_is_refused() -> None:
 # Order
 
 
-@pytest.fixture
-def small_look_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "LOOK_AHEAD", 40)
-    monkeypatch.setattr(logs, "_BATCH", 10)
+SMALL: dict[str, Any] = {"look_ahead": 40, "batch": 10}
 
 
-@pytest.mark.usefixtures("small_look_ahead")
 def test_entries_a_little_out_of_order_find_their_place(folder: Path) -> None:
     draw = random.Random(7)
     times = sorted(range(500), key=lambda i: i + draw.uniform(0, 15))
-    reader = log(folder, csv(*(f"{i},c,GET,/{i},200,,," for i in times)))
+    reader = log(folder, csv(*(f"{i},c,GET,/{i},200,,," for i in times)), **SMALL)
     entries = list(reader)
     assert [entry.path for entry in entries] == [f"/{i}" for i in range(500)]
     assert (reader.late, reader.entries, reader.problem) == (0, 500, "")
@@ -435,10 +432,9 @@ def test_entries_of_one_second_stay_in_the_log_s_order(folder: Path) -> None:
     assert [entry.path for entry in entries] == [f"/{i}" for i in range(50)]
 
 
-@pytest.mark.usefixtures("small_look_ahead")
 def test_a_straggler_is_moved_to_later_and_counted(folder: Path) -> None:
     rows = [f"{i},c,GET,/{i},200,,," for i in range(500)]
-    reader = log(folder, csv(*rows[1:300], rows[0], *rows[300:]))
+    reader = log(folder, csv(*rows[1:300], rows[0], *rows[300:]), **SMALL)
     entries = list(reader)
     times = [entry.ts for entry in entries]
     assert times == sorted(times)
@@ -446,27 +442,24 @@ def test_a_straggler_is_moved_to_later_and_counted(folder: Path) -> None:
     assert (reader.late, reader.problem) == (1, "")
 
 
-@pytest.mark.usefixtures("small_look_ahead")
 def test_one_time_far_ahead_does_not_make_the_rest_late(folder: Path) -> None:
     rows = [f"{i},c,GET,/{i},200,,," for i in range(500)]
     rows[100] = rows[100].replace("100,", "4000000000,", 1)
-    reader = log(folder, csv(*rows))
+    reader = log(folder, csv(*rows), **SMALL)
     assert [entry.ts for entry in reader][-1] == 4_000_000_000
     assert reader.late == 0
 
 
-@pytest.mark.usefixtures("small_look_ahead")
 def test_a_log_far_out_of_order_is_a_problem(folder: Path) -> None:
     rows = [f"{i},c,GET,/,200,,," for i in range(500)]
-    reader = log(folder, csv(*rows[250:], *rows[:250]))
+    reader = log(folder, csv(*rows[250:], *rows[:250]), **SMALL)
     assert len(list(reader)) == 500
     assert "out of order" in reader.problem
 
 
-@pytest.mark.usefixtures("small_look_ahead")
-def test_progress_follows_what_is_yielded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_CHUNK", 100)
-    reader = log(folder, csv(*(f"{i:04},c,GET,/,200,,," for i in range(500))))
+def test_progress_follows_the_entries_that_are_yielded(folder: Path) -> None:
+    rows = csv(*(f"{i:04},c,GET,/,200,,," for i in range(500)))
+    reader = log(folder, rows, **SMALL, chunk_bytes=100)
     progress = [reader.bytes_read for _ in reader]
     assert progress == sorted(progress)
     row = reader.bytes_total / 500

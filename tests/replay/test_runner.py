@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import itertools
 import random
 from collections import Counter
@@ -12,18 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_irl.behaviour.buffer import Buffer
+from flask_irl.behaviour.buffer import CAPACITY
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.strategies import STRATEGIES
 from flask_irl.limits.strategies.base import EMPTY, Cell
-from flask_irl.replay import runner
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
-from flask_irl.replay.runner import Replay
-from flask_irl.verdicts import profiler
+from flask_irl.replay.runner import MAX_PENDING, Replay
 
 START = 1_700_000_000.0
 INTERVAL = 300.0
@@ -49,9 +46,15 @@ def everything(limiter: Limiter, route: str, method: str) -> Plan | None:
 
 @contextmanager
 def replaying(
-    plan: Callable[[Limiter, str, str], Plan | None] = everything, **options: Any
+    plan: Callable[[Limiter, str, str], Plan | None] = everything,
+    *,
+    max_pending: int = MAX_PENDING,
+    **options: Any,
 ) -> Iterator[Replay]:
-    run = Replay(Options(**options), route=lambda method, path: path, plan=plan)
+    """Open a replay in which each path is a route."""
+    run = Replay(
+        Options(**options), route=lambda method, path: path, plan=plan, max_pending=max_pending
+    )
     try:
         yield run
     finally:
@@ -265,12 +268,12 @@ def test_what_came_before_a_long_silence_is_learned_from() -> None:
     assert report.models[0].rows >= 10
 
 
-def test_however_much_comes_at_once_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MAX_PENDING", 50)
-    monkeypatch.setattr(profiler, "Buffer", functools.partial(Buffer, 100))
-    with replaying() as run:
+def test_however_much_comes_at_once_nothing_is_lost() -> None:
+    assert MAX_PENDING < CAPACITY
+    with replaying(max_pending=50) as run:
         for number in range(400):
             run.one(entry(START, f"c{number // 4}"))
+            assert len(run._limiter.profiler) <= 50
         run._flush()
         assert run._limiter.store.counts()["requests"] == 400
 

@@ -188,6 +188,9 @@ class MemoryStore(MemorySite):
         with self._lock:
             return list(self._rows)
 
+    def row_count(self) -> int:
+        return len(self._rows)
+
     def add_counts(self, counts: Mapping[str, int]) -> None:
         with self._lock:
             self._counts.update(counts)

@@ -304,6 +304,9 @@ class RedisStore(RedisSite):
     def rows(self) -> list[bytes]:
         return list(self._site(("LRANGE", self._site_prefix + b"rows", 0, -1)))
 
+    def row_count(self) -> int:
+        return int(self._site(("LLEN", self._site_prefix + b"rows")))
+
     def add_counts(self, counts: Mapping[str, int]) -> None:
         if counts:
             name = self._site_prefix + b"counts"

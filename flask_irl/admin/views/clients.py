@@ -1,4 +1,4 @@
-"""The admin API's operations on clients."""
+"""Serve the endpoints on clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 from werkzeug.exceptions import NotFound
 
-from flask_irl.admin.answers import (
+from flask_irl.admin.blueprint import blueprint, operator
+from flask_irl.admin.pagination import offset_and_limit, page_answer
+from flask_irl.admin.schemas.clients import (
     ClientSchema,
     ClientsSchema,
     FeedbackSchema,
@@ -14,33 +16,32 @@ from flask_irl.admin.answers import (
     OverrideRemovedSchema,
     ResetSchema,
 )
-from flask_irl.admin.blueprint import blueprint, who
-from flask_irl.admin.pages import offset_and_limit, page_answer
-from flask_irl.admin.schemas import ClientsQuery, FeedbackRequest, OverrideRequest
+from flask_irl.admin.schemas.requests import ClientsQuery, FeedbackRequest, OverrideRequest
 from flask_irl.admin.state import current_admin
 from flask_irl.limits.keys import canonical
+from flask_irl.operations.results import ClientOverride, ClientResult
 
 
 @blueprint.operation(
     "GET", "/clients", ClientsSchema, query=ClientsQuery, paged=True, tag="clients"
 )
 def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The most active, most anomalous, most refused or flagged clients"""
+    """List the most active, most anomalous, most refused or flagged clients"""
     offset, limit = offset_and_limit(query)
-    entries, total = current_admin().operations.clients(
+    entries, total = current_admin().operations.clients.ranked(
         order=query["order"], step=query.get("step"), offset=offset, limit=limit
     )
     return page_answer("clients", entries, total, query)
 
 
 @blueprint.operation("GET", "/client/<irl_client:id>", ClientSchema, errors=(404,), tag="clients")
-def client(id: str) -> dict[str, Any]:
-    """All that is known of a client, and why it is judged as it is"""
-    operations = current_admin().operations
-    found = operations.client(operations.key_of(id))
-    if found is None:
+def client(id: str) -> ClientResult:
+    """Show a client's profile and verdict, and the reasons for them"""
+    on_clients = current_admin().operations.clients
+    result = on_clients.describe(on_clients.key_of(id))
+    if result is None:
         raise _unknown(id)
-    return found
+    return result
 
 
 @blueprint.operation("POST", "/reset/<irl_client:id>", ResetSchema, errors=(404,), tag="clients")
@@ -49,8 +50,9 @@ def reset(id: str) -> dict[str, Any]:
 
     A worker that is refusing the client at the moment may go on for up to two seconds.
     """
-    key = current_admin().operations.key_of(id)
-    if not current_admin().operations.reset(key, who()):
+    on_clients = current_admin().operations.clients
+    key = on_clients.key_of(id)
+    if not on_clients.reset(key, operator()):
         raise _unknown(id)
     return {"client": key, "reset": True}
 
@@ -62,19 +64,20 @@ def reset(id: str) -> dict[str, Any]:
     body=OverrideRequest,
     tag="clients",
 )
-def override(change: dict[str, Any], id: str) -> dict[str, Any]:
+def override(change: dict[str, Any], id: str) -> ClientOverride:
     """Allow, block or limit a client for a time, whatever it does
 
     Holds in all workers at once; but one that is refusing the client at the moment may go on for up
     to two seconds. The client need not be known yet.
     """
-    return current_admin().operations.set_override(
-        current_admin().operations.key_of(id),
+    operations = current_admin().operations
+    return operations.overrides.set(
+        operations.clients.key_of(id),
         change["kind"],
         amount=change.get("amount", 0),
         seconds=change["seconds"],
         reason=change["reason"],
-        who=who(),
+        who=operator(),
     )
 
 
@@ -90,8 +93,9 @@ def remove_override(id: str) -> dict[str, Any]:
 
     A worker that is refusing the client at the moment may go on for up to two seconds.
     """
-    key = current_admin().operations.key_of(id)
-    if not current_admin().operations.clear_override(key, who()):
+    operations = current_admin().operations
+    key = operations.clients.key_of(id)
+    if not operations.overrides.clear(key, operator()):
         raise NotFound(f"Client {key} has no override.")
     return {"client": key, "removed": True}
 
@@ -107,11 +111,12 @@ def remove_override(id: str) -> dict[str, Any]:
 def feedback(change: dict[str, Any], id: str) -> dict[str, Any]:
     """Note that a client is good, or an abuser; kept with its profile
 
-    Models learn from it. Who is good is no longer held down on a model's word, only by limits and
-    rules, and mends as any other.
+    Models learn from it. A good client is no longer held down on a model's word, only by limits and
+    rules, and recovers as any other.
     """
-    key = current_admin().operations.key_of(id)
-    if not current_admin().operations.feedback(key, change["verdict"], who()):
+    on_clients = current_admin().operations.clients
+    key = on_clients.key_of(id)
+    if not on_clients.feedback(key, change["verdict"], operator()):
         raise _unknown(id)
     return {"client": key, "verdict": change["verdict"]}
 

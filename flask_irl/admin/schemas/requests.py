@@ -1,82 +1,82 @@
-"""What the admin API is sent, and how it says no."""
+"""Define the queries and bodies of requests to the admin API."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, get_args
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from flask_irl.admin.described import Number, Whole, told
-from flask_irl.admin.pages import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE
+from flask_irl.admin.pagination import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE
+from flask_irl.admin.schemas.fields import Number, Whole, described
 from flask_irl.config.values import MAX_STEPS
 from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
-from flask_irl.operations import ORDERS
+from flask_irl.limits.plan import Mode
+from flask_irl.operations import FEEDBACK, MAX_REASON, ORDERS
 
-MODES: Final = ("enforce", "shadow", "off")
-VERDICTS: Final = ("good", "abuse")
-MAX_REASON: Final = 500
+MODES: Final = get_args(Mode)
+VERDICTS: Final = tuple(FEEDBACK)
 MAX_STEP: Final = 100
 HOUR_SECONDS: Final = 3600
 CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-"""What breaks a line, moves a terminal's cursor or turns the text around, for a regex's set."""
+"""Characters that break a line, move a terminal's cursor or turn text around, for a regex's set."""
 
 
 def _one_line(text: str) -> None:
-    # Nor lone surrogates: no store takes them.
+    # Lone surrogates, too: no store takes them.
     if re.search(f"[{CONTROLS}\ud800-\udfff]", text):
         raise ma.ValidationError("Give one line without control characters.")
 
 
 class Request(ma.Schema):
-    """Takes no fields that it doesn't know."""
+    """Refuse unknown fields."""
 
     class Meta:
         unknown = ma.RAISE
 
     json_schema: ClassVar[Mapping[str, Any]] = {}
-    """What the documentation says beyond the fields."""
+    """Rules for the documentation beyond those of the fields."""
     example: ClassVar[Mapping[str, Any] | None] = None
-    """A body that may be sent as it stands; made of the fields' own examples if there is none."""
+    """Body that may be sent as it stands; None to make one of the fields' own examples."""
 
 
 class PageQuery(Request):
-    """Which page of a list."""
+    """Select a page of a list."""
 
     page = fields.Integer(
         load_default=1,
         validate=validate.Range(1, MAX_PAGE),
-        metadata=told("Which page, from 1."),
+        metadata=described("Number of the page, from 1."),
     )
     page_size = fields.Integer(
         load_default=PAGE_SIZE,
         validate=validate.Range(1, MAX_PAGE_SIZE),
-        metadata=told("Entries on a page."),
+        metadata=described("Entries on a page."),
     )
 
 
 class ClientsQuery(PageQuery):
-    """Which clients, in which order."""
+    """Select clients and their order."""
 
     order = fields.String(
         load_default="active",
         validate=validate.OneOf(ORDERS),
-        metadata=told(
-            "What the first ones are most of; with `flagged`, only those flagged now, the latest "
-            "first; with `overridden`, only those with an override, the longest first."
+        metadata=described(
+            "Ranking, the highest first; with `flagged`, only clients flagged now, the latest "
+            "first; with `overridden`, only clients with an override, the longest first."
         ),
     )
     step = fields.Integer(
         validate=validate.Range(0, MAX_STEP),
-        metadata=told("Only clients at this step; 0 is the full limit."),
+        metadata=described("Only clients at this step; 0 is the full limit."),
     )
 
 
 class OverrideRequest(Request):
-    """What to do with a client, whatever the limits and the model say."""
+    """Override the limits and the model for a client."""
 
     json_schema: ClassVar[Mapping[str, Any]] = {
         "if": {"properties": {"kind": {"const": "limit"}}, "required": ["kind"]},
@@ -88,26 +88,26 @@ class OverrideRequest(Request):
     kind = fields.String(
         required=True,
         validate=validate.OneOf(KINDS),
-        metadata=told(
-            "`allow`: no limit refuses it; `block`: every request is refused; `limit`: `amount` "
-            "requests per window.",
+        metadata=described(
+            "`allow`: no limit refuses the client; `block`: every request is refused; `limit`: "
+            "`amount` requests per window.",
             "block",
         ),
     )
     amount = Whole(
         validate=validate.Range(1, MAX_AMOUNT),
-        metadata=told("Requests per window; with kind `limit`, and with no other."),
+        metadata=described("Requests per window; with kind `limit`, and with no other."),
     )
     seconds = Number(
         load_default=HOUR_SECONDS,
         validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
-        metadata=told("For how long.", HOUR_SECONDS, exclusiveMinimum=0),
+        metadata=described("Duration of the override.", HOUR_SECONDS, exclusiveMinimum=0),
     )
     reason = fields.String(
         load_default="",
         validate=[validate.Length(max=MAX_REASON), _one_line],
-        metadata=told(
-            "Why, for the audit log; one line without control characters.",
+        metadata=described(
+            "Reason, for the audit log; one line without control characters.",
             "Scrapes the price list.",
             pattern=f"^[^{CONTROLS}]*$",
         ),
@@ -122,26 +122,26 @@ class OverrideRequest(Request):
 
 
 class FeedbackRequest(Request):
-    """What a person thinks of a client."""
+    """Give feedback on a client."""
 
     example: ClassVar = {"verdict": "good"}
 
     verdict = fields.String(
         required=True,
         validate=validate.OneOf(VERDICTS),
-        metadata=told("Whether its traffic is legitimate.", "good"),
+        metadata=described("Verdict on the client's traffic.", "good"),
     )
 
 
 class ModeRequest(Request):
-    """What the limiter does."""
+    """Change the mode of the limiter."""
 
     example: ClassVar = {"mode": "shadow"}
 
     mode = fields.String(
         required=True,
         validate=validate.OneOf(MODES),
-        metadata=told(
+        metadata=described(
             "`enforce`; `shadow`: decide, count and log, but refuse nobody on the model's word; "
             "`off`: static limits alone, and nothing is learned.",
             "shadow",
@@ -150,7 +150,7 @@ class ModeRequest(Request):
 
 
 class LimitsRequest(Request):
-    """Limits to change; null goes back to what is configured."""
+    """Change limits; null goes back to the configured value."""
 
     json_schema: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
     example: ClassVar = {"base_limit": 120, "further_factors": [0.1]}
@@ -158,17 +158,17 @@ class LimitsRequest(Request):
     base_limit = Whole(
         allow_none=True,
         validate=validate.Range(1, MAX_AMOUNT),
-        metadata=told("Requests per window for a normal client.", 120),
+        metadata=described("Requests per window for a normal client.", 120),
     )
     window_seconds = Whole(
         allow_none=True,
         validate=validate.Range(1, MAX_WINDOW_SECONDS),
-        metadata=told("The window.", 60),
+        metadata=described("Length of the window.", 60),
     )
     anomalous_factor = Number(
         allow_none=True,
         validate=validate.Range(0, 1, min_inclusive=False),
-        metadata=told(
+        metadata=described(
             "Share of its limits that an anomalous client keeps.", 0.3, exclusiveMinimum=0
         ),
     )
@@ -176,16 +176,16 @@ class LimitsRequest(Request):
         Number(validate=validate.Range(0, 1)),
         allow_none=True,
         validate=validate.Length(max=MAX_STEPS),
-        metadata=told(
-            "The shares at the steps below that one, in any order; those that are not less than "
-            "it are left out. 0 is a block.",
+        metadata=described(
+            "Shares at the steps below that one, in any order; shares that are not less than it "
+            "are left out. 0 is a block.",
             [0.1, 0],
         ),
     )
     anomaly_threshold = Number(
         allow_none=True,
         validate=validate.Range(-1, 0),
-        metadata=told("A client whose score is below is anomalous; higher is stricter.", -0.5),
+        metadata=described("Score below which a client is anomalous; higher is stricter.", -0.5),
     )
 
     @ma.validates_schema
@@ -198,19 +198,3 @@ class LimitsRequest(Request):
         if data.get("further_factors") is not None:
             data["further_factors"] = sorted(set(data["further_factors"]), reverse=True)
         return data
-
-
-class ProblemSchema(ma.Schema):
-    """An error (RFC 9457)."""
-
-    type = fields.String(required=True, metadata=told("What kind of problem it is.", "about:blank"))
-    title = fields.String(required=True, metadata=told("The status in words.", "Not Found"))
-    status = fields.Integer(required=True, metadata=told("The status.", 404))
-    detail = fields.String(
-        required=True, metadata=told("What happened.", "No client of that id is known.")
-    )
-    errors = fields.Dict(
-        keys=fields.String(),
-        values=fields.List(fields.String()),
-        metadata=told("By field, what is wrong with it; `body` is the whole."),
-    )

@@ -1,4 +1,4 @@
-"""What the API's documentation says beside the schemas."""
+"""Hold the texts of the API's documentation beside those of the schemas."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ ERROR_TEXTS: Final[Mapping[int, str]] = {
     401: "No token was sent.",
     403: "The token is not known, or may not change anything.",
     404: "Nothing of that name is known.",
-    409: "It can't be done as things are; `detail` says why.",
+    409: "The change can't be made now; `detail` says why.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "A value is missing, unknown or not allowed; `errors` names each.",
     429: "Too many wrong tokens from this address.",
-    500: "It was tried and failed; `detail` says why.",
+    500: "The change was tried and failed; `detail` says why.",
     503: "The store doesn't answer. A change may have been made or not: send it again.",
 }
 ERROR_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
-    401: {"WWW-Authenticate": "How to authenticate."},
+    401: {"WWW-Authenticate": "Scheme to authenticate with."},
     429: {"Retry-After": "Seconds until tokens are looked at again."},
     503: {"Retry-After": "Seconds to wait before another try."},
 }
@@ -39,13 +39,13 @@ ERROR_EXAMPLES: Final[Mapping[int, tuple[str, Errors | None]]] = {
     500: ("OSError: [Errno 12] Cannot allocate memory", None),
     503: ("The store doesn't answer as it should: no connection within 50 ms.", None),
 }
-"""By status, the detail and the errors by field."""
+"""Details and errors by field, by status."""
 
 PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "id": {
         "in": "path",
         "name": "id",
-        "description": "What the client goes by; slashes may be sent as they are or as %2F, "
+        "description": "Id of the client; slashes may be sent as they are or as %2F, "
         "but # only as %23.",
         "example": "203.0.113.7",
     },
@@ -64,9 +64,9 @@ PAGINATION: Final = {
 TAGS: Final = {
     "site": "The site as a whole.",
     "clients": "Single clients.",
-    "models": "What was learned.",
+    "models": "Trainings and models.",
 }
 DESCRIPTION: Final = (
-    "Who is limited, why, and how to change it. A client goes by its id: its address (IPv6: its "
-    "/64 network), or what the app's key function makes of it. Errors are problem+json (RFC 9457)."
+    "Look into the limiter and change it. The id of a client is its address (IPv6: its /64 "
+    "network), or the key that the app's key function gives it. Errors are problem+json (RFC 9457)."
 )

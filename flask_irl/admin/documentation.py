@@ -1,4 +1,4 @@
-"""The API's documentation: its OpenAPI document, and Swagger UI from our own host."""
+"""Serve the API's documentation: the OpenAPI document, and Swagger UI from our own host."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import flask_swagger_ui
 from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from flask_irl.admin.bodies import json_response
 from flask_irl.admin.errors import add_error_handlers
+from flask_irl.admin.responses import json_response
 from flask_irl.admin.state import DOCS_BLUEPRINT, current_admin
 
 OWN: Final = Path(__file__).parent / "static"
@@ -22,7 +22,7 @@ FILES: Final = {
     "swagger-ui.css": SWAGGER_UI,
     "favicon-32x32.png": SWAGGER_UI,
 }
-"""What the page needs, and where it is; nothing else is served."""
+"""Files of the page with their folders; nothing else is served."""
 POLICY: Final = "; ".join(
     [
         "default-src 'none'",
@@ -42,10 +42,10 @@ add_error_handlers(docs_blueprint)
 
 @docs_blueprint.get("/openapi.json")
 def openapi() -> Response:
-    """The OpenAPI document."""
+    """Serve the OpenAPI document."""
     document: dict[str, Any] = {
         **current_admin().spec(),
-        # Where the app itself is mounted; its paths begin there.
+        # The paths begin at the prefix that the app itself is mounted at.
         "servers": [{"url": request.root_path or "/"}],
     }
     response = json_response(document)
@@ -55,7 +55,7 @@ def openapi() -> Response:
 
 @docs_blueprint.get("/docs")
 def docs() -> Response:
-    """The page."""
+    """Serve the page."""
     response = send_from_directory(OWN, "docs.html")
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -63,7 +63,7 @@ def docs() -> Response:
 
 @docs_blueprint.get("/docs/<name>")
 def file(name: str) -> Response:
-    """A file of the page's."""
+    """Serve a file of the page."""
     if name not in FILES:
         raise NotFound("There is no such file.")
     return send_from_directory(FILES[name], name, max_age=3600)

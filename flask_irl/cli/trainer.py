@@ -1,4 +1,4 @@
-"""``flask irl trainer``: a process of its own that trains, so that web workers need not."""
+"""Train in a process of its own, so that web workers need not: ``flask irl trainer``."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
             "see a request. Set REDIS_URL to the Redis of the web workers."
         )
     _log_to_stderr(log_format)
-    # Of its own: what the app keeps for its requests, its metrics included, stays out of it.
+    # A limiter of its own: the app's metrics and requests stay out of it.
     listener = (
         state.limiter.listener
         if metrics_port is None
-        else _served_metrics(metrics_address, metrics_port)
+        else _serve_metrics(metrics_address, metrics_port)
     )
     limiter = open_limiter(
         attrs.evolve(state.options, background=True, train=True), listener=listener
     )
-    with _told_to_end() as wait:
+    with _end_signals() as wait:
         try:
-            # Before the first training: what the model in force was trained on need not be again.
+            # Before the first training: rows that the model in force has seen count as old.
             limiter.refresh()
             limiter.start(train_at_once=True)
             event(
@@ -83,10 +83,10 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
 
 
 @contextmanager
-def _told_to_end() -> Iterator[Callable[[], signal.Signals]]:
+def _end_signals() -> Iterator[Callable[[], signal.Signals]]:
     """Catch the signals to end, and give a function that waits for one."""
 
-    def caught(number: int, frame: FrameType | None) -> None:
+    def ignore(number: int, frame: FrameType | None) -> None:
         return
 
     def wait() -> signal.Signals:
@@ -99,7 +99,7 @@ def _told_to_end() -> Iterator[Callable[[], signal.Signals]]:
     # would miss one that comes just before the wait begins.
     reading, writing = socket.socketpair()
     writing.setblocking(False)
-    handlers: dict[signal.Signals, Any] = {n: signal.signal(n, caught) for n in SIGNALS}
+    handlers: dict[signal.Signals, Any] = {n: signal.signal(n, ignore) for n in SIGNALS}
     descriptor = signal.set_wakeup_fd(writing.fileno())
     try:
         yield wait
@@ -117,18 +117,18 @@ def _log_to_stderr(form: Form) -> None:
         return
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form))
-    # The root's: what other loggers warn of would be lines of another form.
+    # The root logger's handler: else other loggers' warnings would be lines of another form.
     logging.getLogger().addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
 
 
-def _served_metrics(address: str, port: int) -> Listener:
-    """A listener whose metrics are served.
+def _serve_metrics(address: str, port: int) -> Listener:
+    """Serve the metrics of a listener on a port.
 
     Raises:
         click.UsageError: prometheus-client isn't installed.
-        click.ClickException: The port can't be had.
+        click.ClickException: The port is taken or not allowed.
     """
     try:
         from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server

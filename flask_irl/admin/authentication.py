@@ -1,4 +1,4 @@
-"""Who may use the admin API: bearer tokens, or the host app's own login."""
+"""Authenticate requests to the admin API, by bearer tokens or the host app's own login."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flask_irl.admin.tokens import Scope, Token
 from flask_irl.limits.keys import network_key
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan
-from flask_irl.limits.plan import Scope as Counted
+from flask_irl.limits.plan import Scope as LimitScope
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.log import Sampler, event
 
@@ -33,30 +33,31 @@ MAX_ADDRESSES: Final = 10_000
 LOG_SECONDS: Final = 1.0
 
 Authorize = Callable[[str], str | None]
-"""Given ``read`` or ``write``, returns the name of the user who may do that, or None; may raise
-an ``HTTPException``, such as by ``flask.abort``."""
+"""Given ``read`` or ``write``, returns the name of the user that may do that, or None; may raise an
+``HTTPException``, such as by ``flask.abort``."""
 
 
 class NoToken(Unauthorized):
-    """401, and what to send."""
+    """Answer 401 with the challenge to send a token."""
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        # Werkzeug's own WWWAuthenticate leaves out the quotes, which RFC 6750 wants.
+        # Werkzeug's own WWWAuthenticate leaves out the quotes, which RFC 6750 requires.
         return [*super().get_headers(*args, **kwargs), ("WWW-Authenticate", CHALLENGE)]
 
 
 class Authenticator:
-    """Decides on each request for the admin API.
+    """Decide on access to the admin API.
 
     Wrong tokens are counted by remote address, in this process: after ten within a minute, no
-    token from there is looked at until the minute is over.
+    token from that address is looked at until the minute is over.
 
     Args:
-        tokens: Who may come in; with none, and no ``authorize``, nobody may.
+        tokens: The tokens that admit; with none, and no ``authorize``, nobody is admitted.
         authorize: Decides instead of the tokens.
-        failed: Told why each refused request was: ``missing``, ``wrong``, ``read_only``,
+        failed: Called with the reason of each refusal: ``missing``, ``wrong``, ``read_only``,
             ``throttled``, ``cross_site`` or ``host``.
-        clock: Seconds since the epoch.
+        clock: Gives seconds since the epoch.
+        max_addresses: Addresses that are kept at most, 1 or more.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class Authenticator:
         authorize: Authorize | None = None,
         failed: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.time,
+        max_addresses: int = MAX_ADDRESSES,
     ) -> None:
         self._tokens = [(token, _digest(token.secret.encode())) for token in tokens]
         self._authorize = authorize
         self._failed = failed
-        self._failures = MemoryStore(max_clients=MAX_ADDRESSES, clock=clock)
+        self._failures = MemoryStore(max_clients=max_addresses, clock=clock)
         limit = Limit(MAX_FAILURES, WINDOW_SECONDS)
-        self._plan = Plan((Counted("", (limit,)),), "fixed-window", (1.0,))
+        self._plan = Plan((LimitScope("", (limit,)),), "fixed-window", (1.0,))
         self._lock = threading.Lock()
         self._sampler = Sampler(LOG_SECONDS, clock)
         for token in tokens:
@@ -81,18 +83,18 @@ class Authenticator:
 
     @property
     def by_token(self) -> bool:
-        """Whether bearer tokens decide."""
+        """Tell whether bearer tokens decide on access."""
         return self._authorize is None
 
     def check(self, request: Request) -> str:
-        """Who a request is from.
+        """Authenticate a request.
 
         Returns:
-            The token's name, or what the host's ``authorize`` returned.
+            The operator: the token's name, or the name that the host's ``authorize`` returned.
 
         Raises:
-            werkzeug.exceptions.HTTPException: It may not pass: 401, 403 or 429, or whatever
-                ``authorize`` raises.
+            werkzeug.exceptions.HTTPException: The request is refused: with 401, 403 or 429, or by
+                ``authorize``.
         """
         scope: Scope = "read" if request.method in SAFE_METHODS else "write"
         if self._authorize is not None:
@@ -100,10 +102,10 @@ class Authenticator:
         credentials = _credentials(request)
         if credentials is None:
             self._refused(request, "missing")
-            needed = "This needs a token: send it as 'Authorization: Bearer <token>'."
-            raise NoToken(needed if self._tokens else CLOSED)
+            message = "This needs a token: send it as 'Authorization: Bearer <token>'."
+            raise NoToken(message if self._tokens else CLOSED)
         address = network_key(request.remote_addr or "")
-        # One at a time: guesses sent at once are counted, too.
+        # Under a lock, so that guesses sent at once are counted, too.
         with self._lock:
             wait = self._wait(address)
             token = None if wait else self._match(credentials)
@@ -124,35 +126,35 @@ class Authenticator:
         return token.name
 
     def _match(self, credentials: bytes) -> Token | None:
-        """The token that was sent. Takes as long for any: all are compared, by their digests."""
-        given = _digest(credentials)
-        found = None
+        """Find a token in constant time: the digests of all tokens are compared."""
+        sent = _digest(credentials)
+        match = None
         for token, digest in self._tokens:
-            if hmac.compare_digest(given, digest):
-                found = token
-        return found
+            if hmac.compare_digest(sent, digest):
+                match = token
+        return match
 
     def _wait(self, address: str) -> int:
-        """For how many seconds an address is not listened to; 0 if it is."""
+        """Give the seconds until tokens of an address are looked at again; 0 if they are now."""
         hit = self._failures.hit(self._plan, [address], 0)
         return 0 if hit.remaining else max(1, math.ceil(hit.reset_after / 1e6))
 
     def _by_host(self, authorize: Authorize, request: Request, scope: Scope) -> str:
-        # A login by cookie is sent along by any page of any site.
+        # Browsers send a login by cookie along from any page of any site.
         if scope == "write" and _from_elsewhere(request):
             self._refused(request, "cross_site")
             raise Forbidden("This request was sent by a page of another site.")
-        who = authorize(scope)
-        if not isinstance(who, str) or not who:
+        user = authorize(scope)
+        if not isinstance(user, str) or not user:
             self._refused(request, "host")
             raise Forbidden(f"You may not {scope} here.")
-        return who
+        return user
 
     def _refused(self, request: Request, reason: str, **fields: object) -> None:
         if self._failed is not None:
             self._failed(reason)
-        held = self._sampler.passes()
-        if held is not None:
+        not_logged = self._sampler.passes()
+        if not_logged is not None:
             address = network_key(request.remote_addr or "")
             event(
                 logging.WARNING,
@@ -161,7 +163,7 @@ class Authenticator:
                 address=address,
                 method=request.method[:16],
                 endpoint=request.endpoint,
-                not_logged=held,
+                not_logged=not_logged,
                 **fields,
             )
 
@@ -171,7 +173,7 @@ def _digest(secret: bytes) -> bytes:
 
 
 def _credentials(request: Request) -> bytes | None:
-    """The bearer token that a request carries, as it was sent; None if it carries none."""
+    """Read a request's bearer token, as it was sent; None if there is none."""
     header = request.environ.get("HTTP_AUTHORIZATION", "")
     scheme, _, rest = header.partition(" ")
     if scheme.lower() != "bearer" or not rest.strip():
@@ -182,8 +184,10 @@ def _credentials(request: Request) -> bytes | None:
 
 
 def _from_elsewhere(request: Request) -> bool:
-    """Whether a browser says that another site's page sent this, as Go's CrossOriginProtection
-    tells it: by ``Sec-Fetch-Site``, else by comparing ``Origin`` with ``Host``."""
+    """Check whether another site's page sent a request, as Go's CrossOriginProtection does.
+
+    The browser says so by ``Sec-Fetch-Site``, else ``Origin`` is compared with ``Host``.
+    """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")

@@ -1,6 +1,6 @@
-"""The JSON that the admin API answers: for people at a terminal, too.
+"""Write the JSON of the admin API's responses, readable at a terminal too.
 
-Written here, since the host's own JSON may be of another form.
+The host's own JSON provider may write another form.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ from flask import Response
 def json_response(
     content: Mapping[str, Any], status: int = 200, *, mimetype: str = "application/json"
 ) -> Response:
-    """An answer whose members are in the order given, a line each."""
+    """Make a response whose members keep their order, a line each."""
     return Response(json.dumps(content, indent=2) + "\n", status, mimetype=mimetype)

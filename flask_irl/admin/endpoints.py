@@ -1,0 +1,137 @@
+"""Declare the endpoints of the admin API, each with its documentation in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Final, Literal, NoReturn, TypeVar
+
+import flask_smorest
+import marshmallow as ma
+from flask import Request, Response
+from flask.typing import ResponseReturnValue
+from webargs.flaskparser import FlaskParser, abort
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from flask_irl.admin.errors import BODY
+from flask_irl.admin.openapi_texts import PAGINATION, PARAMETERS
+from flask_irl.admin.responses import json_response
+from flask_irl.admin.schemas.requests import Request as Body
+
+COMMON_ERRORS: Final = (401, 403, 413, 429, 503)
+BODY_ERRORS: Final = (400, 415, 422)
+
+View = TypeVar("View", bound=Callable[..., Any])
+Schema = type[ma.Schema]
+
+
+class _Parser(FlaskParser):
+    """Read JSON only from bodies declared as JSON, and refuse unknown fields."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}  # noqa: RUF012
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not req.is_json:
+            raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
+        data = req.get_data(cache=True)
+        if req.max_content_length is not None and len(data) >= req.max_content_length:
+            raise RequestEntityTooLarge(f"Send less than {req.max_content_length} bytes.")
+        try:
+            return json.loads(data, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            # Also numbers of thousands of digits, and arrays thousands deep.
+            abort(400, messages={"json": {BODY: ["Not JSON."]}})
+
+
+class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """Register views with their schemas, errors and texts."""
+
+    ARGUMENTS_PARSER = _Parser()
+
+    def operation(
+        self,
+        method: str,
+        rule: str,
+        answer: Schema,
+        *,
+        status: int = 200,
+        body: type[Body] | None = None,
+        query: Schema | None = None,
+        errors: Iterable[int] = (),
+        paged: bool = False,
+        tag: Literal["site", "clients", "models"],
+    ) -> Callable[[View], View]:
+        """Register a view, and document it: the view's docstring is the operation's text.
+
+        Args:
+            method: The HTTP method.
+            rule: The path, below the blueprint's prefix.
+            answer: The schema of the response's body.
+            status: The response's status.
+            body: The schema of the request's body, which the view gets as a dict.
+            query: The schema of the request's query, which the view gets as a dict.
+            errors: The statuses of the view's errors, beside those of all views.
+            paged: Adds a header ``X-Pagination`` to the documentation.
+            tag: The group in the documentation.
+        """
+        statuses = {*COMMON_ERRORS, *errors}
+        if body is not None:
+            statuses |= {*BODY_ERRORS}
+        if query is not None:
+            statuses |= {422}
+
+        def decorate(view: View) -> View:
+            headers = {"X-Pagination": PAGINATION} if paged else None
+            view_func = self.response(status, answer, headers=headers)(
+                _respond(view, answer(), status)
+            )
+            if body is not None:
+                view_func = self.arguments(body, location="json", example=body.example)(view_func)
+            if query is not None:
+                view_func = self.arguments(query, location="query")(view_func)
+            for code in sorted(statuses, reverse=True):
+                view_func = self.alt_response(code, HTTPStatus(code).name)(view_func)
+            view_func = self.doc(operationId=view.__name__)(view_func)
+            self.add_url_rule(
+                rule,
+                view.__name__,
+                view_func,
+                methods=[method],
+                tags=[tag],
+                parameters=[text for name, text in PARAMETERS.items() if f":{name}>" in rule],
+            )
+            return view
+
+        return decorate
+
+    def catch_all(self, endpoint: str, view: Callable[..., ResponseReturnValue]) -> None:
+        """Serve all other paths below the prefix, with any method, known or not."""
+
+        def add(state: Any) -> None:
+            app = state.app
+            name = f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")
+            rule = app.url_rule_class(f"{state.url_prefix}/<irl_rest:rest>", endpoint=name)
+            app.url_map.add(rule)
+            app.view_functions[name] = view
+
+        self.record(add)
+
+
+def _respond(view: Callable[..., Any], schema: ma.Schema, status: int) -> Callable[..., Response]:
+    """Dump a view's result, perhaps with headers, by a schema and write it as JSON."""
+
+    @wraps(view)
+    def respond(*args: Any, **kwargs: Any) -> Response:
+        result = view(*args, **kwargs)
+        content, headers = result if isinstance(result, tuple) else (result, {})
+        response = json_response(schema.dump(content), status)
+        response.headers.update(headers)
+        return response
+
+    return respond
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,1 @@
+"""Serve the endpoints of the admin API, a module for each group of them."""

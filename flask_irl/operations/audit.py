@@ -1,0 +1,144 @@
+"""Keep the audit log: the changes that operators made or tried to make."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, TypeGuard
+
+from flask_irl.operations.results import AuditEntry
+from flask_irl.stores.base import Store
+from flask_irl.stores.site import AUDIT_KEPT
+from flask_irl.telemetry.log import Sampler, event
+
+LOG_SECONDS: Final = 1.0
+LAST_MOMENT: Final = 253_402_300_799.0
+"""End of the year 9999, in seconds since the epoch: later ones have no date."""
+TEXTS: Final = ("who", "action", "target", "reason")
+STATES: Final = ("before", "after")
+
+
+class AuditLog:
+    """Record changes before they are made, and list them.
+
+    A change that fails after its entry was written stays in the log as one that was tried: an entry
+    tells of the intention, so that nothing is ever in force without a trace.
+
+    Args:
+        store: Keeps the entries.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._damaged = Sampler(LOG_SECONDS)
+
+    def record(
+        self,
+        who: str,
+        action: str,
+        target: str,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        reason: str = "",
+    ) -> None:
+        """Write a change to the audit log and to the process's own log.
+
+        Args:
+            who: The operator.
+            action: The kind of the change, such as ``override``.
+            target: The client or the model's version; empty for the whole site.
+            before: The state before the change.
+            after: The state that the change is to bring about.
+            reason: The operator's reason.
+
+        Raises:
+            StoreError: The store failed; the process's own log has the change all the same.
+        """
+        change = {
+            "who": who,
+            "action": action,
+            "target": target,
+            "before": before,
+            "after": after,
+            "reason": reason,
+        }
+        event(logging.INFO, "admin_change", **change)
+        self._store.add_audit(json.dumps({"at": self._store.now(), **change}).encode())
+
+    def entries(self, *, offset: int = 0, limit: int = 50) -> tuple[list[AuditEntry], int]:
+        """List the changes, newest first, and count the entries that are kept.
+
+        Entries that are damaged or of another form are left out, but counted.
+        """
+        blobs, total = self._store.audit(offset, limit)
+        entries = (self._read(blob) for blob in blobs)
+        return [entry for entry in entries if entry is not None], total
+
+    def latest(self, action: str, target: str) -> AuditEntry | None:
+        """Find the latest entry of an action on a target; None if it is no longer kept."""
+        name = json.dumps(target).encode()
+        for blob in self._store.audit(0, AUDIT_KEPT)[0]:
+            # To read a thousand entries as JSON would take longer than anything else here.
+            entry = self._read(blob) if name in blob else None
+            if entry is not None and (entry["action"], entry["target"]) == (action, target):
+                return entry
+        return None
+
+    def _read(self, blob: bytes) -> AuditEntry | None:
+        try:
+            entry = json.loads(blob, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            entry = None
+        if _is_entry(entry):
+            return AuditEntry(
+                at=entry["at"],
+                who=entry["who"],
+                action=entry["action"],
+                target=entry["target"],
+                before=entry["before"],
+                after=entry["after"],
+                reason=entry["reason"],
+            )
+        count = self._damaged.passes()
+        if count is not None:
+            event(logging.WARNING, "audit_entry_damaged", not_logged=count)
+        return None
+
+
+def _is_entry(entry: object) -> TypeGuard[AuditEntry]:
+    """Check the form of an entry: the store may hold entries that were written by others."""
+    return (
+        isinstance(entry, dict)
+        and entry.keys() >= AuditEntry.__required_keys__
+        and _is_number(entry["at"])
+        and 0 <= entry["at"] <= LAST_MOMENT
+        and all(isinstance(entry[name], str) for name in TEXTS)
+        and all(entry[name] is None or _is_state(entry[name]) for name in STATES)
+    )
+
+
+def _is_state(state: object) -> bool:
+    return isinstance(state, dict) and all(
+        all(map(_is_scalar, value)) if isinstance(value, list) else _is_scalar(value)
+        for value in state.values()
+    )
+
+
+def _is_scalar(value: object) -> bool:
+    return value is None or isinstance(value, bool | str) or _is_number(value)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Check for a number that JSON and floats can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,35 @@
+"""Compose the operations on a limiter."""
+
+from __future__ import annotations
+
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.clients import ClientOperations
+from flask_irl.operations.models import ModelOperations
+from flask_irl.operations.overrides import OverrideOperations
+from flask_irl.operations.site import SiteOperations
+
+
+class Operations:
+    """Look into a limiter and change it; every change is audited before it is made.
+
+    Args:
+        limiter: The limiter.
+
+    Attributes:
+        audit: The changes that operators made.
+        clients: Single clients: rankings, profiles, resets, feedback.
+        overrides: Operators' overrides of single clients.
+        models: Trainings and the models that are kept.
+        site: The site as a whole: counters, limits, mode.
+
+    Raises:
+        StoreError: By every method of all of them, when the store doesn't answer.
+    """
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.audit = AuditLog(limiter.store)
+        self.overrides = OverrideOperations(limiter, self.audit)
+        self.clients = ClientOperations(limiter, self.audit, self.overrides)
+        self.models = ModelOperations(limiter, self.audit)
+        self.site = SiteOperations(limiter, self.audit)

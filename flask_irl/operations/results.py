@@ -1,0 +1,160 @@
+"""Describe the results of operations; their members are those of the HTTP API and of JSON."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class AuditEntry(TypedDict):
+    """Describe a change that an operator made or tried to make."""
+
+    at: float
+    who: str
+    action: str
+    target: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str
+
+
+class OverrideState(TypedDict):
+    """Describe an override: its kind, its end in seconds since the epoch, its amount."""
+
+    kind: str
+    until: float
+    amount: int
+
+
+class OverrideResult(OverrideState):
+    """Describe an override with the operator that set it, if the audit log still has that."""
+
+    reason: str
+    who: str | None
+
+
+class ClientOverride(OverrideResult):
+    """Describe an override that was set for a client."""
+
+    client: str
+
+
+class ClientEntry(TypedDict):
+    """Describe a client in a ranking."""
+
+    client: str
+    step: int
+    factor: float
+    limit: int
+    score: float
+    is_anomalous: bool
+    override: str | None
+    last_seen: float
+    requests_per_minute: float
+    refused_share: float
+
+
+class ClientResult(TypedDict):
+    """Describe a client: state, profile, and the reasons for its score."""
+
+    client: str
+    step: int
+    factor: float
+    limit: int
+    score: float
+    is_anomalous: bool
+    override: OverrideResult | None
+    last_seen: float
+    requests_per_minute: float
+    refused_share: float
+    requests: int
+    first_seen: float
+    feedback: str | None
+    listed: str | None
+    features: dict[str, float]
+    rules: list[str]
+    why: list[dict[str, Any]]
+
+
+class Stats(TypedDict):
+    """Describe the site's traffic and the state of learning."""
+
+    total_requests: int
+    unique_clients: int
+    endpoints: dict[str, int]
+    model_trained: bool
+    model_version: int
+    learning: str
+    buffer_size: dict[str, int]
+    refused: int
+    anomalous: int
+    hit_rate: float
+    anomaly_rate: float
+    flagged_clients: int
+    mode: str
+    store: str
+    store_ok: bool
+
+
+class Status(TypedDict):
+    """Describe the site in short, for the command line."""
+
+    mode: str
+    strategy: str
+    base_limit: str
+    total_requests: int
+    refused: int
+    hit_rate: float
+    training_rows: int
+    model_version: int
+    model_trained_at: float
+    model_advisory: bool
+
+
+class StepLimit(TypedDict):
+    """Describe a step of the ladder: the share of limits that is left, and the base limit."""
+
+    step: int
+    factor: float
+    limit: int
+
+
+class Limits(TypedDict):
+    """Describe the limits in force."""
+
+    mode: str
+    strategy: str
+    base_limit: int
+    window_seconds: int
+    anomaly_threshold: float
+    anomalous_factor: float
+    further_factors: list[float]
+    steps: list[StepLimit]
+    default_limits: list[str]
+
+
+class ModeChange(TypedDict):
+    """Describe a change of the mode."""
+
+    mode: str
+    before: str
+
+
+class TrainingStart(TypedDict):
+    """Describe a training that was started: the version in force at that moment."""
+
+    result: str
+    version: int
+    at: float
+
+
+class ModelEntry(TypedDict):
+    """Describe a model that is kept; of one that can't be read, only the version is known."""
+
+    version: int
+    trained_at: NotRequired[float | None]
+    rows: NotRequired[int]
+    clients: NotRequired[int]
+    requests: NotRequired[int]
+    advisory: NotRequired[bool]
+    readable: bool
+    in_force: bool

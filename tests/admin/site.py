@@ -1,0 +1,49 @@
+"""Make the operations behind the admin API's tests: a real limiter with a client and models."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from flask_irl.model.model import Model
+from flask_irl.stores.memory.store import MemoryStore
+from tests.conftest import Clock
+from tests.operations.worker import Worker
+
+KNOWN = "203.0.113.7"
+DAMAGED_MODEL, OLDER_MODEL, MODEL = 1, 2, 3
+BASE_LIMIT = 100
+
+
+def make_worker(clock: Clock | None = None) -> Worker:
+    """Make a worker with a client at step 1 that scans for paths, and with three models."""
+    worker = Worker(
+        MemoryStore(clock=clock or Clock()),
+        {"base_limit": BASE_LIMIT, "min_clients": 1},
+        fit=lambda lesson: model().detector,
+    )
+    worker.store.publish(0, DAMAGED_MODEL, b"damaged")
+    worker.publish(model(), OLDER_MODEL)
+    worker.publish(model(), MODEL)
+    worker.limiter.refresh()
+    for path in range(20):
+        worker.ask(KNOWN, "unmatched", path, 404)
+    worker.limiter.flush()
+    worker.flag(KNOWN, score=-0.7)
+    worker.ask(KNOWN)
+    return worker
+
+
+def learn(worker: Worker) -> None:
+    """Observe requests enough for a training."""
+    for number in range(12):
+        worker.admitted(8, f"learner-{number}")
+    worker.limiter.flush()
+
+
+@cache
+def model() -> Model:
+    """Train a model once for all tests."""
+    worker = Worker(MemoryStore(clock=Clock()), {"base_limit": BASE_LIMIT, "min_clients": 1})
+    learn(worker)
+    assert worker.limiter.train().result == "accepted"
+    return worker.limiter.trainer.model
