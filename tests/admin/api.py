@@ -1,4 +1,4 @@
-"""What the admin API's tests share: apps with the API, and a way to ask it."""
+"""Make apps with the admin API, and send requests to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROBLEM = "application/problem+json"
 
 
 def make_app(operations: Operations, **options: Any) -> Flask:
-    """An app with the admin API; the options are ``register``'s."""
+    """Make an app with the admin API; the options are ``register``'s."""
     app = Flask("host")
     app.testing = True
     given = {"tokens": TOKENS, "routes": lambda: ROUTES, **options}
@@ -30,7 +30,7 @@ def make_app(operations: Operations, **options: Any) -> Flask:
 
 
 class Caller:
-    """Sends requests with a token.
+    """Send requests with a token.
 
     Args:
         client: Of an app with the admin API.
@@ -42,14 +42,14 @@ class Caller:
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
     def __call__(self, method: str, path: str, **options: Any) -> Any:
-        """The response, a ``TestResponse``; any, so that its JSON may be."""
+        """Give the response, a ``TestResponse``; typed as any, so that its JSON may be any."""
         headers = {**self._headers, **options.pop("headers", {})}
         # Buffered: files are closed when they are read.
         return self._client.open(path, method=method, headers=headers, buffered=True, **options)
 
 
 def problem_of(response: TestResponse, status: int) -> dict[str, Any]:
-    """The members of a response that must be a problem of that status."""
+    """Check that a response is a problem of a status, and give its members."""
     assert response.status_code == status, response.get_data(as_text=True)
     assert response.mimetype == PROBLEM
     members: dict[str, Any] = json.loads(response.data)

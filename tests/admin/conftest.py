@@ -1,4 +1,4 @@
-"""Fixtures of the admin API's tests."""
+"""Provide fixtures of the admin API's tests."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ def test_tokens_are_in_no_answer_and_no_log(
 
 
 class TestOwnLogin:
-    """With ``authorize``, the host app's login decides instead of the tokens."""
+    """Test ``authorize``: the host app's login decides instead of the tokens."""
 
     def test_its_user_is_who_makes_changes(self, operations: Operations) -> None:
         ask = Caller(make_app(operations, authorize=lambda scope: "ada").test_client(), None)

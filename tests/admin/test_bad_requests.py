@@ -1,4 +1,4 @@
-"""Requests that no operation wants: every answer is a problem, none a 500."""
+"""Send malformed requests: every response is a problem, none a 500."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_hosts_own_routes_keep_its_limit(app: Flask, ask: Caller) -> None:
 
 
 def known_rules(app: Flask) -> Iterator[tuple[str, set[str]]]:
-    """Paths of the API, and the methods that each serves."""
+    """List the paths of the API with their methods."""
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("irl_admin.") and rule.methods is not None:
             path = rule.rule.replace("<irl_client:id>", KNOWN)

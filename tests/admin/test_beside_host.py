@@ -1,4 +1,4 @@
-"""The admin API in a host app: both work, and the host's side stays as it was."""
+"""Mount the admin API in a host app: both work, and the host's side stays as it was."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.admin.site import make_worker
 
 
 class ThingSchema(marshmallow.Schema):
-    """Of the host's API."""
+    """Describe a thing of the host's API."""
 
     name = marshmallow.fields.String(required=True)
 
@@ -159,7 +159,7 @@ def test_the_hosts_commands_stay_as_they_were(operations: Operations) -> None:
 
 
 class Wrapping(DefaultJSONProvider):
-    """Of a host whose answers are all of one form."""
+    """Wrap all JSON of a host in one form."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return super().dumps({"data": obj}, **kwargs)

@@ -1,4 +1,4 @@
-"""Operations on clients, by whatever a client may be called."""
+"""Test the endpoints on clients, with ids of all kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the page that shows it."""
+"""Test the OpenAPI document and the page that shows it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ OPERATIONS = {
 
 @pytest.fixture
 def document(ask_as_nobody: Caller) -> dict[str, Any]:
-    """The OpenAPI document, as served to anybody."""
+    """Give the OpenAPI document, as served to anybody."""
     found: dict[str, Any] = ask_as_nobody("GET", "/admin/openapi.json").json
     return found
 
 
 def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each operation."""
+    """List method, path and description of each operation."""
     for path, item in document["paths"].items():
         for method in item.keys() & {"get", "put", "post", "delete", "patch"}:
             yield method, path, item[method]

@@ -1,4 +1,4 @@
-"""The docs page in a real browser: what it shows, asks for and lets people do."""
+"""Test the docs page in a real browser: its content, its requests, its forms."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ NOT_YET = (
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """A headless Chromium with an empty profile, which notes violations of a page's policy."""
+    """Start a headless Chromium with an empty profile that notes violations of a policy."""
     found = find_browser()
     with pytest.MonkeyPatch.context() as environment:
         # Selenium would ask for chromedriver on loopback by way of a proxy.
@@ -97,7 +97,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 class Site:
-    """An app with the real limiter and its admin API, served at ``address`` within a ``with``.
+    """Serve an app with the real limiter and its admin API within a ``with``.
 
     Args:
         mount: The path below which the server has the app.
@@ -138,7 +138,7 @@ class Site:
             self.limiter.flush()
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
-        """What the admin API answers to somebody with the token."""
+        """Ask the admin API with the token."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
         response = self.app.test_client().open(path, method=method, headers=headers, **options)
         assert response.status_code == 200, response.text
@@ -146,7 +146,7 @@ class Site:
 
 
 class DocsPage:
-    """The docs page, opened anew, and what a person does on it.
+    """Open the docs page anew, and act on it as a person.
 
     Args:
         driver: Of the browser.
@@ -163,12 +163,12 @@ class DocsPage:
 
     @property
     def title(self) -> str:
-        """What the browser calls it."""
+        """Give the page's title in the browser."""
         return self._driver.title
 
     @property
     def operations(self) -> set[tuple[str, str]]:
-        """Method and path of each operation that it lists."""
+        """List method and path of each operation on the page."""
         return {
             (
                 block.find_element(By.CSS_SELECTOR, ".opblock-summary-method").text,
@@ -179,39 +179,39 @@ class DocsPage:
 
     @property
     def errors(self) -> list[str]:
-        """What went wrong, by the console, since it was last looked at."""
+        """List the console's errors since the last call."""
         return [entry["message"] for entry in self._log("browser") if entry["level"] == "SEVERE"]
 
     @property
     def requests(self) -> list[str]:
-        """Addresses that the browser wanted something of since they were last looked at."""
+        """List the addresses that the browser requested since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         sent = "Network.requestWillBeSent"
         return [m["params"]["request"]["url"] for m in messages if m["method"] == sent]
 
     @property
     def violations(self) -> list[str]:
-        """What its policy forbade."""
+        """List the violations of the page's policy."""
         found: list[str] = self.run("return window.violations")
         return found
 
     def run(self, script: str, *arguments: object) -> Any:
-        """What a script returns that runs in the page."""
+        """Run a script in the page, and give its result."""
         return self._driver.execute_script(script, *arguments)
 
     def elements(self, selector: str) -> list[WebElement]:
-        """The elements that a CSS selector finds now."""
+        """Find elements by a CSS selector."""
         return self._driver.find_elements(By.CSS_SELECTOR, selector)
 
     def authorize(self, token: str) -> None:
-        """Give it the token."""
+        """Enter the token."""
         self._click(".scheme-container .authorize")
         self._write(".modal-ux input", token)
         self._click(".modal-ux button[type=submit]")
         self._click(".modal-ux .btn-done")
 
     def execute(self, operation: str, **parameters: str) -> tuple[int, Any]:
-        """Try an operation out, once per page; the status and JSON that are shown then."""
+        """Try an operation out, once per page; give the status and JSON that are shown then."""
         block = f"#operations-{operation}"
         self._click(f"{block} .opblock-summary-control")
         self._click(f"{block} .try-out__btn")
@@ -244,7 +244,7 @@ class DocsPage:
         self._with(selector, write)
 
     def _with(self, selector: str, use: Callable[[WebElement], T]) -> T:
-        """What ``use`` makes of the first element that is shown, once that is true."""
+        """Call ``use`` with the first element that is shown until the result is true."""
 
         def try_it() -> T | None:
             shown = next((e for e in self.elements(selector) if e.is_displayed()), None)
@@ -259,14 +259,14 @@ class DocsPage:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A site at the root of its host."""
+    """Serve a site at the root of its host."""
     with Site() as served:
         yield served
 
 
 @pytest.fixture
 def page(chromium: Chrome, site: Site) -> DocsPage:
-    """Its docs page."""
+    """Open the docs page of the site."""
     return DocsPage(chromium, site)
 
 

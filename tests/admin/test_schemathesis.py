@@ -58,7 +58,7 @@ class Site:
             assert self.engine.train().result == "accepted"
 
     def populate(self) -> None:
-        """Have the known clients there, whatever became of them."""
+        """Make the known clients known again."""
         for client in KNOWN:
             self._visit(client)
         store = self.engine.store
@@ -76,14 +76,14 @@ class Site:
         engine.observe(decision, route="/", path=7, method="GET", status=200, size=512)
 
     def _fit(self, training_set: TrainingSet) -> Detector:
-        """A real training takes half a second: all after the first come to the same."""
+        """Train once: a training takes half a second, and all have the same result."""
         if self._detector is None:
             self._detector = fit_here(training_set)
         return self._detector
 
 
 def serve(app: Flask, answered: Answered) -> Any:
-    """The document of an app, which notes what it answers."""
+    """Load the document of an app, and count its responses."""
     numbers = itertools.count()
     wsgi_app = app.wsgi_app
 
@@ -106,7 +106,7 @@ def serve(app: Flask, answered: Answered) -> Any:
 
 
 def serve_site(site: Site, answered: Answered) -> Any:
-    """The document of a real site; half of all ids and versions are of what there is."""
+    """Load the document of a site; half of all ids and versions are known ones."""
     schema = serve(site.app, answered)
 
     @schema.hook  # type: ignore[untyped-decorator]

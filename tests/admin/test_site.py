@@ -1,4 +1,4 @@
-"""Operations on the whole site: figures, limits, mode, models, audit log."""
+"""Test the endpoints on the whole site: counters, limits, mode, models, audit log."""
 
 from __future__ import annotations
 
@@ -260,3 +260,12 @@ def test_without_the_store_a_change_may_be_sent_again(
     break_store(worker.store, StoreError("no answer"))
     found = problem_of(ask(method, "/admin/mode", json={"mode": "off"}), 503)
     assert ("send it again" in found["detail"]) is told
+
+
+@pytest.mark.parametrize("entry", [b"", b"[]", b'{"at": 1}', b'{"at": NaN}'])
+def test_a_foreign_entry_in_the_audit_log_is_left_out(
+    ask: Caller, worker: Worker, entry: bytes
+) -> None:
+    worker.store.add_audit(entry)
+    response = ask("GET", "/admin/audit")
+    assert (response.status_code, response.json["changes"]) == (200, [])

@@ -1,4 +1,4 @@
-"""Sites with their shells, on each kind of store, and a model of a quiet one."""
+"""Provide sites with their shells, on each kind of store, and a model of a quiet site."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def site(request: pytest.FixtureRequest, make: Make) -> Site:
 
 @pytest.fixture
 def local(make: Make) -> Site:
-    """A site whose shell is its own process, for what has nothing to do with the store."""
+    """Make a site whose shell is its own process, for tests that don't depend on the store."""
     return make("memory://")
 
 
 @pytest.fixture(scope="module")
 def trained() -> Model:
-    """A model of forty people who read pages for some minutes, in virtual time."""
+    """Train a model on forty people that read pages for some minutes, in virtual time."""
     clock, draw = Clock(), random.Random(7)
     engine = open_limiter(resolve({"background": False}, {}, {}), clock=clock, fit=fit_here)
     plan = engine.plan(())

@@ -1,4 +1,4 @@
-"""An app that serves, and the commands beside it, as in a shell.
+"""Run the commands beside an app that serves, as in a shell.
 
 The commands run in an app of their own beside the one that serves, as a shell does; with the
 embedded store, which can't be shared, in the same one.
@@ -60,7 +60,7 @@ COMMANDS: dict[str, list[str]] = {
 
 
 def worded(name: str) -> list[str]:
-    """A command line from :data:`COMMANDS`."""
+    """Give a command line from :data:`COMMANDS`."""
     return [*name.split(), *COMMANDS[name]]
 
 
@@ -68,7 +68,7 @@ OPERATING = {module.__name__ for module in (clients, models, site_commands)}
 
 
 class Site:
-    """An app that serves, and the commands beside it."""
+    """Serve an app, and run the commands beside it."""
 
     def __init__(self, uri: str = "memory://", *, shell: Site | None = None) -> None:
         self.app = Flask("site")
@@ -101,17 +101,17 @@ class Site:
         return result
 
     def done(self, *arguments: str) -> str:
-        """What a command prints that does what it is told."""
+        """Run a command that succeeds, and give its output."""
         result = self.run(*arguments)
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    def told(self, *arguments: str) -> Any:
-        """The JSON that a command prints, strictly."""
+    def json(self, *arguments: str) -> Any:
+        """Run a command, and read its JSON strictly."""
         return strict(self.done(*arguments, "--json"))
 
     def failed(self, *arguments: str) -> str:
-        """What a command complains of that can't do what it is told; it prints nothing else."""
+        """Run a command that fails, and give its complaint; it prints nothing else."""
         result = self.run(*arguments)
         assert (result.exit_code, result.stdout) == (1, ""), result.output
         [complaint] = re.findall(r"^Error: (.*)$", result.stderr, re.MULTILINE)
@@ -119,7 +119,7 @@ class Site:
         return str(complaint)
 
     def misused(self, *arguments: str) -> str:
-        """What a command complains of that was given what it doesn't take."""
+        """Run a command with wrong arguments, and give its complaint."""
         result = self.run(*arguments)
         assert (result.exit_code, result.stdout) == (2, ""), result.output
         assert "Usage: " in result.stderr
@@ -131,7 +131,7 @@ class Site:
         return [http.get(path, headers=headers).status_code for _ in range(count)]
 
     def learn(self) -> None:
-        """Requests enough for a model."""
+        """Send requests enough for a model."""
         for number in range(12):
             self.ask(f"learner-{number}", 8)
         self.engine.flush()

@@ -1,4 +1,4 @@
-"""The commands on clients: what they change and what they print."""
+"""Test the commands on clients: their changes and their output."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.cli.shell import (
 
 def test_clients_of_a_new_site_are_none(site: Site) -> None:
     assert site.done("clients") == "none\n"
-    assert site.told("clients") == []
+    assert site.json("clients") == []
 
 
 def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
     for client, count in (("calm", 3), ("busy", 30), ("middling", 9)):
         site.ask(client, count)
     site.engine.flush()
-    found = site.told("clients")
+    found = site.json("clients")
     assert [entry["client"] for entry in found] == ["busy", "middling", "calm"]
     assert {
         *("client", "step", "factor", "limit", "score", "is_anomalous", "last_seen"),
@@ -47,21 +47,21 @@ def test_clients_stop_at_the_limit(site: Site) -> None:
     for client, count in (("calm", 3), ("busy", 30)):
         site.ask(client, count)
     site.engine.flush()
-    assert [entry["client"] for entry in site.told("clients", "--limit", "1")] == ["busy"]
+    assert [entry["client"] for entry in site.json("clients", "--limit", "1")] == ["busy"]
 
 
 def test_clients_are_listed_with_the_limits_in_force(site: Site) -> None:
     site.ask()
     site.engine.flush()
     Operations(site.engine).site.set_limits({"base_limit": 7}, "the site")
-    assert site.told("clients")[0]["limit"] == 7
+    assert site.json("clients")[0]["limit"] == 7
 
 
 def test_clients_in_order_of_refusals_leave_out_who_was_never_refused(site: Site) -> None:
     site.ask("calm", 3)
     site.ask("greedy", LIMIT + 5)
     site.engine.flush()
-    found = site.told("clients", "--order", "refused")
+    found = site.json("clients", "--order", "refused")
     assert [entry["client"] for entry in found] == ["greedy"]
 
 
@@ -69,7 +69,7 @@ def test_clients_in_order_of_refusals_leave_out_who_was_never_refused(site: Site
 def test_clients_of_a_step_that_nobody_is_at_are_none(site: Site, order: str) -> None:
     site.ask(count=3)
     site.engine.flush()
-    assert site.told("clients", "--order", order, "--step", "1") == []
+    assert site.json("clients", "--order", order, "--step", "1") == []
 
 
 # client, and why
@@ -80,7 +80,7 @@ def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained
     for number in range(30):
         site.ask("prober", path=f"/nothing/{number}")
     site.engine.flush()
-    found = site.told("client", "prober")
+    found = site.json("client", "prober")
     assert {
         *("client", "step", "factor", "limit", "score", "is_anomalous", "requests"),
         *("first_seen", "last_seen", "requests_per_minute", "refused_share"),
@@ -104,7 +104,7 @@ def test_why_is_told_to_people_in_the_same_sentences(site: Site, trained: Model)
     shown = site.done("client", "prober").splitlines()
     sentences = [line.partition(": ")[2] for line in shown if line.startswith("why ")]
     assert sentences
-    told = site.told("client", "prober")
+    told = site.json("client", "prober")
     assert sentences == [reason["sentence"] for reason in told["why"]]
     rules = [line.partition(": ")[2] for line in shown if line.startswith("rule: ")]
     assert rules == told["rules"]
@@ -113,7 +113,7 @@ def test_why_is_told_to_people_in_the_same_sentences(site: Site, trained: Model)
 def test_a_client_without_a_model_has_no_why(site: Site) -> None:
     site.ask(count=9)
     site.engine.flush()
-    assert site.told("client", SOMEBODY)["why"] == []
+    assert site.json("client", SOMEBODY)["why"] == []
     assert "why" not in site.done("client", SOMEBODY)
 
 
@@ -123,7 +123,7 @@ def test_a_clients_override_is_shown(
 ) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "ann")
     site.done(kind, SOMEBODY, "--reason", "scrapes")
-    found = site.told("client", SOMEBODY)["override"]
+    found = site.json("client", SOMEBODY)["override"]
     assert is_moment(found["until"])
     assert found == {
         **{"kind": kind, "amount": 0, "until": found["until"]},
@@ -140,7 +140,7 @@ def test_clients_with_an_override_are_listed(site: Site) -> None:
     site.ask("free")
     site.engine.flush()
     site.done("block", SOMEBODY)
-    [entry] = site.told("clients", "--order", "overridden")
+    [entry] = site.json("clients", "--order", "overridden")
     assert (entry["client"], entry["override"]) == (SOMEBODY, "block")
 
 
@@ -157,7 +157,7 @@ def test_feedback_is_noted_with_a_client(site: Site) -> None:
     site.ask()
     site.engine.flush()
     assert site.done("feedback", SOMEBODY, "abuse") == f"client {SOMEBODY} is noted as abuse\n"
-    assert site.told("client", SOMEBODY)["feedback"] == "abuse"
+    assert site.json("client", SOMEBODY)["feedback"] == "abuse"
     assert "is not known" in site.failed("feedback", "nobody", "good")
 
 
@@ -166,7 +166,7 @@ def test_what_is_changed_is_told_in_json_too(site: Site, trained: Model) -> None
     site.ask()
     site.engine.flush()
     told = {
-        name: site.told(*name.split())
+        name: site.json(*name.split())
         for name in (
             *(f"block {SOMEBODY}", f"unset {SOMEBODY}", f"limit {SOMEBODY} 7"),
             *(f"allow {SOMEBODY}", f"feedback {SOMEBODY} good", f"reset {SOMEBODY}"),
@@ -241,7 +241,7 @@ def test_seconds_that_are_not_allowed_change_nothing_and_say_what_is(
 ) -> None:
     complaint = local.misused(command, SOMEBODY, "--seconds", seconds)
     assert "give a number above 0, up to" in complaint
-    assert local.told("audit") == []
+    assert local.json("audit") == []
     assert local.ask(count=LIMIT + 1) == [*[200] * LIMIT, 429]
 
 
@@ -260,7 +260,7 @@ def test_an_address_of_ipv6_stands_for_the_network_that_is_the_client(
     site: Site, command: str
 ) -> None:
     assert "client 2001:db8:0:7::/64 " in site.done(command, "2001:db8:0:7::1")
-    assert site.told("client", "2001:db8:0:7::2")["override"]["kind"] == command
+    assert site.json("client", "2001:db8:0:7::2")["override"]["kind"] == command
     assert "client 2001:db8:0:7::/64 " in site.done("unset", "2001:db8:0:7::3")
 
 

@@ -32,7 +32,7 @@ COMMANDS: list[list[str]] = [
 
 
 class Site:
-    """An app with the commands, and what they answer."""
+    """Run commands of an app."""
 
     def __init__(self, uri: str = "memory://", **options: Any) -> None:
         self.app = Flask("site")
@@ -54,8 +54,8 @@ class Site:
         )
         return result
 
-    def told(self, *arguments: str) -> Any:
-        """The JSON that a command prints, strictly."""
+    def json(self, *arguments: str) -> Any:
+        """Run a command, and read its JSON strictly."""
         result = self.run(*arguments, "--json")
         assert result.exit_code == 0, result.output
         return strict(result.stdout)
@@ -67,7 +67,7 @@ class Site:
         ]
 
     def learn(self) -> None:
-        """Requests enough for a model."""
+        """Send requests enough for a model."""
         for number in range(12):
             self.ask(f"198.51.100.{number}", 8)
         self.engine.flush()
@@ -123,7 +123,7 @@ def test_a_shared_store_needs_no_remark(make: Make, redis_url: str) -> None:
 def test_status(site: Site) -> None:
     assert site.ask(count=42) == [*[200] * 40, 429, 429]
     site.engine.flush()
-    found = site.told("status")
+    found = site.json("status")
     assert (found["total_requests"], found["refused"]) == (42, 2)
     assert found["hit_rate"] == pytest.approx(2 / 42)
     assert (found["mode"], found["strategy"]) == ("enforce", "sliding-window-counter")
@@ -134,7 +134,7 @@ def test_status(site: Site) -> None:
 
 
 def test_status_of_a_new_site(site: Site) -> None:
-    found = site.told("status")
+    found = site.json("status")
     assert (found["total_requests"], found["hit_rate"], found["training_rows"]) == (0, 0.0, 0)
 
 
@@ -151,24 +151,24 @@ def test_train_without_enough_says_why_and_fails(site: Site) -> None:
 
 def test_train_then_model(site: Site) -> None:
     site.learn()
-    found = site.told("train")
+    found = site.json("train")
     assert (found["result"], found["version"], found["clients"]) == ("accepted", 1, 12)
     assert found["rows"] >= 12
-    model = site.told("model")
+    model = site.json("model")
     assert (model["version"], model["clients"], model["advisory"]) == (1, 12, True)
     assert model["features"] == list(FEATURE_NAMES)
     assert model["versions"] == [1]
     assert model["trained_at"].endswith("+00:00")
     assert "flagged_share" in model["gate"]
     assert site.run("model").exit_code == 0
-    assert site.told("status")["model_version"] == 1
+    assert site.json("status")["model_version"] == 1
 
 
 def test_a_model_that_another_process_trained_is_seen(make: Make, redis_url: str) -> None:
     trainer = make(redis_url)
     trainer.learn()
-    trainer.told("train")
-    assert make(redis_url).told("model")["version"] == 1
+    trainer.json("train")
+    assert make(redis_url).json("model")["version"] == 1
 
 
 def test_without_a_model_model_says_so_and_fails(site: Site) -> None:
@@ -182,9 +182,9 @@ def test_without_a_model_model_says_so_and_fails(site: Site) -> None:
 
 def test_client_before_and_after_its_requests_were_learned(site: Site) -> None:
     site.ask(count=9)
-    assert site.told("client", "192.0.2.1")["requests"] == 0
+    assert site.json("client", "192.0.2.1")["requests"] == 0
     site.engine.flush()
-    found = site.told("client", "192.0.2.1")
+    found = site.json("client", "192.0.2.1")
     assert (found["client"], found["step"], found["limit"]) == ("192.0.2.1", 0, 40)
     assert found["requests"] == 9
     assert set(FEATURE_NAMES) == set(found["features"])
@@ -207,8 +207,8 @@ def test_whatever_a_client_is_called_it_is_found_by_its_name_and_its_stored_key(
 ) -> None:
     site = make(redis_url, key_func=lambda: name)
     site.ask()
-    found = site.told("client", name)
-    assert site.told("client", found["client"]) == found
+    found = site.json("client", name)
+    assert site.json("client", found["client"]) == found
     assert site.run("reset", name).exit_code == 0
     assert site.run("client", found["client"]).exit_code == 1
 
@@ -267,12 +267,12 @@ def test_wrong_usage_is_exit_2(make: Make, arguments: list[str]) -> None:
 
 
 def clf(times: list[int], client: str = "192.0.2.1", request: str = "GET / HTTP/1.1") -> list[str]:
-    """Lines of the Common Log Format, at these seconds after 13:00."""
+    """Write lines of the Common Log Format, at these seconds after 13:00."""
     return [f'{client} - - [{STAMP.format(t // 60, t % 60)}] "{request}" 200 512' for t in times]
 
 
 def replayed(site: Site, folder: Path, lines: list[str], *, name: str = "log") -> Any:
-    """The report of a replay, whose summary must agree."""
+    """Replay a log, and read its report; the summary must agree."""
     log, report = folder / name, folder / "report.json"
     data = "\n".join(lines).encode()
     log.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)

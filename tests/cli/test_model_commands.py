@@ -1,4 +1,4 @@
-"""The commands on models: what they change and what they print."""
+"""Test the commands on models: their changes and their output."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.cli.shell import (
 
 
 def test_without_a_model_models_are_none_and_model_is_a_complaint(site: Site) -> None:
-    assert (site.done("models"), site.told("models")) == ("none\n", [])
+    assert (site.done("models"), site.json("models")) == ("none\n", [])
     assert "no model is in force yet" in site.failed("model")
 
 
 def test_model_tells_of_the_one_in_force(site: Site, trained: Model) -> None:
     site.publish(trained, 1, 2)
-    found = site.told("model")
+    found = site.json("model")
     assert {
         *("version", "detector", "trained_at", "rows", "clients", "requests", "advisory"),
         *("threshold", "schema", "features", "gate", "versions"),
@@ -40,7 +40,7 @@ def test_models_are_listed_newest_first_with_the_one_in_force_marked(
     site: Site, trained: Model
 ) -> None:
     site.publish(trained, 1, 2)
-    found = site.told("models")
+    found = site.json("models")
     assert [(entry["version"], entry["in_force"]) for entry in found] == [(2, True), (1, False)]
     assert {
         *("version", "trained_at", "rows", "clients", "requests", "advisory"),
@@ -62,13 +62,13 @@ def test_a_newest_model_that_can_not_be_read_hides_nothing_of_the_others(
     damaged, sound = cells(site.done("models"))
     assert (damaged["version"], damaged["readable"], damaged["rows"]) == ("2", "False", "-")
     assert (sound["version"], sound["readable"], sound["rows"]) == ("1", "True", str(trained.rows))
-    assert [entry["readable"] for entry in site.told("models")] == [False, True]
+    assert [entry["readable"] for entry in site.json("models")] == [False, True]
 
 
 def test_rollback_puts_an_earlier_model_in_force(site: Site, trained: Model) -> None:
     site.publish(trained, 1, 2)
     assert site.done("rollback", "1").startswith("model 1 is in force")
-    assert site.told("model")["version"] == 1
+    assert site.json("model")["version"] == 1
     site.engine.refresh()
     assert site.engine.trainer.model.version == 1
 
@@ -79,7 +79,7 @@ def test_rollback_to_a_version_that_is_not_kept_changes_nothing(
 ) -> None:
     site.publish(trained, 1, 2)
     assert f"there is no model {version}" in site.failed("rollback", version)
-    assert site.told("model")["version"] == 2
+    assert site.json("model")["version"] == 2
 
 
 def test_rollback_to_a_model_that_can_not_be_read_changes_nothing(
@@ -102,11 +102,11 @@ def test_a_version_that_is_none_is_wrong_usage(local: Site, version: str) -> Non
 
 def test_train_tells_what_came_of_it(site: Site) -> None:
     site.learn()
-    found = site.told("train")
+    found = site.json("train")
     members = {"result", "reason", "version", "rows", "clients", "requests", "seconds"}
     assert found.keys() == members
     assert (found["result"], found["reason"], found["version"]) == ("accepted", None, 1)
-    results = [entry["after"]["result"] for entry in site.told("audit")]
+    results = [entry["after"]["result"] for entry in site.json("audit")]
     assert results == ["accepted", "started"]
 
 

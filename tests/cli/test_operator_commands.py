@@ -1,4 +1,4 @@
-"""What holds for all commands: how they say no, and what they print on no account."""
+"""Test all commands: their errors, and the output that a terminal must never get."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_an_odd_id_that_is_known_is_found_and_listed_by_its_stored_key(
 ) -> None:
     local.engine.decide(local.engine.plan(()), (canonical(name),))
     local.done("block", name)
-    key = local.told("client", name)["client"]
-    assert local.told("client", key)["override"]["kind"] == "block"
+    key = local.json("client", name)["client"]
+    assert local.json("client", key)["override"]["kind"] == "block"
     assert key in local.done("audit")
 
 
@@ -60,7 +60,7 @@ def test_an_odd_reason_is_shown_as_harmless_text_and_kept_as_it_was(
 ) -> None:
     local.done("block", SOMEBODY, "--reason", reason)
     assert len(local.done("audit").splitlines()) == 3
-    assert local.told("audit")[0]["reason"] == reason
+    assert local.json("audit")[0]["reason"] == reason
 
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)

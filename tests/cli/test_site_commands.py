@@ -1,4 +1,4 @@
-"""The commands on the whole site: what they change and what they print."""
+"""Test the commands on the whole site: their changes and their output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.cli.shell import (
 
 
 def test_limits_are_shown_and_changed_for_all(site: Site) -> None:
-    found = site.told("limits")
+    found = site.json("limits")
     assert (found["base_limit"], found["further_factors"]) == (LIMIT, [0.1, 0.0])
     assert [step["limit"] for step in found["steps"]] == [40, 12, 4, 0]
     shown = site.done("limits", "base_limit=2", "anomalous_factor=0.5", "further_factors=0.1")
@@ -28,8 +28,8 @@ def test_limits_are_shown_and_changed_for_all(site: Site) -> None:
     assert re.search(r"^steps +2 \(100%\), 1 \(50%\), 1 \(10%\)$", shown, re.MULTILINE)
     site.engine.refresh()
     assert site.ask(count=3) == [200, 200, 429]
-    assert site.told("limits", "base_limit=configured")["base_limit"] == LIMIT
-    assert site.told("limits")["anomalous_factor"] == 0.5
+    assert site.json("limits", "base_limit=configured")["base_limit"] == LIMIT
+    assert site.json("limits")["anomalous_factor"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_limits_are_shown_and_changed_for_all(site: Site) -> None:
 )
 def test_limits_that_are_not_allowed_change_nothing(local: Site, change: str) -> None:
     assert change.partition("=")[0] in local.misused("limits", "window_seconds=5", change)
-    assert local.told("limits")["window_seconds"] == 60
+    assert local.json("limits")["window_seconds"] == 60
 
 
 @pytest.mark.parametrize("command", ["client", "reset", "unset"])
@@ -52,7 +52,7 @@ def test_the_mode_is_shown_and_changed_for_all(site: Site) -> None:
     assert site.done("mode") == "enforce\n"
     assert site.done("mode", "shadow") == "mode is shadow, was enforce\n"
     assert site.done("mode") == "shadow\n"
-    assert site.told("status")["mode"] == "shadow"
+    assert site.json("status")["mode"] == "shadow"
     site.engine.refresh()
     assert site.engine.mode == "shadow"
 
@@ -67,7 +67,7 @@ def test_a_mode_that_is_none_is_wrong_usage_and_changes_nothing(local: Site, mod
 
 
 def test_the_audit_log_of_a_new_site_is_empty(site: Site) -> None:
-    assert (site.done("audit"), site.told("audit")) == ("none\n", [])
+    assert (site.done("audit"), site.json("audit")) == ("none\n", [])
 
 
 def test_the_audit_log_has_every_change_with_the_latest_first(
@@ -81,7 +81,7 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
     site.done("reset", SOMEBODY)
     site.done("rollback", "1")
     site.done("mode", "off")
-    found = site.told("audit")
+    found = site.json("audit")
     assert [(entry["action"], entry["target"]) for entry in found] == [
         ("mode", ""),
         ("activate_model", "1"),
@@ -116,7 +116,7 @@ def test_who_has_no_name_is_audited_as_a_shell(
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     local.done("mode", "off")
-    assert local.told("audit")[0]["who"] == "shell"
+    assert local.json("audit")[0]["who"] == "shell"
 
 
 # status
@@ -126,7 +126,7 @@ def test_status_has_all_figures(site: Site, trained: Model) -> None:
     site.publish(trained, 1)
     site.ask(count=LIMIT + 2)
     site.engine.flush()
-    found = site.told("status")
+    found = site.json("status")
     assert {
         *("mode", "strategy", "base_limit", "total_requests", "refused", "hit_rate"),
         *("training_rows", "model_version", "model_trained_at", "model_advisory"),

@@ -1,4 +1,4 @@
-"""The trainer: a process that trains for web workers that don't, and ends when it is told to."""
+"""Test the trainer: a process that trains for web workers, and ends at a signal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ IntelligentLimiter(
 
 
 class Trainer:
-    """``flask irl trainer`` of an app, running inside a ``with`` block."""
+    """Run ``flask irl trainer`` of an app inside a ``with`` block."""
 
     def __init__(self, folder: Path, store: str, *arguments: str, **environment: str) -> None:
         (folder / "shop.py").write_text(textwrap.dedent(APP))
@@ -63,7 +63,7 @@ class Trainer:
         return self._log.read_text()
 
     def says(self, what: str) -> bool:
-        """Whether the log has it; fails if the trainer ended without."""
+        """Check whether the log has a text; fail if the trainer ended without."""
         if what in self.log:
             return True
         assert self.process.poll() is None, self.log
@@ -83,7 +83,7 @@ class Trainer:
 
 
 class Web:
-    """What a web worker has: an app that learns from its requests and never trains."""
+    """Serve an app that learns from its requests and never trains, as a web worker does."""
 
     def __init__(self, store: str) -> None:
         self.app = Flask("web")
@@ -100,7 +100,7 @@ class Web:
         self.limiter = state_of(self.app).limiter
 
     def learn(self) -> None:
-        """Requests enough for a model."""
+        """Send requests enough for a model."""
         client = self.app.test_client()
         for number in range(12):
             for _ in range(8):
@@ -116,7 +116,7 @@ def web(redis_url: str) -> Iterator[Web]:
 
 
 def leases(server: RedisServer) -> set[bytes]:
-    """The names of those that somebody holds; taking one to see would be in a trainer's way."""
+    """List the leases that are held; to take one would be in a trainer's way."""
     with server.client() as client:
         return {key.rpartition(b".")[2] for key in client.keys("*lease.*")}
 

@@ -1,4 +1,4 @@
-"""Sites on each kind of store, and a model of a quiet one."""
+"""Provide sites on each kind of store, and a model of a quiet site."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.operations.worker import Site, Worker
 
 @pytest.fixture(params=["memory", "redis"])
 def site(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Site]:
-    """A site whose time stands still until it is told."""
+    """Make a site whose time stands still until the test advances it."""
     if request.param == "memory":
         memory = MemoryStore(clock=clock)
         found = Site(clock, lambda: memory)
@@ -36,7 +36,7 @@ def here(site: Site) -> Worker:
 
 @pytest.fixture(scope="module")
 def trained() -> Model:
-    """A model of a quiet site: people who ask now and then, and get a 404 once in a while."""
+    """Train a model of a quiet site: people send few requests, and get a 404 once in a while."""
     clock, draw = Clock(), random.Random(1)
     worker = Worker(MemoryStore(clock=clock), {"base_limit": 1000})
     pauses = {f"person-{n}": draw.uniform(2, 12) for n in range(40)}

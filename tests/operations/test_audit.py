@@ -178,7 +178,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
 
 @pytest.fixture
 def without_store(clock: Clock) -> Operations:
-    """Operations on a limiter whose store doesn't answer."""
+    """Make operations on a limiter whose store doesn't answer."""
     worker = Worker(MemoryStore(clock=clock), {})
     break_store(worker.store, StoreError("out", kind="timeout"))
     return worker.operations

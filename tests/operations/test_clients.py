@@ -1,4 +1,4 @@
-"""What an operator asks and notes of clients, with each kind of store."""
+"""Test the operations on clients, with each kind of store."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_why_names_what_the_client_does_that_is_not_usual(site: Site, trained: M
     usual = trained.site["usual"]
 
     def mended(name: str) -> float:
-        """How much better the client scores with one feature as usual."""
+        """Compute the improvement of the client's score with one feature at the median."""
         rows = np.array([list((found or {})["features"].values())] * 2, dtype=np.float32)
         rows[1, FEATURE_NAMES.index(name)] = usual[name][0]
         before, after = trained.score(rows)

@@ -1,4 +1,4 @@
-"""What an operator's questions cost Redis: the same however many clients there are."""
+"""Count the Redis commands of operations: as many however many clients there are."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def populate(worker: Worker, clients: int) -> None:
 
 @contextmanager
 def counted(server: RedisServer) -> Iterator[dict[str, int]]:
-    """How often each command is called meanwhile, those of scripts included."""
+    """Count the calls of each command meanwhile, those of scripts included."""
     calls: dict[str, int] = {}
     with server.client() as client:
         client.config_resetstat()

@@ -1,4 +1,4 @@
-"""Models, as an operator sees and changes them, with each kind of store."""
+"""Test the operations on models, with each kind of store."""
 
 from __future__ import annotations
 

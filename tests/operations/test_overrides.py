@@ -1,4 +1,4 @@
-"""An operator's word on a client, with each kind of store."""
+"""Test overrides, with each kind of store."""
 
 from __future__ import annotations
 

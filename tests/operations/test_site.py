@@ -1,4 +1,4 @@
-"""What an operator asks and changes of the whole site, with each kind of store."""
+"""Test the operations on the whole site, with each kind of store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that share a store, each with its operator's side."""
+"""Make workers that share a store, each with its operations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADA = "ada"
 
 
 class Worker:
-    """A limiter as one process has it, with its operator's side."""
+    """Hold a limiter as one process has it, with its operations."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Worker:
         status: int = 200,
         method: str = "GET",
     ) -> Decision:
-        """One request, answered and observed."""
+        """Send a request, and observe it."""
         decision = self.limiter.decide(self.limiter.plan(()), (client,))
         self.limiter.observe(
             decision,
@@ -69,7 +69,7 @@ class Worker:
         return decision
 
     def admitted(self, count: int, client: str = "c") -> int:
-        """How many of so many requests pass."""
+        """Send requests, and count those that are admitted."""
         return sum(self.ask(client).admitted for _ in range(count))
 
     def flag(self, client: str = "c", score: float = -0.9, step: int = 1) -> None:
@@ -102,7 +102,7 @@ def break_store(store: Store, error: Exception) -> None:
 
 
 class Site:
-    """Workers that share a store."""
+    """Make workers that share a store."""
 
     def __init__(self, clock: Clock, open_store: Callable[[], Store]) -> None:
         self.clock = clock

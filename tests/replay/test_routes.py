@@ -9,7 +9,7 @@ from flask_irl.replay.routes import RouteFolder, fold
 
 
 class Fussy(BaseConverter):
-    """A converter that fails in a way that nobody expects."""
+    """Fail in a way that nobody expects."""
 
     def to_python(self, value: str) -> int:
         return {"one": 1}[value]

@@ -40,7 +40,7 @@ def entry(
 
 
 def everything(limiter: Limiter, route: str, method: str) -> Plan | None:
-    """The limit on everything that a client asks for, whatever the route."""
+    """Apply the base limit alone, whatever the route."""
     return limiter.plan(())
 
 
@@ -77,7 +77,7 @@ def client(report: ReplayReport, name: str) -> ClientReport:
 
 
 def visitors(seed: int, clients: int, seconds: float, start: float = START) -> list[LogEntry]:
-    """People who look at some pages, at their own pace."""
+    """Make up people that read some pages, at their own pace."""
     rng = random.Random(seed)
     found = []
     for number in range(clients):
