@@ -106,7 +106,7 @@ class ClientOperations(OverrideOperations):
         # An override outlives this.
         for order in RANKINGS:
             self._store.rank(order, {}, [key])
-        self._store.bump()
+        self._store.advance_epoch()
         return known
 
     def feedback(self, client: str, verdict: str, who: str) -> bool:

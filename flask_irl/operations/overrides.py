@@ -47,7 +47,7 @@ class OverrideOperations(Hands):
         self._store.set_override(key, override, self._limiter.plans.longest)
         self._store.rank(OVERRIDDEN, {key: override.until})
         self._limiter.drop_refusals(key)
-        self._store.bump()
+        self._store.advance_epoch()
         before, after = override_entry(in_force(state, now)), override_entry(override)
         self._audit(who, "override", key, before, after, reason)
         return {"client": key, **(after or {}), "reason": reason, "who": who}
@@ -63,7 +63,7 @@ class OverrideOperations(Hands):
         # Also where there is none: the store may have failed at this the last time.
         self._store.rank(OVERRIDDEN, {}, [key])
         self._limiter.drop_refusals(key)
-        self._store.bump()
+        self._store.advance_epoch()
         return override is not None
 
     def _override_of(self, key: str, state: ClientState, now: float) -> dict[str, Any] | None:

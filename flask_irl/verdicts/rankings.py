@@ -69,7 +69,7 @@ class Rankings:
         """
         if not self._clients:
             return
-        store.saw(list(self._clients))
+        store.count_unique(list(self._clients))
         for name, places in self._places.items():
             most = dict(heapq.nlargest(AT_ONCE, places.items(), key=lambda item: item[1]))
             gone = list(self._mended)[:RANKED] if name == "flagged" else []
