@@ -1,4 +1,4 @@
-"""A small site that flask_irl protects: ``flask --app demo_app run``, or gunicorn with
+"""Serve a small site that flask_irl protects: ``flask --app demo_app run``, or gunicorn with
 ``demo_app:create_app()``."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The demo app's factory."""
+"""Make the demo app."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flask_irl.telemetry.prometheus import PrometheusListener
 
 MAX_PROXIES: Final = 10
 MAX_BODY: Final = 64 * 1024
-"""Bytes that a request's body may have."""
+"""Most bytes of a request's body."""
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

@@ -1,4 +1,4 @@
-"""Who does what in which phase of the demo."""
+"""Cast the clients of the demo: their scripts in each phase, and their fates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from demo_app.personas import Persona, Script
 
 
 class Phase(IntEnum):
-    """The demo's phases, in order."""
+    """Number the demo's phases, in order."""
 
     LEARNING = 0
     ATTACK = 1
@@ -19,20 +19,20 @@ class Phase(IntEnum):
 
 
 SHARES: Final = {Phase.LEARNING: 0.5, Phase.ATTACK: 0.25, Phase.RECOVERY: 0.25}
-"""Of the demo's time."""
+"""Share of the demo's time by phase."""
 
 Fate = Literal["normal", "held", "mended"]
-"""What should become of a client: left alone, held down, or held down and let go again."""
+"""Outcome that a client should see: left alone, held down, or held down and let go again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that a client begins to do.
+    """Describe a script that a client begins.
 
     Args:
-        phase: In which phase.
-        at: When, as a share of the phase, 0 to 1.
-        script: What; None for nothing more.
+        phase: Phase of the demo.
+        at: Beginning, as a share of the phase, 0 to 1.
+        script: Script to play; None sends no more requests.
     """
 
     phase: Phase
@@ -42,13 +42,13 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One client of the demo.
+    """Describe a client of the demo.
 
     Args:
         name: Its name, for which its API key is issued.
-        persona: What kind of client it is.
-        fate: What should become of it.
-        acts: What it does, in order.
+        persona: Its kind.
+        fate: Outcome that it should see.
+        acts: Its scripts, in order.
     """
 
     name: str
@@ -75,7 +75,7 @@ ATTACKERS: Final = (
 
 
 def normal_roles() -> list[Role]:
-    """The clients that come in peace, from the beginning."""
+    """List the clients that behave normally, from the beginning."""
     roles = [
         Role(f"{persona.name} {number}", persona.name, "normal", _from_start(persona.script))
         for persona in NORMAL
@@ -89,10 +89,10 @@ def normal_roles() -> list[Role]:
 
 
 def attack_roles(suffix: str = "") -> list[Role]:
-    """The attackers, who come one after the other, and the client that runs away and is mended.
+    """List the attackers, one after the other, and the app that runs away and is mended.
 
     Args:
-        suffix: Added to their names, where they come more than once.
+        suffix: Added to their names, for a further attack.
     """
     roles = [
         Role(

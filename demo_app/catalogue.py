@@ -1,4 +1,4 @@
-"""The demo site's made-up goods: always the same, and kept nowhere.
+"""Make up the demo site's goods: always the same, and stored nowhere.
 
 Numbers are never used twice, so a third of them belong to goods that are sold and gone.
 """
@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 LAST: Final = 3000
-"""The highest number given to any of the goods."""
+"""Highest number of any of the goods."""
 PAGE_LENGTH: Final = 20
 
 _KINDS: Final = "kettle lamp rug chair clock teapot mirror basket blanket shelf".split()
@@ -21,12 +21,12 @@ _WORDS: Final = "made by hand in a small workshop near the coast and sent with c
 
 
 def is_on_sale(number: int) -> bool:
-    """Whether a number belongs to something that can be bought."""
+    """Tell whether a number belongs to goods on sale."""
     return number in _ON_SALE
 
 
 def item(number: int) -> dict[str, Any]:
-    """One of the goods, as lists show it.
+    """Make up one of the goods, as lists show it.
 
     Args:
         number: 1 to ``LAST``.
@@ -41,13 +41,13 @@ def item(number: int) -> dict[str, Any]:
 
 
 def description(number: int) -> str:
-    """What is said of one of the goods: 20 to 200 words."""
+    """Make up the description of one of the goods: 20 to 200 words."""
     random = Random(-number)
     return " ".join(random.choices(_WORDS, k=random.randint(20, 200)))
 
 
 def page_of_items(page: int) -> list[dict[str, Any]]:
-    """The goods on one page.
+    """List the goods on one page.
 
     Args:
         page: 1 to ``PAGES``.

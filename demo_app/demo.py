@@ -1,7 +1,7 @@
-"""``make demo``: a site under attack, and the limiter that has learned what is normal there.
+"""Run ``make demo``: a site under attack, and a limiter that has learned its normal traffic.
 
-Starts the demo app on the embedded store, sends it the traffic of a hundred clients over HTTP,
-and tells by their answers alone whether normal ones were left in peace and attackers held down.
+The demo app runs on the embedded store and gets the traffic of a hundred clients over HTTP. Their
+answers alone decide whether normal ones were left in peace and attackers held down.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ SECONDS: Final = 122.0
 LEAST_SECONDS: Final = 5.0
 TICK: Final = 0.1
 TRAINING_SHARE: Final = 0.95
-"""When in the learning phase the model is trained."""
+"""Share of the learning phase after which the model is trained."""
 PATIENCE: Final = 20.0
-"""Seconds that the demo waits longer than planned for a model, or for a client to be mended."""
+"""Seconds beyond the plan that the demo waits for a model, or for a client to be mended."""
 
 INTERRUPTED: Final = 130
 TITLES: Final = {
@@ -58,13 +58,13 @@ TITLES: Final = {
 
 
 class Demo:
-    """The site and its clients, through the phases.
+    """Lead the site and its clients through the phases.
 
     Args:
         server: The site, running.
-        console: Where to show what happens.
-        seed: Of all that is drawn by lot.
-        seconds: How long it takes in all, about.
+        console: Console to print on.
+        seed: Seed of all random numbers.
+        seconds: Duration of all phases, about.
     """
 
     def __init__(self, server: Server, console: Console, *, seed: int, seconds: float) -> None:
@@ -101,10 +101,10 @@ class Demo:
             self._visitors.append(Visitor(entry, self._server.port, self._random.random(), key))
 
     def _withdraw(self) -> None:
-        """Let the attackers go."""
-        gone = [v for v in self._visitors if v.entry.role.fate != "normal"]
-        stop_all(gone)
-        self._visitors = [v for v in self._visitors if v not in gone]
+        """Stop the attackers."""
+        attackers = [v for v in self._visitors if v.entry.role.fate != "normal"]
+        stop_all(attackers)
+        self._visitors = [v for v in self._visitors if v not in attackers]
 
     def _play(self, display: Display, phase: Phase) -> None:
         planned = self._seconds * SHARES[phase]
@@ -188,10 +188,10 @@ def _run(server: Server, console: Console, options: argparse.Namespace) -> int:
     print_model(console, server.inside())
     if interrupted:
         return 0 if options.mode == "continuous" else INTERRUPTED
-    found = complaints(demo.entries, held_limit=HELD, window_seconds=WINDOW_SECONDS)
-    if found:
+    failures = complaints(demo.entries, held_limit=HELD, window_seconds=WINDOW_SECONDS)
+    if failures:
         console.print("\n[bold red]Not as it should be:[/bold red]")
-        for complaint in found:
+        for complaint in failures:
             console.print(f"  {complaint}", markup=False)
         return 1
     console.print(

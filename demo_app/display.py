@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: live on a terminal, plain lines anywhere else."""
+"""Show the demo while it runs: live on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from demo_app.ledger import Entry
 
 REFRESH_PER_SECOND: Final = 4
 PLAIN_SECONDS: Final = 10.0
-"""Time between two lines where there is no terminal."""
+"""Time between two lines without a terminal."""
 PLAIN_WIDTH: Final = 110
 
 
 def make_console() -> Console:
-    """A console on standard output that can write what the demo shows."""
+    """Make a console on standard output, wide enough for the demo's tables."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PLAIN_WIDTH)
@@ -29,11 +29,11 @@ def make_console() -> Console:
 
 
 class Display:
-    """Shows how far the demo is, and how its clients fare; runs inside a ``with`` block.
+    """Show the progress of the demo and its clients, inside a ``with`` block.
 
     Args:
-        console: Where.
-        entries: The clients' accounts; more may be added.
+        console: Console to print on.
+        entries: Accounts of the clients; more may be added.
     """
 
     def __init__(self, console: Console, entries: Sequence[Entry]) -> None:
@@ -77,9 +77,9 @@ class Display:
         """Begin a phase.
 
         Args:
-            title: Its name.
-            text: What happens in it.
-            seconds: How long it takes, about.
+            title: Name of the phase.
+            text: Its plot.
+            seconds: Its duration, about.
         """
         self._title = title
         self._progress.reset(self._task, total=seconds, description=title)
@@ -87,12 +87,12 @@ class Display:
         self._next_line = time.monotonic() + PLAIN_SECONDS
 
     def say(self, text: str) -> None:
-        """Tell an event."""
+        """Print an event with its time."""
         passed = time.monotonic() - self._started
         self._console.print(f"[dim]{passed:6.1f} s[/dim]  {text}")
 
     def update(self, passed: float) -> None:
-        """Show what is new; call it several times a second.
+        """Print the news; call it several times a second.
 
         Args:
             passed: Seconds since the phase began.

@@ -1,4 +1,4 @@
-"""gunicorn on the embedded store: one process with threads, since the store is in the process.
+"""Configure gunicorn for the embedded store: one process with threads, which holds the store.
 
 ``gunicorn -c demo_app/gunicorn_memory.py "demo_app:create_app()"``
 """

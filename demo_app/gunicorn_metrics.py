@@ -1,4 +1,4 @@
-"""Metrics of several gunicorn workers: the folder in which each keeps its own, and its upkeep.
+"""Keep the folder in which the metrics of several gunicorn workers are.
 
 The folder is ``PROMETHEUS_MULTIPROC_DIR``, a fresh one in the system's temporary folder if none
 is given. A given one must be this server's alone: at each start it is cleared.
@@ -19,14 +19,14 @@ _LEFT = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_\d+\.db")
 
 
 def use_folder() -> None:
-    """See that there is a folder; before anything loads prometheus_client, which looks but once."""
-    given = os.environ.get(VARIABLE)
-    if given:
+    """Make the folder; call it before prometheus_client is loaded, which looks for it once."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
         try:
-            Path(given).mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RuntimeError(
-                f"{VARIABLE} is {given!r}, and no such folder can be made: {error.strerror}"
+                f"{VARIABLE} is {folder!r}, and no such folder can be made: {error.strerror}"
             ) from None
     else:
         # Not by raw_env, which gunicorn undoes at each reload.
@@ -34,12 +34,12 @@ def use_folder() -> None:
 
 
 def use_none() -> None:
-    """One process needs no folder, and what is left in one is another's."""
+    """Use no folder: one process needs none, and files left in one are another server's."""
     os.environ.pop(VARIABLE, None)
 
 
 def on_starting(server: Any) -> None:
-    """Clear what an earlier server left, unless that one is alive and hands over (SIGUSR2)."""
+    """Clear the files of an earlier server, unless that one is alive and hands over (SIGUSR2)."""
     folder = _folder()
     if server.master_pid == 0:
         for path in folder.iterdir():
@@ -63,8 +63,8 @@ def pre_exec(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Drop the gauges of a worker that ended; what it counted stays."""
-    # Late: the master needs nothing else of it.
+    """Drop the gauges of a worker that ended; its counters stay."""
+    # Late: the master needs no more of that library.
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ def _folder() -> Path:
 
 
 def _hand_over(folder: Path, server: Any) -> None:
-    """Give a folder that was made here to the user whom the workers run as."""
+    """Give a folder that was made here to the user of the workers."""
     if os.geteuid() == 0:
         os.chown(folder, server.cfg.uid, server.cfg.gid)
 

@@ -1,4 +1,4 @@
-"""gunicorn with several workers that share a Redis store.
+"""Configure gunicorn for several workers that share a Redis store.
 
 ``REDIS_URL=redis://… gunicorn -c demo_app/gunicorn_redis.py "demo_app:create_app()"``;
 ``WEB_CONCURRENCY`` is the number of workers, by default the processors', 2 to 8. Their metrics
@@ -46,7 +46,7 @@ __all__ = [
 
 workers: Final = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(8, os.cpu_count() or 2)))
 if workers < 1:
-    # gunicorn would listen, and nobody answer.
+    # gunicorn would listen, and no worker answer.
     raise RuntimeError(f"WEB_CONCURRENCY is {workers}, which is not allowed: give 1 or more")
 use_folder()
 threads: Final = 4

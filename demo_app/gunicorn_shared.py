@@ -1,4 +1,4 @@
-"""What both gunicorn configurations have in common."""
+"""Configure gunicorn, for both kinds of stores alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client learns from the answers that it gets: the demo's only source for its verdict."""
+"""Keep accounts of the answers that clients get: the demo's only source for its verdict."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from demo_app.cast import Role
 
 TOO_MANY: Final = 429
 OTHER_LIMITS: Final = frozenset({"/api/heavy-operation"})
-"""Paths whose answers may show a limit of their own instead of the client's."""
+"""Paths with answers that may show a limit of their own instead of the client's."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One client's account; written by one thread.
+    """Keep the account of one client; one thread writes to it.
 
     Args:
         role: The client.
@@ -27,14 +27,14 @@ class Entry:
         sent: Requests.
         refused: Answers 429.
         failed: Requests without an answer, and answers 5xx.
-        limit: The limit in force, as last shown.
-        lowest: The lowest limit ever shown.
-        first_flagged: After how many requests the limit shown first was a lower one; None: never.
-        flagged_at: When the limit last became a lower one; None while it is full.
-        flagged_seconds: How long it was in all, up to the last change.
+        limit: Limit in force, as the last answer said.
+        lowest: Lowest limit of all answers.
+        first_flagged: Requests up to the first answer with a lower limit; None if there was none.
+        flagged_at: Time at which the limit last became a lower one; None while it is full.
+        flagged_seconds: Time with a lower limit in all, up to the last change.
         admitted_while_flagged: Requests admitted meanwhile.
-        mended: How often the limit became full again.
-        seconds: How long each answer took.
+        mended: Number of times that the limit became full again.
+        seconds: Duration of each request.
     """
 
     role: Role
@@ -57,22 +57,22 @@ class Entry:
 
     @property
     def admitted(self) -> int:
-        """Requests that the limiter let through."""
+        """Count the requests that the limiter admitted."""
         return self.sent - self.refused - self.failed
 
     @property
     def is_flagged(self) -> bool:
-        """Whether the client was last told that it is."""
+        """Tell whether the last answer said that the client is flagged."""
         return self.flagged_at is not None
 
     def flagged_for(self) -> float:
-        """Seconds that the client has been flagged in all, up to now."""
+        """Give the seconds for which the client has been flagged in all, up to now."""
         if self.flagged_at is None:
             return self.flagged_seconds
         return self.flagged_seconds + self.clock() - self.flagged_at
 
     def lost(self, seconds: float) -> None:
-        """Take down a request that got no answer."""
+        """Record a request that got no answer."""
         self.sent += 1
         self.failed += 1
         self.seconds.append(seconds)
@@ -80,14 +80,14 @@ class Entry:
     def answered(
         self, path: str, status: int, headers: Mapping[str, str], body: bytes, seconds: float
     ) -> None:
-        """Take down an answer.
+        """Record an answer.
 
         Args:
-            path: What was asked for.
-            status: Its status.
-            headers: Its headers.
-            body: Its body.
-            seconds: How long it took.
+            path: Path of the request.
+            status: Status of the answer.
+            headers: Headers of the answer.
+            body: Body of the answer.
+            seconds: Duration of the request.
         """
         self.sent += 1
         self.seconds.append(seconds)

@@ -1,4 +1,4 @@
-"""``GET /metrics``: the limiter's metrics and prometheus-flask-exporter's own."""
+"""Serve ``GET /metrics``: the limiter's metrics and prometheus-flask-exporter's own."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def route(current: Request) -> str:
-    """What requests are grouped by: the rule, never the path, which strangers choose."""
+    """Group a request by its rule, never by its path, which strangers choose."""
     return current.url_rule.rule if current.url_rule else "unmatched"
 
 
 def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Response]:
-    """Measure an app's requests, and show the registry at ``/metrics``.
+    """Measure an app's requests, and serve the registry at ``/metrics``.
 
     Args:
         app: The app; extensions that answer requests themselves come later, so that the time of
             those is measured, too.
-        registry: The app's own.
+        registry: Registry of this app alone.
 
     Returns:
         The view, so that it can be left unlimited.
@@ -52,16 +52,16 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
     @app.get(PATH)
     def metrics() -> Response:
         names = request.args.getlist("name[]")
-        shown = _all_processes(named=bool(names)) if os.environ.get(MULTIPROCESS) else registry
+        source = _all_processes(named=bool(names)) if os.environ.get(MULTIPROCESS) else registry
         encode, content_type = choose_encoder(request.headers.get("Accept") or "")
-        body = encode(shown.restricted_registry(names) if names else shown)
+        body = encode(source.restricted_registry(names) if names else source)
         return Response(body, content_type=content_type)
 
     return metrics
 
 
 def _exporter(registry: CollectorRegistry) -> Flask:
-    """An app that only holds the exporter's functions, which suit any app."""
+    """Make an app that only holds the exporter's functions, which suit any app."""
     holder = Flask(__name__)
     # The exporter's own view is not there under `flask run --debug`, and with several processes
     # fails on ?name[]=.
@@ -98,7 +98,7 @@ def _all_processes(*, named: bool) -> CollectorRegistry:
 
 
 def _drop_gauges_of_the_dead(folder: Path) -> None:
-    """gunicorn does it for its workers; this is for commands that ran with the same folder."""
+    """Drop the gauges of ended commands; gunicorn does it for its workers."""
     for path in folder.glob("gauge_live*.db"):
         process = path.stem.rpartition("_")[2]
         if process.isdigit() and not _lives(int(process)):

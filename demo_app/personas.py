@@ -1,4 +1,4 @@
-"""Who visits the demo site: each persona is a script of pauses and requests, drawn from a seed."""
+"""Write the scripts of the demo's clients: pauses and requests, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo_app.views import PASSWORD
 
 
 class Call(NamedTuple):
-    """One request: pause first, in seconds since the answer to the one before."""
+    """Describe a request and the pause before it, in seconds since the answer to the last one."""
 
     pause: float
     method: str
@@ -51,7 +51,7 @@ def _log_in(random: Random, user: str) -> Iterator[Call]:
 
 
 def _visit(random: Random, think: float) -> Iterator[Call]:
-    """A list, then the goods on it that catch the eye, loaded together as browsers do."""
+    """Open a list, then some goods on it, loaded together as browsers do."""
     pause = random.expovariate(1 / think) + 1.0
     if random.random() < 0.25:
         yield _get(pause, "/")
@@ -64,7 +64,7 @@ def _visit(random: Random, think: float) -> Iterator[Call]:
 
 
 def reader(random: Random) -> Iterator[Call]:
-    """Looks around in bursts, and thinks in between; sometimes follows a dead link."""
+    """Look around in bursts, with pauses; sometimes follow a dead link."""
     yield from _visit(random, 3)
     if random.random() < 0.4:
         yield from _log_in(random, f"user{random.randint(1, 500)}")
@@ -74,7 +74,7 @@ def reader(random: Random) -> Iterator[Call]:
 
 
 def mobile_app(random: Random) -> Iterator[Call]:
-    """An app that asks for news every few seconds while it is open."""
+    """Poll for news every few seconds, as an open app does."""
     every = random.uniform(1.5, 4)
     if random.random() < 0.5:
         yield from _log_in(random, f"user{random.randint(1, 500)}")
@@ -85,7 +85,7 @@ def mobile_app(random: Random) -> Iterator[Call]:
 
 
 def office(random: Random) -> Iterator[Call]:
-    """Two people behind one key, each going about their own business."""
+    """Mix two readers behind one key."""
     people = [reader(random) for _ in range(2)]
     due = [(random.uniform(0, 8), index) for index in range(len(people))]
     coming = [next(person) for person in people]
@@ -99,13 +99,13 @@ def office(random: Random) -> Iterator[Call]:
 
 
 def slow_reader(random: Random) -> Iterator[Call]:
-    """Reads every word, and asks for something new now and then."""
+    """Read every word, and open a page now and then."""
     while True:
         yield _get(random.uniform(3, 8), random.choice((_any_page, _any_item))(random))
 
 
 def editor(random: Random) -> Iterator[Call]:
-    """Sends figures, looks at goods, and at times gets a figure wrong."""
+    """Send figures, look at goods, and at times get a figure wrong."""
     yield from _log_in(random, f"editor{random.randint(1, 20)}")
     while True:
         for _ in range(random.randint(1, 3)):
@@ -117,7 +117,7 @@ def editor(random: Random) -> Iterator[Call]:
 
 
 def reporter(random: Random) -> Iterator[Call]:
-    """Runs the expensive report, within its limit of twenty a minute, and pages through lists."""
+    """Run the expensive report, within its limit of twenty a minute, and page through lists."""
     while True:
         yield _get(random.uniform(6, 12), "/api/heavy-operation")
         for _ in range(random.randint(1, 4)):
@@ -125,7 +125,7 @@ def reporter(random: Random) -> Iterator[Call]:
 
 
 def gallery(random: Random) -> Iterator[Call]:
-    """Opens pages full of pictures, all loaded at once, and looks at them for a while."""
+    """Open pages full of pictures, all loaded at once, and look at them for a while."""
     while True:
         yield from _burst(random, random.randint(8, 20))
         yield _get(random.uniform(8, 15), "/")
@@ -138,25 +138,25 @@ def _burst(random: Random, requests: int) -> Iterator[Call]:
 
 
 def burst(random: Random) -> Iterator[Call]:
-    """Opens by far the largest gallery of the site: a burst, but within the limit."""
+    """Open by far the largest gallery of the site: a burst, but within the limit."""
     yield from _burst(random, 45)
     yield from gallery(random)
 
 
 def flood(random: Random) -> Iterator[Call]:
-    """Posts the same thing as fast as it can."""
+    """Post the same figures as fast as possible."""
     while True:
         yield _post(random.uniform(0.01, 0.02), "/api/process", {"values": [1, 2, 3]})
 
 
 def scraper(random: Random) -> Iterator[Call]:
-    """Walks through all numbers, steadily, whether there is something on sale or not."""
+    """Walk through all numbers of goods, steadily, on sale or not."""
     for number in count(random.randint(1, LAST // 4)):
         yield _get(random.uniform(0.12, 0.16), f"/api/items/{number}")
 
 
 def stuffer(random: Random) -> Iterator[Call]:
-    """Tries stolen passwords, one account after the other."""
+    """Try stolen passwords, one account after the other."""
     while True:
         account = {"user": f"user{random.randint(1, 10**6)}", "password": f"{random.random():.6}"}
         yield _post(random.uniform(0.15, 0.25), "/login", account)
@@ -169,7 +169,7 @@ WEAK_SPOTS: Final = (
 
 
 def scanner(random: Random) -> Iterator[Call]:
-    """Knocks on every door that a site might have left open."""
+    """Probe paths that a site might have left open."""
     while True:
         spot = random.choice(WEAK_SPOTS)
         folder = random.choice(("", "old/", "new/", "test/", "blog/", "shop/"))
@@ -177,19 +177,19 @@ def scanner(random: Random) -> Iterator[Call]:
 
 
 def runaway(random: Random) -> Iterator[Call]:
-    """An app that repeats a request that fails, again and again, without a pause."""
+    """Repeat a failing request again and again, without a pause."""
     while True:
         yield _post(random.uniform(0.06, 0.1), "/api/process", {"values": "1, 2, 3"})
 
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A kind of client.
+    """Describe a kind of client.
 
     Args:
-        name: What it is called.
-        script: What it does.
-        many: How many of them there are.
+        name: Its name.
+        script: Its script.
+        many: Number of such clients.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The demo's end: who was admitted, flagged and refused, how the site did, what the model is."""
+"""Print the end of the demo: its clients, the site's figures, and the model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ def print_clients(console: Console, entries: Sequence[Entry], *, every: bool = F
     """Print the table of clients.
 
     Args:
-        console: Where.
-        entries: Their accounts.
-        every: Each client on a line of its own; otherwise the untouched ones of a persona share
-            one.
+        console: Console to print on.
+        entries: Accounts of the clients.
+        every: Give each client a line of its own; else the untouched ones of a persona share one.
     """
     table = Table(title="Who was admitted, flagged, refused", title_justify="left")
     table.add_column("client", overflow="fold")
@@ -53,34 +52,34 @@ def print_statistics(console: Console, entries: Sequence[Entry], seconds: float)
     """Print the site's figures.
 
     Args:
-        console: Where.
-        entries: The clients' accounts.
-        seconds: How long they came.
+        console: Console to print on.
+        entries: Accounts of the clients.
+        seconds: Duration of the demo.
     """
     sent = sum(entry.sent for entry in entries)
     refused = sum(entry.refused for entry in entries)
     flagged = sum(entry.first_flagged is not None for entry in entries)
-    took = sorted(second for entry in entries for second in entry.seconds)
+    durations = sorted(second for entry in entries for second in entry.seconds)
     table = _facts("Statistics")
     table.add_row("requests", f"{sent} of {len(entries)} clients in {seconds:.0f} s")
     table.add_row("requests per client", f"{statistics.median(e.sent for e in entries):.0f} median")
     table.add_row("refused", f"{refused} ({_percent(refused, sent)})")
     table.add_row("clients ever flagged", f"{flagged} ({_percent(flagged, len(entries))})")
-    if len(took) > 1:
+    if len(durations) > 1:
         table.add_row(
             "response time",
-            f"{statistics.median(took) * 1000:.1f} ms median, "
-            f"{took[int(len(took) * 0.95)] * 1000:.1f} ms at 95 %",
+            f"{statistics.median(durations) * 1000:.1f} ms median, "
+            f"{durations[int(len(durations) * 0.95)] * 1000:.1f} ms at 95 %",
         )
     console.print(table)
 
 
 def print_model(console: Console, inside: dict[str, Any]) -> None:
-    """Print what the model in force is.
+    """Print the model in force.
 
     Args:
-        console: Where.
-        inside: As the server tells it.
+        console: Console to print on.
+        inside: Description of the model by the server.
     """
     table = _facts("Model")
     if not inside["version"]:

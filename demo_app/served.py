@@ -1,4 +1,4 @@
-"""The app that the demo's own server serves: the demo app, and a look inside at its end."""
+"""Make the app of the demo's own server: the demo app, and a view of its model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flask_irl.web.state import state_of
 
 INSIDE: Final = "/demo/inside"
 OPTIONS: Final = {
-    # What is seen in two minutes: the first step down, by a model that acts at once.
+    # Two minutes show the first step down, by a model that acts at once.
     "IRL_FURTHER_FACTORS": "",
     "IRL_LEARNING_MINUTES": 0,
 }

@@ -1,4 +1,4 @@
-"""The demo's server: gunicorn with the embedded store, as a child process on a free port."""
+"""Run the demo's server: gunicorn with the embedded store, as a child process on a free port."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ STOP_SECONDS: Final = 10.0
 BACKLOG: Final = 512
 LAST_WORDS: Final = 4000
 """Bytes of the log that an error shows."""
-# What in the environment would make it another demo.
 LEFT_OUT: Final = (
     "ANOMALY_THRESHOLD BASE_LIMIT BIND GUNICORN_CMD_ARGS IRL_ADMIN_TOKEN PORT "
     "PROMETHEUS_MULTIPROC_DIR REDIS_URL TRAINING_INTERVAL TRUSTED_PROXIES WEB_CONCURRENCY "
     "WINDOW_SECONDS"
 ).split()
+"""Environment variables that would make it another demo."""
 
 
 class ServerError(Exception):
-    """The server didn't start, or doesn't answer any more; says what its log says."""
+    """Report that the server didn't start or doesn't answer any more, with the end of its log."""
 
 
 class Server:
-    """Runs inside a ``with`` block.
+    """Run the server inside a ``with`` block.
 
     Args:
         options: Environment variables for the app, such as ``BASE_LIMIT``.
 
     Attributes:
-        port: Where it listens on the loopback interface.
+        port: Port on the loopback interface.
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
@@ -57,8 +57,8 @@ class Server:
         self.port = 0
 
     def __enter__(self) -> Self:
-        # Listening here and handing the socket on means that nobody can take the port meanwhile,
-        # and that early connections wait instead of being refused.
+        # The socket is opened here and handed on: no other process can take the port meanwhile, and
+        # early connections wait instead of being refused.
         with socket.create_server((HOST, 0), backlog=BACKLOG) as listening:
             self.port = listening.getsockname()[1]
             environment = {k: v for k, v in os.environ.items() if k not in LEFT_OUT}
@@ -104,10 +104,10 @@ class Server:
         return issue_key(name, self._secret)
 
     def get(self, path: str, timeout: float = 10.0) -> bytes:
-        """The body of a page.
+        """Fetch the body of a page.
 
         Raises:
-            ServerError: It is not to be had.
+            ServerError: There is no answer, or one of another status than 200.
         """
         connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
         try:
@@ -125,15 +125,15 @@ class Server:
         return body
 
     def metric(self, name: str) -> float:
-        """The sum of a metric's samples, as ``/metrics`` shows it."""
+        """Sum up a metric's samples of ``/metrics``."""
         text = self.get("/metrics").decode()
-        found = re.findall(rf"^{re.escape(name)}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
-        return sum(float(value) for value in found)
+        values = re.findall(rf"^{re.escape(name)}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for value in values)
 
     def inside(self) -> dict[str, Any]:
-        """The model in force and the last training."""
-        told: dict[str, Any] = json.loads(self.get(INSIDE))
-        return told
+        """Fetch the description of the model in force and the last training."""
+        description: dict[str, Any] = json.loads(self.get(INSIDE))
+        return description
 
     def _last_words(self) -> str:
         if self._process is not None and self._process.poll() is not None:

@@ -1,4 +1,4 @@
-"""The demo's clients: a thread each, which sends real requests at its own pace."""
+"""Send the requests of the demo's clients: a thread each, at its own pace."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MOST_PAUSE: Final = 60.0
 
 
 class Visitor:
-    """One client: plays a script until told another, or to stop.
+    """Send the requests of one client, script after script, until it is stopped.
 
     Args:
         entry: Its account.
-        port: The site's, on the loopback interface.
-        seed: Of its scripts.
+        port: Port of the site on the loopback interface.
+        seed: Seed of its scripts.
         key: Its API key.
     """
 
@@ -48,7 +48,7 @@ class Visitor:
             self._thread.start()
 
     def stop(self) -> None:
-        """Send nothing more; returns at once."""
+        """Send no more requests; returns at once."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -96,7 +96,7 @@ class Visitor:
 
 
 def stop_all(visitors: list[Visitor], timeout: float = 5.0) -> None:
-    """Stop all, and wait for their last answers."""
+    """Stop clients, and wait for their last answers."""
     for visitor in visitors:
         visitor.stop()
     until = time.monotonic() + timeout

@@ -1,4 +1,4 @@
-"""The demo site: a catalogue to browse, something to post, something expensive, a login."""
+"""Serve the demo site: a catalogue, a form, an expensive report, a login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask_irl import IntelligentLimiter
 
 PASSWORD: Final = "correct horse"  # noqa: S105  # of every made-up account
 MAX_CHARACTERS: Final = 100
-"""Of a user's name, and of a password."""
+"""Most characters of a user's name, and of a password."""
 MAX_VALUES: Final = 1000
 MAX_VALUE: Final = 1e12
 ROUNDS: Final = 2000
@@ -59,7 +59,7 @@ def add_views(app: Flask, limiter: IntelligentLimiter) -> None:
 
     @app.post("/api/process")
     def process() -> ResponseReturnValue:
-        values = _sent().get("values")
+        values = _payload().get("values")
         if not isinstance(values, list) or not 1 <= len(values) <= MAX_VALUES:
             abort(400, f'send {{"values": [...]}} with 1 to {MAX_VALUES} numbers')
         if not all(type(x) in (int, float) and abs(x) <= MAX_VALUE for x in values):
@@ -76,8 +76,8 @@ def add_views(app: Flask, limiter: IntelligentLimiter) -> None:
 
     @app.post("/login")
     def login() -> ResponseReturnValue:
-        sent = _sent()
-        user, password = sent.get("user"), sent.get("password")
+        payload = _payload()
+        user, password = payload.get("user"), payload.get("password")
         if not _is_word(user) or not _is_word(password):
             abort(400, f'send {{"user": …, "password": …}}, each 1 to {MAX_CHARACTERS} characters')
         if not hmac.compare_digest(password.encode(errors="replace"), PASSWORD.encode()):
@@ -92,15 +92,15 @@ def add_views(app: Flask, limiter: IntelligentLimiter) -> None:
     app.register_error_handler(HTTPException, _as_json)
 
 
-def _sent() -> dict[str, Any]:
-    """The object in the request's body, whatever type the client says that it has."""
+def _payload() -> dict[str, Any]:
+    """Parse the object in the request's body, whatever type the client declares."""
     try:
-        sent = request.get_json(force=True)
+        payload = request.get_json(force=True)
     except RecursionError:
         abort(400, "the body is nested too deeply")
-    if not isinstance(sent, dict):
+    if not isinstance(payload, dict):
         abort(400, "send a JSON object")
-    return sent
+    return payload
 
 
 def _is_word(value: object) -> TypeGuard[str]:

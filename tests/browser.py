@@ -1,4 +1,4 @@
-"""Which browser the tests run, and how to get one where there is none."""
+"""Find the browser of the tests, and install one if it is missing."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pathlib import Path
 from tests.find_redis import install_with_apt
 
 OVERRIDES = {"chromium": "TEST_CHROMIUM", "chromedriver": "TEST_CHROMEDRIVER"}
-"""By command, the environment variable with the path to use instead of the one found."""
+"""Environment variable by command: the path of another program than that on PATH."""
 
 PACKAGES = ("chromium", "chromium-driver")
 VERSION_TIMEOUT = 60.0
-"""Seconds that a program may take to tell its version: the first start reads it from the disk."""
+"""Seconds that a program may take to print its version; at first it is read from the disk."""
 
 
 class NoBrowserError(RuntimeError):
-    """No usable browser; the message says what was looked at and what to install."""
+    """Report that there is no usable browser, why, and the packages to install."""
 
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """A Chromium, and the chromedriver that steers it."""
+    """Name a Chromium, and the chromedriver that steers it."""
 
     chromium: Path
     driver: Path
     description: str
-    """For people, such as ``Chromium 150.0.7871.100 (/usr/bin/chromium)``."""
+    """Description for people, such as ``Chromium 150.0.7871.100 (/usr/bin/chromium)``."""
 
 
 def find_browser() -> Browser:
@@ -42,7 +42,7 @@ def find_browser() -> Browser:
     Raises:
         NoBrowserError: One of the two isn't there or doesn't run, or they don't fit each other.
     """
-    (chromium, version), (driver, driver_version) = (_found(command) for command in OVERRIDES)
+    (chromium, version), (driver, driver_version) = (_find(command) for command in OVERRIDES)
     # A chromedriver steers browsers of its own major version only.
     if version.split(".")[0] != driver_version.split(".")[0]:
         raise _no_browser(f"{chromium} is version {version}, but {driver} is {driver_version}")
@@ -50,24 +50,24 @@ def find_browser() -> Browser:
 
 
 def install_browser_if_missing() -> None:
-    """Install Chromium with apt-get if it isn't all there and this user may; say so."""
+    """Install Chromium with apt-get if it isn't complete and this user may; print it."""
     if any(_path_of(command) is None for command in OVERRIDES):
         install_with_apt("Chromium", *PACKAGES)
 
 
 def main() -> int:
-    """Make sure that there is a browser, and print which one the tests use."""
+    """Make sure that there is a browser, and print its version and path."""
     install_browser_if_missing()
     try:
-        found = find_browser()
+        result = find_browser()
     except NoBrowserError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Browser of the tests: {found.description}", flush=True)
+    print(f"Browser of the tests: {result.description}", flush=True)
     return 0
 
 
-def _found(command: str) -> tuple[Path, str]:
+def _find(command: str) -> tuple[Path, str]:
     path = _path_of(command)
     if path is None:
         raise _no_browser(f"no {command} on PATH")
@@ -78,8 +78,8 @@ def _found(command: str) -> tuple[Path, str]:
 
 
 def _path_of(command: str) -> Path | None:
-    named = os.environ.get(OVERRIDES[command]) or shutil.which(command)
-    return Path(named) if named else None
+    path = os.environ.get(OVERRIDES[command]) or shutil.which(command)
+    return Path(path) if path else None
 
 
 def _version(path: Path) -> str | None:

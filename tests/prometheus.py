@@ -1,4 +1,4 @@
-"""The real Prometheus and promtool of the tests, and how to get them where there are none."""
+"""Run the real Prometheus and promtool of the tests, and install them if they are missing."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tests.find_redis import install_with_apt
 from tests.redis_server import HOST, Closing, free_port, wait_until
 
 OVERRIDES = {"prometheus": "TEST_PROMETHEUS", "promtool": "TEST_PROMTOOL"}
-"""By command, the environment variable with the path to use instead of the one found."""
+"""Environment variable by command: the path of another program than that on PATH."""
 
 PACKAGE = "prometheus"
-"""Debian's, which holds both."""
+"""Debian's package, which holds both."""
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 15.0
@@ -35,24 +35,24 @@ TOOL_TIMEOUT = 120.0
 
 
 class NoPrometheusError(RuntimeError):
-    """No usable Prometheus; the message says what was looked at and what to install."""
+    """Report that there is no usable Prometheus, why, and the package to install."""
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A Prometheus server, and the promtool that came with it."""
+    """Name a Prometheus server, and the promtool that came with it."""
 
     prometheus: Path
     promtool: Path
     description: str
-    """For people, such as ``Prometheus 2.42.0 (/usr/bin/prometheus)``."""
+    """Description for people, such as ``Prometheus 2.42.0 (/usr/bin/prometheus)``."""
 
 
 class Sample(NamedTuple):
-    """One series of an instant query's answer."""
+    """Give the value of one series at an instant."""
 
     labels: Mapping[str, str]
-    """``__name__`` among them, if the query keeps it."""
+    """Labels, with ``__name__`` if the query keeps it."""
     value: float
 
 
@@ -64,18 +64,18 @@ def find_prometheus() -> Programs:
     Raises:
         NoPrometheusError: One of the two isn't there or doesn't run.
     """
-    (server, version), (tool, _) = (_found(command) for command in OVERRIDES)
+    (server, version), (tool, _) = (_find(command) for command in OVERRIDES)
     return Programs(server, tool, f"Prometheus {version} ({server}, with {tool})")
 
 
 def install_prometheus_if_missing() -> None:
-    """Install Debian's package with apt-get if it isn't all there and this user may; say so."""
+    """Install Debian's package with apt-get if it isn't complete and this user may; print it."""
     if any(_path_of(command) is None for command in OVERRIDES):
         install_with_apt("Prometheus", PACKAGE)
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run promtool; what it prints is in ``stdout``, its errors included."""
+    """Run promtool; its output is in ``stdout``, errors included."""
     return subprocess.run(
         [find_prometheus().promtool, *arguments],
         stdin=subprocess.DEVNULL,
@@ -89,12 +89,12 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def scrape_config(
     targets: Mapping[str, str], *, interval: str = "1s", rule_files: tuple[Path, ...] = ()
 ) -> str:
-    """A configuration that scrapes some addresses.
+    """Write a configuration that scrapes some addresses.
 
     Args:
-        targets: By the name of the job, ``host:port``.
-        interval: Between scrapes, and between evaluations of rules.
-        rule_files: To load; absolute.
+        targets: ``host:port`` by the name of the job.
+        interval: Time between scrapes, and between evaluations of rules.
+        rule_files: Absolute paths of rules.
     """
     config = {
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
@@ -109,10 +109,10 @@ def scrape_config(
 
 
 class PrometheusServer(Closing):
-    """One server on a free loopback port, its data in a temporary folder, in a ``with`` block.
+    """Run a server on a free loopback port, its data in a temporary folder, in a ``with`` block.
 
     Args:
-        config: Its configuration, in YAML; ``scrape_config()`` makes a simple one.
+        config: Configuration in YAML; ``scrape_config()`` writes a simple one.
     """
 
     def __init__(self, config: str) -> None:
@@ -126,12 +126,12 @@ class PrometheusServer(Closing):
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Give the address at which it answers."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def log(self) -> str:
-        """What it has written."""
+        """Read its log."""
         return (self.folder / "log").read_text(errors="replace")
 
     def start(self) -> None:
@@ -184,18 +184,18 @@ class PrometheusServer(Closing):
         return [Sample(each["metric"], float(each["value"][1])) for each in data["result"]]
 
     def value(self, expression: str) -> float | None:
-        """The value of an expression that gives one series at most; None if it gives none.
+        """Evaluate an expression that gives one series at most; None if it gives none.
 
         Raises:
             ValueError: It gives several.
         """
-        found = self.query(expression)
-        if len(found) > 1:
-            raise ValueError(f"{expression} gives {len(found)} series")
-        return found[0].value if found else None
+        series = self.query(expression)
+        if len(series) > 1:
+            raise ValueError(f"{expression} gives {len(series)} series")
+        return series[0].value if series else None
 
     def api(self, path: str, **parameters: str) -> Any:
-        """The ``data`` of an answer of ``/api/v1``, such as ``targets``, ``rules``, ``alerts``.
+        """Fetch the ``data`` of an answer of ``/api/v1``, such as ``targets`` or ``alerts``.
 
         Raises:
             ValueError: Prometheus refuses; the message is its own.
@@ -212,11 +212,11 @@ class PrometheusServer(Closing):
 
     @property
     def owned(self) -> bool:
-        """Whether this process made it, and did not merely inherit it in a fork."""
+        """Tell whether this process made it, and did not merely inherit it in a fork."""
         return self._owner == os.getpid()
 
     def _ready(self) -> bool:
-        # Asked first: the port could have been taken by another server in the meantime.
+        # First: the port could have been taken by another server in the meantime.
         if self._process is None or self._process.poll() is not None:
             raise RuntimeError(f"Prometheus ended at its start:\n{self.log[-2000:]}")
         try:
@@ -227,18 +227,18 @@ class PrometheusServer(Closing):
 
 
 def main() -> int:
-    """Make sure that there is a Prometheus, and print which one the tests use."""
+    """Make sure that there is a Prometheus, and print its version and path."""
     install_prometheus_if_missing()
     try:
-        found = find_prometheus()
+        programs = find_prometheus()
     except NoPrometheusError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Prometheus of the tests: {found.description}", flush=True)
+    print(f"Prometheus of the tests: {programs.description}", flush=True)
     return 0
 
 
-def _found(command: str) -> tuple[Path, str]:
+def _find(command: str) -> tuple[Path, str]:
     path = _path_of(command)
     if path is None:
         raise _no_prometheus(f"no {command} on PATH")
@@ -249,8 +249,8 @@ def _found(command: str) -> tuple[Path, str]:
 
 
 def _path_of(command: str) -> Path | None:
-    named = os.environ.get(OVERRIDES[command]) or shutil.which(command)
-    return Path(named) if named else None
+    path = os.environ.get(OVERRIDES[command]) or shutil.which(command)
+    return Path(path) if path else None
 
 
 def _version(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""One real Redis server for a test: on a free loopback port, in a temporary folder."""
+"""Run a real Redis server for a test: on a free loopback port, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOP_TIMEOUT = 5.0
 # Below the range that the system gives to outgoing connections: from there, a client that
 # knocks on the port of a stopped server could be given that very port and reach itself.
 _FIRST_PORT, _LAST_PORT = 20_000, 31_999
-_given_ports: set[int] = set()
+_chosen_ports: set[int] = set()
 # Not seeded, so that forks of one process don't all choose the same ports.
 _random = random.SystemRandom()
 
@@ -42,7 +42,7 @@ def free_port() -> int:
     ports = ports_of_worker(os.environ)
     while True:
         port = _random.choice(ports)
-        if port in _given_ports:
+        if port in _chosen_ports:
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,7 +50,7 @@ def free_port() -> int:
                 probe.bind((HOST, port))
             except OSError:
                 continue
-        _given_ports.add(port)
+        _chosen_ports.add(port)
         return port
 
 
@@ -69,12 +69,12 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = STAR
     """Return as soon as ``condition()`` is true.
 
     Args:
-        condition: Asked every few milliseconds; a redis-py error counts as not yet.
-        what: What is waited for, for the message.
+        condition: Called every few milliseconds; a redis-py error counts as false.
+        what: Name of the condition, for the message.
         timeout: Seconds.
 
     Raises:
-        TimeoutError: It was not true in time.
+        TimeoutError: The condition was not true in time.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -89,12 +89,14 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = STAR
 
 
 class Closing:
-    """Something to be closed when a ``with`` block ends."""
+    """Start at the beginning of a ``with`` block, and close at its end."""
 
     def start(self) -> None:
+        """Start it, and wait until it is ready."""
         raise NotImplementedError
 
     def close(self) -> None:
+        """End it, and remove its files."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -115,14 +117,14 @@ class Closing:
 
 
 class RedisServer(Closing):
-    """One server without persistence, running inside a ``with`` block.
+    """Run a server without persistence inside a ``with`` block.
 
     Args:
-        port: TCP port on 127.0.0.1; a free one if none is given. Known before the start.
+        port: TCP port on 127.0.0.1, a free one by default; fixed before the start.
         unix_socket: Listen on a Unix socket too, and let ``url`` and ``client()`` use it.
         config: Directives of redis.conf beside, or instead of, those set here.
         arguments: Further arguments of the command line.
-        binary: The server to run; that of ``redis_binary()`` if none is given.
+        binary: Server to run, that of ``redis_binary()`` by default.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class RedisServer(Closing):
 
     @property
     def url(self) -> str:
-        """The storage URI of its database 0."""
+        """Give the storage URI of its database 0."""
         login = f":{self._password}@" if self._password else ""
         if self.socket_path is not None:
             return f"unix://{login}{self.socket_path}?db=0"
@@ -154,16 +156,16 @@ class RedisServer(Closing):
 
     @property
     def pid(self) -> int:
-        """Its process id; raises ``RuntimeError`` when it is not running."""
+        """Give its process id; raises ``RuntimeError`` when it is not running."""
         return self._running_process().pid
 
     @property
     def running(self) -> bool:
-        """Whether its process is alive, frozen or not."""
+        """Tell whether its process is alive, frozen or not."""
         return self._process is not None and self._process.poll() is None
 
     def client(self, **options: Any) -> redis.Redis:
-        """A client that neither retries nor waits longer than a second, unless told otherwise."""
+        """Make a client that by default neither retries nor waits longer than a second."""
         address: dict[str, Any] = (
             {"unix_socket_path": str(self.socket_path)}
             if self.socket_path is not None
@@ -220,7 +222,7 @@ class RedisServer(Closing):
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
-        """Let a frozen one go on (SIGCONT), and wait until it answers."""
+        """Let it go on after ``freeze`` (SIGCONT), and wait until it answers."""
         os.kill(self.pid, signal.SIGCONT)
         with self.client() as client:
             wait_until(lambda: self._answers(client), f"the thawed server on {self.url}")
@@ -233,7 +235,7 @@ class RedisServer(Closing):
 
     @property
     def owned(self) -> bool:
-        """Whether this process made it, and did not merely inherit it in a fork."""
+        """Tell whether this process made it, and did not merely inherit it in a fork."""
         return self._owner == os.getpid()
 
     @property
@@ -272,7 +274,7 @@ class RedisServer(Closing):
 
 
 def impatient() -> dict[str, Any]:
-    """Options of a redis-py client that fails at once, or in a second when it gets no answer."""
+    """Give options of a redis-py client that fails at once, or in a second without an answer."""
     return {
         "socket_timeout": 1.0,
         "socket_connect_timeout": 1.0,

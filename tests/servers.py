@@ -1,8 +1,8 @@
-"""The real Redis servers that tests run: alone, as a cluster, under a Sentinel.
+"""Run the real Redis servers of the tests: alone, as a cluster, under a Sentinel.
 
 All listen on free loopback ports, live in temporary folders, and are ended at exit at the latest.
-``python -m tests.servers`` makes sure that there is a server to run, a browser and a Prometheus,
-and says which.
+``python -m tests.servers`` makes sure that there is a Redis server, a browser and a Prometheus,
+and prints their versions.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ SLOTS = 16_384
 
 
 class ClusterServer(Closing):
-    """A Redis Cluster of masters only, running inside a ``with`` block.
+    """Run a Redis Cluster of masters only inside a ``with`` block.
 
     Args:
-        nodes: How many, 1 or more; the slots are dealt out evenly.
+        nodes: Number of nodes, 1 or more, with equal shares of the slots.
     """
 
     def __init__(self, nodes: int = 1) -> None:
@@ -54,11 +54,11 @@ class ClusterServer(Closing):
 
     @property
     def url(self) -> str:
-        """The storage URI, naming every node."""
+        """Give the storage URI, which names every node."""
         return "redis+cluster://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes)
 
     def client(self, **options: Any) -> RedisCluster:
-        """A client of the whole cluster that does not retry."""
+        """Make a client of the whole cluster that does not retry."""
         start = [ClusterNode(HOST, node.port) for node in self.nodes]
         return RedisCluster(startup_nodes=start, **(impatient() | options))
 
@@ -90,7 +90,7 @@ class ClusterServer(Closing):
 
 
 class SentinelServer(Closing):
-    """A master and one Sentinel that watches it, running inside a ``with`` block."""
+    """Run a master and one Sentinel that watches it inside a ``with`` block."""
 
     service = "mymaster"
 
@@ -106,11 +106,11 @@ class SentinelServer(Closing):
 
     @property
     def url(self) -> str:
-        """The storage URI, naming the Sentinel and the service."""
+        """Give the storage URI, which names the Sentinel and the service."""
         return f"redis+sentinel://{HOST}:{self.sentinel.port}/{self.service}"
 
     def client(self, **options: Any) -> Sentinel:
-        """A client of the Sentinel, whose ``master_for(service)`` is one of the master."""
+        """Make a client of the Sentinel; its ``master_for(service)`` is a client of the master."""
         address = (HOST, self.sentinel.port)
         return Sentinel([address], sentinel_kwargs=impatient(), **(impatient() | options))
 
@@ -128,7 +128,7 @@ class SentinelServer(Closing):
 
 
 def main() -> int:
-    """Make sure that all is there that the tests run, and print which; 1 if something is not."""
+    """Make sure that all servers of the tests can run; give 1 if one of them can't, else 0."""
     return max(find_redis.main(), browser.main(), prometheus.main())
 
 

@@ -1,4 +1,4 @@
-"""The gunicorn configurations, each with the demo app on a real socket."""
+"""Test the gunicorn configurations, each with the demo app on a real socket."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def test_the_schedulers_chatter_stays_out_of_the_log(memory: Gunicorn) -> None:
 
 def test_the_metrics_of_one_process_are_whole(memory: Gunicorn) -> None:
     memory.get("/", "measured")
-    shown = memory.get("/metrics").text
-    assert re.search(r'^irl_requests_total\{outcome="allowed",route="/"\} [1-9]', shown, re.M)
+    count = re.compile(r'^irl_requests_total\{outcome="allowed",route="/"\} [1-9]', re.MULTILINE)
+    # A request counts when it has ended, which may be after the client has its answer.
+    wait_until(lambda: count.search(memory.get("/metrics").text), "the request's count", STOP)
 
 
 def test_no_control_socket_appears_in_the_home_folder(memory: Gunicorn) -> None:
@@ -98,14 +99,17 @@ def two_workers(home: Path, redis_url: str, *arguments: str, **environment: str)
     return Gunicorn(REDIS, home, *arguments, REDIS_URL=redis_url, **environment)
 
 
-def counted(server: Gunicorn) -> float | None:
-    """The requests for /api/data that the metrics show."""
-    found = re.search(rf"^{re.escape(DATA)} (\S+)$", server.get("/metrics").text, re.MULTILINE)
-    return float(found[1]) if found else None
+def wait_for_count(server: Gunicorn, requests: int) -> None:
+    """Wait until the metrics show so many requests for /api/data.
+
+    A request counts when it has ended, which may be after the client has its answer.
+    """
+    line = f"{DATA} {requests:.1f}"
+    wait_until(lambda: line in server.get("/metrics").text.splitlines(), line, STOP)
 
 
 def files_of_gauges(folder: Path) -> set[str]:
-    """The processes that have gauges of the living there."""
+    """List the processes with gauges in a folder."""
     return {path.stem.rsplit("_", 1)[1] for path in folder.glob("*/gauge_live*.db")}
 
 
@@ -115,6 +119,7 @@ def test_metrics_of_several_processes_add_up_in_a_folder_of_their_own(
     with two_workers(tmp_path, redis_url) as server:
         for _ in range(8):
             server.get("/api/data")
+        wait_for_count(server, 8)
         whole = server.get("/metrics")
         named = server.get("/metrics?name[]=irl_requests_total")
         folders = list((tmp_path / "tmp").glob("irl-metrics-*"))
@@ -145,7 +150,7 @@ def test_a_folder_that_is_named_but_not_there_is_made(tmp_path: Path, redis_url:
     folder = tmp_path / "not" / "there"
     with two_workers(tmp_path, redis_url, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
         server.get("/api/data")
-        assert counted(server) == 1.0
+        wait_for_count(server, 1)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -170,7 +175,7 @@ def test_a_worker_is_replaced_though_something_swept_the_folder_away(
             os.kill(int(victim), signal.SIGKILL)
         wait_until(lambda: len(files_of_gauges(folder)) == 2, "new workers", START)
         server.get("/api/data")
-        assert counted(server) == 1.0
+        wait_for_count(server, 1)
 
 
 def test_a_server_without_workers_is_refused(tmp_path: Path) -> None:
@@ -183,15 +188,16 @@ def test_a_killed_workers_counts_stay_and_its_gauges_go(tmp_path: Path, redis_ur
     with two_workers(tmp_path, redis_url) as server:
         for _ in range(8):
             server.get("/api/data")
+        wait_for_count(server, 8)
         folder = tmp_path / "tmp"
         wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
         victim = min(files_of_gauges(folder))
         os.kill(int(victim), signal.SIGKILL)
         wait_until(lambda: victim not in files_of_gauges(folder), "the end of its gauges", START)
         wait_until(lambda: len(files_of_gauges(folder)) == 2, "another worker", START)
-        assert counted(server) == 8.0
+        wait_for_count(server, 8)
         server.get("/api/data")
-        assert counted(server) == 9.0
+        wait_for_count(server, 9)
         assert "pid=" not in server.get("/metrics").text
 
 
@@ -201,7 +207,7 @@ def test_metrics_add_up_of_workers_whose_app_was_loaded_before_they_were_forked(
     with two_workers(tmp_path, redis_url, "--preload") as server:
         for _ in range(8):
             server.get("/api/data")
-        assert counted(server) == 8.0
+        wait_for_count(server, 8)
         folder = tmp_path / "tmp"
 
         def both_serve() -> bool:
@@ -219,6 +225,7 @@ def test_counts_survive_a_reload(tmp_path: Path, redis_url: str) -> None:
         server.get("/api/data")
         folder = tmp_path / "tmp"
         wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
+        wait_for_count(server, 1)
         before = files_of_gauges(folder)
         assert server.process is not None
         server.process.send_signal(signal.SIGHUP)
@@ -228,13 +235,14 @@ def test_counts_survive_a_reload(tmp_path: Path, redis_url: str) -> None:
             return len(now) == 2 and not now & before
 
         wait_until(replaced, "new workers", START)
-        assert counted(server) == 1.0
+        wait_for_count(server, 1)
 
 
 def test_counts_survive_a_new_server_that_takes_over(tmp_path: Path, redis_url: str) -> None:
     pid_file = tmp_path / "pid"
     with two_workers(tmp_path, redis_url, "--pid", str(pid_file)) as server:
         server.get("/api/data")
+        wait_for_count(server, 1)
         assert server.process is not None
         server.process.send_signal(signal.SIGUSR2)
         successor = tmp_path / "pid.2"
@@ -245,7 +253,7 @@ def test_counts_survive_a_new_server_that_takes_over(tmp_path: Path, redis_url: 
             wait_until(lambda: len(files_of_gauges(folder)) == 4, "workers of both", START)
             server.process.terminate()
             assert server.process.wait(STOP) == 0
-            assert counted(server) == 1.0
+            wait_for_count(server, 1)
         finally:
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: list(folder.glob("irl-metrics-*")) == [], "its end", STOP)
@@ -255,7 +263,7 @@ def test_the_embedded_stores_one_process_uses_no_folder(tmp_path: Path) -> None:
     folder = tmp_path / "metrics"
     with Gunicorn(MEMORY, tmp_path, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
         server.get("/api/data")
-        assert counted(server) == 1.0
+        wait_for_count(server, 1)
     assert not folder.exists()
 
 
