@@ -35,7 +35,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 ROOF = max(FLOORS) + 1
 """Floor of ``flask_irl`` itself, which only hands on names of the rooms."""
 MAX_FLOORS = 10
-MAX_LINES = 430
+MAX_LINES = 300
 
 PURE_ROOMS = {"errors", "limits", "behaviour", "model"}
 SHARED_BY_THREADS = {"flask_irl.behaviour.buffer"}

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
-from flask_irl.errors import StoreError
 from flask_irl.limiter.failures import Failures
+from flask_irl.limiter.learning import Learning
 from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision, decision_of, decision_on_denied
@@ -21,12 +21,9 @@ from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.telemetry.log import Sampler, event
-from flask_irl.training.background import BackgroundTraining
 from flask_irl.training.fit import Fit, fit_in_child
-from flask_irl.training.trainer import Trainer, Training
-from flask_irl.verdicts.ladder import Ladder, ladder_of
-from flask_irl.verdicts.profiler import Profiler
-from flask_irl.verdicts.rules import Rules
+from flask_irl.training.trainer import Training
+from flask_irl.verdicts.ladder import Ladder
 
 LOG_SECONDS: Final = 1.0
 
@@ -46,6 +43,7 @@ class Limiter:
         configured: The options without those settings.
         notify: Takes an event for the listener.
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
+        learning: Keeps profiles, verdicts and models.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
         asks_ahead: Whether :meth:`begin` may be of use.
     """
@@ -68,28 +66,17 @@ class Limiter:
         self.refusals = Refusals()
         self.plans = Plans(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
-        self.ladder = _ladder(options)
+        self.learning = Learning(options, store, self.notify, self.failures, fit)
+        self.profiler = self.learning.profiler
+        self.trainer = self.learning.trainer
         self.plans.use(options.base, self.ladder.factors, options.mode)
-        self.trainer = _trainer(options, store, self.notify, fit)
-        self.profiler = Profiler(
-            store,
-            ladder=self.ladder,
-            model=lambda: self.trainer.model,
-            notify=self.notify,
-            ttl_seconds=options.profile_ttl_seconds,
-            rows_capacity=options.rows_capacity,
-            rules=Rules(options.login_failures, options.unknown_paths),
-        )
-        self._trainings = BackgroundTraining(
-            self.trainer, functools.partial(self.failures.guard, "train")
-        )
         self.worker = Worker(
             self.failures,
             Jobs(
                 flush=functools.partial(self.profiler.flush, gently=True),
                 refresh=self.refresh,
                 train=self._train_if_due if options.train else None,
-                end_training=self._trainings.close,
+                end_training=self.learning.close,
                 leave_training=self.trainer.leave,
                 expire=self._expire,
             ),
@@ -102,6 +89,11 @@ class Limiter:
         self._refused_log = Sampler(LOG_SECONDS)
         self._started = False
         follow_process(self)
+
+    @property
+    def ladder(self) -> Ladder:
+        """Give the steps in force."""
+        return self.learning.ladder
 
     @property
     def mode(self) -> Mode:
@@ -207,22 +199,11 @@ class Limiter:
 
     def train(self) -> Training:
         """Flush, then train now; never raises."""
-        try:
-            self.flush()
-        except StoreError as error:
-            self.failures.store_failed(error)
-        return self.trainer.train()
+        return self.learning.train()
 
     def start_training(self) -> None:
-        """Flush, then start a training in the background; returns at once.
-
-        Raises:
-            TrainingRefused: There is too little to learn from, or a training runs, here or in
-                another worker.
-            StoreError: The store failed.
-        """
-        self.flush()
-        self._trainings.start()
+        """Flush, then start a training in the background; see :meth:`Learning.start_training`."""
+        self.learning.start_training()
 
     def forget(self, client: str) -> bool:
         """Forget a client, as if it had never been here; returns whether it was known.
@@ -281,9 +262,7 @@ class Limiter:
         self._started = False
         self.worker.after_fork()
         self.failures.after_fork()
-        self.profiler.after_fork()
-        self.trainer.after_fork()
-        self._trainings.after_fork()
+        self.learning.after_fork()
         self.store.after_fork()
         self.refusals = Refusals()
 
@@ -292,37 +271,16 @@ class Limiter:
         options = apply_settings(self.configured, settings)
         self.options = options
         self._mode = options.mode
-        self.ladder = _ladder(options)
-        self.profiler.use(self.ladder)
-        self.trainer.threshold = options.anomaly_threshold
+        self.learning.use(options)
         self.plans.use(options.base, self.ladder.factors, options.mode)
         self.refusals.clear()
         event(logging.WARNING, "settings_changed", **settings)
 
     def _train_if_due(self) -> None:
         if self._mode != "off":
-            self.flush()
-            self._trainings.start_if_due()
+            self.learning.train_if_due()
 
     def _expire(self) -> None:
         gone = self.store.expire() + self.failures.expire()
         if gone:
             event(logging.INFO, "clients_expired", clients=gone)
-
-
-def _ladder(options: Options) -> Ladder:
-    return ladder_of(options.factors, float(options.window_seconds), options.anomaly_threshold)
-
-
-def _trainer(options: Options, store: Store, notify: Notify, fit: Fit) -> Trainer:
-    return Trainer(
-        store,
-        notify=notify,
-        threshold=options.anomaly_threshold,
-        false_flag_rate=options.false_flag_rate,
-        min_clients=options.min_clients,
-        interval_seconds=options.training_interval_minutes * 60,
-        learning_seconds=options.learning_minutes * 60,
-        detector=options.detector,
-        fit=fit,
-    )

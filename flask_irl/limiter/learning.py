@@ -1,0 +1,111 @@
+"""Learn from observations: flush them into profiles and verdicts, and train models on rows."""
+
+from __future__ import annotations
+
+import functools
+
+from flask_irl.config.options import Options
+from flask_irl.errors import StoreError
+from flask_irl.limiter.failures import Failures
+from flask_irl.stores.base import Store
+from flask_irl.telemetry.events import Notify
+from flask_irl.training.background import BackgroundTraining
+from flask_irl.training.fit import Fit
+from flask_irl.training.trainer import Trainer, Training
+from flask_irl.verdicts.ladder import Ladder, ladder_of
+from flask_irl.verdicts.profiler import Profiler
+from flask_irl.verdicts.rules import Rules
+
+
+class Learning:
+    """Compose profiler and trainer.
+
+    Args:
+        options: All options.
+        store: Where profiles, rows and models live.
+        notify: Takes events.
+        failures: Takes errors of background work.
+        fit: Trains detectors.
+
+    Attributes:
+        ladder: The steps in force.
+        profiler: Keeps profiles and verdicts.
+        trainer: Trains models, and holds the one in force.
+    """
+
+    def __init__(
+        self, options: Options, store: Store, notify: Notify, failures: Failures, fit: Fit
+    ) -> None:
+        self._failures = failures
+        self.ladder = _ladder(options)
+        self.trainer = Trainer(
+            store,
+            notify=notify,
+            threshold=options.anomaly_threshold,
+            false_flag_rate=options.false_flag_rate,
+            min_clients=options.min_clients,
+            interval_seconds=options.training_interval_minutes * 60,
+            learning_seconds=options.learning_minutes * 60,
+            detector=options.detector,
+            fit=fit,
+        )
+        self.profiler = Profiler(
+            store,
+            ladder=self.ladder,
+            model=lambda: self.trainer.model,
+            notify=notify,
+            ttl_seconds=options.profile_ttl_seconds,
+            rows_capacity=options.rows_capacity,
+            rules=Rules(options.login_failures, options.unknown_paths),
+        )
+        self._trainings = BackgroundTraining(
+            self.trainer, functools.partial(failures.guard, "train")
+        )
+
+    def use(self, options: Options) -> None:
+        """Judge by other options from now on."""
+        self.ladder = _ladder(options)
+        self.profiler.use(self.ladder)
+        self.trainer.threshold = options.anomaly_threshold
+
+    def train(self) -> Training:
+        """Flush, then train now; never raises."""
+        try:
+            self.profiler.flush()
+        except StoreError as error:
+            self._failures.store_failed(error)
+        return self.trainer.train()
+
+    def start_training(self) -> None:
+        """Flush, then start a training in the background; returns at once.
+
+        Raises:
+            TrainingRefused: There is too little to learn from, or a training runs, here or in
+                another worker.
+            StoreError: The store failed.
+        """
+        self.profiler.flush()
+        self._trainings.start()
+
+    def train_if_due(self) -> None:
+        """Flush, then start a training in the background if it is this process's turn.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        self.profiler.flush()
+        self._trainings.start_if_due()
+
+    def close(self) -> bool:
+        """Start no training any more; returns whether one still runs."""
+        return self._trainings.close()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process."""
+        self.profiler.after_fork()
+        self.trainer.after_fork()
+        self._trainings.after_fork()
+
+
+def _ladder(options: Options) -> Ladder:
+    return ladder_of(options.factors, float(options.window_seconds), options.anomaly_threshold)
