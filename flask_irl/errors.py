@@ -1,4 +1,4 @@
-"""The errors that flask_irl raises; all derive from :class:`IrlError`."""
+"""Define the errors that flask_irl raises; all derive from :class:`IrlError`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ class IrlError(Exception):
 
 
 class ConfigurationError(IrlError, ValueError):
-    """An option, limit string or URI is wrong; names the key, the value and what is allowed."""
+    """Refuse an option, a limit or a URI; names the key, the value and the allowed values."""
 
 
 class StoreError(IrlError):
-    """The store did not answer, answered too late, or answered with an error.
+    """Report a store that did not answer, answered too late, or answered with an error.
 
     Args:
         message: What happened, without secrets of the storage URI.
@@ -25,12 +25,12 @@ class StoreError(IrlError):
 
 
 class ModelError(IrlError):
-    """A model, or the data it is made from, is damaged, foreign or of another schema."""
+    """Report a model, or data of one, that is damaged, foreign or of another schema."""
 
 
 class TrainingRefused(IrlError):
-    """A training was not started or its model not accepted; the message says why."""
+    """Refuse a training, or its model; the message says why."""
 
 
 class LogError(IrlError):
-    """An access log can't be opened or is of no known format."""
+    """Report an access log that can't be opened or is of no known format."""

@@ -40,7 +40,11 @@ def is_imperative(text: str) -> bool:
         return False
     first = word[0].lower()
     third_person = first.endswith("s") and first not in ENDS_WITH_S
-    return first not in NO_VERBS and not third_person and not first.endswith("ing")
+    return (
+        first not in NO_VERBS
+        and not third_person
+        and not (first.endswith("ing") and first != "bring")
+    )
 
 
 @pytest.mark.parametrize("package", PACKAGES)

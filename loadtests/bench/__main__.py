@@ -1,4 +1,4 @@
-"""``make bench``: compare flask_irl with its rivals, in one run on one machine.
+"""Run ``make bench``: compare flask_irl with its rivals, in one run on one machine.
 
 ``python -m loadtests.bench [--quick | --full] [--json FILE] [--chart FILE]``. Every time is that
 of a whole WSGI call of the same small Flask app, except for raw calls, which are marked, and for

@@ -1,4 +1,4 @@
-"""``make load``: put the demo app on gunicorn and Redis under load, with locust's clients.
+"""Run ``make load``: put the demo app on gunicorn and Redis under load, with locust's clients.
 
 ``python -m loadtests.load.run [--results FOLDER] [--workers N] [--store-timeout SECONDS]``.
 ``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED`` scale it, ``REDIS_URL`` names
