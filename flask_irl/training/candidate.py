@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA, column
+from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.site_statistics import began_at, learn_paces, learn_site, usual_values
 from flask_irl.model.calibration import Calibration, calibrate_by_impact
 from flask_irl.model.detectors import Detector
 from flask_irl.model.model import Model
 from flask_irl.training import gate
 from flask_irl.training.rows import TrainingRows
-from flask_irl.verdicts.rules import harmful
 
 
 @dataclass(frozen=True, slots=True)

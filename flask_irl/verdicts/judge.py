@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column, matrix
+from flask_irl.behaviour.harm import HARMFUL_RATE, Mask, harmful
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import GOOD
 from flask_irl.behaviour.site_statistics import (
@@ -27,7 +28,7 @@ from flask_irl.behaviour.site_statistics import (
 from flask_irl.behaviour.sums import View
 from flask_irl.model.model import Model
 from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
-from flask_irl.verdicts.rules import HARMFUL_RATE, Mask, Rules, harmful, working
+from flask_irl.verdicts.rules import Rules, working
 
 REGULAR_MINUTES: Final = 10
 """Minutes of activity that make a regular, on a site that isn't young."""

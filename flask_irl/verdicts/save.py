@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
+from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.sums import Floats
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
 from flask_irl.verdicts.merge import Profiles
-from flask_irl.verdicts.rules import Mask
 
 MAX_TTL: Final = 7 * 86_400
 TTL_PER_MINUTE: Final = 3600.0

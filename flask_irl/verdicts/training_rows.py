@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column
+from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.rows import ABUSE, pack_rows
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.merge import Profiles
-from flask_irl.verdicts.rules import Mask
 
 ROW_SECONDS: Final = 30.0
 """Least time between two rows of a client."""

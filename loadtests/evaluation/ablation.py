@@ -19,6 +19,7 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import events_of
 from flask_irl.behaviour.features import FEATURE_NAMES, matrix
 from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.observation import Observation
 from flask_irl.behaviour.sums import View
 from flask_irl.model.calibration import calibrate_by_impact
@@ -26,7 +27,6 @@ from flask_irl.replay.routes import RouteFolder
 from flask_irl.training import attacks
 from flask_irl.training.forests import fit_detector
 from flask_irl.training.training_set import TrainingSet
-from flask_irl.verdicts.rules import harmful
 from loadtests.evaluation.job import Job, learned_at
 from loadtests.simulator.scenarios import generate
 from loadtests.simulator.scene import Row

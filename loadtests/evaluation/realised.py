@@ -3,7 +3,7 @@
 In service it never speaks alone: regulars are judged by their own past, scores are smoothed, and
 flagged clients are refused. So the judge is watched, and its raw scores are counted by the promise
 of the calibration: of all requests of clients that are no regulars, the share of those that do
-harm, as far as :func:`flask_irl.verdicts.rules.harmful` can tell, and score below -0.5.
+harm, as far as :func:`flask_irl.behaviour.harm.harmful` can tell, and score below -0.5.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from flask_irl.behaviour import profile
+from flask_irl.behaviour.harm import harmful
 from flask_irl.model.calibration import THRESHOLD
 from flask_irl.model.model import Model
 from flask_irl.verdicts.flush import Judged
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.ladder import Ladder
-from flask_irl.verdicts.rules import harmful
 
 
 @dataclass

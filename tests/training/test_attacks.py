@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.harm import harmful
 from flask_irl.training.attacks import KINDS, READINGS, simulated_rows
-from flask_irl.verdicts.rules import harmful
 
 WIDTH = len(FEATURE_NAMES)
 ROUTES = {"/": 0.6, "/page/<n>": 0.3, "/login": 0.1}

@@ -13,8 +13,9 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import events_of
 from flask_irl.behaviour.features import FEATURE_NAMES, matrix
 from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.observation import Observation
-from flask_irl.verdicts.rules import Rules, harmful
+from flask_irl.verdicts.rules import Rules
 
 START = 1_700_000_000.0
 OFF = Rules(0, 0)
