@@ -19,7 +19,7 @@ from flask_irl.limiter.breaker import Breaker
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
-from flask_irl.stores.base import Begun, Store
+from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.events import ErrorSwallowed, Notify, StoreBack, StoreFailed, StoreLost
 from flask_irl.telemetry.log import Sampler, event, failure
@@ -53,7 +53,7 @@ class Failures:
         )
         self.breaker = Breaker(self._probe, self._report)
 
-    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Begun | None:
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
         """Begin to ask the store about a request; None where it can't be asked now."""
         if self.breaker.is_open:
             return None
@@ -63,7 +63,7 @@ class Failures:
             self.store_failed(error)
             return None
 
-    def hit(self, plan: Plan, keys: Sequence[str], cost: int, begun: Begun | None) -> Hit | None:
+    def hit(self, plan: Plan, keys: Sequence[str], cost: int, begun: Pending | None) -> Hit | None:
         """Ask the store about a request, or end what was begun; None where the store is out."""
         breaker = self.breaker
         if breaker.is_open and begun is None:

@@ -17,8 +17,8 @@ from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision, decision_of, decision_on_denied
 from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plans import Plans
-from flask_irl.stores.base import Begun, Store
-from flask_irl.stores.site import News
+from flask_irl.stores.base import Pending, Store
+from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.telemetry.log import Sampler, event
 from flask_irl.training.background import BackgroundTraining
@@ -97,7 +97,7 @@ class Limiter:
         )
         self.configured = options
         self._mode: Mode = options.mode
-        self._news = News(0, 0, 0)
+        self._news = Revisions(0, 0, 0)
         self._monotonic = monotonic
         self._refused_log = Sampler(LOG_SECONDS)
         self._started = False
@@ -112,7 +112,7 @@ class Limiter:
         """Give the plan for a route's scopes, beside the limit on all requests of a client."""
         return self.plans.plan(scopes)
 
-    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Begun | None:
+    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
         """Ask about a request that :meth:`decide` is to decide on in a moment, as early as can be.
 
         Args:
@@ -126,7 +126,7 @@ class Limiter:
         return self.failures.begin(plan, keys, cost) if self._started else None
 
     def decide(
-        self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Begun | None = None
+        self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Pending | None = None
     ) -> Decision:
         """Decide on one request. Never raises, never waits longer than the store's timeout.
 
@@ -243,7 +243,7 @@ class Limiter:
         Raises:
             StoreError: The store failed.
         """
-        before, news = self._news, self.store.news()
+        before, news = self._news, self.store.revisions()
         # First, so that a refusal that is under way isn't remembered past a change.
         self._news = news
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.stores.opening import open_store
+from flask_irl.stores.open import open_store
 from flask_irl.telemetry.events import Listener
 from flask_irl.training.fit import Fit, fit_in_child
 

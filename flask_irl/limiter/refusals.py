@@ -81,17 +81,17 @@ class Refusals:
         if cost < refusal.cost:
             return None
         hit = refusal.hit
-        if hit.binding < len(plan.shown) and plan.shown[hit.binding] == refusal.shown:
+        if hit.binding < len(plan.limits) and plan.limits[hit.binding] == refusal.shown:
             return refusal
         try:
-            place = plan.shown.index(refusal.shown)
+            place = plan.limits.index(refusal.shown)
         except ValueError:
             return None
         return refusal._replace(hit=hit._replace(binding=place))
 
     def remember(self, client: str, plan: Plan, cost: int, hit: Hit, now: float) -> None:
         """Keep a refusal until the client may be admitted."""
-        shown = plan.shown[hit.binding]
+        shown = plan.limits[hit.binding]
         scope = shown[0]
         if scope.own_key:
             return

@@ -1,7 +1,7 @@
-"""Admit a request under all limits of a plan: the arithmetic apart from any store.
+"""Decide on a request under all limits of a plan, apart from any store.
 
-Time is in microseconds and always handed in. Every number is a whole number or an IEEE double, so
-that the Lua twin, ``stores/redis/hit.lua``, computes the same to the bit.
+Times are arguments, in microseconds. Every number is a whole number or an IEEE double, so that the
+Lua twin, ``stores/redis/hit.lua``, computes the same to the bit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from flask_irl.limits.decision import Hit
-from flask_irl.limits.limit import Limit, scaled
+from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.override import CODES, Override
 from flask_irl.limits.plan import Plan
 from flask_irl.limits.strategies import STRATEGIES
@@ -20,7 +20,7 @@ from flask_irl.limits.strategies.gcra import slack
 
 
 class Admission(NamedTuple):
-    """The outcome of all limits of a plan together; see :class:`~flask_irl.limits.decision.Hit`."""
+    """Hold the outcome of all limits of a plan; see :class:`~flask_irl.limits.decision.Hit`."""
 
     admitted: bool
     binding: int
@@ -32,27 +32,27 @@ class Admission(NamedTuple):
 
 
 def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -> Admission:
-    """Ask every limit of a plan, all or nothing.
+    """Count a request under every limit of a plan, or under none of them.
 
     Args:
         plan: The limits; ``cells`` holds one cell for each, in order.
-        cells: Their states; not changed.
-        factor: Share of every limit that the client has, 0 to 1.
+        cells: The limits' states; not changed.
+        factor: Share of every limit that is left to the client, 0 to 1.
         now: µs since the epoch.
-        cost: What the request counts for, 0 or more.
+        cost: Requests that this one counts for, 0 or more.
 
     Returns:
-        The verdict, with new cells if admitted and the old ones if not.
+        The outcome, with new cells if admitted and the old ones if not.
     """
     probe = STRATEGIES[plan.strategy]
     after: list[Cell] = []
     admitted = True
     binding = index = 0
-    shown = (0, 0, 0.0, 0.0)
+    figures = (0, 0, 0.0, 0.0)
     for scope in plan.scopes:
         for limit in scope.limits:
-            amount = scaled(limit.amount, factor)
-            # In doubles, as in Lua: the product may be beyond what they hold exactly.
+            amount = scale(limit.amount, factor)
+            # In doubles, as in Lua: they may not hold the product exactly.
             most = float((limit.burst or limit.amount) - 1)
             burst = 1 + math.floor(most * amount / limit.amount)
             answer = probe(cells[index], now, amount, limit.window_seconds * 1e6, burst, cost)
@@ -60,33 +60,33 @@ def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -
             if answer.admitted:
                 better = admitted and (
                     index == 0
-                    or answer.remaining < shown[1]
-                    or (answer.remaining == shown[1] and answer.reset_after > shown[2])
+                    or answer.remaining < figures[1]
+                    or (answer.remaining == figures[1] and answer.reset_after > figures[2])
                 )
             else:
-                better = admitted or answer.retry_after > shown[3]
+                better = admitted or answer.retry_after > figures[3]
                 admitted = False
             if better:
                 binding = index
-                shown = (amount, answer.remaining, answer.reset_after, answer.retry_after)
+                figures = (amount, answer.remaining, answer.reset_after, answer.retry_after)
             index += 1
-    return Admission(admitted, binding, *shown, after if admitted else cells)
+    return Admission(admitted, binding, *figures, after if admitted else cells)
 
 
-def settled(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
-    """The cells as they are good for ``now``, even if the clock was set back meanwhile.
+def settle(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
+    """Move cells that lie in the future back to ``now``, for a clock that was set back.
 
-    A window can't begin later than now, nor can a client owe more than a window: what lies further
-    ahead would lock it out for as long as the clock was wrong.
+    No window begins later than now, and no client owes more than a window: a later time would lock
+    the client out for as long as the clock was wrong.
 
     Returns:
-        The same list if there was nothing to mend, which is nearly always.
+        The same list if there was nothing to move, which is nearly always.
     """
     for index, cell in enumerate(cells):
         if cell[0] > now:
             ahead = more = 0.0
             if plan.strategy == "gcra":
-                limit = plan.shown[index][1]
+                limit = plan.limits[index][1]
                 ahead = limit.window_seconds * 1e6
                 more = slack(limit.amount, ahead)
             if cell[0] > now + ahead + more:
@@ -105,17 +105,27 @@ def decide(
     cost: int,
     override: Override | None = None,
 ) -> tuple[Hit, list[Cell]]:
-    """The whole decision on one request: the Python twin of ``stores/redis/hit.lua``.
+    """Decide on one request: the Python twin of ``stores/redis/hit.lua``.
+
+    Args:
+        plan: The limits that apply.
+        cells: State of each limit, in order.
+        step: The client's step on the ladder.
+        score: Its latest calibrated score, 0 to -1.
+        now: µs since the epoch.
+        gap: µs since its previous request, or -1.
+        cost: Requests that this one counts for, 0 or more.
+        override: An operator's override of the client; may have ended.
 
     Returns:
-        The answer, and the cells to keep: ``cells`` itself when they are to stay as they are.
+        The answer, and the cells to keep: ``cells`` itself if nothing changes.
     """
-    cells = settled(plan, cells, now)
+    cells = settle(plan, cells, now)
     code, tight_refused = 0, False
     if override is not None and now < float(int(override.until * 1e6)):
         code = CODES[override.kind]
     if override is not None and code == CODES["allow"]:
-        amount = plan.shown[0][1].amount
+        amount = plan.limits[0][1].amount
         verdict = Admission(True, 0, amount, amount, 0.0, 0.0, cells)
     elif override is not None and code == CODES["block"]:
         left = float(int(override.until * 1e6)) - now
@@ -145,7 +155,7 @@ def decide(
 
 
 def _with_amount(plan: Plan, amount: int) -> Plan:
-    """The plan with another limit on everything that the client asks for."""
+    """Replace the amount of the limits on all of the client's requests."""
     own = plan.scopes[0]
     limits = tuple(
         Limit(amount, limit.window_seconds, min(limit.burst or limit.amount, amount))

@@ -1,4 +1,4 @@
-"""Describe a store's answer to a request, and make the decision of it."""
+"""Describe a store's answer to a request, and make a decision of it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Source = Literal["store", "local", "fallback", "none", "list"]
 
 
 class Hit(NamedTuple):
-    """A store's answer to one request. Times are in microseconds.
+    """Hold a store's answer to one request. Times are in microseconds.
 
     Attributes:
-        admitted: Whether every limit admits the request; only then has any counted it.
+        admitted: True if every limit admits the request; only then has any counted it.
         binding: Index, over all scopes' limits in order, of the limit to show: the refusing one
             with the longest wait, or else the one with least left.
         step: The client's step on the ladder, 0 for the full limit.
-        tight_refused: In shadow, whether the step's tighter limit would have refused.
+        tight_refused: In shadow mode, true if the step's tighter limit would have refused.
         score: The client's latest calibrated score, 0 to -1.
         limit: The binding limit at the client's step, in requests.
         remaining: Requests left of it.
-        reset_after: Until its window ends (GCRA: until it is whole again); when refused, the same
-            as ``retry_after``.
-        retry_after: Until the request will be admitted if nothing else is counted; 0 if admitted.
-        now: The store's clock, since the epoch.
-        gap: Since the client's previous request, or -1 when none is known.
-        override: The operator's word that decided: 0 none, 1 allow, 2 block, 3 limit.
+        reset_after: Time until its window ends (GCRA: until it is whole again); when refused, the
+            same as ``retry_after``.
+        retry_after: Time until the request is admitted if no other is counted; 0 if admitted.
+        now: The store's time, since the epoch.
+        gap: Time since the client's previous request, or -1 if none is known.
+        override: Kind of the override that decided: 0 none, 1 allow, 2 block, 3 limit.
     """
 
     admitted: bool
@@ -47,24 +47,25 @@ class Hit(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What the limiter decided on one request; the headers, the 429 and the log all show it.
+    """Hold the limiter's decision on one request, for headers, the 429 and the log.
 
     Attributes:
-        outcome: ``allowed``, ``limited``, ``blocked``, ``shadow_limited`` (admitted, but the
-            model's word would have refused it) or ``exempt``.
+        outcome: ``allowed``, ``limited``, ``blocked``, ``shadow_limited`` (admitted, though
+            refused at the client's step) or ``exempt``.
         key: The client's key, as stored.
         limit: Requests per window in effect for this client; 0 when exempt.
         remaining: Requests left.
         reset_after: Seconds until the window resets.
         retry_after: Seconds until a refused request would be admitted; 0 when admitted.
-        is_anomalous: Whether the client is at a lower step than the full limit.
-        step: Its step, 0 for the full limit.
-        score: Its latest calibrated score, 0 (normal) to -1 (anomalous).
+        is_anomalous: True if the client is at a lower step than the full limit.
+        step: The client's step, 0 for the full limit.
+        score: The client's latest calibrated score, 0 (normal) to -1 (anomalous).
         window_seconds: The window of the limit shown.
-        scope: What the limit shown counts; ``""`` is all of the client's requests.
-        source: Who decided: ``store``, ``local`` (known to be over, the store wasn't asked),
-            ``fallback`` (the store is out), ``none``, or ``list`` (denied by configuration).
-        at: When, in seconds since the epoch, by the store's clock.
+        scope: Name of the scope of the limit shown; ``""`` is all of the client's requests.
+        source: Origin of the decision: ``store``, ``local`` (a refusal that this process
+            remembers), ``fallback`` (counted here while the store is out), ``none``, or ``list``
+            (denied by configuration).
+        at: The store's time, in seconds since the epoch.
         gap: Seconds since the client's previous request, or -1.
     """
 
@@ -85,7 +86,7 @@ class Decision(NamedTuple):
 
     @property
     def admitted(self) -> bool:
-        """Whether the request goes on to its view."""
+        """Tell whether the request goes on to its view."""
         return self.outcome not in REFUSED
 
 
@@ -95,16 +96,16 @@ DENIED_RETRY_SECONDS: Final = 1.0
 
 
 def decision_of(plan: Plan, client: str, hit: Hit, source: Source) -> Decision:
-    """The decision that a store's answer makes.
+    """Make the decision of a store's answer.
 
     Args:
-        plan: What was asked.
-        client: Who it was asked about.
+        plan: The limits that applied.
+        client: Canonical key of the client.
         hit: The answer.
-        source: Whose answer it is.
+        source: Origin of the answer.
     """
     admitted, binding, step, tight, score, amount, left, reset, retry, now, gap, override = hit
-    scope, limit = plan.shown[binding]
+    scope, limit = plan.limits[binding]
     outcome: Outcome = "allowed"
     if not admitted:
         outcome = "blocked" if override == BLOCK else "limited"
@@ -126,20 +127,20 @@ def decision_of(plan: Plan, client: str, hit: Hit, source: Source) -> Decision:
         now / 1e6,
         gap / 1e6 if gap >= 0 else -1.0,
     )
-    # As Decision(...), but without a call of Python's: it is made of every request.
+    # As Decision(...), but without a call of Python's: every request makes one.
     return tuple.__new__(Decision, fields)
 
 
 def decision_without_store(plan: Plan, client: str, now: float, *, denied: bool) -> Decision:
-    """The decision where no store answers and nobody counts instead.
+    """Make the decision while no store answers and no request is counted.
 
     Args:
-        plan: What would have been asked.
-        client: Who the request is from.
+        plan: The limits that would apply.
+        client: Canonical key of the client.
         now: Seconds since the epoch.
-        denied: Whether such requests are turned away.
+        denied: Refuse the request.
     """
-    limit = plan.shown[0][1]
+    limit = plan.limits[0][1]
     wait = DENIED_RETRY_SECONDS if denied else 0.0
     return Decision(
         outcome="blocked" if denied else "allowed",
@@ -160,7 +161,7 @@ def decision_without_store(plan: Plan, client: str, now: float, *, denied: bool)
 
 
 def decision_on_denied(client: str, window_seconds: int, now: float) -> Decision:
-    """The decision on a client that is denied by configuration, whatever it does."""
+    """Make the decision on a client that is denied by configuration."""
     return Decision(
         outcome="blocked",
         key=client,

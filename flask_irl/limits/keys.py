@@ -1,4 +1,4 @@
-"""Client keys: from whatever a client may be called to what is safe to store, log and show."""
+"""Make client keys that are safe to store, log and show."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HASHED = "#"
 
 
 def canonical(key: str) -> str:
-    """The form under which a client is stored, logged and shown.
+    """Give the key under which a client is stored, logged and shown.
 
     A key that is short and printable stays as it is. Any other (long, with spaces, braces, control
     characters, or beginning with ``#``) becomes ``#`` and 32 hex digits of its BLAKE2b hash, so
     that no client chooses what a Redis key, a log line or a page contains. A key already of that
-    form stays, so that what was shown can be asked for.
+    form stays, so that an operator can look up a key that was shown.
 
     Args:
         key: Any text.
@@ -56,22 +56,22 @@ def _is_hashed(key: str) -> bool:
 
 
 def network_key(address: str) -> str:
-    """An address as a client's key: who shares it is one client.
+    """Turn an address into a client's key; all hosts behind one key are one client.
 
     IPv4 stays; IPv4 mapped into IPv6 becomes IPv4; IPv6 is grouped by its /64, since one host
-    commands a whole such network; a port or zone is dropped.
+    commands such a whole network; a port or a zone is dropped.
 
     Args:
         address: An IP address, perhaps with a port, as a server or proxy reports it.
 
     Returns:
-        The key, or ``"unknown"`` for what is no address.
+        The key, or ``"unknown"`` for a text that is no address.
     """
     try:
         inet_pton(AF_INET, address)
     except (OSError, ValueError):
         return _network(address) if len(address) <= MAX_ADDRESS_CHARACTERS else UNKNOWN
-    # What nearly all are: told without a memory of each, which a crowd would be too large for.
+    # The commonest case needs no cache, which would be too small for a crowd.
     return address
 
 

@@ -1,4 +1,4 @@
-"""One rate limit, and how it is written."""
+"""Describe a rate limit, and read it from text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_LIMITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``amount`` requests per ``window_seconds``.
+    """Describe one rate limit: at most ``amount`` requests per ``window_seconds``.
 
     Args:
         amount: Requests per window, 1 to 2**31 - 1.
@@ -31,28 +31,28 @@ class Limit:
     burst: int | None = None
 
     def __post_init__(self) -> None:
-        _within("limit", self.amount, 1, MAX_AMOUNT)
-        _within("window", self.window_seconds, 1, MAX_WINDOW_SECONDS)
+        _check_range("limit", self.amount, 1, MAX_AMOUNT)
+        _check_range("window", self.window_seconds, 1, MAX_WINDOW_SECONDS)
         if self.burst is not None:
-            _within("burst", self.burst, 1, self.amount)
+            _check_range("burst", self.burst, 1, self.amount)
 
     def at(self, factor: float) -> int:
-        """The requests per window that remain of this limit at a step's factor (0 to 1).
+        """Give the requests per window at a step's factor (0 to 1).
 
         Rounded to the nearest whole request, and never under 1 unless the factor is 0.
         """
-        return scaled(self.amount, factor)
+        return scale(self.amount, factor)
 
     def __str__(self) -> str:
         return f"{self.amount} per {self.window_seconds} seconds"
 
 
-def scaled(amount: int, factor: float) -> int:
-    """``amount`` times ``factor``, rounded half up; at least 1 unless ``factor`` is 0."""
+def scale(amount: int, factor: float) -> int:
+    """Multiply an amount by a factor, rounded half up; at least 1 unless the factor is 0."""
     return 0 if factor <= 0 else max(1, int(amount * factor + 0.5))
 
 
-def _within(name: str, value: object, low: int, high: int) -> None:
+def _check_range(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigurationError(
             f"{name} {value!r} is not allowed: give a whole number from {low} to {high}"
@@ -67,16 +67,16 @@ def parse_limits(text: str, burst: int | None = None) -> tuple[Limit, ...]:
         burst: For each limit, the requests GCRA admits at once, cut to the limit's amount.
 
     Raises:
-        ConfigurationError: The text is no such list; the message quotes it.
+        ConfigurationError: The text is not such a list; the message quotes it.
     """
     if not isinstance(text, str):
         raise _unreadable(text)
-    return _parsed(text, burst)
+    return _parse(text, burst)
 
 
 @functools.lru_cache(maxsize=1024)
-def _parsed(text: str, burst: int | None) -> tuple[Limit, ...]:
-    # Brings all its storages along, 1.5 MiB, and many an app has no limit written as text.
+def _parse(text: str, burst: int | None) -> tuple[Limit, ...]:
+    # The library imports all its storages, 1.5 MiB, and many an app has no limit as text.
     from limits import parse_many
 
     try:

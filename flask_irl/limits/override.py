@@ -1,4 +1,4 @@
-"""What an operator decides about one client, over the model's head and the limits'."""
+"""Describe an operator's override of the verdict and the limits of one client."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Kind = Literal["allow", "block", "limit"]
 KINDS: Final[tuple[Kind, ...]] = ("allow", "block", "limit")
 MAX_SECONDS: Final = 366 * 86400.0
 CODES: Final[dict[Kind, int]] = {"allow": 1, "block": 2, "limit": 3}
-"""How stores write a kind; 0 is none."""
+"""Numbers by which stores write a kind; 0 is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """An operator's word on a client, for a time.
+    """Describe an operator's override of one client, for a time.
 
     Args:
         kind: ``allow`` (no limit refuses it), ``block`` (every request is refused) or ``limit``
-            (``amount`` requests per window instead of the base limit, whatever the model says).
-        until: When it ends, in seconds since the epoch.
+            (``amount`` requests per window instead of the base limit, at any step).
+        until: End, in seconds since the epoch.
         amount: The fixed limit, 1 to 2**31 - 1; 0 for the other kinds.
 
     Raises:

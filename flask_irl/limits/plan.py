@@ -1,4 +1,4 @@
-"""Describe the limits that a request is under: scopes, and a plan of them all."""
+"""Describe the limits of a request: scopes, and a plan of all scopes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ StrategyName = Literal["sliding-window-counter", "fixed-window", "gcra"]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Limits that count together under one name.
+    """Describe limits that count together under one name.
 
     Args:
-        name: What is counted: a route's endpoint or a shared name; ``""`` is everything that
-            the client asks for.
-        limits: The limits, at least one, at most 16.
-        own_key: The limits count another key than the client's (a limit's own ``key_func``).
+        name: A route's endpoint or a shared name; ``""`` for all of the client's requests.
+        limits: 1 to 16 limits; none in a scope whose requests are counted already.
+        own_key: Count another key than the client's (that of a limit's own ``key_func``).
     """
 
     name: str
@@ -30,19 +29,19 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """All that a store needs to know of a route's limits; made once, used for every request.
+    """Describe all limits of a route, for a store; made once, used for every request.
 
-    Compared by identity, so that stores can keep what they prepare of it.
+    Compared by identity, so that stores can keep a packed form of it.
 
     Args:
         scopes: The first is the client's own (name ``""``); all must admit a request.
-        strategy: How requests are counted.
+        strategy: Name of the strategy that counts.
         factors: Share of each limit that is left at each step; ``factors[0]`` is 1.
-        enforce: Whether a step tightens the limit, or only ``Hit.tight_refused`` tells (shadow).
-        ttl_seconds: How long an idle client's state is kept; raised to twice the longest window.
-        signatures: For each scope, 16 bits of its windows and the strategy: state that was
-            counted another way is another state.
-        shown: Each limit with its scope, in the order of ``Hit.binding``.
+        enforce: Tighten the limit at a step; else (shadow) only set ``Hit.tight_refused``.
+        ttl_seconds: Seconds that an idle client's state is kept; at least twice the longest window.
+        signatures: For each scope, 16 bits of its windows and the strategy: a state with another
+            signature was counted in another way, and begins anew.
+        limits: Each limit with its scope, in the order of ``Hit.binding``.
     """
 
     scopes: tuple[Scope, ...]
@@ -51,7 +50,7 @@ class Plan:
     enforce: bool = True
     ttl_seconds: int = 3600
     signatures: tuple[int, ...] = field(init=False)
-    shown: tuple[tuple[Scope, Limit], ...] = field(init=False)
+    limits: tuple[tuple[Scope, Limit], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         signatures = tuple(
@@ -60,7 +59,7 @@ class Plan:
             for scope in self.scopes
         )
         longest = max((x.window_seconds for scope in self.scopes for x in scope.limits), default=0)
-        shown = tuple((scope, limit) for scope in self.scopes for limit in scope.limits)
+        limits = tuple((scope, limit) for scope in self.scopes for limit in scope.limits)
         object.__setattr__(self, "signatures", signatures)
-        object.__setattr__(self, "shown", shown)
+        object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "ttl_seconds", max(self.ttl_seconds, 2 * longest))

@@ -1,4 +1,4 @@
-"""The plans of an app's routes: made once of their scopes, kept, made anew when settings change."""
+"""Cache the plans of an app's routes until settings change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Mode, Plan, Scope, StrategyName
 
 MAX_PLANS: Final = 4096
+"""Bound on the plans of routes: scopes that a callable names may be without number."""
 
 
 class Plans:
-    """Plans by their scopes, beside the limit on everything that a client asks for; bounded.
+    """Cache plans by their scopes, each with the limit on all of a client's requests before them.
 
     Args:
-        strategy: How requests are counted.
-        longest: Seconds that a client's state is kept at least.
+        strategy: Name of the strategy that counts.
+        longest: Least seconds that a client's state is kept.
+        max_plans: Bound on the plans, with and without the limit on all requests.
 
     Attributes:
-        generation: Grows whenever plans that were made before are no longer good.
-        longest: Seconds that a client's state is kept by now: twice the longest window met.
+        generation: Grows whenever all plans made before are void.
+        longest: Seconds that a client's state is kept: twice the longest window so far.
     """
 
-    def __init__(self, strategy: StrategyName, longest: int) -> None:
+    def __init__(self, strategy: StrategyName, longest: int, max_plans: int = MAX_PLANS) -> None:
         self._strategy = strategy
+        self._max_plans = max_plans
         self._base = Limit(1, 1)
         self._factors: tuple[float, ...] = (1.0,)
         self._mode: Mode = "off"
@@ -34,15 +37,16 @@ class Plans:
         self.longest = longest
 
     def __len__(self) -> int:
+        """Count the plans in the cache."""
         return len(self._plans) + len(self._reduced)
 
     def use(self, base: Limit, factors: tuple[float, ...], mode: Mode) -> None:
         """Make plans for other settings from now on.
 
         Args:
-            base: The limit on everything that a client asks for.
+            base: The limit on all of a client's requests.
             factors: Share of each limit that is left at each step.
-            mode: Whether verdicts are enforced, only told, or not made.
+            mode: ``enforce`` tightens limits, ``shadow`` only records it, ``off`` does neither.
         """
         self._base = base
         self._factors = factors if mode != "off" else (1.0,)
@@ -51,7 +55,7 @@ class Plans:
         self._renew()
 
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
-        """The plan for a route's scopes."""
+        """Give the plan for a route's scopes."""
         plan = self._plans.get(scopes)
         if plan is None:
             plan = Plan(
@@ -62,24 +66,25 @@ class Plans:
                 self.longest,
             )
             if plan.ttl_seconds > self.longest:
-                # A longer window came up: from now on every plan keeps clients that long.
+                # The window is longer than any before: every plan keeps clients that long from now.
                 self.longest = plan.ttl_seconds
                 self._renew()
-            if len(self._plans) >= MAX_PLANS:
+            if len(self._plans) >= self._max_plans:
                 self._plans.clear()
             self._plans[scopes] = plan
         return plan
 
     def without_base(self, plan: Plan) -> Plan:
-        """A plan for requests that the limit on everything has counted before."""
+        """Give a plan for requests that the limit on all requests has counted before."""
         reduced = self._reduced.get(plan)
         if reduced is None:
             reduced = dataclasses.replace(plan, scopes=(Scope("", ()), *plan.scopes[1:]))
-            if len(self._reduced) >= MAX_PLANS:
+            if len(self._reduced) >= self._max_plans:
                 self._reduced.clear()
             self._reduced[plan] = reduced
         return reduced
 
     def _renew(self) -> None:
         self._plans.clear()
+        self._reduced.clear()
         self.generation += 1

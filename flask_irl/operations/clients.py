@@ -124,7 +124,7 @@ class ClientOperations:
         # Without the ranking of overrides: an override outlives a reset.
         for order in RANKINGS:
             self._store.rank(order, {}, [key])
-        self._store.bump()
+        self._store.advance_epoch()
         return known
 
     def feedback(self, client: str, verdict: str, who: str) -> bool:

@@ -63,7 +63,7 @@ class OverrideOperations:
         self._store.set_override(key, override, self._limiter.plans.longest)
         self._store.rank(OVERRIDDEN, {key: override.until})
         self._limiter.drop_refusals(key)
-        self._store.bump()
+        self._store.advance_epoch()
         return {"client": key, **after, "reason": reason, "who": who}
 
     def clear(self, client: str, who: str) -> bool:
@@ -76,7 +76,7 @@ class OverrideOperations:
         # Also without an override: the store may have failed here at the last try.
         self._store.rank(OVERRIDDEN, {}, [key])
         self._limiter.drop_refusals(key)
-        self._store.bump()
+        self._store.advance_epoch()
         return override is not None
 
     def describe(self, key: str, state: ClientState, now: float) -> OverrideResult | None:

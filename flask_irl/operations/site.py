@@ -154,7 +154,7 @@ class SiteOperations:
             revision, stored = self._store.settings()
             settings = change(read_settings(stored))
             if self._store.put_settings(revision, write_settings(settings)):
-                self._store.bump()
+                self._store.advance_epoch()
                 self._limiter.refresh()
                 return
         raise StoreError("others change the settings at this moment", kind="response")

@@ -1,1 +1,1 @@
-"""Where state lives: the seam, and its implementations in memory and on Redis."""
+"""Keep the state of clients and of the site: the protocol, and stores in memory and on Redis."""

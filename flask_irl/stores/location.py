@@ -1,4 +1,4 @@
-"""Storage URIs: what they may say, and how each leads to the addresses of Redis servers."""
+"""Read storage URIs into the addresses of Redis servers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a store is, read from a storage URI.
+    """Describe the place of a store, read from a storage URI.
 
     Args:
-        kind: How the servers are found.
-        hosts: The server, or those to ask for the servers.
+        kind: Memory, one server, a cluster, or a master watched by Sentinel.
+        hosts: The server; the cluster's nodes or the Sentinels that name the servers.
         master: Sentinel's name of the master; else empty.
         connect: Keyword arguments of redis-py's connection class, without host and port.
         connection_class: redis-py's class for such a connection.
@@ -39,30 +39,30 @@ class Location:
     connection_class: type[Connection] | type[UnixDomainSocketConnection] = Connection
 
 
-def masked(uri: str) -> str:
-    """The URI without its password, for messages and logs."""
+def mask_password(uri: str) -> str:
+    """Hide the password of a URI, for messages and logs."""
     # Up to the last @: a password may hold anything, quoted as a URI wants it or not.
-    hidden = re.sub(r"(password=)[^&]*", r"\1***", uri)
-    return re.sub(r"^([^:]*://)?([^:@]*):.*@", r"\1\2:***@", hidden, flags=re.DOTALL)
+    uri = re.sub(r"(password=)[^&]*", r"\1***", uri)
+    return re.sub(r"^([^:]*://)?([^:@]*):.*@", r"\1\2:***@", uri, flags=re.DOTALL)
 
 
 def locate(uri: str) -> Location:
     """Read a storage URI.
 
     Raises:
-        ConfigurationError: The URI is none that is allowed; the message quotes it, masked.
+        ConfigurationError: The URI is not allowed; the message quotes it without the password.
     """
     try:
         return _locate(uri)
     except ConfigurationError:
         raise
     except ValueError as error:
-        # What comes behind the first / ? or # is not taken for a login: an @ there means that the
-        # password holds such a sign, and the reason would quote the rest of it.
+        # An @ behind the first / ? or # means that the password holds such a sign: the reason
+        # would quote the rest of the password.
         rest = re.split("[/?#]", uri.partition("://")[2], maxsplit=1)[1:]
         reason = error if "@" not in "".join(rest) else "a password's / ? # @ : are written %XX"
         raise ConfigurationError(
-            f"storage_uri {masked(uri)!r} can't be read ({reason}): give {ALLOWED}"
+            f"storage_uri {mask_password(uri)!r} can't be read ({reason}): give {ALLOWED}"
         ) from None
 
 
@@ -90,12 +90,12 @@ def _locate(uri: str) -> Location:
         kind = SSLConnection if scheme == "rediss" else Connection
         return Location("single", ((host, port),), "", connect, kind)
     if scheme in ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"):
-        return _many(scheme, uri)
+        return _locate_hosts(scheme, uri)
     raise ValueError(f"scheme {scheme!r} is not known")
 
 
-def _many(scheme: str, uri: str) -> Location:
-    # urlsplit knows one host only: take the user and the list of hosts apart by hand.
+def _locate_hosts(scheme: str, uri: str) -> Location:
+    # urlsplit knows a single host only: take the user and the list of hosts apart here.
     parts = urlsplit(uri)
     user, _, hosts = parts.netloc.rpartition("@")
     username, _, password = user.partition(":")
@@ -107,8 +107,8 @@ def _many(scheme: str, uri: str) -> Location:
     connect.update(parse_url(f"redis://?{parts.query}"))
     sentinel = scheme.endswith("sentinel")
     default = 26379 if sentinel else 6379
-    found = tuple(_host(part, default) for part in hosts.split(",") if part)
-    if not found:
+    addresses = tuple(_parse_host(part, default) for part in hosts.split(",") if part)
+    if not addresses:
         raise ValueError("it names no host")
     path = [part for part in parts.path.split("/") if part]
     if sentinel:
@@ -122,11 +122,11 @@ def _many(scheme: str, uri: str) -> Location:
         raise ValueError("a cluster has no databases")
     kind = SSLConnection if scheme.startswith("rediss") else Connection
     return Location(
-        "sentinel" if sentinel else "cluster", found, path[0] if sentinel else "", connect, kind
+        "sentinel" if sentinel else "cluster", addresses, path[0] if sentinel else "", connect, kind
     )
 
 
-def _host(text: str, default: int) -> Address:
+def _parse_host(text: str, default: int) -> Address:
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?", text)
     if match is None:
         raise ValueError(f"host {text!r} is not <host>:<port>")

@@ -1,4 +1,4 @@
-"""The operator's side of a store: what is kept of the site as a whole, off every request's path."""
+"""Define the protocol of the state that belongs to the site as a whole."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 AUDIT_KEPT: Final = 1000
+"""Entries of the audit log that are kept."""
 RANKED: Final = 1000
-"""Clients kept in each ranking."""
+"""Clients of each ranking that are kept."""
+MODELS_KEPT: Final = 5
+"""Versions of the model that are kept."""
 
 
-class News(NamedTuple):
-    """What a worker asks for every two seconds, in one round trip.
+class Revisions(NamedTuple):
+    """Tell which state of the site is current; a worker reads them every two seconds.
 
     Attributes:
-        model: The version of the model in force.
-        settings: The revision of the settings made at run time.
-        epoch: Grows whenever workers shall drop what they remember of clients.
+        model: Version of the model in force, 0 for none.
+        settings: Revision of the settings made at run time, 0 for none.
+        epoch: Number that grows whenever workers must drop their memories of clients.
     """
 
     model: int
@@ -25,34 +28,79 @@ class News(NamedTuple):
 
 
 class SiteStore(Protocol):
-    """Every method may raise :class:`~flask_irl.errors.StoreError`."""
+    """Keep the state of the site; off every request's path.
 
-    def news(self) -> News:
-        """What may have changed."""
+    Every method may raise :class:`~flask_irl.errors.StoreError`.
+    """
 
-    def bump(self) -> None:
-        """Have every worker drop what it remembers of clients."""
+    def revisions(self) -> Revisions:
+        """Read the current revisions, in one round trip."""
+
+    def advance_epoch(self) -> None:
+        """Have every worker drop its memories of clients."""
 
     def settings(self) -> tuple[int, bytes | None]:
-        """The settings made at run time and their revision; 0 and None if none were made."""
+        """Read the revision and the settings made at run time; 0 and None if there are none."""
 
     def put_settings(self, expected: int, settings: bytes) -> bool:
         """Replace the settings if ``expected`` is still their revision, which then grows by one."""
 
     def add_audit(self, entry: bytes) -> None:
-        """Append an entry to the audit log, of which the last thousand are kept."""
+        """Append an entry to the audit log; the last thousand are kept."""
 
     def audit(self, offset: int, count: int) -> tuple[list[bytes], int]:
-        """Entries of the audit log, newest first, and how many there are in all."""
+        """Read entries of the audit log, newest first, and the number of all entries."""
 
     def rank(self, name: str, entries: Mapping[str, float], gone: Sequence[str] = ()) -> None:
-        """Put clients into a ranking, and take others out; the thousand highest are kept."""
+        """Put clients into a ranking and remove others; the thousand highest are kept.
+
+        Args:
+            name: The ranking.
+            entries: Value of each client to put in.
+            gone: Clients to remove.
+        """
 
     def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
-        """Clients of a ranking, highest first, and how many there are in all."""
+        """Read the clients of a ranking, highest first, and the number of all its clients."""
 
-    def saw(self, clients: Sequence[str]) -> None:
+    def count_unique(self, clients: Sequence[str]) -> None:
         """Count clients among the unique ones."""
 
     def unique_clients(self) -> int:
-        """How many different clients there were, to about one percent."""
+        """Estimate the number of different clients, to about one percent."""
+
+    def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
+        """Append training rows; the oldest beyond ``capacity`` are dropped."""
+
+    def rows(self) -> list[bytes]:
+        """Read all training rows, oldest first."""
+
+    def row_count(self) -> int:
+        """Count the training rows without loading them."""
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Add to the site's counters."""
+
+    def counts(self) -> dict[str, int]:
+        """Read the site's counters."""
+
+    def model_version(self) -> int:
+        """Read the version of the model in force, 0 for none."""
+
+    def model(self, version: int) -> bytes | None:
+        """Read the bytes of a stored model."""
+
+    def model_versions(self) -> list[int]:
+        """List the versions of stored models, newest first."""
+
+    def publish(self, expected: int, version: int, blob: bytes) -> bool:
+        """Store a model and put it in force, if version ``expected`` still is in force."""
+
+    def activate(self, version: int) -> bool:
+        """Put a stored model in force; False if the version is not stored."""
+
+    def take_lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take or renew a lease; False while another owner has it."""
+
+    def release_lease(self, name: str, owner: str) -> None:
+        """Give a lease back."""

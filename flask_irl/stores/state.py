@@ -1,4 +1,4 @@
-"""Describe a client as a store holds it, and an update of it."""
+"""Describe the state of a client in a store, and an update of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from flask_irl.limits.override import Override
 
 
 class ClientState(NamedTuple):
-    """A client as the store holds it.
+    """Describe a client as a store holds it.
 
     Attributes:
-        step: Step on the ladder.
-        score: Latest calibrated score.
-        revision: Grows with each saved profile; a save names the one it was made from.
-        last_seen: Seconds since the epoch.
-        profile: The packed profile, empty if none yet.
-        override: The operator's word on it; may have ended.
+        step: Step on the ladder, 0 for the full limit.
+        score: Latest calibrated score, 0 (normal) to -1 (anomalous).
+        revision: Number that changes with each save; a save names the revision it was made from.
+        last_seen: Seconds since the epoch, 0 if the client made no request.
+        profile: The packed profile, empty if there is none yet.
+        override: An operator's override; may have ended.
     """
 
     step: int
@@ -28,10 +28,15 @@ class ClientState(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A profile and verdict to save, provided that the client is still at ``revision``.
+    """Describe a profile and a verdict to save, if the client is still at ``revision``.
 
     Attributes:
-        keep_seconds: Least seconds to live, beyond what all are given.
+        client: Canonical key of the client.
+        revision: Revision of the state that the update was made from.
+        step: Step on the ladder from now on.
+        score: Calibrated score.
+        profile: The packed profile.
+        keep_seconds: Least seconds to live, beyond those of all clients.
     """
 
     client: str

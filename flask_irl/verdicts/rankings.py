@@ -69,7 +69,7 @@ class Rankings:
         """
         if not self._clients:
             return
-        store.saw(list(self._clients))
+        store.count_unique(list(self._clients))
         for name, entries in self._entries.items():
             highest = dict(heapq.nlargest(MAX_ENTRIES, entries.items(), key=lambda item: item[1]))
             gone = list(self._mended)[:RANKED] if name == "flagged" else []

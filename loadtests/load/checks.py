@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from flask_irl.config.options import Options
-from flask_irl.limits.limit import Limit, scaled
+from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.strategies.base import EMPTY
 from flask_irl.limits.strategies.sliding_window import sliding_window_counter
 
@@ -173,7 +173,7 @@ class Account:
         return "", self._rules.base
 
     def _steps(self, limit: Limit) -> set[int]:
-        return {scaled(limit.amount, factor) for factor in self._rules.factors}
+        return {scale(limit.amount, factor) for factor in self._rules.factors}
 
     def _grant(self, answer: Answer, scope: str, full: Limit, reset: int) -> None:
         self._granted[""].append(answer.received)

@@ -16,7 +16,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.cli import irl
 from flask_irl.limits.keys import canonical
 from flask_irl.model.model import Model
-from flask_irl.stores.site import News
+from flask_irl.stores.site import Revisions
 from tests.cli.shell import (
     CLIENT_COMMANDS,
     COMMANDS,
@@ -149,7 +149,7 @@ def test_no_events_are_shown_where_the_app_shows_none(
     site.publish(trained, 1)
     site.ask()
     site.done("block", SOMEBODY)
-    site.shell.engine._news = News(0, 0, 0)
+    site.shell.engine._news = Revisions(0, 0, 0)
     result = site.run(*worded(command))
     assert (result.exit_code, result.stderr) == (0, "")
     assert logging.getLogger("flask_irl").handlers == []

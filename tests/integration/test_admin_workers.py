@@ -15,7 +15,7 @@ import pytest
 from flask_irl.config.sources import resolve
 from flask_irl.limiter.schedule import POLL_SECONDS
 from flask_irl.stores.base import Store
-from flask_irl.stores.opening import open_store
+from flask_irl.stores.open import open_store
 from flask_irl.stores.state import Update
 from tests.integration.workers import CONFIG, PATIENCE, Answer, Line, Workers, lines_to_both
 from tests.servers import RedisServer, wait_until

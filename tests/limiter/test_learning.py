@@ -166,7 +166,7 @@ def test_a_flood_costs_a_flush_no_more_calls_than_a_request(
     workers: list[Limiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limiter, calls = workers[0], Counter[str]()
-    for name in ("load", "save", "add_counts", "add_rows", "rank", "saw"):
+    for name in ("load", "save", "add_counts", "add_rows", "rank", "count_unique"):
         whole = getattr(limiter.store, name)
         monkeypatch.setattr(limiter.store, name, counting(calls, name, whole))
     work(limiter, "a", 1)

@@ -11,7 +11,6 @@ from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.refusals import MOST_SECONDS
-from flask_irl.limits import plans
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
@@ -132,13 +131,6 @@ def test_the_mode_is_in_the_plan(
     subject = Subject(clock, mode=mode)
     assert subject.limiter.mode == mode
     assert (subject.plan().factors, subject.plan().enforce) == (factors, enforce)
-
-
-def test_plans_are_kept_bounded(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "MAX_PLANS", 10)
-    for n in range(1, 100):
-        subject.limiter.plans.without_base(subject.plan(scope(f"x{n}", "2/minute")))
-    assert len(subject.limiter.plans) <= 20
 
 
 def test_without_base_the_routes_own_limits_alone_count(subject: Subject) -> None:

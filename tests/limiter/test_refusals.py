@@ -101,7 +101,7 @@ def test_the_limit_that_refuses_is_pointed_out_in_the_plan_that_is_asked_for(
     found = refusals.find("a", plan, 1, now=100.0)
     assert found is not None
     assert found.hit.binding == place
-    assert plan.shown[place] == (SHARED, Limit(500, 3600))
+    assert plan.limits[place] == (SHARED, Limit(500, 3600))
 
 
 def test_a_limit_that_counts_another_key_says_nothing_of_the_client(refusals: Refusals) -> None:

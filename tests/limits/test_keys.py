@@ -1,4 +1,4 @@
-"""Whatever a client may be called, its key is safe to store, log and show."""
+"""Test that client keys are safe to store, log and show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRANGE = ["", " ", "a b", "a\tb", "a\nb", "a\0b", "{a}", "a}b", "x" * (MAX_KEY_
            "\x7f"]  # fmt: skip
 
 anything = st.text(st.characters(exclude_categories=[]), max_size=100)
-"""Any text at all, lone surrogates included."""
+"""Texts, lone surrogates included."""
 
 
 @pytest.mark.parametrize("key", PLAIN)
@@ -38,7 +38,7 @@ def test_the_hash_is_the_same_in_every_process_and_version() -> None:
 
 @settings(deadline=None)
 @given(key=anything)
-def test_a_key_is_short_printable_and_free_of_what_has_a_meaning_elsewhere(key: str) -> None:
+def test_a_key_is_short_printable_and_free_of_special_characters(key: str) -> None:
     made = canonical(key)
     assert 0 < len(made) <= MAX_KEY_CHARACTERS
     assert made.isprintable()
@@ -49,7 +49,7 @@ def test_a_key_is_short_printable_and_free_of_what_has_a_meaning_elsewhere(key: 
 
 @settings(deadline=None)
 @given(key=anything)
-def test_what_was_shown_can_be_asked_for(key: str) -> None:
+def test_a_key_that_was_shown_can_be_looked_up(key: str) -> None:
     assert canonical(canonical(key)) == canonical(key)
 
 
@@ -78,7 +78,7 @@ def test_two_clients_never_share_a_key(one: str, other: str) -> None:
         ("::1", "::/64"),
     ],
 )
-def test_an_address_becomes_the_key_of_who_shares_it(address: str, key: str) -> None:
+def test_an_address_becomes_the_key_of_its_network(address: str, key: str) -> None:
     assert network_key(address) == key
 
 
@@ -87,7 +87,7 @@ def test_an_address_becomes_the_key_of_who_shares_it(address: str, key: str) -> 
     ["", " ", "bogus", "unknown", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4, 5.6.7.8",
      "[", "[]", "[]:80", "::1::", "2001:db8::1:80:90:90:90:90:90", "/run/socket", "\u0661.2.3.4"],
 )  # fmt: skip
-def test_what_is_no_address_is_unknown(address: str) -> None:
+def test_a_text_that_is_no_address_is_unknown(address: str) -> None:
     assert network_key(address) == "unknown"
 
 
@@ -114,7 +114,7 @@ def test_ipv6_is_one_client_per_network_of_64_bits(
 
 @settings(deadline=None)
 @given(address=st.from_regex(r"[0-9]{1,4}(\.[0-9]{0,4}){2,4}[ a0\0]?", fullmatch=True))
-def test_what_looks_like_ipv4_is_one_only_if_the_standard_library_says_so(address: str) -> None:
+def test_ipv4_is_as_the_standard_library_has_it(address: str) -> None:
     try:
         expected = str(ipaddress.IPv4Address(address.strip()))
     except ValueError:

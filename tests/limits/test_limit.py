@@ -1,4 +1,4 @@
-"""What a limit may be, how it is written, and what is left of it at a step."""
+"""Test the figures of a limit, its reading from text, and its amount at a step."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from flask_irl.limits.limit import (
     MAX_WINDOW_SECONDS,
     Limit,
     parse_limits,
-    scaled,
+    scale,
 )
 
 YEAR = 360 * 86_400
-"""Of the ``limits`` library, whose months have 30 days."""
+"""Seconds of a year of the ``limits`` library, whose months have 30 days."""
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_step_leaves_the_nearest_whole_number_of_requests(
 @settings(deadline=None)
 @given(amount=st.integers(1, MAX_AMOUNT), factor=st.floats(1e-9, 1.0))
 def test_a_step_leaves_something_and_never_more_than_the_limit(amount: int, factor: float) -> None:
-    left = scaled(amount, factor)
+    left = scale(amount, factor)
     assert 1 <= left <= amount
     assert left == 1 or abs(left - amount * factor) <= 0.5
 
@@ -106,7 +106,7 @@ def test_a_burst_is_cut_to_each_limits_amount() -> None:
     ["", " ", "5", "minute", "5/fortnight", "five/minute", "-5/minute", "1.5/minute", "5/minute;",
      "5/minute 6/hour", None, 5, 5.0, True, b"5/minute", ["5/minute"], {"5/minute": 1}],
 )  # fmt: skip
-def test_what_is_no_limit_is_quoted_and_told_how_to_write_one(bad: Any) -> None:
+def test_a_text_that_is_no_limit_is_quoted(bad: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_limits(bad)
     assert repr(bad) in str(caught.value)

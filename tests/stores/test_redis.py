@@ -1,4 +1,4 @@
-"""What only the Redis store does: a client's key lives as long as it must, at little cost."""
+"""Test how long the Redis store keeps a client's key, and that it keeps the profile."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def test_a_clients_key_is_renewed_in_time(
     store.close()
 
 
-def test_what_is_written_in_place_keeps_the_profile(
-    redis_server: RedisServer, clock: Clock
-) -> None:
+def test_a_write_in_place_keeps_the_profile(redis_server: RedisServer, clock: Clock) -> None:
     plan = Plan(ONE, "fixed-window", (1.0,), ttl_seconds=TTL)
     store = RedisStore(locate(redis_server.url), timeout=5.0, clock=clock)
     with redis_server.client() as client:

@@ -1,13 +1,13 @@
-"""The operator's side of every store, whatever it is made of."""
+"""Test the state of the site on every kind of store."""
 
 from __future__ import annotations
 
 import pytest
 
 from flask_irl.limits.keys import canonical
-from flask_irl.limits.override import Override
-from flask_irl.stores.base import MODELS_KEPT, Store
-from flask_irl.stores.site import AUDIT_KEPT, RANKED, News
+from flask_irl.limits.override import Kind, Override
+from flask_irl.stores.base import Store
+from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
 from tests.conftest import Clock
 from tests.stores.conftest import Backend, plan_of
 
@@ -17,31 +17,31 @@ PLAN = plan_of()
 
 @pytest.fixture
 def store(backend: Backend, clock: Clock) -> Store:
-    """A store whose clock stands still until it is told."""
+    """Open a store whose clock moves only when a test moves it."""
     return backend.open(clock)
 
 
-# News
+# Revisions
 
 
-def test_at_first_there_is_no_news(store: Store) -> None:
-    assert store.news() == News(model=0, settings=0, epoch=0)
+def test_at_first_all_revisions_are_0(store: Store) -> None:
+    assert store.revisions() == Revisions(model=0, settings=0, epoch=0)
 
 
-def test_a_bump_is_told_as_an_epoch_and_nothing_else(store: Store) -> None:
-    store.bump()
-    store.bump()
-    assert store.news() == News(model=0, settings=0, epoch=2)
+def test_an_epoch_advances_alone(store: Store) -> None:
+    store.advance_epoch()
+    store.advance_epoch()
+    assert store.revisions() == Revisions(model=0, settings=0, epoch=2)
 
 
-def test_the_model_in_force_is_news(store: Store) -> None:
+def test_the_model_in_force_is_a_revision(store: Store) -> None:
     store.publish(0, 7, b"seven")
-    assert store.news() == News(model=7, settings=0, epoch=0)
+    assert store.revisions() == Revisions(model=7, settings=0, epoch=0)
 
 
-def test_settings_are_news_by_their_revision(store: Store) -> None:
+def test_settings_have_a_revision(store: Store) -> None:
     store.put_settings(0, b"{}")
-    assert store.news() == News(model=0, settings=1, epoch=0)
+    assert store.revisions() == Revisions(model=0, settings=1, epoch=0)
 
 
 # Settings
@@ -85,7 +85,7 @@ def test_the_audit_log_is_read_newest_first(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "count", "found"),
+    ("offset", "count", "page"),
     [
         (0, 2, [b"4", b"3"]),
         (2, 2, [b"2", b"1"]),
@@ -97,11 +97,11 @@ def test_the_audit_log_is_read_newest_first(store: Store) -> None:
     ],
 )
 def test_the_audit_log_comes_in_pages(
-    store: Store, offset: int, count: int, found: list[bytes]
+    store: Store, offset: int, count: int, page: list[bytes]
 ) -> None:
     for n in range(5):
         store.add_audit(b"%d" % n)
-    assert store.audit(offset, count) == (found, 5)
+    assert store.audit(offset, count) == (page, 5)
 
 
 def test_of_the_audit_log_the_latest_thousand_are_kept(store: Store) -> None:
@@ -115,7 +115,7 @@ def test_of_the_audit_log_the_latest_thousand_are_kept(store: Store) -> None:
 # Rankings
 
 
-def test_a_ranking_that_nobody_is_in_is_empty(store: Store) -> None:
+def test_a_ranking_without_clients_is_empty(store: Store) -> None:
     store.rank("active", {})
     store.rank("active", {}, ["nobody"])
     assert store.ranked("active", 0, 50) == ([], 0)
@@ -142,14 +142,14 @@ def test_rankings_are_apart(store: Store) -> None:
     assert store.ranked("flagged", 0, 50) == (["b"], 1)
 
 
-def test_who_is_gone_leaves_a_ranking(store: Store) -> None:
+def test_a_client_that_is_gone_leaves_a_ranking(store: Store) -> None:
     store.rank("active", {"a": 1.0, "b": 2.0, "c": 3.0})
     store.rank("active", {"d": 4.0}, ["a", "c", "nobody"])
     assert store.ranked("active", 0, 50) == (["d", "b"], 2)
 
 
 @pytest.mark.parametrize(
-    ("offset", "count", "found"),
+    ("offset", "count", "page"),
     [
         (0, 2, ["c4", "c3"]),
         (4, 2, ["c0"]),
@@ -158,9 +158,9 @@ def test_who_is_gone_leaves_a_ranking(store: Store) -> None:
         (2, 0, []),
     ],
 )
-def test_a_ranking_comes_in_pages(store: Store, offset: int, count: int, found: list[str]) -> None:
+def test_a_ranking_comes_in_pages(store: Store, offset: int, count: int, page: list[str]) -> None:
     store.rank("active", {f"c{n}": float(n) for n in range(5)})
-    assert store.ranked("active", offset, count) == (found, 5)
+    assert store.ranked("active", offset, count) == (page, 5)
 
 
 def test_the_order_of_equals_is_that_of_their_names_backwards(store: Store) -> None:
@@ -177,7 +177,7 @@ def test_of_a_ranking_the_thousand_highest_are_kept(store: Store) -> None:
     assert names[-4:] == ["c3", "newer", "c2", "c1"]
 
 
-def test_who_leaves_a_full_ranking_makes_room_for_who_comes(store: Store) -> None:
+def test_a_client_that_leaves_a_full_ranking_makes_room(store: Store) -> None:
     store.rank("active", {f"c{n}": float(n) for n in range(RANKED)})
     store.rank("active", {"new": 5000.0}, ["c500"])
     names, total = store.ranked("active", 0, RANKED)
@@ -195,15 +195,15 @@ def test_a_ranked_client_may_be_called_anything(store: Store, name: str) -> None
 # Unique clients
 
 
-def test_at_first_nobody_was_here(store: Store) -> None:
-    store.saw([])
+def test_at_first_there_are_no_unique_clients(store: Store) -> None:
+    store.count_unique([])
     assert store.unique_clients() == 0
 
 
 def test_a_client_counts_once_however_often_it_comes(store: Store) -> None:
     for _ in range(3):
-        store.saw(["a", "b", "a"])
-    store.saw(["客户"])
+        store.count_unique(["a", "b", "a"])
+    store.count_unique(["客户"])
     assert store.unique_clients() == 3
 
 
@@ -212,7 +212,7 @@ def test_many_clients_are_counted_to_about_a_percent(store: Store, count: int) -
     # Whether linear counting, the estimator or its change-over: four standard errors of 0.8 %.
     names = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(count)]
     for start in range(0, count, 5000):
-        store.saw(names[start : start + 5000])
+        store.count_unique(names[start : start + 5000])
     assert store.unique_clients() == pytest.approx(count, rel=0.033)
 
 
@@ -223,7 +223,7 @@ def test_a_kept_model_is_put_in_force_again(store: Store) -> None:
     store.publish(0, 1, b"one")
     store.publish(1, 2, b"two")
     assert store.activate(1)
-    assert (store.model_version(), store.news().model) == (1, 1)
+    assert (store.model_version(), store.revisions().model) == (1, 1)
     assert store.model_versions() == [2, 1]
 
 
@@ -244,10 +244,10 @@ def test_after_a_rollback_a_new_model_is_published_over_the_one_in_force(store: 
     assert (store.model_version(), store.model_versions()) == (3, [3, 2, 1])
 
 
-# An operator's word on a client
+# Overrides
 
 
-def test_a_word_on_an_unknown_client_makes_it_known(store: Store, clock: Clock) -> None:
+def test_an_override_makes_an_unknown_client_known(store: Store, clock: Clock) -> None:
     override = Override("limit", clock() + 60, 2)
     store.set_override("c", override, TTL)
     [state] = store.load(["c"])
@@ -256,20 +256,19 @@ def test_a_word_on_an_unknown_client_makes_it_known(store: Store, clock: Clock) 
 
 
 @pytest.mark.parametrize(
-    ("override", "admitted"),
+    ("kind", "admitted"),
     [("allow", 12), ("block", 0), ("limit", 2)],
 )
-def test_a_word_decides_until_it_ends(
-    store: Store, clock: Clock, override: str, admitted: int
+def test_an_override_decides_until_it_ends(
+    store: Store, clock: Clock, kind: Kind, admitted: int
 ) -> None:
-    word = Override(override, clock() + 600, 2 if override == "limit" else 0)  # type: ignore[arg-type]
-    store.set_override("c", word, TTL)
+    store.set_override("c", Override(kind, clock() + 600, 2 if kind == "limit" else 0), TTL)
     assert sum(store.hit(PLAN, ("c",), 1).admitted for _ in range(12)) == admitted
     clock.advance(600)
     assert sum(store.hit(PLAN, ("c",), 1).admitted for _ in range(12)) == 5
 
 
-def test_a_word_taken_back_leaves_what_was_counted(store: Store, clock: Clock) -> None:
+def test_a_removed_override_leaves_the_counts(store: Store, clock: Clock) -> None:
     for _ in range(4):
         store.hit(PLAN, ("c",), 1)
     store.set_override("c", Override("allow", clock() + 600), TTL)
@@ -281,12 +280,12 @@ def test_a_word_taken_back_leaves_what_was_counted(store: Store, clock: Clock) -
     assert [store.hit(PLAN, ("c",), 1).admitted for _ in range(2)] == [True, False]
 
 
-def test_a_word_outlives_that_its_client_is_forgotten(store: Store, clock: Clock) -> None:
-    word = Override("block", clock() + 600)
+def test_an_override_outlives_that_its_client_is_forgotten(store: Store, clock: Clock) -> None:
+    override = Override("block", clock() + 600)
     store.hit(PLAN, ("c",), 1)
-    store.set_override("c", word, TTL)
+    store.set_override("c", override, TTL)
     assert store.forget("c", TTL)
     [state] = store.load(["c"])
     assert state is not None
-    assert (state.override, state.last_seen) == (word, 0.0)
+    assert (state.override, state.last_seen) == (override, 0.0)
     assert not store.hit(PLAN, ("c",), 1).admitted

@@ -1,4 +1,4 @@
-"""The Lua on the server and the Python in this process decide alike, to the last bit."""
+"""Test that Lua on the server and Python in this process decide alike, to the last bit."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ LADDERS = ((1.0,), (1.0, 0.3), (1.0, 0.5, 0.1), (1.0, 0.75, 0.0))
 
 
 def random_limit(draw: random.Random) -> Limit:
+    """Draw a limit."""
     amount = draw.choice([1, 2, 3, 7, draw.randint(1, 30), draw.randint(1, 1000)])
     if draw.random() < 0.05:
         amount = draw.randint(1, 2**31 - 1)
@@ -35,13 +36,14 @@ def random_limit(draw: random.Random) -> Limit:
 
 
 def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope:
+    """Draw a scope of one to three limits."""
     return Scope(name, tuple(random_limit(draw) for _ in range(draw.randint(1, 3))), own_key)
 
 
 def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
-    """The plans of some routes: all begin with the same scope, and some share others.
+    """Draw the plans of some routes: all begin with the same scope, and some share others.
 
-    In a third of all cases there is nothing but one limit on everything, which Lua answers apart.
+    In a third of all cases there is a single limit on everything, which Lua answers apart.
     """
     if draw.random() < 0.33:
         alone = Scope("", (random_limit(draw),))
@@ -60,8 +62,8 @@ def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
 
 
 def random_move(draw: random.Random, plan: Plan) -> float:
-    """Seconds until the next request; now and then the clock is set back."""
-    window = draw.choice(plan.shown)[1].window_seconds
+    """Draw the seconds until the next request; now and then the clock is set back."""
+    window = draw.choice(plan.limits)[1].window_seconds
     return draw.choice(
         [
             0.0,
@@ -90,8 +92,8 @@ def judge(draw: random.Random, stores: list[Store], client: str) -> None:
             assert store.save([update], TTL) == ["saved"]
 
 
-def overrule(draw: random.Random, stores: list[Store], client: str) -> None:
-    """Give the client an operator's word in all stores, or take it back."""
+def set_override(draw: random.Random, stores: list[Store], client: str) -> None:
+    """Set an override of the client in all stores, or remove it."""
     kind = draw.choice(KINDS)
     amount = draw.randint(1, 40) if kind == "limit" else 0
     # Long ended or never to end: a clock that is set back must not begin one again.
@@ -101,6 +103,7 @@ def overrule(draw: random.Random, stores: list[Store], client: str) -> None:
 
 
 def states(store: Store) -> list[object]:
+    """Load the states of all clients, as far as they are equal in all stores."""
     # Revisions are a store's own; of an override that has ended, either may be left.
     return [
         (state.step, state.score, state.profile) if state and state.last_seen else None
@@ -127,7 +130,7 @@ def test_lua_and_python_give_equal_answers(
             clock.advance(random_move(draw, plan))
             name = draw.choice(CLIENTS)
             keys = [draw.choice(OTHERS) if x.own_key else name for x in plan.scopes]
-            largest = max(limit.amount for _, limit in plan.shown)
+            largest = max(limit.amount for _, limit in plan.limits)
             cost = draw.choice([1, 1, 1, 0, 2, draw.randint(0, 9), draw.randint(0, largest + 1)])
             events.append((clock.now, plan, keys, cost))
             ours, theirs = (store.hit(plan, keys, cost) for store in stores)
@@ -137,7 +140,7 @@ def test_lua_and_python_give_equal_answers(
             if draw.random() < 0.15:
                 judge(draw, stores, draw.choice(CLIENTS))
             if draw.random() < 0.05:
-                overrule(draw, stores, draw.choice(CLIENTS))
+                set_override(draw, stores, draw.choice(CLIENTS))
             if draw.random() < 0.03:
                 gone = draw.choice(CLIENTS[1:])
                 for store in stores:

@@ -1,25 +1,26 @@
-"""When an answer is looked for before a thread sleeps for it."""
+"""Test when a wire polls for an answer before its thread sleeps."""
 
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flask_irl.stores.redis import wire as wires
 from flask_irl.stores.redis.wire import LOOK_SECONDS, MOST_MISSED, TRIED_AGAIN, Wire
 
 ANSWER = b"$2\r\nok\r\n"
 MORE = 5
-"""So many looks, after the first one, take all the time there is."""
+"""Looks after the first one, until the time for polling is over."""
 
 
 class Socket:
-    """A socket of which it is told when an answer comes: at which look, or never by looking."""
+    """Answer at a given look, or never to a look.
+
+    Args:
+        inner: A real socket, for all else.
+    """
 
     def __init__(self, inner: socket.socket) -> None:
         self._inner = inner
@@ -43,7 +44,7 @@ class Socket:
 
 
 class Connection:
-    """As much of redis-py's as a wire wants."""
+    """Stand in for a connection of redis-py's."""
 
     def __init__(self, sock: Socket) -> None:
         self._sock = sock
@@ -53,52 +54,54 @@ class Connection:
 
 
 @pytest.fixture
-def sock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
-    """A socket that moves the clock with every look."""
+def sock() -> Iterator[Socket]:
+    """Make a socket that moves its clock with every look."""
     mine, theirs = socket.socketpair()
     with mine, theirs:
-        made = Socket(mine)
-        clock = SimpleNamespace(perf_counter=lambda: made.now, monotonic=time.monotonic)
-        monkeypatch.setattr(wires, "time", clock)
-        yield made
+        yield Socket(mine)
 
 
-def asked(wire: Wire, sock: Socket) -> tuple[int, int]:
-    """Looks and sleeps of one call."""
+def wire_on(sock: Socket) -> Wire:
+    """Make a wire on a socket, whose clock is the wire's."""
+    return Wire(Connection(sock), 1.0, 2, lambda: sock.now)
+
+
+def count_looks(wire: Wire, sock: Socket) -> tuple[int, int]:
+    """Count the looks and the sleeps of one call."""
     sock.looks = sock.sleeps = 0
-    assert wire.ask(b"x") == b"ok"
+    assert wire.ask(b"x", sock.now + 1.0) == b"ok"
     return sock.looks, sock.sleeps
 
 
-def test_an_answer_that_comes_while_it_is_looked_for_takes_no_sleep(sock: Socket) -> None:
-    wire = Wire(Connection(sock), 1.0, 2)
+def test_an_answer_that_comes_while_polling_takes_no_sleep(sock: Socket) -> None:
+    wire = wire_on(sock)
     sock.comes_at = 3
-    assert asked(wire, sock) == (3, 0)
+    assert count_looks(wire, sock) == (3, 0)
 
 
-def test_a_server_that_is_slow_is_soon_waited_for_asleep(sock: Socket) -> None:
-    wire = Wire(Connection(sock), 1.0, 2)
+def test_a_slow_server_is_soon_waited_for_asleep(sock: Socket) -> None:
+    wire = wire_on(sock)
     sock.comes_at = None
     for _ in range(MOST_MISSED):
-        assert asked(wire, sock) == (1 + MORE, 1)
-    looks = [asked(wire, sock)[0] for _ in range(TRIED_AGAIN)]
+        assert count_looks(wire, sock) == (1 + MORE, 1)
+    looks = [count_looks(wire, sock)[0] for _ in range(TRIED_AGAIN)]
     assert sorted(looks) == [0] * (TRIED_AGAIN - 1) + [1 + MORE]
 
 
-def test_a_server_that_is_quick_again_is_looked_for_again(sock: Socket) -> None:
-    wire = Wire(Connection(sock), 1.0, 2)
+def test_a_server_that_is_quick_again_is_polled_again(sock: Socket) -> None:
+    wire = wire_on(sock)
     sock.comes_at = None
     for _ in range(MOST_MISSED):
-        asked(wire, sock)
+        count_looks(wire, sock)
     sock.comes_at = 1
     for _ in range(TRIED_AGAIN):
-        asked(wire, sock)
-    assert asked(wire, sock) == (1, 0)
+        count_looks(wire, sock)
+    assert count_looks(wire, sock) == (1, 0)
 
 
-def test_where_another_loop_does_the_waiting_nothing_is_looked_for(sock: Socket) -> None:
+def test_a_socket_of_another_loop_is_not_polled(sock: Socket) -> None:
     sock.setblocking(False)
-    # A socket of gevent's says that it blocks and is one that doesn't.
+    # A socket of gevent's claims to block, and its file descriptor does not.
     sock.settimeout = lambda seconds: None  # type: ignore[attr-defined]
-    wire = Wire(Connection(sock), 1.0, 2)
-    assert asked(wire, sock) == (0, 1)
+    wire = wire_on(sock)
+    assert count_looks(wire, sock) == (0, 1)

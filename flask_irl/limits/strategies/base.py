@@ -6,23 +6,23 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 Cell = tuple[float, int, int]
-"""A limit's state: a window's start in µs, the requests of that window, and those of the one
-before. For GCRA: the theoretical arrival time in whole µs, the rest of it in 2**-32 µs, and 0."""
+"""State of one limit: a window's start in µs, the requests of that window, and those of the window
+before. For GCRA: the theoretical arrival time in whole µs, its fraction in 2**-32 µs, and 0."""
 EMPTY: Final[Cell] = (0.0, 0, 0)
 
 FRACTION: Final = 2.0**32
-"""Parts of a µs: a double holds the epoch's microseconds only to a quarter, and a burst adds up
-what each of its requests loses."""
+"""Parts of a µs: a double holds µs since the epoch only to a quarter, and the errors of a burst's
+requests would add up."""
 
 
 class Probe(NamedTuple):
-    """What a strategy says of one request.
+    """Hold a strategy's answer to one request.
 
     Attributes:
-        admitted: Whether the limit has room.
+        admitted: True if the limit has room.
         cell: The cell with the request counted; meaningful when admitted.
         remaining: Requests left, after this one if it is admitted.
-        reset_after: µs until the window ends (GCRA: until nothing is owed).
+        reset_after: µs until the window ends (GCRA: until the limit is whole again).
         retry_after: µs until the same request has room, 0 when admitted.
     """
 

@@ -8,7 +8,10 @@ from flask_irl.limits.strategies.base import Cell, Probe
 def fixed_window(
     cell: Cell, now: float, amount: int, window: float, burst: int, cost: int
 ) -> Probe:
-    """Count per window; a client's window begins with its first request. Ignores ``burst``."""
+    """Count per window; a client's window begins with its first request. Ignores ``burst``.
+
+    Arguments as for :data:`~flask_irl.limits.strategies.base.Strategy`.
+    """
     anchor, current, _ = cell
     if current == 0 or now >= anchor + window:
         anchor, current = now, 0

@@ -8,7 +8,11 @@ from flask_irl.limits.strategies.base import FRACTION, Cell, Probe
 
 
 def gcra(cell: Cell, now: float, amount: int, window: float, burst: int, cost: int) -> Probe:
-    """Requests evenly spaced at ``amount`` per window, with ``burst`` of them at once."""
+    """Space requests evenly at ``amount`` per window, with ``burst`` of them at once.
+
+    The generic cell rate algorithm (ITU-T I.371), by its virtual scheduling. Arguments as for
+    :data:`~flask_irl.limits.strategies.base.Strategy`.
+    """
     if amount <= 0:
         return Probe(False, cell, 0, window, window)
     interval = window / amount
@@ -26,5 +30,5 @@ def gcra(cell: Cell, now: float, amount: int, window: float, burst: int, cost: i
 
 
 def slack(burst: int, window: float) -> float:
-    """µs of tolerance: clocks tick in whole ones, and each of a burst's sums may be rounded up."""
+    """Give the tolerance in µs: clocks tick in whole µs, and each sum of a burst may round up."""
     return 1 + burst * window / 2**53

@@ -1,4 +1,4 @@
-"""Count requests per window, and carry the last window over, fading."""
+"""Count requests per window, and a fading share of the window before."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from flask_irl.limits.strategies.base import Cell, Probe
 def sliding_window_counter(
     cell: Cell, now: float, amount: int, window: float, burst: int, cost: int
 ) -> Probe:
-    """Count per window, and carry the last window's count over, fading. Ignores ``burst``.
+    """Count per window, and a fading share of the window before. Ignores ``burst``.
 
-    Of what is carried over, the request that is fading just now counts no more: so a client that
-    keeps exactly to the limit's pace is never refused.
+    The request of the window before that is fading at this moment no longer counts, so that a
+    client that keeps exactly to the limit's pace is never refused. Arguments as for
+    :data:`~flask_irl.limits.strategies.base.Strategy`.
     """
     anchor, current, previous = cell
     elapsed = now - anchor

@@ -1,36 +1,40 @@
-"""The operator's side of the memory store."""
+"""Keep the state of the site in this process."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 
-from flask_irl.stores.site import AUDIT_KEPT, RANKED, News
-
-REGISTERS: Final = 1 << 14
+from flask_irl.stores.memory.unique import UniqueCount
+from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
 
 
 class MemorySite:
-    """Keep the site's state for ``MemoryStore``; see the protocol ``SiteStore``."""
+    """Keep the state of the site; see the protocol ``SiteStore``.
 
-    _lock: threading.Lock
-    _version: int
+    Args:
+        clock: Seconds since the epoch.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
         self._epoch = 0
         self._settings: tuple[int, bytes | None] = (0, None)
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
         self._rankings: dict[str, dict[str, float]] = {}
-        self._registers = bytearray(REGISTERS)
+        self._unique = UniqueCount()
+        self._rows: deque[bytes] = deque()
+        self._counts: Counter[str] = Counter()
+        self._models: dict[int, bytes] = {}
+        self._version = 0
+        self._leases: dict[str, tuple[str, float]] = {}
 
-    def news(self) -> News:
-        return News(self._version, self._settings[0], self._epoch)
+    def revisions(self) -> Revisions:
+        return Revisions(self._version, self._settings[0], self._epoch)
 
-    def bump(self) -> None:
+    def advance_epoch(self) -> None:
         with self._lock:
             self._epoch += 1
 
@@ -60,35 +64,86 @@ class MemorySite:
                 ranking.pop(client, None)
             # Sorted now and then only: a flush adds a few clients.
             if len(ranking) > 2 * RANKED:
-                kept = _highest_first(ranking)
-                self._rankings[name] = {client: ranking[client] for client in kept}
+                highest = _highest_first(ranking)
+                self._rankings[name] = {client: ranking[client] for client in highest}
 
     def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
         with self._lock:
             order = _highest_first(self._rankings.get(name, {}))
         return order[offset : offset + count], len(order)
 
-    def saw(self, clients: Sequence[str]) -> None:
-        # HyperLogLog (Flajolet 2007) with 2**14 registers, as in Redis.
+    def count_unique(self, clients: Sequence[str]) -> None:
         with self._lock:
             for client in clients:
-                data = hashlib.blake2b(client.encode(), digest_size=8).digest()
-                number = int.from_bytes(data, "little")
-                index, rest = number % REGISTERS, number // REGISTERS
-                rank = 51 - rest.bit_length()
-                if rank > self._registers[index]:
-                    self._registers[index] = rank
+                self._unique.add(client)
 
     def unique_clients(self) -> int:
         with self._lock:
-            empty = self._registers.count(0)
-            total = sum(2.0**-rank for rank in self._registers)
-        estimate = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2 / total
-        if empty and estimate <= 2.5 * REGISTERS:
-            estimate = REGISTERS * math.log(REGISTERS / empty)
-        return round(estimate)
+            return self._unique.estimate()
+
+    def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
+        with self._lock:
+            self._rows.extend(rows)
+            while len(self._rows) > capacity:
+                self._rows.popleft()
+
+    def rows(self) -> list[bytes]:
+        with self._lock:
+            return list(self._rows)
+
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        with self._lock:
+            self._counts.update(counts)
+
+    def counts(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._counts)
+
+    def model_version(self) -> int:
+        return self._version
+
+    def model(self, version: int) -> bytes | None:
+        return self._models.get(version)
+
+    def model_versions(self) -> list[int]:
+        with self._lock:
+            return sorted(self._models, reverse=True)
+
+    def publish(self, expected: int, version: int, blob: bytes) -> bool:
+        with self._lock:
+            if self._version != expected:
+                return False
+            self._models[version] = blob
+            self._version = version
+            for old in sorted(self._models, reverse=True)[MODELS_KEPT:]:
+                del self._models[old]
+            return True
+
+    def activate(self, version: int) -> bool:
+        with self._lock:
+            if version not in self._models:
+                return False
+            self._version = version
+            return True
+
+    def take_lease(self, name: str, owner: str, seconds: float) -> bool:
+        now = self._clock()
+        with self._lock:
+            holder, until = self._leases.get(name, ("", 0.0))
+            if holder not in ("", owner) and until > now:
+                return False
+            self._leases[name] = (owner, now + seconds)
+            return True
+
+    def release_lease(self, name: str, owner: str) -> None:
+        with self._lock:
+            if self._leases.get(name, ("", 0.0))[0] == owner:
+                del self._leases[name]
 
 
 def _highest_first(ranking: Mapping[str, float]) -> list[str]:
-    """The clients that a ranking keeps, in order; equals as Redis has them, by name backwards."""
+    """Sort the clients that a ranking keeps; equals by name backwards, as Redis does."""
     return sorted(ranking, key=lambda client: (ranking[client], client), reverse=True)[:RANKED]

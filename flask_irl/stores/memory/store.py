@@ -1,12 +1,13 @@
-"""The embedded store: one process, no server."""
+"""Keep the state of clients in this process, without a server."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from flask_irl.errors import StoreError
 from flask_irl.limits.admission import decide
@@ -14,19 +15,30 @@ from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.strategies.base import EMPTY, Cell
-from flask_irl.stores.base import MODELS_KEPT, SaveResult
+from flask_irl.stores.base import SaveResult
 from flask_irl.stores.memory.site import MemorySite
 from flask_irl.stores.state import ClientState, Update
 
-EXPIRED_AT_ONCE = 1000
-SKIPPED_AT_ONCE = 100
+EXPIRED_AT_ONCE: Final = 1000
+"""Clients looked at while requests wait for the lock."""
+SKIPPED_AT_ONCE: Final = 100
+"""Clients with an override that one eviction spares at most."""
+
+ScopeKey = tuple[str, int]
+"""A scope's name, and the signature of its limits."""
 
 
 class _Client:
+    """Hold the state of a client; times are in µs.
+
+    Args:
+        revision: First revision of the state.
+    """
+
     __slots__ = ("expires", "last", "override", "profile", "revision", "scopes", "score", "step")
 
     def __init__(self, revision: int) -> None:
-        self.scopes: dict[tuple[str, int], tuple[float, list[Cell]]] = {}
+        self.scopes: dict[ScopeKey, tuple[float, list[Cell]]] = {}
         self.step = 0
         self.score = 0.0
         self.revision = revision
@@ -37,10 +49,10 @@ class _Client:
 
 
 class MemoryStore(MemorySite):
-    """State in this process, for at most ``max_clients`` clients; the least recently seen go first.
+    """Keep the state of the most recently seen clients in this process.
 
     Args:
-        max_clients: Bound on the clients kept, 1 or more.
+        max_clients: Bound on the number of clients, 1 or more.
         clock: Seconds since the epoch.
     """
 
@@ -49,30 +61,23 @@ class MemoryStore(MemorySite):
     def __init__(
         self, *, max_clients: int = 100_000, clock: Callable[[], float] = time.time
     ) -> None:
-        super().__init__()
-        self._clock = clock
+        super().__init__(clock)
         self._max_clients = max_clients
         self._clients: OrderedDict[str, _Client] = OrderedDict()
-        self._rows: deque[bytes] = deque()
-        self._counts: Counter[str] = Counter()
-        self._models: dict[int, bytes] = {}
-        self._version = 0
-        self._leases: dict[str, tuple[str, float]] = {}
-        # Never the same twice: a profile made before a client was forgotten stays out after it.
-        self._revisions = itertools.count()
-        self._lock = threading.Lock()
+        # No revision comes twice: a profile from before a client was forgotten stays out.
+        self._next_revision = itertools.count()
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
         with self._lock:
             now = float(int(self._clock() * 1e6))
             client = self._touch(keys[0], now, plan.ttl_seconds)
             cells: list[Cell] = []
-            places: list[tuple[_Client, tuple[str, int], Scope]] = []
+            places: list[tuple[_Client, ScopeKey, Scope]] = []
             for scope, key, signature in zip(plan.scopes, keys, plan.signatures, strict=True):
                 owner = self._touch(key, now, plan.ttl_seconds) if scope.own_key else client
                 name = (scope.name, signature)
-                kept = owner.scopes.get(name)
-                cells += [EMPTY] * len(scope.limits) if kept is None else kept[1]
+                entry = owner.scopes.get(name)
+                cells += [EMPTY] * len(scope.limits) if entry is None else entry[1]
                 places.append((owner, name, scope))
             gap = now - client.last if client.last else -1.0
             client.last = now
@@ -97,13 +102,14 @@ class MemoryStore(MemorySite):
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> None:
         return
 
-    def end(self, begun: object) -> Hit:
+    def end(self, pending: object) -> Hit:
         raise StoreError("nothing was begun: this store answers at once")
 
     def _touch(self, key: str, now: float, ttl_seconds: int) -> _Client:
+        """Give a client's state, made now if there is none, and prolong its time."""
         client = self._clients.get(key)
         if client is None or client.expires < now:
-            client = self._clients[key] = _Client(next(self._revisions))
+            client = self._clients[key] = _Client(next(self._next_revision))
             self._clients.move_to_end(key)
             if len(self._clients) > self._max_clients:
                 self._evict(now)
@@ -115,7 +121,7 @@ class MemoryStore(MemorySite):
         return client
 
     def _evict(self, now: float) -> None:
-        """Let the least recently seen client go, but an operator's word stay as long as it can."""
+        """Drop the least recently seen client; overrides stay as long as possible."""
         for _ in range(SKIPPED_AT_ONCE):
             key = next(iter(self._clients))
             override = self._clients[key].override
@@ -151,7 +157,7 @@ class MemoryStore(MemorySite):
                 elif client.revision != update.revision:
                     results.append("stale")
                 else:
-                    client.revision = next(self._revisions)
+                    client.revision = next(self._next_revision)
                     client.step = update.step
                     client.score = update.score
                     client.profile = update.profile
@@ -163,82 +169,19 @@ class MemoryStore(MemorySite):
     def forget(self, client: str, ttl_seconds: int) -> bool:
         with self._lock:
             now = self._clock() * 1e6
-            known = self._clients.pop(client, None)
-            if known is None:
+            state = self._clients.pop(client, None)
+            if state is None:
                 return False
-            if known.override is not None:
-                # The operator's word stays: it isn't the client's doing.
-                self._touch(client, now, ttl_seconds).override = known.override
-            return known.last > 0 and known.expires >= now
+            if state.override is not None:
+                # An operator's override stays: it is not the client's doing.
+                self._touch(client, now, ttl_seconds).override = state.override
+            return state.last > 0 and state.expires >= now
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         with self._lock:
             now = self._clock() * 1e6
-            known = self._touch(client, now, ttl_seconds)
-            known.override = override
+            self._touch(client, now, ttl_seconds).override = override
             self._touch(client, now, ttl_seconds)
-
-    def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
-        with self._lock:
-            self._rows.extend(rows)
-            while len(self._rows) > capacity:
-                self._rows.popleft()
-
-    def rows(self) -> list[bytes]:
-        with self._lock:
-            return list(self._rows)
-
-    def row_count(self) -> int:
-        return len(self._rows)
-
-    def add_counts(self, counts: Mapping[str, int]) -> None:
-        with self._lock:
-            self._counts.update(counts)
-
-    def counts(self) -> dict[str, int]:
-        with self._lock:
-            return dict(self._counts)
-
-    def model_version(self) -> int:
-        return self._version
-
-    def model(self, version: int) -> bytes | None:
-        return self._models.get(version)
-
-    def model_versions(self) -> list[int]:
-        with self._lock:
-            return sorted(self._models, reverse=True)
-
-    def publish(self, expected: int, version: int, blob: bytes) -> bool:
-        with self._lock:
-            if self._version != expected:
-                return False
-            self._models[version] = blob
-            self._version = version
-            for old in sorted(self._models, reverse=True)[MODELS_KEPT:]:
-                del self._models[old]
-            return True
-
-    def activate(self, version: int) -> bool:
-        with self._lock:
-            if version not in self._models:
-                return False
-            self._version = version
-            return True
-
-    def take_lease(self, name: str, owner: str, seconds: float) -> bool:
-        now = self._clock()
-        with self._lock:
-            holder, until = self._leases.get(name, ("", 0.0))
-            if holder not in ("", owner) and until > now:
-                return False
-            self._leases[name] = (owner, now + seconds)
-            return True
-
-    def release_lease(self, name: str, owner: str) -> None:
-        with self._lock:
-            if self._leases.get(name, ("", 0.0))[0] == owner:
-                del self._leases[name]
 
     def expire(self) -> int:
         with self._lock:
@@ -261,11 +204,12 @@ class MemoryStore(MemorySite):
         return gone
 
     def after_fork(self) -> None:
-        # The lock may have been held by a thread that isn't here.
+        # A thread of the parent process may have held the lock.
         self._lock = threading.Lock()
 
     def close(self) -> None:
         return
 
     def __len__(self) -> int:
+        """Count the clients."""
         return len(self._clients)

@@ -1,20 +1,18 @@
--- Forgets a client: an empty head remains, of a new generation, so that what its other keys have
--- counted counts no more.
+-- Forgets a client. An empty head of a new generation remains, so that the counts under the
+-- client's other keys are void.
 --
--- KEYS[1] the client; ARGV[1] seconds to live. Answers whether there was anything to forget.
-local state = redis.call('GET', KEYS[1])
--- Its other keys may have outlived it: the time gives a generation that is none of theirs.
-local generation, revision, last = redis.call('TIME')[2] % 65536, 0, 0
--- An operator's override stays: it isn't the client's doing.
+-- KEYS[1] the client; ARGV[1] seconds to live. Answers 1, or 0 if the client was not known.
+-- include client
+local state, _, _, _, _, generation, revision, last, _, kind, _, _, at =
+  read_client(KEYS[1], redis.pcall('GET', KEYS[1]))
 local flag, override, ttl = 0, '', tonumber(ARGV[1])
-if state and #state >= 22 then
-  local step, ncells, signature, score, from
-  step, ncells, signature, generation, revision, last, score, from =
-    struct.unpack('<BBHHI4df', state)
-  if step >= 128 then
-    flag, override = 128, string.sub(state, from, from + 12)
-    ttl = math.max(ttl, redis.call('TTL', KEYS[1]))
-  end
+if not state then
+  -- The other keys may have outlived the state: the time gives a generation unlike theirs.
+  generation = redis.call('TIME')[2] % 65536
+elseif kind > 0 then
+  -- An operator's override stays: it is not the client's doing.
+  flag, override = 128, string.sub(state, at - 13, at - 1)
+  ttl = math.max(ttl, redis.call('TTL', KEYS[1]))
 end
 redis.call('SET', KEYS[1], struct.pack('<BBHHI4df', flag, 0, 0, (generation + 1) % 65536,
   (revision + 1) % 4294967296, 0, 0) .. override, 'EX', ttl)

@@ -1,12 +1,13 @@
--- Counts one request of one client against all its limits, all or nothing, and answers with the
--- verdict and all that headers and profile need. The twin of admission.decide.
+-- Counts one request of one client against all its limits, all or nothing. The twin of
+-- admission.decide.
 --
--- KEYS[1]  the client: head, cells of its own limits, profile
+-- KEYS[1]  the client: head, override, cells of its own limits, profile
 -- KEYS[2+] one for each further scope: its cells
 -- ARGV[1]  the packed plan (see pack_plan); and unless they are 1 and the server's TIME:
 -- ARGV[2]  the cost
 -- ARGV[3]  now in µs, or ''
-local unpack, pack, call = struct.unpack, struct.pack, redis.call
+-- Answers a packed Hit, and one byte more if a damaged value was met, which counts as absent.
+local unpack, pack, call, pcall = struct.unpack, struct.pack, redis.call, redis.pcall
 local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
 local plan, cost, now = ARGV[1], 1, nil
 if ARGV[2] then
@@ -18,28 +19,26 @@ if not now then
 end
 
 local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
-local state = call('GET', KEYS[1])
-if state and #state < 22 then
-  state = false
-end
+local state = pcall('GET', KEYS[1])
 
--- µs of tolerance for clocks that tick in whole ones: see gcra.slack.
+-- Gives the tolerance in µs for clocks that tick in whole ones: see gcra.slack.
 local function slack(burst, window)
   return 1 + burst * window / 9007199254740992
 end
 
--- The commonest case, straight ahead and in half the time: a known client is admitted by the one
--- limit there is, with no operator's word on it. Whatever it turns out to be instead is left to
--- what follows, which knows all cases. The key lives an eighth longer than it must, so that only
--- one request in each eighth has to see to that, and the others write their few bytes in place.
+-- Answers the commonest case in half the time: a client that is known and sound, without an
+-- override, is admitted by the only limit. All other cases are left to the code below. The key
+-- lives an eighth longer than it must, so that only one request in each eighth has to renew it,
+-- and the others write their few bytes in place. (An error of pcall is a table of length 0.)
 if scopes == 1 and state and #state >= 38 then
   local step, ncells, counted, _, _, last, score, anchor, current, previous =
     unpack('<BBHHI4dfdI4I4', state)
   local count, _, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)
-  local shown, eighth = min(step, steps - 1), ttl * 125000
-  local factor = unpack('<d', plan, at + 8 * shown)
+  local rung, eighth = min(step, steps - 1), ttl * 125000
+  local factor = unpack('<d', plan, at + 8 * rung)
   if count == 1 and ncells == 1 and counted == signature and step < 128 and factor > 0
-    and (enforce == 1 or shown == 0) and last > 0 and floor(now / eighth) == floor(last / eighth)
+    and (enforce == 1 or rung == 0) and last > 0 and floor(now / eighth) == floor(last / eighth)
+    and anchor == anchor and score - score == 0
   then
     local amount, left, reset = max(1, floor(most * factor + 0.5)), -1, 0
     if strategy == 1 then
@@ -79,6 +78,8 @@ if scopes == 1 and state and #state >= 38 then
   end
 end
 
+-- include client
+-- Asks one limit. Answers as Probe does, the cell's three numbers behind the verdict.
 local function probe(anchor, current, previous, amount, window, burst)
   if strategy == 1 then
     local elapsed = now - anchor
@@ -129,36 +130,29 @@ local function probe(anchor, current, previous, amount, window, burst)
   return false, 0, 0, 0, max(0, floor((most - owed) / interval)), wait, wait
 end
 
-local function scaled(amount, factor)
+-- Scales a limit: see limit.scale.
+local function scale(amount, factor)
   if factor <= 0 then
     return 0
   end
   return max(1, floor(amount * factor + 0.5))
 end
 
--- The client's head: step, cells, signature, generation, revision, last seen, score; and behind
--- it, if the step has 128 added to it, an operator's override.
-local step, ncells, counted, generation, revision, last, score, from = 0, 0, 0, 0, 0, 0, 0, 1
-if state then
-  step, ncells, counted, generation, revision, last, score, from = unpack('<BBHHI4df', state)
-end
-local override, fixed, ends, cells_at = 0, 0, 0, from
-if step >= 128 then
-  step = step - 128
-  override, fixed, ends, cells_at = unpack('<BI4d', state, from)
-  if now >= ends then
-    override = 0
-  end
+local damaged, step, ncells, counted, generation, revision, last, score
+local override, fixed, ends, cells_at
+state, damaged, step, ncells, counted, generation, revision, last, score, override, fixed, ends,
+  cells_at = read_client(KEYS[1], state)
+if now >= ends then
+  override = 0
 end
 local profile_at = cells_at + 16 * ncells
 
-local shown = min(step, steps - 1)
-local judged = unpack('<d', plan, at + 8 * shown)
+local judged = unpack('<d', plan, at + 8 * min(step, steps - 1))
 local full = unpack('<d', plan, at)
 at = at + 8 * steps
 
--- The clock was set back: see admission.settled.
-local function settled(anchor, amount, window)
+-- Moves an anchor for a clock that was set back: see admission.settle.
+local function settle(anchor, amount, window)
   local ahead, more = 0, 0
   if strategy == 3 then
     ahead, more = window, slack(amount, window)
@@ -166,8 +160,8 @@ local function settled(anchor, amount, window)
   return anchor > now + ahead + more and now + ahead or anchor
 end
 
--- Reads every limit and its cell once. What was counted another way, or before the client was
--- forgotten, counts afresh.
+-- Read every limit and its cell once. A cell that was counted in another way, or before the client
+-- was forgotten, begins anew.
 local limits, n, mended = {}, 0, false
 local headers = {}
 for s = 1, scopes do
@@ -179,10 +173,12 @@ for s = 1, scopes do
       raw, pos = state, cells_at
     end
   else
-    raw = call('GET', KEYS[s])
+    local other
+    raw, other = text_of(KEYS[s], pcall('GET', KEYS[s]))
     if raw and #raw ~= 2 + 16 * count then
-      raw = false
+      raw, other = false, true
     end
+    damaged, mended = damaged or other, mended or other
     if raw then
       local born
       born, pos = unpack('<H', raw)
@@ -202,7 +198,10 @@ for s = 1, scopes do
     limit[4], limit[5], limit[6], at = unpack('<ddd', plan, at)
     if raw then
       limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
-      local anchor = settled(limit[1], limit[4], limit[5])
+      if limit[1] ~= limit[1] then
+        limit[1], limit[2], limit[3], damaged, mended = 0, 0, 0, true, true
+      end
+      local anchor = settle(limit[1], limit[4], limit[5])
       mended = mended or anchor ~= limit[1]
       limit[1] = anchor
     end
@@ -213,12 +212,13 @@ for s = 1, scopes do
   end
 end
 
+-- Asks all limits: see admission.admit. Keeps the new cells in the limits if told to.
 local function admit(factor, keep)
   local admitted, binding = true, 0
   local r_limit, r_left, r_reset, r_wait = 0, 0, 0, 0
   for i = 1, n do
     local l = limits[i]
-    local amount = scaled(l[4], factor)
+    local amount = scale(l[4], factor)
     local ok, anchor, current, previous, left, reset, wait =
       probe(l[1], l[2], l[3], amount, l[5], 1 + floor((l[6] - 1) * amount / l[4]))
     local better
@@ -258,11 +258,11 @@ else
   counts = admitted
 end
 
--- A refusal burns nothing, but the client was seen.
+-- A refusal counts nothing, but the client was seen.
 local i, first = 0, counts and 7 or 1
-local flagged, word = step, ''
+local flags, word = step, ''
 if override > 0 then
-  flagged, word = step + 128, pack('<BI4d', override, fixed, ends)
+  flags, word = step + 128, pack('<BI4d', override, fixed, ends)
 end
 for s = 1, scopes do
   local count, ttl = headers[s][1], headers[s][2]
@@ -271,11 +271,11 @@ for s = 1, scopes do
     if s > 1 then
       value = pack('<H', generation)
     elseif count == 0 and state then
-      -- None of the client's own limits is asked about: its cells stay as they are.
-      value = pack('<BBHHI4df', flagged, ncells, counted, generation, revision, now, score)
+      -- The plan has none of the client's own limits: its cells stay as they are.
+      value = pack('<BBHHI4df', flags, ncells, counted, generation, revision, now, score)
         .. word .. string.sub(state, cells_at, profile_at - 1)
     else
-      value = pack('<BBHHI4df', flagged, count, signature, generation, revision, now, score)
+      value = pack('<BBHHI4df', flags, count, signature, generation, revision, now, score)
         .. word
     end
     for k = i + 1, i + count do
@@ -296,4 +296,4 @@ for s = 1, scopes do
 end
 
 return pack('<BBBBfI4I4ddddB', admitted and 1 or 0, binding, step, tight, score, limit, left, reset,
-  wait, now, last == 0 and -1 or now - last, override)
+  wait, now, last == 0 and -1 or now - last, override) .. (damaged and '\1' or '')

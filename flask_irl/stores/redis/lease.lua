@@ -1,8 +1,9 @@
 -- Takes a lease, or renews it for its owner, in one step.
 --
--- KEYS[1] the lease; ARGV[1] who asks, ARGV[2] milliseconds. Answers 1, or 0 while another has it.
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
+-- KEYS[1] the lease; ARGV[1] the owner, ARGV[2] milliseconds.
+-- Answers 1, or 0 while another owner has the lease.
+local owner = redis.pcall('GET', KEYS[1])
+if type(owner) == 'string' and owner ~= ARGV[1] then
   return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

@@ -1,17 +1,13 @@
--- Writes an operator's word on a client into its head, or takes it out.
+-- Writes an operator's override into a client's head, or removes it.
 --
--- KEYS[1] the client, known or not; ARGV: kind (0 to take it out), amount, until in µs, least
--- seconds to live.
-local state = redis.call('GET', KEYS[1])
-local step, ncells, signature, generation, revision, last, score, from = 0, 0, 0, 0, 0, 0, 0, 1
+-- KEYS[1] the client, known or not; ARGV: kind (0 to remove it), amount, end in µs, least seconds
+-- to live.
+-- include client
+local state, _, step, ncells, signature, generation, revision, last, score, _, _, _, at =
+  read_client(KEYS[1], redis.pcall('GET', KEYS[1]))
 local rest, ttl = '', tonumber(ARGV[4])
-if state and #state >= 22 then
-  step, ncells, signature, generation, revision, last, score, from =
-    struct.unpack('<BBHHI4df', state)
-  if step >= 128 then
-    step, from = step - 128, from + 13
-  end
-  rest = string.sub(state, from)
+if state then
+  rest = string.sub(state, at)
   ttl = math.max(ttl, redis.call('TTL', KEYS[1]))
 end
 local kind, override = tonumber(ARGV[1]), ''

@@ -1,4 +1,4 @@
-"""Which server holds a key: a single one, Sentinel's master of the day, or a cluster's node."""
+"""Find the server of a key: a single one, Sentinel's master, or a node of a cluster."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from redis.exceptions import MovedError
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.location import Address, Location
-from flask_irl.stores.redis.connections import Connections, within
+from flask_irl.stores.redis.pool import Pool, run_until
 
 SEARCH_SECONDS = 1.0
-"""The least time between two searches for a cluster's nodes."""
+"""Least time between two searches for a cluster's nodes."""
 
 
 class Servers:
-    """The servers of a location, found anew by :meth:`refresh`.
+    """Know the servers of a location; :meth:`refresh` finds them anew.
 
     Args:
         location: Read from the storage URI.
@@ -39,31 +39,30 @@ class Servers:
         self._connect = {**location.connect, **options}
         self._timeout = timeout
         self._answer_bytes = answer_bytes
-        self._pools: dict[Address | None, Connections] = {}
-        self._slots: list[Connections] = []
-        self._master: Connections | None = None
+        self._pools: dict[Address | None, Pool] = {}
+        self._slots: list[Pool] = []
+        self._master: Pool | None = None
         self._lock = threading.Lock()
         self._searched = -SEARCH_SECONDS
         first = location.hosts[0] if location.hosts else None
         if location.kind == "single":
             self._master = self._pool(first)
         else:
-            self._connections(first)
+            self._open_pool(first)
         if location.kind == "sentinel" and first is not None:
-            self._sentinel(first)
+            self._open_sentinel(first)
 
     @property
-    def found(self) -> bool:
-        """Whether the servers are known."""
+    def ready(self) -> bool:
+        """Tell whether the servers are known."""
         return self._master is not None or bool(self._slots)
 
-    @property
-    def is_cluster(self) -> bool:
-        """Whether keys of different clients may live on different servers."""
-        return self._location.kind == "cluster"
+    def of(self, key: bytes, deadline: float) -> Pool:
+        """Give the connections to the server of a key.
 
-    def of(self, key: bytes) -> Connections:
-        """The server of a key. On a request's path: waits no longer than the timeout.
+        Args:
+            key: A Redis key.
+            deadline: Time of ``time.monotonic`` until which a search for the servers may take.
 
         Raises:
             StoreError: No server is known and none was found in time.
@@ -71,23 +70,23 @@ class Servers:
         if self._master is not None:
             return self._master
         if not self._slots:
-            within(self._timeout, self.refresh, lambda _: None)
+            run_until(deadline, self.refresh, lambda _: None)
             if self._master is not None:
                 return self._master
         return self._slots[key_slot(key)]
 
-    def moved(self, error: MovedError, teller: Connections) -> Connections:
-        """Remember a cluster's word that a slot lives elsewhere; no host means the teller's."""
-        pool = self._pool((error.host or teller.host, error.port))
+    def redirect(self, error: MovedError, sender: Pool) -> Pool:
+        """Note the new server of a cluster's slot, and give it; no host means the sender's."""
+        pool = self._pool((error.host or sender.host, error.port))
         self._slots[error.slot_id] = pool
         return pool
 
-    def doubt(self) -> None:
-        """A server failed: see in the background whether another one of its cluster replaced it.
+    def report_failure(self) -> None:
+        """Search in the background for a cluster's nodes: another may have replaced a failed one.
 
-        A single server or Sentinel's master fails for all requests; the breaker sees to that.
+        A single server or Sentinel's master fails for all requests, which is left to the breaker.
         """
-        if not self.is_cluster:
+        if self._location.kind != "cluster":
             return
         with self._lock:
             now = time.monotonic()
@@ -98,25 +97,21 @@ class Servers:
             threading.Thread(target=self._search, name="irl-search", daemon=True).start()
 
     def _search(self) -> None:
-        # If nobody can tell, the next failure asks again.
+        # If no node answers, the next failure searches again.
         with contextlib.suppress(StoreError):
             self.refresh()
-
-    def at(self, address: Address) -> Connections:
-        """The connections to one server."""
-        return self._pool(address)
 
     def refresh(self) -> None:
         """Find the servers again; may take seconds, for background work.
 
         Raises:
-            StoreError: Nobody who was asked could tell.
+            StoreError: No node and no Sentinel answered well.
         """
         if self._location.kind == "single":
             return
         errors: list[str] = []
-        known: list[Address] = [a for a in list(self._pools) if a is not None and self._slots]
-        for host in dict.fromkeys([*self._location.hosts, *known]):
+        nodes: list[Address] = [a for a in list(self._pools) if a is not None and self._slots]
+        for host in dict.fromkeys([*self._location.hosts, *nodes]):
             try:
                 if self._location.kind == "sentinel":
                     self._master = self._pool(self._ask_sentinel(host))
@@ -128,7 +123,7 @@ class Servers:
         raise StoreError("no server found: " + "; ".join(errors))
 
     def forget(self) -> None:
-        """Drop what a parent process opened."""
+        """Drop the connections of a parent process."""
         self._lock = threading.Lock()
         self._searched = -SEARCH_SECONDS
         for pool in list(self._pools.values()):
@@ -140,7 +135,7 @@ class Servers:
             pool.close()
 
     def _ask_sentinel(self, host: Address) -> Address:
-        pool = self._sentinel(host)
+        pool = self._open_sentinel(host)
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._location.master)
         answer = pool.run([command])[0]
         pool.close()
@@ -148,11 +143,11 @@ class Servers:
             raise StoreError(f"Sentinel knows no master {self._location.master!r}")
         return answer[0].decode(), int(answer[1])
 
-    def _ask_cluster(self, host: Address) -> list[Connections]:
+    def _ask_cluster(self, host: Address) -> list[Pool]:
         answer = self._pool(host).run([("CLUSTER", "SLOTS")])[0]
         if not isinstance(answer, list):
             raise StoreError(f"not a cluster: {answer}", kind="response")
-        slots: list[Connections | None] = [None] * 16384
+        slots: list[Pool | None] = [None] * 16384
         for first, last, master, *_ in answer:
             pool = self._pool(((master[0] or b"").decode() or host[0], int(master[1])))
             slots[first : last + 1] = [pool] * (last + 1 - first)
@@ -161,24 +156,24 @@ class Servers:
             raise StoreError("the cluster does not cover all slots", kind="response")
         return full
 
-    def _pool(self, address: Address | None) -> Connections:
+    def _pool(self, address: Address | None) -> Pool:
         with self._lock:
             pool = self._pools.get(address)
             if pool is None:
-                pool = self._pools[address] = self._connections(address)
+                pool = self._pools[address] = self._open_pool(address)
             return pool
 
-    def _connections(self, address: Address | None) -> Connections:
+    def _open_pool(self, address: Address | None) -> Pool:
         connect = {k: v for k, v in self._connect.items() if k != "sentinel_kwargs"}
-        return self._made(address, connect)
+        return self._make_pool(address, connect)
 
-    def _sentinel(self, address: Address) -> Connections:
+    def _open_sentinel(self, address: Address) -> Pool:
         # Sentinels have their own users; their passwords come as sentinel_kwargs.
         own = self._connect.get("sentinel_kwargs") or {}
         if not isinstance(own, Mapping):
             raise ConfigurationError("storage_options: sentinel_kwargs is no mapping")
-        return self._made(address, own)
+        return self._make_pool(address, own)
 
-    def _made(self, address: Address | None, connect: Mapping[str, Any]) -> Connections:
+    def _make_pool(self, address: Address | None, connect: Mapping[str, Any]) -> Pool:
         kind = self._location.connection_class
-        return Connections(address, kind, connect, self._timeout, self._answer_bytes)
+        return Pool(address, kind, connect, self._timeout, self._answer_bytes)

@@ -1,91 +1,209 @@
-"""The operator's side of the Redis store."""
+"""Keep the state of the site on Redis, under keys ``<prefix>1.{site}.<name>``."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from flask_irl.stores.site import AUDIT_KEPT, RANKED, News
+from flask_irl.stores.redis.damage import DamagedError, DamageLog, parse_whole
+from flask_irl.stores.redis.pipeline import Command, Pipeline
+from flask_irl.stores.redis.scripts import read_script
+from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
 
-SETTINGS_SCRIPT = b"""
-local revision = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0')
-if revision ~= tonumber(ARGV[1]) then
-  return 0
-end
-redis.call('HSET', KEYS[1], 'revision', revision + 1, 'settings', ARGV[2])
-return 1
-"""
+SETTINGS: Final = read_script("settings")
+ACTIVATE: Final = read_script("activate")
+PUBLISH: Final = read_script("publish")
+LEASE: Final = read_script("lease")
+RELEASE: Final = read_script("release")
 
 
 class RedisSite:
-    """Keep the site's state for ``RedisStore``; see the protocol ``SiteStore``."""
+    """Keep the state of the site; see the protocol ``SiteStore``.
 
-    _site_prefix: bytes
+    A damaged value is reported and counts as absent. Only calls that an operator makes, and that
+    would be lost by it, raise.
 
-    def _all(self, *commands: Sequence[Any]) -> list[Any]:
-        """Run commands on the site's keys; all their answers."""
-        raise AssertionError("RedisStore has it")
+    Args:
+        pipeline: Runs the commands.
+        prefix: Begins every key.
+        damage: Takes reports of damaged values.
+    """
 
-    def news(self) -> News:
-        prefix = self._site_prefix
-        model, settings, epoch = self._all(
-            ("GET", prefix + b"model"),
-            ("HGET", prefix + b"settings", "revision"),
-            ("GET", prefix + b"epoch"),
+    def __init__(self, pipeline: Pipeline, prefix: str, damage: DamageLog) -> None:
+        self._pipeline = pipeline
+        self._damage = damage
+        self._site_prefix = f"{prefix}1.{{site}}.".encode()
+
+    def revisions(self) -> Revisions:
+        model, settings, epoch = self._site_key("model", "settings", "epoch")
+        answers = self._run(("GET", model), ("HGET", settings, "revision"), ("GET", epoch))
+        return Revisions(
+            self._whole(model, answers[0]),
+            self._whole(settings, answers[1]),
+            self._whole(epoch, answers[2]),
         )
-        return News(int(model or 0), int(settings or 0), int(epoch or 0))
 
-    def bump(self) -> None:
-        self._all(("INCR", self._site_prefix + b"epoch"))
+    def advance_epoch(self) -> None:
+        [key] = self._site_key("epoch")
+        [epoch] = self._run(("INCR", key))
+        if epoch is None or not 0 < epoch < 10**15:
+            # Damaged. No worker remembers an epoch as late as the time.
+            self._run(("SET", key, int(time.time())))
 
     def settings(self) -> tuple[int, bytes | None]:
-        [found] = self._all(("HMGET", self._site_prefix + b"settings", "revision", "settings"))
-        return int(found[0] or 0), found[1]
+        [key] = self._site_key("settings")
+        [answer] = self._run(("HMGET", key, "revision", "settings"))
+        revision = self._whole(key, answer and answer[0])
+        return (revision, answer[1]) if revision else (0, None)
 
     def put_settings(self, expected: int, settings: bytes) -> bool:
-        name = self._site_prefix + b"settings"
-        [answer] = self._all(("EVAL", SETTINGS_SCRIPT, 1, name, expected, settings))
-        return bool(answer == 1)
+        [key] = self._site_key("settings")
+        return self._run_strictly(("EVAL", SETTINGS.text, 1, key, expected, settings)) == 1
 
     def add_audit(self, entry: bytes) -> None:
-        name = self._site_prefix + b"audit"
-        self._all(("LPUSH", name, entry), ("LTRIM", name, 0, AUDIT_KEPT - 1))
+        [key] = self._site_key("audit")
+        self._run_strictly(("LPUSH", key, entry), ("LTRIM", key, 0, AUDIT_KEPT - 1))
 
     def audit(self, offset: int, count: int) -> tuple[list[bytes], int]:
-        name = self._site_prefix + b"audit"
+        [key] = self._site_key("audit")
         first, last = _page(offset, count)
-        entries, total = self._all(("LRANGE", name, first, last), ("LLEN", name))
-        return list(entries), int(total)
+        entries, total = self._run(("LRANGE", key, first, last), ("LLEN", key))
+        return list(entries or ()), int(total or 0)
 
     def rank(self, name: str, entries: Mapping[str, float], gone: Sequence[str] = ()) -> None:
-        key = self._site_prefix + b"rank." + name.encode()
-        commands: list[Sequence[Any]] = []
+        [key] = self._site_key(f"rank.{name}")
+        commands: list[Command] = []
         if entries:
             pairs = [part for client, value in entries.items() for part in (repr(value), client)]
             commands.append(("ZADD", key, *pairs))
         if gone:
             commands.append(("ZREM", key, *gone))
         if entries:
-            # Last: who is gone makes room.
+            # Last: the clients that are gone make room.
             commands.append(("ZREMRANGEBYRANK", key, 0, -RANKED - 1))
-        if commands:
-            self._all(*commands)
+        self._run(*commands)
 
     def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
-        key = self._site_prefix + b"rank." + name.encode()
+        [key] = self._site_key(f"rank.{name}")
         first, last = _page(offset, count)
-        members, total = self._all(("ZRANGE", key, first, last, "REV"), ("ZCARD", key))
-        return [member.decode() for member in members], int(total)
+        members, total = self._run(("ZRANGE", key, first, last, "REV"), ("ZCARD", key))
+        texts = [self._text(key, member) for member in members or ()]
+        return [text for text in texts if text is not None], int(total or 0)
 
-    def saw(self, clients: Sequence[str]) -> None:
+    def count_unique(self, clients: Sequence[str]) -> None:
         if clients:
-            self._all(("PFADD", self._site_prefix + b"unique", *clients))
+            [key] = self._site_key("unique")
+            self._run(("PFADD", key, *clients))
 
     def unique_clients(self) -> int:
-        [count] = self._all(("PFCOUNT", self._site_prefix + b"unique"))
-        return int(count)
+        [key] = self._site_key("unique")
+        [count] = self._run(("PFCOUNT", key))
+        return int(count or 0)
+
+    def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
+        if rows:
+            [key] = self._site_key("rows")
+            self._run(("RPUSH", key, *rows), ("LTRIM", key, -capacity, -1))
+
+    def rows(self) -> list[bytes]:
+        [key] = self._site_key("rows")
+        [rows] = self._run(("LRANGE", key, 0, -1))
+        return list(rows or ())
+
+    def row_count(self) -> int:
+        [key] = self._site_key("rows")
+        [count] = self._run(("LLEN", key))
+        return int(count or 0)
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        [key] = self._site_key("counts")
+        items = list(counts.items())
+        answers = self._run(*(("HINCRBY", key, field, n) for field, n in items))
+        # A damaged count begins anew.
+        self._run(
+            *(
+                ("HSET", key, *item)
+                for item, answer in zip(items, answers, strict=True)
+                if answer is None
+            )
+        )
+
+    def counts(self) -> dict[str, int]:
+        [key] = self._site_key("counts")
+        [fields] = self._run(("HGETALL", key))
+        counts: dict[str, int] = {}
+        for field, value in (fields or {}).items():
+            name, count = self._text(key, field), self._whole(key, value, -1)
+            if name is not None and count >= 0:
+                counts[name] = count
+        return counts
+
+    def model_version(self) -> int:
+        [key] = self._site_key("model")
+        [version] = self._run(("GET", key))
+        return self._whole(key, version)
+
+    def model(self, version: int) -> bytes | None:
+        [key] = self._site_key("models")
+        [blob] = self._run(("HGET", key, version))
+        return None if blob is None else bytes(blob)
+
+    def model_versions(self) -> list[int]:
+        [key] = self._site_key("models")
+        [names] = self._run(("HKEYS", key))
+        versions = (self._whole(key, name, -1) for name in names or ())
+        return sorted((version for version in versions if version >= 0), reverse=True)
+
+    def publish(self, expected: int, version: int, blob: bytes) -> bool:
+        keys = self._site_key("model", "models")
+        command = ("EVAL", PUBLISH.text, 2, *keys, expected, version, blob, MODELS_KEPT)
+        return self._run_strictly(command) == 1
+
+    def activate(self, version: int) -> bool:
+        keys = self._site_key("model", "models")
+        return self._run_strictly(("EVAL", ACTIVATE.text, 2, *keys, version)) == 1
+
+    def take_lease(self, name: str, owner: str, seconds: float) -> bool:
+        [key] = self._site_key(f"lease.{name}")
+        milliseconds = max(1, int(seconds * 1000))
+        return self._run_strictly(("EVAL", LEASE.text, 1, key, owner, milliseconds)) == 1
+
+    def release_lease(self, name: str, owner: str) -> None:
+        [key] = self._site_key(f"lease.{name}")
+        self._run_strictly(("EVAL", RELEASE.text, 1, key, owner))
+
+    def _site_key(self, *names: str) -> list[bytes]:
+        return [self._site_prefix + name.encode() for name in names]
+
+    def _run(self, *commands: Command) -> list[Any]:
+        """Run commands on the site's keys; a damaged value's answer is None."""
+        return self._pipeline.run([(self._site_prefix, command) for command in commands])
+
+    def _run_strictly(self, *commands: Command) -> object:
+        """Run commands on the site's keys, for the last one's answer; raise for damaged values."""
+        keyed = [(self._site_prefix, command) for command in commands]
+        return self._pipeline.run(keyed, strict=True)[-1]
+
+    def _whole(self, key: bytes, value: bytes | None, default: int = 0) -> int:
+        """Read a whole number; the default for none or a damaged one."""
+        if value is None:
+            return default
+        try:
+            return parse_whole(value)
+        except DamagedError as error:
+            self._damage.report(key, error)
+            return default
+
+    def _text(self, key: bytes, value: bytes) -> str | None:
+        """Read a name; None for a damaged one."""
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            self._damage.report(key, error)
+            return None
 
 
 def _page(offset: int, count: int) -> tuple[int, int]:
-    """A page's first and last index; to Redis, a last one of -1 would be that of the whole."""
+    """Give a page's first and last index; to Redis, a last one of -1 would be that of the list."""
     return (offset, offset + count - 1) if count > 0 else (1, 0)

@@ -1,8 +1,8 @@
-"""One connection's raw socket: a packed command out, one answer in, nothing in between.
+"""Send a packed command on a connection's raw socket, and read its answer.
 
-redis-py connects, encrypts and logs in; what follows on a request's path is one write and one
-read, with the kernel's own time-outs where there is no encryption: Python's would ask the kernel
-before each of the two whether it may.
+redis-py connects, encrypts and logs in. A call on a request's path is then one write and one read,
+with the kernel's time-outs where there is no encryption: with Python's, each of the two would first
+ask the kernel whether it may.
 """
 
 from __future__ import annotations
@@ -21,39 +21,42 @@ from redis.exceptions import MovedError, NoScriptError, ResponseError
 
 READ_BYTES: Final = 65_536
 ANSWER_BYTES: Final = 256
-"""The first read of an answer on a request's path: no larger than what is cheap to have."""
-LEAST_SECONDS: Final = 0.001
-"""A socket's patience can't be nothing."""
+"""Size of the first read of an answer on a request's path: small, for a cheap buffer."""
+TOLERANCE: Final = 0.001
+"""Seconds by which a socket's time-out may be off before it is set again."""
 LOOK_SECONDS: Final = 0.0001
-"""For so long an answer is looked for before a thread sleeps for it. Not for so many times: between
+"""How long to poll for an answer before the thread sleeps. A time, not a number of looks: between
 two looks another thread may have the interpreter for five milliseconds."""
 MOST_MISSED: Final = 8
-"""Answers in a row that didn't come while they were looked for, until that is given up."""
+"""Answers in a row that polling missed, until polling stops."""
 TRIED_AGAIN: Final = 32
-"""One in so many is looked for all the same: the server may be near again, or less busy."""
+"""One in so many answers is polled for all the same: the server may be quick again."""
 CLOSED: Final = "the server closed the connection"
+TOO_LATE: Final = "no answer in time"
 OPTIONS: Final = () if sys.platform == "win32" else (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO)
 
 
 class Wire:
-    """A connection that is ready for use.
+    """Hold one connection that is ready for use.
 
     Args:
         connection: One of redis-py's, connected, with nothing under way.
-        seconds: How long a write or a read may take.
-        length: Of the answer that is expected, a bulk string: it is found without parsing.
+        seconds: Time-out of a write, and of a read until :meth:`answer` sets another.
+        length: Bytes of the bulk string that is expected as answer, which is read unparsed.
+        clock: Seconds, of any origin; deadlines are by this clock.
 
     Attributes:
-        send: Sends a packed command, whose answer is read later, by :meth:`answer`; raises
-            ``OSError``, as of :meth:`ask`.
+        send: Sends a packed command, whose answer :meth:`answer` reads; raises ``OSError``, as
+            :meth:`ask` does.
     """
 
     __slots__ = (
         "_bytes",
+        "_clock",
         "_connection",
         "_head",
+        "_kernel",
         "_length",
-        "_looks",
         "_missed",
         "_reader",
         "_receive",
@@ -62,61 +65,63 @@ class Wire:
         "send",
     )
 
-    def __init__(self, connection: Any, seconds: float, length: int) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        seconds: float,
+        length: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connection = connection
+        self._clock = clock
         self._sock = connection._get_socket()
         self.send: Callable[[bytes], None] = self._sock.sendall
         self._receive: Callable[..., bytes] = self._sock.recv
-        self._seconds = seconds
         self._head = b"$%d\r\n" % length
         self._length = len(self._head) + length
         self._bytes = self._length + 2
         self._reader = hiredis.Reader(replyError=_error)
         self._missed = 0
+        self._kernel = self._is_kernels()
         self._wait(seconds)
 
-    def ask(self, command: bytes, seconds: float | None = None) -> Any:
+    def ask(self, command: bytes, deadline: float) -> Any:
         """Send a packed command and read its answer.
 
         Args:
             command: In RESP.
-            seconds: How long that may take; None is what is usual.
+            deadline: Time of the clock by which all must be done.
 
         Raises:
             ResponseError: The server answers with an error; the connection is still good.
             OSError: No answer in time (``BlockingIOError`` or ``TimeoutError``), or the
                 connection is gone (``ConnectionError``).
         """
-        if seconds is None:
-            self.send(command)
-            return self.answer()
-        self._wait(max(seconds, LEAST_SECONDS))
-        try:
-            self.send(command)
-            return self.answer()
-        finally:
-            self._wait(self._seconds)
+        self._wait_until(deadline)
+        self.send(command)
+        return self.answer(deadline)
 
-    def answer(self) -> Any:
-        """Read the answer to what was sent; raises as :meth:`ask` does.
+    def answer(self, deadline: float) -> Any:
+        """Read the answer to a command that was sent; arguments and errors as for :meth:`ask`.
 
-        It is looked for a while before this thread sleeps for it: a server on the same machine
-        answers sooner than a core wakes up that has gone to sleep.
+        Polls for a while before the thread sleeps: a server on the same machine answers sooner
+        than a sleeping core wakes up.
         """
         missed = self._missed
-        if self._looks and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
+        if self._kernel and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
             try:
                 data = self._receive(ANSWER_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                data = self._looked_for()
+                data = self._poll(deadline)
             else:
                 self._missed = 0
         else:
             self._missed = missed + 1
+            self._wait_until(deadline)
             data = self._receive(ANSWER_BYTES)
         if len(data) == self._bytes and data.startswith(self._head):
             return data[len(self._head) : self._length]
-        answer = self._parse(data)
+        answer = self._parse(data, deadline)
         if isinstance(answer, ResponseError):
             raise answer
         return answer
@@ -131,7 +136,7 @@ class Wire:
             The answers; a command's own error stands in its place.
 
         Raises:
-            OSError: As of :meth:`ask`, for each read.
+            OSError: As for :meth:`ask`, with the time-out of the wire for each read.
         """
         sock, reader = self._sock, self._reader
         sock.sendall(b"".join(hiredis.pack_command(tuple(command)) for command in commands))
@@ -148,13 +153,13 @@ class Wire:
         return answers
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._connection.disconnect()
 
-    def _looked_for(self) -> bytes:
-        """The next bytes, which weren't there at the first look."""
-        until = time.perf_counter() + LOOK_SECONDS
-        while time.perf_counter() < until:
+    def _poll(self, deadline: float) -> bytes:
+        """Read the next bytes, which were not there at the first look."""
+        until = self._clock() + LOOK_SECONDS
+        while self._clock() < until:
             try:
                 data = self._receive(ANSWER_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -162,10 +167,11 @@ class Wire:
             self._missed = 0
             return data
         self._missed += 1
+        self._wait_until(deadline)
         return self._receive(ANSWER_BYTES)
 
-    def _parse(self, data: bytes) -> Any:
-        until = time.monotonic() + self._seconds
+    def _parse(self, data: bytes, deadline: float) -> Any:
+        """Read an answer that is no bulk string of the expected length, or did not come at once."""
         reader = self._reader
         while True:
             if not data:
@@ -176,25 +182,35 @@ class Wire:
                 answer = reader.gets()
             if answer is not False:
                 return answer
-            if time.monotonic() >= until:
-                raise TimeoutError("the answer comes too slowly")
-            data = self._sock.recv(READ_BYTES)
+            self._wait_until(deadline)
+            data = self._receive(READ_BYTES)
+
+    def _wait_until(self, deadline: float) -> None:
+        """Have the next write or read end at the deadline; raise if that has passed."""
+        left = deadline - self._clock()
+        if left <= 0:
+            raise TimeoutError(TOO_LATE)
+        if not -TOLERANCE < left - self._seconds < TOLERANCE:
+            self._wait(max(left, TOLERANCE))
 
     def _wait(self, seconds: float) -> None:
-        self._looks = False
-        if isinstance(self._sock, ssl.SSLSocket) or not OPTIONS:
-            self._sock.settimeout(seconds)
-            return
-        self._sock.settimeout(None)
-        if not os.get_blocking(self._sock.fileno()):
-            # gevent's: it waits in its own loop, where the kernel's time-outs don't count.
+        """Set the socket's time-out."""
+        self._seconds = seconds
+        if not self._kernel:
             self._sock.settimeout(seconds)
             return
         whole = int(seconds)
         value = struct.pack("@ll", whole, max(1, int((seconds - whole) * 1e6)))
         for option in OPTIONS:
             self._sock.setsockopt(socket.SOL_SOCKET, option, value)
-        self._looks = True
+
+    def _is_kernels(self) -> bool:
+        """Tell whether the socket blocks in the kernel, whose time-outs then count."""
+        if isinstance(self._sock, ssl.SSLSocket) or not OPTIONS:
+            return False
+        self._sock.settimeout(None)
+        # A socket of gevent's waits in gevent's own loop.
+        return os.get_blocking(self._sock.fileno())
 
 
 def _error(text: str) -> ResponseError:

@@ -13,7 +13,7 @@ from flask_irl.stores.redis.store import RedisStore
 
 
 def open_store(options: Options, clock: Callable[[], float] | None = None) -> Store:
-    """The store that the options name; connects only when it is used.
+    """Make the store that the options name; it connects when it is first used.
 
     Args:
         options: All options.
@@ -31,18 +31,18 @@ def open_store(options: Options, clock: Callable[[], float] | None = None) -> St
             options=options.storage_options,
             clock=clock,
         )
-    most = options.storage_options.get("max_clients", 100_000)
+    max_clients = options.storage_options.get("max_clients", 100_000)
     unknown = set(options.storage_options) - {"max_clients"}
     if unknown:
         raise ConfigurationError(
             f"storage_options of memory:// has {sorted(unknown)[0]!r}: only max_clients is allowed"
         )
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+    if isinstance(max_clients, bool) or not isinstance(max_clients, int) or max_clients < 1:
         raise ConfigurationError(
-            f"storage_options: max_clients is {most!r}: give a whole number, 1 or more"
+            f"storage_options: max_clients is {max_clients!r}: give a whole number, 1 or more"
         )
     return (
-        MemoryStore(max_clients=most)
+        MemoryStore(max_clients=max_clients)
         if clock is None
-        else MemoryStore(max_clients=most, clock=clock)
+        else MemoryStore(max_clients=max_clients, clock=clock)
     )

@@ -1,8 +1,8 @@
-"""Connections to Redis, held open and ready, so that no request waits longer than it may.
+"""Hold connections to Redis open and ready, so that no request waits longer than it may.
 
-Connecting (name look-up, TCP, TLS, HELLO, AUTH) has no total time limit in any client, so it
-never happens on a request's thread: a helper thread connects, and the request waits for it no
-longer than its own time allows. What follows is one write and one read on the wire.
+To connect (name look-up, TCP, TLS, HELLO, AUTH) has no total time limit in any client, so it never
+happens on a request's thread: a helper thread connects, and the request waits for it no longer than
+its own time allows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from redis.retry import Retry
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.location import Address
-from flask_irl.stores.redis.wire import LEAST_SECONDS, Wire
+from flask_irl.stores.redis.wire import Wire
 
 CONNECT_SECONDS = 1.0
-"""What a helper thread gives each step of connecting."""
+"""Time-out of each step of connecting, on a helper thread."""
 
 BACKGROUND_SECONDS = 2.0
-"""What background work waits for an answer."""
+"""Time-out of background work."""
 
 AnyConnection = Any
 """One of redis-py's connections, whose methods are only partly typed."""
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def store_error(error: BaseException) -> StoreError:
-    """What went wrong, as the limiter's callers know it."""
+    """Turn an error of redis-py or of a socket into a store's error."""
     if isinstance(error, StoreError):
         return error
     text = f"{type(error).__name__}: {error}"
@@ -49,19 +49,19 @@ def store_error(error: BaseException) -> StoreError:
     return StoreError(text, kind="response")
 
 
-def within(seconds: float, work: Callable[[], T], late: Callable[[T], object]) -> T:
-    """Do blocking work on a helper thread and wait for it no longer than ``seconds``.
+def run_until(deadline: float, work: Callable[[], T], late: Callable[[T], object]) -> T:
+    """Do blocking work on a helper thread, and wait for it no longer than until a deadline.
 
     Args:
-        seconds: How long to wait.
-        work: What to do.
-        late: Gets the result if it comes after the wait.
+        deadline: Time of ``time.monotonic``.
+        work: Blocking work.
+        late: Takes the result if it comes after the wait.
 
     Raises:
-        StoreError: The wait is over, or the work failed.
+        StoreError: The deadline has passed, or the work failed.
     """
     done = threading.Event()
-    given_up = threading.Event()
+    abandoned = threading.Event()
     results: list[T] = []
     errors: list[Exception] = []
 
@@ -72,24 +72,25 @@ def within(seconds: float, work: Callable[[], T], late: Callable[[T], object]) -
             errors.append(error)
         else:
             results.append(result)
-            if given_up.is_set():
+            if abandoned.is_set():
                 late(result)
         done.set()
 
+    seconds = max(deadline - time.monotonic(), 0.0)
     try:
         threading.Thread(target=run, name="irl-connect", daemon=True).start()
     except RuntimeError as error:
         raise StoreError(f"no connection: {error}") from error
     if not done.wait(seconds):
-        given_up.set()
+        abandoned.set()
         raise StoreError(f"no connection within {seconds * 1000:.0f} ms", kind="timeout")
     if errors:
         raise store_error(errors[0]) from errors[0]
     return results[0]
 
 
-class Connections:
-    """Open connections to one server; threads take one each and put it back.
+class Pool:
+    """Hold open connections to one server; threads take one each and put it back.
 
     Args:
         address: Host and port; None for a Unix socket named in ``connect``.
@@ -130,7 +131,7 @@ class Connections:
         self._idle: deque[Wire] = deque()
         self._background: deque[Wire] = deque()
         try:
-            # Made, not connected: a misspelt option shall not wait for the first request.
+            # Made, not connected: a misspelt option must not wait for the first request.
             connection_class(**self._arguments)
         except (TypeError, ValueError, RedisError) as error:
             raise ConfigurationError(
@@ -140,15 +141,15 @@ class Connections:
 
     @property
     def host(self) -> str:
-        """The server's host; empty for a Unix socket."""
+        """Name the server's host; empty for a Unix socket."""
         return str(self._arguments.get("host", ""))
 
-    def call(self, command: bytes, deadline: float | None = None) -> Any:
+    def call(self, command: bytes, deadline: float) -> Any:
         """Send a packed command and read its answer.
 
         Args:
             command: In RESP.
-            deadline: When to give up, by ``time.monotonic``; None gives the whole timeout.
+            deadline: Time of ``time.monotonic`` by which all must be done.
 
         Raises:
             StoreError: No answer in time, or no connection.
@@ -157,19 +158,17 @@ class Connections:
         try:
             wire = self._idle.pop()
         except IndexError:
-            if deadline is None:
-                deadline = time.monotonic() + self._timeout
             return self._call_on_new(command, deadline)
         try:
-            left = None if deadline is None else deadline - time.monotonic()
-            answer = wire.ask(command, left)
+            wire.send(command)
+            answer = wire.answer(deadline)
         except (RedisError, OSError) as error:
-            return self._failed(error, wire, command, deadline)
+            return self._recover(error, wire, command, deadline)
         self._idle.append(wire)
         return answer
 
     def begin(self, command: bytes) -> Wire | None:
-        """Send a packed command whose answer is read by :meth:`end`; None if it can't be now."""
+        """Send a packed command whose answer :meth:`end` reads; None without a connection."""
         try:
             wire = self._idle.pop()
         except IndexError:
@@ -181,36 +180,33 @@ class Connections:
             return None
         return wire
 
-    def end(self, wire: Wire, command: bytes) -> Any:
+    def end(self, wire: Wire, command: bytes, deadline: float) -> Any:
         """Read the answer to a command that was sent on a wire; raises as :meth:`call` does."""
         try:
-            answer = wire.answer()
+            answer = wire.answer(deadline)
         except (RedisError, OSError) as error:
-            return self._failed(error, wire, command, None)
+            return self._recover(error, wire, command, deadline)
         self._idle.append(wire)
         return answer
 
-    def _failed(
-        self, error: RedisError | OSError, wire: Wire, command: bytes, deadline: float | None
+    def _recover(
+        self, error: RedisError | OSError, wire: Wire, command: bytes, deadline: float
     ) -> Any:
-        """Make good for a call that failed: on a new connection, if only the old one was gone."""
+        """Repeat a call that failed because its connection was gone; raise any other error."""
         if isinstance(error, ResponseError):
             self._idle.append(wire)
             raise error
         wire.close()
         if not isinstance(error, ConnectionError):
             raise store_error(error) from error
-        # The server let go of it while it was idle: its neighbours are dead too.
+        # The server closed it while it was idle: the other connections are gone, too.
         self._idle.clear()
-        if deadline is None:
-            deadline = time.monotonic() + self._timeout
         return self._call_on_new(command, deadline)
 
     def _call_on_new(self, command: bytes, deadline: float) -> Any:
-        left = max(deadline - time.monotonic(), LEAST_SECONDS)
-        wire = within(left, self._ready, self._idle.append)
+        wire = run_until(deadline, self._connect, self._idle.append)
         try:
-            answer = wire.ask(command, deadline - time.monotonic())
+            answer = wire.ask(command, deadline)
         except ResponseError:
             self._idle.append(wire)
             raise
@@ -220,17 +216,17 @@ class Connections:
         self._idle.append(wire)
         return answer
 
-    def _ready(self) -> Wire:
-        """A new connection with a request's patience."""
-        return self._connected(self._timeout)
+    def _connect(self) -> Wire:
+        """Open a connection for a request's path."""
+        return self._connect_with(self._timeout)
 
-    def _connected(self, seconds: float) -> Wire:
+    def _connect_with(self, seconds: float) -> Wire:
         connection = self._class(**self._arguments)
         connection.connect()
         return Wire(connection, seconds, self._answer_bytes)
 
     def run(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Send commands in one go on connections of their own; for background work.
+        """Send commands in one go on connections apart from requests'; for background work.
 
         Args:
             commands: Each a command and its arguments.
@@ -250,14 +246,14 @@ class Connections:
         except StoreError as error:
             if error.kind == "timeout":
                 raise
-            # The server let go of it while it was idle: its neighbours are dead too.
+            # The server closed it while it was idle: the other connections are gone, too.
             self._background.clear()
             return self._run_on(None, commands)
 
     def _run_on(self, wire: Wire | None, commands: Sequence[Sequence[Any]]) -> list[Any]:
         try:
             if wire is None:
-                wire = self._connected(BACKGROUND_SECONDS)
+                wire = self._connect_with(BACKGROUND_SECONDS)
             answers = wire.ask_all(commands)
         except (RedisError, OSError) as error:
             if wire is not None:
@@ -274,6 +270,6 @@ class Connections:
             self._background.pop().close()
 
     def forget(self) -> None:
-        """Drop what a parent process opened, without a word on its sockets."""
+        """Drop the connections of a parent process, and send nothing on their sockets."""
         self._idle = deque()
         self._background = deque()

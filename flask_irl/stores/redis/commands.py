@@ -1,0 +1,143 @@
+"""Pack requests into calls of ``hit.lua``, in RESP, and read its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.stores.redis.scripts import read_script
+
+HIT: Final = read_script("hit")
+REPLY: Final = struct.Struct("<?BB?fIIddddB")
+"""Packed :class:`~flask_irl.limits.decision.Hit`, its fields in order."""
+STRATEGY_CODES: Final = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
+MAX_PLANS: Final = 4096
+LENGTHS: Final = tuple(b"$%d\r\n" % length for length in range(256))
+"""Beginnings of short bulk strings."""
+
+
+def bulk(data: bytes) -> bytes:
+    """Pack a bulk string."""
+    # Formatting is far more code, which the caches of a busy request's core no longer hold.
+    length = len(data)
+    head = LENGTHS[length] if length < len(LENGTHS) else b"$%d\r\n" % length
+    return head + data + b"\r\n"
+
+
+BY_HASH: Final = b"$7\r\nEVALSHA\r\n" + bulk(HIT.sha)
+BY_TEXT: Final = b"$4\r\nEVAL\r\n" + bulk(HIT.text)
+
+
+def with_text(command: bytes) -> bytes:
+    """Turn a call by the script's hash into a call that brings the script's text."""
+    return command.replace(BY_HASH, BY_TEXT, 1)
+
+
+def pack_plan(plan: Plan) -> bytes:
+    """Pack a plan as ``hit.lua`` reads it."""
+    packed = struct.pack(
+        "<BBBBH",
+        STRATEGY_CODES[plan.strategy],
+        plan.enforce,
+        len(plan.factors),
+        len(plan.scopes),
+        plan.signatures[0],
+    )
+    packed += struct.pack(f"<{len(plan.factors)}d", *plan.factors)
+    for index, scope in enumerate(plan.scopes):
+        longest = max((limit.window_seconds for limit in scope.limits), default=0)
+        ttl = plan.ttl_seconds if index == 0 else 2 * longest
+        packed += struct.pack("<BBI", len(scope.limits), scope.own_key, ttl)
+        for limit in scope.limits:
+            packed += struct.pack(
+                "<ddd", limit.amount, limit.window_seconds * 1e6, limit.burst or limit.amount
+            )
+    return packed
+
+
+class _PackedPlan(NamedTuple):
+    """Hold the parts of a call that are the same for all requests of a plan.
+
+    Attributes:
+        usual: Beginning of a call with cost 1 and the server's time.
+        start: Beginning of any other call.
+        plan: The packed plan, as a bulk string.
+        suffixes: For each scope, the end of its key.
+        own: For each scope, whether it counts another key than the client's.
+    """
+
+    usual: bytes
+    start: bytes
+    plan: bytes
+    suffixes: tuple[bytes, ...]
+    own: tuple[bool, ...]
+
+
+class HitCommands:
+    """Pack requests into calls of ``hit.lua``.
+
+    Args:
+        prefix: Begins every key.
+        clock: Seconds since the epoch; None for the server's time.
+        max_plans: Bound on the packed plans that are kept for the next requests.
+    """
+
+    def __init__(
+        self, prefix: str, clock: Callable[[], float] | None, max_plans: int = MAX_PLANS
+    ) -> None:
+        self._prefix = f"{prefix}1:{{".encode()
+        self._clock = clock
+        self._max_plans = max_plans
+        self._plans: dict[Plan, _PackedPlan] = {}
+
+    def client_key(self, client: str) -> bytes:
+        """Name the Redis key of a client."""
+        return self._prefix + client.encode() + b"}"
+
+    def pack(self, plan: Plan, keys: Sequence[str], cost: int) -> tuple[bytes, bytes]:
+        """Pack a request; the arguments are those of ``Store.hit``.
+
+        Returns:
+            The client's Redis key, and the command.
+        """
+        packed = self._plans.get(plan)
+        if packed is None:
+            packed = self._pack_plan(plan)
+        client = self._prefix + keys[0].encode() + b"}"
+        names = bulk(client)
+        for index in range(1, len(keys)):
+            tag = client
+            if packed.own[index]:
+                tag = self.client_key(keys[index])
+            names += bulk(tag + packed.suffixes[index])
+        if cost == 1 and self._clock is None:
+            return client, packed.usual + names + packed.plan
+        now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
+        parts = (packed.start, names, packed.plan, bulk(b"%d" % cost), bulk(now))
+        return client, b"".join(parts)
+
+    def _pack_plan(self, plan: Plan) -> _PackedPlan:
+        count = len(plan.scopes)
+        start = BY_HASH + bulk(b"%d" % count)
+        packed = _PackedPlan(
+            b"*%d\r\n%b" % (4 + count, start),
+            b"*%d\r\n%b" % (6 + count, start),
+            bulk(pack_plan(plan)),
+            tuple(
+                _suffix(scope, signature)
+                for scope, signature in zip(plan.scopes, plan.signatures, strict=True)
+            ),
+            tuple(scope.own_key for scope in plan.scopes),
+        )
+        if len(self._plans) >= self._max_plans:
+            self._plans.clear()
+        self._plans[plan] = packed
+        return packed
+
+
+def _suffix(scope: Scope, signature: int) -> bytes:
+    name = f"{signature:x}/{scope.name}".encode(errors="backslashreplace")
+    return b":" + hashlib.blake2b(name, digest_size=6).hexdigest().encode()

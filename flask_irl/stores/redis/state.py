@@ -1,0 +1,58 @@
+"""Read the packed state of a client.
+
+The state is a head (step, number of cells, signature of the client's own limits, generation,
+revision, last seen, score), an override if 128 is added to the step, 16 bytes for each of the
+client's own limits, and the profile. ``client.lua`` reads the same.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final
+
+from flask_irl.errors import ConfigurationError
+from flask_irl.limits.override import KINDS, Override
+from flask_irl.stores.redis.damage import DamagedError
+from flask_irl.stores.state import ClientState
+
+HEAD: Final = struct.Struct("<BBHHIdf")
+OVERRIDE: Final = struct.Struct("<BId")
+OVERRIDDEN: Final = 128
+CELL_BYTES: Final = 16
+LATEST: Final = 2.0**53
+"""The latest time in µs: a double holds no later one exactly."""
+
+
+def decode_state(value: bytes) -> ClientState | None:
+    """Read a client's state; None for a client that is forgotten.
+
+    Raises:
+        DamagedError: The bytes are no such state.
+    """
+    if len(value) < HEAD.size:
+        raise DamagedError(f"{len(value)} bytes are no state")
+    step, cells, _, _, revision, last, score = HEAD.unpack_from(value)
+    if not (0 <= last <= LATEST and math.isfinite(score)):
+        raise DamagedError(f"last seen {last!r} or score {score!r} is out of range")
+    at, override = HEAD.size, None
+    if step & OVERRIDDEN:
+        override, at = _decode_override(value), at + OVERRIDE.size
+    profile_at = at + CELL_BYTES * cells
+    if len(value) < profile_at:
+        raise DamagedError(f"{len(value)} bytes are no state of {cells} cells")
+    if last == 0 and override is None:
+        return None
+    return ClientState(
+        step & ~OVERRIDDEN, score, revision, last / 1e6, value[profile_at:], override
+    )
+
+
+def _decode_override(value: bytes) -> Override:
+    try:
+        kind, amount, until = OVERRIDE.unpack_from(value, HEAD.size)
+        if kind == 0 or not 0 <= until <= LATEST:
+            raise DamagedError(f"override of kind {kind} until {until!r}")
+        return Override(KINDS[kind - 1], until / 1e6, amount)
+    except (struct.error, IndexError, ConfigurationError) as error:
+        raise DamagedError(f"override: {error}") from None
