@@ -108,9 +108,10 @@ class FakeServer:
     def _serve(self, sock: socket, number: int) -> None:
         reader = hiredis.Reader()
         try:
-            sock.settimeout(0.1)
+            sock.settimeout(5.0)
             if self._context is not None:
                 sock = self._context.wrap_socket(sock, server_side=True)
+            sock.settimeout(0.1)
             connection = Connection(sock, number, self._stopped)
             with sock:
                 while not self._stopped.is_set():
