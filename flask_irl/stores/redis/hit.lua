@@ -19,7 +19,7 @@ if not now then
 end
 
 local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
-local state = pcall('GET', KEYS[1])
+local answer = pcall('GET', KEYS[1])
 
 -- Gives the tolerance in µs for clocks that tick in whole ones: see gcra.slack.
 local function slack(burst, window)
@@ -29,10 +29,10 @@ end
 -- Answers the commonest case in half the time: a client that is known and sound, without an
 -- override, is admitted by the only limit. All other cases are left to the code below. The key
 -- lives an eighth longer than it must, so that only one request in each eighth has to renew it,
--- and the others write their few bytes in place. (An error of pcall is a table of length 0.)
-if scopes == 1 and state and #state >= 38 then
+-- and the others write their few bytes in place. (An error is a table of length 0.)
+if scopes == 1 and answer and #answer >= 38 then
   local step, ncells, counted, _, _, last, score, anchor, current, previous =
-    unpack('<BBHHI4dfdI4I4', state)
+    unpack('<BBHHI4dfdI4I4', answer)
   local count, _, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)
   local rung, eighth = min(step, steps - 1), ttl * 125000
   local factor = unpack('<d', plan, at + 8 * rung)
@@ -138,10 +138,8 @@ local function scale(amount, factor)
   return max(1, floor(amount * factor + 0.5))
 end
 
-local damaged, step, ncells, counted, generation, revision, last, score
-local override, fixed, ends, cells_at
-state, damaged, step, ncells, counted, generation, revision, last, score, override, fixed, ends,
-  cells_at = read_client(KEYS[1], state)
+local state, damaged, step, ncells, counted, generation, revision, last, score, override, fixed,
+  ends, cells_at = read_client(KEYS[1], answer)
 if now >= ends then
   override = 0
 end
@@ -173,12 +171,11 @@ for s = 1, scopes do
       raw, pos = state, cells_at
     end
   else
-    local other
-    raw, other = text_of(KEYS[s], pcall('GET', KEYS[s]))
+    raw = pcall('GET', KEYS[s])
     if raw and #raw ~= 2 + 16 * count then
-      raw, other = false, true
+      damaged = is_damaged(KEYS[s], raw)
+      raw, mended = false, true
     end
-    damaged, mended = damaged or other, mended or other
     if raw then
       local born
       born, pos = unpack('<H', raw)
@@ -194,7 +191,8 @@ for s = 1, scopes do
   headers[s] = {count, ttl}
   for _ = 1, count do
     n = n + 1
-    local limit = {0, 0, 0}
+    -- Cell; amount, window, burst; new cell. Of full length at once, for a table that grows is slow.
+    local limit = {0, 0, 0, 0, 0, 0, 0, 0, 0}
     limit[4], limit[5], limit[6], at = unpack('<ddd', plan, at)
     if raw then
       limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
