@@ -1,4 +1,4 @@
-"""The helpers that the other tests lean on do what they say."""
+"""Test the servers, the browser and the clock that other tests use."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_a_failed_installation_is_told_and_the_wheel_used(
 
 @pytest.fixture
 def bare_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The one folder on PATH, empty, while nothing names a browser."""
+    """Make an empty folder the only one on PATH, and name no browser."""
     monkeypatch.setenv("PATH", str(tmp_path))
     for variable in browser.OVERRIDES.values():
         monkeypatch.delenv(variable, raising=False)
@@ -279,7 +279,7 @@ def test_without_a_browser_it_is_said_what_to_install(
     assert "apt-get install chromium chromium-driver" in errors
 
 
-def test_who_is_not_root_is_only_told_what_to_install(
+def test_a_user_other_than_root_is_only_advised_to_install(
     bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _script(bare_path / "apt-get", "exit 0")
