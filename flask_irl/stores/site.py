@@ -76,7 +76,7 @@ class SiteStore(Protocol):
         """Read all training rows, oldest first."""
 
     def row_count(self) -> int:
-        """Count the training rows without reading them."""
+        """Count the training rows without loading them."""
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
         """Add to the site's counters."""

@@ -266,8 +266,8 @@ def test_a_process_told_not_to_train_never_does(redis_url: str, train: bool) -> 
     )
     limiter = state_of(app).limiter
     polls: list[int] = []
-    news = limiter.store.revisions
-    limiter.store.revisions = lambda: polls.append(1) or news()  # type: ignore[func-returns-value, method-assign]
+    revisions = limiter.store.revisions
+    limiter.store.revisions = lambda: polls.append(1) or revisions()  # type: ignore[func-returns-value, method-assign]
     try:
         limiter.start()
         # The trainings are due long before.

@@ -52,15 +52,15 @@ limiter = IntelligentLimiter(
     key_func=lambda: request.headers["X-Client"],
 )
 engine = app.extensions["flask_irl"].limiter
-news = engine.store.news
+revisions = engine.store.revisions
 refreshes = 0
 
 def counted():
     global refreshes
     refreshes += 1
-    return news()
+    return revisions()
 
-engine.store.news = counted
+engine.store.revisions = counted
 
 @app.after_request
 def name_worker(response):

@@ -1,4 +1,4 @@
-"""What a request costs on the wire, read off a MONITOR connection to a real server."""
+"""Test the commands of a request, read off a MONITOR connection to a real server."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ pytestmark = pytest.mark.integration
 
 
 class Wire:
-    """Commands that a server got, but for those that its scripts ran."""
+    """Record the commands that a server receives, without those of its scripts."""
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
 
     @contextmanager
     def listening(self) -> Iterator[list[str]]:
-        """Yields a list that holds the commands' names when the block has ended."""
+        """Yield a list that holds the commands' names when the block has ended."""
         commands: list[str] = []
         with self._server.client() as marker, self._server.client() as client:
-            # What it says to begin with is none of the app's.
+            # The commands of connecting are not the app's.
             marker.ping()
             with client.monitor() as monitor:
                 yield commands
@@ -47,7 +47,7 @@ def wire(redis_server: RedisServer, redis_url: str) -> Wire:
 
 
 class Site:
-    """An app on the server, without anything in the background."""
+    """Run an app on the server, without background work."""
 
     def __init__(self, url: str) -> None:
         self.app = Flask("site")
@@ -165,16 +165,16 @@ def test_a_script_that_the_server_lost_is_sent_again_once(
     assert commands == ["EVALSHA", "EVAL", "EVALSHA", "EVALSHA"]
 
 
-def test_what_is_learned_costs_no_more_for_what_one_client_does(site: Site, wire: Wire) -> None:
-    """A flood is merged in as few commands as what is just over the limit."""
+def test_learning_costs_no_more_for_a_flood_of_one_client(site: Site, wire: Wire) -> None:
+    """Merge a flood in as few commands as requests just over the limit."""
     warm_up(site)
     flush = state_of(site.app).limiter.flush
     flush()
-    found: list[list[str]] = []
+    flushes: list[list[str]] = []
     for last, requests in ((1, 35), (2, 400)):
         for _ in range(requests):
             site.ask("/x", environ_base={"REMOTE_ADDR": f"192.0.2.{last}"})
         with wire.listening() as commands:
             flush()
-        found.append(commands)
-    assert len(found[1]) == len(found[0])
+        flushes.append(commands)
+    assert len(flushes[1]) == len(flushes[0])

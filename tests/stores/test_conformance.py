@@ -406,6 +406,7 @@ def test_rows_come_back_in_order_and_the_oldest_go(store: Store) -> None:
     assert store.rows() == [b"\0\xff\r\n", b"3", b"4"]
     store.add_rows([b"%d" % n for n in range(10)], 3)
     assert store.rows() == [b"7", b"8", b"9"]
+    assert store.row_count() == 3
 
 
 def test_counts_add_up(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Test that a damaged value in Redis counts as absent, and troubles nobody else."""
+"""Test that a damaged value in Redis counts as absent, and troubles no other client."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def close_late(connection: Connection) -> None:
 
 
 def drip_late(connection: Connection) -> None:
-    """Begin to answer after a while, and go on for longer than anybody waits."""
+    """Begin to answer after a while, and go on for longer than the timeout."""
     connection.wait(LATE)
     connection.drip(GOOD, 0.01)
 
@@ -64,7 +64,7 @@ def stall(connection: Connection) -> None:
 
 
 def interrupt(connection: Connection) -> None:
-    """Push messages that nobody asked for, for longer than anybody waits."""
+    """Push unasked messages for longer than the timeout."""
     for _ in range(100):
         connection.send(b">2\r\n+invalidate\r\n*1\r\n+x\r\n")
         connection.wait(0.02)

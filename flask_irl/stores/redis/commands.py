@@ -1,4 +1,4 @@
-"""Pack requests into calls of ``hit.lua``, in RESP, and read its answers."""
+"""Pack requests into calls of ``hit.lua``, in RESP."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ for s = 1, scopes do
   end
 end
 
--- Asks all limits: see admission.admit. Keeps the new cells in the limits if told to.
+-- Asks all limits: see admission.admit. Stores the new cells in the limits if keep is true.
 local function admit(factor, keep)
   local admitted, binding = true, 0
   local r_limit, r_left, r_reset, r_wait = 0, 0, 0, 0

@@ -43,7 +43,7 @@ class Servers:
         self._slots: list[Pool] = []
         self._master: Pool | None = None
         self._lock = threading.Lock()
-        self._searched = -SEARCH_SECONDS
+        self._last_search = -SEARCH_SECONDS
         first = location.hosts[0] if location.hosts else None
         if location.kind == "single":
             self._master = self._pool(first)
@@ -90,9 +90,9 @@ class Servers:
             return
         with self._lock:
             now = time.monotonic()
-            if now - self._searched < SEARCH_SECONDS:
+            if now - self._last_search < SEARCH_SECONDS:
                 return
-            self._searched = now
+            self._last_search = now
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=self._search, name="irl-search", daemon=True).start()
 
@@ -125,7 +125,7 @@ class Servers:
     def forget(self) -> None:
         """Drop the connections of a parent process."""
         self._lock = threading.Lock()
-        self._searched = -SEARCH_SECONDS
+        self._last_search = -SEARCH_SECONDS
         for pool in list(self._pools.values()):
             pool.forget()
 
