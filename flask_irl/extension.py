@@ -128,7 +128,7 @@ class IntelligentLimiter:
         """Give the decision on the current request; None outside of one, or if it is exempt."""
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        return state_of(current_app).gate.decision_on(request.environ)
+        return state_of(current_app).enforcer.decision_on(request.environ)
 
     def limit(
         self,
@@ -251,7 +251,7 @@ class IntelligentLimiter:
         if has_request_context() and EXTENSION in current_app.extensions:
             state = state_of(current_app)
             if state.options.enabled and state.owner is self:
-                state.gate.check(limit)
+                state.enforcer.check(limit)
 
 
 def _place() -> str:

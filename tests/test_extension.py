@@ -55,7 +55,7 @@ def make() -> Iterator[Make]:
 
     def build(**options: Any) -> tuple[Flask, IntelligentLimiter]:
         app = Flask("site")
-        limiter = IntelligentLimiter(app, **(OPTIONS | options))
+        limiter = IntelligentLimiter(app, **({"store_timeout": 5.0} | OPTIONS | options))
         apps.append(app)
         app.add_url_rule("/", "index", lambda: "hello")
         return app, limiter

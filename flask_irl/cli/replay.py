@@ -11,7 +11,7 @@ from flask import current_app
 from flask_irl.cli.group import irl, plain_errors
 from flask_irl.cli.output import draw
 from flask_irl.telemetry.log import only_errors
-from flask_irl.web.log_plans import plans_for_log
+from flask_irl.web.replay_plans import plans_for_log
 from flask_irl.web.state import state_of
 
 PROGRESS_REQUESTS = 500

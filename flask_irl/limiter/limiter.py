@@ -16,7 +16,7 @@ from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision, decision_of, decision_on_denied
 from flask_irl.limits.plan import Mode, Plan, Scope
-from flask_irl.limits.plans import Plans
+from flask_irl.limits.plan_cache import PlanCache
 from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import Listener, Notify, ignore
@@ -64,7 +64,7 @@ class Limiter:
         self.failures = Failures(store, options, self.notify)
         self.breaker = self.failures.breaker
         self.refusals = Refusals()
-        self.plans = Plans(options.strategy, options.profile_ttl_seconds)
+        self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
         self.learning = Learning(options, store, self.notify, self.failures, fit)
         self.profiler = self.learning.profiler

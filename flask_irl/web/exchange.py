@@ -31,7 +31,7 @@ class EarlyQuestion(NamedTuple):
 
 
 class Exchange:
-    """Hold the state of one request; only the gate and the observer write it.
+    """Hold the state of one request; only the enforcer and the observer write it.
 
     Attributes:
         decision: The decision on it; None until then, and when it is exempt.

@@ -14,7 +14,7 @@ from flask_irl.web.exchange import Exchange, Headers
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from flask_irl.web.gate import Gate
+    from flask_irl.web.enforcement import Enforcer
     from flask_irl.web.observer import Observer
     from flask_irl.web.recognition import Recognition
     from flask_irl.web.responses import Responder
@@ -31,7 +31,7 @@ class Middleware:
         app: The app, or its wrapper of that moment.
         slot: Name in a request's environment under which its exchange is.
         recognition: Knows the routes of requests like earlier ones.
-        gate: Decides on requests; its hook is called within the app.
+        enforcer: Decides on requests; its hook is called within the app.
         responder: Completes answers.
         observer: Notes answered requests.
     """
@@ -42,14 +42,14 @@ class Middleware:
         slot: str,
         *,
         recognition: Recognition,
-        gate: Gate,
+        enforcer: Enforcer,
         responder: Responder,
         observer: Observer,
     ) -> None:
         self.app = app
         self._slot = slot
         self._recognise = recognition.recognise
-        self._gate = gate
+        self._enforcer = enforcer
         self._complete = responder.complete
         self._observe = observer.observe
 
@@ -59,7 +59,7 @@ class Middleware:
         answer = partial(self._answer, environ, exchange, start_response)
         try:
             known = self._recognise(environ)
-            refusal = None if known is None else self._gate.ask(environ, exchange, known)
+            refusal = None if known is None else self._enforcer.ask(environ, exchange, known)
             if refusal is not None:
                 answer(refusal.status, refusal.headers)
                 return (refusal.body,)
@@ -69,7 +69,7 @@ class Middleware:
             raise
         finally:
             if exchange.early is not None:
-                self._gate.settle(exchange)
+                self._enforcer.settle(exchange)
 
     def _answer(
         self,

@@ -16,7 +16,7 @@ from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.decorators import Declarations
-from flask_irl.web.gate import Gate
+from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.observer import Observer
@@ -59,7 +59,7 @@ class AppState:
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
         self.questions = Questions(self.limiter, failed)
-        self.gate = Gate(
+        self.enforcer = Enforcer(
             self.limiter,
             Identity(key_func, failed),
             routes=self.routes,
@@ -80,12 +80,12 @@ class AppState:
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
-        self.gate.register(app, innermost=is_app)
+        self.enforcer.register(app, innermost=is_app)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,
             recognition=self._recognition,
-            gate=self.gate,
+            enforcer=self.enforcer,
             responder=self._responder,
             observer=self._observer,
         )

@@ -18,7 +18,7 @@ from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
 from flask_irl.training import attacks
 from flask_irl.verdicts.flush import Judged
-from flask_irl.web.log_plans import plans_for_log
+from flask_irl.web.replay_plans import plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.evaluation.realised import Realised, counter

@@ -37,7 +37,10 @@ class Site:
     def __init__(self, uri: str = "memory://", **options: Any) -> None:
         self.app = Flask("site")
         self.limiter = IntelligentLimiter(
-            self.app, storage_uri=uri, background=False, **{"base_limit": 40, **options}
+            self.app,
+            storage_uri=uri,
+            background=False,
+            **{"base_limit": 40, "store_timeout": 5.0, **options},
         )
         self.engine = state_of(self.app).limiter
         # A child process for each training would take a second; that it is one is tested elsewhere.

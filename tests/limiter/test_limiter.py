@@ -104,7 +104,7 @@ def subject(clock: Clock) -> Iterator[Subject]:
     made.limiter.close()
 
 
-# Plans
+# PlanCache
 
 
 def test_a_plan_holds_the_limit_on_everything_before_the_routes(subject: Subject) -> None:

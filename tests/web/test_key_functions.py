@@ -30,7 +30,7 @@ STRANGER = {"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7", "For
 def site(key_func: Callable[[], str] = remote_address, **options: Any) -> Flask:
     app = Flask("site", static_folder=None)
     app.secret_key = "made up for tests"
-    options = {"storage_uri": "memory://", "base_limit": 2, **options}
+    options = {"storage_uri": "memory://", "base_limit": 2, "store_timeout": 5.0, **options}
     limiter = IntelligentLimiter(app, key_func=key_func, background=False, **options)
 
     @app.get("/")

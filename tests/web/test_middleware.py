@@ -27,7 +27,13 @@ class Site:
         wrap = options.pop("wrap", None)
         if wrap is not None:
             self.app.wsgi_app = wrap(self.app.wsgi_app)  # type: ignore[method-assign]
-        given = {"base_limit": 2, "background": False, "listener": self.listener, **options}
+        given = {
+            "base_limit": 2,
+            "background": False,
+            "store_timeout": 5.0,
+            "listener": self.listener,
+            **options,
+        }
         self.limiter = IntelligentLimiter(self.app, **given)
         self.seen: list[str] = []
         self.begun = 0

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-class Gate:
+class Enforcer:
     """Decide on the requests of one app.
 
     Args:

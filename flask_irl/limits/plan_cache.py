@@ -12,7 +12,7 @@ MAX_PLANS: Final = 4096
 """Bound on the plans of routes: scopes that a callable names may be without number."""
 
 
-class Plans:
+class PlanCache:
     """Cache plans by their scopes, each with the limit on all of a client's requests before them.
 
     Args:

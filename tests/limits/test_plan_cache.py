@@ -6,28 +6,28 @@ import pytest
 
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Scope
-from flask_irl.limits.plans import Plans
+from flask_irl.limits.plan_cache import PlanCache
 
 FACTORS = (1.0, 0.3)
 ROUTES = tuple((Scope(name, (Limit(2, 60),)),) for name in "abc")
 
 
 @pytest.fixture
-def plans() -> Plans:
+def plans() -> PlanCache:
     """Make plans of a site."""
-    plans = Plans("fixed-window", 3600)
+    plans = PlanCache("fixed-window", 3600)
     plans.use(Limit(30, 60), FACTORS, "enforce")
     return plans
 
 
-def test_a_plan_and_its_rest_are_made_once(plans: Plans) -> None:
+def test_a_plan_and_its_rest_are_made_once(plans: PlanCache) -> None:
     plan = plans.plan(ROUTES[0])
     assert plans.plan(ROUTES[0]) is plan
     assert plans.without_base(plan) is plans.without_base(plan)
     assert [scope.limits for scope in plans.without_base(plan).scopes] == [(), (Limit(2, 60),)]
 
 
-def test_plans_of_former_settings_are_dropped(plans: Plans) -> None:
+def test_plans_of_former_settings_are_dropped(plans: PlanCache) -> None:
     for amount in range(1, 51):
         plans.use(Limit(amount, 60), FACTORS, "enforce")
         for scopes in ROUTES:
@@ -35,7 +35,7 @@ def test_plans_of_former_settings_are_dropped(plans: Plans) -> None:
     assert len(plans) == 2 * len(ROUTES)
 
 
-def test_plans_of_a_shorter_time_to_live_are_dropped(plans: Plans) -> None:
+def test_plans_of_a_shorter_time_to_live_are_dropped(plans: PlanCache) -> None:
     for days in range(1, 51):
         scopes = (Scope("x", (Limit(2, days * 86_400),)),)
         plans.without_base(plans.plan(scopes))
@@ -43,7 +43,7 @@ def test_plans_of_a_shorter_time_to_live_are_dropped(plans: Plans) -> None:
 
 
 def test_plans_are_bounded() -> None:
-    plans = Plans("fixed-window", 3600, max_plans=10)
+    plans = PlanCache("fixed-window", 3600, max_plans=10)
     plans.use(Limit(30, 60), FACTORS, "enforce")
     for number in range(1, 100):
         plans.without_base(plans.plan((Scope(f"x{number}", (Limit(2, 60),)),)))
