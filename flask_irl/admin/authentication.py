@@ -22,6 +22,7 @@ from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan
 from flask_irl.limits.plan import Scope as LimitScope
 from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import Sampler, event
 
 CHALLENGE: Final = 'Bearer realm="flask_irl"'
@@ -77,9 +78,15 @@ class Authenticator:
         self._plan = Plan((LimitScope("", (limit,)),), "fixed-window", (1.0,))
         self._lock = threading.Lock()
         self._sampler = Sampler(LOG_SECONDS, clock)
+        renew_after_fork(self)
         for token in tokens:
             if len(token.secret) < SHORT_TOKEN:
                 event(logging.WARNING, "admin_token_short", name=token.name, advised=SHORT_TOKEN)
+
+    def after_fork(self) -> None:
+        """Renew the locks in a forked process."""
+        self._lock = threading.Lock()
+        self._failures.after_fork()
 
     @property
     def by_token(self) -> bool:

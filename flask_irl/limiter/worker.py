@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import atexit
 import functools
-import os
 import weakref
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.schedule import Schedule
+from flask_irl.telemetry.forks import renew_after_fork
 
 
 class Jobs(NamedTuple):
@@ -85,34 +85,26 @@ class Worker:
             self._failures.guard(where, job)
 
 
-class Follower(Protocol):
-    """Follow the process: begin anew in a forked one, end with it."""
+class Closable(Protocol):
+    """Hold threads, buffers and connections of a process."""
 
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
 
     def close(self) -> None:
-        """End."""
+        """End them."""
 
 
-_FOLLOWERS: weakref.WeakSet[Follower] = weakref.WeakSet()
+def follow_process(member: Closable) -> None:
+    """Renew an object in each forked process, and close it when this one ends, while it lives."""
+    renew_after_fork(member)
+    _OPEN.add(member)
 
 
-def follow_process(follower: Follower) -> None:
-    """Tell an object, while it lives, of the process's forks and its end."""
-    _FOLLOWERS.add(follower)
+def _close_all() -> None:
+    for member in list(_OPEN):
+        member.close()
 
 
-def _after_fork() -> None:
-    for follower in list(_FOLLOWERS):
-        follower.after_fork()
-
-
-def _at_exit() -> None:
-    for follower in list(_FOLLOWERS):
-        follower.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-atexit.register(_at_exit)
+_OPEN: Final[weakref.WeakSet[Closable]] = weakref.WeakSet()
+atexit.register(_close_all)
