@@ -41,6 +41,7 @@ class Schedule:
             process that never trains.
         expire: Every minute.
         train_seconds: The training interval.
+        poll_seconds: The interval of ``poll``.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Schedule:
         train: Callable[[], object] | None,
         expire: Callable[[], object],
         train_seconds: float,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._flush = flush
         self._poll = poll
         self._expire = expire
         self._train = train
         self._train_seconds = train_seconds
+        self._poll_seconds = poll_seconds
         self._scheduler: BackgroundScheduler | None = None
         self._lock = threading.Lock()
 
@@ -87,7 +90,7 @@ class Schedule:
             for work, seconds, at_once in (
                 (self._flush, FLUSH_SECONDS, False),
                 # Changes made by operators must not wait for the first interval.
-                (self._poll, POLL_SECONDS, True),
+                (self._poll, self._poll_seconds, True),
                 (self._expire, EXPIRE_SECONDS, False),
                 (self._train, self._train_seconds, train_at_once),
             ):

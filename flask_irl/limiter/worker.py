@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.schedule import Schedule
+from flask_irl.limiter.schedule import POLL_SECONDS, Schedule
 from flask_irl.telemetry.forks import renew_after_fork
 
 
@@ -41,11 +41,19 @@ class Worker:
         failures: Takes the jobs' errors.
         jobs: The jobs.
         train_seconds: The training interval.
+        poll_seconds: Time between two looks for changes made elsewhere.
     """
 
-    def __init__(self, failures: Failures, jobs: Jobs, *, train_seconds: float) -> None:
+    def __init__(
+        self,
+        failures: Failures,
+        jobs: Jobs,
+        *,
+        train_seconds: float,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         self._failures = failures
-        self._jobs = jobs
+        self.jobs = jobs
         self._closed = False
         self._schedule = Schedule(
             flush=functools.partial(self._run, "flush", jobs.flush),
@@ -53,6 +61,7 @@ class Worker:
             train=None if jobs.train is None else functools.partial(self._run, "train", jobs.train),
             expire=functools.partial(failures.guard, "expire", jobs.expire),
             train_seconds=train_seconds,
+            poll_seconds=poll_seconds,
         )
 
     @property
@@ -73,8 +82,8 @@ class Worker:
         """Stop the jobs for good, without waiting for those that run."""
         self._closed = True
         self._schedule.stop()
-        if self._jobs.end_training():
-            self._run("close", self._jobs.leave_training)
+        if self.jobs.end_training():
+            self._run("close", self.jobs.leave_training)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads aren't here."""

@@ -35,10 +35,8 @@ import os
 
 from flask import Flask, jsonify, request
 from flask_irl import IntelligentLimiter
-from flask_irl.limiter import schedule
+from flask_irl.limiter.worker import Worker
 
-# The tests count refreshes; how far apart they are is nothing to them.
-schedule.POLL_SECONDS = 0.25
 app = Flask("site")
 limiter = IntelligentLimiter(
     app,
@@ -52,6 +50,9 @@ limiter = IntelligentLimiter(
     key_func=lambda: request.headers["X-Client"],
 )
 engine = app.extensions["flask_irl"].limiter
+# The tests count refreshes; how far apart they are is nothing to them.
+jobs = engine.worker.jobs._replace(refresh=lambda: engine.refresh())
+engine.worker = Worker(engine.failures, jobs, train_seconds=3600.0, poll_seconds=0.25)
 revisions = engine.store.revisions
 refreshes = 0
 
