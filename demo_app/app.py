@@ -43,8 +43,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     _trust_proxies(app)
     secret = str(app.config.get(SECRET) or os.environ.get(SECRET) or "")
     registry = CollectorRegistry()
-    # Before the limiter, so that the time of refused requests is measured, too.
-    metrics_view = add_metrics(app, registry)
+    # First of all: a hook before its own might answer instead of it, so that it could neither ask
+    # nor refuse before Flask.
     limiter = IntelligentLimiter(
         app,
         key_func=api_key(
@@ -53,7 +53,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         ),
         listener=PrometheusListener(registry),
     )
-    limiter.exempt(metrics_view)
+    limiter.exempt(add_metrics(app, registry))
     add_views(app, limiter)
     return app
 

@@ -28,8 +28,8 @@ def add_metrics(app: Flask, registry: CollectorRegistry) -> Callable[[], Respons
     """Measure an app's requests, and serve the registry at ``/metrics``.
 
     Args:
-        app: The app; extensions that answer requests themselves come later, so that the time of
-            those is measured, too.
+        app: The app, with its limiter: requests that it refuses are counted by their status, and
+            their time is in the limiter's own histogram alone.
         registry: Registry of this app alone.
 
     Returns:

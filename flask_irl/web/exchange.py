@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from werkzeug.routing import Rule
@@ -56,3 +56,8 @@ class Refusal(NamedTuple):
     status: str
     headers: Headers
     body: bytes
+
+    def send(self, start_response: Callable[[str, Headers], object]) -> Iterable[bytes]:
+        """Start the response, and give its body."""
+        start_response(self.status, self.headers)
+        return (self.body,)

@@ -61,8 +61,7 @@ class Middleware:
             known = self._recognise(environ)
             refusal = None if known is None else self._enforcer.ask(environ, exchange, known)
             if refusal is not None:
-                answer(refusal.status, refusal.headers)
-                return (refusal.body,)
+                return refusal.send(answer)
             return self.app(environ, answer)
         except Exception:
             self._observe(environ, exchange, FAILED, [])
