@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import (
     ClusterServer,
@@ -13,6 +14,10 @@ from tests.servers import (
     SentinelServer,
     redis_binary,
 )
+
+# On a busy machine an example may take any time.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 class Clock:

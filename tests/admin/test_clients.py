@@ -96,7 +96,7 @@ def test_a_strange_id_that_is_not_known_is_not_found(ask: Caller, id: str) -> No
     problem_of(ask("POST", f"/admin/client/{path}/feedback", json={"verdict": "good"}), 404)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=80))
 def test_any_text_is_an_id(ask: Caller, worker: Worker, id: str) -> None:
     worker.ask(canonical(id))

@@ -127,7 +127,6 @@ api = serve_site(site, answered)
 tried = settings(
     max_examples=EXAMPLES,
     derandomize=True,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 

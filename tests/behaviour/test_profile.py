@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl.behaviour import profile
@@ -42,7 +42,6 @@ def steady(count: int, gap: float, **changes: Any) -> list[Observation]:
     return [seen(i * gap, gap if i else -1.0, path=i, **changes) for i in range(count)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 99), min_size=2, max_size=40), st.integers(1, 39))
 def test_one_batch_or_two_give_the_same_sums(moments: list[float], cut: int) -> None:
     # Within an epoch of the sketch, as a second's batch nearly always is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl.limits.keys import MAX_KEY_CHARACTERS, canonical, network_key
@@ -36,7 +36,6 @@ def test_the_hash_is_the_same_in_every_process_and_version() -> None:
     assert canonical("a b") == "#acc9227cc02e5f5c13e74125bce89499"
 
 
-@settings(deadline=None)
 @given(key=anything)
 def test_a_key_is_short_printable_and_free_of_special_characters(key: str) -> None:
     made = canonical(key)
@@ -47,13 +46,11 @@ def test_a_key_is_short_printable_and_free_of_special_characters(key: str) -> No
     assert made.encode()
 
 
-@settings(deadline=None)
 @given(key=anything)
 def test_a_key_that_was_shown_can_be_looked_up(key: str) -> None:
     assert canonical(canonical(key)) == canonical(key)
 
 
-@settings(deadline=None)
 @given(one=anything, other=anything)
 def test_two_clients_never_share_a_key(one: str, other: str) -> None:
     assert (canonical(one) == canonical(other)) == (one == other)
@@ -91,7 +88,6 @@ def test_a_text_that_is_no_address_is_unknown(address: str) -> None:
     assert network_key(address) == "unknown"
 
 
-@settings(deadline=None)
 @given(address=st.ip_addresses(v=4), port=st.integers(0, 65_535))
 def test_ipv4_is_one_client_with_or_without_port_or_mapping(
     address: ipaddress.IPv4Address, port: int
@@ -100,7 +96,6 @@ def test_ipv4_is_one_client_with_or_without_port_or_mapping(
     assert {network_key(form) for form in shown} == {str(address)}
 
 
-@settings(deadline=None)
 @given(address=st.ip_addresses(v=6), host=st.integers(0, 2**64 - 1))
 def test_ipv6_is_one_client_per_network_of_64_bits(
     address: ipaddress.IPv6Address, host: int
@@ -112,7 +107,6 @@ def test_ipv6_is_one_client_per_network_of_64_bits(
             assert network_key(str(one)) == network_key(one.exploded) == str(network)
 
 
-@settings(deadline=None)
 @given(address=st.from_regex(r"[0-9]{1,4}(\.[0-9]{0,4}){2,4}[ a0\0]?", fullmatch=True))
 def test_ipv4_is_as_the_standard_library_has_it(address: str) -> None:
     try:
@@ -122,7 +116,6 @@ def test_ipv4_is_as_the_standard_library_has_it(address: str) -> None:
     assert network_key(address) == expected
 
 
-@settings(deadline=None)
 @given(address=anything)
 def test_any_text_makes_a_key_that_is_canonical(address: str) -> None:
     made = network_key(address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl.errors import ConfigurationError
@@ -72,7 +72,6 @@ def test_a_step_leaves_the_nearest_whole_number_of_requests(
     assert Limit(amount, 60).at(factor) == left
 
 
-@settings(deadline=None)
 @given(amount=st.integers(1, MAX_AMOUNT), factor=st.floats(1e-9, 1.0))
 def test_a_step_leaves_something_and_never_more_than_the_limit(amount: int, factor: float) -> None:
     left = scale(amount, factor)

@@ -25,6 +25,9 @@ from loadtests.simulator.scenarios import ATTACKS, EPOCH, SCENARIOS, generate, m
 from loadtests.simulator.scene import HOUR, Row
 
 ROOT = Path(__file__).resolve().parents[2]
+# Each makes hours of traffic.
+pytestmark = pytest.mark.slow
+
 LEGITIMATE = {
     "legit:browser",
     "legit:spa",
@@ -132,7 +135,6 @@ def test_a_client_has_one_label(name: str) -> None:
     assert {client: found for client, found in labels.items() if len(found) > 1} == {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("which", SETS)
 def test_a_log_of_ten_hours_can_be_replayed_soon(which: str) -> None:
     assert all(50_000 < len(log("ordinary", seed, which)) < 200_000 for seed in (1, 2, 3))

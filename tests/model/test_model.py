@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_irl.errors import ModelError
@@ -76,7 +76,6 @@ def changed_meta(**changed: Any) -> bytes:
     return pack({name: value for name, value in meta.items() if value is not None}, arrays)
 
 
-@settings(deadline=None)
 @given(models())
 def test_a_model_survives_dump_and_load(model: Model) -> None:
     copy = load(dump(model), schema=model.schema)

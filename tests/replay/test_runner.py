@@ -121,7 +121,7 @@ gaps = st.lists(
 
 
 @given(gaps, st.sampled_from(sorted(STRATEGIES)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_static_limit_refuses_what_the_strategy_alone_does(
     steps: list[tuple[str, float]], strategy: Any
 ) -> None:

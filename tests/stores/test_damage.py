@@ -216,7 +216,6 @@ def assert_sane(hit: Hit, plan: Plan) -> None:
 
 
 @settings(
-    deadline=None,
     max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -247,7 +246,7 @@ def test_a_forged_client_troubles_nobody(
     assert state is not None or not store.forget("c", TTL)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.binary(max_size=60), plan=st.sampled_from([ROUTE, PLANS[3]]))
 @example(struct.pack("<HdII", 0, math.nan, 1, 1), ROUTE)
 def test_a_forged_scope_troubles_nobody(

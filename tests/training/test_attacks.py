@@ -48,7 +48,7 @@ def test_the_seed_decides_the_attacks(attacks: NDArray[np.float32]) -> None:
     assert not np.array_equal(simulated_rows(usual_rows(), ROUTES, 2)[:50], attacks[:50])
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
     value=st.floats(-1e6, 1e6, width=32),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -85,7 +85,6 @@ def test_a_forest_of_one_row_scores_as_scikit_learn() -> None:
     np.testing.assert_array_equal(scores, -forest.score_samples(probes()))
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(
         np.float32,
@@ -197,7 +196,6 @@ def test_a_bottomless_tree_is_refused() -> None:
         )
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_damaged_arrays_are_refused_or_still_score(data: st.DataObject) -> None:
     detector = fit_isolation_forest(traffic(40), trees=2, max_samples=8, seed=0)

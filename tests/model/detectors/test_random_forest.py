@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -144,7 +144,6 @@ def test_forests_over_other_features_make_no_blend() -> None:
         BlendDetector(unusual, leaf(0.5), (0.1, 0.5))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_damaged_arrays_are_refused_or_still_score(data: st.DataObject) -> None:
     unusual = fit_isolation_forest(traffic(40)[:, :2], trees=2, max_samples=8, seed=0)
