@@ -56,18 +56,16 @@ class Breaker:
             prober = threading.Thread(
                 target=self._watch, args=(stop,), name="irl-probe", daemon=True
             )
-            # Before the prober can close it again.
-            self.is_open = True
-            self._changes.append((True, str(error)))
             try:
                 prober.start()
             except RuntimeError:
                 # No thread is to be had. Without a prober it would stay open for ever: requests
                 # go on trying, until a failure finds a thread.
-                self._changes.pop()
-                self.is_open = False
                 self.failures = self._limit - 1
                 return
+            # The prober can't close it before: it needs the lock.
+            self.is_open = True
+            self._changes.append((True, str(error)))
         self._report_changes()
 
     def success(self) -> None:

@@ -129,7 +129,8 @@ class Limiter:
             begun: From :meth:`begin`, if that was called.
         """
         if not self._started:
-            self.start()
+            # If no thread is to be had, the next request tries again.
+            self.failures.guard("start", self.start)
         client, refusals = keys[0], self.refusals
         if begun is None and refusals.known and not self.store.local:
             now = self._monotonic()
@@ -245,9 +246,9 @@ class Limiter:
         Args:
             train_at_once: Train now for the first time, and not only after the interval.
         """
-        self._started = True
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
+        self._started = True
 
     def close(self) -> None:
         """Stop background work, flush, close the connections."""

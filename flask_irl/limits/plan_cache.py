@@ -56,7 +56,9 @@ class PlanCache:
 
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
         """Give the plan for a route's scopes."""
-        plan = self._plans.get(scopes)
+        # A plan of settings that change meanwhile ends in the dictionary of before.
+        plans = self._plans
+        plan = plans.get(scopes)
         if plan is None:
             plan = Plan(
                 (Scope("", (self._base,)), *scopes),
@@ -69,9 +71,10 @@ class PlanCache:
                 # The window is longer than any before: every plan keeps clients that long from now.
                 self.longest = plan.ttl_seconds
                 self._renew()
-            if len(self._plans) >= self._max_plans:
-                self._plans.clear()
-            self._plans[scopes] = plan
+                return self.plan(scopes)
+            if len(plans) >= self._max_plans:
+                plans.clear()
+            plans[scopes] = plan
         return plan
 
     def without_base(self, plan: Plan) -> Plan:
@@ -85,6 +88,6 @@ class PlanCache:
         return reduced
 
     def _renew(self) -> None:
-        self._plans.clear()
-        self._reduced.clear()
+        self._plans = {}
+        self._reduced = {}
         self.generation += 1

@@ -109,6 +109,8 @@ class ModelOperations:
 
     def _record_start(self, who: str) -> int:
         """Record the start of a training, and give the version in force."""
+        # A process that has just begun knows neither the model nor the settings.
+        self._limiter.refresh()
         version = self._store.model_version()
         self._audit.record(who, "train", "", {"version": version}, {"result": "started"})
         return version

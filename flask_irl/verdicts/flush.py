@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -64,9 +64,7 @@ class Flush:
         on_judged: Takes the clients judged together.
         ttl_seconds: Least time for which an idle client's state is kept.
         rest: Is called between two steps.
-
-    Attributes:
-        site: The part that concerns the site as a whole, not saved yet.
+        site: Gathers the part that concerns the site as a whole, which isn't saved here.
     """
 
     store: Store
@@ -80,7 +78,7 @@ class Flush:
     on_judged: Callable[[Judged], object]
     ttl_seconds: int
     rest: Callable[[], object]
-    site: SiteUpdate = field(default_factory=SiteUpdate)
+    site: SiteUpdate
 
     def add(self, observations: Sequence[Fields]) -> None:
         """Merge observations, judge their clients and save them.

@@ -23,6 +23,7 @@ from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.step_log import StepLog
 from flask_irl.verdicts.traps import Traps
 
@@ -86,6 +87,7 @@ class Profiler:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
         self._traps = Traps()
+        self._site = SiteUpdate()
         self._flushing = threading.Lock()
 
     def __len__(self) -> int:
@@ -141,8 +143,8 @@ class Profiler:
             The number of observations merged.
 
         Raises:
-            StoreError: The store failed; the observations about to be merged are lost, but no
-                trap.
+            StoreError: The store failed; the observations about to be merged are missing in
+                profiles. No trap is lost, and the site's counts and rows wait for the next flush.
         """
         if not self._flushing.acquire(blocking=not gently):
             return 0
@@ -169,16 +171,21 @@ class Profiler:
             on_judged=self.on_judged,
             ttl_seconds=self._ttl_seconds,
             rest=rest,
+            site=self._site,
         )
+        # Counted once: on a busy site, more come while the flush goes on.
         merged, left = 0, len(self._buffer)
-        while observations := self._buffer.take(min(PART, left) if gently else left):
-            rest()
-            flush.add(observations)
-            rest()
-            merged += len(observations)
-            left = max(0, left - len(observations))
-        if merged:
-            flush.site.save(self._store, self._rows_capacity)
+        part = PART if gently else max(left, 1)
+        for start in range(0, max(left, 1), part):
+            observations = self._buffer.take(min(part, left - start))
+            if observations:
+                rest()
+                flush.add(observations)
+                rest()
+                merged += len(observations)
+        if self._site.counts:
+            self._site.save(self._store, self._rows_capacity)
+            self._site = SiteUpdate()
         return merged
 
     def _rest(self) -> None:

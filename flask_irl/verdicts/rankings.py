@@ -58,8 +58,8 @@ class Rankings:
             if len(chosen) > MAX_ENTRIES:
                 chosen = chosen[np.argpartition(-value[chosen], MAX_ENTRIES)[:MAX_ENTRIES]]
             self._entries[name].update({clients[i]: float(value[i]) for i in chosen.tolist()})
-        for client in flagged:
-            self._mended.pop(client, None)
+        for index in np.flatnonzero(steps > 0).tolist():
+            self._mended.pop(clients[index], None)
 
     def save(self, store: Store) -> None:
         """Put the entries into the store's rankings, and take mended clients out.

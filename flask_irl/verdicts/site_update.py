@@ -32,10 +32,12 @@ class SiteUpdate:
             rows_capacity: The largest number of training rows in the store.
 
         Raises:
-            StoreError: The store failed.
+            StoreError: The store failed; only the part not saved is left here.
         """
         if self.rows:
             store.add_rows(self.rows, rows_capacity)
-            self.counts["rows"] = len(self.rows)
+            self.counts["rows"] += len(self.rows)
+            self.rows.clear()
         store.add_counts(self.counts)
+        self.counts.clear()
         self.rankings.save(store)

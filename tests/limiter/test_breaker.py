@@ -256,3 +256,17 @@ def test_without_a_thread_to_probe_it_stays_closed_and_opens_when_there_is_one(
     store.fail(times=1)
     assert store.breaker.is_open
     assert store.change()[0]
+
+
+def test_without_a_thread_nothing_is_left_to_report_for_another_thread(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        # As a thread that is reporting just now.
+        store.breaker._report_changes()
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    store.fail()
+    assert store.changes.empty()
+    assert not store.breaker.is_open

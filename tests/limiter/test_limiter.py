@@ -462,6 +462,23 @@ def test_without_background_no_thread_is_started(subject: Subject) -> None:
     assert not subject.limiter.worker.running
 
 
+def test_background_work_starts_with_a_later_request_if_the_first_finds_no_thread(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    subject = Subject(clock, background=True)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        assert subject.ask().admitted
+    assert not subject.limiter.worker.running
+    assert subject.listener.swallowed_at == ["start"]
+    subject.ask()
+    assert subject.limiter.worker.running
+    subject.limiter.close()
+
+
 def test_background_work_starts_with_the_first_request_and_ends_with_close(clock: Clock) -> None:
     subject = Subject(clock, background=True)
     assert not subject.limiter.worker.running

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from flask_irl.limits.limit import Limit
@@ -48,3 +50,22 @@ def test_plans_are_bounded() -> None:
     for number in range(1, 100):
         plans.without_base(plans.plan((Scope(f"x{number}", (Limit(2, 60),)),)))
     assert len(plans) <= 20
+
+
+class Scopes(tuple[Scope, ...]):
+    """Change settings while a plan of these scopes is made."""
+
+    def __iter__(self) -> Iterator[Scope]:
+        changes.pop()() if changes else None
+        return super().__iter__()
+
+
+changes: list[Callable[[], object]] = []
+
+
+def test_a_plan_of_settings_that_change_meanwhile_is_not_kept(plans: PlanCache) -> None:
+    scopes = Scopes(ROUTES[0])
+    changes.append(lambda: plans.use(Limit(5, 60), FACTORS, "enforce"))
+    plans.plan(scopes)
+    assert changes == []
+    assert plans.plan(scopes).scopes[0].limits == (Limit(5, 60),)

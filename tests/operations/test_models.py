@@ -33,6 +33,17 @@ def test_a_training_is_told_and_audited(here: Worker) -> None:
     assert (last["result"], last["reason"]) == ("refused", training.reason)
 
 
+def test_a_process_that_has_just_begun_learns_the_model_and_settings_before_it_trains(
+    site: Site, here: Worker, trained: Model
+) -> None:
+    here.operations.site.set_limits({"anomaly_threshold": -0.77}, ADA)
+    here.publish(trained, 3)
+    begun = site.worker()
+    begun.operations.models.train(ADA)
+    assert begun.limiter.trainer.model.version == 3
+    assert begun.limiter.options.anomaly_threshold == -0.77
+
+
 def test_a_training_that_is_started_is_audited_at_once(here: Worker) -> None:
     for n in range(10):
         here.admitted(9, f"c{n}")

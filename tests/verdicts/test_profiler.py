@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import client_hash, unpack_rows
-from flask_irl.stores.state import Update
+from flask_irl.errors import StoreError
+from flask_irl.stores.state import ClientState, Update
 from tests.conftest import Clock
 from tests.verdicts.site import Site
 from tests.verdicts.test_judge import model_of
@@ -162,3 +164,54 @@ def test_a_flush_of_many_parts_saves_the_counts_of_the_site_once(
         site.ask()
     site.limiter.profiler.flush(gently=True)
     assert [counts["requests"] for counts in saved] == [700]
+
+
+def test_a_gentle_flush_ends_though_refusals_keep_coming(clock: Clock) -> None:
+    rests: list[float] = []
+
+    def refuse(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) < 100:
+            [fields] = refused
+            busy.limiter.profiler.observe_refused(fields)
+
+    busy = Site(clock, pause=refuse)
+    busy.ask()
+    refused = busy.limiter.profiler._buffer.take(1)
+    busy.ask()
+    assert busy.limiter.profiler.flush(gently=True) == 1
+    assert busy.store.counts()["requests"] == 1
+
+
+def test_observations_are_flushed_however_many_refusals_come_with_them(site: Site) -> None:
+    site.ask()
+    [fields] = site.limiter.profiler._buffer.take(1)
+    for number in range(1000):
+        site.limiter.profiler.observe_refused((f"r{number}", *fields[1:]))
+    for _ in range(700):
+        site.ask()
+    assert site.limiter.profiler.flush(gently=True) == 1700
+    assert len(site.limiter.profiler) == 0
+
+
+def test_counts_and_rows_of_a_flush_that_failed_are_saved_by_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, parts = site.store.load, []
+
+    def fail_once(clients: Sequence[str]) -> list[ClientState | None]:
+        parts.append(clients)
+        if len(parts) == 2:
+            raise StoreError("out")
+        return load(clients)
+
+    monkeypatch.setattr(site.store, "load", fail_once)
+    for _ in range(700):
+        site.ask()
+    with pytest.raises(StoreError):
+        site.limiter.profiler.flush(gently=True)
+    taken = profile.decode([site.store.load(["c"])[0].profile])["row_total"]  # type: ignore[union-attr]
+    assert taken.tolist() == [300]
+    site.limiter.profiler.flush(gently=True)
+    assert site.store.counts()["requests"] == 700
+    assert learned_from(site) == {client_hash("c")}

@@ -47,3 +47,17 @@ def test_of_many_clients_only_the_highest_are_ranked() -> None:
 
 def test_without_clients_the_store_is_left_alone() -> None:
     Rankings().save(None)  # type: ignore[arg-type]
+
+
+def test_a_client_that_is_flagged_again_stays_ranked_however_many_are_flagged_with_it() -> None:
+    store = MemoryStore()
+    store.rank("flagged", {"a": 1.0})
+    rankings = Rankings()
+    note(rankings, ["a"], [0], [-0.1])
+    others = [f"c{n}" for n in range(2 * MAX_ENTRIES)]
+    records = profile.decode([b""] * (1 + len(others)))
+    records["stepped"] = [1, *range(2, 2 + len(others))]
+    steps = np.ones(len(records), dtype=int)
+    rankings.add(["a", *others], records, np.full(len(records), -0.9), steps)
+    rankings.save(store)
+    assert "a" in store.ranked("flagged", 0, 1000)[0]

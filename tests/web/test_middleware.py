@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, request
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
 from flask_irl import IntelligentLimiter, api_key
 from flask_irl.web.state import state_of
@@ -113,6 +113,15 @@ def test_once_admitted_again_it_is_counted_once(build: Build, clock: Any) -> Non
     assert site.ask().headers["X-RateLimit-Remaining"] == "1"
     assert site.ask().headers["X-RateLimit-Remaining"] == "0"
     assert site.seen == ["/", "/"]
+
+
+def test_a_server_may_leave_out_an_empty_path(build: Build) -> None:
+    site = build()
+    environ = create_environ("/", environ_base={"REMOTE_ADDR": ORDINARY})
+    del environ["PATH_INFO"]
+    answers = [run_wsgi_app(site.app, dict(environ))[1] for _ in range(4)]
+    assert [answer[:3] for answer in answers] == ["200", "200", "429", "429"]
+    assert site.listener.swallowed_at == []
 
 
 def test_other_clients_and_other_paths_are_the_apps_to_answer(build: Build) -> None:
