@@ -6,14 +6,12 @@ Each takes the scene, its own random numbers, and its label.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from loadtests.simulator.draws import Span, around
-from loadtests.simulator.scene import Caller, Row, Scene
-from loadtests.simulator.site import Site
+from loadtests.simulator.scene import MINUTE, Caller, Row, Scene
 
-MINUTE = 60.0
 _LURES = tuple(
     "/.env /.git/config /wp-login.php /wp-admin/ /xmlrpc.php /phpmyadmin/ /admin.php /config.php"
     " /backup.zip /.aws/credentials /server-status /cgi-bin/luci /vendor/phpunit/phpunit.xml"
@@ -25,11 +23,10 @@ _ENDINGS = (".php", ".zip", ".sql", ".bak", ".asp", ".jsp", "/", "", ".tar.gz", 
 
 
 class Walk:
-    """Walk through a site as a scraper.
+    """Walk through a site as a scraper: one item after the other.
 
-    Args:
-        style: ``items`` one after the other, ``lists`` a list and then its items, ``api``
-            likewise items by the API, ``popular`` items as people choose them.
+    By ``style``, ``lists`` asks a list before its items, ``api`` asks items by the API, ``popular``
+    takes items as people choose them.
     """
 
     def __init__(self, scene: Scene, rng: Random, style: str) -> None:
@@ -75,24 +72,20 @@ def jittered(
 ) -> Iterator[float]:
     """Give times at a rate a minute on average, with gaps as people's."""
     mean = MINUTE / rate
+    order = 1 / spread**2
+    draws: dict[str, Callable[[], float]] = {
+        "lognormal": lambda: around(rng, mean, spread),
+        "exponential": lambda: rng.expovariate(1 / mean),
+        "gamma": lambda: rng.gammavariate(order, mean / order),
+        # A pause of ten gaps now and then, and faster in between.
+        "pauses": lambda: (
+            mean * (10 if rng.random() < 0.05 else 0.5 / 0.95) * rng.uniform(0.6, 1.4)
+        ),
+    }
     ts = start
     while ts < end:
         yield ts
-        ts += _gap(rng, mean, shape, spread)
-
-
-def _gap(rng: Random, mean: float, shape: str, spread: float) -> float:
-    if shape == "lognormal":
-        return around(rng, mean, spread)
-    if shape == "exponential":
-        return rng.expovariate(1 / mean)
-    if shape == "gamma":
-        order = 1 / spread**2
-        return rng.gammavariate(order, mean / order)
-    if shape == "pauses":
-        # A pause of ten gaps now and then, and faster in between.
-        return mean * (10 if rng.random() < 0.05 else 0.5 / 0.95) * rng.uniform(0.6, 1.4)
-    raise ValueError(f"{shape}: lognormal, exponential, gamma and pauses are the shapes")
+        ts += draws[shape]()
 
 
 def scraper(scene: Scene, rng: Random, name: str, *, rate: int, jitter: bool) -> Iterator[Row]:
@@ -125,11 +118,10 @@ def flood(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
 
 def stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Try stolen passwords from one address."""
-    parameters = scene.parameters
-    start, end = _stay(scene, rng, name, parameters.stuffing_length)
+    start, end = _stay(scene, rng, name, scene.parameters.stuffing_length)
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
-    works = parameters.stuffing_success.draw(rng)
-    rate = parameters.stuffing_rate.draw(rng)
+    works = scene.parameters.stuffing_success.draw(rng)
+    rate = scene.parameters.stuffing_rate.draw(rng)
     for ts in jittered(rng, rate, start, end, "lognormal", 0.4):
         yield _try(caller, ts, works)
 
@@ -216,7 +208,7 @@ def drift(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     walk = Walk(scene, rng, "items")
     ts, page = start, "home"
     while ts < end:
-        site: Site = scene.site(ts)
+        site = scene.site(ts)
         done = (ts - start) / (turn - start)
         if done >= 1 or rng.random() < done:
             yield walk.take(caller, ts)

@@ -35,12 +35,9 @@ def coming(scene: Scene, name: str, per_hour: float, session: Session) -> Iterat
     for index, ts in enumerate(arrivals(rng, per_hour * 1.6 / HOUR, -_BEFORE, scene.seconds)):
         if rng.random() * 1.6 < scene.busy(ts):
             own = scene.rng(name, index)
-            caller = Caller(scene, own, scene.address(), name, "browser", _cache(own))
-            yield from _visits(caller, session, ts, _returning(session))
-
-
-def _cache(rng: Random) -> float:
-    return rng.uniform(0.1, 0.6) if rng.random() < 0.4 else 0.0
+            cache = own.uniform(0.1, 0.6) if own.random() < 0.4 else 0.0
+            caller = Caller(scene, own, scene.address(), name, "browser", cache)
+            yield from _visits(caller, session, ts)
 
 
 def visits(session: Session) -> float:
@@ -53,23 +50,19 @@ def _returning(session: Session) -> float:
     return 0.55 if session is browse else 0.3
 
 
-def _visits(caller: Caller, session: Session, ts: float, returning: float) -> Iterator[Row]:
+def _visits(caller: Caller, session: Session, ts: float) -> Iterator[Row]:
     for _ in range(_MOST_VISITS):
         last = ts
         for row in session(caller, ts):
             last = row.ts
             yield row
-        if caller.rng.random() > returning:
+        if caller.rng.random() > _returning(session):
             return
         ts = last + 1800 + caller.rng.expovariate(1 / 5400)
 
 
 def browse(caller: Caller, ts: float, landing: int | None = None) -> Iterator[Row]:
-    """Browse, with the assets of pages where the site serves them.
-
-    Args:
-        landing: Item to come for; None to land anywhere.
-    """
+    """Browse, with the assets of pages where the site serves them; ``landing`` is an item."""
     rng, scene = caller.rng, caller.scene
     site = scene.site(ts)
     if site.assets is None:
@@ -238,11 +231,7 @@ def office(scene: Scene, size: int, index: int) -> Iterator[Row]:
 
 
 def crowd(scene: Scene, sessions: dict[Session, int], start: float, length: float) -> Iterator[Row]:
-    """Come for the same thing, many people at once: quickly more, slowly fewer.
-
-    Args:
-        sessions: Numbers of people, by kind of session.
-    """
+    """Come for the same thing, many people at once: quickly more, slowly fewer."""
     name = "legit:flash_crowd"
     hot = scene.site(start).stock.pick(scene.rng(name))
     everybody = [session for session, count in sessions.items() for _ in range(count)]

@@ -23,14 +23,10 @@ Attack = Callable[[Scene, Random, str], Rows]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Set one log apart from another.
+    """Set one log apart from another; a share ``clean`` of the hours is without attacks.
 
-    Attributes:
-        clean: Share of the hours without attacks, at the beginning.
-        attacks: Labels of the attacks.
-        early: Number of attacks that come at once.
-        crowd: Let ten times as many people come for a while, as a new version is deployed.
-        day_off: Make the rest of the log a holiday.
+    ``early`` attacks come at once. With ``crowd`` ten times as many people come for a while, as a
+    new version is deployed; with ``day_off`` the rest of the log is a holiday.
     """
 
     clean: float = CLEAN_SHARE
@@ -84,14 +80,10 @@ def generate(
     which: str = "design",
     clean_hours: float | None = None,
 ) -> list[Row]:
-    """Make a log in order of time, in unix seconds.
+    """Make the log of a scenario in order of time, in unix seconds.
 
-    Args:
-        name: Name of a scenario.
-        seed: Gives the same log each time, and the same site in every scenario.
-        hours: Length.
-        which: Set of parameters, ``design`` or ``held_out``.
-        clean_hours: Hours without attacks; None for the scenario's own share.
+    A seed gives the same log each time, and the same site in every scenario; ``which`` names the
+    set of parameters, and None as ``clean_hours`` means the scenario's own share.
     """
     scene = make_scene(name, seed, hours, which, clean_hours)
     start = EPOCH + scene.begins * HOUR
@@ -155,18 +147,15 @@ def _population(scene: Scene) -> dict[people.Session, float]:
 def _offices(scene: Scene) -> Iterator[Rows]:
     rng = scene.rng("offices")
     for size, span in ((6, scene.parameters.offices_6), (60, scene.parameters.offices_60)):
-        for index in range(span.whole(rng)):
-            yield people.office(scene, size, index)
+        yield from (people.office(scene, size, index) for index in range(span.whole(rng)))
 
 
 def _machines(scene: Scene) -> Iterator[Rows]:
-    parameters = scene.parameters
     rng = scene.rng("machines")
-    for index in range(parameters.pollers.whole(rng)):
-        yield machines.poller(scene, index)
-    for index in range(2):
-        yield machines.health_check(scene, index)
-    yield machines.batch(scene, 0, parameters.batch_rate.draw(rng))
+    pollers = scene.parameters.pollers.whole(rng)
+    yield from (machines.poller(scene, index) for index in range(pollers))
+    yield from (machines.health_check(scene, index) for index in range(2))
+    yield machines.batch(scene, 0, scene.parameters.batch_rate.draw(rng))
     yield machines.crawler(scene, 0)
 
 

@@ -11,7 +11,7 @@ from flask_irl.replay.formats import LogEntry
 from loadtests.simulator.parameters import Parameters
 from loadtests.simulator.site import Route, Site
 
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
 _STALE_SECONDS = 1200.0
 Row = LogEntry
 """Request; ``ts`` in seconds since the log began while it is in the making."""
@@ -44,16 +44,9 @@ class DayOff:
 
 @dataclass
 class Scene:
-    """Hold one log in the making.
+    """Hold one log in the making; the attacks of the labels in ``early`` come at once.
 
-    Attributes:
-        parameters: Ranges to draw from.
-        first_site: First version of the site.
-        seconds: Length of the log.
-        clean: Seconds without attacks, at the beginning.
-        seed: Makes every random number.
-        begins: Hour of the day at which the log begins.
-        early: Labels of the attacks that come at once.
+    It begins at the hour ``begins`` of the day, and is without attacks for ``clean`` seconds.
     """
 
     parameters: Parameters

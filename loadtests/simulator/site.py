@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -36,13 +36,10 @@ _VARIANTS = 12
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Describe one kind of request, and its usual answer.
+    """Describe one kind of request, and its usual answer, of ``size`` bytes in the median.
 
-    Attributes:
-        size: Median bytes of an answer; ``spread`` of a path's own size around it.
-        ok: Status when all is well.
-        failing: Share answered with 500.
-        cacheable: Answer a known client with 304 at times.
+    A share ``failing`` is answered with 500, and a known client, if it is ``cacheable``, with 304
+    at times.
     """
 
     method: str
@@ -85,12 +82,10 @@ def _name(style: str, salt: int, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Hold the routes and answers of a site.
+    """Hold the routes and answers of a site; ``stock`` are its items' numbers, popular ones first.
 
-    Attributes:
-        items: Names of items; ``stock`` the numbers of those that exist, popular ones first.
-        routes: Routes of pages, by kind of page; ``onward`` the next kind after each kind.
-        denied: Status of a failed login; ``hidden`` of a thing that belongs to another person.
+    ``onward`` has the next kind of page after each kind, ``denied`` is the status of a failed
+    login, ``hidden`` that of a thing that belongs to another person.
     """
 
     shape: Shape
@@ -127,21 +122,14 @@ class Site:
 
     def path(self, route: Route, rng: Random, item: int | None = None, user: int = 0) -> str:
         """Make a path of a route, for an item, or for a popular one."""
-        if not route.names:
-            return route.pattern
-        values: dict[str, str] = {}
-        for name in route.names:
-            if name == "id":
-                values[name] = self.items.name(self.stock.pick(rng) if item is None else item)
-            elif name == "user":
-                values[name] = self.people.name(user)
-            elif name == "cat":
-                values[name] = self.categories.pick(rng)
-            elif name == "n":
-                values[name] = str(rng.randrange(_VARIANTS))
-            else:
-                values[name] = self.build
-        return route.pattern.format_map(values)
+        makers: dict[str, Callable[[], str]] = {
+            "id": lambda: self.items.name(self.stock.pick(rng) if item is None else item),
+            "user": lambda: self.people.name(user),
+            "cat": lambda: self.categories.pick(rng),
+            "n": lambda: str(rng.randrange(_VARIANTS)),
+            "build": lambda: self.build,
+        }
+        return route.pattern.format_map({name: makers[name]() for name in route.names})
 
     def size(self, route: Route, path: str) -> int:
         """Give the bytes of an answer: a path's own, not far from its route's."""
