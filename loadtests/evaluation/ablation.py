@@ -58,15 +58,10 @@ REGULAR_ROWS: Final = 20
 
 
 class Table(NamedTuple):
-    """Hold rows of features, and columns of the same length beside them.
+    """Hold rows of features in the order of ``FEATURE_NAMES``, and columns beside them.
 
-    Attributes:
-        features: Features in the order of ``FEATURE_NAMES``.
-        label: Label of the client.
-        client: Number of the client.
-        late: True after the hours of learning.
-        requests: Number of requests behind the row.
-        routes: Routes of the site and their shares, as learned.
+    ``late`` rows come after the hours of learning; ``requests`` are those behind a row, ``routes``
+    the shares of the site's routes, as learned.
     """
 
     features: NDArray[np.float32]

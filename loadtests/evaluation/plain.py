@@ -107,13 +107,7 @@ def apply_limit(rows: Sequence[Row], odd: Iterable[bool]) -> dict[str, Outcome]:
 
 
 def plain_rule(rows: Sequence[Row], routes: Iterable[str], until: float) -> dict[str, Outcome]:
-    """Count by family of a log under the plain rule.
-
-    Args:
-        rows: Rows in order of time.
-        routes: Route of each row.
-        until: Time until which it learns; later rows are judged.
-    """
+    """Count by family of a log under the plain rule, which learns until a time, and then judges."""
     learned = sum(1 for row in rows if row.ts < until)
     if learned < 2:
         return apply_limit(rows, [False] * len(rows))

@@ -59,13 +59,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Judge an answer.
+    """Judge an answer: decision of the limiter, a limit below the full one, fault if there is one.
 
-    Attributes:
-        kind: Decision of the limiter, as the client sees it.
-        tightened: The answer shows a limit below the full one.
-        complaint: Fault of the answer; empty if it has none.
-        within: The full limit alone would have admitted the request.
+    ``within`` tells that the full limit alone would have admitted the request.
     """
 
     kind: Kind
@@ -83,9 +79,6 @@ class Window:
 
     ``X-RateLimit-Reset`` is rounded up to seconds, and nobody knows when between asking and
     answering it was made: so each answer gives two times between which its window ends.
-
-    Args:
-        seconds: Length of a window.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -139,7 +132,10 @@ class Account:
             if answer.status not in EXPECTED:
                 raise Wrong(f"status {answer.status}")
             if answer.path in rules.exempt:
-                _check_exempt(answer)
+                if answer.status != 200:
+                    raise Wrong(f"status {answer.status} of an exempt route")
+                if any(answer.header(name) is not None for name in HEADERS):
+                    raise Wrong("X-RateLimit headers on an exempt route")
                 return Judgement(kind)
             limit, remaining, reset = (_figure(answer, name) for name in HEADERS)
             scope, full = self._scope(answer.path, limit)
@@ -197,11 +193,7 @@ class Account:
 def check_refusal(
     answer: Answer, limit: int, remaining: int, reset: int, tightened: bool, longest: int
 ) -> None:
-    """Check wait and body of a 429 against limit, remaining and reset of its headers.
-
-    Raises:
-        Wrong: They are missing or wrong, or the wait is longer than ``longest`` seconds.
-    """
+    """Check wait, ``longest`` seconds at most, and body of a 429 against its other headers."""
     wait = answer.header("Retry-After")
     if wait is None:
         raise Wrong("429 without Retry-After")
@@ -221,13 +213,6 @@ def check_refusal(
     # By their texts, since in Python True is 1.
     if json.dumps(body, sort_keys=True) != json.dumps({"detail": detail}, sort_keys=True):
         raise Wrong("429 whose body isn't what the headers say")
-
-
-def _check_exempt(answer: Answer) -> None:
-    if answer.status != 200:
-        raise Wrong(f"status {answer.status} of an exempt route")
-    if any(answer.header(name) is not None for name in HEADERS):
-        raise Wrong("X-RateLimit headers on an exempt route")
 
 
 def _figure(answer: Answer, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtests import picture
 from loadtests.load.scenario import STARTS, Scenario
-from loadtests.load.verdict import share_served
+from loadtests.load.tally import share_served
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,13 +22,7 @@ SHADE: Final = "#f4f1ec"
 
 
 def draw(counts: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
-    """Draw the share of normal clients that was served, and the part of the attack admitted.
-
-    Args:
-        counts: Counts of a run, see :meth:`~loadtests.load.tally.Tally.to_json`.
-        scenario: Plan of the run.
-        path: File of the picture, a PNG.
-    """
+    """Draw, as a PNG, the share of normal clients served, and the part of the attack admitted."""
     # Also seconds in which nothing was sent.
     moments = {moment["second"]: moment for moment in counts["seconds"]}
     seconds = [moments.get(second, {}) for second in range(max(1, int(scenario.seconds)))]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
+from rich.table import Table
 
 from demo_app.keys import SECRET
 from loadtests.load import scrape
@@ -26,9 +27,8 @@ from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
 from loadtests.load.site import ROOT, Site, SiteError, served_site, store
-from loadtests.load.table import personas_table
-from loadtests.load.verdict import FAILED, complaints, share_served
-from loadtests.tables import make_console
+from loadtests.load.tally import FAILED, complaints, share_served
+from loadtests.tables import make_console, make_table
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 GRACE: Final = 15
@@ -43,11 +43,10 @@ SHOWN: Final = 12
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the load test.
+    """Run the load test, and return the exit code.
 
-    Returns:
-        0 if all was as it should be, 1 if something was not, 2 for a wrong call, 3 if nothing was
-        tested, 130 when interrupted.
+    It is 0 if all was as it should be, 1 if something was not, 2 for a wrong call, 3 if nothing was
+    tested, 130 when interrupted.
     """
     options = _read(arguments)
     console = make_console()
@@ -137,7 +136,7 @@ def _locust(
 
 
 def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
-    console.print("", personas_table(run["counts"]), sep="\n")
+    console.print("", _personas(run["counts"]), sep="\n")
     share = share_served(run["counts"])
     if share is not None:
         console.print(f"Normal clients' requests that were served: {share:.2%}")
@@ -154,9 +153,22 @@ def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
         console.print("As it should be.", style="bold green")
         return 0
     console.print("Not as it should be:", style="bold red")
-    for fault in faults[:SHOWN]:
-        console.print(f"  {fault}")
+    console.print(*(f"  {fault}" for fault in faults[:SHOWN]), sep="\n")
     return int(run["locust_exit_code"]) or FAILED
+
+
+def _personas(counts: Mapping[str, Any]) -> Table:
+    """Make a table with a line for each persona; attackers are highlighted."""
+    rows, attackers = [], []
+    for name, line in counts["personas"].items():
+        figures = [f"{line[key]:,}" for key in ("sent", "admitted", "refused", "failures")]
+        times = [line[key] for key in ("p50_ms", "p95_ms", "p99_ms")]
+        rows.append((name, *figures, *("" if time is None else f"{time:.1f}" for time in times)))
+        if line["side"] == "attack":
+            attackers.append(name)
+    headings = ("persona", "sent", "admitted", "refused", "failed", "p50", "p95", "p99")
+    title = "The measured time, by persona (times in ms)"
+    return make_table(headings, rows, title=title, marked=attackers)
 
 
 def _faults(run: Mapping[str, Any]) -> list[str]:

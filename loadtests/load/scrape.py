@@ -37,13 +37,7 @@ def total(page: list[Sample], name: str) -> float:
 def disagreements(
     before: Mapping[str, int], after: Mapping[str, int], counted: Mapping[str, int]
 ) -> list[str]:
-    """List the outcomes that the site counts otherwise than its clients do.
-
-    Args:
-        before: Counts by outcome, as scraped before the run.
-        after: Counts by outcome, as scraped after it.
-        counted: Counts by outcome of the clients.
-    """
+    """List the outcomes that the site counts otherwise, from before to after, than its clients."""
     complaints = []
     for outcome in sorted({*before, *after, *counted}):
         site, clients = after.get(outcome, 0) - before.get(outcome, 0), counted.get(outcome, 0)

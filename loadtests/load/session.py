@@ -12,8 +12,7 @@ from demo_app.keys import SECRET, issue_key
 from flask_irl.limits.limit import Limit
 from loadtests.load.checks import Rules
 from loadtests.load.scenario import HEALTH, HEAVY, Scenario, from_environment
-from loadtests.load.tally import Tally
-from loadtests.load.verdict import exit_code
+from loadtests.load.tally import Tally, exit_code
 
 COUNTS_FILE: Final = "LOAD_COUNTS"
 """Environment variable that names the file for the counts."""
@@ -24,13 +23,7 @@ HEAVY_LIMIT: Final = Limit(20, 60)
 
 
 class Session:
-    """Hold one run of a scenario.
-
-    Attributes:
-        rules: Limits that the site should keep.
-        tally: Counts of answers.
-        training: Result of the training before the measured time; None if there was none.
-    """
+    """Hold one run of a scenario, with the result of the training before the measured time."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario

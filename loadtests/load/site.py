@@ -52,11 +52,7 @@ class Site:
         return f"http://{HOST}:{self.port}"
 
     def get(self, path: str, timeout: float = 15.0) -> str:
-        """Read a page.
-
-        Raises:
-            SiteError: There is no answer, or one other than 200.
-        """
+        """Read a page; raise :class:`SiteError` if there is no answer, or one other than 200."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
         try:
             connection.request("GET", path)
@@ -79,8 +75,7 @@ class Site:
 def store() -> Iterator[tuple[str, str]]:
     """Give the URL of a Redis, and the prefix of the test's keys there.
 
-    It is that of ``REDIS_URL``, where only the test's own keys are touched, and removed at the
-    end, or else a server of the test's own.
+    It is that of ``REDIS_URL``, where only these keys are removed at the end, or a server's own.
     """
     url = os.environ.get("REDIS_URL")
     if not url:
@@ -106,17 +101,10 @@ def served_site(
     workers: int,
     store_timeout: float | None = None,
 ) -> Iterator[Site]:
-    """Run the site on a free loopback port until the block ends.
+    """Run the site on a free loopback port until the block ends; raise SiteError if it can't start.
 
-    Args:
-        url: URL of its Redis; ``prefix`` of its keys there.
-        log: File of its log.
-        settings: Environment variables for the app, such as ``BASE_LIMIT``.
-        workers: Number of its processes.
-        store_timeout: Seconds that a request waits for Redis; None for the default.
-
-    Raises:
-        SiteError: It doesn't start.
+    Its keys in the Redis of the URL begin with the prefix. ``settings`` are environment variables
+    for the app; a request waits ``store_timeout`` seconds for Redis, None for the default.
     """
     options: dict[str, object] = {**LEARNS_FAST, "IRL_KEY_PREFIX": prefix}
     if store_timeout is not None:

@@ -67,7 +67,10 @@ class Visitor(FastHttpUser):
             headers=headers,
             catch_response=True,
         ) as response:
-            answer = _answer(path, response, sent)
+            received = time.monotonic()
+            fields = dict(response.headers.items()) if response.headers else {}
+            body = response.content or b""
+            answer = Answer(path, response.status_code, fields, body, sent, received)
             judgement = self._account.judge(answer)
             SESSION.tally.count(self.persona.name, judgement, answer.received - sent, second)
             if judgement.kind == "limited":
@@ -89,9 +92,3 @@ def _users(*personas: Persona) -> list[Any]:
 
 PEACEFUL: Final = _users(*NORMAL, MONITOR)
 ATTACKING: Final = _users(*ATTACKERS)
-
-
-def _answer(path: str, response: Any, sent: float) -> Answer:
-    received = time.monotonic()
-    headers = dict(response.headers.items()) if response.headers else {}
-    return Answer(path, response.status_code, headers, response.content or b"", sent, received)
