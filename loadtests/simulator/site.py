@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from random import Random
 from statistics import NormalDist
+from typing import Any
 
 from loadtests.simulator.draws import Picker, Span
 from loadtests.simulator.parameters import Parameters
@@ -227,19 +228,9 @@ def _route(
 
 
 def _picker(
-    method: str,
-    patterns: Sequence[str],
-    rng: Random,
-    size: float,
-    spread: float,
-    *,
-    ok: int = 200,
-    cacheable: bool = False,
+    method: str, patterns: Sequence[str], rng: Random, size: float, spread: float, **options: Any
 ) -> Picker[Route]:
-    routes = [
-        _route(method, pattern, rng, size, spread, ok=ok, cacheable=cacheable)
-        for pattern in patterns
-    ]
+    routes = [_route(method, pattern, rng, size, spread, **options) for pattern in patterns]
     return Picker.uneven(routes, rng, 0.7)
 
 

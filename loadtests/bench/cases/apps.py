@@ -139,8 +139,8 @@ def bare(bench: Bench) -> Subject:
 def ours(bench: Bench, store: str, limits: int, headers: bool, model: bool) -> Subject:
     """Make the app under flask_irl, every client within its limit."""
     app = our_app(bench, store, limits=limits, headers=headers, model=model)
-    verify = partial(check_ours, app, model=model)
-    return admitted(app, bench, "X-RateLimit-Limit" if headers else None, verify)
+    check = partial(check_ours, app, model=model)
+    return admitted(app, bench, "X-RateLimit-Limit" if headers else None, check)
 
 
 def ours_refused(bench: Bench, store: str) -> Subject:
@@ -150,7 +150,7 @@ def ours_refused(bench: Bench, store: str) -> Subject:
 
 
 def admitted(
-    app: Flask, bench: Bench, header: str | None, verify: Callable[[], None] = lambda: None
+    app: Flask, bench: Bench, header: str | None, check: Callable[[], None] = lambda: None
 ) -> Subject:
     """Make a subject of an app that admits every client, and check its headers on limits.
 
@@ -160,16 +160,16 @@ def admitted(
     limits = {name for name in names if "ratelimit" in name}
     if (header is None and limits) or (header is not None and header.lower() not in limits):
         raise BenchError(f"the headers are {sorted(names)}, with {header} expected")
-    return WsgiSubject(app, bench.clients, verify)
+    return WsgiSubject(app, bench.clients, check)
 
 
-def refused(app: Flask, bench: Bench, verify: Callable[[], None] = lambda: None) -> Subject:
+def refused(app: Flask, bench: Bench, check: Callable[[], None] = lambda: None) -> Subject:
     """Make a subject of an app, and exhaust the limit of each client."""
     clients = min(bench.clients, 100)
     for number in range(clients):
         while answer(app, environ_of(number))[0] != 429:
             pass
-    return WsgiSubject(app, clients, verify)
+    return WsgiSubject(app, clients, check)
 
 
 def silence(logger: str) -> None:

@@ -30,11 +30,9 @@ PING: Final = ("redis-py", "redis", "PING, raw call")
 class Case:
     """Describe one line of the table; ``name`` lists the features that are switched on.
 
-    Attributes:
-        build: Makes the subject, in a process of its own.
-        expected: Status that each request must get.
-        bare: Compare the other cases with this one.
-        whole: Count as added only the time beyond a bare request; otherwise all of it.
+    ``build`` makes the subject in a process of its own; each request must get the status
+    ``expected``. Others are compared with the ``bare`` case: for a ``whole`` one only the time
+    beyond it counts as added.
     """
 
     system: str

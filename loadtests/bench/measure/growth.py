@@ -83,12 +83,12 @@ def _with_clients(bench: Bench, store: str) -> Subject:
     if store == "memory":
         options["storage_options"] = {"max_clients": 2 * bench.clients}
     app = our_app(bench, store, **options)
-    return Crowd(app, bench.clients, verify=_check(app), flush=limiter_of(app).flush)
+    return Crowd(app, bench.clients, check=_check(app), flush=limiter_of(app).flush)
 
 
 def _with_limits(bench: Bench, store: str, limits: int) -> Subject:
     app = our_app(bench, store, limits=limits)
-    return Crowd(app, bench.clients, verify=_check(app))
+    return Crowd(app, bench.clients, check=_check(app))
 
 
 def _with_routes(bench: Bench, store: str, routes: int) -> Subject:

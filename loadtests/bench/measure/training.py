@@ -28,9 +28,8 @@ TRAINED: Final = ("accepted", "rejected")
 class Window:
     """Hold p50 and p99, in µs, of a stretch of time full of requests.
 
-    Attributes:
-        waited: Share of it in which the thread was ready but had no core, which is the work of
-            other processes, not of locks; 0 where the system doesn't tell.
+    In the share ``waited`` the thread was ready but had no core, which is the work of other
+    processes, not of locks; it is 0 where the system doesn't tell.
     """
 
     p50: float
@@ -56,13 +55,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class UnderTraining:
-    """Hold requests of flask_irl on Redis, with and without a training.
+    """Hold requests of flask_irl on Redis, with and without a training of so many rows.
 
-    Attributes:
-        pairs: At least one; those that other work on the machine disturbed are left out, unless
-            these are most.
-        rows: Rows in the training.
-        seconds: Median length of a training.
+    Pairs that other work on the machine disturbed are left out, unless these are most; ``seconds``
+    is the median length of a training.
     """
 
     pairs: tuple[Pair, ...]

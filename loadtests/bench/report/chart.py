@@ -55,12 +55,7 @@ def lines_of(store: str) -> list[Line]:
 
 
 def draw(document: str, path: Path) -> None:
-    """Draw the time that each system adds to a request, as a PNG.
-
-    Args:
-        document: JSON of a run.
-        path: File of the picture; its folder is made.
-    """
+    """Draw, as a PNG, the time that each system adds to a request, by the JSON of a run."""
     report = json.loads(document)
     added = {
         (case["system"], case["store"], case["case"]): float(case["added_us"])
