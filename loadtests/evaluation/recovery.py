@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flask_irl.replay.runner import Replay
 from loadtests.evaluation.job import replaying
-from loadtests.simulator.attackers import Walk, constant, jittered
+from loadtests.simulator.attackers import Walk, times_at
 from loadtests.simulator.scenarios import EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR, Caller, Row, Scene
 
@@ -90,24 +90,24 @@ def _course(scene: Scene, client: str, kind: str) -> list[Row]:
 
 def _scraping(caller: Caller, start: float, end: float) -> Iterator[Row]:
     walk = Walk(caller.scene, caller.rng, "items")
-    for ts in constant(caller.rng, 60, start, end):
+    for ts in times_at(60, caller.rng, start, end):
         yield walk.take(caller, ts)
 
 
 def _guessing(caller: Caller, start: float, end: float) -> Iterator[Row]:
     site = caller.scene.site(start)
-    for ts in constant(caller.rng, 20, start, end):
+    for ts in times_at(20, caller.rng, start, end):
         yield caller.ask(ts, site.login, status=site.denied)
 
 
 def _scanning(caller: Caller, start: float, end: float) -> Iterator[Row]:
-    for number, ts in enumerate(constant(caller.rng, 40, start, end)):
+    for number, ts in enumerate(times_at(40, caller.rng, start, end)):
         yield caller.probe(ts, f"/old/{number}.bak")
 
 
 def _reading(caller: Caller, start: float, end: float) -> Iterator[Row]:
     site = caller.scene.site(start)
-    for ts in list(jittered(caller.rng, WELL_RATE, start, end, "exponential", 1.0))[1:]:
+    for ts in list(times_at(WELL_RATE, caller.rng, start, end, "exponential"))[1:]:
         page = caller.rng.choice(("home", "listing", "item"))
         yield caller.ask(ts, site.routes[page].pick(caller.rng))
 

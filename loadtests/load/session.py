@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from demo_app.keys import SECRET, issue_key
 from flask_irl.limits.limit import Limit
 from loadtests.load.checks import Rules
 from loadtests.load.scenario import HEALTH, HEAVY, Scenario, from_environment
@@ -33,15 +32,6 @@ class Session:
         self.tally = Tally()
         self.training: dict[str, Any] | None = None
         self._measured_from: float | None = None
-
-    def key(self, name: str) -> str:
-        """Issue the API key of a client, by the site's secret in the environment."""
-        return issue_key(name, os.environ.get(SECRET) or "none")
-
-    @property
-    def measuring(self) -> bool:
-        """Tell whether the measured time has begun."""
-        return self._measured_from is not None
 
     def measure(self) -> None:
         """Begin the measured time."""

@@ -36,7 +36,7 @@ class Ramp(LoadTestShape):
     def tick(self) -> tuple[int, float, list[Any]] | None:
         """Give the number of users wanted now, of arrivals a second, and the kinds of users."""
         scenario = SESSION.scenario
-        if not SESSION.measuring:
+        if SESSION.second() < 0:
             if self.get_run_time() < scenario.learning:  # type: ignore[no-untyped-call]
                 self._announce("learning")
                 return scenario.peaceful, scenario.arrival, PEACEFUL

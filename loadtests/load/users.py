@@ -6,6 +6,7 @@ Only for locust's process: importing locust changes the standard library's netwo
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, Final
 from locust import FastHttpUser, task
 from locust.env import Environment
 
+from demo_app.keys import SECRET, issue_key
 from demo_app.personas import Persona
 from demo_app.traffic import API_KEY, TIMEOUT
 from loadtests.load.checks import Account, Answer
@@ -41,7 +43,8 @@ class Visitor(FastHttpUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         number = next(self._numbers)
-        self._key = SESSION.key(f"{self.persona.name} {number}")
+        secret = os.environ.get(SECRET) or "none"
+        self._key = issue_key(f"{self.persona.name} {number}", secret)
         self._script = script_of(self.persona, SESSION.scenario, number)
         self._coming = next(self._script)
         self._account = Account(SESSION.rules)

@@ -59,21 +59,14 @@ class Walk:
         return caller.ask(ts, route, item=number)
 
 
-def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[float]:
-    """Give times at a steady rate a minute."""
-    ts = start
-    while ts < end:
-        yield ts
-        ts += MINUTE / rate * rng.uniform(0.97, 1.03)
-
-
-def jittered(
-    rng: Random, rate: float, start: float, end: float, shape: str, spread: float
+def times_at(
+    rate: float, rng: Random, start: float, end: float, shape: str = "steady", spread: float = 1.0
 ) -> Iterator[float]:
-    """Give times at a rate a minute on average, with gaps as people's."""
+    """Give times at a rate a minute on average, steadily or with gaps as people's."""
     mean = MINUTE / rate
     order = 1 / spread**2
     draws: dict[str, Callable[[], float]] = {
+        "steady": lambda: mean * rng.uniform(0.97, 1.03),
         "lognormal": lambda: around(rng, mean, spread),
         "exponential": lambda: rng.expovariate(1 / mean),
         "gamma": lambda: rng.gammavariate(order, mean / order),
@@ -96,11 +89,10 @@ def scraper(scene: Scene, rng: Random, name: str, *, rate: int, jitter: bool) ->
     start, end = _stay(scene, rng, name, parameters.scraper_length)
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
     walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
-    times = constant(rng, own, start, end)
+    shape, spread = "steady", 1.0
     if jitter:
         shape, spread = rng.choice(parameters.jitters), parameters.jitter_spread.draw(rng)
-        times = jittered(rng, own, start, end, shape, spread)
-    for ts in times:
+    for ts in times_at(own, rng, start, end, shape, spread):
         yield walk.take(caller, ts)
 
 
@@ -111,7 +103,7 @@ def flood(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     rate = scene.parameters.flood_rate.draw(rng)
     page = rng.choice(("home", "search", "item"))
     failing = rng.uniform(0.0, 0.2)
-    for ts in jittered(rng, rate, start, end, "exponential", 1.0):
+    for ts in times_at(rate, rng, start, end, "exponential", 1.0):
         status = 503 if rng.random() < failing else None
         yield caller.ask(ts, scene.site(ts).routes[page].items[0], status=status)
 
@@ -122,7 +114,7 @@ def stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
     works = scene.parameters.stuffing_success.draw(rng)
     rate = scene.parameters.stuffing_rate.draw(rng)
-    for ts in jittered(rng, rate, start, end, "lognormal", 0.4):
+    for ts in times_at(rate, rng, start, end, "lognormal", 0.4):
         yield _try(caller, ts, works)
 
 
@@ -155,7 +147,7 @@ def scan(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     start, end = _stay(scene, rng, name, Span(count / rate, count / rate))
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool", "empty")))
     method = rng.choice(("GET", "GET", "HEAD"))
-    for ts in jittered(rng, rate, start, end, "lognormal", 0.5):
+    for ts in times_at(rate, rng, start, end, "lognormal", 0.5):
         status = 404 if rng.random() > 0.03 else rng.choice((403, 301, 400))
         yield caller.probe(ts, _lure(rng), status, method)
 
@@ -175,7 +167,7 @@ def enumeration(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     hits = parameters.enumeration_hits.draw(rng)
     number, step = rng.randrange(100_000), rng.randint(1, 3)
     rate = parameters.enumeration_rate.draw(rng)
-    for ts in jittered(rng, rate, start, end, "lognormal", rng.uniform(0.1, 1.0)):
+    for ts in times_at(rate, rng, start, end, "lognormal", rng.uniform(0.1, 1.0)):
         site = scene.site(ts)
         status = None if rng.random() < hits else site.hidden
         yield caller.ask(ts, site.person, user=number, status=status)
@@ -190,7 +182,7 @@ def rotation(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     each = parameters.rotation_requests.whole(rng)
     caller = Caller(scene, rng, scene.address(), name, "browser")
     rate = parameters.rotation_rate.draw(rng)
-    for number, ts in enumerate(jittered(rng, rate, start, end, "lognormal", 0.4)):
+    for number, ts in enumerate(times_at(rate, rng, start, end, "lognormal", 0.4)):
         if number and number % each == 0:
             caller = Caller(scene, rng, scene.address(), name, "browser")
         yield walk.take(caller, ts)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from random import Random
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtests.simulator.draws import Picker, Span
 from loadtests.simulator.parameters import Parameters
@@ -53,20 +53,17 @@ class Route:
     names: tuple[str, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """Name things in a style of :class:`Shape`; ``salt`` sets one site's names apart."""
 
     style: str
     salt: int
 
-    def name(self, number: int) -> str:
-        """Name a thing, the same for the same number."""
-        return _name(self.style, self.salt, number)
-
 
 @lru_cache(maxsize=65_536)
-def _name(style: str, salt: int, number: int) -> str:
+def _name(names: Names, number: int) -> str:
+    """Name a thing, the same for the same number."""
+    style, salt = names
     if style == "int":
         return str(salt % 90_000 + 1_000 + number)
     digest = blake2b(f"{salt}/{number}".encode(), digest_size=16).hexdigest()
@@ -124,8 +121,8 @@ class Site:
     def path(self, route: Route, rng: Random, item: int | None = None, user: int = 0) -> str:
         """Make a path of a route, for an item, or for a popular one."""
         makers: dict[str, Callable[[], str]] = {
-            "id": lambda: self.items.name(self.stock.pick(rng) if item is None else item),
-            "user": lambda: self.people.name(user),
+            "id": lambda: _name(self.items, self.stock.pick(rng) if item is None else item),
+            "user": lambda: _name(self.people, user),
             "cat": lambda: self.categories.pick(rng),
             "n": lambda: str(rng.randrange(_VARIANTS)),
             "build": lambda: self.build,

@@ -112,16 +112,9 @@ def limiter_of(app: Flask) -> Limiter:
     return state_of(app).limiter
 
 
-def watch_of(app: Flask) -> Watch:
-    """Give the watch of an app under flask_irl."""
-    watch: Watch = app.config["BENCH_WATCH"]
-    return watch
-
-
 def check_ours(app: Flask, *, model: bool) -> None:
     """Raise :class:`BenchError` if an app lost its store, or has not the model it should have."""
-    failures = watch_of(app).failures
-    if failures:
+    if failures := app.config["BENCH_WATCH"].failures:
         raise BenchError(f"{len(failures)} times: {failures[0]}")
     limiter = limiter_of(app)
     if limiter.breaker.is_open:

@@ -71,14 +71,9 @@ OURS_FULL: Final = our_name(1, True, True)
 """Name of the case of flask_irl that is held against the rivals."""
 
 
-def their(store: str, strategy: str) -> Key:
+def their(store: str, strategy: str = SLIDING) -> Key:
     """Give the key of Flask-Limiter with one limit and headers."""
     return FLASK_LIMITER, store, their_name(strategy, True)
-
-
-def sliding(store: str) -> Key:
-    """Give the key of Flask-Limiter's sliding counter."""
-    return their(store, SLIDING)
 
 
 def throttled(store: str, headers: bool = True) -> Key:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from flask_irl.training.trainer import Training
-from loadtests.bench.cases.apps import Bench, bare_app, check_ours, limiter_of, our_app, watch_of
+from loadtests.bench.cases.apps import Bench, bare_app, check_ours, limiter_of, our_app
 from loadtests.bench.cases.subject import BenchError, WsgiSubject, timed_call
 from loadtests.bench.measure.processes import in_fork
 from loadtests.percentile import percentile
@@ -122,7 +122,7 @@ def _train_under_load(bench: Bench, trainings: int) -> UnderTraining:
         before, bare = bare, _window(other, _for(LEAST_SECONDS))
         pairs.append(Pair(last, quiet, (before, bare)))
     limiter.flush()
-    if not watch_of(app).judged:
+    if not app.config["BENCH_WATCH"].judged:
         raise BenchError("the model has judged nobody")
     seconds = statistics.median(training.seconds for training in results)
     return UnderTraining(best_pairs(pairs, trainings), results[-1].rows, seconds)

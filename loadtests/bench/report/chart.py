@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadtests import picture
 from loadtests.bench.cases.apps import OURS
-from loadtests.bench.cases.catalogue import OURS_FULL, RAW_EVALSHA, Key, sliding, their, throttled
+from loadtests.bench.cases.catalogue import OURS_FULL, RAW_EVALSHA, Key, their, throttled
 from loadtests.bench.cases.rivals import FIXED, MOVING
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def lines_of(store: str) -> list[Line]:
         ),
         Line(
             "Flask-Limiter\nsliding counter, headers",
-            sliding(store),
+            their(store),
             f"{store}_vs_flask_limiter",
         ),
     ]

@@ -17,7 +17,7 @@ from loadtests.bench.cases.catalogue import (
     REFUSED,
     Key,
     our_name,
-    sliding,
+    their,
     throttled,
 )
 from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, training
@@ -113,10 +113,10 @@ class Results:
         extra = self.workers["flask_irl"].rss_mib - self.workers["bare"].rss_mib
         refusal = self.of((OURS, "redis", REFUSED)).medians
         return {
-            "redis_vs_flask_limiter": self._versus("redis", sliding("redis")),
+            "redis_vs_flask_limiter": self._versus("redis", their("redis")),
             "redis_vs_throttled": self._versus("redis", throttled("redis", headers=False)),
             "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
-            "memory_vs_flask_limiter": self._versus("memory", sliding("memory")),
+            "memory_vs_flask_limiter": self._versus("memory", their("memory")),
             "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
             # By pair: changes of the machine within a minute are the same for both of a pair.
             "p99_while_training": Figure(statistics.median(pairs), *quartiles(pairs)),
