@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 SMOOTHED: Final = 3
 """Seconds of normal traffic that make one point: a single second's is little."""
-SENT: Final = "#efc4c9"
-ADMITTED: Final = picture.ALLOWED
-STATIC: Final = "#1f2a3a"
-SHADE: Final = "#f4f1ec"
 
 
 def draw(counts: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
@@ -34,7 +30,7 @@ def draw(counts: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
         length = scenario.seconds
         begin, end = (length * STARTS[stage] for stage in ("attack", "after"))
         for axes in (normal, attack):
-            axes.axvspan(begin, end, color=SHADE, zorder=-2, linewidth=0)
+            axes.axvspan(begin, end, color="#f4f1ec", zorder=-2, linewidth=0)
             axes.set_xlim(0, length)
             picture.tidy(axes, "y")
 
@@ -67,9 +63,9 @@ def _draw_attack(axes: Axes, seconds: list[Mapping[str, int]]) -> None:
     names = ("sent", "admitted", "within")
     sent, admitted, static = (_column(seconds, f"attack_{name}") for name in names)
     edges = list(range(len(seconds) + 1))
-    axes.stairs(sent, edges, fill=True, color=SENT, label="sent")
-    axes.stairs(admitted, edges, fill=True, color=ADMITTED, label="admitted")
-    axes.stairs(static, edges, color=STATIC, linewidth=1.1, label="a static limit")
+    axes.stairs(sent, edges, fill=True, color="#efc4c9", label="sent")
+    axes.stairs(admitted, edges, fill=True, color=picture.ALLOWED, label="admitted")
+    axes.stairs(static, edges, color="#1f2a3a", linewidth=1.1, label="a static limit")
     total = max(1, sum(sent))
     axes.set_title(
         f"Attackers' requests per second: {sum(admitted) / total:.0%} of {sum(sent):,} admitted, "

@@ -16,10 +16,6 @@ from loadtests.load.session import SESSION, TOKEN
 from loadtests.load.users import ATTACKING, PEACEFUL
 
 TRAINING_PATIENCE: Final = 60.0
-ASKING: Final = 0.5
-"""Seconds between two questions whether a training has ended."""
-SPREADING: Final = 2.5
-"""Seconds in which all workers take up a new model."""
 TITLES: Final[dict[Stage, str]] = {
     "learning": "Learning: only normal clients come; at the end the model is trained.",
     "before": "Measuring: normal clients alone.",
@@ -52,11 +48,11 @@ class Ramp(LoadTestShape):
         return scenario.peaceful + attackers, float(scenario.attackers), ATTACKING
 
     def _begin(self) -> None:
-        token = os.environ.get(TOKEN)
-        if token and self.runner is not None:
-            SESSION.training = train(self.runner.environment.host or "", token)
-            time.sleep(SPREADING)
         if self.runner is not None:
+            if token := os.environ.get(TOKEN):
+                SESSION.training = train(self.runner.environment.host or "", token)
+                # Meanwhile all workers take up the new model.
+                time.sleep(2.5)
             self.runner.stats.reset_all()
         SESSION.measure()
 
@@ -79,7 +75,7 @@ def train(host: str, token: str) -> dict[str, Any]:
                 return {"result": "accepted", "version": info["version"]}
             if last["at"] >= started["at"]:
                 return last
-            time.sleep(ASKING)
+            time.sleep(0.5)
     except urllib.error.HTTPError as error:
         return {"result": "refused", "reason": error.read().decode(errors="replace")}
     except (OSError, ValueError, KeyError) as error:

@@ -122,14 +122,23 @@ def make_scene(
 
 
 def _legitimate(scene: Scene) -> Iterator[Rows]:
+    parameters, rng = scene.parameters, scene.rng("offices")
     for session, per_hour in _population(scene).items():
         yield people.coming(scene, people.LABELS[session], per_hour, session)
-    yield from _offices(scene)
-    yield from _machines(scene)
+    for size, span in ((6, parameters.offices_6), (60, parameters.offices_60)):
+        yield from (people.office(scene, size, index) for index in range(span.whole(rng)))
+    rng = scene.rng("machines")
+    yield from (machines.poller(scene, index) for index in range(parameters.pollers.whole(rng)))
+    yield from (machines.health_check(scene, index) for index in range(2))
+    yield machines.batch(scene, 0, parameters.batch_rate.draw(rng))
+    yield machines.crawler(scene, 0)
     if scene.deploy:
         yield _crowd(scene, scene.deploy.at)
     if scene.day_off:
-        yield from _new_jobs(scene, scene.day_off.at)
+        rng = scene.rng("new jobs")
+        for index in range(parameters.new_batches.whole(rng)):
+            rate = parameters.new_batch_rate.draw(rng)
+            yield machines.batch(scene, index, rate, "legit:new_batch", scene.day_off.at)
 
 
 def _population(scene: Scene) -> dict[people.Session, float]:
@@ -144,21 +153,6 @@ def _population(scene: Scene) -> dict[people.Session, float]:
     }
 
 
-def _offices(scene: Scene) -> Iterator[Rows]:
-    rng = scene.rng("offices")
-    for size, span in ((6, scene.parameters.offices_6), (60, scene.parameters.offices_60)):
-        yield from (people.office(scene, size, index) for index in range(span.whole(rng)))
-
-
-def _machines(scene: Scene) -> Iterator[Rows]:
-    rng = scene.rng("machines")
-    pollers = scene.parameters.pollers.whole(rng)
-    yield from (machines.poller(scene, index) for index in range(pollers))
-    yield from (machines.health_check(scene, index) for index in range(2))
-    yield machines.batch(scene, 0, scene.parameters.batch_rate.draw(rng))
-    yield machines.crawler(scene, 0)
-
-
 def _crowd(scene: Scene, deployed: float) -> Rows:
     rng = scene.rng("crowd")
     length = scene.parameters.crowd_length.draw(rng) * 60
@@ -171,13 +165,6 @@ def _crowd(scene: Scene, deployed: float) -> Rows:
         if session is not people.mistyping
     }
     return people.crowd(scene, sessions, start, length)
-
-
-def _new_jobs(scene: Scene, start: float) -> Iterator[Rows]:
-    rng = scene.rng("new jobs")
-    for index in range(scene.parameters.new_batches.whole(rng)):
-        rate = scene.parameters.new_batch_rate.draw(rng)
-        yield machines.batch(scene, index, rate, "legit:new_batch", start)
 
 
 def _attacks(scene: Scene, scenario: Scenario) -> Iterator[Rows]:

@@ -31,8 +31,6 @@ _ONWARD = {
 }
 _LANDING = (0.4, 0.12, 0.04, 0.36, 0.05, 0.02, 0.01, 0.0)
 _PLACEHOLDERS = ("id", "user", "cat", "n", "build")
-_NORMAL = NormalDist()
-_VARIANTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ class Site:
             "id": lambda: _name(self.items, self.stock.pick(rng) if item is None else item),
             "user": lambda: _name(self.people, user),
             "cat": lambda: self.categories.pick(rng),
-            "n": lambda: str(rng.randrange(_VARIANTS)),
+            "n": lambda: str(rng.randrange(12)),
             "build": lambda: self.build,
         }
         return route.pattern.format_map({name: makers[name]() for name in route.names})
@@ -137,7 +135,7 @@ class Site:
 @lru_cache(maxsize=65_536)
 def _size(median: float, spread: float, path: str, salt: int) -> int:
     share = (zlib.crc32(path.encode(), salt) + 0.5) / 2**32
-    return max(round(median * math.exp(spread * _NORMAL.inv_cdf(share))), 20)
+    return max(round(median * math.exp(spread * NormalDist().inv_cdf(share))), 20)
 
 
 def build_site(parameters: Parameters, rng: Random) -> Site:

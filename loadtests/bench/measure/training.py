@@ -21,7 +21,6 @@ LEAST_SECONDS: Final = 0.5
 LEAST_REQUESTS: Final = 200
 BUSY_SHARE: Final = 0.05
 """Share of bare Flask's time without a core above which other work disturbs the figures."""
-TRAINED: Final = ("accepted", "rejected")
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def _train_under_load(bench: Bench, trainings: int) -> UnderTraining:
         thread.start()
         window = _window(subject, thread.is_alive)
         thread.join()
-        if results[-1].result not in TRAINED:
+        if results[-1].result not in ("accepted", "rejected"):
             raise BenchError(f"the training was {results[-1].result}: {results[-1].reason}")
         return window
 
