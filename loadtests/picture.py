@@ -36,8 +36,9 @@ def saved_figure(
         figure.savefig(path, format="png")
 
 
-def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
-    """Remove frame and ticks, draw a faint grid behind the data."""
+def tidy(axes: Axes, grid: Literal["x", "y"], title: str) -> None:
+    """Set the title, remove frame and ticks, draw a faint grid behind the data."""
+    axes.set_title(title, loc="left", fontsize=11)
     axes.grid(axis=grid, color="#e4e8ee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -35,8 +35,6 @@ def draw(logs: Sequence[Log], path: Path) -> None:
         upper, lower = figure.subplots(2, 1, height_ratios=(3.6, 1))
         _draw_attacks(upper, of(logs, ("ordinary",)))
         _draw_losses(lower, logs)
-        for axes in (upper, lower):
-            picture.tidy(axes, "x")
 
 
 def _draw_attacks(axes: Axes, logs: Sequence[Log]) -> None:
@@ -54,12 +52,9 @@ def _draw_attacks(axes: Axes, logs: Sequence[Log]) -> None:
     picture.label_bars(axes, [n.removeprefix("attack:").replace("_", " ") for n in names])
     axes.set_xlim(0, 106)
     axes.xaxis.set_major_formatter("{x:.0f} %")
-    axes.set_title(
-        f"Attackers' requests refused, mean of {len(logs)} ordinary logs; lines: least to most",
-        loc="left",
-        fontsize=11,
-    )
     axes.legend(loc="lower right", frameon=False, bbox_to_anchor=(0.96, 0.0))
+    title = f"Attackers' requests refused, mean of {len(logs)} ordinary logs; lines: least to most"
+    picture.tidy(axes, "x", title)
 
 
 def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
@@ -78,8 +73,7 @@ def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
     picture.label_bars(axes, [text for text, _, _ in parts])
     axes.set_ylim(len(parts) - 0.4, -0.8)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_title(
-        "Legitimate requests refused beyond what the static limit refuses, in points (log scale)",
-        loc="left",
-        fontsize=11,
+    title = (
+        "Legitimate requests refused beyond what the static limit refuses, in points (log scale)"
     )
+    picture.tidy(axes, "x", title)

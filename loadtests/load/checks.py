@@ -127,7 +127,7 @@ class Account:
         kind: Kind = "limited" if answer.status == TOO_MANY else "allowed"
         if answer.path in rules.exempt and kind == "allowed":
             kind = "exempt"
-        tightened = False
+        tightened, complaint = False, ""
         try:
             if answer.status not in EXPECTED:
                 raise Wrong(f"status {answer.status}")
@@ -156,8 +156,8 @@ class Account:
                     raise Wrong("Retry-After on an admitted request")
                 self._grant(answer, scope, full, reset)
         except Wrong as wrong:
-            return Judgement(kind, tightened, str(wrong))
-        return Judgement(kind, tightened)
+            complaint = str(wrong)
+        return Judgement(kind, tightened, complaint)
 
     def _scope(self, path: str, limit: int) -> tuple[str, Limit]:
         """Find the limit of an answer: the route's own, or that on everything."""
@@ -194,8 +194,7 @@ def check_refusal(
     answer: Answer, limit: int, remaining: int, reset: int, tightened: bool, longest: int
 ) -> None:
     """Check wait, ``longest`` seconds at most, and body of a 429 against its other headers."""
-    wait = answer.header("Retry-After")
-    if wait is None:
+    if (wait := answer.header("Retry-After")) is None:
         raise Wrong("429 without Retry-After")
     if not _is_whole(wait) or not 1 <= int(wait) <= longest:
         raise Wrong("429 whose Retry-After is no number of seconds, or too many")
@@ -216,8 +215,7 @@ def check_refusal(
 
 
 def _figure(answer: Answer, name: str) -> int:
-    text = answer.header(name)
-    if text is None:
+    if (text := answer.header(name)) is None:
         raise Wrong(f"{name} is missing")
     if not _is_whole(text):
         raise Wrong(f"{name} is no whole number")

@@ -48,7 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0 if all was as it should be, 1 if something was not, 2 for a wrong call, 3 if nothing was
     tested, 130 when interrupted.
     """
-    options = _read(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.load.run", description="Put the demo app under load."
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
+    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
+    patience = "seconds that a request waits for Redis; for machines that are busy otherwise"
+    parser.add_argument("--store-timeout", type=float, help=patience)
+    options = parser.parse_args(arguments)
     console = make_console()
     try:
         scenario = from_environment()
@@ -183,20 +190,6 @@ def _faults(run: Mapping[str, Any]) -> list[str]:
         if not run["model_version"]:
             faults.append(f"the training: {counts['training']}")
     return faults
-
-
-def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtests.load.run", description="Put the demo app under load."
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
-    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
-    parser.add_argument(
-        "--store-timeout",
-        type=float,
-        help="seconds that a request waits for Redis; for machines that are busy otherwise",
-    )
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

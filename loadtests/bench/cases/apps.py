@@ -151,7 +151,7 @@ def admitted(
     """
     names = {name.lower() for name, _ in answer(app, environ_of(0))[1]}
     limits = {name for name in names if "ratelimit" in name}
-    if (header is None and limits) or (header is not None and header.lower() not in limits):
+    if limits if header is None else header.lower() not in limits:
         raise BenchError(f"the headers are {sorted(names)}, with {header} expected")
     return WsgiSubject(app, bench.clients, check)
 

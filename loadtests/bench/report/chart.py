@@ -102,5 +102,4 @@ def _draw(
     picture.label_bars(axes, [line.text for line in lines])
     axes.tick_params("y", labelsize=9)
     axes.set_xlim(0, longest * 1.36)
-    axes.set_title(title, loc="left", fontsize=11)
-    picture.tidy(axes, "x")
+    picture.tidy(axes, "x", title)
