@@ -21,14 +21,7 @@ FAINT: Final = "#5b6675"
 def saved_figure(
     path: Path, size: tuple[float, float], *, gap: float = 0.1, dpi: int = 110
 ) -> Iterator[Figure]:
-    """Make a figure, and save it as a PNG when the block ends; make its folder.
-
-    Args:
-        path: File of the picture.
-        size: Width and height, in inches.
-        gap: Space between parts, in inches.
-        dpi: Dots per inch.
-    """
+    """Make a figure of a size in inches, save it as a PNG when the block ends; make its folder."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -43,14 +36,14 @@ def saved_figure(
         figure.savefig(path, format="png")
 
 
-def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
-    """Remove frame and ticks, draw a faint grid behind the data."""
+def tidy(axes: Axes, grid: Literal["x", "y"], title: str) -> None:
+    """Set the title, remove frame and ticks, draw a faint grid behind the data."""
+    axes.set_title(title, loc="left", fontsize=11)
     axes.grid(axis=grid, color="#e4e8ee", linewidth=0.8)
     axes.set_axisbelow(True)
-    hidden = ("top", "right", "left") if grid == "x" else ("top", "right")
-    for side in hidden:
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
     if grid == "x":
+        axes.spines["left"].set_visible(False)
         axes.tick_params(left=False)
 
 

@@ -31,11 +31,9 @@ T = TypeVar("T")
 
 @contextmanager
 def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process until the block ends; kill it if it does not stop when told to.
+    """Run a process until the block ends, with options of :class:`subprocess.Popen`.
 
-    Args:
-        command: Program and arguments.
-        **options: Arguments of :class:`subprocess.Popen`.
+    Kill it if it does not stop when told to.
     """
     process = subprocess.Popen(command, **options)
     try:
@@ -63,8 +61,7 @@ def wait_for(attempt: Callable[[], T | None], seconds: float) -> T | None:
 def redis_server() -> Iterator[str]:
     """Start an empty Redis server without persistence, and give its URL.
 
-    Raises:
-        RuntimeError: No server is installed, or it does not start.
+    Raise :class:`RuntimeError` if none is installed, or it does not start.
     """
     if HAVE_TESTS:
         with RedisServer() as server:

@@ -32,12 +32,8 @@ def make_table(
 ) -> Table:
     """Make a table: texts fold where the terminal is narrow, names and figures never do.
 
-    Args:
-        headings: Names of the columns.
-        rows: Cells of each row.
-        left: Number of columns of text, which come first; the others hold figures.
-        title: Line above the table.
-        marked: Names, in the first column, of the rows to highlight.
+    The first ``left`` columns hold text, the others figures; rows of a ``marked`` first cell are
+    highlighted.
     """
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False

@@ -18,7 +18,7 @@ from typing import Final
 
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.report import chart
-from loadtests.bench.report.document import to_json
+from loadtests.bench.report.figures import to_json
 from loadtests.bench.report.tables import sections
 from loadtests.bench.run import DEFAULT, PRESETS, run
 from loadtests.tables import make_console, print_parts

@@ -14,7 +14,7 @@ from flask import Flask
 from flask_irl import IntelligentLimiter
 from flask_irl.operations import Operations
 from loadtests.bench.cases.apps import limiter_of
-from loadtests.bench.cases.subject import address_of
+from loadtests.bench.cases.subject import FLUSH_EVERY, address_of
 from loadtests.servers import redis_server
 from loadtests.tables import make_console, make_table
 
@@ -28,7 +28,6 @@ PATHS: Final = (
     "/admin/client/10.0.0.1",
     "/admin/audit?page_size=50",
 )
-FLUSH_EVERY: Final = 5000
 OVERRIDES: Final = 1000
 """As many as the audit log keeps; that of 10.0.0.1 is the oldest."""
 

@@ -28,7 +28,6 @@ from loadtests.bench.measure.turns import Timing, take_turns
 from loadtests.tables import make_console, make_table
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-CLIENTS: Final = 100
 
 Metrics = Literal["no metrics", "the limiter's", "with the exporter's"]
 """Metrics of an app."""
@@ -73,7 +72,7 @@ def subject(metrics: Metrics, folder: str | None) -> Subject:
 
         if (folder is not None) != (values.ValueClass is not values.MutexValue):
             raise BenchError("the metrics are not kept where they should be")
-    return WsgiSubject(app, CLIENTS)
+    return WsgiSubject(app, clients=100)
 
 
 def cases(folder: str) -> list[Case]:

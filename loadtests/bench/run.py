@@ -5,28 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from loadtests.bench.cases.apps import Bench
-from loadtests.bench.cases.catalogue import STORES, all_cases
+from loadtests.bench.cases.catalogue import all_cases
 from loadtests.bench.cases.model import train
-from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, start, training
+from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, training
 from loadtests.bench.measure.turns import take_turns
 from loadtests.bench.report.figures import Results
 from loadtests.servers import redis_server
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Set the amounts of everything; the functions that take them say more.
 
-    Attributes:
-        generations, rounds, calls: Amounts of :func:`take_turns`, with ``clients`` in rotation.
-        trainings: Trainings under load, with the model of ``training_clients`` in
-            ``training_minutes``.
-        crowds: Numbers of clients at which the time of a request is taken, with ``grown_calls`` in
-            ``grown_rounds`` of ``grown_generations``.
-        cpu_clients: Numbers of active clients at which CPU time is taken.
+    The first three are amounts of :func:`take_turns`, with ``clients`` in rotation, and so are the
+    ``grown`` ones, for requests at the numbers of clients in ``crowds``.
     """
 
     generations: int = 8
@@ -84,49 +81,43 @@ def run(settings: Settings, progress: Callable[[str], object]) -> Results:
         RuntimeError: There is no Redis server, or no model came about.
     """
     started = time.monotonic()
+
+    def step(text: str, measure: Callable[[], T]) -> T:
+        progress(text)
+        return measure()
+
     with redis_server() as url:
         described = machine.describe(url)
         progress("a model, in virtual time")
         model = train(settings.training_clients, settings.training_minutes)
         bench = Bench(url, model, settings.clients)
-        progress("the cases, in turn")
         turns = (settings.generations, settings.rounds, settings.calls)
-        timings = take_turns(all_cases(bench), *turns, progress=progress)
-        progress("background work")
-        flush = {store: cpu.flush_cpu(bench, store, settings.flush_requests) for store in STORES}
-        progress("requests while a model trains")
-        trained = training.p99_while_training(bench, settings.trainings)
-        progress("memory of gunicorn workers")
-        workers = {
-            kind: memory.worker_memory(bench, kind, settings.worker_requests)
-            for kind in ("bare", "flask_irl")
-        }
-        progress("memory of Redis")
-        redis = memory.redis_memory(bench, settings.redis_clients)
-        progress("gunicorn under load")
-        loads = load.under_load(bench, settings.load_seconds, settings.load_rounds)
-        progress("calls of Redis")
-        counted = calls.redis_calls(bench, settings.call_requests)
-        progress("start-up")
-        starts = start.start_seconds(bench, settings.starts)
-        progress("growth")
-        turns = (settings.grown_generations, settings.grown_rounds, settings.grown_calls)
-        grown = growth.growth(bench, settings.crowds, *turns)
-        progress("all CPU time")
-        total = cpu.total_cpu(bench, settings.cpu_clients, settings.cpu_requests)
-    return Results(
-        timings=timings,
-        training=trained,
-        flush=flush,
-        redis=redis,
-        workers=workers,
-        http_client=load.client_name(),
-        load=loads,
-        calls=counted,
-        starts=starts,
-        grown=grown,
-        cpu=total,
-        machine=described,
-        settings=asdict(settings),
-        seconds=time.monotonic() - started,
-    )
+        loads = (settings.load_seconds, settings.load_rounds)
+        grown = (settings.grown_generations, settings.grown_rounds, settings.grown_calls)
+        cpus = (settings.cpu_clients, settings.cpu_requests)
+        return Results(
+            timings=step(
+                "the cases, in turn", lambda: take_turns(all_cases(bench), *turns, progress)
+            ),
+            flush=step("background work", lambda: cpu.flush_cpu(bench, settings.flush_requests)),
+            training=step(
+                "requests while a model trains",
+                lambda: training.p99_while_training(bench, settings.trainings),
+            ),
+            workers=step(
+                "memory of gunicorn workers",
+                lambda: memory.worker_memory(bench, settings.worker_requests),
+            ),
+            redis=step(
+                "memory of Redis", lambda: memory.redis_memory(bench, settings.redis_clients)
+            ),
+            http_client=load.client_name(),
+            load=step("gunicorn under load", lambda: load.under_load(bench, *loads)),
+            calls=step("calls of Redis", lambda: calls.redis_calls(bench, settings.call_requests)),
+            starts=step("start-up", lambda: memory.start_seconds(bench, settings.starts)),
+            grown=step("growth", lambda: growth.growth(bench, settings.crowds, *grown)),
+            cpu=step("all CPU time", lambda: cpu.total_cpu(bench, *cpus)),
+            machine=described,
+            settings=asdict(settings),
+            seconds=time.monotonic() - started,
+        )

@@ -31,20 +31,17 @@ from loadtests.evaluation.job import Job, learned_at
 from loadtests.simulator.scenarios import generate
 from loadtests.simulator.scene import Row
 
-GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "hour and weekday": ("hour_rarity", "weekday_rarity"),
     "rates": ("requests_per_minute", "sustained_rate", "rate_ratio", "hourly_rate"),
-    "intervals": tuple(
-        f"interval_{name}" for name in ("mean", "deviation", "variation", "entropy")
-    ),
+    "intervals": "interval_mean interval_deviation interval_variation interval_entropy".split(),
     "failing answers": (
-        *("denied_share", "missing_share", "bad_share", "failed_share"),
-        *("failures_per_minute", "failed_write_share"),
-    ),
+        "denied_share missing_share bad_share failed_share failures_per_minute failed_write_share"
+    ).split(),
     "paths that don't exist": ("unknown_path_share", "hourly_unknown_share"),
     "new paths": (
-        *("new_path_share", "new_paths_per_minute", "sustained_new_paths", "hourly_new_paths"),
-    ),
+        "new_path_share new_paths_per_minute sustained_new_paths hourly_new_paths"
+    ).split(),
     "routes": ("endpoint_rarity", "route_entropy", "top_route_share"),
     "methods": ("write_share", "probe_share"),
     "refused": ("refused_share",),
@@ -58,15 +55,10 @@ REGULAR_ROWS: Final = 20
 
 
 class Table(NamedTuple):
-    """Hold rows of features, and columns of the same length beside them.
+    """Hold rows of features in the order of ``FEATURE_NAMES``, and columns beside them.
 
-    Attributes:
-        features: Features in the order of ``FEATURE_NAMES``.
-        label: Label of the client.
-        client: Number of the client.
-        late: True after the hours of learning.
-        requests: Number of requests behind the row.
-        routes: Routes of the site and their shares, as learned.
+    ``late`` rows come after the hours of learning; ``requests`` are those behind a row, ``routes``
+    the shares of the site's routes, as learned.
     """
 
     features: NDArray[np.float32]
@@ -85,7 +77,7 @@ def ablate(
     With ``each``, leave out every single feature, too.
     """
     table = table_of(Job("ordinary", seed, which, hours))
-    groups: dict[str, tuple[str, ...]] = {"nothing": (), **GROUPS}
+    groups: dict[str, Sequence[str]] = {"nothing": (), **GROUPS}
     if each:
         groups |= {name: (name,) for name in FEATURE_NAMES}
     return {

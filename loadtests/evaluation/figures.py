@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from statistics import fmean, median
 from typing import Any, Final, NamedTuple
 
@@ -75,17 +76,12 @@ def _share(some: Sequence[Mapping[str, int]], part: str, whole: str) -> float:
 
 def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
     """Give the mean loss over static of the family that loses most, in points, and its name."""
-    losses = {
-        label: fmean(
-            over_static({label: log["families"][label]}) for log in logs if label in log["families"]
-        )
+    losses = (
+        (fmean(over_static({label: entry}) for entry in family(logs, label)), label)
         for label in labels(logs)
         if label.startswith("legit:")
-    }
-    if not losses:
-        return 0.0, "legit:none"
-    worst = max(losses, key=lambda label: losses[label])
-    return losses[worst], worst
+    )
+    return max(losses, key=itemgetter(0), default=(0.0, "legit:none"))
 
 
 class Bar(NamedTuple):

@@ -1,18 +1,31 @@
-"""Replay one log through the limiter, and sum up each family of clients."""
+"""Replay one log through the limiter, and sum up each family of clients.
+
+Beside the families, the unseen legitimate requests that the calibrated score alone would flag are
+counted. In service it never speaks alone: regulars are judged by their own past, scores are
+smoothed, and flagged clients are refused. So the judge is watched, and its raw scores are counted
+by the promise of the calibration: of all requests of clients that are no regulars, the share of
+those that do harm, as far as :func:`flask_irl.behaviour.harm.harmful` can tell, and score below
+-0.5.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final
 from unittest.mock import patch
 
+import numpy as np
+
 from demo_app import create_app
+from flask_irl.behaviour import profile
+from flask_irl.behaviour.harm import harmful
+from flask_irl.model.calibration import THRESHOLD
 from flask_irl.replay.formats import LogEntry
-from flask_irl.replay.report import ClientReport, ReplayReport
+from flask_irl.replay.report import ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
@@ -21,7 +34,6 @@ from flask_irl.verdicts.flush import Judged
 from flask_irl.web.replay_plans import plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
-from loadtests.evaluation.realised import Realised, counter
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR
 
@@ -33,10 +45,8 @@ KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
 class Job:
     """Describe a log to make up, see :mod:`loadtests.simulator`, and to replay.
 
-    Attributes:
-        config: Options beside the demo app's own.
-        without: Made-up attacks that the supervised detector isn't taught.
-        plain: Let the plain rule judge the log, too.
+    ``config`` has options beside the demo app's own; the supervised detector is taught ``without``
+    some made-up attacks; with ``plain``, the plain rule judges the log, too.
     """
 
     scenario: str
@@ -50,16 +60,12 @@ class Job:
 
 @dataclass
 class Family:
-    """Count the requests of a family in one log.
+    """Count the requests of a family in one log; ``flagged`` counts clients that ever were.
 
-    Attributes:
-        clients: Number of clients; ``flagged`` those that ever were.
-        static: Requests that the limit alone would have refused.
-        first_request: Median number of the request at the first flag; None if there was none.
-        first_seconds: Median time of it, in seconds.
-        late_requests: Requests after the hours of learning; ``late_flagged`` of flagged clients.
-        plain_refused: Requests that the plain rule refuses; None where it doesn't judge.
-        plain_flagged: Requests that it calls anomalous.
+    ``static`` are the requests that the limit alone would have refused, the ``late`` ones those
+    after the hours of learning. The first flag is told by the medians of the request's number and
+    of the time in seconds. ``plain_refused`` and ``plain_flagged`` are the plain rule's decisions,
+    None where it doesn't judge.
     """
 
     clients: int = 0
@@ -75,14 +81,38 @@ class Family:
     plain_flagged: int | None = None
 
 
+@dataclass
+class Realised:
+    """Count requests of legitimate clients that are no regulars, once a model is in force.
+
+    ``labels`` are those of the clients; ``flagged`` counts the requests of clients with a
+    calibrated score, at that moment, below -0.5.
+    """
+
+    labels: Mapping[str, str]
+    requests: int = 0
+    flagged: int = 0
+
+    def count(self, judged: Judged) -> None:
+        """Count the clients judged together, as :attr:`Profiler.on_judged` has it."""
+        model, profiles, verdicts = judged.model, judged.profiles, judged.verdicts
+        if not model.version or model.advisory:
+            return
+        legitimate = [self.labels.get(c, "").startswith("legit:") for c in profiles.clients]
+        counted = np.where(verdicts.regular, 0, np.where(legitimate, profiles.observations, 0))
+        odd = (verdicts.model_scores < THRESHOLD) & harmful(verdicts.features)
+        enough = profile.sums_of(profiles.records, "n") >= judged.ladder.evidence
+        self.requests += int(counted.sum())
+        self.flagged += int(counted[odd & enough].sum())
+
+
 def run(job: Job) -> dict[str, Any]:
     """Replay a job's log, and give its figures."""
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
-    labels = {row.client: row.label for row in rows}
-    realised = Realised()
+    realised = Realised({row.client: row.label for row in rows})
     with taught_without(job.without):
-        early, report = replay(rows, job.config, learned, counter(realised, labels))
+        early, report = replay(rows, job.config, learned, realised)
     summed = families(report, early)
     if job.plain:
         route = RouteFolder().route
@@ -97,7 +127,7 @@ def run(job: Job) -> dict[str, Any]:
         "hours": job.hours,
         "models": len(report.models),
         "accepted": sum(model.accepted for model in report.models),
-        "realised": asdict(realised),
+        "realised": {"requests": realised.requests, "flagged": realised.flagged},
         "families": {label: asdict(family) for label, family in summed.items()},
     }
 
@@ -137,20 +167,19 @@ def replay(
     entries: Iterable[LogEntry],
     config: Mapping[str, Any],
     until: float = 0.0,
-    on_judged: Callable[[Judged], object] | None = None,
+    realised: Realised | None = None,
 ) -> tuple[ReplayReport, ReplayReport]:
     """Run requests through the limiter; return the reports at a time and at the end."""
     with replaying(config) as course:
-        if on_judged is not None:
-            course.profiler.on_judged = on_judged
-        early = course.report()
-        learning = True
+        if realised is not None:
+            course.profiler.on_judged = realised.count
+        early = None
         for entry in entries:
-            if learning and entry.ts >= until:
-                learning, early = False, course.report()
+            if early is None and entry.ts >= until:
+                early = course.report()
             course.one(entry)
         report = course.report()
-        return (report if learning else early), report
+        return early or report, report
 
 
 def families(report: ReplayReport, early: ReplayReport | None = None) -> dict[str, Family]:
@@ -159,22 +188,18 @@ def families(report: ReplayReport, early: ReplayReport | None = None) -> dict[st
     firsts: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     before = {client.client: client for client in early.clients} if early else {}
     for client in report.clients:
-        _add(summed[client.label], client, before.get(client.client))
-        if client.first_flagged_request is not None and client.first_flagged_seconds is not None:
-            firsts[client.label].append(
-                (client.first_flagged_request, client.first_flagged_seconds)
-            )
+        family, past = summed[client.label], before.get(client.client)
+        family.clients += 1
+        family.requests += client.requests
+        family.refused += client.refused
+        family.static += client.static_refused
+        family.flagged += client.flagged > 0
+        family.late_requests += client.requests - (past.requests if past else 0)
+        family.late_flagged += client.flagged - (past.flagged if past else 0)
+        number, seconds = client.first_flagged_request, client.first_flagged_seconds
+        if number is not None and seconds is not None:
+            firsts[client.label].append((number, seconds))
     for label, pairs in firsts.items():
-        summed[label].first_request = median(number for number, _ in pairs)
-        summed[label].first_seconds = median(seconds for _, seconds in pairs)
+        numbers, times = zip(*pairs, strict=True)
+        summed[label].first_request, summed[label].first_seconds = median(numbers), median(times)
     return dict(sorted(summed.items()))
-
-
-def _add(family: Family, client: ClientReport, before: ClientReport | None) -> None:
-    family.clients += 1
-    family.requests += client.requests
-    family.refused += client.refused
-    family.static += client.static_refused
-    family.flagged += client.flagged > 0
-    family.late_requests += client.requests - (before.requests if before else 0)
-    family.late_flagged += client.flagged - (before.flagged if before else 0)

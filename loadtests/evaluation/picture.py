@@ -8,16 +8,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from loadtests import picture
-from loadtests.evaluation.figures import (
-    ORDINARY,
-    SHIFTED,
-    Log,
-    labels,
-    mean_share,
-    of,
-    over_static,
-    shares,
-)
+from loadtests.evaluation import figures
+from loadtests.evaluation.figures import Log, labels, mean_share, of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +20,9 @@ SYSTEMS: Final = (
     ("static limit", "static", picture.PALE),
 )
 SCENARIOS: Final = (
-    ("ordinary days", ORDINARY, 0.1),
-    ("flash crowd,\ndeploy", SHIFTED[:1], 0.5),
-    ("holiday", SHIFTED[1:], 0.5),
+    ("ordinary days", figures.ORDINARY, 0.1),
+    ("flash crowd,\ndeploy", figures.SHIFTED[:1], 0.5),
+    ("holiday", figures.SHIFTED[1:], 0.5),
 )
 """Scenarios of the lower part, and the most that legitimate clients may lose there, in points."""
 LEAST: Final = 0.001
@@ -38,18 +30,11 @@ LEAST: Final = 0.001
 
 
 def draw(logs: Sequence[Log], path: Path) -> None:
-    """Draw the share of each attack that is refused, and the loss of legitimate clients.
-
-    Args:
-        logs: Results of ordinary logs and others.
-        path: File of the picture, a PNG; its folder is made.
-    """
+    """Draw, as a PNG, the share of each attack that is refused, and legitimate clients' loss."""
     with picture.saved_figure(path, (9, 9), gap=0.12, dpi=100) as figure:
         upper, lower = figure.subplots(2, 1, height_ratios=(3.6, 1))
         _draw_attacks(upper, of(logs, ("ordinary",)))
         _draw_losses(lower, logs)
-        for axes in (upper, lower):
-            picture.tidy(axes, "x")
 
 
 def _draw_attacks(axes: Axes, logs: Sequence[Log]) -> None:
@@ -60,26 +45,23 @@ def _draw_attacks(axes: Axes, logs: Sequence[Log]) -> None:
         values = [mean_share(logs, [label], member) for label in names]
         axes.barh(rows, values, height=0.25, color=colour, label=system)
         if member == "refused":
-            spread = [shares(logs, label) for label in names]
+            spread = [figures.shares(logs, label) for label in names]
             axes.hlines(rows, [*map(min, spread)], [*map(max, spread)], color="#14523a", lw=1.2)
             for row, value in zip(rows, values, strict=True):
                 axes.text(101.5, row, f"{value:.0f}", va="center", color=colour, fontsize=9)
     picture.label_bars(axes, [n.removeprefix("attack:").replace("_", " ") for n in names])
     axes.set_xlim(0, 106)
     axes.xaxis.set_major_formatter("{x:.0f} %")
-    axes.set_title(
-        f"Attackers' requests refused, mean of {len(logs)} ordinary logs; lines: least to most",
-        loc="left",
-        fontsize=11,
-    )
     axes.legend(loc="lower right", frameon=False, bbox_to_anchor=(0.96, 0.0))
+    title = f"Attackers' requests refused, mean of {len(logs)} ordinary logs; lines: least to most"
+    picture.tidy(axes, "x", title)
 
 
 def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
     parts = [(text, of(logs, names), most) for text, names, most in SCENARIOS if of(logs, names)]
     for row, (_, some, most) in enumerate(parts):
         for place, (_, member, colour) in enumerate(SYSTEMS[:2]):
-            loss = fmean(over_static(log["families"], member) for log in some)
+            loss = fmean(figures.over_static(log["families"], member) for log in some)
             height, end = row + (place - 0.5) * 0.32, max(loss, LEAST)
             axes.barh(height, end, height=0.3, color=colour)
             axes.text(end * 1.12, height, f"{loss:.2g}", va="center", color=colour, fontsize=9)
@@ -91,8 +73,7 @@ def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
     picture.label_bars(axes, [text for text, _, _ in parts])
     axes.set_ylim(len(parts) - 0.4, -0.8)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_title(
-        "Legitimate requests refused beyond what the static limit refuses, in points (log scale)",
-        loc="left",
-        fontsize=11,
+    title = (
+        "Legitimate requests refused beyond what the static limit refuses, in points (log scale)"
     )
+    picture.tidy(axes, "x", title)

@@ -16,12 +16,8 @@ from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.limits.strategies.sliding_window import sliding_window_counter
 from loadtests.simulator.scene import Row
 
-ANOMALOUS: Final = -0.5
-"""Threshold for scikit-learn's ``score_samples``."""
-LIMIT: Final = 100
-HELD: Final = 30
+LIMIT, HELD = 100, 30
 WINDOW: Final = 60.0
-SEED: Final = 0
 
 
 @dataclass
@@ -81,8 +77,8 @@ def anomalous(table: NDArray[np.float64], learned: int) -> NDArray[np.bool_]:
     """Mark the requests that a forest trained on the first ``learned`` ones calls anomalous."""
     from sklearn.ensemble import IsolationForest
 
-    forest = IsolationForest(n_estimators=100, random_state=SEED).fit(table[:learned])
-    odd: NDArray[np.bool_] = forest.score_samples(table) < ANOMALOUS
+    forest = IsolationForest(n_estimators=100, random_state=0).fit(table[:learned])
+    odd: NDArray[np.bool_] = forest.score_samples(table) < -0.5
     odd[:learned] = False
     return odd
 
@@ -107,13 +103,7 @@ def apply_limit(rows: Sequence[Row], odd: Iterable[bool]) -> dict[str, Outcome]:
 
 
 def plain_rule(rows: Sequence[Row], routes: Iterable[str], until: float) -> dict[str, Outcome]:
-    """Count by family of a log under the plain rule.
-
-    Args:
-        rows: Rows in order of time.
-        routes: Route of each row.
-        until: Time until which it learns; later rows are judged.
-    """
+    """Count by family of a log under the plain rule, which learns until a time, and then judges."""
     learned = sum(1 for row in rows if row.ts < until)
     if learned < 2:
         return apply_limit(rows, [False] * len(rows))

@@ -35,9 +35,8 @@ class _Notes:
 def judge_log(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """Replay a real log in order of time, learning as it goes.
 
-    Returns:
-        Totals, the same by kind of user agent (a faked browser counts as one), and the clients
-        with most refusals.
+    Give totals, the same by kind of user agent (a faked browser counts as one), and the clients
+    with most refusals.
     """
     notes = _Notes()
     _, report = replay(notes.reading(LogReader(path)), config)

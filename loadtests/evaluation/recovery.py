@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from heapq import merge
 from random import Random
 from typing import Any, Final
 
 from flask_irl.replay.runner import Replay
 from loadtests.evaluation.job import replaying
-from loadtests.simulator.attackers import Walk, constant, jittered
+from loadtests.simulator.attackers import Walk, times_at
 from loadtests.simulator.scenarios import EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR, Caller, Row, Scene
 
@@ -24,27 +24,13 @@ WELL_RATE: Final = 3.0
 Behaviour = Callable[[Caller, float, float], Iterator[Row]]
 
 
-@dataclass(frozen=True)
-class Recovery:
-    """Describe the course of one client.
-
-    Attributes:
-        kind: Attack of its first five minutes.
-        seconds: From its last bad request to its first at the full limit; None if there was none.
-        refused: Number of its good requests that were refused.
-        well: Number of its good requests.
-    """
-
-    kind: str
-    seed: int
-    flagged: bool
-    seconds: float | None
-    refused: int
-    well: int
-
-
 def recoveries(seed: int, which: str, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Replay a clean log in which three clients behave badly for five minutes, then well."""
+    """Replay a clean log in which three clients behave badly for five minutes, then well.
+
+    Of each give the ``seconds`` from its last bad request to its first at the full limit, None if
+    it was never flagged or never had it again, and the numbers of its good requests, all (``well``)
+    and those ``refused``.
+    """
     scene = make_scene("clean", seed, HOURS, which)
     start = EPOCH + scene.begins * HOUR
     courses = {f"198.51.100.{i}": kind for i, kind in enumerate(BEHAVIOURS, 1)}
@@ -52,40 +38,47 @@ def recoveries(seed: int, which: str, config: Mapping[str, Any]) -> list[dict[st
         [row._replace(ts=start + row.ts) for row in _course(scene, client, kind)]
         for client, kind in courses.items()
     ]
-    watch = {client: _Watch() for client in courses}
-    last_bad = {
-        client: max(row.ts for row in rows if row.label == "bad")
+    watch = {
+        client: _Watch(max(row.ts for row in rows if row.label == "bad"))
         for client, rows in zip(courses, injected, strict=True)
     }
     with replaying(config) as course:
         for row in merge(generate("clean", seed, HOURS, which), *injected):
             course.one(row)
             if row.client in watch:
-                watch[row.client].note(course, row, last_bad[row.client])
-    return [asdict(watch[client].result(kind, seed)) for client, kind in courses.items()]
+                watch[row.client].note(course, row)
+    return [
+        {
+            "kind": kind,
+            "seed": seed,
+            "flagged": watch[client].flagged > 0,
+            "seconds": watch[client].seconds if watch[client].flagged else None,
+            "refused": watch[client].well_refused,
+            "well": watch[client].well,
+        }
+        for client, kind in courses.items()
+    ]
 
 
+@dataclass
 class _Watch:
-    """Follow one client through a replay."""
+    """Follow one client through a replay, before and after its last bad request."""
 
-    def __init__(self) -> None:
-        self._flagged = self._refused = self._well_refused = self._well = 0
-        self._seconds: float | None = None
+    last_bad: float
+    flagged: int = 0
+    refused: int = 0
+    well: int = 0
+    well_refused: int = 0
+    seconds: float | None = None
 
-    def note(self, course: Replay, row: Row, last_bad: float) -> None:
+    def note(self, course: Replay, row: Row) -> None:
         state = next(c for c in course.report().clients if c.client == row.client)
-        full = state.flagged == self._flagged
-        if row.ts > last_bad:
-            self._well += 1
-            self._well_refused += state.refused - self._refused
-            if full and self._seconds is None:
-                self._seconds = row.ts - last_bad
-        self._flagged, self._refused = state.flagged, state.refused
-
-    def result(self, kind: str, seed: int) -> Recovery:
-        flagged = self._flagged > 0
-        seconds = self._seconds if flagged else None
-        return Recovery(kind, seed, flagged, seconds, self._well_refused, self._well)
+        if row.ts > self.last_bad:
+            self.well += 1
+            self.well_refused += state.refused - self.refused
+            if state.flagged == self.flagged and self.seconds is None:
+                self.seconds = row.ts - self.last_bad
+        self.flagged, self.refused = state.flagged, state.refused
 
 
 def _course(scene: Scene, client: str, kind: str) -> list[Row]:
@@ -97,24 +90,24 @@ def _course(scene: Scene, client: str, kind: str) -> list[Row]:
 
 def _scraping(caller: Caller, start: float, end: float) -> Iterator[Row]:
     walk = Walk(caller.scene, caller.rng, "items")
-    for ts in constant(caller.rng, 60, start, end):
+    for ts in times_at(60, caller.rng, start, end):
         yield walk.take(caller, ts)
 
 
 def _guessing(caller: Caller, start: float, end: float) -> Iterator[Row]:
     site = caller.scene.site(start)
-    for ts in constant(caller.rng, 20, start, end):
+    for ts in times_at(20, caller.rng, start, end):
         yield caller.ask(ts, site.login, status=site.denied)
 
 
 def _scanning(caller: Caller, start: float, end: float) -> Iterator[Row]:
-    for number, ts in enumerate(constant(caller.rng, 40, start, end)):
+    for number, ts in enumerate(times_at(40, caller.rng, start, end)):
         yield caller.probe(ts, f"/old/{number}.bak")
 
 
 def _reading(caller: Caller, start: float, end: float) -> Iterator[Row]:
     site = caller.scene.site(start)
-    for ts in list(jittered(caller.rng, WELL_RATE, start, end, "exponential", 1.0))[1:]:
+    for ts in list(times_at(WELL_RATE, caller.rng, start, end, "exponential"))[1:]:
         page = caller.rng.choice(("home", "listing", "item"))
         yield caller.ask(ts, site.routes[page].pick(caller.rng))
 

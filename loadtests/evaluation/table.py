@@ -10,17 +10,8 @@ from typing import Any, Final
 from rich.console import RenderableType
 from rich.table import Table
 
-from loadtests.evaluation.figures import (
-    Log,
-    bars,
-    false_flags,
-    family,
-    first_request,
-    labels,
-    over_static,
-    realised_rate,
-    shares,
-)
+from loadtests.evaluation import figures
+from loadtests.evaluation.figures import Log, first_request, over_static, shares
 from loadtests.tables import make_table
 
 FALSE_FLAG_TARGET: Final = 0.0005
@@ -31,7 +22,7 @@ def log_sections(logs: Sequence[Log]) -> Iterator[RenderableType]:
     for name, some in _grouped(logs, "scenario").items():
         yield _scenario(name, some)
     rows = []
-    for bar in bars(logs):
+    for bar in figures.bars(logs):
         sign, verdict = "at most" if bar.most else "at least", "met" if bar.met else "MISSED"
         rows.append((bar.text, f"{bar.figure:.3f}", f"{sign} {bar.bar:g} {bar.unit}", verdict))
     yield make_table(("bar", "figure", "bar", ""), rows)
@@ -39,26 +30,26 @@ def log_sections(logs: Sequence[Log]) -> Iterator[RenderableType]:
 
 def _scenario(name: str, logs: Sequence[Log]) -> Table:
     points = [over_static(log["families"]) for log in logs]
-    judged = [over_static(log["families"], "plain_refused") for log in logs if _has_plain(log)]
+    judged = [
+        over_static(log["families"], "plain_refused")
+        for log in logs
+        if any(f.get("plain_refused") is not None for f in log["families"].values())
+    ]
     plain = f"; plain rule: mean {fmean(judged):.3f}" if judged else ""
     title = (
         f"{name}: {len(logs)} logs; legitimate over static, points: mean {fmean(points):.3f}, "
         f"median {median(points):.3f}, worst {max(points):.3f}{plain}; "
-        f"legitimate requests flagged after learning: {false_flags(logs):.4%}, "
-        f"by the calibrated score alone, regulars apart: {realised_rate(logs):.4%} "
+        f"legitimate requests flagged after learning: {figures.false_flags(logs):.4%}, "
+        f"by the calibrated score alone, regulars apart: {figures.realised_rate(logs):.4%} "
         f"(target {FALSE_FLAG_TARGET:.4%})"
     )
     headings = ("family", "refused %", "least", "most", "static %", "plain %", "flagged", "of")
-    rows = [(label, *_family(logs, label)) for label in labels(logs)]
+    rows = [(label, *_family(logs, label)) for label in figures.labels(logs)]
     return make_table((*headings, "first request", "seconds"), rows, title=title)
 
 
-def _has_plain(log: Log) -> bool:
-    return any(f.get("plain_refused") is not None for f in log["families"].values())
-
-
 def _family(logs: Sequence[Log], label: str) -> tuple[str, ...]:
-    rows, ours = family(logs, label), shares(logs, label)
+    rows, ours = figures.family(logs, label), shares(logs, label)
     plain = shares(logs, label, "plain_refused")
     return (
         *(_figure(share, 2) for share in (fmean(ours), min(ours), max(ours))),

@@ -59,13 +59,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Judge an answer.
+    """Judge an answer: decision of the limiter, a limit below the full one, fault if there is one.
 
-    Attributes:
-        kind: Decision of the limiter, as the client sees it.
-        tightened: The answer shows a limit below the full one.
-        complaint: Fault of the answer; empty if it has none.
-        within: The full limit alone would have admitted the request.
+    ``within`` tells that the full limit alone would have admitted the request.
     """
 
     kind: Kind
@@ -83,9 +79,6 @@ class Window:
 
     ``X-RateLimit-Reset`` is rounded up to seconds, and nobody knows when between asking and
     answering it was made: so each answer gives two times between which its window ends.
-
-    Args:
-        seconds: Length of a window.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -134,12 +127,15 @@ class Account:
         kind: Kind = "limited" if answer.status == TOO_MANY else "allowed"
         if answer.path in rules.exempt and kind == "allowed":
             kind = "exempt"
-        tightened = False
+        tightened, complaint = False, ""
         try:
             if answer.status not in EXPECTED:
                 raise Wrong(f"status {answer.status}")
             if answer.path in rules.exempt:
-                _check_exempt(answer)
+                if answer.status != 200:
+                    raise Wrong(f"status {answer.status} of an exempt route")
+                if any(answer.header(name) is not None for name in HEADERS):
+                    raise Wrong("X-RateLimit headers on an exempt route")
                 return Judgement(kind)
             limit, remaining, reset = (_figure(answer, name) for name in HEADERS)
             scope, full = self._scope(answer.path, limit)
@@ -160,8 +156,8 @@ class Account:
                     raise Wrong("Retry-After on an admitted request")
                 self._grant(answer, scope, full, reset)
         except Wrong as wrong:
-            return Judgement(kind, tightened, str(wrong))
-        return Judgement(kind, tightened)
+            complaint = str(wrong)
+        return Judgement(kind, tightened, complaint)
 
     def _scope(self, path: str, limit: int) -> tuple[str, Limit]:
         """Find the limit of an answer: the route's own, or that on everything."""
@@ -197,13 +193,8 @@ class Account:
 def check_refusal(
     answer: Answer, limit: int, remaining: int, reset: int, tightened: bool, longest: int
 ) -> None:
-    """Check wait and body of a 429 against limit, remaining and reset of its headers.
-
-    Raises:
-        Wrong: They are missing or wrong, or the wait is longer than ``longest`` seconds.
-    """
-    wait = answer.header("Retry-After")
-    if wait is None:
+    """Check wait, ``longest`` seconds at most, and body of a 429 against its other headers."""
+    if (wait := answer.header("Retry-After")) is None:
         raise Wrong("429 without Retry-After")
     if not _is_whole(wait) or not 1 <= int(wait) <= longest:
         raise Wrong("429 whose Retry-After is no number of seconds, or too many")
@@ -223,16 +214,8 @@ def check_refusal(
         raise Wrong("429 whose body isn't what the headers say")
 
 
-def _check_exempt(answer: Answer) -> None:
-    if answer.status != 200:
-        raise Wrong(f"status {answer.status} of an exempt route")
-    if any(answer.header(name) is not None for name in HEADERS):
-        raise Wrong("X-RateLimit headers on an exempt route")
-
-
 def _figure(answer: Answer, name: str) -> int:
-    text = answer.header(name)
-    if text is None:
+    if (text := answer.header(name)) is None:
         raise Wrong(f"{name} is missing")
     if not _is_whole(text):
         raise Wrong(f"{name} is no whole number")

@@ -8,41 +8,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtests import picture
 from loadtests.load.scenario import STARTS, Scenario
-from loadtests.load.verdict import share_served
+from loadtests.load.tally import share_served
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SMOOTHED: Final = 3
 """Seconds of normal traffic that make one point: a single second's is little."""
-SENT: Final = "#efc4c9"
-ADMITTED: Final = picture.ALLOWED
-STATIC: Final = "#1f2a3a"
-SHADE: Final = "#f4f1ec"
 
 
 def draw(counts: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
-    """Draw the share of normal clients that was served, and the part of the attack admitted.
-
-    Args:
-        counts: Counts of a run, see :meth:`~loadtests.load.tally.Tally.to_json`.
-        scenario: Plan of the run.
-        path: File of the picture, a PNG.
-    """
+    """Draw, as a PNG, the share of normal clients served, and the part of the attack admitted."""
     # Also seconds in which nothing was sent.
     moments = {moment["second"]: moment for moment in counts["seconds"]}
     seconds = [moments.get(second, {}) for second in range(max(1, int(scenario.seconds)))]
     with picture.saved_figure(path, (9, 5.6), gap=0.09) as figure:
         normal, attack = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.5))
-        normal.set_title(normal_title(counts), loc="left", fontsize=11)
-        _draw_normal(normal, seconds)
+        _draw_normal(normal, seconds, normal_title(counts))
         _draw_attack(attack, seconds)
         length = scenario.seconds
         begin, end = (length * STARTS[stage] for stage in ("attack", "after"))
         for axes in (normal, attack):
-            axes.axvspan(begin, end, color=SHADE, zorder=-2, linewidth=0)
+            axes.axvspan(begin, end, color="#f4f1ec", zorder=-2, linewidth=0)
             axes.set_xlim(0, length)
-            picture.tidy(axes, "y")
 
 
 def normal_title(counts: Mapping[str, Any]) -> str:
@@ -55,7 +43,7 @@ def normal_title(counts: Mapping[str, Any]) -> str:
     return f"Normal clients served: {share:.2%} of {total:,} requests"
 
 
-def _draw_normal(axes: Axes, seconds: list[Mapping[str, int]]) -> None:
+def _draw_normal(axes: Axes, seconds: list[Mapping[str, int]], title: str) -> None:
     times, shares = [], []
     sent, served = (_column(seconds, f"normal_{name}") for name in ("sent", "served"))
     for start in range(0, len(seconds), SMOOTHED):
@@ -67,25 +55,25 @@ def _draw_normal(axes: Axes, seconds: list[Mapping[str, int]]) -> None:
     axes.set_ylim(0, 105)
     axes.set_yticks([0, 50, 100])
     axes.yaxis.set_major_formatter("{x:.0f} %")
+    picture.tidy(axes, "y", title)
 
 
 def _draw_attack(axes: Axes, seconds: list[Mapping[str, int]]) -> None:
     names = ("sent", "admitted", "within")
     sent, admitted, static = (_column(seconds, f"attack_{name}") for name in names)
     edges = list(range(len(seconds) + 1))
-    axes.stairs(sent, edges, fill=True, color=SENT, label="sent")
-    axes.stairs(admitted, edges, fill=True, color=ADMITTED, label="admitted")
-    axes.stairs(static, edges, color=STATIC, linewidth=1.1, label="a static limit")
+    axes.stairs(sent, edges, fill=True, color="#efc4c9", label="sent")
+    axes.stairs(admitted, edges, fill=True, color=picture.ALLOWED, label="admitted")
+    axes.stairs(static, edges, color="#1f2a3a", linewidth=1.1, label="a static limit")
     total = max(1, sum(sent))
-    axes.set_title(
-        f"Attackers' requests per second: {sum(admitted) / total:.0%} of {sum(sent):,} admitted, "
-        f"where a static limit admits {sum(static) / total:.0%}",
-        loc="left",
-        fontsize=11,
-    )
     axes.set_ylim(0, max(*sent, 1) * 1.08)
     axes.set_xlabel("seconds", color=picture.FAINT)
     axes.legend(loc="upper right", frameon=False, handlelength=1.2, borderaxespad=0)
+    title = (
+        f"Attackers' requests per second: {sum(admitted) / total:.0%} of {sum(sent):,} admitted, "
+        f"where a static limit admits {sum(static) / total:.0%}"
+    )
+    picture.tidy(axes, "y", title)
 
 
 def _column(seconds: list[Mapping[str, int]], name: str) -> list[int]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
+from rich.table import Table
 
 from demo_app.keys import SECRET
 from loadtests.load import scrape
@@ -26,9 +27,8 @@ from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
 from loadtests.load.site import ROOT, Site, SiteError, served_site, store
-from loadtests.load.table import personas_table
-from loadtests.load.verdict import FAILED, complaints, share_served
-from loadtests.tables import make_console
+from loadtests.load.tally import FAILED, complaints, share_served
+from loadtests.tables import make_console, make_table
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 GRACE: Final = 15
@@ -43,13 +43,19 @@ SHOWN: Final = 12
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the load test.
+    """Run the load test, and return the exit code.
 
-    Returns:
-        0 if all was as it should be, 1 if something was not, 2 for a wrong call, 3 if nothing was
-        tested, 130 when interrupted.
+    It is 0 if all was as it should be, 1 if something was not, 2 for a wrong call, 3 if nothing was
+    tested, 130 when interrupted.
     """
-    options = _read(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.load.run", description="Put the demo app under load."
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
+    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
+    patience = "seconds that a request waits for Redis; for machines that are busy otherwise"
+    parser.add_argument("--store-timeout", type=float, help=patience)
+    options = parser.parse_args(arguments)
     console = make_console()
     try:
         scenario = from_environment()
@@ -137,7 +143,7 @@ def _locust(
 
 
 def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
-    console.print("", personas_table(run["counts"]), sep="\n")
+    console.print("", _personas(run["counts"]), sep="\n")
     share = share_served(run["counts"])
     if share is not None:
         console.print(f"Normal clients' requests that were served: {share:.2%}")
@@ -154,9 +160,22 @@ def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
         console.print("As it should be.", style="bold green")
         return 0
     console.print("Not as it should be:", style="bold red")
-    for fault in faults[:SHOWN]:
-        console.print(f"  {fault}")
+    console.print(*(f"  {fault}" for fault in faults[:SHOWN]), sep="\n")
     return int(run["locust_exit_code"]) or FAILED
+
+
+def _personas(counts: Mapping[str, Any]) -> Table:
+    """Make a table with a line for each persona; attackers are highlighted."""
+    rows, attackers = [], []
+    for name, line in counts["personas"].items():
+        figures = [f"{line[key]:,}" for key in ("sent", "admitted", "refused", "failures")]
+        times = [line[key] for key in ("p50_ms", "p95_ms", "p99_ms")]
+        rows.append((name, *figures, *("" if time is None else f"{time:.1f}" for time in times)))
+        if line["side"] == "attack":
+            attackers.append(name)
+    headings = ("persona", "sent", "admitted", "refused", "failed", "p50", "p95", "p99")
+    title = "The measured time, by persona (times in ms)"
+    return make_table(headings, rows, title=title, marked=attackers)
 
 
 def _faults(run: Mapping[str, Any]) -> list[str]:
@@ -171,20 +190,6 @@ def _faults(run: Mapping[str, Any]) -> list[str]:
         if not run["model_version"]:
             faults.append(f"the training: {counts['training']}")
     return faults
-
-
-def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtests.load.run", description="Put the demo app under load."
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
-    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
-    parser.add_argument(
-        "--store-timeout",
-        type=float,
-        help="seconds that a request waits for Redis; for machines that are busy otherwise",
-    )
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import Final
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-REQUESTS: Final = "irl_requests_total"
 CONTROLS: Final = re.compile(r"/metrics$|/admin(/|$)")
 """Routes that only the test's own machinery asks for."""
 
@@ -24,7 +23,8 @@ def outcomes(page: list[Sample]) -> Counter[str]:
     """Count requests by outcome, without those of the test's own machinery."""
     counts: Counter[str] = Counter()
     for sample in page:
-        if sample.name == REQUESTS and not CONTROLS.match(sample.labels.get("route", "")):
+        route = sample.labels.get("route", "")
+        if sample.name == "irl_requests_total" and not CONTROLS.match(route):
             counts[sample.labels.get("outcome", "")] += int(sample.value)
     return counts
 
@@ -37,13 +37,7 @@ def total(page: list[Sample], name: str) -> float:
 def disagreements(
     before: Mapping[str, int], after: Mapping[str, int], counted: Mapping[str, int]
 ) -> list[str]:
-    """List the outcomes that the site counts otherwise than its clients do.
-
-    Args:
-        before: Counts by outcome, as scraped before the run.
-        after: Counts by outcome, as scraped after it.
-        counted: Counts by outcome of the clients.
-    """
+    """List the outcomes that the site counts otherwise, from before to after, than its clients."""
     complaints = []
     for outcome in sorted({*before, *after, *counted}):
         site, clients = after.get(outcome, 0) - before.get(outcome, 0), counted.get(outcome, 0)

@@ -8,47 +8,28 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from demo_app.keys import SECRET, issue_key
 from flask_irl.limits.limit import Limit
 from loadtests.load.checks import Rules
 from loadtests.load.scenario import HEALTH, HEAVY, Scenario, from_environment
-from loadtests.load.tally import Tally
-from loadtests.load.verdict import exit_code
+from loadtests.load.tally import Tally, exit_code
 
 COUNTS_FILE: Final = "LOAD_COUNTS"
 """Environment variable that names the file for the counts."""
 TOKEN: Final = "LOAD_ADMIN_TOKEN"  # noqa: S105  # the variable's name
 """Environment variable with a token that may train the model."""
-HEAVY_LIMIT: Final = Limit(20, 60)
-"""Limit of the route in demo_app.views."""
 
 
 class Session:
-    """Hold one run of a scenario.
-
-    Attributes:
-        rules: Limits that the site should keep.
-        tally: Counts of answers.
-        training: Result of the training before the measured time; None if there was none.
-    """
+    """Hold one run of a scenario, with the result of the training before the measured time."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.rules = Rules(
-            Limit(scenario.limit, scenario.window), {HEAVY: HEAVY_LIMIT}, frozenset({HEALTH})
-        )
+        # The heavy route's own limit is set in demo_app.views.
+        base, routes = Limit(scenario.limit, scenario.window), {HEAVY: Limit(20, 60)}
+        self.rules = Rules(base, routes, frozenset({HEALTH}))
         self.tally = Tally()
         self.training: dict[str, Any] | None = None
         self._measured_from: float | None = None
-
-    def key(self, name: str) -> str:
-        """Issue the API key of a client, by the site's secret in the environment."""
-        return issue_key(name, os.environ.get(SECRET) or "none")
-
-    @property
-    def measuring(self) -> bool:
-        """Tell whether the measured time has begun."""
-        return self._measured_from is not None
 
     def measure(self) -> None:
         """Begin the measured time."""

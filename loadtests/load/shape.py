@@ -16,10 +16,6 @@ from loadtests.load.session import SESSION, TOKEN
 from loadtests.load.users import ATTACKING, PEACEFUL
 
 TRAINING_PATIENCE: Final = 60.0
-ASKING: Final = 0.5
-"""Seconds between two questions whether a training has ended."""
-SPREADING: Final = 2.5
-"""Seconds in which all workers take up a new model."""
 TITLES: Final[dict[Stage, str]] = {
     "learning": "Learning: only normal clients come; at the end the model is trained.",
     "before": "Measuring: normal clients alone.",
@@ -32,13 +28,12 @@ class Ramp(LoadTestShape):
     """Keep normal clients from the beginning; ramp attackers in and out of the measured time."""
 
     _stage: Stage | None = None
-    _started: float | None = None
 
     def tick(self) -> tuple[int, float, list[Any]] | None:
         """Give the number of users wanted now, of arrivals a second, and the kinds of users."""
         scenario = SESSION.scenario
-        if not SESSION.measuring:
-            if self._run_time() < scenario.learning:
+        if SESSION.second() < 0:
+            if self.get_run_time() < scenario.learning:  # type: ignore[no-untyped-call]
                 self._announce("learning")
                 return scenario.peaceful, scenario.arrival, PEACEFUL
             self._begin()
@@ -52,18 +47,12 @@ class Ramp(LoadTestShape):
         # Users that came last go first, so the ramp out takes none but attackers.
         return scenario.peaceful + attackers, float(scenario.attackers), ATTACKING
 
-    def _run_time(self) -> float:
-        now = time.monotonic()
-        if self._started is None:
-            self._started = now
-        return now - self._started
-
     def _begin(self) -> None:
-        token = os.environ.get(TOKEN)
-        if token and self.runner is not None:
-            SESSION.training = train(self.runner.environment.host or "", token)
-            time.sleep(SPREADING)
         if self.runner is not None:
+            if token := os.environ.get(TOKEN):
+                SESSION.training = train(self.runner.environment.host or "", token)
+                # Meanwhile all workers take up the new model.
+                time.sleep(2.5)
             self.runner.stats.reset_all()
         SESSION.measure()
 
@@ -86,7 +75,7 @@ def train(host: str, token: str) -> dict[str, Any]:
                 return {"result": "accepted", "version": info["version"]}
             if last["at"] >= started["at"]:
                 return last
-            time.sleep(ASKING)
+            time.sleep(0.5)
     except urllib.error.HTTPError as error:
         return {"result": "refused", "reason": error.read().decode(errors="replace")}
     except (OSError, ValueError, KeyError) as error:

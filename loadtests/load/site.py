@@ -21,13 +21,9 @@ from demo_app.keys import SECRET
 from loadtests.servers import HOST, redis_server, running, wait_for
 
 ROOT: Final = Path(__file__).parents[2]
-CONFIG: Final = "demo_app/gunicorn_redis.py"
-BACKLOG: Final = 512
 START_SECONDS: Final = 60.0
 LAST_WORDS: Final = 4000
 """Bytes of the log that an error shows."""
-LEARNS_FAST: Final = {"IRL_LEARNING_MINUTES": 0}
-"""Options of ``make demo``: a model that acts at once."""
 # Variables of the environment that would make it another test.
 LEFT_OUT: Final = (
     "ANOMALY_THRESHOLD GUNICORN_CMD_ARGS IRL_ADMIN_TOKEN PORT TRAINING_INTERVAL TRUSTED_PROXIES"
@@ -52,11 +48,7 @@ class Site:
         return f"http://{HOST}:{self.port}"
 
     def get(self, path: str, timeout: float = 15.0) -> str:
-        """Read a page.
-
-        Raises:
-            SiteError: There is no answer, or one other than 200.
-        """
+        """Read a page; raise :class:`SiteError` if there is no answer, or one other than 200."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
         try:
             connection.request("GET", path)
@@ -79,8 +71,7 @@ class Site:
 def store() -> Iterator[tuple[str, str]]:
     """Give the URL of a Redis, and the prefix of the test's keys there.
 
-    It is that of ``REDIS_URL``, where only the test's own keys are touched, and removed at the
-    end, or else a server of the test's own.
+    It is that of ``REDIS_URL``, where only these keys are removed at the end, or a server's own.
     """
     url = os.environ.get("REDIS_URL")
     if not url:
@@ -106,26 +97,20 @@ def served_site(
     workers: int,
     store_timeout: float | None = None,
 ) -> Iterator[Site]:
-    """Run the site on a free loopback port until the block ends.
+    """Run the site on a free loopback port until the block ends; raise SiteError if it can't start.
 
-    Args:
-        url: URL of its Redis; ``prefix`` of its keys there.
-        log: File of its log.
-        settings: Environment variables for the app, such as ``BASE_LIMIT``.
-        workers: Number of its processes.
-        store_timeout: Seconds that a request waits for Redis; None for the default.
-
-    Raises:
-        SiteError: It doesn't start.
+    Its keys in the Redis of the URL begin with the prefix. ``settings`` are environment variables
+    for the app; a request waits ``store_timeout`` seconds for Redis, None for the default.
     """
-    options: dict[str, object] = {**LEARNS_FAST, "IRL_KEY_PREFIX": prefix}
+    # As with ``make demo``, a model acts at once.
+    options: dict[str, object] = {"IRL_LEARNING_MINUTES": 0, "IRL_KEY_PREFIX": prefix}
     if store_timeout is not None:
         options["IRL_STORE_TIMEOUT"] = store_timeout
     # Listening here and handing the socket on: nobody can take the port in between.
     with (
         tempfile.TemporaryDirectory(prefix="irl-load-") as metrics,
         log.open("wb") as output,
-        socket.create_server((HOST, 0), backlog=BACKLOG) as listening,
+        socket.create_server((HOST, 0), backlog=512) as listening,
     ):
         site = Site(listening.getsockname()[1], secrets.token_urlsafe(24), log)
         environment = {k: v for k, v in os.environ.items() if k not in LEFT_OUT}
@@ -140,7 +125,7 @@ def served_site(
             # The test chooses the time.
             "TRAINING_INTERVAL": "60",
         }
-        command = [sys.executable, "-m", "gunicorn", "-c", CONFIG]
+        command = [sys.executable, "-m", "gunicorn", "-c", "demo_app/gunicorn_redis.py"]
         with running(
             [*command, f"demo_app:create_app({options!r})"],
             cwd=ROOT,

@@ -1,9 +1,9 @@
-"""Count answers: by persona, by second, and over the whole run by outcome."""
+"""Count answers by persona, by second, over the whole run by outcome; judge the run by them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -13,14 +13,14 @@ from loadtests.load.scenario import ATTACKERS, EVERYBODY, MONITOR
 from loadtests.percentile import percentile
 
 Side = Literal["normal", "attack", "monitor"]
-SHARES: Final = (50, 95, 99)
-
-
-def side_of(persona: Persona) -> Side:
-    """Give the side of a persona."""
-    if persona in ATTACKERS:
-        return "attack"
-    return "monitor" if persona == MONITOR else "normal"
+SIDES: Final[dict[Persona, Side]] = {
+    **dict.fromkeys(EVERYBODY, "normal"),
+    **dict.fromkeys(ATTACKERS, "attack"),
+    MONITOR: "monitor",
+}
+FINE, FAILED, NOTHING_TESTED = 0, 1, 3
+LEAST_SERVED: Final = 0.99
+"""Share of normal clients' requests that must be served under any attack."""
 
 
 @dataclass(slots=True)
@@ -62,17 +62,13 @@ class Tally:
     _moments: dict[int, Moment] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.lines = {persona.name: Line(side_of(persona)) for persona in self.personas}
+        self.lines = {persona.name: Line(SIDES[persona]) for persona in self.personas}
         self._times = {name: [] for name in self.lines}
 
     def count(self, persona: str, judgement: Judgement, seconds: float, second: float) -> None:
-        """Count an answer.
+        """Count an answer to a persona's request, made at a ``second`` of the measured time.
 
-        Args:
-            persona: Name of the client's persona.
-            judgement: Judgement on the answer.
-            seconds: Time that the answer took.
-            second: Time of the request, in the measured time; negative before.
+        The second is negative before; ``seconds`` are those that the answer took.
         """
         self.outcomes[judgement.kind] += 1
         if judgement.complaint:
@@ -103,8 +99,16 @@ class Tally:
             "outcomes": dict(self.outcomes),
             "complaints": dict(self.complaints),
             "personas": {
-                name: asdict(line) | _milliseconds(self._times[name])
-                for name, line in self.lines.items()
+                name: asdict(line)
+                | {
+                    f"p{share}_ms": round(percentile(times, share / 100) * 1000, 2)
+                    if times
+                    else None
+                    for share in (50, 95, 99)
+                }
+                for (name, line), times in zip(
+                    self.lines.items(), self._times.values(), strict=True
+                )
             },
             "seconds": [
                 {"second": second, **asdict(moment)}
@@ -113,8 +117,34 @@ class Tally:
         }
 
 
-def _milliseconds(times: Sequence[float]) -> dict[str, float | None]:
-    return {
-        f"p{share}_ms": round(percentile(times, share / 100) * 1000, 2) if times else None
-        for share in SHARES
-    }
+def exit_code(counts: Mapping[str, Any]) -> int:
+    """Give the exit code of the load generator, by the counts of :meth:`Tally.to_json`.
+
+    It is 0 when every answer was right, 1 when one was not, 3 when a persona got no answer at all,
+    so that nothing can be said.
+    """
+    if counts["complaints"]:
+        return FAILED
+    lines = counts["personas"].values()
+    return FINE if lines and all(line["sent"] for line in lines) else NOTHING_TESTED
+
+
+def complaints(counts: Mapping[str, Any], *, model_version: int) -> list[str]:
+    """List the duties that the limiter missed; version 0 means that no model is in force."""
+    if not model_version:
+        return ["no model was in force: the attack was only met by the full limit"]
+    missed = []
+    share = share_served(counts)
+    if share is not None and share < LEAST_SERVED:
+        missed.append(f"only {share:.2%} of the normal clients' requests were served")
+    for name, line in counts["personas"].items():
+        if line["side"] == "attack" and not line["tightened"]:
+            missed.append(f"{name}: was never held to less than the full limit")
+    return missed
+
+
+def share_served(counts: Mapping[str, Any]) -> float | None:
+    """Give the share of normal clients' requests that were served; None if they sent none."""
+    sent = sum(moment["normal_sent"] for moment in counts["seconds"])
+    served = sum(moment["normal_served"] for moment in counts["seconds"])
+    return served / sent if sent else None

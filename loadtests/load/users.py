@@ -6,6 +6,7 @@ Only for locust's process: importing locust changes the standard library's netwo
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, Final
 from locust import FastHttpUser, task
 from locust.env import Environment
 
+from demo_app.keys import SECRET, issue_key
 from demo_app.personas import Persona
 from demo_app.traffic import API_KEY, TIMEOUT
 from loadtests.load.checks import Account, Answer
@@ -41,7 +43,8 @@ class Visitor(FastHttpUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         number = next(self._numbers)
-        self._key = SESSION.key(f"{self.persona.name} {number}")
+        secret = os.environ.get(SECRET) or "none"
+        self._key = issue_key(f"{self.persona.name} {number}", secret)
         self._script = script_of(self.persona, SESSION.scenario, number)
         self._coming = next(self._script)
         self._account = Account(SESSION.rules)
@@ -67,7 +70,10 @@ class Visitor(FastHttpUser):
             headers=headers,
             catch_response=True,
         ) as response:
-            answer = _answer(path, response, sent)
+            received = time.monotonic()
+            fields = dict(response.headers.items()) if response.headers else {}
+            body = response.content or b""
+            answer = Answer(path, response.status_code, fields, body, sent, received)
             judgement = self._account.judge(answer)
             SESSION.tally.count(self.persona.name, judgement, answer.received - sent, second)
             if judgement.kind == "limited":
@@ -89,9 +95,3 @@ def _users(*personas: Persona) -> list[Any]:
 
 PEACEFUL: Final = _users(*NORMAL, MONITOR)
 ATTACKING: Final = _users(*ATTACKERS)
-
-
-def _answer(path: str, response: Any, sent: float) -> Answer:
-    received = time.monotonic()
-    headers = dict(response.headers.items()) if response.headers else {}
-    return Answer(path, response.status_code, headers, response.content or b"", sent, received)

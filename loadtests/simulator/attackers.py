@@ -6,14 +6,12 @@ Each takes the scene, its own random numbers, and its label.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from loadtests.simulator.draws import Span, around
-from loadtests.simulator.scene import Caller, Row, Scene
-from loadtests.simulator.site import Site
+from loadtests.simulator.scene import MINUTE, Caller, Row, Scene
 
-MINUTE = 60.0
 _LURES = tuple(
     "/.env /.git/config /wp-login.php /wp-admin/ /xmlrpc.php /phpmyadmin/ /admin.php /config.php"
     " /backup.zip /.aws/credentials /server-status /cgi-bin/luci /vendor/phpunit/phpunit.xml"
@@ -25,11 +23,10 @@ _ENDINGS = (".php", ".zip", ".sql", ".bak", ".asp", ".jsp", "/", "", ".tar.gz", 
 
 
 class Walk:
-    """Walk through a site as a scraper.
+    """Walk through a site as a scraper: one item after the other.
 
-    Args:
-        style: ``items`` one after the other, ``lists`` a list and then its items, ``api``
-            likewise items by the API, ``popular`` items as people choose them.
+    By ``style``, ``lists`` asks a list before its items, ``api`` asks items by the API, ``popular``
+    takes items as people choose them.
     """
 
     def __init__(self, scene: Scene, rng: Random, style: str) -> None:
@@ -62,37 +59,26 @@ class Walk:
         return caller.ask(ts, route, item=number)
 
 
-def constant(rng: Random, rate: float, start: float, end: float) -> Iterator[float]:
-    """Give times at a steady rate a minute."""
-    ts = start
-    while ts < end:
-        yield ts
-        ts += MINUTE / rate * rng.uniform(0.97, 1.03)
-
-
-def jittered(
-    rng: Random, rate: float, start: float, end: float, shape: str, spread: float
+def times_at(
+    rate: float, rng: Random, start: float, end: float, shape: str = "steady", spread: float = 1.0
 ) -> Iterator[float]:
-    """Give times at a rate a minute on average, with gaps as people's."""
+    """Give times at a rate a minute on average, steadily or with gaps as people's."""
     mean = MINUTE / rate
+    order = 1 / spread**2
+    draws: dict[str, Callable[[], float]] = {
+        "steady": lambda: mean * rng.uniform(0.97, 1.03),
+        "lognormal": lambda: around(rng, mean, spread),
+        "exponential": lambda: rng.expovariate(1 / mean),
+        "gamma": lambda: rng.gammavariate(order, mean / order),
+        # A pause of ten gaps now and then, and faster in between.
+        "pauses": lambda: (
+            mean * (10 if rng.random() < 0.05 else 0.5 / 0.95) * rng.uniform(0.6, 1.4)
+        ),
+    }
     ts = start
     while ts < end:
         yield ts
-        ts += _gap(rng, mean, shape, spread)
-
-
-def _gap(rng: Random, mean: float, shape: str, spread: float) -> float:
-    if shape == "lognormal":
-        return around(rng, mean, spread)
-    if shape == "exponential":
-        return rng.expovariate(1 / mean)
-    if shape == "gamma":
-        order = 1 / spread**2
-        return rng.gammavariate(order, mean / order)
-    if shape == "pauses":
-        # A pause of ten gaps now and then, and faster in between.
-        return mean * (10 if rng.random() < 0.05 else 0.5 / 0.95) * rng.uniform(0.6, 1.4)
-    raise ValueError(f"{shape}: lognormal, exponential, gamma and pauses are the shapes")
+        ts += draws[shape]()
 
 
 def scraper(scene: Scene, rng: Random, name: str, *, rate: int, jitter: bool) -> Iterator[Row]:
@@ -103,11 +89,10 @@ def scraper(scene: Scene, rng: Random, name: str, *, rate: int, jitter: bool) ->
     start, end = _stay(scene, rng, name, parameters.scraper_length)
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
     walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
-    times = constant(rng, own, start, end)
+    shape, spread = "steady", 1.0
     if jitter:
         shape, spread = rng.choice(parameters.jitters), parameters.jitter_spread.draw(rng)
-        times = jittered(rng, own, start, end, shape, spread)
-    for ts in times:
+    for ts in times_at(own, rng, start, end, shape, spread):
         yield walk.take(caller, ts)
 
 
@@ -118,19 +103,18 @@ def flood(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     rate = scene.parameters.flood_rate.draw(rng)
     page = rng.choice(("home", "search", "item"))
     failing = rng.uniform(0.0, 0.2)
-    for ts in jittered(rng, rate, start, end, "exponential", 1.0):
+    for ts in times_at(rate, rng, start, end, "exponential", 1.0):
         status = 503 if rng.random() < failing else None
         yield caller.ask(ts, scene.site(ts).routes[page].items[0], status=status)
 
 
 def stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     """Try stolen passwords from one address."""
-    parameters = scene.parameters
-    start, end = _stay(scene, rng, name, parameters.stuffing_length)
+    start, end = _stay(scene, rng, name, scene.parameters.stuffing_length)
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool")))
-    works = parameters.stuffing_success.draw(rng)
-    rate = parameters.stuffing_rate.draw(rng)
-    for ts in jittered(rng, rate, start, end, "lognormal", 0.4):
+    works = scene.parameters.stuffing_success.draw(rng)
+    rate = scene.parameters.stuffing_rate.draw(rng)
+    for ts in times_at(rate, rng, start, end, "lognormal", 0.4):
         yield _try(caller, ts, works)
 
 
@@ -163,7 +147,7 @@ def scan(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     start, end = _stay(scene, rng, name, Span(count / rate, count / rate))
     caller = Caller(scene, rng, scene.address(), name, rng.choice(("browser", "tool", "empty")))
     method = rng.choice(("GET", "GET", "HEAD"))
-    for ts in jittered(rng, rate, start, end, "lognormal", 0.5):
+    for ts in times_at(rate, rng, start, end, "lognormal", 0.5):
         status = 404 if rng.random() > 0.03 else rng.choice((403, 301, 400))
         yield caller.probe(ts, _lure(rng), status, method)
 
@@ -183,7 +167,7 @@ def enumeration(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     hits = parameters.enumeration_hits.draw(rng)
     number, step = rng.randrange(100_000), rng.randint(1, 3)
     rate = parameters.enumeration_rate.draw(rng)
-    for ts in jittered(rng, rate, start, end, "lognormal", rng.uniform(0.1, 1.0)):
+    for ts in times_at(rate, rng, start, end, "lognormal", rng.uniform(0.1, 1.0)):
         site = scene.site(ts)
         status = None if rng.random() < hits else site.hidden
         yield caller.ask(ts, site.person, user=number, status=status)
@@ -198,7 +182,7 @@ def rotation(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     each = parameters.rotation_requests.whole(rng)
     caller = Caller(scene, rng, scene.address(), name, "browser")
     rate = parameters.rotation_rate.draw(rng)
-    for number, ts in enumerate(jittered(rng, rate, start, end, "lognormal", 0.4)):
+    for number, ts in enumerate(times_at(rate, rng, start, end, "lognormal", 0.4)):
         if number and number % each == 0:
             caller = Caller(scene, rng, scene.address(), name, "browser")
         yield walk.take(caller, ts)
@@ -216,7 +200,7 @@ def drift(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
     walk = Walk(scene, rng, "items")
     ts, page = start, "home"
     while ts < end:
-        site: Site = scene.site(ts)
+        site = scene.site(ts)
         done = (ts - start) / (turn - start)
         if done >= 1 or rng.random() < done:
             yield walk.take(caller, ts)

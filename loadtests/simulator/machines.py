@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadtests.simulator.scene import Caller, Row, Scene
-
-MINUTE = 60.0
+from loadtests.simulator.scene import MINUTE, Caller, Row, Scene
 
 
 def poller(scene: Scene, index: int) -> Iterator[Row]:
@@ -19,8 +17,7 @@ def poller(scene: Scene, index: int) -> Iterator[Row]:
     start = rng.uniform(0, gap)
     for tick in range(round((scene.seconds - start) / gap)):
         ts = start + tick * gap + rng.uniform(0, 0.2)
-        feed = scene.site(ts).feeds[feeds[tick % len(feeds)]]
-        yield caller.ask(ts, feed)
+        yield caller.ask(ts, scene.site(ts).feeds[feeds[tick % len(feeds)]])
 
 
 def health_check(scene: Scene, index: int) -> Iterator[Row]:
@@ -79,8 +76,7 @@ def crawler(scene: Scene, index: int) -> Iterator[Row]:
             gone = site.count + rng.randrange(site.count)
             yield caller.ask(ts, item, item=gone, status=404)
         elif chance < lost + 0.12:
-            page = rng.choice(("home", "listing", "page"))
-            yield caller.ask(ts, site.routes[page].pick(rng))
+            yield caller.ask(ts, site.routes[rng.choice(("home", "listing", "page"))].pick(rng))
         else:
             yield caller.ask(ts, item, item=items[place % len(items)])
             place += 1

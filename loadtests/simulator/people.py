@@ -14,13 +14,7 @@ from loadtests.simulator.site import Route, Site
 _MOST_VISITS = 6
 # Seconds: some came before the log began, and come again.
 _BEFORE = 3 * HOUR
-_SLOW_ASSET = 0.12
 _POSTING = 0.89
-_BEACON = 0.2
-_LOGGED_OUT = 0.3
-_WRONG_PASSWORD = 0.08
-_PATIENCE = 75.0
-_FRESH_TRIES = 2
 # Share of people with most assets in the cache already.
 _FAMILIAR = 0.22
 # Share of people who scroll through a list without end, many requests a minute.
@@ -35,12 +29,9 @@ def coming(scene: Scene, name: str, per_hour: float, session: Session) -> Iterat
     for index, ts in enumerate(arrivals(rng, per_hour * 1.6 / HOUR, -_BEFORE, scene.seconds)):
         if rng.random() * 1.6 < scene.busy(ts):
             own = scene.rng(name, index)
-            caller = Caller(scene, own, scene.address(), name, "browser", _cache(own))
-            yield from _visits(caller, session, ts, _returning(session))
-
-
-def _cache(rng: Random) -> float:
-    return rng.uniform(0.1, 0.6) if rng.random() < 0.4 else 0.0
+            cache = own.uniform(0.1, 0.6) if own.random() < 0.4 else 0.0
+            caller = Caller(scene, own, scene.address(), name, "browser", cache)
+            yield from _visits(caller, session, ts)
 
 
 def visits(session: Session) -> float:
@@ -53,23 +44,19 @@ def _returning(session: Session) -> float:
     return 0.55 if session is browse else 0.3
 
 
-def _visits(caller: Caller, session: Session, ts: float, returning: float) -> Iterator[Row]:
+def _visits(caller: Caller, session: Session, ts: float) -> Iterator[Row]:
     for _ in range(_MOST_VISITS):
         last = ts
         for row in session(caller, ts):
             last = row.ts
             yield row
-        if caller.rng.random() > returning:
+        if caller.rng.random() > _returning(session):
             return
         ts = last + 1800 + caller.rng.expovariate(1 / 5400)
 
 
 def browse(caller: Caller, ts: float, landing: int | None = None) -> Iterator[Row]:
-    """Browse, with the assets of pages where the site serves them.
-
-    Args:
-        landing: Item to come for; None to land anywhere.
-    """
+    """Browse, with the assets of pages where the site serves them; ``landing`` is an item."""
     rng, scene = caller.rng, caller.scene
     site = scene.site(ts)
     if site.assets is None:
@@ -77,7 +64,7 @@ def browse(caller: Caller, ts: float, landing: int | None = None) -> Iterator[Ro
         return
     left = max(round(WEB_LENGTHS.draw(rng)), 1)
     missing = min(around(rng, scene.parameters.broken.draw(rng) * 1.3, 0.8), 0.5)
-    patience = rng.lognormvariate(math.log(_PATIENCE), 0.8) * scene.parameters.pace.draw(rng)
+    patience = rng.lognormvariate(math.log(75.0), 0.8) * scene.parameters.pace.draw(rng)
     page, item = _landing(site, rng, landing)
     loaded: set[str] = set()
     heavy = site.assets_per_page * (0.12 if rng.random() < _FAMILIAR else 1.0)
@@ -89,7 +76,7 @@ def browse(caller: Caller, ts: float, landing: int | None = None) -> Iterator[Ro
             ts += 3 + rng.expovariate(1 / 8)
             yield _login(caller, ts)
             left -= 1
-        if rng.random() < _BEACON and left:
+        if rng.random() < 0.2 and left:
             yield caller.ask(ts + rng.uniform(0.3, 2.5), site.api_writes.items[0])
             left -= 1
         mean = heavy * (0.5 if loaded else 1.0)
@@ -106,7 +93,7 @@ def browse(caller: Caller, ts: float, landing: int | None = None) -> Iterator[Ro
 def _load(caller: Caller, ts: float, count: int, missing: float, loaded: set[str]) -> Iterator[Row]:
     rng, site = caller.rng, caller.scene.site(ts)
     for _ in range(count):
-        ts += rng.uniform(0.8, 3.0) if rng.random() < _SLOW_ASSET else site.burst.draw(rng) / 2
+        ts += rng.uniform(0.8, 3.0) if rng.random() < 0.12 else site.burst.draw(rng) / 2
         lost = rng.random() < missing or site.assets is None
         route, path = _asset(site, rng, lost, loaded)
         yield caller.send(ts, route, path, status=404 if lost else None)
@@ -114,7 +101,7 @@ def _load(caller: Caller, ts: float, count: int, missing: float, loaded: set[str
 
 def _asset(site: Site, rng: Random, lost: bool, loaded: set[str]) -> tuple[Route, str]:
     routes = site.broken if lost or site.assets is None else site.assets
-    for _ in range(_FRESH_TRIES):
+    for _ in range(2):
         route = routes.pick(rng)
         path = site.path(route, rng)
         # A browser has in its cache what it loaded a moment ago.
@@ -153,8 +140,7 @@ def _hurry(length: int) -> float:
 
 def _login(caller: Caller, ts: float) -> Row:
     site = caller.scene.site(ts)
-    wrong = caller.rng.random() < _WRONG_PASSWORD
-    return caller.ask(ts, site.login, status=site.denied if wrong else None)
+    return caller.ask(ts, site.login, status=site.denied if caller.rng.random() < 0.08 else None)
 
 
 def _page(caller: Caller, ts: float, site: Site, page: str, item: int | None = None) -> Row:
@@ -170,7 +156,7 @@ def single_page(caller: Caller, ts: float) -> Iterator[Row]:
     patience = rng.lognormvariate(3.0, 0.4) * parameters.pace.draw(rng)
     calls = parameters.view_calls.draw(rng)
     yield _page(caller, ts, scene.site(ts), "home")
-    if rng.random() < _LOGGED_OUT:
+    if rng.random() < 0.3:
         ts += 4 + rng.expovariate(1 / 8)
         yield _login(caller, ts)
     yield caller.ask(ts + 0.2, scene.site(ts).person, user=user)
@@ -238,11 +224,7 @@ def office(scene: Scene, size: int, index: int) -> Iterator[Row]:
 
 
 def crowd(scene: Scene, sessions: dict[Session, int], start: float, length: float) -> Iterator[Row]:
-    """Come for the same thing, many people at once: quickly more, slowly fewer.
-
-    Args:
-        sessions: Numbers of people, by kind of session.
-    """
+    """Come for the same thing, many people at once: quickly more, slowly fewer."""
     name = "legit:flash_crowd"
     hot = scene.site(start).stock.pick(scene.rng(name))
     everybody = [session for session, count in sessions.items() for _ in range(count)]

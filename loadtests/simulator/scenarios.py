@@ -23,14 +23,10 @@ Attack = Callable[[Scene, Random, str], Rows]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Set one log apart from another.
+    """Set one log apart from another; a share ``clean`` of the hours is without attacks.
 
-    Attributes:
-        clean: Share of the hours without attacks, at the beginning.
-        attacks: Labels of the attacks.
-        early: Number of attacks that come at once.
-        crowd: Let ten times as many people come for a while, as a new version is deployed.
-        day_off: Make the rest of the log a holiday.
+    ``early`` attacks come at once. With ``crowd`` ten times as many people come for a while, as a
+    new version is deployed; with ``day_off`` the rest of the log is a holiday.
     """
 
     clean: float = CLEAN_SHARE
@@ -84,14 +80,10 @@ def generate(
     which: str = "design",
     clean_hours: float | None = None,
 ) -> list[Row]:
-    """Make a log in order of time, in unix seconds.
+    """Make the log of a scenario in order of time, in unix seconds.
 
-    Args:
-        name: Name of a scenario.
-        seed: Gives the same log each time, and the same site in every scenario.
-        hours: Length.
-        which: Set of parameters, ``design`` or ``held_out``.
-        clean_hours: Hours without attacks; None for the scenario's own share.
+    A seed gives the same log each time, and the same site in every scenario; ``which`` names the
+    set of parameters, and None as ``clean_hours`` means the scenario's own share.
     """
     scene = make_scene(name, seed, hours, which, clean_hours)
     start = EPOCH + scene.begins * HOUR
@@ -130,14 +122,23 @@ def make_scene(
 
 
 def _legitimate(scene: Scene) -> Iterator[Rows]:
+    parameters, rng = scene.parameters, scene.rng("offices")
     for session, per_hour in _population(scene).items():
         yield people.coming(scene, people.LABELS[session], per_hour, session)
-    yield from _offices(scene)
-    yield from _machines(scene)
+    for size, span in ((6, parameters.offices_6), (60, parameters.offices_60)):
+        yield from (people.office(scene, size, index) for index in range(span.whole(rng)))
+    rng = scene.rng("machines")
+    yield from (machines.poller(scene, index) for index in range(parameters.pollers.whole(rng)))
+    yield from (machines.health_check(scene, index) for index in range(2))
+    yield machines.batch(scene, 0, parameters.batch_rate.draw(rng))
+    yield machines.crawler(scene, 0)
     if scene.deploy:
         yield _crowd(scene, scene.deploy.at)
     if scene.day_off:
-        yield from _new_jobs(scene, scene.day_off.at)
+        rng = scene.rng("new jobs")
+        for index in range(parameters.new_batches.whole(rng)):
+            rate = parameters.new_batch_rate.draw(rng)
+            yield machines.batch(scene, index, rate, "legit:new_batch", scene.day_off.at)
 
 
 def _population(scene: Scene) -> dict[people.Session, float]:
@@ -152,24 +153,6 @@ def _population(scene: Scene) -> dict[people.Session, float]:
     }
 
 
-def _offices(scene: Scene) -> Iterator[Rows]:
-    rng = scene.rng("offices")
-    for size, span in ((6, scene.parameters.offices_6), (60, scene.parameters.offices_60)):
-        for index in range(span.whole(rng)):
-            yield people.office(scene, size, index)
-
-
-def _machines(scene: Scene) -> Iterator[Rows]:
-    parameters = scene.parameters
-    rng = scene.rng("machines")
-    for index in range(parameters.pollers.whole(rng)):
-        yield machines.poller(scene, index)
-    for index in range(2):
-        yield machines.health_check(scene, index)
-    yield machines.batch(scene, 0, parameters.batch_rate.draw(rng))
-    yield machines.crawler(scene, 0)
-
-
 def _crowd(scene: Scene, deployed: float) -> Rows:
     rng = scene.rng("crowd")
     length = scene.parameters.crowd_length.draw(rng) * 60
@@ -182,13 +165,6 @@ def _crowd(scene: Scene, deployed: float) -> Rows:
         if session is not people.mistyping
     }
     return people.crowd(scene, sessions, start, length)
-
-
-def _new_jobs(scene: Scene, start: float) -> Iterator[Rows]:
-    rng = scene.rng("new jobs")
-    for index in range(scene.parameters.new_batches.whole(rng)):
-        rate = scene.parameters.new_batch_rate.draw(rng)
-        yield machines.batch(scene, index, rate, "legit:new_batch", start)
 
 
 def _attacks(scene: Scene, scenario: Scenario) -> Iterator[Rows]:

@@ -11,7 +11,7 @@ from flask_irl.replay.formats import LogEntry
 from loadtests.simulator.parameters import Parameters
 from loadtests.simulator.site import Route, Site
 
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
 _STALE_SECONDS = 1200.0
 Row = LogEntry
 """Request; ``ts`` in seconds since the log began while it is in the making."""
@@ -44,16 +44,9 @@ class DayOff:
 
 @dataclass
 class Scene:
-    """Hold one log in the making.
+    """Hold one log in the making; the attacks of the labels in ``early`` come at once.
 
-    Attributes:
-        parameters: Ranges to draw from.
-        first_site: First version of the site.
-        seconds: Length of the log.
-        clean: Seconds without attacks, at the beginning.
-        seed: Makes every random number.
-        begins: Hour of the day at which the log begins.
-        early: Labels of the attacks that come at once.
+    It begins at the hour ``begins`` of the day, and is without attacks for ``clean`` seconds.
     """
 
     parameters: Parameters
@@ -86,11 +79,6 @@ class Scene:
     def site(self, ts: float) -> Site:
         """Give the site at a time."""
         return self.deploy.site if self.deploy and ts >= self.deploy.at else self.first_site
-
-    def old_site(self, ts: float) -> Site | None:
-        """Give the version before, while it still is in some caches."""
-        deploy = self.deploy
-        return self.first_site if deploy and 0 <= ts - deploy.at < _STALE_SECONDS else None
 
     def busy(self, ts: float) -> float:
         """Give the factor of an hour of the day on the number of people."""
@@ -132,9 +120,10 @@ class Caller:
         self, ts: float, route: Route, path: str, status: int | None = None, method: str = ""
     ) -> Row:
         """Request a path of a route."""
-        old = self.scene.old_site(ts) if "build" in route.names else None
-        if old and self.scene.deploy and self.rng.random() < self.scene.deploy.stale:
-            path, status = path.replace(self.scene.site(ts).build, old.build), 404
+        deploy, old = self.scene.deploy, self.scene.first_site
+        in_caches = deploy and "build" in route.names and 0 <= ts - deploy.at < _STALE_SECONDS
+        if deploy and in_caches and self.rng.random() < deploy.stale:
+            path, status = path.replace(deploy.site.build, old.build), 404
         status = self._answer(ts, route) if status is None else status
         size = self._size(ts, route, path, status, method)
         return Row(ts, self.client, method or route.method, path, status, size, self.ua, self.label)

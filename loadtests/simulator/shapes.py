@@ -20,15 +20,10 @@ class Shape:
     """Describe the paths of a kind of site.
 
     In a pattern ``{id}`` is an item, ``{user}`` a person or order, ``{cat}`` a category,
-    ``{build}`` changes with a deploy, ``{n}`` is one of a few.
-
-    Attributes:
-        ids: Style of the names of items: ``int``, ``slug``, ``hex``, ``uuid`` or ``dated``.
-        users: Style of the names of people and orders, likewise.
-        assets: Paths that pages load; none where another host serves them.
-        api: Calls of the single-page app, with ``api_writes``.
-        rpc: Posts of the mobile app, and ``app_gets`` its GETs.
-        browsers, singles, mobiles: Factors on the usual number of people of each kind.
+    ``{build}`` changes with a deploy, ``{n}`` is one of a few. The names of items (``ids``), and of
+    people and orders (``users``), have a style: ``int``, ``slug``, ``hex``, ``uuid`` or ``dated``.
+    Pages load ``assets``, unless another host serves them; ``api`` is for the single-page app,
+    ``rpc`` and ``app_gets`` for the mobile app. The last three are factors on numbers of people.
     """
 
     kind: str

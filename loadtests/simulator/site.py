@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from random import Random
 from statistics import NormalDist
+from typing import Any, NamedTuple
 
 from loadtests.simulator.draws import Picker, Span
 from loadtests.simulator.parameters import Parameters
@@ -30,19 +31,14 @@ _ONWARD = {
 }
 _LANDING = (0.4, 0.12, 0.04, 0.36, 0.05, 0.02, 0.01, 0.0)
 _PLACEHOLDERS = ("id", "user", "cat", "n", "build")
-_NORMAL = NormalDist()
-_VARIANTS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Describe one kind of request, and its usual answer.
+    """Describe one kind of request, and its usual answer, of ``size`` bytes in the median.
 
-    Attributes:
-        size: Median bytes of an answer; ``spread`` of a path's own size around it.
-        ok: Status when all is well.
-        failing: Share answered with 500.
-        cacheable: Answer a known client with 304 at times.
+    A share ``failing`` is answered with 500, and a known client, if it is ``cacheable``, with 304
+    at times.
     """
 
     method: str
@@ -55,20 +51,17 @@ class Route:
     names: tuple[str, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """Name things in a style of :class:`Shape`; ``salt`` sets one site's names apart."""
 
     style: str
     salt: int
 
-    def name(self, number: int) -> str:
-        """Name a thing, the same for the same number."""
-        return _name(self.style, self.salt, number)
-
 
 @lru_cache(maxsize=65_536)
-def _name(style: str, salt: int, number: int) -> str:
+def _name(names: Names, number: int) -> str:
+    """Name a thing, the same for the same number."""
+    style, salt = names
     if style == "int":
         return str(salt % 90_000 + 1_000 + number)
     digest = blake2b(f"{salt}/{number}".encode(), digest_size=16).hexdigest()
@@ -85,12 +78,10 @@ def _name(style: str, salt: int, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Hold the routes and answers of a site.
+    """Hold the routes and answers of a site; ``stock`` are its items' numbers, popular ones first.
 
-    Attributes:
-        items: Names of items; ``stock`` the numbers of those that exist, popular ones first.
-        routes: Routes of pages, by kind of page; ``onward`` the next kind after each kind.
-        denied: Status of a failed login; ``hidden`` of a thing that belongs to another person.
+    ``onward`` has the next kind of page after each kind, ``denied`` is the status of a failed
+    login, ``hidden`` that of a thing that belongs to another person.
     """
 
     shape: Shape
@@ -127,21 +118,14 @@ class Site:
 
     def path(self, route: Route, rng: Random, item: int | None = None, user: int = 0) -> str:
         """Make a path of a route, for an item, or for a popular one."""
-        if not route.names:
-            return route.pattern
-        values: dict[str, str] = {}
-        for name in route.names:
-            if name == "id":
-                values[name] = self.items.name(self.stock.pick(rng) if item is None else item)
-            elif name == "user":
-                values[name] = self.people.name(user)
-            elif name == "cat":
-                values[name] = self.categories.pick(rng)
-            elif name == "n":
-                values[name] = str(rng.randrange(_VARIANTS))
-            else:
-                values[name] = self.build
-        return route.pattern.format_map(values)
+        makers: dict[str, Callable[[], str]] = {
+            "id": lambda: _name(self.items, self.stock.pick(rng) if item is None else item),
+            "user": lambda: _name(self.people, user),
+            "cat": lambda: self.categories.pick(rng),
+            "n": lambda: str(rng.randrange(12)),
+            "build": lambda: self.build,
+        }
+        return route.pattern.format_map({name: makers[name]() for name in route.names})
 
     def size(self, route: Route, path: str) -> int:
         """Give the bytes of an answer: a path's own, not far from its route's."""
@@ -151,7 +135,7 @@ class Site:
 @lru_cache(maxsize=65_536)
 def _size(median: float, spread: float, path: str, salt: int) -> int:
     share = (zlib.crc32(path.encode(), salt) + 0.5) / 2**32
-    return max(round(median * math.exp(spread * _NORMAL.inv_cdf(share))), 20)
+    return max(round(median * math.exp(spread * NormalDist().inv_cdf(share))), 20)
 
 
 def build_site(parameters: Parameters, rng: Random) -> Site:
@@ -239,19 +223,9 @@ def _route(
 
 
 def _picker(
-    method: str,
-    patterns: Sequence[str],
-    rng: Random,
-    size: float,
-    spread: float,
-    *,
-    ok: int = 200,
-    cacheable: bool = False,
+    method: str, patterns: Sequence[str], rng: Random, size: float, spread: float, **options: Any
 ) -> Picker[Route]:
-    routes = [
-        _route(method, pattern, rng, size, spread, ok=ok, cacheable=cacheable)
-        for pattern in patterns
-    ]
+    routes = [_route(method, pattern, rng, size, spread, **options) for pattern in patterns]
     return Picker.uneven(routes, rng, 0.7)
 
 

@@ -36,8 +36,7 @@ from loadtests.bench.measure.machine import Machine
 from loadtests.bench.measure.memory import RedisMemory, Worker
 from loadtests.bench.measure.training import Pair, UnderTraining, Window, best_pairs
 from loadtests.bench.measure.turns import Timing, take_turns
-from loadtests.bench.report.document import to_json
-from loadtests.bench.report.figures import BARS, Results
+from loadtests.bench.report.figures import BARS, Results, to_json
 from loadtests.bench.report.tables import sections
 from loadtests.percentile import percentile
 from loadtests.tables import as_text

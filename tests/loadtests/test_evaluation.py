@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURE_NAMES, column
+from flask_irl.behaviour.sums import SUMS
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.training import attacks
+from flask_irl.verdicts.flush import Judged
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.ladder import Ladder
 from loadtests.evaluation import figures
 from loadtests.evaluation.__main__ import main
 from loadtests.evaluation.ablation import GROUPS
-from loadtests.evaluation.job import KINDS, Job, families, run, taught_without
+from loadtests.evaluation.job import KINDS, Job, Realised, families, run, taught_without
 from loadtests.evaluation.picture import draw
 from loadtests.evaluation.plain import apply_limit, features, plain_rule
 from loadtests.evaluation.real import judge_log
-from loadtests.evaluation.realised import Realised
 from loadtests.evaluation.table import (
     ablation_sections,
     log_sections,
@@ -110,16 +112,20 @@ def test_the_realised_rate_is_of_the_requests_of_all_logs_together() -> None:
 def test_the_score_alone_is_counted_where_it_was_calibrated_for(
     model: dict[str, Any], regular: bool, path_rate: float, counted: tuple[int, int]
 ) -> None:
-    features = np.zeros((3, len(FEATURE_NAMES)), dtype=np.float32)
+    features = np.zeros((4, len(FEATURE_NAMES)), dtype=np.float32)
     column(features, "sustained_new_paths")[:] = path_rate
-    nothing: Any = np.zeros(3)
-    raw = np.array([-0.6, -0.6, -0.4])
-    regulars = np.full(3, regular)
+    nothing: Any = np.zeros(4)
+    raw = np.array([-0.6, -0.6, -0.4, -0.9])
+    regulars = np.full(4, regular)
     verdicts = Verdicts(features, raw, nothing, nothing, nothing, nothing, regulars, nothing)
-    realised = Realised()
-    given: Any = SimpleNamespace(**{"advisory": False, **model})
-    evidence = np.array([8.0, 7.0, 99.0])
-    realised.note(given, Ladder((), -0.5), verdicts, evidence, np.array([20, 20, 10]))
+    records = profile.decode([b""] * 4)
+    records["sums"][:, [s.name for s in SUMS].index("n")] = (8.0, 7.0, 99.0, 99.0)
+    profiles: Any = SimpleNamespace(
+        clients=["a", "b", "c", "bad"], observations=[20, 20, 10, 500], records=records
+    )
+    current: Any = SimpleNamespace(**{"advisory": False, **model})
+    realised = Realised({**dict.fromkeys("abc", "legit:people"), "bad": "attack:scan"})
+    realised.count(Judged(current, Ladder((), -0.5), profiles, verdicts))
     assert (realised.requests, realised.flagged) == counted
 
 

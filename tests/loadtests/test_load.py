@@ -36,8 +36,7 @@ from loadtests.load.scenario import (
     from_environment,
     script_of,
 )
-from loadtests.load.tally import Tally
-from loadtests.load.verdict import complaints, exit_code, share_served
+from loadtests.load.tally import Tally, complaints, exit_code, share_served
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 10

@@ -112,16 +112,9 @@ def limiter_of(app: Flask) -> Limiter:
     return state_of(app).limiter
 
 
-def watch_of(app: Flask) -> Watch:
-    """Give the watch of an app under flask_irl."""
-    watch: Watch = app.config["BENCH_WATCH"]
-    return watch
-
-
 def check_ours(app: Flask, *, model: bool) -> None:
     """Raise :class:`BenchError` if an app lost its store, or has not the model it should have."""
-    failures = watch_of(app).failures
-    if failures:
+    if failures := app.config["BENCH_WATCH"].failures:
         raise BenchError(f"{len(failures)} times: {failures[0]}")
     limiter = limiter_of(app)
     if limiter.breaker.is_open:
@@ -139,8 +132,8 @@ def bare(bench: Bench) -> Subject:
 def ours(bench: Bench, store: str, limits: int, headers: bool, model: bool) -> Subject:
     """Make the app under flask_irl, every client within its limit."""
     app = our_app(bench, store, limits=limits, headers=headers, model=model)
-    verify = partial(check_ours, app, model=model)
-    return admitted(app, bench, "X-RateLimit-Limit" if headers else None, verify)
+    check = partial(check_ours, app, model=model)
+    return admitted(app, bench, "X-RateLimit-Limit" if headers else None, check)
 
 
 def ours_refused(bench: Bench, store: str) -> Subject:
@@ -150,7 +143,7 @@ def ours_refused(bench: Bench, store: str) -> Subject:
 
 
 def admitted(
-    app: Flask, bench: Bench, header: str | None, verify: Callable[[], None] = lambda: None
+    app: Flask, bench: Bench, header: str | None, check: Callable[[], None] = lambda: None
 ) -> Subject:
     """Make a subject of an app that admits every client, and check its headers on limits.
 
@@ -158,18 +151,18 @@ def admitted(
     """
     names = {name.lower() for name, _ in answer(app, environ_of(0))[1]}
     limits = {name for name in names if "ratelimit" in name}
-    if (header is None and limits) or (header is not None and header.lower() not in limits):
+    if limits if header is None else header.lower() not in limits:
         raise BenchError(f"the headers are {sorted(names)}, with {header} expected")
-    return WsgiSubject(app, bench.clients, verify)
+    return WsgiSubject(app, bench.clients, check)
 
 
-def refused(app: Flask, bench: Bench, verify: Callable[[], None] = lambda: None) -> Subject:
+def refused(app: Flask, bench: Bench, check: Callable[[], None] = lambda: None) -> Subject:
     """Make a subject of an app, and exhaust the limit of each client."""
     clients = min(bench.clients, 100)
     for number in range(clients):
         while answer(app, environ_of(number))[0] != 429:
             pass
-    return WsgiSubject(app, clients, verify)
+    return WsgiSubject(app, clients, check)
 
 
 def silence(logger: str) -> None:

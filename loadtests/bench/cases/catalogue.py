@@ -30,11 +30,9 @@ PING: Final = ("redis-py", "redis", "PING, raw call")
 class Case:
     """Describe one line of the table; ``name`` lists the features that are switched on.
 
-    Attributes:
-        build: Makes the subject, in a process of its own.
-        expected: Status that each request must get.
-        bare: Compare the other cases with this one.
-        whole: Count as added only the time beyond a bare request; otherwise all of it.
+    ``build`` makes the subject in a process of its own; each request must get the status
+    ``expected``. Others are compared with the ``bare`` case: for a ``whole`` one only the time
+    beyond it counts as added.
     """
 
     system: str
@@ -73,14 +71,9 @@ OURS_FULL: Final = our_name(1, True, True)
 """Name of the case of flask_irl that is held against the rivals."""
 
 
-def their(store: str, strategy: str) -> Key:
+def their(store: str, strategy: str = SLIDING) -> Key:
     """Give the key of Flask-Limiter with one limit and headers."""
     return FLASK_LIMITER, store, their_name(strategy, True)
-
-
-def sliding(store: str) -> Key:
-    """Give the key of Flask-Limiter's sliding counter."""
-    return their(store, SLIDING)
 
 
 def throttled(store: str, headers: bool = True) -> Key:

@@ -31,11 +31,7 @@ class Trained:
     requests: int
 
     def install(self, limiter: Limiter) -> None:
-        """Put the model in force in a limiter and its store.
-
-        Raises:
-            RuntimeError: It is not in force then, or only advises.
-        """
+        """Put the model in force in a limiter and its store; raise RuntimeError if it is not."""
         store = limiter.store
         store.publish(store.model_version(), self.version, self.blob)
         limiter.trainer.poll()
@@ -50,12 +46,7 @@ class Trained:
 
 
 def train(clients: int, minutes: float) -> Trained:
-    """Train on clients at paces of people and of quick programs, for minutes of virtual time.
-
-    Raises:
-        RuntimeError: No model came of it, or none in force.
-        ValueError: Too few clients.
-    """
+    """Train on clients at paces of people and of quick programs, for minutes of virtual time."""
     if clients < LEAST_CLIENTS:
         raise ValueError(f"{clients} clients make no model that counts: {LEAST_CLIENTS} at least")
     now = START

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -75,23 +76,20 @@ def throttled_app(bench: Bench, store: str, headers: bool = True) -> Flask:
     return app
 
 
+@dataclass
 class _RawSubject:
     """Make a bare call, without Flask."""
 
-    warm_up = 100
+    work: Callable[[], object]
+    warm_up: int = 100
 
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-
-    def prepare(self) -> None:
-        return
+    def prepare(self) -> None: ...
 
     def call(self, prepared: None) -> int:
-        self._work()
+        self.work()
         return 200
 
-    def check(self) -> None:
-        return
+    def check(self) -> None: ...
 
 
 def ping(bench: Bench) -> Subject:
@@ -106,13 +104,12 @@ def raw_noop(bench: Bench) -> Subject:
 
 def noop_in_flask(bench: Bench) -> Subject:
     """Make the app with a script that does nothing, called before the view."""
-    app = bare_app()
-    call = _noop(bench)
+    app, call = bare_app(), _noop(bench)
 
+    @app.before_request
     def before() -> None:
         call()
 
-    app.before_request(before)
     return WsgiSubject(app, bench.clients)
 
 

@@ -41,19 +41,14 @@ class Subject(Protocol):
 
 @dataclass
 class WsgiSubject:
-    """Call a Flask app for clients in rotation.
+    """Call a Flask app for a number of clients in rotation, on so many routes; 0 for the usual one.
 
-    Attributes:
-        app: App to call.
-        clients: Number of client addresses, 1 or more.
-        verify: Check after each turn; raises :class:`BenchError`.
-        routes: Number of paths; 0 for the one of all benchmarks.
-        flush: Lets the app learn, now and then while clients come for the first time.
+    ``flush`` lets the app learn, now and then while clients come for the first time.
     """
 
     app: Flask
     clients: int
-    verify: Callable[[], None] = lambda: None
+    check: Callable[[], None] = lambda: None
     routes: int = 0
     flush: Callable[[], object] = lambda: None
 
@@ -76,10 +71,6 @@ class WsgiSubject:
     def call(self, prepared: dict[str, Any]) -> int:
         """Let the app answer a request, and return the status."""
         return answer(self.app, prepared)[0]
-
-    def check(self) -> None:
-        """Check the state of the app."""
-        self.verify()
 
     def _client(self) -> int:
         return self._calls % self.clients
@@ -122,8 +113,7 @@ def answer(app: Flask, environ: dict[str, Any]) -> tuple[int, list[tuple[str, st
     body = app(environ, start_response)
     for _ in body:
         pass
-    close = getattr(body, "close", None)
-    if close is not None:
+    if close := getattr(body, "close", None):
         close()
     return int(started[0][:3]), started[1]
 

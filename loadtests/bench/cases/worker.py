@@ -36,14 +36,6 @@ def create(kind: str, url: str, blob: str = "", limit: int = PLENTY) -> Flask:
     return app
 
 
-def _always() -> bool:
-    return True
-
-
-def _bare(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
-    return _always
-
-
 def _flask_irl(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool]:
     from flask_irl import IntelligentLimiter
     from flask_irl.web.key_functions import api_key
@@ -60,7 +52,7 @@ def _flask_irl(app: Flask, url: str, blob: str, limit: int) -> Callable[[], bool
     ).request_filter(lambda: request.path == STATE_PATH)
     limiter = state_of(app).limiter
     if not blob:
-        return _always
+        return lambda: True
     limiter.store.publish(0, 1, Path(blob).read_bytes())
 
     def ready() -> bool:
@@ -83,10 +75,14 @@ def _flask_limiter(app: Flask, url: str, blob: str, limit: int) -> Callable[[], 
         headers_enabled=True,
         key_prefix=f"fl-worker-{limit}",
     )
-    return _always
+    return lambda: True
 
 
-_PROTECT: Final = {"bare": _bare, "flask_irl": _flask_irl, "flask_limiter": _flask_limiter}
+_PROTECT: Final[dict[str, Callable[[Flask, str, str, int], Callable[[], bool]]]] = {
+    "bare": lambda *_: lambda: True,
+    "flask_irl": _flask_irl,
+    "flask_limiter": _flask_limiter,
+}
 
 
 def _rss_mib() -> float:

@@ -48,18 +48,13 @@ def redis_calls(bench: Bench, requests: int) -> list[Calls]:
         theirs = partial(rivals.flask_limiter_app, alone, "redis")
         throttled = partial(rivals.throttled_app, alone, "redis")
         cases: list[tuple[str, str, Callable[[], Flask]]] = [
-            *((OURS, our_name(n, True, True), partial(ours, limits=n)) for n in (1, 3)),
-            *(
-                (FLASK_LIMITER, their_name(name, True), partial(theirs, name, True, ONE_LIMIT))
-                for name in (SLIDING, MOVING, FIXED)
-            ),
-            (
-                FLASK_LIMITER,
-                their_name(SLIDING, True, 3),
-                partial(theirs, SLIDING, True, THREE_LIMITS),
-            ),
-            (THROTTLED, their_name(FIXED, True), throttled),
+            (OURS, our_name(n, True, True), partial(ours, limits=n)) for n in (1, 3)
         ]
+        strategies = [(name, ONE_LIMIT) for name in (SLIDING, MOVING, FIXED)]
+        for name, limits in (*strategies, (SLIDING, THREE_LIMITS)):
+            limited = partial(theirs, name, True, limits)
+            cases.append((FLASK_LIMITER, their_name(name, True, len(limits)), limited))
+        cases.append((THROTTLED, their_name(FIXED, True), throttled))
         for system, case, build in cases:
             figures = in_fork(partial(_count, alone, build, requests), f"{system}, {case}")
             results.append(Calls(system, case, *figures))

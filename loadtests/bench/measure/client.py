@@ -22,10 +22,9 @@ from loadtests.percentile import percentile
 async def ask(
     url: str, connections: int, seconds: float, header: str, prefix: str, clients: int
 ) -> dict[str, float]:
-    """Ask for some seconds, as each of the clients in rotation.
+    """Ask for some seconds, as each of the clients in rotation; give the figures of ``wrk.lua``.
 
-    Returns:
-        The figures that ``wrk.lua`` prints: ``refused`` are all answers other than 200.
+    There ``refused`` are all answers other than 200.
     """
     target = urlsplit(url)
     path, host = target.path or "/", target.netloc

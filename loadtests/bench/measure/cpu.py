@@ -12,7 +12,7 @@ import redis
 from flask import Flask
 
 from loadtests.bench.cases.apps import OURS, Bench, bare_app, limiter_of, our_app
-from loadtests.bench.cases.catalogue import BARE, FLASK_LIMITER
+from loadtests.bench.cases.catalogue import BARE, FLASK_LIMITER, STORES
 from loadtests.bench.cases.rivals import ONE_LIMIT, SLIDING, flask_limiter_app
 from loadtests.bench.cases.subject import Crowd, WsgiSubject, timed_call, warm
 from loadtests.bench.measure.processes import in_fork
@@ -95,9 +95,15 @@ def _app(bench: Bench, system: str) -> tuple[Flask, Callable[[], object]]:
     return bare_app(), lambda: None
 
 
-def flush_cpu(bench: Bench, store: str, requests: int) -> tuple[float, float]:
-    """Measure learning, off a request's path, with a model: µs per request of worker and server."""
-    return in_fork(partial(_flush, bench, store, requests), f"flush on {store}")
+def flush_cpu(bench: Bench, requests: int) -> dict[str, tuple[float, float]]:
+    """Measure learning, off a request's path, with a model, by store.
+
+    Give µs per request of worker and server.
+    """
+    return {
+        store: in_fork(partial(_flush, bench, store, requests), f"flush on {store}")
+        for store in STORES
+    }
 
 
 def _flush(bench: Bench, store: str, requests: int) -> tuple[float, float]:

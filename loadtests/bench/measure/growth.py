@@ -54,9 +54,9 @@ def growth(
                 crowds.append(_case("clients", store, size, partial(_with_clients, own, store)))
         own = Bench(servers.enter_context(redis_server()), bench.model, min(bench.clients, 500))
         for size, store in product(LIMITS, STORES):
-            others.append(_case("limits", store, size, partial(_with_limits, own, store, size)))
+            others.append(_case("limits", store, size, partial(_with, own, store, limits=size)))
         for size, store in product(ROUTES, ("memory", "")):
-            others.append(_case("routes", store, size, partial(_with_routes, own, store, size)))
+            others.append(_case("routes", store, size, partial(_with, own, store, routes=size)))
         timings = take_turns(crowds, generations=1, rounds=rounds, calls=calls)
         grown = list(_grown(timings))
         half = -(-rounds // 2)
@@ -83,16 +83,11 @@ def _with_clients(bench: Bench, store: str) -> Subject:
     if store == "memory":
         options["storage_options"] = {"max_clients": 2 * bench.clients}
     app = our_app(bench, store, **options)
-    return Crowd(app, bench.clients, verify=_check(app), flush=limiter_of(app).flush)
+    return Crowd(app, bench.clients, check=_check(app), flush=limiter_of(app).flush)
 
 
-def _with_limits(bench: Bench, store: str, limits: int) -> Subject:
-    app = our_app(bench, store, limits=limits)
-    return Crowd(app, bench.clients, verify=_check(app))
-
-
-def _with_routes(bench: Bench, store: str, routes: int) -> Subject:
-    app = our_app(bench, store) if store else bare_app()
+def _with(bench: Bench, store: str, limits: int = 1, routes: int = 0) -> Subject:
+    app = our_app(bench, store, limits=limits) if store else bare_app()
     for number in range(routes):
         app.add_url_rule(path_of(number), f"route{number}", lambda: "ok")
     return Crowd(app, bench.clients, _check(app) if store else lambda: None, routes)

@@ -1,8 +1,10 @@
-"""Measure the memory of flask_irl: bytes of Redis per client, MiB of a gunicorn worker."""
+"""Measure bytes of Redis per client, MiB of a gunicorn worker, and the start of a worker."""
 
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from random import Random
@@ -18,12 +20,21 @@ from loadtests.bench.cases.apps import Bench
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.cases.worker import HEADER
 from loadtests.bench.measure.gunicorn import get, gunicorn
+from loadtests.bench.measure.load import KINDS, NAMES
 from loadtests.servers import redis_server
 
 CHUNK: Final = 5_000
 REQUESTS_PER_CLIENT: Final = 3
 SAMPLE: Final = 200
 PREFIX: Final = "irl"
+START_PATIENCE: Final = 60.0
+START_PROGRAM: Final = """
+import sys, time
+start = time.perf_counter()
+from loadtests.bench.cases.worker import create
+create(sys.argv[1], sys.argv[2])
+print(time.perf_counter() - start)
+"""
 
 
 @dataclass(frozen=True)
@@ -78,8 +89,12 @@ def redis_memory(bench: Bench, clients: int) -> RedisMemory:
     return RedisMemory(clients, (after - before) / clients, statistics.median(usage))
 
 
-def worker_memory(bench: Bench, kind: str, requests: int) -> Worker:
-    """Run gunicorn with one worker, let it serve requests, and read its memory."""
+def worker_memory(bench: Bench, requests: int) -> dict[str, Worker]:
+    """Run gunicorn with a bare worker and with ours, let it serve requests, read its memory."""
+    return {kind: _worker(bench, kind, requests) for kind in ("bare", "flask_irl")}
+
+
+def _worker(bench: Bench, kind: str, requests: int) -> Worker:
     with gunicorn(bench, kind) as server:
         connection = server.connect()
         server.wait(connection)
@@ -92,6 +107,21 @@ def worker_memory(bench: Bench, kind: str, requests: int) -> Worker:
         state = server.wait(connection, ready=True)
         connection.close()
     return Worker(state["rss_mib"], start_seconds)
+
+
+def start_seconds(bench: Bench, rounds: int) -> dict[str, float]:
+    """Time from a fresh interpreter to an app on Redis, by system: medians, taken in turn."""
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    random = Random(1)
+    for _ in range(rounds + 1):
+        for kind in random.sample(KINDS, len(KINDS)):
+            command = [sys.executable, "-c", START_PROGRAM, kind, bench.url]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=START_PATIENCE)
+            if run.returncode != 0:
+                raise BenchError(f"no {kind} app: {run.stderr.strip()[-300:]}")
+            times[kind].append(float(run.stdout.split()[-1]))
+    # The first time reads files that others find in memory.
+    return {NAMES[kind]: statistics.median(values[1:]) for kind, values in times.items()}
 
 
 def _key(address: str) -> str:

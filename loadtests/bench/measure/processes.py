@@ -6,7 +6,6 @@ import gc
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Final, TypeVar
 
@@ -56,13 +55,9 @@ def received(pipe: Connection, name: str, seconds: float = ANSWER_SECONDS) -> An
 
 def in_fork(measure: Callable[[], T], name: str, seconds: float = ANSWER_SECONDS) -> T:
     """Call a function in a fork, and return its result, which is no string."""
-    with forked(partial(_send_result, measure), name) as pipe:
+    with forked(lambda end: end.send(measure()), name) as pipe:
         result: T = received(pipe, name, seconds)
     return result
-
-
-def _send_result(measure: Callable[[], object], pipe: Connection) -> None:
-    pipe.send(measure())
 
 
 def _run(work: Callable[[Connection], None], pipe: Connection) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from flask_irl.training.trainer import Training
-from loadtests.bench.cases.apps import Bench, bare_app, check_ours, limiter_of, our_app, watch_of
+from loadtests.bench.cases.apps import Bench, bare_app, check_ours, limiter_of, our_app
 from loadtests.bench.cases.subject import BenchError, WsgiSubject, timed_call
 from loadtests.bench.measure.processes import in_fork
 from loadtests.percentile import percentile
@@ -21,16 +21,14 @@ LEAST_SECONDS: Final = 0.5
 LEAST_REQUESTS: Final = 200
 BUSY_SHARE: Final = 0.05
 """Share of bare Flask's time without a core above which other work disturbs the figures."""
-TRAINED: Final = ("accepted", "rejected")
 
 
 @dataclass(frozen=True)
 class Window:
     """Hold p50 and p99, in µs, of a stretch of time full of requests.
 
-    Attributes:
-        waited: Share of it in which the thread was ready but had no core, which is the work of
-            other processes, not of locks; 0 where the system doesn't tell.
+    In the share ``waited`` the thread was ready but had no core, which is the work of other
+    processes, not of locks; it is 0 where the system doesn't tell.
     """
 
     p50: float
@@ -56,13 +54,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class UnderTraining:
-    """Hold requests of flask_irl on Redis, with and without a training.
+    """Hold requests of flask_irl on Redis, with and without a training of so many rows.
 
-    Attributes:
-        pairs: At least one; those that other work on the machine disturbed are left out, unless
-            these are most.
-        rows: Rows in the training.
-        seconds: Median length of a training.
+    Pairs that other work on the machine disturbed are left out, unless these are most; ``seconds``
+    is the median length of a training.
     """
 
     pairs: tuple[Pair, ...]
@@ -111,7 +106,7 @@ def _train_under_load(bench: Bench, trainings: int) -> UnderTraining:
         thread.start()
         window = _window(subject, thread.is_alive)
         thread.join()
-        if results[-1].result not in TRAINED:
+        if results[-1].result not in ("accepted", "rejected"):
             raise BenchError(f"the training was {results[-1].result}: {results[-1].reason}")
         return window
 
@@ -126,7 +121,7 @@ def _train_under_load(bench: Bench, trainings: int) -> UnderTraining:
         before, bare = bare, _window(other, _for(LEAST_SECONDS))
         pairs.append(Pair(last, quiet, (before, bare)))
     limiter.flush()
-    if not watch_of(app).judged:
+    if not app.config["BENCH_WATCH"].judged:
         raise BenchError("the model has judged nobody")
     seconds = statistics.median(training.seconds for training in results)
     return UnderTraining(best_pairs(pairs, trainings), results[-1].rows, seconds)

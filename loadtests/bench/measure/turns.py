@@ -72,17 +72,12 @@ def take_turns(
     calls: int,
     progress: Callable[[str], object] = lambda text: None,
 ) -> list[Timing]:
-    """Time cases, in turn, in an order that changes by round.
+    """Time cases, in turn, in an order that changes by round, with so many calls in each turn.
 
-    Args:
-        cases: Cases to time; the bare one gets its turn between all others.
-        generations: Number of fresh starts of all processes: the core on which one lands beside
-            its server, and the layout of its memory, stay the same for a process's life and
-            differ between two by more than the difference to be measured.
-        rounds: Rounds in each generation, besides a first one that doesn't count: a process
-            that has just begun copies the memory it shares with the others.
-        calls: Requests in each turn.
-        progress: Receives a line on the progress.
+    All processes start afresh in each generation: the core on which one lands beside its server,
+    and the layout of its memory, stay the same for a process's life and differ between two by more
+    than the difference to be measured. A first round of each generation doesn't count: a process
+    that has just begun copies the memory it shares with the others.
     """
     timings = [Timing(case) for case in cases]
     bare = next((timing for timing in timings if timing.case.bare), None)

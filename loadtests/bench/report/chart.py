@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadtests import picture
 from loadtests.bench.cases.apps import OURS
-from loadtests.bench.cases.catalogue import OURS_FULL, RAW_EVALSHA, Key, sliding, their, throttled
+from loadtests.bench.cases.catalogue import OURS_FULL, RAW_EVALSHA, Key, their, throttled
 from loadtests.bench.cases.rivals import FIXED, MOVING
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def lines_of(store: str) -> list[Line]:
         ),
         Line(
             "Flask-Limiter\nsliding counter, headers",
-            sliding(store),
+            their(store),
             f"{store}_vs_flask_limiter",
         ),
     ]
@@ -55,12 +55,7 @@ def lines_of(store: str) -> list[Line]:
 
 
 def draw(document: str, path: Path) -> None:
-    """Draw the time that each system adds to a request, as a PNG.
-
-    Args:
-        document: JSON of a run.
-        path: File of the picture; its folder is made.
-    """
+    """Draw, as a PNG, the time that each system adds to a request, by the JSON of a run."""
     report = json.loads(document)
     added = {
         (case["system"], case["store"], case["case"]): float(case["added_us"])
@@ -107,5 +102,4 @@ def _draw(
     picture.label_bars(axes, [line.text for line in lines])
     axes.tick_params("y", labelsize=9)
     axes.set_xlim(0, longest * 1.36)
-    axes.set_title(title, loc="left", fontsize=11)
-    picture.tidy(axes, "x")
+    picture.tidy(axes, "x", title)

@@ -1,10 +1,11 @@
-"""Compute figures from measurements: the ratios that have bars, and others beside them."""
+"""Compute figures from measurements: the ratios that have bars, and others; write them as JSON."""
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from loadtests.bench.cases.apps import OURS
@@ -16,7 +17,7 @@ from loadtests.bench.cases.catalogue import (
     REFUSED,
     Key,
     our_name,
-    sliding,
+    their,
     throttled,
 )
 from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, training
@@ -67,15 +68,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Results:
-    """Hold the results of one run.
+    """Hold the results of one run, the timing of the bare case first.
 
-    Attributes:
-        timings: Timing of every case, the bare one first.
-        flush: CPU time of background work per request, in µs, of worker and server, by store.
-        workers: Workers by kind, ``bare`` and ``flask_irl``.
-        http_client: Name of the HTTP client that put on the load.
-        starts: Seconds until a worker's app is made, by system.
-        settings: Amounts of everything.
+    ``flush`` is the CPU time of background work per request, in µs, of worker and server, by store;
+    ``starts`` the seconds until a worker's app is made, by system; ``seconds`` those of the run.
     """
 
     timings: Sequence[Timing]
@@ -117,10 +113,10 @@ class Results:
         extra = self.workers["flask_irl"].rss_mib - self.workers["bare"].rss_mib
         refusal = self.of((OURS, "redis", REFUSED)).medians
         return {
-            "redis_vs_flask_limiter": self._versus("redis", sliding("redis")),
+            "redis_vs_flask_limiter": self._versus("redis", their("redis")),
             "redis_vs_throttled": self._versus("redis", throttled("redis", headers=False)),
             "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
-            "memory_vs_flask_limiter": self._versus("memory", sliding("memory")),
+            "memory_vs_flask_limiter": self._versus("memory", their("memory")),
             "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
             # By pair: changes of the machine within a minute are the same for both of a pair.
             "p99_while_training": Figure(statistics.median(pairs), *quartiles(pairs)),
@@ -162,6 +158,51 @@ class Results:
 
     def _versus(self, store: str, key: Key) -> Figure:
         return _ratio(self._ours(store), self.added(key))
+
+
+def to_json(results: Results) -> str:
+    """Write the JSON of a run; its members are a contract."""
+    ratios = results.ratios()
+    report = {
+        "cases": [_case(timing, timing.added(results.bare)) for timing in results.timings],
+        "ratios": {name: round(figure.value, 4) for name, figure in ratios.items()},
+        "quartiles": {
+            name: [round(figure.low, 4), round(figure.high, 4)] for name, figure in ratios.items()
+        },
+        "bars": {bar.name: bar.bar for bar in BARS},
+        "details": results.details(),
+        "load": {"client": results.http_client, "systems": _members(results.load)},
+        "redis_calls": _members(results.calls),
+        "start_seconds": _rounded(results.starts),
+        "growth": _members(results.grown),
+        "cpu_us_per_request": _members(results.cpu),
+        "machine": asdict(results.machine),
+        "settings": {**results.settings, "seconds": round(results.seconds, 1)},
+    }
+    return json.dumps(report, indent=1) + "\n"
+
+
+def _case(timing: Timing, added: Sequence[float]) -> dict[str, Any]:
+    return {
+        "system": timing.case.system,
+        "store": timing.case.store,
+        "case": timing.case.name,
+        "p50_us": round(timing.p50, 2),
+        "added_us": round(statistics.median(added), 2),
+        "added_us_quartiles": [round(value, 2) for value in quartiles(added)],
+        "mean_us": round(timing.mean, 2),
+        "p99_us": round(timing.p99, 2),
+    }
+
+
+def _members(values: Sequence[Any]) -> list[Any]:
+    return [_rounded(asdict(value)) for value in values]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(member) for name, member in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:

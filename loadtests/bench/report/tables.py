@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
-from loadtests.bench.report.figures import BARS, Bar, Figure, Results, quartiles
+from loadtests.bench.report.figures import BARS, Results, quartiles
 from loadtests.tables import make_table
 
 
@@ -45,17 +45,10 @@ def _cases(results: Results) -> Table:
     rows = []
     for timing in results.timings:
         added = timing.added(results.bare)
-        is_bare = timing is results.bare
-        rows.append(
-            (
-                *timing.case.key,
-                f"{timing.p50:.1f}",
-                "" if is_bare else f"{statistics.median(added):.1f}",
-                "" if is_bare else _range(*quartiles(added), 1),
-                f"{timing.mean:.1f}",
-                f"{timing.p99:.0f}",
-            )
-        )
+        beyond = (f"{statistics.median(added):.1f}", _range(*quartiles(added), 1))
+        figures = ("", "") if timing is results.bare else beyond
+        own = (f"{timing.mean:.1f}", f"{timing.p99:.0f}")
+        rows.append((*timing.case.key, f"{timing.p50:.1f}", *figures, *own))
     headings = ("system", "store", "µs per request, medians of rounds", "p50", "added")
     return make_table((*headings, "quartiles", "mean", "p99"), rows, left=3)
 
@@ -104,26 +97,15 @@ def _bars(results: Results) -> Table:
     for bar in BARS:
         figure = ratios[bar.name]
         digits = 0 if bar.unit == " B" else 1 if bar.unit else 2
-        is_single = figure.low == figure.high
-        rows.append(
-            (
-                bar.name,
-                bar.text,
-                f"{figure.value:.{digits}f}{bar.unit}",
-                "" if is_single else _range(figure.low, figure.high, digits),
-                f"<= {bar.bar:g}{bar.unit}",
-                f"{bar.floor:g}{bar.unit}",
-                _verdict(bar, figure, results.busy),
-            )
-        )
+        spread = "" if figure.low == figure.high else _range(figure.low, figure.high, digits)
+        bounds = (f"<= {bar.bar:g}{bar.unit}", f"{bar.floor:g}{bar.unit}")
+        verdict = "met" if figure.value <= bar.bar else "MISSED"
+        if results.busy and bar.name == "p99_while_training":
+            verdict = "unsure"
+        value = f"{figure.value:.{digits}f}{bar.unit}"
+        rows.append((bar.name, bar.text, value, spread, *bounds, verdict))
     headings = ("ratio", "against the bars of the design", "measured", "quartiles", "bar", "aim")
     return make_table((*headings, ""), rows, left=2)
-
-
-def _verdict(bar: Bar, figure: Figure, busy: bool) -> str:
-    if busy and bar.name == "p99_while_training":
-        return "unsure"
-    return "met" if figure.value <= bar.bar else "MISSED"
 
 
 def _range(low: float, high: float, digits: int) -> str:
