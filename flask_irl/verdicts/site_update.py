@@ -35,9 +35,9 @@ class SiteUpdate:
             StoreError: The store failed; only the part not saved is left here.
         """
         if self.rows:
-            store.add_rows(self.rows, rows_capacity)
+            store.add_rows(list(self.rows), rows_capacity)
             self.counts["rows"] += len(self.rows)
             self.rows.clear()
-        store.add_counts(self.counts)
+        store.add_counts(dict(self.counts))
         self.counts.clear()
         self.rankings.save(store)
