@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests import browser, prometheus
 from tests.servers import (
     ClusterServer,
     NoRedisServerError,
@@ -51,6 +53,15 @@ def pytest_report_header() -> str:
 def clock() -> Clock:
     """Make a clock that stands still until a test advances it."""
     return Clock()
+
+
+@pytest.fixture
+def bare_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Leave one folder on PATH, empty, and no variable that names a browser or a Prometheus."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for variable in (*browser.OVERRIDES.values(), *prometheus.OVERRIDES.values()):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests import browser, find_redis, servers
+from tests import browser, find_redis, prometheus, servers
+from tests.scripts import write_script
 from tests.servers import NoRedisServerError, RedisServer, redis_binary
 
 pytestmark = pytest.mark.integration
-
-
-def write_script(path: Path, body: str) -> Path:
-    """Write an executable shell script."""
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
 
 
 def test_without_a_redis_server_on_path_the_wheel_has_one(
@@ -52,15 +46,6 @@ def test_a_failed_installation_is_printed_and_the_wheel_used(
     output = capfd.readouterr().out
     assert "failed with code 100: E: no network" in output
     assert "Redis server of the tests: valkey-server" in output
-
-
-@pytest.fixture
-def bare_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Leave one folder on PATH, empty, and no variable that names a browser."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for variable in browser.OVERRIDES.values():
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path
 
 
 def test_the_browser_on_path_is_found_with_its_driver(bare_path: Path) -> None:
@@ -139,10 +124,10 @@ def test_for_an_ordinary_user_the_packages_to_install_are_only_printed(
     assert "apt-get install chromium chromium-driver" in errors
 
 
-@pytest.mark.parametrize(("redis_code", "browser_code"), [(1, 0), (0, 1)])
+@pytest.mark.parametrize("missing", [find_redis, browser, prometheus])
 def test_make_test_ends_when_a_server_or_the_browser_is_missing(
-    monkeypatch: pytest.MonkeyPatch, redis_code: int, browser_code: int
+    monkeypatch: pytest.MonkeyPatch, missing: ModuleType
 ) -> None:
-    monkeypatch.setattr(find_redis, "main", lambda: redis_code)
-    monkeypatch.setattr(browser, "main", lambda: browser_code)
+    for program in (find_redis, browser, prometheus):
+        monkeypatch.setattr(program, "main", lambda code=int(program is missing): code)
     assert servers.main() == 1

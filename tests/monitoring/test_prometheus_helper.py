@@ -7,30 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests import browser, find_redis, prometheus, servers
+from tests import prometheus
 from tests.prometheus import PrometheusServer, scrape_config
+from tests.scripts import write_script
 from tests.servers import HOST, free_port, wait_until
 
 
-def script(path: Path, body: str) -> Path:
-    """A program that a shell runs."""
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def bare_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The one folder on PATH, empty, while nothing names a Prometheus."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for variable in prometheus.OVERRIDES.values():
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path
-
-
 def test_the_one_on_path_is_taken_wherever_it_writes_its_version(bare_path: Path) -> None:
-    server = script(bare_path / "prometheus", "echo 'prometheus, version 2.42.0+ds (branch: x)'")
-    tool = script(bare_path / "promtool", "echo 'promtool, version 2.42.0+ds' >&2")
+    server = write_script(
+        bare_path / "prometheus", "echo 'prometheus, version 2.42.0+ds (branch: x)'"
+    )
+    tool = write_script(bare_path / "promtool", "echo 'promtool, version 2.42.0+ds' >&2")
     found = prometheus.find_prometheus()
     assert (found.prometheus, found.promtool) == (server, tool)
     assert found.description.startswith("Prometheus 2.42.0 (")
@@ -40,14 +27,14 @@ def test_a_named_one_goes_before_that_on_path(
     bare_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("prometheus", "promtool", "another"):
-        script(bare_path / name, "echo 'prometheus, version 3.1.0'")
+        write_script(bare_path / name, "echo 'prometheus, version 3.1.0'")
     monkeypatch.setenv(prometheus.OVERRIDES["prometheus"], str(bare_path / "another"))
     assert prometheus.find_prometheus().prometheus == bare_path / "another"
 
 
 def test_one_that_does_not_run_is_refused(bare_path: Path) -> None:
-    script(bare_path / "prometheus", "exit 127")
-    script(bare_path / "promtool", "echo 'promtool, version 2.42.0'")
+    write_script(bare_path / "prometheus", "exit 127")
+    write_script(bare_path / "promtool", "echo 'promtool, version 2.42.0'")
     with pytest.raises(prometheus.NoPrometheusError, match="prometheus does not run"):
         prometheus.find_prometheus()
 
@@ -55,7 +42,7 @@ def test_one_that_does_not_run_is_refused(bare_path: Path) -> None:
 def test_a_missing_one_is_installed(
     bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    script(
+    write_script(
         bare_path / "apt-get",
         f"""[ "$1" = install ] || exit 0
         for name in prometheus promtool; do
@@ -73,20 +60,13 @@ def test_a_missing_one_is_installed(
 def test_who_may_not_install_is_told_what_to_install(
     bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    script(bare_path / "apt-get", "exit 0")
+    write_script(bare_path / "apt-get", "exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert prometheus.main() == 1
     output, errors = capfd.readouterr()
     assert output == ""
     assert "no prometheus on PATH" in errors
     assert "apt-get install prometheus" in errors
-
-
-def test_make_test_ends_when_prometheus_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(find_redis, "main", lambda: 0)
-    monkeypatch.setattr(browser, "main", lambda: 0)
-    monkeypatch.setattr(prometheus, "main", lambda: 1)
-    assert servers.main() == 1
 
 
 @pytest.mark.integration
