@@ -97,7 +97,10 @@ def test_a_model_that_one_worker_trains_is_taken_up_by_the_other(workers: Worker
         found.update(workers.models())
         return len(found) == 2 and min(found.values()) >= 1
 
-    wait_until(both, "a model in both workers", PATIENCE)
+    try:
+        wait_until(both, "a model in both workers", PATIENCE)
+    except TimeoutError:
+        pytest.fail(f"models {found}\n{workers.log}")
 
 
 def test_it_ends_within_seconds_also_while_a_training_runs(tmp_path: Path) -> None:
