@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.training.endless import make_trainings_endless
 pytestmark = pytest.mark.integration
 
 LIMIT = 60
+VISITORS = itertools.count()
 
 APP = """
 import os
@@ -63,6 +65,17 @@ def workers(
         yield running
 
 
+def meet_both(workers: Workers, path: str) -> None:
+    """Send requests, each of another client, until both workers have answered."""
+    pids: set[int] = set()
+
+    def both() -> bool:
+        pids.add(workers.get(path, f"visitor {next(VISITORS)}")[1]["pid"])
+        return len(pids) == 2
+
+    wait_until(both, "answers of both workers", PATIENCE)
+
+
 def test_the_workers_count_together_and_admit_not_one_too_many(workers: Workers) -> None:
     def ask(number: int) -> int:
         return workers.get("/", f"client {number % 3}")[0]
@@ -71,13 +84,7 @@ def test_the_workers_count_together_and_admit_not_one_too_many(workers: Workers)
         statuses = list(pool.map(ask, range(3 * LIMIT + 90)))
     assert statuses.count(200) == 3 * LIMIT
     assert statuses.count(429) == 90
-    pids: set[int] = set()
-
-    def both() -> bool:
-        pids.add(workers.get("/model")[1]["pid"])
-        return len(pids) == 2
-
-    wait_until(both, "answers of both workers", PATIENCE)
+    meet_both(workers, "/model")
 
 
 def test_what_one_worker_refuses_the_other_refuses(workers: Workers) -> None:
@@ -91,6 +98,8 @@ def test_a_model_that_one_worker_trains_is_taken_up_by_the_other(workers: Worker
     for client in range(20):
         for _ in range(8):
             assert workers.get("/", f"learner {client}")[0] == 200
+    # A worker looks for models from its first decision on; one may have answered all of these.
+    meet_both(workers, "/")
     found: dict[int, int] = {}
 
     def both() -> bool:
