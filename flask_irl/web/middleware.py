@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from flask_irl.limits.decision import REFUSED
 from flask_irl.web.exchange import Exchange, Headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from flask_irl.web.body import BodyDrain
     from flask_irl.web.enforcement import Enforcer
     from flask_irl.web.observer import Observer
     from flask_irl.web.recognition import Recognition
@@ -34,6 +36,7 @@ class Middleware:
         enforcer: Decides on requests; its hook is called within the app.
         responder: Completes answers.
         observer: Notes answered requests.
+        body: Drops what refused requests still have to send.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Middleware:
         enforcer: Enforcer,
         responder: Responder,
         observer: Observer,
+        body: BodyDrain,
     ) -> None:
         self.app = app
         self._slot = slot
@@ -52,6 +56,7 @@ class Middleware:
         self._enforcer = enforcer
         self._complete = responder.complete
         self._observe = observer.observe
+        self._drop_body = body.drop
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request: recognise its route, ask the store, run the app, answer, observe."""
@@ -79,8 +84,11 @@ class Middleware:
         headers: Headers,
         exc_info: Any = None,
     ) -> Any:
-        if exchange.decision is not None:
-            self._complete(exchange.decision, status, headers)
+        decision = exchange.decision
+        if decision is not None:
+            if decision.outcome in REFUSED:
+                self._drop_body(environ)
+            self._complete(decision, status, headers)
             self._observe(environ, exchange, status, headers)
         if exc_info is None:
             return start_response(status, headers)
