@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from flask_irl.limits.decision import REFUSED
 from flask_irl.web.exchange import Exchange, Headers
 from flask_irl.web.responses import RateLimitExceeded, early_refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from flask_irl.web.body import BodyDrain
     from flask_irl.web.enforcement import Enforcer
     from flask_irl.web.observer import Observer
     from flask_irl.web.recognition import Recognition
@@ -36,6 +38,7 @@ class Middleware:
         enforcer: Decides on requests; its hook is called within the app.
         responder: Completes answers.
         observer: Notes answered requests.
+        body: Drops what refused requests still have to send.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Middleware:
         enforcer: Enforcer,
         responder: Responder,
         observer: Observer,
+        body: BodyDrain,
     ) -> None:
         self.app = app
         self._slot = slot
@@ -54,6 +58,7 @@ class Middleware:
         self._enforcer = enforcer
         self._complete = responder.complete
         self._observe = observer.observe
+        self._drop_body = body.drop
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request: recognise its route, ask the store, run the app, answer, observe."""
@@ -85,8 +90,11 @@ class Middleware:
         headers: Headers,
         exc_info: Any = None,
     ) -> Any:
-        if exchange.decision is not None:
-            self._complete(exchange.decision, status, headers)
+        decision = exchange.decision
+        if decision is not None:
+            if decision.outcome in REFUSED:
+                self._drop_body(environ)
+            self._complete(decision, status, headers)
             self._observe(environ, exchange, status, headers)
         if exc_info is None:
             return start_response(status, headers)

@@ -15,6 +15,7 @@ from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
+from flask_irl.web.body import BodyDrain
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
@@ -99,6 +100,7 @@ class AppState:
             enforcer=self.enforcer,
             responder=self._responder,
             observer=self._observer,
+            body=BodyDrain(app.config, self.limiter.failures.swallow),
         )
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
