@@ -15,6 +15,7 @@ from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
+from flask_irl.web import error_handlers
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.identity import Identity
@@ -58,6 +59,9 @@ class AppState:
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
+        self._responder = Responder(
+            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+        )
         self.questions = Questions(self.limiter, failed)
         self.enforcer = Enforcer(
             self.limiter,
@@ -71,9 +75,7 @@ class AppState:
             if options.allow or options.deny
             else None,
             early_refusals=options.early_refusals,
-        )
-        self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+            exceeded=self._responder.exceeded,
         )
         self._observer = Observer(self.limiter, options.honeypots)
 
@@ -81,6 +83,7 @@ class AppState:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
         self.enforcer.register(app, innermost=is_app)
+        error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,
