@@ -17,6 +17,7 @@ from flask import Flask, Request, Response, current_app, request
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
@@ -25,7 +26,6 @@ from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
     RateLimitExceeded,
     early_refusal,
-    handles_refusal,
     may_want_problem,
     refusal,
 )
@@ -48,6 +48,7 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
 
     Attributes:
         late: Decides where the app's hooks must have run.
@@ -65,6 +66,7 @@ class Enforcer:
         filters: list[Callable[[], bool]],
         lists: AccessLists | None,
         early_refusals: bool,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -75,6 +77,7 @@ class Enforcer:
         self._filters = filters
         self._lists = lists
         self._early_refusals = early_refusals
+        self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
@@ -86,6 +89,7 @@ class Enforcer:
             filters=filters,
             lists=lists,
             refuse=self._refuse,
+            exceeded=exceeded,
         )
 
     def register(self, app: Flask, *, innermost: bool) -> None:
@@ -139,7 +143,7 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app has an error handler of its own for that.
+            RateLimitExceeded: It is refused, and the app may have an answer of its own.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
@@ -230,8 +234,9 @@ class Enforcer:
     ) -> Response:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        if handles_refusal(current_app, current, decision):
-            raise RateLimitExceeded(decision, message)
+        error = self._exceeded(decision, message)
+        if is_answered_by_app(current, error):
+            raise error
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
 

@@ -11,7 +11,8 @@ from flask_irl.limits.decision import Decision
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
 
-Headers = list[tuple[str, str]]
+Header = tuple[str, str]
+Headers = list[Header]
 
 
 class EarlyQuestion(NamedTuple):

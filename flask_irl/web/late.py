@@ -43,6 +43,7 @@ class LateDecisions:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class LateDecisions:
         filters: list[Callable[[], bool]],
         lists: AccessLists | None,
         refuse: Refuse,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -63,6 +65,7 @@ class LateDecisions:
         self._filters = filters
         self._lists = lists
         self._refuse = refuse
+        self._exceeded = exceeded
         self._wrapped = False
         self._lock = threading.Lock()
 
@@ -94,8 +97,8 @@ class LateDecisions:
         refused = self._decide(current, exchange)
         if refused is not None:
             decision, question = refused
-            response = self._refuse(current, exchange, decision, question)
-            raise RateLimitExceeded(decision, question.message(decision), response)
+            self._refuse(current, exchange, decision, question)
+            raise self._exceeded(decision, question.message(decision))
 
     def passes(self, *, quietly: bool = False) -> bool:
         """Tell whether a filter lets the request being served pass.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flask import Flask, Request, Response
-from werkzeug.exceptions import TooManyRequests
+from flask import Request, Response, has_request_context, request
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 from werkzeug.http import HTTP_STATUS_CODES
 
 from flask_irl.limits.decision import REFUSED, Decision
-from flask_irl.web.exchange import Headers, Refusal
+from flask_irl.web.exchange import Header, Headers, Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -26,21 +26,58 @@ PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
 class RateLimitExceeded(TooManyRequests):
-    """Refuse a request, by the app's own handlers of 429 if it has any.
+    """Refuse a request: a 429 wherever it is met, whose response is what the client would get.
+
+    Args:
+        decision: The decision.
+        message: Its text instead of "Rate limit exceeded".
+        shown: The headers that show the decision.
 
     Attributes:
-        decision: The decision.
-        code: 429; None when the app has no such handler and ``response`` is the answer.
+        decision: The same.
+        retry_after: Whole seconds after which the client is admitted, at least one.
     """
 
+    code: int = 429
+    default_text = "Rate limit exceeded"
+
     def __init__(
-        self, decision: Decision, message: str | None = None, response: Response | None = None
+        self, decision: Decision, message: str | None = None, shown: Sequence[Header] = ()
     ) -> None:
-        super().__init__(message or "Rate limit exceeded", response)
+        super().__init__(message or self.default_text, retry_after=retry_seconds(decision))
         self.decision = decision
-        if response is not None:
-            # As of werkzeug's abort(response): the app's catch-all handlers leave it alone.
-            self.code = None  # type: ignore[assignment]
+        self._message = message
+        self._shown = shown
+
+    def get_body(
+        self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
+    ) -> str:
+        """Write the body as the client asks for it: JSON, or problem+json."""
+        return self._answer(environ).text
+
+    def get_headers(
+        self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
+    ) -> Headers:
+        """List the headers: type, ``Retry-After``, and those that show the decision."""
+        return [
+            ("Content-Type", self._answer(environ).mimetype),
+            ("Retry-After", str(self.retry_after)),
+            *self._shown,
+        ]
+
+    def _answer(self, environ: WSGIEnvironment | None) -> Body:
+        if environ is not None:
+            problem = _wants_problem(Request(environ))
+        else:
+            problem = has_request_context() and _wants_problem(request)
+        return answer_to(self.decision, self._message, problem=problem)
+
+
+class LimiterUnavailable(RateLimitExceeded, ServiceUnavailable):
+    """Refuse a request while no store answers and none may pass (``on_store_error="deny"``)."""
+
+    code = 503
+    default_text = "Rate limiter unavailable"
 
 
 def seconds(duration: float) -> int:
@@ -100,6 +137,13 @@ class Responder:
         self._ietf = ietf
         self._failed = failed
 
+    def exceeded(self, decision: Decision, message: str | None) -> RateLimitExceeded:
+        """Make the exception that refuses a request."""
+        kind = LimiterUnavailable if decision.source == "none" else RateLimitExceeded
+        shown: Headers = []
+        self.complete(decision, "", shown)
+        return kind(decision, message, shown)
+
     def complete(self, decision: Decision, status: str, headers: Headers) -> None:
         """Add the decision's headers to an answer; never raises."""
         try:
@@ -153,9 +197,9 @@ def answer_to(decision: Decision, message: str | None, *, problem: bool = False)
     return Body(status, PROBLEM, json.dumps(body))
 
 
-def refusal(request: Request, decision: Decision, message: str | None) -> Response:
+def refusal(current: Request, decision: Decision, message: str | None) -> Response:
     """Make the response to a refused request, in the form that the client asks for."""
-    status, mimetype, text = answer_to(decision, message, problem=_wants_problem(request))
+    status, mimetype, text = answer_to(decision, message, problem=_wants_problem(current))
     response = Response(text, status, mimetype=mimetype)
     response.headers["Retry-After"] = str(retry_seconds(decision))
     return response
@@ -174,31 +218,15 @@ def early_refusal(environ: WSGIEnvironment, decision: Decision, message: str | N
     return Refusal(line, headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else body)
 
 
-def handles_refusal(app: Flask, current: Request, decision: Decision) -> bool:
-    """Tell whether the app has an error handler of its own for such a refusal.
-
-    One for 429, ``TooManyRequests`` or ``RateLimitExceeded`` counts; a catch-all for every
-    exception or HTTP error doesn't: it would turn refusals into something else. Nor is the 503 of
-    a limiter without a store any business of a handler of 429.
-    """
-    if decision.source == "none":
-        return False
-    return any(
-        issubclass(RateLimitExceeded, kind)
-        for name in (*current.blueprints, None)
-        for kind in app.error_handler_spec.get(name, {}).get(429, {})
-    )
-
-
 def may_want_problem(environ: WSGIEnvironment) -> bool:
     """Tell at a glance whether a client may want problem+json."""
     accept = environ.get("HTTP_ACCEPT")
     return accept is not None and "problem" in accept.lower()
 
 
-def _wants_problem(request: Request) -> bool:
+def _wants_problem(current: Request) -> bool:
     """Tell whether the client names problem+json, and wants it no less than JSON."""
-    accept = request.accept_mimetypes
+    accept = current.accept_mimetypes
     named = any(mimetype.lower() == PROBLEM for mimetype, quality in accept if quality > 0)
     return named and accept[PROBLEM] >= accept["application/json"]
 

@@ -15,6 +15,7 @@ from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
+from flask_irl.web import error_handlers
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
@@ -61,6 +62,9 @@ class AppState:
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
+        self._responder = Responder(
+            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+        )
         self.questions = Questions(self.limiter, failed)
         identity = Identity(key_func, failed)
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
@@ -74,6 +78,7 @@ class AppState:
             filters=declarations.filters,
             lists=lists,
             early_refusals=options.early_refusals,
+            exceeded=self._responder.exceeded,
         )
         self.checks = Checks(
             self.limiter,
@@ -83,9 +88,7 @@ class AppState:
             self.enforcer.late,
             slot=self._slot,
             lists=lists,
-        )
-        self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+            exceeded=self._responder.exceeded,
         )
         self._observer = Observer(self.limiter, options.honeypots)
 
@@ -93,6 +96,7 @@ class AppState:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
         self.enforcer.register(app, innermost=is_app)
+        error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Request, Response
 from flask.typing import ResponseReturnValue
-from flask_smorest import Api
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException, TooManyRequests, abort
@@ -405,22 +404,6 @@ def test_a_catch_all_handler_neither_swallows_nor_changes_a_refusal(
     assert refused.status_code == 429
     assert refused.get_json()["detail"]["error"] == "Rate limit exceeded"
     assert 1 <= int(refused.headers["Retry-After"]) <= 120
-
-
-@refusing
-def test_flask_smorest_in_the_app_leaves_a_refusal_alone(refuse: Refuse) -> None:
-    app, limiter = site()
-    app.config.update(API_TITLE="site", API_VERSION="1", OPENAPI_VERSION="3.1.0")
-    refuse(app, limiter)
-    Api(app)
-    _, refused = asked(app, 2)
-    assert refused.status_code == 429
-    assert refused.get_json()["detail"]["limit"] == 1
-    assert "Retry-After" in refused.headers
-    _, again = asked(app, 2, headers={"Accept": PROBLEM})
-    assert again.mimetype == PROBLEM
-    # Its own errors are its own.
-    assert asked(app, 1, "/nothing")[0].get_json() == {"code": 404, "status": "Not Found"}
 
 
 @refusing
