@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_request_context, request
 
-from flask_irl.admin import register
-from flask_irl.admin.state import BLUEPRINT, DOCS_BLUEPRINT
+from flask_irl.admin import give_way, register
+from flask_irl.admin.prefix import OWN
 from flask_irl.admin.tokens import all_tokens, parse_tokens
 from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
@@ -97,7 +97,7 @@ class IntelligentLimiter:
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
     def _mount_admin(self, app: Flask, state: AppState) -> None:
-        """Mount the admin API if its libraries are installed."""
+        """Mount the admin API if somebody may use it and its libraries are installed."""
         options = state.options
         try:
             tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
@@ -113,15 +113,20 @@ class IntelligentLimiter:
                 url_prefix=options.url_prefix,
                 authorize=self._authorize,
                 docs=options.admin_docs,
-                routes=lambda: state.described_routes(app, {BLUEPRINT, DOCS_BLUEPRINT}),
+                routes=lambda: state.described_routes(app, OWN),
                 failed=lambda reason: state.limiter.notify(AdminRefused(reason)),
             )
         except ImportError as error:
             # The limiter works without; whoever asked for the API by a token is told.
-            level = logging.WARNING if tokens or self._authorize else logging.DEBUG
-            event(level, "admin_not_mounted", missing=error.name, install="flask-irl[admin]")
+            event(
+                logging.WARNING,
+                "admin_not_mounted",
+                missing=error.name,
+                install="flask-irl[admin]",
+            )
             return
         self._declarations.exempt_blueprints.update(blueprints)
+        state.at_first_request(give_way)
 
     @property
     def current_decision(self) -> Decision | None:

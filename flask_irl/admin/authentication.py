@@ -26,7 +26,6 @@ from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import Sampler, event
 
 CHALLENGE: Final = 'Bearer realm="flask_irl"'
-CLOSED: Final = "No token is configured, so that nobody may come in: set IRL_ADMIN_TOKEN."
 SHORT_TOKEN: Final = 16
 MAX_FAILURES: Final = 10
 WINDOW_SECONDS: Final = 60
@@ -109,8 +108,7 @@ class Authenticator:
         credentials = _credentials(request)
         if credentials is None:
             self._refused(request, "missing")
-            message = "This needs a token: send it as 'Authorization: Bearer <token>'."
-            raise NoToken(message if self._tokens else CLOSED)
+            raise NoToken("This needs a token: send it as 'Authorization: Bearer <token>'.")
         address = network_key(request.remote_addr or "")
         # Under a lock, so that guesses sent at once are counted, too.
         with self._lock:
@@ -126,7 +124,7 @@ class Authenticator:
             )
         if token is None:
             self._refused(request, "wrong")
-            raise Forbidden("This token is not known here." if self._tokens else CLOSED)
+            raise Forbidden("This token is not known here.")
         if scope == "write" and token.scope != "write":
             self._refused(request, "read_only", name=token.name)
             raise Forbidden("This token may look, but not change anything.")

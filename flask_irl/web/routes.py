@@ -7,7 +7,7 @@ HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,11 +77,15 @@ class RouteTable:
         owner: The extension whose decorators count.
         defaults: The default limits of routes.
         declarations: The extension's.
+
+    Attributes:
+        at_first: Called with the app, once each, when its first route is looked up.
     """
 
     def __init__(
         self, owner: object, defaults: tuple[Limit, ...], declarations: Declarations
     ) -> None:
+        self.at_first: list[Callable[[Flask], object]] = []
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
@@ -95,11 +99,13 @@ class RouteTable:
         """Give the route of a rule and a method; the rule is None where none matches."""
         if rule is None:
             return self._unmatched
-        if rule.methods is None and method not in METHODS:
+        if method not in METHODS and method not in tuple(rule.methods or ()):
             method = self._bounded(app, rule, method)
         key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
+            while self.at_first:
+                self.at_first.pop(0)(app)
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
@@ -130,7 +136,7 @@ class RouteTable:
         return Route(label, False, (limit,), (), endpoint, method, (name,))
 
     def _bounded(self, app: Flask, rule: Rule, method: str) -> str:
-        """Fold the methods that nobody named into one: a rule without methods takes any."""
+        """Fold the methods that nobody named into one: a rule may take any."""
         _, marks, blueprints = self._view(app, rule, method)
         limits = [*marks.limits, *marks.of_method]
         for blueprint in blueprints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 from flask import Flask
@@ -108,6 +109,11 @@ class AppState:
         )
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
+
+    def at_first_request(self, work: Callable[[Flask], object]) -> None:
+        """Do work on the app when all its routes are there: at the first request for one."""
+        guard = self.limiter.failures.guard
+        self.routes.at_first.append(lambda app: guard("start", partial(work, app)))
 
     def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
         """Describe an app's routes with their limits for people, but those of blueprints."""
