@@ -251,7 +251,7 @@ class IntelligentLimiter:
         if has_request_context() and EXTENSION in current_app.extensions:
             state = state_of(current_app)
             if state.options.enabled and state.owner is self:
-                state.enforcer.check(limit)
+                state.checks.check(limit)
 
 
 def _place() -> str:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
@@ -28,6 +28,12 @@ FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
 PROBE_KEY: Final = "#probe"
 """A key that no client can have."""
+
+
+class Failed(Protocol):
+    """Take an error that must not reach the app, as :meth:`Failures.swallow` does."""
+
+    def __call__(self, where: str, error: BaseException, function: object = None) -> None: ...
 
 
 class Failures:
@@ -97,14 +103,21 @@ class Failures:
                 failure("store_error", error, kind=kind, not_logged=held)
         self.breaker.failure(error)
 
-    def swallow(self, where: str, error: BaseException) -> None:
-        """Report an error of the limiter's own, which must not reach the app."""
+    def swallow(self, where: str, error: BaseException, function: object = None) -> None:
+        """Report an error of the limiter's own, which must not reach the app.
+
+        Args:
+            where: Name of the place.
+            error: The error.
+            function: The user's function that failed, if it was one.
+        """
         # The listener itself may have failed.
         with contextlib.suppress(Exception):
             self._notify(ErrorSwallowed(where))
         held = self._log.passes()
         if held is not None:
-            failure("limiter_error", error, where=where, not_logged=held)
+            named = {} if function is None else {"function": name_of(function)}
+            failure("limiter_error", error, where=where, **named, not_logged=held)
 
     def guard(self, where: str, work: Callable[[], object]) -> None:
         """Do background work, and report its errors instead of raising them."""
@@ -136,3 +149,11 @@ class Failures:
             event(logging.ERROR, "store_lost", then=self._on_store_error, reason=reason)
         else:
             event(logging.WARNING, "store_back")
+
+
+def name_of(function: object) -> str:
+    """Name a user's function for people, so that it can be found."""
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    code = getattr(function, "__code__", None)
+    line = "" if code is None else f":{code.co_firstlineno}"
+    return f"{kind.__module__}.{kind.__qualname__}{line}"

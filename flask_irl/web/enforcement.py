@@ -2,23 +2,24 @@
 
 A request like an earlier one is asked about before Flask sees it: a client that is known to be over
 its limit is refused without Flask, and about any other one the store is asked while Flask gets
-ready. The decision is made in the app's first hook, where Flask knows the route.
+ready. The decision is made in the app's first hook, where Flask knows the route; where limits or
+client depend on the app's other hooks, it is made after them (``web/late.py``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response, current_app, request
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
-from flask_irl.telemetry.events import RequestExempted
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
+from flask_irl.web.late import LateDecisions
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
@@ -28,7 +29,6 @@ from flask_irl.web.responses import (
     may_want_problem,
     refusal,
 )
-from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route, RouteTable
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
+
+    Attributes:
+        late: Decides where the app's hooks must have run.
     """
 
     def __init__(
@@ -75,6 +78,15 @@ class Enforcer:
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
+        self.late = LateDecisions(
+            limiter,
+            identity,
+            questions,
+            slot=slot,
+            filters=filters,
+            lists=lists,
+            refuse=self._refuse,
+        )
 
     def register(self, app: Flask, *, innermost: bool) -> None:
         """Decide on the requests of an app, in a hook before each.
@@ -84,6 +96,7 @@ class Enforcer:
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
         """
+        self.late.serve(app)
         app.before_request(self._hook)
         self._hooks = cast(list[object], app.before_request_funcs[None])
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
@@ -118,6 +131,7 @@ class Enforcer:
                 exchange.seconds = time.perf_counter() - started
         except Exception as error:
             exchange.decision = None
+            exchange.decided = False
             limiter.failures.swallow("early", error)
         return None
 
@@ -132,27 +146,32 @@ class Enforcer:
         exchange = environ.get(self._slot)
         if exchange is None:
             exchange = environ[self._slot] = Exchange()
-        elif exchange.decision is not None:
+        elif exchange.decided:
             return None
-        question: Question | None
         early = exchange.early
         try:
             if early is not None and early.rule is current.url_rule:
                 started = time.perf_counter()
                 exchange.early = None
                 begun, _, question, keys = early
-                exchange.decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+                decision = self._limiter.decide(question.plan, keys, question.cost, begun)
                 exchange.seconds += time.perf_counter() - started
             else:
-                question = self._decide_now(current, exchange)
+                made = self._decide_now(current, exchange)
+                if made is None:
+                    return None
+                decision, question = made
         except Exception as error:
             # An error in here is no reason to fail the host's request.
+            exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
             return None
-        decision = exchange.decision
-        if question is None or decision is None or decision.admitted:
-            return None
-        return self._refuse(current, exchange, decision, question)
+        exchange.decided = True
+        if exchange.decision is None:
+            exchange.decision = decision
+        else:
+            exchange.add(decision)
+        return None if decision.admitted else self._refuse(current, exchange, decision, question)
 
     def settle(self, exchange: Exchange) -> None:
         """Take the store's answer on a request that never came to be decided on."""
@@ -161,85 +180,50 @@ class Enforcer:
             begun, _, question, keys = early
             self._limiter.decide(question.plan, keys, question.cost, begun)
 
-    def check(self, limit: RouteLimit) -> None:
-        """Count a function's limit, unless the request's route has done so.
-
-        Raises:
-            RateLimitExceeded: The limit refuses.
-        """
-        exchange = request.environ.get(self._slot)
-        if exchange is None or exchange.decision is None or limit in exchange.route.covered:
-            return
-        try:
-            decision, question = self._check(limit, exchange)
-        except Exception as error:
-            self._limiter.failures.swallow("limit", error)
-            return
-        if decision is None or question is None:
-            return
-        before = exchange.decision
-        shown = before
-        if not decision.admitted or decision.remaining < before.remaining:
-            shown = decision._replace(at=before.at, gap=before.gap)
-        outcome = before.outcome if decision.outcome == "allowed" else decision.outcome
-        exchange.decision = shown._replace(outcome=outcome)
-        if not decision.admitted:
-            self._raise(exchange, decision, question.message(decision))
-
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""
         exchange = environ.get(self._slot)
         return None if exchange is None else exchange.decision
 
-    def _decide_now(self, current: Request, exchange: Exchange) -> Question | None:
-        limiter = self._limiter
+    def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
+        """Decide on a request, or put that off; None where that is so, or it is exempt."""
+        limiter, environ = self._limiter, current.environ
         started = time.perf_counter()
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
-        if route.exempt or (self._filters and any(map(self._filtered, self._filters))):
-            limiter.notify(RequestExempted(route.label))
+        if route.exempt:
+            self.late.exempt(exchange)
             return None
-        client = exchange.client = self._identity.client(current.environ)
+        client = None if self._filters else self._identity.known(environ)
+        if client is None:
+            self.late.put_off(exchange)
+            return None
+        exchange.client = client
         word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
-            limiter.notify(RequestExempted(route.label))
+            self.late.exempt(exchange)
             return None
-        question = self._questions.question(route, client)
         if word == "deny":
-            exchange.decision = limiter.deny(client)
-        else:
-            keys = question.keys_for(client)
-            decision = limiter.decide(question.plan, keys, question.cost)
-            exchange.decision = decision
-            useful = limiter.asks_ahead or not decision.admitted
-            if useful and question.keys is None and self._early_key is not None:
-                self._recognition.learn(current.environ, route, current.url_rule)
+            return limiter.deny(client), self._questions.rest(route)
+        question = self._questions.fixed(route)
+        fixed = question is not None
+        if question is None:
+            question = self._questions.rest(route)
+            # One more call of the store, for a client only that was just over these limits.
+            if not limiter.refusals.knows(client, question.plan):
+                self.late.put_off(exchange)
+                return None
+        keys = question.keys_for(client)
+        decision = limiter.decide(question.plan, keys, question.cost)
         exchange.seconds = time.perf_counter() - started
-        return question
-
-    def _check(
-        self, limit: RouteLimit, exchange: Exchange
-    ) -> tuple[Decision | None, Question | None]:
-        """Decide on a function's limit alone; None where it doesn't apply to the request."""
-        if not limit.applies_to(request.method):
-            return None, None
-        route = self._routes.alone(
-            limit, exchange.route.label, request.endpoint or "", request.method
-        )
-        question = self._questions.question(route, exchange.client)
-        if len(question.plan.scopes) == 1:
-            return None, None
-        # The limit on all requests of the client has counted this one before.
-        plan = self._limiter.plans.without_base(question.plan)
-        keys = question.keys_for(exchange.client)
-        return self._limiter.decide(plan, keys, question.cost), question
-
-    def _filtered(self, passes: Callable[[], bool]) -> bool:
-        try:
-            return bool(passes())
-        except Exception as error:
-            self._limiter.failures.swallow("request_filter", error)
-            return False
+        if not fixed and decision.admitted:
+            exchange.rest = decision
+            self.late.put_off(exchange)
+            return None
+        useful = limiter.asks_ahead or not decision.admitted
+        if useful and fixed and self._early_key is not None:
+            self._recognition.learn(environ, route, current.url_rule)
+        return decision, question
 
     def _refuse(
         self, current: Request, exchange: Exchange, decision: Decision, question: Question
@@ -250,13 +234,6 @@ class Enforcer:
             raise RateLimitExceeded(decision, message)
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
-
-    def _raise(self, exchange: Exchange, decision: Decision, message: str | None) -> NoReturn:
-        self._limiter.log_refusal(decision, exchange.route.label)
-        response = None
-        if not handles_refusal(current_app, request, decision):
-            response = refusal(request, decision, message)
-        raise RateLimitExceeded(decision, message, response)
 
     def _refuse_early(
         self,
@@ -282,6 +259,7 @@ class Enforcer:
         started = time.perf_counter()
         decision = limiter.decide(question.plan, question.keys_for(client), question.cost)
         exchange.decision, exchange.route, exchange.client = decision, route, client
+        exchange.decided = True
         exchange.seconds = time.perf_counter() - started
         if decision.admitted:
             return None

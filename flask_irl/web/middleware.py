@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_irl.limits.decision import REFUSED
 from flask_irl.web.exchange import Exchange, Headers
+from flask_irl.web.responses import RateLimitExceeded, early_refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -68,6 +70,10 @@ class Middleware:
             if refusal is not None:
                 return refusal.send(answer)
             return self.app(environ, answer)
+        except RateLimitExceeded as error:
+            # Raised where Flask answers no more: at the end of a request's context.
+            late = early_refusal(environ, error.decision, error.description)
+            return late.send(partial(answer, exc_info=sys.exc_info()))
         except Exception:
             self._observe(environ, exchange, FAILED, [])
             raise

@@ -18,6 +18,7 @@ class RouteLimit:
         owner: The extension that it belongs to.
         limits: The limits, when they are fixed.
         dynamic: Gives the limits of each request, when they aren't.
+        default: The limits that hold while ``dynamic`` fails.
         shared: Name that routes count under together, or a function of the endpoint; None counts
             each route by itself.
         name: Name of its scope outside of routes.
@@ -28,6 +29,8 @@ class RouteLimit:
         override_defaults: Whether it replaces the default limits or adds to them.
         cost: Units that a request counts for.
         error_message: Text of the 429, instead of "Rate limit exceeded".
+        origin: The limit as the decorator has it, of which this is a use.
+        passing: Whether it was made during a request, as RESTX's ``method_decorators`` are.
     """
 
     owner: object
@@ -42,6 +45,9 @@ class RouteLimit:
     override_defaults: bool = True
     cost: int | Callable[[], int] = 1
     error_message: str | None = None
+    default: tuple[Limit, ...] = ()
+    origin: RouteLimit | None = None
+    passing: bool = False
 
     @property
     def fixed(self) -> bool:
@@ -82,6 +88,7 @@ def new_limit(
     methods: Sequence[str] | None = None,
     cost: int | Callable[[], int],
     error_message: str | None,
+    default: str | None = None,
     **rest: Any,
 ) -> RouteLimit:
     """Make a limit of a decorator's arguments.
@@ -103,6 +110,11 @@ def new_limit(
         raise ConfigurationError(
             f"limit {limit!r} is not allowed: give a text such as '20/minute', or a function"
         )
+    if default is not None and not (callable(limit) and isinstance(default, str)):
+        raise ConfigurationError(
+            f"default {default!r} is not allowed: give a text such as '20/minute', "
+            "beside a function that returns the limit"
+        )
     return RouteLimit(
         owner,
         limits=() if callable(limit) else parse_limits(limit),
@@ -111,6 +123,7 @@ def new_limit(
         methods=None if methods is None else frozenset(method.upper() for method in methods),
         cost=cost,
         error_message=error_message,
+        default=() if default is None else parse_limits(default),
         **rest,
     )
 

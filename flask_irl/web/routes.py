@@ -15,7 +15,8 @@ from flask import Blueprint, Flask
 from werkzeug.routing import Rule
 
 from flask_irl.limits.limit import Limit
-from flask_irl.web.decorators import Declarations, is_exempt, is_no_route, limits_of
+from flask_irl.web.decorators import Declarations, is_no_route
+from flask_irl.web.marks import Marks, read_marks
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
 
 UNMATCHED: Final = "unmatched"
@@ -40,6 +41,7 @@ class Route:
         names: The scope of each of ``limits``; ``""`` where it depends on the request.
         covered: The limits that its decorators need not check: they are in the plan, or don't
             apply.
+        inner: The limits that are checked only below somebody else's decorator, as a login's.
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
@@ -53,6 +55,7 @@ class Route:
     method: str = ""
     names: tuple[str, ...] = ()
     covered: tuple[RouteLimit, ...] = ()
+    inner: tuple[RouteLimit, ...] = ()
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
@@ -61,6 +64,10 @@ class Route:
     def fixed(self) -> bool:
         """Tell whether its plan is the same for every request."""
         return all(limit.fixed for limit in self.limits)
+
+    def covers(self, limit: RouteLimit) -> bool:
+        """Tell whether the decision on a request to it includes a limit."""
+        return limit in self.covered or (limit.passing and limit.origin in self.covered)
 
 
 class RouteTable:
@@ -124,40 +131,36 @@ class RouteTable:
 
     def _bounded(self, app: Flask, rule: Rule, method: str) -> str:
         """Fold the methods that nobody named into one: a rule without methods takes any."""
-        view, handler, _, blueprints = self._views(app, rule, method)
-        limits = [*limits_of(view, self._owner), *limits_of(handler, self._owner)]
+        _, marks, blueprints = self._view(app, rule, method)
+        limits = [*marks.limits, *marks.of_method]
         for blueprint in blueprints:
             limits += self._declarations.blueprint_limits.get(blueprint, [])
         named = any(limit.methods is not None and method in limit.methods for limit in limits)
         return method if named else OTHER_METHOD
 
-    def _views(
-        self, app: Flask, rule: Rule, method: str
-    ) -> tuple[object, object, str, list[Blueprint]]:
-        """Find a rule's view, its handler of a method with that method, and its blueprints."""
+    def _view(self, app: Flask, rule: Rule, method: str) -> tuple[object, Marks, list[Blueprint]]:
+        """Find a rule's view, its marks for a method, and its blueprints."""
         view = app.view_functions.get(rule.endpoint)
         found = (app.blueprints.get(name) for name in _blueprints(rule.endpoint))
         blueprints = [blueprint for blueprint in found if isinstance(blueprint, Blueprint)]
-        return view, *_handler(view, method), blueprints
+        return view, read_marks(view, method, self._owner, self._declarations), blueprints
 
     def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
-        view, handler, handled, blueprints = self._views(app, rule, method)
+        view, marks, blueprints = self._view(app, rule, method)
         owner = blueprints[0] if blueprints else app
         if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
             return Route(label, True)
         if is_no_route(view):
             return self._unmatched
-        if any(is_exempt(x, self._owner) for x in (view, handler)) or any(
+        if marks.exempt or any(
             blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
         ):
             return Route(label, True)
         if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return Route(label, False)
-        marks = limits_of(view, self._owner)
-        of_method = [x for x in limits_of(handler, self._owner) if x not in marks]
-        own = [*marks, *(of_one_method(x, handled) for x in of_method)]
+        own = [*marks.limits, *(of_one_method(x, marks.method) for x in marks.of_method)]
         own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
@@ -173,7 +176,8 @@ class RouteTable:
             endpoint,
             method,
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
-            (*marks, *of_method),
+            (*marks.limits, *marks.of_method),
+            marks.inner,
         )
 
 
@@ -181,15 +185,6 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-
-
-def _handler(view: object, method: str) -> tuple[object, str]:
-    """Find the method of a view class that serves an HTTP method, and its own HTTP method."""
-    view_class = getattr(view, "view_class", None)
-    found = getattr(view_class, method.lower(), None)
-    if found is None and method == "HEAD":
-        return getattr(view_class, "get", None), "GET"
-    return found, method
 
 
 def _texts(route: Route) -> list[str]:

@@ -16,8 +16,10 @@ from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.body import BodyDrain
+from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
+from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.observer import Observer
@@ -60,18 +62,27 @@ class AppState:
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
         self.questions = Questions(self.limiter, failed)
+        identity = Identity(key_func, failed)
+        lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
-            Identity(key_func, failed),
+            identity,
             routes=self.routes,
             questions=self.questions,
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,
-            lists=AccessLists(options.allow, options.deny)
-            if options.allow or options.deny
-            else None,
+            lists=lists,
             early_refusals=options.early_refusals,
+        )
+        self.checks = Checks(
+            self.limiter,
+            identity,
+            self.routes,
+            self.questions,
+            self.enforcer.late,
+            slot=self._slot,
+            lists=lists,
         )
         self._responder = Responder(
             headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
@@ -92,6 +103,7 @@ class AppState:
             body=BodyDrain(app.config, self.limiter.failures.swallow),
         )
         setattr(outer, place, middleware)
+        answer_raised(app, self._slot)
 
     def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
         """Describe an app's routes with their limits for people, but those of blueprints."""
