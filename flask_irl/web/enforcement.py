@@ -208,9 +208,10 @@ class Enforcer:
         question = self._questions.fixed(route)
         fixed = question is not None
         if question is None:
-            question = self._questions.rest(route)
             # One more call of the store, for a client only that was just over these limits.
-            if not limiter.refusals.knows(client, question.plan):
+            known = client in limiter.refusals.known
+            question = self._questions.rest(route) if known else None
+            if question is None or not limiter.refusals.knows(client, question.plan):
                 self.late.put_off(exchange)
                 return None
         keys = question.keys_for(client)

@@ -80,22 +80,17 @@ class LateDecisions:
                     wrap_call(self._app, "finalize_request", self._finalize)
                     self._wrapped = True
 
-    def reach(self, limit: RouteLimit, exchange: Exchange) -> None:
+    def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request whose view's decorators have come to a limit.
 
-        Raises:
-            RateLimitExceeded: It is refused.
+        Returns:
+            The decision and its question if the request is refused, else None.
         """
         inner = exchange.route.inner
         if inner and limit not in inner and not (limit.passing and limit.origin in inner):
             # The decision waits for a limit further down.
-            return
-        current = _current()
-        refused = self._decide(current, exchange)
-        if refused is not None:
-            decision, question = refused
-            response = self._refuse(current, exchange, decision, question)
-            raise RateLimitExceeded(decision, question.message(decision), response)
+            return None
+        return self._decide(_current(), exchange)
 
     def passes(self, *, quietly: bool = False) -> bool:
         """Tell whether a filter lets the request being served pass.

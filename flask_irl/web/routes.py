@@ -8,7 +8,7 @@ HEAD counts as GET.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Blueprint, Flask
@@ -45,6 +45,7 @@ class Route:
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
+        fixed: Whether its plan is the same for every request.
     """
 
     label: str
@@ -59,11 +60,10 @@ class Route:
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
+    fixed: bool = field(init=False)
 
-    @property
-    def fixed(self) -> bool:
-        """Tell whether its plan is the same for every request."""
-        return all(limit.fixed for limit in self.limits)
+    def __post_init__(self) -> None:
+        self.fixed = all(limit.fixed for limit in self.limits)
 
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""
