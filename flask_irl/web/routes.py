@@ -110,18 +110,21 @@ class RouteTable:
             app: The app.
             besides: Names of blueprints that are left out.
         """
-        return [
-            {
-                "route": rule.rule,
-                "methods": methods,
-                "limits": _texts(route),
-                "exempt": route.exempt,
-            }
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint.rpartition(".")[0] not in besides
-            if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            for route in [self.route(app, rule, methods[0])]
-        ]
+        found = []
+        for rule in app.url_map.iter_rules():
+            methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+            if not methods or rule.endpoint.rpartition(".")[0] in besides:
+                continue
+            routes = {method: self.route(app, rule, method) for method in methods}
+            found.append(
+                {
+                    "route": rule.rule,
+                    "methods": methods,
+                    "limits": _texts_of(routes),
+                    "exempt": all(route.exempt for route in routes.values()),
+                }
+            )
+        return found
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -185,6 +188,18 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+
+
+def _texts_of(routes: dict[str, Route]) -> list[str]:
+    """List the limits of a rule's methods, with the methods where they aren't all."""
+    methods: dict[str, list[str]] = {}
+    for method, route in routes.items():
+        for text in _texts(route):
+            methods.setdefault(text, []).append(method)
+    return [
+        text if len(of) >= len(routes) else f"{text} ({', '.join(of)})"
+        for text, of in methods.items()
+    ]
 
 
 def _texts(route: Route) -> list[str]:

@@ -111,7 +111,7 @@ def test_in_a_context_made_by_hand(site: Site) -> None:
 
 def test_a_view_called_in_a_context_made_by_hand(site: Site) -> None:
     site.start()
-    view = site.limiter.limit("1/hour")(lambda: "y")
+    view: Callable[[], str] = site.limiter.limit("1/hour")(lambda: "y")
     site.app.add_url_rule("/y", "y", view)
     with site.app.test_request_context("/y"):
         assert view() == "y"
