@@ -110,7 +110,7 @@ class LateDecisions:
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
         exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late and not self._waits(exchange.route):
+        if exchange is not None and exchange.late and not self.waits(exchange.route):
             current = _current()
             refused = self._decide(current, exchange)
             if refused is not None:
@@ -135,7 +135,7 @@ class LateDecisions:
             arguments = (*context, answer)
         return finalize(*arguments, **named)
 
-    def _waits(self, route: Route) -> bool:
+    def waits(self, route: Route) -> bool:
         """Tell whether a login decorator of the view's may be what the decision depends on."""
         return bool(route.inner) and (self._identity.early is None or not route.fixed)
 
@@ -146,7 +146,7 @@ class LateDecisions:
         exchange.late = False
         started = time.perf_counter()
         try:
-            made = self._made(current, exchange, answered=answered)
+            made = self.decide(current, exchange, answered=answered)
         except Exception as error:
             exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
@@ -159,9 +159,16 @@ class LateDecisions:
         exchange.add(decision)
         return None if decision.admitted else (decision, question)
 
-    def _made(
-        self, current: Request, exchange: Exchange, *, answered: bool
+    def decide(
+        self, current: Request, exchange: Exchange, *, answered: bool = False
     ) -> tuple[Decision, Question] | None:
+        """Decide on a request by all that the app tells of it now; None where it is exempt.
+
+        Args:
+            current: The request.
+            exchange: The request's.
+            answered: Whether it was answered already: then only what needs no hook counts.
+        """
         route, limiter = exchange.route, self._limiter
         # What a hook has kept from the view, it may have kept from the app's functions, too: that
         # is nobody's error.
