@@ -36,8 +36,9 @@ class IntelligentLimiter:
 
     Args:
         app: The app to register with now.
-        key_func: Names the client of the current request; the remote address by default. If it
-            raises or returns nothing, the remote address counts.
+        key_func: Names the client of the current request; the remote address by default. Asked when
+            all ``before_request`` hooks have run. If it raises or returns nothing, the remote
+            address counts.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -128,7 +129,10 @@ class IntelligentLimiter:
 
     @property
     def current_decision(self) -> Decision | None:
-        """Give the decision on the current request; None outside of one, or if it is exempt."""
+        """Give the decision on the current request; None outside of one, or if it is exempt.
+
+        None, too, in hooks before a request whose limits or key are functions.
+        """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
         return state_of(current_app).enforcer.decision_on(request.environ)

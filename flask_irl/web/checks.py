@@ -111,7 +111,8 @@ class Checks:
         """Identify the client of a request not yet decided on; None where it is exempt."""
         if not exchange.late:
             exchange.route = self._routes.route(current_app, request.url_rule, request.method)
-        if exchange.route.exempt or self._late.passes():
+        # A filter that needs what a login is only about to provide fails here; it is asked again.
+        if exchange.route.exempt or self._late.passes(quietly=True):
             return None
         client = self._identity.client(request.environ)
         allowed = self._lists is not None and self._lists.rule_for(client) == "allow"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, copy_current_request_context
 
 from flask_irl import IntelligentLimiter
 
@@ -38,6 +39,18 @@ def test_a_block_raises_and_names_its_place() -> None:
     _, limiter = site()
     with pytest.raises(RuntimeError, match=rf"{__name__}\.test_a_block"), limiter.limit("2/minute"):
         pass
+
+
+def test_in_a_thread_with_a_copy_of_the_requests_context_it_counts() -> None:
+    app, limiter = site()
+    limited = limiter.limit("2/minute")(helper)
+
+    @app.get("/x")
+    def view() -> str:
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(copy_current_request_context(limited)).result()
+
+    assert [app.test_client().get("/x").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_switched_off_it_does_nothing() -> None:

@@ -8,36 +8,14 @@ from typing import Any
 
 import flask_login
 import pytest
-from flask import Flask, Response, render_template_string, request
+from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_socketio import SocketIO
-from werkzeug.test import Client, create_environ
+from werkzeug.test import Client
 
-from flask_irl import IntelligentLimiter, RateLimitExceeded
+from flask_irl import RateLimitExceeded
 from flask_irl.web.state import state_of
-from tests.recorder import Recorder
-
-
-class Site:
-    """An app, and a limiter that isn't registered with it yet, with a limited function."""
-
-    def __init__(self, **options: Any) -> None:
-        self.app = Flask("site")
-        self.app.secret_key = "s"
-        self.listener = Recorder()
-        self.limiter = IntelligentLimiter(background=False, listener=self.listener, **options)
-        self.ran = 0
-        self.costly = self.limiter.limit("2/hour")(self.work)
-
-    def work(self) -> None:
-        self.ran += 1
-
-    def start(self) -> None:
-        self.limiter.init_app(self.app)
-        self.app.add_url_rule("/x", "x", lambda: "x")
-
-    def asks(self, count: int, path: str = "/x") -> list[int]:
-        return [self.app.test_client().get(path).status_code for _ in range(count)]
+from tests.web.limited_site import Site
 
 
 @pytest.fixture
@@ -195,133 +173,3 @@ def test_in_an_event_of_socketio(site: Site, limiter_first: bool, block: bool) -
         assert client.post(url, data='42["work",{}]').status_code == 200
     assert site.ran == 2
     assert [error.decision.limit for error in slowed] == [2, 2, 2]
-
-
-Register = Callable[[Site], object]
-
-
-def limited_answer(site: Site, status: int) -> Callable[..., tuple[str, int]]:
-    """A limited error handler."""
-
-    @site.limiter.limit("2/hour")
-    def handler(error: Exception) -> tuple[str, int]:
-        return "sorry", status
-
-    return handler
-
-
-def limited_hook(site: Site) -> Callable[..., Any]:
-    """A limited hook that hands on what it is given."""
-
-    @site.limiter.limit("2/hour")
-    def hook(response: Response | None = None) -> Response | None:
-        return response
-
-    return hook
-
-
-def block_in_handler(site: Site) -> Callable[[Exception], tuple[str, int]]:
-    """An error handler with a limited block."""
-
-    def handler(error: Exception) -> tuple[str, int]:
-        with site.limiter.limit("2/hour"):
-            return "sorry", 400
-
-    return handler
-
-
-def fail() -> str:
-    raise ValueError("the view's own fault")
-
-
-WHERE: dict[str, tuple[str, Register, int]] = {
-    "errorhandler(404)": (
-        "/nothing",
-        lambda s: s.app.register_error_handler(404, limited_answer(s, 404)),
-        404,
-    ),
-    "errorhandler(500)": (
-        "/fail",
-        lambda s: s.app.register_error_handler(500, limited_answer(s, 500)),
-        500,
-    ),
-    "errorhandler(Exception)": (
-        "/fail",
-        lambda s: s.app.register_error_handler(Exception, limited_answer(s, 500)),
-        500,
-    ),
-    "a block in errorhandler(ValueError)": (
-        "/fail",
-        lambda s: s.app.register_error_handler(ValueError, block_in_handler(s)),
-        400,
-    ),
-    "after_request": ("/x", lambda s: s.app.after_request(limited_hook(s)), 200),
-    "context_processor": (
-        "/template",
-        lambda s: s.app.context_processor(lambda: limited_hook(s)() or {}),
-        200,
-    ),
-}
-
-
-@pytest.mark.parametrize("own", [True, False], ids=["own handler of 429", "none"])
-@pytest.mark.parametrize("where", WHERE)
-def test_a_limit_that_is_used_up_answers_429_wherever_it_is(
-    site: Site, where: str, own: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    path, register, status = WHERE[where]
-    site.start()
-    site.app.add_url_rule("/fail", "fail", fail)
-    site.app.add_url_rule("/template", "template", lambda: render_template_string("hello"))
-    register(site)
-    if own:
-        site.app.register_error_handler(429, lambda error: ("slow down", 429))
-    responses = [site.app.test_client().get(path) for _ in range(4)]
-    assert [r.status_code for r in responses] == [status, status, 429, 429]
-    refusal = responses[2]
-    assert int(refusal.headers["Retry-After"]) >= 1
-    assert refusal.headers["X-RateLimit-Limit"] == "2"
-    assert (refusal.text == "slow down") == own
-    assert "RateLimitExceeded" not in caplog.text
-
-
-def test_under_test_too_it_answers_429(site: Site) -> None:
-    site.start()
-    site.app.testing = True
-    site.app.register_error_handler(404, limited_answer(site, 404))
-    assert site.asks(3, "/nothing") == [404, 404, 429]
-
-
-def test_a_limit_on_what_ends_a_request_answers_429_if_nothing_was_sent(site: Site) -> None:
-    site.start()
-    site.app.teardown_request(lambda error: limited_hook(site)() and None)
-    started: list[tuple[str, bool]] = []
-
-    def start_response(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], None]:
-        started.append((status[:3], exc_info is not None))
-        return lambda data: None
-
-    for _ in range(3):
-        body = site.app.wsgi_app(create_environ("/x"), start_response)
-    assert started == [("200", False)] * 3 + [("429", True)]
-    assert b"Rate limit exceeded" in b"".join(body)
-
-
-def test_a_handler_of_429_that_is_limited_itself_still_answers(site: Site) -> None:
-    site.start()
-    site.app.register_error_handler(429, limited_answer(site, 429))
-    site.app.add_url_rule("/y", "y", site.limiter.limit("1/hour")(lambda: "y"))
-    responses = [site.app.test_client().get("/y") for _ in range(5)]
-    assert [r.status_code for r in responses] == [200, *[429] * 4]
-    assert {r.text for r in responses[1:]} == {"sorry"}
-
-
-def test_a_handler_of_429_that_fails_is_the_apps_own_fault(site: Site) -> None:
-    site.start()
-
-    def broken(error: Exception) -> str:
-        raise LookupError("the handler's own fault")
-
-    site.app.register_error_handler(429, broken)
-    site.app.register_error_handler(404, limited_answer(site, 404))
-    assert site.asks(3, "/nothing") == [404, 404, 500]

@@ -16,8 +16,6 @@ from flask_irl import ConfigurationError, IntelligentLimiter, api_key
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 
-User = str
-
 
 class Site:
     """An app whose limiter comes first, and whose login is a hook or decorator after it."""
@@ -54,11 +52,11 @@ class Site:
 
         return wrapper
 
-    def ask(self, user: User | None = None, path: str = "/x", **more: Any) -> int:
+    def ask(self, user: str | None = None, path: str = "/x", **more: Any) -> int:
         headers = {} if user is None else {"User": user}
         return self.app.test_client().get(path, headers=headers, **more).status_code
 
-    def asks(self, count: int, user: User | None = None, path: str = "/x") -> list[int]:
+    def asks(self, count: int, user: str | None = None, path: str = "/x") -> list[int]:
         return [self.ask(user, path) for _ in range(count)]
 
     def store_calls(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask, g, request
 from flask.views import MethodView
 
-from flask_irl import IntelligentLimiter
+from flask_irl import ConfigurationError, IntelligentLimiter
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 
@@ -295,6 +295,21 @@ def test_a_view_class_that_is_exempted_once_it_is_a_view(site: Site) -> None:
     site.limiter.exempt(late)
     site.asks(1)
     assert site.listener.exempt == ["/x"]
+
+
+@libraries
+def test_a_resource_that_is_exempted_once_it_is_a_view(site: Site, library: Library) -> None:
+    library(site)
+    view: Any = site.app.view_functions["thing"]
+    site.limiter.exempt(view.view_class)
+    site.asks(1)
+    assert site.listener.exempt == ["/x"]
+
+
+@pytest.mark.parametrize("target", [None, 7, "x", dict, flask_restx.Namespace("n")], ids=repr)
+def test_what_can_not_be_exempt_is_refused(site: Site, target: Any) -> None:
+    with pytest.raises(ConfigurationError, match="function, a blueprint or a view class"):
+        site.limiter.exempt(target)
 
 
 def test_a_class_whose_decorators_hide_its_limit_counts_once(site: Site) -> None:

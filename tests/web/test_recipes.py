@@ -56,9 +56,10 @@ def test_each_user_of_flask_login_has_the_limit_of_their_plan(app: Flask) -> Non
 def test_each_token_of_flask_jwt_extended_counts_by_itself(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ann, bob = bearer(app, "ann"), bearer(app, "bob")
+    ann, bob, cid = (bearer(app, user) for user in ("ann", "bob", "cid"))
     assert asks(app, 4, "/orders", **ann) == [200, 200, 200, 429]
     assert asks(app, 2, "/export", **bob) == [200, 429]
+    assert asks(app, 2, "/export", **cid) == [200, 429]
     assert asks(app, 1, "/orders", **bob) == [200]
     # Rubbish counts by address, refused in the end, and is nobody's error.
     assert asks(app, 4, "/orders", Authorization="Bearer rubbish") == [422, 422, 422, 429]
