@@ -43,7 +43,6 @@ class LateDecisions:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
-        exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class LateDecisions:
         filters: list[Callable[[], bool]],
         lists: AccessLists | None,
         refuse: Refuse,
-        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -65,7 +63,6 @@ class LateDecisions:
         self._filters = filters
         self._lists = lists
         self._refuse = refuse
-        self._exceeded = exceeded
         self._wrapped = False
         self._lock = threading.Lock()
 
@@ -83,22 +80,17 @@ class LateDecisions:
                     wrap_call(self._app, "finalize_request", self._finalize)
                     self._wrapped = True
 
-    def reach(self, limit: RouteLimit, exchange: Exchange) -> None:
+    def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request whose view's decorators have come to a limit.
 
-        Raises:
-            RateLimitExceeded: It is refused.
+        Returns:
+            The decision and its question if the request is refused, else None.
         """
         inner = exchange.route.inner
         if inner and limit not in inner and not (limit.passing and limit.origin in inner):
             # The decision waits for a limit further down.
-            return
-        current = _current()
-        refused = self._decide(current, exchange)
-        if refused is not None:
-            decision, question = refused
-            self._refuse(current, exchange, decision, question)
-            raise self._exceeded(decision, question.message(decision))
+            return None
+        return self._decide(_current(), exchange)
 
     def passes(self, *, quietly: bool = False) -> bool:
         """Tell whether a filter lets the request being served pass.
@@ -118,7 +110,7 @@ class LateDecisions:
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
         exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late and not self._waits(exchange.route):
+        if exchange is not None and exchange.late and not self.waits(exchange.route):
             current = _current()
             refused = self._decide(current, exchange)
             if refused is not None:
@@ -143,7 +135,7 @@ class LateDecisions:
             arguments = (*context, answer)
         return finalize(*arguments, **named)
 
-    def _waits(self, route: Route) -> bool:
+    def waits(self, route: Route) -> bool:
         """Tell whether a login decorator of the view's may be what the decision depends on."""
         return bool(route.inner) and (self._identity.early is None or not route.fixed)
 
@@ -154,7 +146,7 @@ class LateDecisions:
         exchange.late = False
         started = time.perf_counter()
         try:
-            made = self._made(current, exchange, answered=answered)
+            made = self.decide(current, exchange, answered=answered)
         except Exception as error:
             exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
@@ -167,9 +159,16 @@ class LateDecisions:
         exchange.add(decision)
         return None if decision.admitted else (decision, question)
 
-    def _made(
-        self, current: Request, exchange: Exchange, *, answered: bool
+    def decide(
+        self, current: Request, exchange: Exchange, *, answered: bool = False
     ) -> tuple[Decision, Question] | None:
+        """Decide on a request by all that the app tells of it now; None where it is exempt.
+
+        Args:
+            current: The request.
+            exchange: The request's.
+            answered: Whether it was answered already: then only what needs no hook counts.
+        """
         route, limiter = exchange.route, self._limiter
         # What a hook has kept from the view, it may have kept from the app's functions, too: that
         # is nobody's error.

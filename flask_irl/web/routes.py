@@ -8,7 +8,7 @@ HEAD counts as GET.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Blueprint, Flask
@@ -45,6 +45,7 @@ class Route:
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
+        fixed: Whether its plan is the same for every request.
     """
 
     label: str
@@ -59,11 +60,10 @@ class Route:
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
+    fixed: bool = field(init=False)
 
-    @property
-    def fixed(self) -> bool:
-        """Tell whether its plan is the same for every request."""
-        return all(limit.fixed for limit in self.limits)
+    def __post_init__(self) -> None:
+        self.fixed = all(limit.fixed for limit in self.limits)
 
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""
@@ -116,18 +116,21 @@ class RouteTable:
             app: The app.
             besides: Names of blueprints that are left out.
         """
-        return [
-            {
-                "route": rule.rule,
-                "methods": methods,
-                "limits": _texts(route),
-                "exempt": route.exempt,
-            }
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint.rpartition(".")[0] not in besides
-            if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            for route in [self.route(app, rule, methods[0])]
-        ]
+        found = []
+        for rule in app.url_map.iter_rules():
+            methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+            if not methods or rule.endpoint.rpartition(".")[0] in besides:
+                continue
+            routes = {method: self.route(app, rule, method) for method in methods}
+            found.append(
+                {
+                    "route": rule.rule,
+                    "methods": methods,
+                    "limits": _texts_of(routes),
+                    "exempt": all(route.exempt for route in routes.values()),
+                }
+            )
+        return found
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -191,6 +194,18 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+
+
+def _texts_of(routes: dict[str, Route]) -> list[str]:
+    """List the limits of a rule's methods, with the methods where they aren't all."""
+    methods: dict[str, list[str]] = {}
+    for method, route in routes.items():
+        for text in _texts(route):
+            methods.setdefault(text, []).append(method)
+    return [
+        text if len(of) >= len(routes) else f"{text} ({', '.join(of)})"
+        for text, of in methods.items()
+    ]
 
 
 def _texts(route: Route) -> list[str]:
