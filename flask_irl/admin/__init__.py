@@ -16,8 +16,8 @@ from flask_irl.admin.tokens import Token
 from flask_irl.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flask_irl.admin.authentication import Authorize
     from flask_irl.operations import Operations
+    from flask_irl.web.callbacks import Authorize
 
 PREFIX: Final = "/admin"
 

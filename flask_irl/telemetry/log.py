@@ -77,6 +77,19 @@ def failure(name: str, error: BaseException, /, **fields: object) -> None:
     logger.error("%s", _text(name, fields), exc_info=error, extra=_extra(name, fields))
 
 
+def place_of(error: BaseException) -> str:
+    """Name the place where an error left the code that this package called; "" for its own."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == logger.name:
+            place = ""
+        elif not place:
+            place = f"{module}.{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
 @contextmanager
 def only_errors() -> Iterator[None]:
     """Log nothing less than errors meanwhile."""

@@ -16,6 +16,7 @@ from flask import Blueprint
 from flask.views import View
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.web.callbacks import Filter
 from flask_irl.web.route_limits import RouteLimit
 
 LIMITS: Final = "__irl_limits__"
@@ -36,7 +37,7 @@ class Declarations:
         exempt_blueprints: Blueprints that aren't limited.
     """
 
-    filters: list[Callable[[], bool]] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
     blueprint_limits: dict[Blueprint, list[RouteLimit]] = field(default_factory=dict)
     exempt_blueprints: set[Blueprint] = field(default_factory=set)
 

@@ -17,6 +17,7 @@ from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.callbacks import Filter, is_true
 from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
@@ -60,7 +61,7 @@ class Enforcer:
         questions: Questions,
         recognition: Recognition,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],
@@ -237,11 +238,11 @@ class Enforcer:
         keys = question.keys_for(exchange.client)
         return self._limiter.decide(plan, keys, question.cost), question
 
-    def _filtered(self, passes: Callable[[], bool]) -> bool:
+    def _filtered(self, passes: Filter) -> bool:
         try:
-            return bool(passes())
+            return is_true(passes)
         except Exception as error:
-            self._limiter.failures.swallow("request_filter", error)
+            self._limiter.failures.callback_failed("request_filter", error)
             return False
 
     def _refuse(

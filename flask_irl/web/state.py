@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
 from flask import Flask
@@ -16,6 +16,7 @@ from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
+from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.identity import Identity
@@ -48,7 +49,7 @@ class AppState:
         owner: object,
         options: Options,
         *,
-        key_func: Callable[[], str],
+        key_func: KeyFunc,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
@@ -62,10 +63,11 @@ class AppState:
         self._responder = Responder(
             headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
         )
-        self.questions = Questions(self.limiter, failed)
+        callback_failed = self.limiter.failures.callback_failed
+        self.questions = Questions(self.limiter, callback_failed)
         self.enforcer = Enforcer(
             self.limiter,
-            Identity(key_func, failed),
+            Identity(key_func, callback_failed),
             routes=self.routes,
             questions=self.questions,
             recognition=self._recognition,
