@@ -61,7 +61,10 @@ class AppState:
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
         self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+            headers_enabled=options.headers_enabled,
+            ietf=options.ietf_headers,
+            epoch=options.reset_format == "epoch",
+            failed=failed,
         )
         callback_failed = self.limiter.failures.callback_failed
         self.questions = Questions(self.limiter, callback_failed)
