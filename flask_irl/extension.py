@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_request_context, request
@@ -18,6 +19,15 @@ from flask_irl.limits.decision import Decision
 from flask_irl.operations import Operations
 from flask_irl.telemetry.events import AdminRefused, Listener
 from flask_irl.telemetry.log import event
+from flask_irl.web.callbacks import (
+    Authorize,
+    CostFunc,
+    Filter,
+    KeyFunc,
+    LimitFunc,
+    ScopeFunc,
+    check_callback,
+)
 from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
@@ -25,7 +35,7 @@ from flask_irl.web.route_limits import RouteLimit, new_limit
 from flask_irl.web.state import EXTENSION, AppState, state_of
 
 T = TypeVar("T")
-Filter = Callable[[], bool]
+F = TypeVar("F", bound=Filter)
 
 
 class IntelligentLimiter:
@@ -37,8 +47,9 @@ class IntelligentLimiter:
     Args:
         app: The app to register with now.
         key_func: Names the client of the current request; the remote address by default. Asked when
-            all ``before_request`` hooks have run. If it raises or returns nothing, the remote
-            address counts.
+            all ``before_request`` hooks have run. If it raises or returns nothing, or nothing that
+            has a text of its own, the remote address counts. Like each function that a limiter is
+            given, it may be async.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -54,13 +65,18 @@ class IntelligentLimiter:
         self,
         app: Flask | None = None,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         listener: Listener | None = None,
-        authorize: Callable[[str], str | None] | None = None,
+        authorize: Authorize | None = None,
         **options: Any,
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
+        for option, function in (("key_func", key_func), ("authorize", authorize)):
+            if function is not None:
+                check_callback(option, function)
+        if listener is not None and inspect.iscoroutinefunction(getattr(listener, "notify", None)):
+            raise ConfigurationError(f"listener {listener!r} is not allowed: its notify is async")
         self._key_func = key_func or remote_address
         self._listener = listener
         self._authorize = authorize
@@ -144,15 +160,15 @@ class IntelligentLimiter:
 
     def limit(
         self,
-        limit: str | Callable[[], str],
+        limit: str | LimitFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         per_method: bool = False,
         methods: Sequence[str] | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
         default: str | None = None,
     ) -> LimitDecorator:
         """Limit a view, a function, a blueprint or a class-based view.
@@ -167,8 +183,9 @@ class IntelligentLimiter:
         decorator that stands above this one on a view: a login of either kind has been made then.
 
         Args:
-            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while
-                that raises or returns nonsense, ``default`` holds, and so do all other limits.
+            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them, or
+                None for no limit; while that raises or returns nonsense, ``default`` holds, and so
+                do all other limits.
             key_func: Names the key that is counted instead of the client; not on Redis Cluster.
                 The client is, if it raises or returns nothing.
             per_method: Count each HTTP method by itself.
@@ -203,14 +220,14 @@ class IntelligentLimiter:
 
     def shared_limit(
         self,
-        limit: str | Callable[[], str],
-        scope: str | Callable[[str], str],
+        limit: str | LimitFunc,
+        scope: str | ScopeFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
         default: str | None = None,
     ) -> LimitDecorator:
         """Limit several routes together.
@@ -249,8 +266,13 @@ class IntelligentLimiter:
         """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
         return exempt(target, self, self._declarations)
 
-    def request_filter(self, function: Filter) -> Filter:
-        """Register a function that returns True for requests that aren't limited."""
+    def request_filter(self, function: F) -> F:
+        """Register a function that returns True for requests that aren't limited.
+
+        Raises:
+            ConfigurationError: It is no function that can be called.
+        """
+        check_callback("request_filter", function)
         self._declarations.filters.append(function)
         return function
 

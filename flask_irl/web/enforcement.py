@@ -17,6 +17,7 @@ from flask import Flask, Request, Response, current_app, request
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.web.callbacks import Filter
 from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
@@ -63,7 +64,7 @@ class Enforcer:
         questions: Questions,
         recognition: Recognition,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask_irl.limiter.failures import Failed
 from flask_irl.limits.keys import canonical
+from flask_irl.web.callbacks import KeyFunc, key_of
 from flask_irl.web.key_functions import KeyFromEnviron, address_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Identity:
             None where the key function always needs Flask.
     """
 
-    def __init__(self, key_func: Callable[[], str], failed: Failed) -> None:
+    def __init__(self, key_func: KeyFunc, failed: Failed) -> None:
         self._key_func = key_func
         self._failed = failed
         self.early = key_func.stored if isinstance(key_func, KeyFromEnviron) else None
@@ -52,9 +52,9 @@ class Identity:
             early = None if self.early is None else self.early(environ)
             if early is not None:
                 return early
-            key = self._key_func()
+            key = key_of(self._key_func)
             if key:
-                return canonical(str(key))
+                return canonical(key)
         except Exception as error:
             if not quietly:
                 self._failed("key_func", error, self._key_func)

@@ -21,6 +21,7 @@ from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.callbacks import Filter, is_true
 from flask_irl.web.exchange import Exchange
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
@@ -52,7 +53,7 @@ class LateDecisions:
         questions: Questions,
         *,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         refuse: Refuse,
     ) -> None:
@@ -193,12 +194,12 @@ class LateDecisions:
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
 
-    def _filtered(self, passes: Callable[[], bool], quietly: bool) -> bool:
+    def _filtered(self, passes: Filter, quietly: bool) -> bool:
         try:
-            return bool(passes())
+            return is_true(passes)
         except Exception as error:
             if not quietly:
-                self._limiter.failures.swallow("request_filter", error, passes)
+                self._limiter.failures.callback_failed("request_filter", error, passes)
             return False
 
 

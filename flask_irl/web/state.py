@@ -18,6 +18,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
 from flask_irl.web.body import BodyDrain
+from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
@@ -52,7 +53,7 @@ class AppState:
         owner: object,
         options: Options,
         *,
-        key_func: Callable[[], str],
+        key_func: KeyFunc,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
@@ -64,10 +65,14 @@ class AppState:
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
         self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+            headers_enabled=options.headers_enabled,
+            ietf=options.ietf_headers,
+            epoch=options.reset_format == "epoch",
+            failed=failed,
         )
-        self.questions = Questions(self.limiter, failed)
-        identity = Identity(key_func, failed)
+        callback_failed = self.limiter.failures.callback_failed
+        self.questions = Questions(self.limiter, callback_failed)
+        identity = Identity(key_func, callback_failed)
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
