@@ -20,6 +20,7 @@ from flask_irl.limits.decision import Decision
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
+from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
@@ -78,6 +79,7 @@ class Enforcer:
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
+        self._preflights = Preflights(limiter.options)
         self.late = LateDecisions(
             limiter,
             identity,
@@ -180,6 +182,22 @@ class Enforcer:
             begun, _, question, keys = early
             self._limiter.decide(question.plan, keys, question.cost, begun)
 
+    def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Count a request for a static file whose answer, on its way, says that it isn't there.
+
+        Only where that isn't known before: the app serves its files in a way of its own.
+        """
+        if exchange.route.files is None:
+            return
+        try:
+            route = exchange.route = self._routes.missing
+            client = exchange.client = self._identity.client(environ)
+            question = self._questions.rest(route)
+            keys = question.keys_for(client)
+            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
+
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""
         exchange = environ.get(self._slot)
@@ -192,8 +210,16 @@ class Enforcer:
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
         if route.exempt:
-            self.late.exempt(exchange)
-            return None
+            if route.files is None or route.files.has(current):
+                self.late.exempt(exchange)
+                return None
+            route = exchange.route = self._routes.missing
+        if route.preflights and is_preflight(environ):
+            decision = self._preflights.decide(environ)
+            if decision.admitted:
+                self.late.exempt(exchange)
+                return None
+            return decision, Question(self._preflights.plan, None, 1, ())
         client = None if self._filters else self._identity.known(environ)
         if client is None:
             self.late.put_off(exchange)
@@ -221,7 +247,7 @@ class Enforcer:
             self.late.put_off(exchange)
             return None
         useful = limiter.asks_ahead or not decision.admitted
-        if useful and fixed and self._early_key is not None:
+        if useful and fixed and route.recognisable and self._early_key is not None:
             self._recognition.learn(environ, route, current.url_rule)
         return decision, question
 

@@ -90,6 +90,8 @@ class Middleware:
         headers: Headers,
         exc_info: Any = None,
     ) -> Any:
+        if exchange.exempt and status.startswith("404"):
+            self._enforcer.miss(environ, exchange)
         decision = exchange.decision
         if decision is not None:
             if decision.outcome in REFUSED:
