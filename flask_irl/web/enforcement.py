@@ -17,6 +17,7 @@ from flask import Flask, Request, Response, current_app, request
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.web.bypass import Bypass
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
@@ -88,16 +89,19 @@ class Enforcer:
             filters=filters,
             lists=lists,
             refuse=self._refuse,
+            missing=routes.missing,
         )
 
-    def register(self, app: Flask, *, innermost: bool) -> None:
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
         """Decide on the requests of an app, in a hook before each.
 
         Args:
             app: The app.
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
+            bypass: Finishes requests that have passed the middleware by.
         """
+        self._bypass = bypass
         self.late.serve(app)
         app.before_request(self._hook)
         self._hooks = cast(list[object], app.before_request_funcs[None])
@@ -150,6 +154,8 @@ class Enforcer:
             exchange = environ[self._slot] = Exchange()
         elif exchange.decided:
             return None
+        if not exchange.fronted:
+            self._bypass.serve(cast(Flask, current_app._get_current_object()))  # type: ignore[attr-defined]
         early = exchange.early
         try:
             if early is not None and early.rule is current.url_rule:
@@ -180,23 +186,9 @@ class Enforcer:
         early, exchange.early = exchange.early, None
         if early is not None:
             begun, _, question, keys = early
-            self._limiter.decide(question.plan, keys, question.cost, begun)
-
-    def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
-        """Count a request for a static file whose answer, on its way, says that it isn't there.
-
-        Only where that isn't known before: the app serves its files in a way of its own.
-        """
-        if exchange.route.files is None:
-            return
-        try:
-            route = exchange.route = self._routes.missing
-            client = exchange.client = self._identity.client(environ)
-            question = self._questions.rest(route)
-            keys = question.keys_for(client)
-            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
-        except Exception as error:
-            self._limiter.failures.swallow("response", error)
+            decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+            if exchange.decision is None and not exchange.decided:
+                exchange.decision = decision
 
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""

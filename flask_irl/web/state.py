@@ -16,6 +16,7 @@ from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.body import BodyDrain
+from flask_irl.web.bypass import Bypass
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
@@ -92,7 +93,15 @@ class AppState:
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
-        self.enforcer.register(app, innermost=is_app)
+        body = BodyDrain(app.config, self.limiter.failures.swallow)
+        bypass = Bypass(
+            self._slot,
+            responder=self._responder,
+            observer=self._observer,
+            body=body,
+            miss=self.enforcer.late.miss,
+        )
+        self.enforcer.register(app, innermost=is_app, bypass=bypass)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,
@@ -100,7 +109,7 @@ class AppState:
             enforcer=self.enforcer,
             responder=self._responder,
             observer=self._observer,
-            body=BodyDrain(app.config, self.limiter.failures.swallow),
+            body=body,
         )
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
