@@ -17,11 +17,13 @@ from flask import Flask, Request, Response, current_app, request
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import Filter
 from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
+from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
@@ -83,6 +85,7 @@ class Enforcer:
         self._hooks_of: Mapping[str | None, object] = {}
         self._hooks: list[object] = []
         self._hook = self.decide
+        self._preflights = Preflights(limiter.options)
         self.late = LateDecisions(
             limiter,
             identity,
@@ -91,16 +94,19 @@ class Enforcer:
             filters=filters,
             lists=lists,
             refuse=self._refuse,
+            missing=routes.missing,
         )
 
-    def register(self, app: Flask, *, innermost: bool) -> None:
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
         """Decide on the requests of an app, in a hook before each.
 
         Args:
             app: The app.
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
+            bypass: Finishes requests that have passed the middleware by.
         """
+        self._bypass = bypass
         self.late.serve(app)
         app.before_request(self._hook)
         self._hooks_of = app.before_request_funcs
@@ -154,6 +160,8 @@ class Enforcer:
             exchange = environ[self._slot] = Exchange()
         elif exchange.decided:
             return None
+        if not exchange.fronted:
+            self._bypass.serve(cast(Flask, current_app._get_current_object()))  # type: ignore[attr-defined]
         early = exchange.early
         try:
             if early is not None and early.rule is current.url_rule:
@@ -186,7 +194,9 @@ class Enforcer:
         early, exchange.early = exchange.early, None
         if early is not None:
             begun, _, question, keys = early
-            self._limiter.decide(question.plan, keys, question.cost, begun)
+            decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+            if exchange.decision is None and not exchange.decided:
+                exchange.decision = decision
 
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""
@@ -199,8 +209,16 @@ class Enforcer:
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
         if route.exempt:
-            self.late.exempt(exchange)
-            return None
+            if route.files is None or route.files.has(current):
+                self.late.exempt(exchange)
+                return None
+            route = exchange.route = self._routes.missing
+        if route.preflights and is_preflight(environ):
+            decision = self._preflights.decide(environ)
+            if decision.admitted:
+                self.late.exempt(exchange)
+                return None
+            return decision, Question(self._preflights.plan, None, 1, ())
         client = None if self._filters else self._identity.known(environ)
         if client is None:
             return self._decide_late(current, exchange)
@@ -217,7 +235,7 @@ class Enforcer:
         keys = question.keys_for(client)
         decision = limiter.decide(question.plan, keys, question.cost)
         useful = limiter.asks_ahead or not decision.admitted
-        if useful and self._early_key is not None:
+        if useful and route.recognisable and self._early_key is not None:
             self._recognition.learn(environ, route, current.url_rule)
         return decision, question
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request
 
@@ -30,6 +30,9 @@ from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 Refuse = Callable[[Request, Exchange, Decision, Question], Response]
 
 
@@ -44,6 +47,7 @@ class LateDecisions:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
+        missing: The route of static files that aren't there.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class LateDecisions:
         filters: list[Filter],
         lists: AccessLists | None,
         refuse: Refuse,
+        missing: Route,
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -64,6 +69,7 @@ class LateDecisions:
         self._filters = filters
         self._lists = lists
         self._refuse = refuse
+        self._missing = missing
         self._wrapped = False
         self._lock = threading.Lock()
 
@@ -107,6 +113,22 @@ class LateDecisions:
         exchange.late = False
         exchange.decided = exchange.exempt = True
         self._limiter.notify(RequestExempted(exchange.route.label))
+
+    def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Count a request for a static file whose answer, on its way, says that it isn't there.
+
+        Only where that isn't known before: the app serves its files in a way of its own.
+        """
+        if exchange.route.files is None:
+            return
+        try:
+            route = exchange.route = self._missing
+            client = exchange.client = self._identity.client(environ)
+            question = self._questions.rest(route)
+            keys = question.keys_for(client)
+            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
 
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""

@@ -229,7 +229,7 @@ def early_refusal(environ: WSGIEnvironment, decision: Decision, message: str | N
         ("Retry-After", str(retry_seconds(decision))),
     ]
     line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
-    return Refusal(line, headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else body)
+    return Refusal(line, headers, b"" if environ.get("REQUEST_METHOD") == "HEAD" else body)
 
 
 def may_want_problem(environ: WSGIEnvironment) -> bool:

@@ -1,8 +1,8 @@
 """Work out the limits of each route of an app: once, looked up from then on.
 
-Routes of static files aren't limited; a request that no route matches (404, 405) and Flask's
-automatic answer to OPTIONS count against the limit on all requests, not against a route's own;
-HEAD counts as GET.
+Static files aren't limited; a request that no route matches (404, 405) or for a static file that
+isn't there, and Flask's automatic answer to OPTIONS, count against the limit on all requests, not
+against a route's own; HEAD counts as GET.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from werkzeug.routing import Rule
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_no_route
 from flask_irl.web.marks import Marks, read_marks
+from flask_irl.web.preflights import answers_preflights
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
+from flask_irl.web.static_files import StaticFiles
 
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset(
@@ -46,6 +48,9 @@ class Route:
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
         fixed: Whether its plan is the same for every request.
+        preflights: Whether Flask or flask-cors answers its CORS preflights.
+        files: The static files that it serves, if it does; what isn't there is unmatched.
+        recognisable: Whether all requests under one method and path of it are alike.
     """
 
     label: str
@@ -61,6 +66,9 @@ class Route:
     generation: int = -1
     plainly_refused: bool = False
     fixed: bool = field(init=False)
+    preflights: bool = False
+    files: StaticFiles | None = None
+    recognisable: bool = True
 
     def __post_init__(self) -> None:
         self.fixed = all(limit.fixed for limit in self.limits)
@@ -80,6 +88,7 @@ class RouteTable:
 
     Attributes:
         at_first: Called with the app, once each, when its first route is looked up.
+        missing: Stands for the routes of static files where there is no such file.
     """
 
     def __init__(
@@ -91,6 +100,8 @@ class RouteTable:
         self._declarations = declarations
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
+        # A file may come to be there.
+        self.missing = Route(UNMATCHED, False, recognisable=False)
 
     def __len__(self) -> int:
         return len(self._routes)
@@ -159,16 +170,17 @@ class RouteTable:
         label = rule.rule
         view, marks, blueprints = self._view(app, rule, method)
         owner = blueprints[0] if blueprints else app
-        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
-            return Route(label, True)
         if is_no_route(view):
             return self._unmatched
         if marks.exempt or any(
             blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
         ):
             return Route(label, True)
-        if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return Route(label, False)
+        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
+            return Route(label, True, files=StaticFiles(owner, view))
+        preflights = method == "OPTIONS" and answers_preflights(rule, view)
+        if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
+            return Route(label, False, preflights=True, recognisable=False)
         own = [*marks.limits, *(of_one_method(x, marks.method) for x in marks.of_method)]
         own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
@@ -187,6 +199,8 @@ class RouteTable:
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
             (*marks.limits, *marks.of_method),
             marks.inner,
+            preflights=preflights,
+            recognisable=not preflights,
         )
 
 

@@ -18,6 +18,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
 from flask_irl.web.body import BodyDrain
+from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
@@ -101,7 +102,15 @@ class AppState:
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
-        self.enforcer.register(app, innermost=is_app)
+        body = BodyDrain(app.config, self.limiter.failures.swallow)
+        bypass = Bypass(
+            self._slot,
+            responder=self._responder,
+            observer=self._observer,
+            body=body,
+            miss=self.enforcer.late.miss,
+        )
+        self.enforcer.register(app, innermost=is_app, bypass=bypass)
         error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
@@ -110,7 +119,7 @@ class AppState:
             enforcer=self.enforcer,
             responder=self._responder,
             observer=self._observer,
-            body=BodyDrain(app.config, self.limiter.failures.swallow),
+            body=body,
         )
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
