@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_request_context, request
@@ -18,13 +19,23 @@ from flask_irl.limits.decision import Decision
 from flask_irl.operations import Operations
 from flask_irl.telemetry.events import AdminRefused, Listener
 from flask_irl.telemetry.log import event
+from flask_irl.web.callbacks import (
+    Authorize,
+    CostFunc,
+    Filter,
+    KeyFunc,
+    LimitFunc,
+    ScopeFunc,
+    check_callback,
+)
+from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_limits import RouteLimit, new_limit
 from flask_irl.web.state import EXTENSION, AppState, state_of
 
 T = TypeVar("T")
-Filter = Callable[[], bool]
+F = TypeVar("F", bound=Filter)
 
 
 class IntelligentLimiter:
@@ -35,8 +46,10 @@ class IntelligentLimiter:
 
     Args:
         app: The app to register with now.
-        key_func: Names the client of the current request; the remote address by default. If it
-            raises or returns nothing, the remote address counts.
+        key_func: Names the client of the current request; the remote address by default. Asked when
+            all ``before_request`` hooks have run. If it raises or returns nothing, or nothing that
+            has a text of its own, the remote address counts. Like each function that a limiter is
+            given, it may be async.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -52,18 +65,24 @@ class IntelligentLimiter:
         self,
         app: Flask | None = None,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         listener: Listener | None = None,
-        authorize: Callable[[str], str | None] | None = None,
+        authorize: Authorize | None = None,
         **options: Any,
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
+        for option, function in (("key_func", key_func), ("authorize", authorize)):
+            if function is not None:
+                check_callback(option, function)
+        if listener is not None and inspect.iscoroutinefunction(getattr(listener, "notify", None)):
+            raise ConfigurationError(f"listener {listener!r} is not allowed: its notify is async")
         self._key_func = key_func or remote_address
         self._listener = listener
         self._authorize = authorize
         self._arguments = options
         self._declarations = Declarations()
+        self._calls = LimitedCalls(self)
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -92,6 +111,7 @@ class IntelligentLimiter:
             # First, since it may refuse its options.
             self._mount_admin(app, state)
         app.extensions[EXTENSION] = state
+        self._calls.serve(enabled=options.enabled)
         if options.enabled:
             state.register(app)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
@@ -130,33 +150,42 @@ class IntelligentLimiter:
 
     @property
     def current_decision(self) -> Decision | None:
-        """Give the decision on the current request; None outside of one, or if it is exempt."""
+        """Give the decision on the current request; None outside of one, or if it is exempt.
+
+        None, too, in hooks before a request whose limits or key are functions.
+        """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
         return state_of(current_app).enforcer.decision_on(request.environ)
 
     def limit(
         self,
-        limit: str | Callable[[], str],
+        limit: str | LimitFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         per_method: bool = False,
         methods: Sequence[str] | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
+        default: str | None = None,
     ) -> LimitDecorator:
         """Limit a view, a function, a blueprint or a class-based view.
 
         On a view or blueprint the limit is part of the request's one call of the store. On any
         other function, and as a context manager, it is checked with a call of its own when the
-        function is called or the block entered; if it refuses,
-        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised.
+        function is called or the block entered, wherever there is a request; if it refuses,
+        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised, and where there is no
+        request, RuntimeError.
+
+        Functions given here are asked once all ``before_request`` hooks have run, and below any
+        decorator that stands above this one on a view: a login of either kind has been made then.
 
         Args:
-            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while
-                that raises or returns nonsense, this limit doesn't hold, and the others do.
+            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them, or
+                None for no limit; while that raises or returns nonsense, ``default`` holds, and so
+                do all other limits.
             key_func: Names the key that is counted instead of the client; not on Redis Cluster.
                 The client is, if it raises or returns nothing.
             per_method: Count each HTTP method by itself.
@@ -166,6 +195,8 @@ class IntelligentLimiter:
             override_defaults: Replace the default limits rather than add to them.
             cost: Units that a request counts for, in this and all its other limits; 1 where a
                 function of yours raises.
+            default: The limit that holds while the function given as ``limit`` fails; None for
+                none but the others.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -183,19 +214,21 @@ class IntelligentLimiter:
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 cost=cost,
+                default=default,
             ),
         )
 
     def shared_limit(
         self,
-        limit: str | Callable[[], str],
-        scope: str | Callable[[str], str],
+        limit: str | LimitFunc,
+        scope: str | ScopeFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
+        default: str | None = None,
     ) -> LimitDecorator:
         """Limit several routes together.
 
@@ -207,6 +240,7 @@ class IntelligentLimiter:
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
             cost: Units that a request counts for.
+            default: The limit that holds while the function given as ``limit`` fails.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -224,6 +258,7 @@ class IntelligentLimiter:
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 cost=cost,
+                default=default,
             ),
         )
 
@@ -231,8 +266,13 @@ class IntelligentLimiter:
         """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
         return exempt(target, self, self._declarations)
 
-    def request_filter(self, function: Filter) -> Filter:
-        """Register a function that returns True for requests that aren't limited."""
+    def request_filter(self, function: F) -> F:
+        """Register a function that returns True for requests that aren't limited.
+
+        Raises:
+            ConfigurationError: It is no function that can be called.
+        """
+        check_callback("request_filter", function)
         self._declarations.filters.append(function)
         return function
 
@@ -250,13 +290,7 @@ class IntelligentLimiter:
         return not state_of(current_app).limiter.breaker.is_open
 
     def _decorator(self, limit: RouteLimit) -> LimitDecorator:
-        return LimitDecorator(limit, self._declarations, self._check)
-
-    def _check(self, limit: RouteLimit) -> None:
-        if has_request_context() and EXTENSION in current_app.extensions:
-            state = state_of(current_app)
-            if state.options.enabled and state.owner is self:
-                state.checks.check(limit)
+        return LimitDecorator(limit, self._declarations, self._calls.count)
 
 
 def _place() -> str:

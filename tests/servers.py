@@ -129,8 +129,7 @@ class SentinelServer(Closing):
 
 def main() -> int:
     """Make sure that all servers of the tests can run; give 1 if one of them can't, else 0."""
-    mains = (find_redis.main, browser.main, prometheus.main, nginx.main, apache.main)
-    return max(main() for main in mains)
+    return max(find_redis.main(), browser.main(), prometheus.main(), nginx.main(), apache.main())
 
 
 if __name__ == "__main__":

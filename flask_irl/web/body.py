@@ -73,6 +73,8 @@ class BodyDrain:
     def _read(self, environ: WSGIEnvironment, left: int) -> None:
         ends = self._clock() + MOST_SECONDS
         stream = _stream(environ)
+        if stream is None:
+            return
         with _impatient(environ, ends, self._clock) as bounded:
             # Where there is one, it reads what has come, and doesn't wait for more.
             read = getattr(stream, "read1", None)
@@ -162,4 +164,4 @@ def _stream(environ: WSGIEnvironment) -> Any:
         request = environ.get("werkzeug.request")
         if request is not None and "stream" in vars(request):
             return request.stream
-    return environ["wsgi.input"]
+    return environ.get("wsgi.input")

@@ -9,7 +9,7 @@ client depend on the app's other hooks, it is made after them (``web/late.py``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response, current_app, request
@@ -17,10 +17,13 @@ from flask import Flask, Request, Response, current_app, request
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import Filter
 from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
+from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
@@ -63,7 +66,7 @@ class Enforcer:
         questions: Questions,
         recognition: Recognition,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],
@@ -79,8 +82,10 @@ class Enforcer:
         self._early_refusals = early_refusals
         self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
+        self._hooks_of: Mapping[str | None, object] = {}
         self._hooks: list[object] = []
         self._hook = self.decide
+        self._preflights = Preflights(limiter.options)
         self.late = LateDecisions(
             limiter,
             identity,
@@ -89,19 +94,22 @@ class Enforcer:
             filters=filters,
             lists=lists,
             refuse=self._refuse,
-            exceeded=exceeded,
+            missing=routes.missing,
         )
 
-    def register(self, app: Flask, *, innermost: bool) -> None:
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
         """Decide on the requests of an app, in a hook before each.
 
         Args:
             app: The app.
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
+            bypass: Finishes requests that have passed the middleware by.
         """
+        self._bypass = bypass
         self.late.serve(app)
         app.before_request(self._hook)
+        self._hooks_of = app.before_request_funcs
         self._hooks = cast(list[object], app.before_request_funcs[None])
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
@@ -152,6 +160,8 @@ class Enforcer:
             exchange = environ[self._slot] = Exchange()
         elif exchange.decided:
             return None
+        if not exchange.fronted:
+            self._bypass.serve(cast(Flask, current_app._get_current_object()))  # type: ignore[attr-defined]
         early = exchange.early
         try:
             if early is not None and early.rule is current.url_rule:
@@ -161,7 +171,9 @@ class Enforcer:
                 decision = self._limiter.decide(question.plan, keys, question.cost, begun)
                 exchange.seconds += time.perf_counter() - started
             else:
+                started = time.perf_counter()
                 made = self._decide_now(current, exchange)
+                exchange.seconds += time.perf_counter() - started
                 if made is None:
                     return None
                 decision, question = made
@@ -182,7 +194,9 @@ class Enforcer:
         early, exchange.early = exchange.early, None
         if early is not None:
             begun, _, question, keys = early
-            self._limiter.decide(question.plan, keys, question.cost, begun)
+            decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+            if exchange.decision is None and not exchange.decided:
+                exchange.decision = decision
 
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""
@@ -192,16 +206,22 @@ class Enforcer:
     def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request, or put that off; None where that is so, or it is exempt."""
         limiter, environ = self._limiter, current.environ
-        started = time.perf_counter()
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
         if route.exempt:
-            self.late.exempt(exchange)
-            return None
+            if route.files is None or route.files.has(current):
+                self.late.exempt(exchange)
+                return None
+            route = exchange.route = self._routes.missing
+        if route.preflights and is_preflight(environ):
+            decision = self._preflights.decide(environ)
+            if decision.admitted:
+                self.late.exempt(exchange)
+                return None
+            return decision, Question(self._preflights.plan, None, 1, ())
         client = None if self._filters else self._identity.known(environ)
         if client is None:
-            self.late.put_off(exchange)
-            return None
+            return self._decide_late(current, exchange)
         exchange.client = client
         word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
@@ -210,24 +230,35 @@ class Enforcer:
         if word == "deny":
             return limiter.deny(client), self._questions.rest(route)
         question = self._questions.fixed(route)
-        fixed = question is not None
         if question is None:
-            question = self._questions.rest(route)
-            # One more call of the store, for a client only that was just over these limits.
-            if not limiter.refusals.knows(client, question.plan):
-                self.late.put_off(exchange)
-                return None
+            return self._decide_late(current, exchange)
         keys = question.keys_for(client)
         decision = limiter.decide(question.plan, keys, question.cost)
-        exchange.seconds = time.perf_counter() - started
-        if not fixed and decision.admitted:
-            exchange.rest = decision
-            self.late.put_off(exchange)
-            return None
         useful = limiter.asks_ahead or not decision.admitted
-        if useful and fixed and self._early_key is not None:
+        if useful and route.recognisable and self._early_key is not None:
             self._recognition.learn(environ, route, current.url_rule)
         return decision, question
+
+    def _decide_late(
+        self, current: Request, exchange: Exchange
+    ) -> tuple[Decision, Question] | None:
+        """Decide after the hooks that follow, if any do; None where that is so, or it is exempt."""
+        route, client, limiter = exchange.route, exchange.client, self._limiter
+        follow = self._hooks[-1] is not self._hook or any(
+            name in self._hooks_of for name in current.blueprints
+        )
+        if not follow and not self.late.waits(route):
+            return self.late.decide(current, exchange)
+        if client in limiter.refusals.known:
+            rest = self._questions.rest(route)
+            # One more call of the store, for a client only that was just over these limits.
+            if limiter.refusals.knows(client, rest.plan):
+                decision = limiter.decide(rest.plan, rest.keys_for(client), rest.cost)
+                if not decision.admitted:
+                    return decision, rest
+                exchange.rest = decision
+        self.late.put_off(exchange)
+        return None
 
     def _refuse(
         self, current: Request, exchange: Exchange, decision: Decision, question: Question

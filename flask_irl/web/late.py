@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request
 
@@ -21,6 +21,7 @@ from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.callbacks import Filter, is_true
 from flask_irl.web.exchange import Exchange
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
@@ -28,6 +29,9 @@ from flask_irl.web.questions import Question, Questions
 from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Refuse = Callable[[Request, Exchange, Decision, Question], Response]
 
@@ -43,7 +47,7 @@ class LateDecisions:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
-        exceeded: Makes the exception that refuses a request, of the decision and its message.
+        missing: The route of static files that aren't there.
     """
 
     def __init__(
@@ -53,10 +57,10 @@ class LateDecisions:
         questions: Questions,
         *,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         refuse: Refuse,
-        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
+        missing: Route,
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -65,7 +69,7 @@ class LateDecisions:
         self._filters = filters
         self._lists = lists
         self._refuse = refuse
-        self._exceeded = exceeded
+        self._missing = missing
         self._wrapped = False
         self._lock = threading.Lock()
 
@@ -83,22 +87,17 @@ class LateDecisions:
                     wrap_call(self._app, "finalize_request", self._finalize)
                     self._wrapped = True
 
-    def reach(self, limit: RouteLimit, exchange: Exchange) -> None:
+    def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request whose view's decorators have come to a limit.
 
-        Raises:
-            RateLimitExceeded: It is refused.
+        Returns:
+            The decision and its question if the request is refused, else None.
         """
         inner = exchange.route.inner
         if inner and limit not in inner and not (limit.passing and limit.origin in inner):
             # The decision waits for a limit further down.
-            return
-        current = _current()
-        refused = self._decide(current, exchange)
-        if refused is not None:
-            decision, question = refused
-            self._refuse(current, exchange, decision, question)
-            raise self._exceeded(decision, question.message(decision))
+            return None
+        return self._decide(_current(), exchange)
 
     def passes(self, *, quietly: bool = False) -> bool:
         """Tell whether a filter lets the request being served pass.
@@ -115,10 +114,26 @@ class LateDecisions:
         exchange.decided = exchange.exempt = True
         self._limiter.notify(RequestExempted(exchange.route.label))
 
+    def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Count a request for a static file whose answer, on its way, says that it isn't there.
+
+        Only where that isn't known before: the app serves its files in a way of its own.
+        """
+        if exchange.route.files is None:
+            return
+        try:
+            route = exchange.route = self._missing
+            client = exchange.client = self._identity.client(environ)
+            question = self._questions.rest(route)
+            keys = question.keys_for(client)
+            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
+
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
         exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late and not self._waits(exchange.route):
+        if exchange is not None and exchange.late and not self.waits(exchange.route):
             current = _current()
             refused = self._decide(current, exchange)
             if refused is not None:
@@ -143,7 +158,7 @@ class LateDecisions:
             arguments = (*context, answer)
         return finalize(*arguments, **named)
 
-    def _waits(self, route: Route) -> bool:
+    def waits(self, route: Route) -> bool:
         """Tell whether a login decorator of the view's may be what the decision depends on."""
         return bool(route.inner) and (self._identity.early is None or not route.fixed)
 
@@ -154,7 +169,7 @@ class LateDecisions:
         exchange.late = False
         started = time.perf_counter()
         try:
-            made = self._made(current, exchange, answered=answered)
+            made = self.decide(current, exchange, answered=answered)
         except Exception as error:
             exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
@@ -167,9 +182,16 @@ class LateDecisions:
         exchange.add(decision)
         return None if decision.admitted else (decision, question)
 
-    def _made(
-        self, current: Request, exchange: Exchange, *, answered: bool
+    def decide(
+        self, current: Request, exchange: Exchange, *, answered: bool = False
     ) -> tuple[Decision, Question] | None:
+        """Decide on a request by all that the app tells of it now; None where it is exempt.
+
+        Args:
+            current: The request.
+            exchange: The request's.
+            answered: Whether it was answered already: then only what needs no hook counts.
+        """
         route, limiter = exchange.route, self._limiter
         # What a hook has kept from the view, it may have kept from the app's functions, too: that
         # is nobody's error.
@@ -194,12 +216,12 @@ class LateDecisions:
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
 
-    def _filtered(self, passes: Callable[[], bool], quietly: bool) -> bool:
+    def _filtered(self, passes: Filter, quietly: bool) -> bool:
         try:
-            return bool(passes())
+            return is_true(passes)
         except Exception as error:
             if not quietly:
-                self._limiter.failures.swallow("request_filter", error, passes)
+                self._limiter.failures.callback_failed("request_filter", error, passes)
             return False
 
 

@@ -121,6 +121,7 @@ def _is_limit(decorator: object) -> bool:
 def _layers(function: Any) -> Iterator[tuple[Any, bool, RouteLimit | None]]:
     """Walk inward through a function's wrappers: each, whether it is ours, and its limit."""
     for _ in itertools.repeat(None, MOST_WRAPPERS):
+        function = getattr(function, "__func__", function)
         wrapper, inner, limit = getattr(function, CHECKS, NOT_OURS)
         ours = wrapper is function
         yield function, ours, limit if ours else None

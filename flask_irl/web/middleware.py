@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_irl.limits.decision import REFUSED
-from flask_irl.web.exchange import Exchange, Headers
+from flask_irl.web.exchange import FAILED, Exchange, Headers
 from flask_irl.web.responses import RateLimitExceeded, early_refusal
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from flask_irl.web.observer import Observer
     from flask_irl.web.recognition import Recognition
     from flask_irl.web.responses import Responder
-
-
-FAILED: Final = "500 Internal Server Error"
-"""Stands for the answer to a request whose view raised, and that got none from the app."""
 
 
 class Middleware:
@@ -63,6 +59,7 @@ class Middleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request: recognise its route, ask the store, run the app, answer, observe."""
         exchange = environ[self._slot] = Exchange()
+        exchange.fronted = True
         answer = partial(self._answer, environ, exchange, start_response)
         try:
             known = self._recognise(environ)
@@ -75,6 +72,7 @@ class Middleware:
             late = early_refusal(environ, error.decision, error.description)
             return late.send(partial(answer, exc_info=sys.exc_info()))
         except Exception:
+            self._enforcer.settle(exchange)
             self._observe(environ, exchange, FAILED, [])
             raise
         finally:
@@ -90,6 +88,11 @@ class Middleware:
         headers: Headers,
         exc_info: Any = None,
     ) -> Any:
+        if exchange.early is not None:
+            # The app has answered before its first hook.
+            self._enforcer.settle(exchange)
+        elif exchange.exempt and status.startswith("404"):
+            self._enforcer.late.miss(environ, exchange)
         decision = exchange.decision
         if decision is not None:
             if decision.outcome in REFUSED:

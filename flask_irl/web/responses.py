@@ -91,7 +91,13 @@ def retry_seconds(decision: Decision) -> int:
     return max(1, seconds(decision.retry_after))
 
 
-def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: bool) -> None:
+def epoch_seconds(at: float, duration: float) -> int:
+    """Give the first whole second since the epoch at which a duration that began at one is over."""
+    micros = int(at * 1e6 + 0.5) + (int(duration * 1e6 + 0.5) if duration > 0 else 0)
+    return -(-micros // 1_000_000)
+
+
+def set_headers(headers: Headers, decision: Decision, *, ietf: bool, epoch: bool = False) -> None:
     """Put a decision into a response's headers, as WSGI has them.
 
     Args:
@@ -99,17 +105,18 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
         decision: The decision.
         ietf: Also ``RateLimit`` and ``RateLimit-Policy``
             (draft-ietf-httpapi-ratelimit-headers-10).
+        epoch: ``X-RateLimit-Reset`` as seconds since the epoch, by the store's clock.
     """
     for name, _ in headers:
         if name not in USUAL_HEADERS and name.lower() in RATE_HEADERS:
             headers[:] = [item for item in headers if item[0].lower() not in RATE_HEADERS]
             break
-    outcome, _, limit, remaining, reset_after, _, _, _, _, window, scope, _, _, _ = decision
+    outcome, _, limit, remaining, reset_after, _, _, _, _, window, scope, _, at, _ = decision
     reset = seconds(reset_after)
     headers += (
         ("X-RateLimit-Limit", str(limit)),
         ("X-RateLimit-Remaining", str(remaining)),
-        ("X-RateLimit-Reset", str(reset)),
+        ("X-RateLimit-Reset", str(epoch_seconds(at, reset_after) if epoch else reset)),
     )
     if ietf:
         name = _quoted(scope) if scope else DEFAULT_SCOPE
@@ -127,14 +134,21 @@ class Responder:
     Args:
         headers_enabled: Whether answers show the decision.
         ietf: Whether they show it in the IETF draft's headers, too.
+        epoch: Whether ``X-RateLimit-Reset`` is in seconds since the epoch.
         failed: Takes an error, with the place's name.
     """
 
     def __init__(
-        self, *, headers_enabled: bool, ietf: bool, failed: Callable[[str, BaseException], None]
+        self,
+        *,
+        headers_enabled: bool,
+        ietf: bool,
+        epoch: bool,
+        failed: Callable[[str, BaseException], None],
     ) -> None:
         self._headers_enabled = headers_enabled
         self._ietf = ietf
+        self._epoch = epoch
         self._failed = failed
 
     def exceeded(self, decision: Decision, message: str | None) -> RateLimitExceeded:
@@ -148,7 +162,7 @@ class Responder:
         """Add the decision's headers to an answer; never raises."""
         try:
             if self._headers_enabled and decision.source != "none":
-                set_headers(headers, decision, ietf=self._ietf)
+                set_headers(headers, decision, ietf=self._ietf, epoch=self._epoch)
             # The app's own handler of 429 may not have thought of it.
             if status.startswith("429") and not decision.admitted and not _says_when(headers):
                 headers.append(("Retry-After", str(retry_seconds(decision))))
@@ -215,7 +229,7 @@ def early_refusal(environ: WSGIEnvironment, decision: Decision, message: str | N
         ("Retry-After", str(retry_seconds(decision))),
     ]
     line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
-    return Refusal(line, headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else body)
+    return Refusal(line, headers, b"" if environ.get("REQUEST_METHOD") == "HEAD" else body)
 
 
 def may_want_problem(environ: WSGIEnvironment) -> bool:

@@ -1,14 +1,14 @@
 """Work out the limits of each route of an app: once, looked up from then on.
 
-Routes of static files aren't limited; a request that no route matches (404, 405) and Flask's
-automatic answer to OPTIONS count against the limit on all requests, not against a route's own;
-HEAD counts as GET.
+Static files aren't limited; a request that no route matches (404, 405) or for a static file that
+isn't there, and Flask's automatic answer to OPTIONS, count against the limit on all requests, not
+against a route's own; HEAD counts as GET.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Blueprint, Flask
@@ -17,7 +17,9 @@ from werkzeug.routing import Rule
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_no_route
 from flask_irl.web.marks import Marks, read_marks
+from flask_irl.web.preflights import answers_preflights
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
+from flask_irl.web.static_files import StaticFiles
 
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset(
@@ -45,6 +47,10 @@ class Route:
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
+        fixed: Whether its plan is the same for every request.
+        preflights: Whether Flask or flask-cors answers its CORS preflights.
+        files: The static files that it serves, if it does; what isn't there is unmatched.
+        recognisable: Whether all requests under one method and path of it are alike.
     """
 
     label: str
@@ -59,11 +65,13 @@ class Route:
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
+    fixed: bool = field(init=False)
+    preflights: bool = False
+    files: StaticFiles | None = None
+    recognisable: bool = True
 
-    @property
-    def fixed(self) -> bool:
-        """Tell whether its plan is the same for every request."""
-        return all(limit.fixed for limit in self.limits)
+    def __post_init__(self) -> None:
+        self.fixed = all(limit.fixed for limit in self.limits)
 
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""
@@ -80,6 +88,7 @@ class RouteTable:
 
     Attributes:
         at_first: Called with the app, once each, when its first route is looked up.
+        missing: Stands for the routes of static files where there is no such file.
     """
 
     def __init__(
@@ -91,6 +100,8 @@ class RouteTable:
         self._declarations = declarations
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
+        # A file may come to be there.
+        self.missing = Route(UNMATCHED, False, recognisable=False)
 
     def __len__(self) -> int:
         return len(self._routes)
@@ -116,18 +127,21 @@ class RouteTable:
             app: The app.
             besides: Names of blueprints that are left out.
         """
-        return [
-            {
-                "route": rule.rule,
-                "methods": methods,
-                "limits": _texts(route),
-                "exempt": route.exempt,
-            }
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint.rpartition(".")[0] not in besides
-            if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            for route in [self.route(app, rule, methods[0])]
-        ]
+        found = []
+        for rule in app.url_map.iter_rules():
+            methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+            if not methods or rule.endpoint.rpartition(".")[0] in besides:
+                continue
+            routes = {method: self.route(app, rule, method) for method in methods}
+            found.append(
+                {
+                    "route": rule.rule,
+                    "methods": methods,
+                    "limits": _texts_of(routes),
+                    "exempt": all(route.exempt for route in routes.values()),
+                }
+            )
+        return found
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -156,16 +170,17 @@ class RouteTable:
         label = rule.rule
         view, marks, blueprints = self._view(app, rule, method)
         owner = blueprints[0] if blueprints else app
-        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
-            return Route(label, True)
         if is_no_route(view):
             return self._unmatched
         if marks.exempt or any(
             blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
         ):
             return Route(label, True)
-        if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return Route(label, False)
+        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
+            return Route(label, True, files=StaticFiles(owner, view))
+        preflights = method == "OPTIONS" and answers_preflights(rule, view)
+        if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
+            return Route(label, False, preflights=True, recognisable=False)
         own = [*marks.limits, *(of_one_method(x, marks.method) for x in marks.of_method)]
         own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
@@ -184,6 +199,8 @@ class RouteTable:
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
             (*marks.limits, *marks.of_method),
             marks.inner,
+            preflights=preflights,
+            recognisable=not preflights,
         )
 
 
@@ -191,6 +208,18 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+
+
+def _texts_of(routes: dict[str, Route]) -> list[str]:
+    """List the limits of a rule's methods, with the methods where they aren't all."""
+    methods: dict[str, list[str]] = {}
+    for method, route in routes.items():
+        for text in _texts(route):
+            methods.setdefault(text, []).append(method)
+    return [
+        text if len(of) >= len(routes) else f"{text} ({', '.join(of)})"
+        for text, of in methods.items()
+    ]
 
 
 def _texts(route: Route) -> list[str]:

@@ -18,6 +18,8 @@ from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
 from flask_irl.web.body import BodyDrain
+from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
@@ -52,7 +54,7 @@ class AppState:
         owner: object,
         options: Options,
         *,
-        key_func: Callable[[], str],
+        key_func: KeyFunc,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
@@ -64,10 +66,14 @@ class AppState:
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
         self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+            headers_enabled=options.headers_enabled,
+            ietf=options.ietf_headers,
+            epoch=options.reset_format == "epoch",
+            failed=failed,
         )
-        self.questions = Questions(self.limiter, failed)
-        identity = Identity(key_func, failed)
+        callback_failed = self.limiter.failures.callback_failed
+        self.questions = Questions(self.limiter, callback_failed)
+        identity = Identity(key_func, callback_failed)
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
@@ -96,7 +102,15 @@ class AppState:
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
-        self.enforcer.register(app, innermost=is_app)
+        body = BodyDrain(app.config, self.limiter.failures.swallow)
+        bypass = Bypass(
+            self._slot,
+            responder=self._responder,
+            observer=self._observer,
+            body=body,
+            miss=self.enforcer.late.miss,
+        )
+        self.enforcer.register(app, innermost=is_app, bypass=bypass)
         error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
@@ -105,7 +119,7 @@ class AppState:
             enforcer=self.enforcer,
             responder=self._responder,
             observer=self._observer,
-            body=BodyDrain(app.config, self.limiter.failures.swallow),
+            body=body,
         )
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
