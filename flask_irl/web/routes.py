@@ -7,15 +7,16 @@ HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 from werkzeug.routing import Rule
 
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_exempt, is_no_route, limits_of
+from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
 
 UNMATCHED: Final = "unmatched"
@@ -70,15 +71,22 @@ class RouteTable:
         owner: The extension whose decorators count.
         defaults: The default limits of routes.
         declarations: The extension's.
+        configured: The rules of the app's configuration.
 
     Attributes:
         at_first: Called with the app, once each, when its first route is looked up.
     """
 
     def __init__(
-        self, owner: object, defaults: tuple[Limit, ...], declarations: Declarations
+        self,
+        owner: object,
+        defaults: tuple[Limit, ...],
+        declarations: Declarations,
+        configured: ConfiguredRules,
     ) -> None:
         self.at_first: list[Callable[[Flask], object]] = []
+        self._configured = configured
+        self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
@@ -86,10 +94,17 @@ class RouteTable:
         self._unmatched = Route(UNMATCHED, False)
 
     def __len__(self) -> int:
-        return len(self._routes)
+        return len(self._routes) + len(self._by_parts)
 
-    def route(self, app: Flask, rule: Rule | None, method: str) -> Route:
-        """Give the route of a rule and a method; the rule is None where none matches."""
+    def route(self, app: Flask, rule: Rule | None, method: str, path: str | None = None) -> Route:
+        """Give the route of a request.
+
+        Args:
+            app: The app.
+            rule: The rule that matches it, None where none does.
+            method: Its method.
+            path: Its path; that of the request being served by default.
+        """
         if rule is None:
             return self._unmatched
         if method not in METHODS and method not in tuple(rule.methods or ()):
@@ -99,7 +114,20 @@ class RouteTable:
         if route is None:
             while self.at_first:
                 self.at_first.pop(0)(app)
+            parts = self._configured.parts(rule)
+            if parts:
+                if path is None:
+                    path = request.path
+                return self._part(app, rule, method, [x.text for x in parts if x.matches(path)])
             route = self._routes[key] = self._work_out(app, rule, method)
+        return route
+
+    def _part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
+        """Give the route of those of a rule's paths that some patterns match."""
+        key = (rule.rule, rule.endpoint, method, tuple(parts))
+        route = self._by_parts.get(key)
+        if route is None:
+            route = self._by_parts[key] = self._work_out(app, rule, method, parts)
         return route
 
     def described(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -111,7 +139,7 @@ class RouteTable:
         """
         return [
             {
-                "route": rule.rule,
+                "route": name,
                 "methods": methods,
                 "limits": _texts(route),
                 "exempt": route.exempt,
@@ -119,7 +147,13 @@ class RouteTable:
             for rule in app.url_map.iter_rules()
             if rule.endpoint.rpartition(".")[0] not in besides
             if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            for route in [self.route(app, rule, methods[0])]
+            for name, route in [
+                (rule.rule, self.route(app, rule, methods[0], path="")),
+                *(
+                    (f"{rule.rule} ({x.text})", self._part(app, rule, methods[0], [x.text]))
+                    for x in self._configured.parts(rule)
+                ),
+            ]
         ]
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
@@ -146,17 +180,21 @@ class RouteTable:
         blueprints = [blueprint for blueprint in found if isinstance(blueprint, Blueprint)]
         return view, *_handler(view, method), blueprints
 
-    def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
+    def _work_out(self, app: Flask, rule: Rule, method: str, parts: Sequence[str] = ()) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
         view, handler, handled, blueprints = self._views(app, rule, method)
         owner = blueprints[0] if blueprints else app
-        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
+        exempted, configured = self._configured.apply(rule, parts)
+        is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
+        if is_static and not configured:
             return Route(label, True)
         if is_no_route(view):
             return self._unmatched
-        if any(is_exempt(x, self._owner) for x in (view, handler)) or any(
-            blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
+        if (
+            exempted
+            or any(is_exempt(x, self._owner) for x in (view, handler))
+            or any(blueprint in self._declarations.exempt_blueprints for blueprint in blueprints)
         ):
             return Route(label, True)
         if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
@@ -168,6 +206,7 @@ class RouteTable:
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
                 own += self._declarations.blueprint_limits.get(blueprint, [])
+        own += configured
         own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
         defaults = () if any(x.override_defaults for x in own) else self._defaults
         method = "GET" if method == "HEAD" else method

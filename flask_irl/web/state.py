@@ -22,6 +22,7 @@ from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.observer import Observer
+from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
@@ -61,7 +62,9 @@ class AppState:
         self._enabled = options.enabled
         self._registered = self._closed = False
         self.limiter = open_limiter(options, listener=listener)
-        self.routes = RouteTable(owner, options.default_limits, declarations)
+        configured = ConfiguredRules(owner, options.exempt, options.limits)
+        self.routes = RouteTable(owner, options.default_limits, declarations, configured)
+        self.at_first_request(lambda app: configured.warn_of_useless(app.url_map.iter_rules()))
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
