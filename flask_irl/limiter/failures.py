@@ -160,6 +160,10 @@ class Failures:
         except Exception as error:
             self.swallow(where, error)
 
+    def forget_all(self) -> None:
+        """Forget the local limiter's clients."""
+        self._local.forget_all(0)
+
     def expire(self) -> int:
         """Drop the local limiter's idle clients; returns how many there were."""
         return self._local.expire()

@@ -27,8 +27,8 @@ REPLACEABLE: Final = ("handle_user_exception", "handle_http_exception")
 def register(app: Flask) -> None:
     """Answer an app's refusals that are raised, unless the app has handlers of this very kind."""
     for kind in (RateLimitExceeded, LimiterUnavailable):
-        if kind not in app.error_handler_spec[None][kind.code]:
-            app.register_error_handler(kind, answer)
+        # Not by Flask's own method: a limiter may be switched on after the first request.
+        app.error_handler_spec[None][kind.code].setdefault(kind, answer)
 
 
 def answer(error: RateLimitExceeded) -> ResponseReturnValue:
