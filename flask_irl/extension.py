@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
@@ -14,13 +15,23 @@ from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import Listener
+from flask_irl.web.callbacks import (
+    Authorize,
+    CostFunc,
+    Filter,
+    KeyFunc,
+    LimitFunc,
+    ScopeFunc,
+    check_callback,
+)
+from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_limits import RouteLimit, new_limit
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 T = TypeVar("T")
-Filter = Callable[[], bool]
+F = TypeVar("F", bound=Filter)
 
 
 class IntelligentLimiter:
@@ -31,8 +42,10 @@ class IntelligentLimiter:
 
     Args:
         app: The app to register with now.
-        key_func: Names the client of the current request; the remote address by default. If it
-            raises or returns nothing, the remote address counts.
+        key_func: Names the client of the current request; the remote address by default. Asked when
+            all ``before_request`` hooks have run. If it raises or returns nothing, or nothing that
+            has a text of its own, the remote address counts. Like each function that a limiter is
+            given, it may be async.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -48,19 +61,25 @@ class IntelligentLimiter:
         self,
         app: Flask | None = None,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         listener: Listener | None = None,
-        authorize: Callable[[str], str | None] | None = None,
+        authorize: Authorize | None = None,
         **options: Any,
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
+        for option, function in (("key_func", key_func), ("authorize", authorize)):
+            if function is not None:
+                check_callback(option, function)
+        if listener is not None and inspect.iscoroutinefunction(getattr(listener, "notify", None)):
+            raise ConfigurationError(f"listener {listener!r} is not allowed: its notify is async")
         self._key_func = key_func or remote_address
         self._listener = listener
         self._authorize = authorize
         self._arguments = options
         self._declarations = Declarations()
         self._states = AppStates()
+        self._calls = LimitedCalls(self, self._states)
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -97,33 +116,42 @@ class IntelligentLimiter:
 
     @property
     def current_decision(self) -> Decision | None:
-        """Give the decision on the current request; None outside of one, or if it is exempt."""
+        """Give the decision on the current request; None outside of one, or if it is exempt.
+
+        None, too, in hooks before a request whose limits or key are functions.
+        """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        return state_of(current_app).enforcer.decision_on(request.environ)
+        return state_of(current_app).decision_on(request.environ)
 
     def limit(
         self,
-        limit: str | Callable[[], str],
+        limit: str | LimitFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         per_method: bool = False,
         methods: Sequence[str] | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
+        default: str | None = None,
     ) -> LimitDecorator:
         """Limit a view, a function, a blueprint or a class-based view.
 
         On a view or blueprint the limit is part of the request's one call of the store. On any
         other function, and as a context manager, it is checked with a call of its own when the
-        function is called or the block entered; if it refuses,
-        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised.
+        function is called or the block entered, wherever there is a request; if it refuses,
+        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised, and where there is no
+        request, RuntimeError.
+
+        Functions given here are asked once all ``before_request`` hooks have run, and below any
+        decorator that stands above this one on a view: a login of either kind has been made then.
 
         Args:
-            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while
-                that raises or returns nonsense, this limit doesn't hold, and the others do.
+            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them, or
+                None for no limit; while that raises or returns nonsense, ``default`` holds, and so
+                do all other limits.
             key_func: Names the key that is counted instead of the client; not on Redis Cluster.
                 The client is, if it raises or returns nothing.
             per_method: Count each HTTP method by itself.
@@ -133,6 +161,8 @@ class IntelligentLimiter:
             override_defaults: Replace the default limits rather than add to them.
             cost: Units that a request counts for, in this and all its other limits; 1 where a
                 function of yours raises.
+            default: The limit that holds while the function given as ``limit`` fails; None for
+                none but the others.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -150,19 +180,21 @@ class IntelligentLimiter:
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 cost=cost,
+                default=default,
             ),
         )
 
     def shared_limit(
         self,
-        limit: str | Callable[[], str],
-        scope: str | Callable[[str], str],
+        limit: str | LimitFunc,
+        scope: str | ScopeFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
+        default: str | None = None,
     ) -> LimitDecorator:
         """Limit several routes together.
 
@@ -174,6 +206,7 @@ class IntelligentLimiter:
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
             cost: Units that a request counts for.
+            default: The limit that holds while the function given as ``limit`` fails.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -191,6 +224,7 @@ class IntelligentLimiter:
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 cost=cost,
+                default=default,
             ),
         )
 
@@ -198,8 +232,13 @@ class IntelligentLimiter:
         """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
         return exempt(target, self, self._declarations)
 
-    def request_filter(self, function: Filter) -> Filter:
-        """Register a function that returns True for requests that aren't limited."""
+    def request_filter(self, function: F) -> F:
+        """Register a function that returns True for requests that aren't limited.
+
+        Raises:
+            ConfigurationError: It is no function that can be called.
+        """
+        check_callback("request_filter", function)
         self._declarations.filters.append(function)
         return function
 
@@ -208,15 +247,10 @@ class IntelligentLimiter:
         return state_of(current_app).limiter.flush()
 
     def reset(self, client: str | None = None) -> bool:
-        """Forget a client, or all of them, of the current app; without one, of all its apps.
+        """Forget a client, by its name or stored key, or all of them; tells if any was known.
 
-        What operators set for single clients stays, and so does the model.
-
-        Args:
-            client: Its name or its stored key; None for all clients.
-
-        Returns:
-            Whether any was known.
+        It is about the current app; outside of an app context, about all apps. What operators set
+        for single clients stays.
 
         Raises:
             StoreError: The store failed; some may be forgotten.
@@ -225,10 +259,9 @@ class IntelligentLimiter:
 
     @property
     def enabled(self) -> bool:
-        """Tell whether the current app's requests are limited; may be set at any time.
+        """Tell whether requests are limited: in the current app, else in all; may be set.
 
-        While it is False, requests pass as if there were no limiter, and nothing is counted or
-        learned. Outside of an app context it is that of all its apps, also of later ones.
+        While it is False, requests pass as if there were no limiter, and nothing is counted.
         """
         states = self._states.here()
         if states:
@@ -244,10 +277,9 @@ class IntelligentLimiter:
             state.switch(on)
 
     def close(self) -> None:
-        """End the current app's limiter; outside of an app context, that of all its apps.
+        """End the current app's limiter, with its threads; outside of an app context, all apps'.
 
-        What was observed is learned; threads end, connections are closed. Requests pass
-        from then on as if there were no limiter. A second call does nothing.
+        Requests pass from then on as if there were no limiter. A second call does nothing.
         """
         for state in self._states.here():
             state.close()
@@ -258,13 +290,7 @@ class IntelligentLimiter:
         return not state_of(current_app).limiter.breaker.is_open
 
     def _decorator(self, limit: RouteLimit) -> LimitDecorator:
-        return LimitDecorator(limit, self._declarations, self._check)
-
-    def _check(self, limit: RouteLimit) -> None:
-        if has_request_context() and EXTENSION in current_app.extensions:
-            state = state_of(current_app)
-            if state.enabled and state.owner is self:
-                state.enforcer.check(limit)
+        return LimitDecorator(limit, self._declarations, self._calls.count)
 
 
 def _place() -> str:

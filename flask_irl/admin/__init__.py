@@ -18,8 +18,8 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.log import event
 
 if TYPE_CHECKING:
-    from flask_irl.admin.authentication import Authorize
     from flask_irl.operations import Operations
+    from flask_irl.web.callbacks import Authorize
 
 PREFIX: Final = "/admin"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from flask import Blueprint, Flask
 
@@ -14,12 +13,11 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.operations import Operations
 from flask_irl.telemetry.events import AdminRefused
 from flask_irl.telemetry.log import event
+from flask_irl.web.callbacks import Authorize
 from flask_irl.web.state import AppState
 
 
-def attach(
-    app: Flask, state: AppState, authorize: Callable[[str], str | None] | None
-) -> tuple[Blueprint, ...]:
+def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Blueprint, ...]:
     """Mount the admin API if somebody may use it and its libraries are installed.
 
     Args:

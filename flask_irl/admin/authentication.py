@@ -24,6 +24,7 @@ from flask_irl.limits.plan import Scope as LimitScope
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import Sampler, event
+from flask_irl.web.callbacks import Authorize, call
 
 CHALLENGE: Final = 'Bearer realm="flask_irl"'
 SHORT_TOKEN: Final = 16
@@ -31,10 +32,6 @@ MAX_FAILURES: Final = 10
 WINDOW_SECONDS: Final = 60
 MAX_ADDRESSES: Final = 10_000
 LOG_SECONDS: Final = 1.0
-
-Authorize = Callable[[str], str | None]
-"""Given ``read`` or ``write``, returns the name of the user that may do that, or None; may raise an
-``HTTPException``, such as by ``flask.abort``."""
 
 
 class NoToken(Unauthorized):
@@ -149,7 +146,7 @@ class Authenticator:
         if scope == "write" and _from_elsewhere(request):
             self._refused(request, "cross_site")
             raise Forbidden("This request was sent by a page of another site.")
-        user = authorize(scope)
+        user = call(authorize, scope)
         if not isinstance(user, str) or not user:
             self._refused(request, "host")
             raise Forbidden(f"You may not {scope} here.")

@@ -12,6 +12,7 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Mode, StrategyName
 
+ResetFormat = Literal["seconds", "epoch"]
 OnStoreError = Literal["memory", "allow", "deny"]
 
 MAX_INTEGER: Final = 2**31 - 1
@@ -85,6 +86,7 @@ class Options:
     mode: Mode = _option("enforce", values.choice(*get_args(Mode)))
     headers_enabled: bool = _option(True, values.boolean)
     ietf_headers: bool = _option(False, values.boolean)
+    reset_format: ResetFormat = _option("seconds", values.choice(*get_args(ResetFormat)))
     early_refusals: bool = _option(True, values.boolean)
     anomaly_threshold: float = _option(-0.5, values.number(-1.0, 0.0), variable="ANOMALY_THRESHOLD")
     anomalous_factor: float = _option(0.3, values.number(0.0, 1.0, above=True))

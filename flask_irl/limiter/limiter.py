@@ -258,12 +258,16 @@ class Limiter:
         self._started = True
 
     def close(self) -> None:
-        """Stop background work, flush, close the connections."""
+        """Stop background work, flush, close the connections; what fails keeps none from the rest.
+
+        Never raises.
+        """
+        guard = self.failures.guard
         self.worker.close()
-        self.breaker.close()
+        guard("close", self.breaker.close)
         if not self.breaker.is_open:
-            self.failures.guard("flush", self.flush)
-        self.store.close()
+            guard("flush", self.flush)
+        guard("close", self.store.close)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""

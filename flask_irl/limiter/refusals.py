@@ -89,6 +89,11 @@ class Refusals:
             return None
         return refusal._replace(hit=hit._replace(binding=place))
 
+    def knows(self, client: str, plan: Plan) -> bool:
+        """Tell whether a client's latest refusal is by a limit of a plan."""
+        refusal = self.known.get(client)
+        return refusal is not None and refusal.shown in plan.limits
+
     def remember(self, client: str, plan: Plan, cost: int, hit: Hit, now: float) -> None:
         """Keep a refusal until the client may be admitted."""
         shown = plan.limits[hit.binding]

@@ -32,8 +32,19 @@ class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
                 raise
 
 
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """Stop without waiting for the scheduler's own thread.
+
+    It may never end: under gevent, when a process ends, nothing else may run any more.
+    """
+
+    def shutdown(self, wait: bool = True) -> None:
+        # Past BackgroundScheduler's, which joins its thread whatever it is told.
+        super(BackgroundScheduler, self).shutdown(wait)
+
+
 class Schedule:
-    """Run jobs on their intervals, from :meth:`start` to :meth:`stop`.
+    """Run jobs on their intervals, from :meth:`start` to :meth:`end`.
 
     Args:
         flush: Every second; while one goes on for longer, the next one must return at once.
@@ -58,7 +69,8 @@ class Schedule:
         self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
         self._train_seconds = train_seconds
         self._poll_seconds = poll_seconds
-        self._scheduler: BackgroundScheduler | None = None
+        self._scheduler: _Scheduler | None = None
+        self._ended = False
         self._lock = threading.Lock()
 
     @property
@@ -67,16 +79,16 @@ class Schedule:
         return self._scheduler is not None
 
     def start(self, *, train_at_once: bool = False) -> None:
-        """Start the jobs in this process; does nothing if they run.
+        """Start the jobs in this process; does nothing if they run, or after :meth:`end`.
 
         Args:
             train_at_once: Train now for the first time, and not only after the interval.
         """
         with self._lock:
-            if self._scheduler is not None:
+            if self._ended or self._scheduler is not None:
                 return
             # One thread, since each has memory of its own; no job takes long.
-            scheduler = BackgroundScheduler(
+            scheduler = _Scheduler(
                 executors={"default": _UntilExit(1)},
                 job_defaults={
                     "coalesce": True,
@@ -108,12 +120,13 @@ class Schedule:
             scheduler.start()
             self._scheduler = scheduler
 
-    def stop(self) -> None:
-        """Stop the jobs without waiting for what runs."""
+    def end(self) -> None:
+        """Stop the jobs for good, without waiting for what runs."""
         with self._lock:
-            if self._scheduler is not None:
-                self._scheduler.shutdown(wait=False)
-                self._scheduler = None
+            self._ended = True
+            scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            scheduler.shutdown(wait=False)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: threads don't survive a fork."""

@@ -32,7 +32,7 @@ class PlanCache:
         self._factors: tuple[float, ...] = (1.0,)
         self._mode: Mode = "off"
         self._plans: dict[tuple[Scope, ...], Plan] = {}
-        self._reduced: dict[Plan, Plan] = {}
+        self._reduced: dict[tuple[Plan, int], Plan] = {}
         self.generation = 0
         self.longest = longest
 
@@ -79,12 +79,22 @@ class PlanCache:
 
     def without_base(self, plan: Plan) -> Plan:
         """Give a plan for requests that the limit on all requests has counted before."""
-        reduced = self._reduced.get(plan)
+        return self.without_first(plan, 1)
+
+    def without_first(self, plan: Plan, counted: int) -> Plan:
+        """Give a plan for requests that the limits of its first scopes have counted before.
+
+        Args:
+            plan: The whole plan.
+            counted: How many scopes have, 1 or more; the first is the client's own.
+        """
+        reduced = self._reduced.get((plan, counted))
         if reduced is None:
-            reduced = dataclasses.replace(plan, scopes=(Scope("", ()), *plan.scopes[1:]))
+            scopes = (Scope("", ()), *plan.scopes[counted:])
+            reduced = dataclasses.replace(plan, scopes=scopes)
             if len(self._reduced) >= self._max_plans:
                 self._reduced.clear()
-            self._reduced[plan] = reduced
+            self._reduced[plan, counted] = reduced
         return reduced
 
     def _renew(self) -> None:

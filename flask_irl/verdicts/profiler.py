@@ -32,6 +32,9 @@ PART: Final = 300
 """Observations merged at once while requests are served: no step of that takes a millisecond."""
 REST_SECONDS: Final = 0.0005
 """Pause for a request that waits for the interpreter, which otherwise gets it only after 5 ms."""
+TURN_SECONDS: Final = 10.0
+TURN_PAUSE: Final = 0.002
+"""Longest wait for a flush that goes on, and the time between two looks whether it still does."""
 
 
 class Profiler:
@@ -164,7 +167,7 @@ class Profiler:
             StoreError: The store failed; the observations about to be merged are missing in
                 profiles. No trap is lost, and the site's counts and rows wait for the next flush.
         """
-        if not self._flushing.acquire(blocking=not gently):
+        if not self._take_turn(gently):
             return 0
         try:
             merged = self._flush_buffer(gently)
@@ -174,6 +177,17 @@ class Profiler:
             return merged
         finally:
             self._flushing.release()
+
+    def _take_turn(self, gently: bool) -> bool:
+        """Take the turn to flush, after whoever has it; False where that takes too long."""
+        ends = time.monotonic() + TURN_SECONDS
+        # Not by waiting in the lock: under gevent that may be one of the system's, made before
+        # gevent came, and its holder a greenlet of this very thread, which sleeping lets go on.
+        while not self._flushing.acquire(blocking=False):
+            if gently or time.monotonic() > ends:
+                return False
+            time.sleep(TURN_PAUSE)
+        return True
 
     def _flush_buffer(self, gently: bool) -> int:
         rest = self._rest if gently else _ignore

@@ -5,23 +5,24 @@ A note stays on the function itself until an app asks for it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from flask import Blueprint
+from flask import Blueprint, has_request_context
 from flask.views import View
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.web.callbacks import Filter
 from flask_irl.web.route_limits import RouteLimit
 
 LIMITS: Final = "__irl_limits__"
 EXEMPT: Final = "__irl_exempt__"
 CHECKS: Final = "__irl_checks__"
 NO_ROUTE: Final = "__irl_no_route__"
+NOT_OURS: Final = (None, None, None)
 
 T = TypeVar("T")
 
@@ -34,11 +35,29 @@ class Declarations:
         filters: Functions that return True for requests that aren't limited.
         blueprint_limits: The limits of all routes of a blueprint.
         exempt_blueprints: Blueprints that aren't limited.
+        noted: Functions that take no notes, such as bound methods, each with its limit, or None
+            where it is exempt.
     """
 
-    filters: list[Callable[[], bool]] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
     blueprint_limits: dict[Blueprint, list[RouteLimit]] = field(default_factory=dict)
     exempt_blueprints: set[Blueprint] = field(default_factory=set)
+    noted: list[tuple[Any, RouteLimit | None]] = field(default_factory=list)
+
+    def note(self, function: Any, limit: RouteLimit | None) -> None:
+        """Note a limit, or an exemption, of a function that takes no notes."""
+        # A bound method is another object each time that it is looked up, and equal to the first.
+        if (function, limit) not in self.noted:
+            self.noted.append((function, limit))
+
+    def limits_of(self, function: Any, owner: object) -> tuple[RouteLimit, ...]:
+        """Read the limits of a function, noted on it or here."""
+        here = (limit for noted, limit in self.noted if limit is not None and noted == function)
+        return (*limits_of(function, owner), *here)
+
+    def exempts(self, function: Any, owner: object) -> bool:
+        """Tell whether a function is exempt, by a note on it or here."""
+        return is_exempt(function, owner) or (function, None) in self.noted
 
 
 class LimitDecorator:
@@ -48,18 +67,23 @@ class LimitDecorator:
         limit: The limit.
         declarations: The extension's.
         check: Counts a limit outside of routes.
+
+    Attributes:
+        limit: The same.
+        owner: The extension that it belongs to.
     """
 
     def __init__(
         self, limit: RouteLimit, declarations: Declarations, check: Callable[[RouteLimit], None]
     ) -> None:
-        self._limit = limit
+        self.limit = limit
+        self.owner = limit.owner
         self._declarations = declarations
         self._check = check
 
     def __call__(self, target: T) -> T:
         if isinstance(target, Blueprint):
-            self._declarations.blueprint_limits.setdefault(target, []).append(self._limit)
+            self._declarations.blueprint_limits.setdefault(target, []).append(self.limit)
             return target
         if isinstance(target, type) and issubclass(target, View):
             target.decorators = [*target.decorators, self]
@@ -72,61 +96,90 @@ class LimitDecorator:
         return wrapped
 
     def __enter__(self) -> None:
-        self._check(self._limit)
+        self._check(self.limit)
 
     def __exit__(self, *exc_info: object) -> None:
         return
 
     def _wrap(self, function: Any) -> Any:
         kind = function if hasattr(function, "__qualname__") else type(function)
-        limit = replace(self._limit, name=f"{kind.__module__}.{kind.__qualname__}")
-        add_limit(function, limit)
-        limited = checked_first(function, functools.partial(self._check, limit))
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        passing = has_request_context()
+        limit = replace(self.limit, name=name, origin=self.limit, passing=passing)
+        if not add_limit(function, limit) and not passing:
+            self._declarations.note(function, limit)
+        limited = checked_first(function, functools.partial(self._check, limit), limit)
         if limit not in limits_of(limited, limit.owner):
             add_limit(limited, limit)
         return limited
+
+
+class Exemption:
+    """Exempt what it decorates, in a class's list of decorators.
+
+    Args:
+        owner: The extension.
+        declarations: The extension's.
+    """
+
+    def __init__(self, owner: object, declarations: Declarations) -> None:
+        self.owner = owner
+        self._declarations = declarations
+
+    def __call__(self, target: T) -> T:
+        return exempt(target, self.owner, self._declarations)
 
 
 def exempt(target: T, owner: object, declarations: Declarations) -> T:
     """Exempt a view, a blueprint or a view class of an extension's app.
 
     Returns:
-        The target, or for a bound method, which takes no notes, a function that does.
+        The target, or for one that takes no notes, such as a bound method, a function that does;
+        the target is exempt all the same.
+
+    Raises:
+        ConfigurationError: The target is none of these.
     """
     if isinstance(target, Blueprint):
         declarations.exempt_blueprints.add(target)
     elif isinstance(target, type) and issubclass(target, View):
-        again = functools.partial(exempt, owner=owner, declarations=declarations)
-        target.decorators = [*target.decorators, again]
-    else:
-        try:
-            add_exemption(target, owner)
-        except AttributeError:
-            target = checked_first(target, _nothing)
-            add_exemption(target, owner)
+        target.decorators = [*target.decorators, Exemption(owner, declarations)]
+    elif not callable(target) or isinstance(target, type):
+        raise ConfigurationError(
+            f"exempt can't take {target!r}: give a function, a blueprint or a view class"
+        )
+    elif not add_exemption(target, owner):
+        if not has_request_context():
+            declarations.note(target, None)
+        target = checked_first(target, _nothing)
+        add_exemption(target, owner)
     return target
 
 
-def add_limit(function: Any, limit: RouteLimit) -> None:
-    """Note a limit on a function; wrappers made with ``functools.wraps`` carry it on."""
-    for noted in _with_checked(function):
-        # A bound method takes no notes: its wrapper alone has them.
-        with contextlib.suppress(AttributeError, TypeError):
-            setattr(noted, LIMITS, (*getattr(noted, LIMITS, ()), limit))
+def add_limit(function: Any, limit: RouteLimit) -> bool:
+    """Note a limit on a function; wrappers made with ``functools.wraps`` carry it on.
 
-
-def add_exemption(function: Any, owner: object) -> None:
-    """Note that a function's routes aren't limited.
-
-    Raises:
-        AttributeError: The function takes no notes, as bound methods don't.
+    Returns:
+        Whether the function takes notes; a bound method, for one, doesn't.
     """
+    return _add(function, LIMITS, limit)
+
+
+def add_exemption(function: Any, owner: object) -> bool:
+    """Note that a function's routes aren't limited; returns whether the function takes notes."""
+    return _add(function, EXEMPT, owner)
+
+
+def _add(function: Any, notes: str, note: object) -> bool:
+    taken = []
     for noted in _with_checked(function):
         try:
-            setattr(noted, EXEMPT, (*getattr(noted, EXEMPT, ()), owner))
-        except AttributeError:
-            if noted is function:
-                raise
+            setattr(noted, notes, (*getattr(noted, notes, ()), note))
+        except (AttributeError, TypeError):
+            taken.append(False)
+        else:
+            taken.append(True)
+    return taken[0]
 
 
 def _with_checked(function: Any) -> Iterator[Any]:
@@ -135,7 +188,7 @@ def _with_checked(function: Any) -> Iterator[Any]:
     With several decorators above its route, it is the innermost that the app has registered.
     """
     yield function
-    wrapper, inner = getattr(function, CHECKS, (None, None))
+    wrapper, inner, _ = getattr(function, CHECKS, NOT_OURS)
     # Other people's wrappers carry the note on, too, but it isn't about them.
     if wrapper is function:
         yield from _with_checked(inner)
@@ -161,8 +214,14 @@ def is_no_route(function: Any) -> bool:
     return getattr(function, NO_ROUTE, False) is True
 
 
-def checked_first(function: Any, check: Callable[[], None]) -> Any:
-    """Wrap a function in one that runs a check first, and is async where the function is."""
+def checked_first(function: Any, check: Callable[[], None], limit: RouteLimit | None = None) -> Any:
+    """Wrap a function in one that runs a check first, and is async where the function is.
+
+    Args:
+        function: The function.
+        check: The check.
+        limit: The limit that it counts.
+    """
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -177,7 +236,7 @@ def checked_first(function: Any, check: Callable[[], None]) -> Any:
             check()
             return function(*args, **kwargs)
 
-    setattr(checked, CHECKS, (checked, function))
+    setattr(checked, CHECKS, (checked, function, limit))
     return checked
 
 

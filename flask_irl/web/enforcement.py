@@ -2,33 +2,36 @@
 
 A request like an earlier one is asked about before Flask sees it: a client that is known to be over
 its limit is refused without Flask, and about any other one the store is asked while Flask gets
-ready. The decision is made in the app's first hook, where Flask knows the route.
+ready. The decision is made in the app's first hook, where Flask knows the route; where limits or
+client depend on the app's other hooks, it is made after them (``web/late.py``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response, current_app, request
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
-from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import Filter
+from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
+from flask_irl.web.late import LateDecisions
+from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
     RateLimitExceeded,
     early_refusal,
-    handles_refusal,
     may_want_problem,
     refusal,
 )
-from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route, RouteTable
 
 if TYPE_CHECKING:
@@ -48,6 +51,10 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
+
+    Attributes:
+        late: Decides where the app's hooks must have run.
     """
 
     def __init__(
@@ -59,9 +66,10 @@ class Enforcer:
         questions: Questions,
         recognition: Recognition,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -72,29 +80,41 @@ class Enforcer:
         self._filters = filters
         self._lists = lists
         self._early_refusals = early_refusals
+        self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
+        self._hooks_of: Mapping[str | None, object] = {}
         self._hooks: list[object] = []
         self._hook = self.decide
+        self._preflights = Preflights(limiter.options)
+        self.late = LateDecisions(
+            limiter,
+            identity,
+            questions,
+            slot=slot,
+            filters=filters,
+            lists=lists,
+            refuse=self._refuse,
+            missing=routes.missing,
+        )
 
-    def register(self, app: Flask, *, innermost: bool) -> None:
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
         """Decide on the requests of an app, in a hook before each.
 
         Args:
             app: The app.
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
+            bypass: Finishes requests that have passed the middleware by.
         """
-        # Not by a decorator of Flask's: switched on, it may come after the first request.
+        self._bypass = bypass
+        self.late.serve(app)
+        self._hooks_of = app.before_request_funcs
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
         self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
         self._hooks.append(self._hook)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
-
-    def switch(self, on: bool) -> None:
-        """Decide on requests from now on, or on none."""
-        out, into = (_decide_nothing, self._hook) if on else (self._hook, _decide_nothing)
-        self._hooks[:] = [into if hook == out else hook for hook in self._hooks]
 
     def ask(self, environ: WSGIEnvironment, exchange: Exchange, known: Known) -> Refusal | None:
         """Ask the store about a request before Flask sees it, or refuse it; never raises.
@@ -124,6 +144,7 @@ class Enforcer:
                 exchange.seconds = time.perf_counter() - started
         except Exception as error:
             exchange.decision = None
+            exchange.decided = False
             limiter.failures.swallow("early", error)
         return None
 
@@ -131,138 +152,120 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app has an error handler of its own for that.
+            RateLimitExceeded: It is refused, and the app may have an answer of its own.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
         exchange = environ.get(self._slot)
         if exchange is None:
             exchange = environ[self._slot] = Exchange()
-        elif exchange.decision is not None:
+        elif exchange.decided:
             return None
-        question: Question | None
+        if not exchange.fronted:
+            self._bypass.serve(cast(Flask, current_app._get_current_object()))  # type: ignore[attr-defined]
         early = exchange.early
         try:
             if early is not None and early.rule is current.url_rule:
                 started = time.perf_counter()
                 exchange.early = None
                 begun, _, question, keys = early
-                exchange.decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+                decision = self._limiter.decide(question.plan, keys, question.cost, begun)
                 exchange.seconds += time.perf_counter() - started
             else:
-                question = self._decide_now(current, exchange)
+                started = time.perf_counter()
+                made = self._decide_now(current, exchange)
+                exchange.seconds += time.perf_counter() - started
+                if made is None:
+                    return None
+                decision, question = made
         except Exception as error:
             # An error in here is no reason to fail the host's request.
+            exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
             return None
-        decision = exchange.decision
-        if question is None or decision is None or decision.admitted:
-            return None
-        return self._refuse(current, exchange, decision, question)
+        exchange.decided = True
+        if exchange.decision is None:
+            exchange.decision = decision
+        else:
+            exchange.add(decision)
+        return None if decision.admitted else self._refuse(current, exchange, decision, question)
 
     def settle(self, exchange: Exchange) -> None:
         """Take the store's answer on a request that never came to be decided on."""
         early, exchange.early = exchange.early, None
         if early is not None:
             begun, _, question, keys = early
-            self._limiter.decide(question.plan, keys, question.cost, begun)
+            decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+            if exchange.decision is None and not exchange.decided:
+                exchange.decision = decision
 
-    def check(self, limit: RouteLimit) -> None:
-        """Count a function's limit, unless the request's route has done so.
-
-        Raises:
-            RateLimitExceeded: The limit refuses.
-        """
-        exchange = request.environ.get(self._slot)
-        if exchange is None or exchange.decision is None or limit in exchange.route.covered:
-            return
-        try:
-            decision, question = self._check(limit, exchange)
-        except Exception as error:
-            self._limiter.failures.swallow("limit", error)
-            return
-        if decision is None or question is None:
-            return
-        before = exchange.decision
-        shown = before
-        if not decision.admitted or decision.remaining < before.remaining:
-            shown = decision._replace(at=before.at, gap=before.gap)
-        outcome = before.outcome if decision.outcome == "allowed" else decision.outcome
-        exchange.decision = shown._replace(outcome=outcome)
-        if not decision.admitted:
-            self._raise(exchange, decision, question.message(decision))
-
-    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
-        """Give the decision on a request, by its environment."""
-        exchange = environ.get(self._slot)
-        return None if exchange is None else exchange.decision
-
-    def _decide_now(self, current: Request, exchange: Exchange) -> Question | None:
-        limiter = self._limiter
-        started = time.perf_counter()
+    def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
+        """Decide on a request, or put that off; None where that is so, or it is exempt."""
+        limiter, environ = self._limiter, current.environ
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
-        if route.exempt or (self._filters and any(map(self._filtered, self._filters))):
-            limiter.notify(RequestExempted(route.label))
-            return None
-        client = exchange.client = self._identity.client(current.environ)
+        if route.exempt:
+            if route.files is None or route.files.has(current):
+                self.late.exempt(exchange)
+                return None
+            route = exchange.route = self._routes.missing
+        if route.preflights and is_preflight(environ):
+            decision = self._preflights.decide(environ)
+            if decision.admitted:
+                self.late.exempt(exchange)
+                return None
+            return decision, Question(self._preflights.plan, None, 1, ())
+        client = None if self._filters else self._identity.known(environ)
+        if client is None:
+            return self._decide_late(current, exchange)
+        exchange.client = client
         word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
-            limiter.notify(RequestExempted(route.label))
+            self.late.exempt(exchange)
             return None
-        question = self._questions.question(route, client)
         if word == "deny":
-            exchange.decision = limiter.deny(client)
-        else:
-            keys = question.keys_for(client)
-            decision = limiter.decide(question.plan, keys, question.cost)
-            exchange.decision = decision
-            useful = limiter.asks_ahead or not decision.admitted
-            if useful and question.keys is None and self._early_key is not None:
-                self._recognition.learn(current.environ, route, current.url_rule)
-        exchange.seconds = time.perf_counter() - started
-        return question
+            return limiter.deny(client), self._questions.rest(route)
+        question = self._questions.fixed(route)
+        if question is None:
+            return self._decide_late(current, exchange)
+        keys = question.keys_for(client)
+        decision = limiter.decide(question.plan, keys, question.cost)
+        useful = limiter.asks_ahead or not decision.admitted
+        if useful and route.recognisable and self._early_key is not None:
+            self._recognition.learn(environ, route, current.url_rule)
+        return decision, question
 
-    def _check(
-        self, limit: RouteLimit, exchange: Exchange
-    ) -> tuple[Decision | None, Question | None]:
-        """Decide on a function's limit alone; None where it doesn't apply to the request."""
-        if not limit.applies_to(request.method):
-            return None, None
-        route = self._routes.alone(
-            limit, exchange.route.label, request.endpoint or "", request.method
+    def _decide_late(
+        self, current: Request, exchange: Exchange
+    ) -> tuple[Decision, Question] | None:
+        """Decide after the hooks that follow, if any do; None where that is so, or it is exempt."""
+        route, client, limiter = exchange.route, exchange.client, self._limiter
+        follow = self._hooks[-1] is not self._hook or any(
+            name in self._hooks_of for name in current.blueprints
         )
-        question = self._questions.question(route, exchange.client)
-        if len(question.plan.scopes) == 1:
-            return None, None
-        # The limit on all requests of the client has counted this one before.
-        plan = self._limiter.plans.without_base(question.plan)
-        keys = question.keys_for(exchange.client)
-        return self._limiter.decide(plan, keys, question.cost), question
-
-    def _filtered(self, passes: Callable[[], bool]) -> bool:
-        try:
-            return bool(passes())
-        except Exception as error:
-            self._limiter.failures.swallow("request_filter", error)
-            return False
+        if not follow and not self.late.waits(route):
+            return self.late.decide(current, exchange)
+        if client in limiter.refusals.known:
+            rest = self._questions.rest(route)
+            # One more call of the store, for a client only that was just over these limits.
+            if limiter.refusals.knows(client, rest.plan):
+                decision = limiter.decide(rest.plan, rest.keys_for(client), rest.cost)
+                if not decision.admitted:
+                    return decision, rest
+                exchange.rest = decision
+        self.late.put_off(exchange)
+        return None
 
     def _refuse(
         self, current: Request, exchange: Exchange, decision: Decision, question: Question
     ) -> Response:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        if handles_refusal(current_app, current, decision):
-            raise RateLimitExceeded(decision, message)
+        error = self._exceeded(decision, message)
+        if is_answered_by_app(current, error):
+            raise error
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
-
-    def _raise(self, exchange: Exchange, decision: Decision, message: str | None) -> NoReturn:
-        self._limiter.log_refusal(decision, exchange.route.label)
-        response = None
-        if not handles_refusal(current_app, request, decision):
-            response = refusal(request, decision, message)
-        raise RateLimitExceeded(decision, message, response)
 
     def _refuse_early(
         self,
@@ -288,12 +291,9 @@ class Enforcer:
         started = time.perf_counter()
         decision = limiter.decide(question.plan, question.keys_for(client), question.cost)
         exchange.decision, exchange.route, exchange.client = decision, route, client
+        exchange.decided = True
         exchange.seconds = time.perf_counter() - started
         if decision.admitted:
             return None
         limiter.log_refusal(decision, route.label)
         return early_refusal(environ, decision, question.message(decision))
-
-
-def _decide_nothing() -> None:
-    """Take the hook's place while the limiter is switched off."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from werkzeug.routing import Rule
 
@@ -11,7 +11,11 @@ from flask_irl.limits.decision import Decision
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
 
-Headers = list[tuple[str, str]]
+Header = tuple[str, str]
+Headers = list[Header]
+
+FAILED: Final = "500 Internal Server Error"
+"""Stands for the answer to a request whose view raised, and that got none from the app."""
 
 
 class EarlyQuestion(NamedTuple):
@@ -31,23 +35,49 @@ class EarlyQuestion(NamedTuple):
 
 
 class Exchange:
-    """Hold the state of one request; only the enforcer and the observer write it.
+    """Hold the state of one request; only what decides on requests and the observer write it.
 
     Attributes:
-        decision: The decision on it; None until then, and when it is exempt.
+        decision: The decision on it that is shown, those of functions' limits included; None
+            until one is made, and when it is exempt.
+        decided: Whether the request itself has been decided on, or is exempt.
+        exempt: Whether it is exempt.
+        late: Whether it is decided on only after the app's hooks.
+        rest: The decision on what doesn't need the hooks, where it was made before them.
+        answering: Whether a refusal is being answered, so that nothing more is counted.
         route: Its route; set as soon as it is known.
         client: The client's key; set as soon as it is known.
         seconds: Time that the decision took.
         early: The question whose answer is still to be read, if one was sent early.
         observed: Whether the observer has noted it.
+        fronted: Whether it came by the middleware, which finishes it.
     """
 
     decision: Decision | None = None
+    decided = False
+    exempt = False
+    late = False
+    rest: Decision | None = None
+    answering = False
     route: Route
     client = ""
     seconds = 0.0
     early: EarlyQuestion | None = None
     observed = False
+    fronted = False
+
+    def add(self, decision: Decision) -> None:
+        """Add a decision to those made on the request before: the one with least left is shown."""
+        before = self.decision
+        if before is None:
+            self.decision = decision
+            return
+        shown = before
+        if not decision.admitted or decision.remaining < before.remaining:
+            # The gap is that since the client's previous request, not since the first decision.
+            shown = decision._replace(at=before.at, gap=before.gap)
+        outcome = before.outcome if decision.outcome == "allowed" else decision.outcome
+        self.decision = shown._replace(outcome=outcome)
 
 
 class Refusal(NamedTuple):

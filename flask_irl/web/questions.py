@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from flask_irl.errors import IrlError
+from flask_irl.limiter.failures import Failed
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.web.callbacks import LimitFunc, call, is_true, key_of
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 
@@ -54,10 +56,10 @@ class Questions:
 
     Args:
         limiter: Makes the plans.
-        failed: Takes an error of a user's callable, with the place's name.
+        failed: Takes an error of a user's callable, with the place's name and the callable.
     """
 
-    def __init__(self, limiter: Limiter, failed: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, limiter: Limiter, failed: Failed) -> None:
         self._limiter = limiter
         self._failed = failed
 
@@ -73,15 +75,29 @@ class Questions:
             return known
         if not route.fixed:
             return None
+        route.question = question = self.rest(route)
+        route.generation = generation
+        return question
+
+    def rest(self, route: Route) -> Question:
+        """Make the question about a route's fixed limits alone."""
         notices = tuple(
             notice
             for name, limit in zip(route.names, route.limits, strict=True)
+            if limit.fixed
             for notice in _notices(name, limit, limit.limits)
         )
         plan = fixed_plan(self._limiter, route)
-        route.question = question = Question(plan, None, _fixed_cost(route.limits), notices)
-        route.generation = generation
-        return question
+        return Question(plan, None, _fixed_cost(route.limits), notices)
+
+    def without_rest(self, route: Route, question: Question) -> Question | None:
+        """Take the fixed limits, counted before, out of a question; None where nothing is left."""
+        counted = 1 + len(_scopes(route))
+        plan, keys = question.plan, question.keys
+        if keys is None or len(keys) == counted:
+            return None
+        plan = self._limiter.plans.without_first(plan, counted)
+        return question._replace(plan=plan, keys=(keys[0], *keys[counted:]))
 
     def _dynamic(self, route: Route, client: str) -> Question:
         scopes = list(_scopes(route))
@@ -91,14 +107,12 @@ class Questions:
         for name, limit in zip(route.names, route.limits, strict=True):
             if not limit.fixed:
                 # A callable of the user's that fails may cost its own limit, never the request.
-                try:
-                    if self._spared(limit):
-                        continue
-                    given = limit.limits if limit.dynamic is None else parse_limits(limit.dynamic())
-                    name = name or limit.scope_name(route.endpoint, route.method)
-                except Exception as error:
-                    self._failed("limit", error)
+                if self._spared(limit):
                     continue
+                given = self._given(limit)
+                if not given:
+                    continue
+                name = name or self._scope_name(limit, route)
                 own = self._own_key(limit)
                 scopes.append(Scope(name, given, own_key=own is not None))
                 keys.append(own or client)
@@ -109,11 +123,29 @@ class Questions:
         plan = self._limiter.plan(tuple(scopes))
         return Question(plan, keys, max(costs, default=1), tuple(notices))
 
+    def _given(self, limit: RouteLimit) -> tuple[Limit, ...]:
+        """Ask a limit's function for the limits of this request; the default where it fails."""
+        if limit.dynamic is None:
+            return limit.limits
+        try:
+            return _given(limit.dynamic)
+        except Exception as error:
+            self._failed("limit", error, limit.dynamic)
+            return limit.default
+
+    def _scope_name(self, limit: RouteLimit, route: Route) -> str:
+        """Ask a shared limit's function for the scope; the limit's own where it fails."""
+        try:
+            return limit.scope_name(route.endpoint, route.method)
+        except Exception as error:
+            self._failed("scope", error, limit.shared)
+            return f"shared:{limit.name}"
+
     def _spared(self, limit: RouteLimit) -> bool:
         try:
-            return limit.exempt_when is not None and bool(limit.exempt_when())
+            return limit.exempt_when is not None and is_true(limit.exempt_when)
         except Exception as error:
-            self._failed("exempt_when", error)
+            self._failed("exempt_when", error, limit.exempt_when)
             return False
 
     def _own_key(self, limit: RouteLimit) -> str | None:
@@ -121,10 +153,10 @@ class Questions:
         if limit.key_func is None:
             return None
         try:
-            key = limit.key_func()
-            return canonical(str(key)) if key else None
+            key = key_of(limit.key_func)
+            return canonical(key) if key else None
         except Exception as error:
-            self._failed("key_func", error)
+            self._failed("key_func", error, limit.key_func)
             return None
 
     def _cost(self, limit: RouteLimit) -> int:
@@ -132,11 +164,11 @@ class Questions:
         if not callable(limit.cost):
             return limit.cost
         try:
-            cost = limit.cost()
+            cost = call(limit.cost)
             if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
                 raise IrlError(f"cost {cost!r} is not allowed: give a whole number, 0 or more")
         except Exception as error:
-            self._failed("cost", error)
+            self._failed("cost", error, limit.cost)
             return 1
         return cost
 
@@ -144,6 +176,14 @@ class Questions:
 def fixed_plan(limiter: Limiter, route: Route) -> Plan:
     """Make the plan of a route's fixed limits, whatever the request."""
     return limiter.plan(_scopes(route))
+
+
+def _given(dynamic: LimitFunc) -> tuple[Limit, ...]:
+    """Ask for the limits of a request; there are none where None or an empty text is returned."""
+    text = call(dynamic)
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return ()
+    return parse_limits(text)
 
 
 def _scopes(route: Route) -> tuple[Scope, ...]:

@@ -1,23 +1,26 @@
 """Work out the limits of each route of an app: once, looked up from then on.
 
-Routes of static files aren't limited; a request that no route matches (404, 405) and Flask's
-automatic answer to OPTIONS count against the limit on all requests, not against a route's own;
-HEAD counts as GET.
+Static files aren't limited; a request that no route matches (404, 405) or for a static file that
+isn't there, and Flask's automatic answer to OPTIONS, count against the limit on all requests, not
+against a route's own; HEAD counts as GET.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Blueprint, Flask, request
 from werkzeug.routing import Rule
 
 from flask_irl.limits.limit import Limit
-from flask_irl.web.decorators import Declarations, is_exempt, is_no_route, limits_of
+from flask_irl.web.decorators import Declarations, is_no_route
+from flask_irl.web.marks import Marks, read_marks
 from flask_irl.web.patterns import ConfiguredRules
+from flask_irl.web.preflights import answers_preflights
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
+from flask_irl.web.static_files import StaticFiles
 
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset(
@@ -41,9 +44,14 @@ class Route:
         names: The scope of each of ``limits``; ``""`` where it depends on the request.
         covered: The limits that its decorators need not check: they are in the plan, or don't
             apply.
+        inner: The limits that are checked only below somebody else's decorator, as a login's.
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
+        fixed: Whether its plan is the same for every request.
+        preflights: Whether Flask or flask-cors answers its CORS preflights.
+        files: The static files that it serves, if it does; what isn't there is unmatched.
+        recognisable: Whether all requests under one method and path of it are alike.
     """
 
     label: str
@@ -54,14 +62,21 @@ class Route:
     method: str = ""
     names: tuple[str, ...] = ()
     covered: tuple[RouteLimit, ...] = ()
+    inner: tuple[RouteLimit, ...] = ()
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
+    fixed: bool = field(init=False)
+    preflights: bool = False
+    files: StaticFiles | None = None
+    recognisable: bool = True
 
-    @property
-    def fixed(self) -> bool:
-        """Tell whether its plan is the same for every request."""
-        return all(limit.fixed for limit in self.limits)
+    def __post_init__(self) -> None:
+        self.fixed = all(limit.fixed for limit in self.limits)
+
+    def covers(self, limit: RouteLimit) -> bool:
+        """Tell whether the decision on a request to it includes a limit."""
+        return limit in self.covered or (limit.passing and limit.origin in self.covered)
 
 
 class RouteTable:
@@ -75,6 +90,7 @@ class RouteTable:
 
     Attributes:
         at_first: Called with the app, once each, when its first route is looked up.
+        missing: Stands for the routes of static files where there is no such file.
     """
 
     def __init__(
@@ -85,13 +101,15 @@ class RouteTable:
         configured: ConfiguredRules,
     ) -> None:
         self.at_first: list[Callable[[Flask], object]] = []
-        self._configured = configured
+        self.configured = configured
         self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
+        # A file may come to be there.
+        self.missing = Route(UNMATCHED, False, recognisable=False)
 
     def __len__(self) -> int:
         return len(self._routes) + len(self._by_parts)
@@ -114,47 +132,21 @@ class RouteTable:
         if route is None:
             while self.at_first:
                 self.at_first.pop(0)(app)
-            parts = self._configured.parts(rule)
+            parts = self.configured.parts(rule)
             if parts:
                 if path is None:
                     path = request.path
-                return self._part(app, rule, method, [x.text for x in parts if x.matches(path)])
+                return self.part(app, rule, method, [x.text for x in parts if x.matches(path)])
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
-    def _part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
+    def part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
         """Give the route of those of a rule's paths that some patterns match."""
         key = (rule.rule, rule.endpoint, method, tuple(parts))
         route = self._by_parts.get(key)
         if route is None:
             route = self._by_parts[key] = self._work_out(app, rule, method, parts)
         return route
-
-    def described(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Describe each rule for people: ``route``, ``methods``, ``limits`` and ``exempt``.
-
-        Args:
-            app: The app.
-            besides: Names of blueprints that are left out.
-        """
-        return [
-            {
-                "route": name,
-                "methods": methods,
-                "limits": _texts(route),
-                "exempt": route.exempt,
-            }
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint.rpartition(".")[0] not in besides
-            if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            for name, route in [
-                (rule.rule, self.route(app, rule, methods[0], path="")),
-                *(
-                    (f"{rule.rule} ({x.text})", self._part(app, rule, methods[0], [x.text]))
-                    for x in self._configured.parts(rule)
-                ),
-            ]
-        ]
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -164,50 +156,43 @@ class RouteTable:
 
     def _bounded(self, app: Flask, rule: Rule, method: str) -> str:
         """Fold the methods that nobody named into one: a rule may take any."""
-        view, handler, _, blueprints = self._views(app, rule, method)
-        limits = [*limits_of(view, self._owner), *limits_of(handler, self._owner)]
+        _, marks, blueprints = self._view(app, rule, method)
+        limits = [*marks.limits, *marks.of_method]
         for blueprint in blueprints:
             limits += self._declarations.blueprint_limits.get(blueprint, [])
         named = any(limit.methods is not None and method in limit.methods for limit in limits)
         return method if named else OTHER_METHOD
 
-    def _views(
-        self, app: Flask, rule: Rule, method: str
-    ) -> tuple[object, object, str, list[Blueprint]]:
-        """Find a rule's view, its handler of a method with that method, and its blueprints."""
+    def _view(self, app: Flask, rule: Rule, method: str) -> tuple[object, Marks, list[Blueprint]]:
+        """Find a rule's view, its marks for a method, and its blueprints."""
         view = app.view_functions.get(rule.endpoint)
         found = (app.blueprints.get(name) for name in _blueprints(rule.endpoint))
         blueprints = [blueprint for blueprint in found if isinstance(blueprint, Blueprint)]
-        return view, *_handler(view, method), blueprints
+        return view, read_marks(view, method, self._owner, self._declarations), blueprints
 
     def _work_out(self, app: Flask, rule: Rule, method: str, parts: Sequence[str] = ()) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
-        view, handler, handled, blueprints = self._views(app, rule, method)
+        view, marks, blueprints = self._view(app, rule, method)
         owner = blueprints[0] if blueprints else app
-        exempted, configured = self._configured.apply(rule, parts)
-        is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
-        if is_static and not configured:
-            return Route(label, True)
         if is_no_route(view):
             return self._unmatched
-        if (
-            exempted
-            or any(is_exempt(x, self._owner) for x in (view, handler))
-            or any(blueprint in self._declarations.exempt_blueprints for blueprint in blueprints)
-        ):
+        exempt, configured = self.configured.apply(rule, parts)
+        exempt = exempt or marks.exempt
+        if exempt or any(x in self._declarations.exempt_blueprints for x in blueprints):
             return Route(label, True)
-        if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return Route(label, False)
-        marks = limits_of(view, self._owner)
-        of_method = [x for x in limits_of(handler, self._owner) if x not in marks]
-        own = [*marks, *(of_one_method(x, handled) for x in of_method)]
+        is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
+        if is_static and not configured:
+            return Route(label, True, files=StaticFiles(owner, view))
+        preflights = method == "OPTIONS" and answers_preflights(rule, view)
+        if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
+            return Route(label, False, preflights=True, recognisable=False)
+        own = [*marks.limits, *(of_one_method(x, marks.method) for x in marks.of_method)]
         own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
                 own += self._declarations.blueprint_limits.get(blueprint, [])
-        own += configured
-        own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
+        own = list(dict.fromkeys(x for x in (*own, *configured) if x.applies_to(method)))
         defaults = () if any(x.override_defaults for x in own) else self._defaults
         method = "GET" if method == "HEAD" else method
         return Route(
@@ -218,7 +203,10 @@ class RouteTable:
             endpoint,
             method,
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
-            (*marks, *of_method),
+            (*marks.limits, *marks.of_method),
+            marks.inner,
+            preflights=preflights,
+            recognisable=not preflights,
         )
 
 
@@ -226,20 +214,3 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-
-
-def _handler(view: object, method: str) -> tuple[object, str]:
-    """Find the method of a view class that serves an HTTP method, and its own HTTP method."""
-    view_class = getattr(view, "view_class", None)
-    found = getattr(view_class, method.lower(), None)
-    if found is None and method == "HEAD":
-        return getattr(view_class, "get", None), "GET"
-    return found, method
-
-
-def _texts(route: Route) -> list[str]:
-    texts = [str(limit) for limit in route.defaults]
-    for limit in route.limits:
-        shared = " (shared)" if limit.shared is not None else ""
-        texts += [f"{fixed}{shared}" for fixed in limit.limits] or [f"of each request{shared}"]
-    return texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Flask, current_app, has_app_context
 
@@ -14,11 +14,19 @@ from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
+from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
+from flask_irl.web import error_handlers
+from flask_irl.web.body import BodyDrain
+from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import KeyFunc
+from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
+from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
+from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.observer import Observer
@@ -27,6 +35,10 @@ from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
 from flask_irl.web.routes import Route, RouteTable
+from flask_irl.web.switch import switch
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 EXTENSION: Final = "flask_irl"
 
@@ -52,7 +64,7 @@ class AppState:
         owner: object,
         options: Options,
         *,
-        key_func: Callable[[], str],
+        key_func: KeyFunc,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
@@ -68,22 +80,37 @@ class AppState:
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
-        self.questions = Questions(self.limiter, failed)
+        self._responder = Responder(
+            headers_enabled=options.headers_enabled,
+            ietf=options.ietf_headers,
+            epoch=options.reset_format == "epoch",
+            failed=failed,
+        )
+        callback_failed = self.limiter.failures.callback_failed
+        self.questions = Questions(self.limiter, callback_failed)
+        identity = Identity(key_func, callback_failed)
+        lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
-            Identity(key_func, failed),
+            identity,
             routes=self.routes,
             questions=self.questions,
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,
-            lists=AccessLists(options.allow, options.deny)
-            if options.allow or options.deny
-            else None,
+            lists=lists,
             early_refusals=options.early_refusals,
+            exceeded=self._responder.exceeded,
         )
-        self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
+        self.checks = Checks(
+            self.limiter,
+            identity,
+            self.routes,
+            self.questions,
+            self.enforcer.late,
+            slot=self._slot,
+            lists=lists,
+            exceeded=self._responder.exceeded,
         )
         self._observer = Observer(self.limiter, options.honeypots)
 
@@ -91,7 +118,16 @@ class AppState:
         """Take part in each of an app's requests."""
         self._registered = True
         outer, place, is_app = innermost(app)
-        self.enforcer.register(app, innermost=is_app)
+        body = BodyDrain(app.config, self.limiter.failures.swallow)
+        bypass = Bypass(
+            self._slot,
+            responder=self._responder,
+            observer=self._observer,
+            body=body,
+            miss=self.enforcer.late.miss,
+        )
+        self.enforcer.register(app, innermost=is_app, bypass=bypass)
+        error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,
@@ -99,8 +135,10 @@ class AppState:
             enforcer=self.enforcer,
             responder=self._responder,
             observer=self._observer,
+            body=body,
         )
         setattr(outer, place, middleware)
+        answer_raised(app, self._slot)
 
     def at_first_request(self, work: Callable[[Flask], object]) -> None:
         """Do work on the app when all its routes are there: at the first request for one."""
@@ -118,8 +156,9 @@ class AppState:
         on = on and not self._closed
         if on and app is not None and not self._registered:
             self.register(app)
-        elif self._registered and on is not self._enabled:
-            self.enforcer.switch(on)
+        elif app is not None and self._registered and on is not self._enabled:
+            hooks = cast(list[object], app.before_request_funcs[None])
+            switch(hooks, self.enforcer.decide, on)
         self._enabled = on
 
     def close(self) -> None:
@@ -132,7 +171,12 @@ class AppState:
 
     def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
         """Describe an app's routes with their limits for people, but those of blueprints."""
-        return self.routes.described(app, besides)
+        return described_routes(self.routes, app, besides)
+
+    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
+        """Give the decision on a request, by its environment."""
+        exchange = environ.get(self._slot)
+        return None if exchange is None else exchange.decision
 
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
@@ -167,10 +211,14 @@ class AppStates:
         """Add the state of an app."""
         self._all.add(state)
 
+    def everywhere(self) -> list[AppState]:
+        """Give those of all apps."""
+        return list(self._all)
+
     def here(self) -> list[AppState]:
         """Give the current app's; outside of an app context, those of all apps.
 
         Raises:
             IrlError: No extension is registered with the current app.
         """
-        return [state_of(current_app)] if has_app_context() else list(self._all)
+        return [state_of(current_app)] if has_app_context() else self.everywhere()

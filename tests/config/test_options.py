@@ -56,6 +56,7 @@ SAMPLES: dict[str, Sample] = {
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
     "headers_enabled": BOOLEAN,
     "ietf_headers": BOOLEAN,
+    "reset_format": Sample(("epoch", "seconds", "epoch"), ("date", "", 1, ["epoch"])),
     "early_refusals": BOOLEAN,
     "train": BOOLEAN._replace(environment="IRL_TRAIN"),
     "anomaly_threshold": Sample(

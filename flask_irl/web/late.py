@@ -1,0 +1,229 @@
+"""Decide on requests after the app's hooks, where their limits or their client depend on those.
+
+A login hook, of the app or of a blueprint, may be what tells whom to count and what their limit is.
+Such a request is decided on when all hooks have run: right before its view, or where the view's
+decorators come to the limit, if somebody else's decorator is above it. All of it is one question
+to the store. Flask has no hook at that place, so its own calls are wrapped, in those apps that
+need it. A request that a hook or decorator answers before is counted when its answer is known,
+under what needs no hook, and refused if that refuses: failing a login isn't free.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Flask, Request, Response, request
+
+from flask_irl.config.access_lists import AccessLists
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.decision import Decision
+from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.callbacks import Filter, is_true
+from flask_irl.web.exchange import Exchange
+from flask_irl.web.flask_calls import wrap_call
+from flask_irl.web.identity import Identity
+from flask_irl.web.questions import Question, Questions
+from flask_irl.web.responses import RateLimitExceeded
+from flask_irl.web.route_limits import RouteLimit
+from flask_irl.web.routes import Route
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Refuse = Callable[[Request, Exchange, Decision, Question], Response]
+
+
+class LateDecisions:
+    """Decide on the requests of one app whose limits or client depend on its hooks.
+
+    Args:
+        limiter: Decides.
+        identity: Identifies clients.
+        questions: Turns routes into questions.
+        slot: Name in a request's environment under which its exchange is.
+        filters: Return True for requests that aren't limited; may grow.
+        lists: Clients allowed and denied by configuration.
+        refuse: Answers a refused request, or raises for the app to answer.
+        missing: The route of static files that aren't there.
+    """
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        identity: Identity,
+        questions: Questions,
+        *,
+        slot: str,
+        filters: list[Filter],
+        lists: AccessLists | None,
+        refuse: Refuse,
+        missing: Route,
+    ) -> None:
+        self._limiter = limiter
+        self._identity = identity
+        self._questions = questions
+        self._slot = slot
+        self._filters = filters
+        self._lists = lists
+        self._refuse = refuse
+        self._missing = missing
+        self._wrapped = False
+        self._lock = threading.Lock()
+
+    def serve(self, app: Flask) -> None:
+        """Take the app whose requests these are."""
+        self._app = app
+
+    def put_off(self, exchange: Exchange) -> None:
+        """Put the decision on a request off until the app's hooks have run."""
+        exchange.late = True
+        if not self._wrapped:
+            with self._lock:
+                if not self._wrapped:
+                    wrap_call(self._app, "dispatch_request", self._dispatch)
+                    wrap_call(self._app, "finalize_request", self._finalize)
+                    self._wrapped = True
+
+    def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
+        """Decide on a request whose view's decorators have come to a limit.
+
+        Returns:
+            The decision and its question if the request is refused, else None.
+        """
+        inner = exchange.route.inner
+        if inner and limit not in inner and not (limit.passing and limit.origin in inner):
+            # The decision waits for a limit further down.
+            return None
+        return self._decide(_current(), exchange)
+
+    def passes(self, *, quietly: bool = False) -> bool:
+        """Tell whether a filter lets the request being served pass.
+
+        Args:
+            quietly: Report no filter that fails.
+        """
+        return any(self._filtered(passes, quietly) for passes in self._filters)
+
+    def exempt(self, exchange: Exchange) -> None:
+        """Let a request pass, uncounted."""
+        exchange.decision = None
+        exchange.late = False
+        exchange.decided = exchange.exempt = True
+        self._limiter.notify(RequestExempted(exchange.route.label))
+
+    def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Count a request for a static file whose answer, on its way, says that it isn't there.
+
+        Only where that isn't known before: the app serves its files in a way of its own.
+        """
+        if exchange.route.files is None:
+            return
+        try:
+            route = exchange.route = self._missing
+            client = exchange.client = self._identity.client(environ)
+            question = self._questions.rest(route)
+            keys = question.keys_for(client)
+            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
+
+    def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
+        """Decide before the view, unless a decorator of the view's is to be reached first."""
+        exchange = request.environ.get(self._slot)
+        if exchange is not None and exchange.late and not self.waits(exchange.route):
+            current = _current()
+            refused = self._decide(current, exchange)
+            if refused is not None:
+                return self._refuse(current, exchange, *refused)
+        return dispatch(*arguments)
+
+    def _finalize(self, finalize: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Count a request that was answered before it came to be decided on."""
+        exchange = request.environ.get(self._slot)
+        if exchange is not None and exchange.late:
+            *context, answer = arguments
+            refused = None
+            # The refusal of a function's limit burns nothing of the others.
+            if exchange.decision is None or exchange.decision.admitted:
+                refused = self._decide(_current(), exchange, answered=True)
+            if refused is not None:
+                try:
+                    answer = self._refuse(_current(), exchange, *refused)
+                except RateLimitExceeded as error:
+                    app: Any = self._app
+                    answer = app.handle_user_exception(*context, error)
+            arguments = (*context, answer)
+        return finalize(*arguments, **named)
+
+    def waits(self, route: Route) -> bool:
+        """Tell whether a login decorator of the view's may be what the decision depends on."""
+        return bool(route.inner) and (self._identity.early is None or not route.fixed)
+
+    def _decide(
+        self, current: Request, exchange: Exchange, *, answered: bool = False
+    ) -> tuple[Decision, Question] | None:
+        """Decide on a request; None where it is admitted or exempt. Never raises."""
+        exchange.late = False
+        started = time.perf_counter()
+        try:
+            made = self.decide(current, exchange, answered=answered)
+        except Exception as error:
+            exchange.decided = True
+            self._limiter.failures.swallow("before_request", error)
+            return None
+        exchange.seconds += time.perf_counter() - started
+        if made is None:
+            return None
+        decision, question = made
+        exchange.decided = True
+        exchange.add(decision)
+        return None if decision.admitted else (decision, question)
+
+    def decide(
+        self, current: Request, exchange: Exchange, *, answered: bool = False
+    ) -> tuple[Decision, Question] | None:
+        """Decide on a request by all that the app tells of it now; None where it is exempt.
+
+        Args:
+            current: The request.
+            exchange: The request's.
+            answered: Whether it was answered already: then only what needs no hook counts.
+        """
+        route, limiter = exchange.route, self._limiter
+        # What a hook has kept from the view, it may have kept from the app's functions, too: that
+        # is nobody's error.
+        if self.passes(quietly=answered):
+            self.exempt(exchange)
+            return None
+        client = exchange.client or self._identity.client(current.environ, quietly=answered)
+        exchange.client = client
+        word = "" if self._lists is None else self._lists.rule_for(client)
+        if word == "allow":
+            self.exempt(exchange)
+            return None
+        questions, rest = self._questions, exchange.rest
+        question = questions.rest(route) if answered else questions.question(route, client)
+        if word == "deny":
+            return limiter.deny(client), question
+        if rest is not None:
+            left = None if answered else questions.without_rest(route, question)
+            if left is None:
+                return rest, question
+            exchange.add(rest)
+            question = left
+        return limiter.decide(question.plan, question.keys_for(client), question.cost), question
+
+    def _filtered(self, passes: Filter, quietly: bool) -> bool:
+        try:
+            return is_true(passes)
+        except Exception as error:
+            if not quietly:
+                self._limiter.failures.callback_failed("request_filter", error, passes)
+            return False
+
+
+def _current() -> Request:
+    return cast(Request, request._get_current_object())  # type: ignore[attr-defined]
