@@ -122,7 +122,7 @@ class IntelligentLimiter:
         """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        return state_of(current_app).enforcer.decision_on(request.environ)
+        return state_of(current_app).decision_on(request.environ)
 
     def limit(
         self,
@@ -247,15 +247,10 @@ class IntelligentLimiter:
         return state_of(current_app).limiter.flush()
 
     def reset(self, client: str | None = None) -> bool:
-        """Forget a client, or all of them, of the current app; without one, of all its apps.
+        """Forget a client, by its name or stored key, or all of them; tells if any was known.
 
-        What operators set for single clients stays, and so does the model.
-
-        Args:
-            client: Its name or its stored key; None for all clients.
-
-        Returns:
-            Whether any was known.
+        It is about the current app; outside of an app context, about all apps. What operators set
+        for single clients stays.
 
         Raises:
             StoreError: The store failed; some may be forgotten.
@@ -264,10 +259,9 @@ class IntelligentLimiter:
 
     @property
     def enabled(self) -> bool:
-        """Tell whether the current app's requests are limited; may be set at any time.
+        """Tell whether requests are limited: in the current app, else in all; may be set.
 
-        While it is False, requests pass as if there were no limiter, and nothing is counted or
-        learned. Outside of an app context it is that of all its apps, also of later ones.
+        While it is False, requests pass as if there were no limiter, and nothing is counted.
         """
         states = self._states.here()
         if states:
@@ -283,10 +277,9 @@ class IntelligentLimiter:
             state.switch(on)
 
     def close(self) -> None:
-        """End the current app's limiter; outside of an app context, that of all its apps.
+        """End the current app's limiter, with its threads; outside of an app context, all apps'.
 
-        What was observed is learned; threads end, connections are closed. Requests pass
-        from then on as if there were no limiter. A second call does nothing.
+        Requests pass from then on as if there were no limiter. A second call does nothing.
         """
         for state in self._states.here():
             state.close()

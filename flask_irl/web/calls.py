@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from flask import current_app, has_request_context
+from flask import current_app, has_app_context, has_request_context
 
 from flask_irl.telemetry.log import event
 from flask_irl.web.route_limits import RouteLimit
-from flask_irl.web.state import EXTENSION, AppState, AppStates
+from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 NO_REQUEST = (
     "{name} has a limit, which counts the client of a request, and there is no request here. Call "
@@ -23,7 +23,7 @@ class LimitedCalls:
 
     Args:
         owner: The extension.
-        states: Those of its apps.
+        states: The states of its apps.
     """
 
     def __init__(self, owner: object, states: AppStates) -> None:
@@ -39,8 +39,10 @@ class LimitedCalls:
             RuntimeError: There is no request, and the limiter isn't switched off.
         """
         if not has_request_context():
-            states = self._states.nearest()
-            if not states or any(state.enabled for state in states):
+            states = self._states.everywhere()
+            if has_app_context() and EXTENSION in current_app.extensions:
+                states = [state_of(current_app)]
+            if {state.enabled for state in states} != {False}:
                 raise RuntimeError(NO_REQUEST.format(name=limit.name))
             return
         state = current_app.extensions.get(EXTENSION)

@@ -109,17 +109,12 @@ class Enforcer:
         self._bypass = bypass
         self.late.serve(app)
         self._hooks_of = app.before_request_funcs
-        # Not by a decorator of Flask's: switched on, it may come after the first request.
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
         self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
         self._hooks.append(self._hook)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
-
-    def switch(self, on: bool) -> None:
-        """Decide on requests from now on, or on none."""
-        out, into = (_decide_nothing, self._hook) if on else (self._hook, _decide_nothing)
-        self._hooks[:] = [into if hook == out else hook for hook in self._hooks]
 
     def ask(self, environ: WSGIEnvironment, exchange: Exchange, known: Known) -> Refusal | None:
         """Ask the store about a request before Flask sees it, or refuse it; never raises.
@@ -203,11 +198,6 @@ class Enforcer:
             decision = self._limiter.decide(question.plan, keys, question.cost, begun)
             if exchange.decision is None and not exchange.decided:
                 exchange.decision = decision
-
-    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
-        """Give the decision on a request, by its environment."""
-        exchange = environ.get(self._slot)
-        return None if exchange is None else exchange.decision
 
     def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request, or put that off; None where that is so, or it is exempt."""
@@ -307,7 +297,3 @@ class Enforcer:
             return None
         limiter.log_refusal(decision, route.label)
         return early_refusal(environ, decision, question.message(decision))
-
-
-def _decide_nothing() -> None:
-    """Take the hook's place while the limiter is switched off."""

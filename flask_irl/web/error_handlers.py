@@ -27,8 +27,9 @@ REPLACEABLE: Final = ("handle_user_exception", "handle_http_exception")
 def register(app: Flask) -> None:
     """Answer an app's refusals that are raised, unless the app has handlers of this very kind."""
     for kind in (RateLimitExceeded, LimiterUnavailable):
-        # Not by Flask's own method: a limiter may be switched on after the first request.
-        app.error_handler_spec[None][kind.code].setdefault(kind, answer)
+        if kind not in app.error_handler_spec[None][kind.code]:
+            # Not by Flask's method: switched on, the limiter may come after the first request.
+            app.error_handler_spec[None][kind.code][kind] = answer
 
 
 def answer(error: RateLimitExceeded) -> ResponseReturnValue:

@@ -7,7 +7,7 @@ against a route's own; HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,7 +101,7 @@ class RouteTable:
         configured: ConfiguredRules,
     ) -> None:
         self.at_first: list[Callable[[Flask], object]] = []
-        self._configured = configured
+        self.configured = configured
         self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
         self._defaults = defaults
@@ -132,32 +132,21 @@ class RouteTable:
         if route is None:
             while self.at_first:
                 self.at_first.pop(0)(app)
-            parts = self._configured.parts(rule)
+            parts = self.configured.parts(rule)
             if parts:
                 if path is None:
                     path = request.path
-                return self._part(app, rule, method, [x.text for x in parts if x.matches(path)])
+                return self.part(app, rule, method, [x.text for x in parts if x.matches(path)])
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
-    def _part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
+    def part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
         """Give the route of those of a rule's paths that some patterns match."""
         key = (rule.rule, rule.endpoint, method, tuple(parts))
         route = self._by_parts.get(key)
         if route is None:
             route = self._by_parts[key] = self._work_out(app, rule, method, parts)
         return route
-
-    def named(self, app: Flask, rule: Rule, methods: Iterable[str]) -> dict[str, list[Route]]:
-        """Name a rule's routes for people, one for each of the methods under each name.
-
-        A pattern of the configuration that matches some of the rule's paths has a name of its own.
-        """
-        names = {rule.rule: [self.route(app, rule, method, path="") for method in methods]}
-        for part in self._configured.parts(rule):
-            name = f"{rule.rule} ({part.text})"
-            names[name] = [self._part(app, rule, method, [part.text]) for method in methods]
-        return names
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -188,12 +177,9 @@ class RouteTable:
         owner = blueprints[0] if blueprints else app
         if is_no_route(view):
             return self._unmatched
-        exempted, configured = self._configured.apply(rule, parts)
-        if (
-            exempted
-            or marks.exempt
-            or any(blueprint in self._declarations.exempt_blueprints for blueprint in blueprints)
-        ):
+        exempt, configured = self.configured.apply(rule, parts)
+        exempt = exempt or marks.exempt
+        if exempt or any(x in self._declarations.exempt_blueprints for x in blueprints):
             return Route(label, True)
         is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
         if is_static and not configured:
@@ -206,8 +192,7 @@ class RouteTable:
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
                 own += self._declarations.blueprint_limits.get(blueprint, [])
-        own += configured
-        own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
+        own = list(dict.fromkeys(x for x in (*own, *configured) if x.applies_to(method)))
         defaults = () if any(x.override_defaults for x in own) else self._defaults
         method = "GET" if method == "HEAD" else method
         return Route(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Flask, current_app, has_app_context
 
@@ -14,6 +14,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
+from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
@@ -23,6 +24,7 @@ from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
+from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
@@ -32,8 +34,11 @@ from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
-from flask_irl.web.route_descriptions import describe
 from flask_irl.web.routes import Route, RouteTable
+from flask_irl.web.switch import switch
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 EXTENSION: Final = "flask_irl"
 
@@ -151,8 +156,9 @@ class AppState:
         on = on and not self._closed
         if on and app is not None and not self._registered:
             self.register(app)
-        elif self._registered and on is not self._enabled:
-            self.enforcer.switch(on)
+        elif app is not None and self._registered and on is not self._enabled:
+            hooks = cast(list[object], app.before_request_funcs[None])
+            switch(hooks, self.enforcer.decide, on)
         self._enabled = on
 
     def close(self) -> None:
@@ -165,7 +171,12 @@ class AppState:
 
     def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
         """Describe an app's routes with their limits for people, but those of blueprints."""
-        return describe(self.routes, app, besides)
+        return described_routes(self.routes, app, besides)
+
+    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
+        """Give the decision on a request, by its environment."""
+        exchange = environ.get(self._slot)
+        return None if exchange is None else exchange.decision
 
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
@@ -200,15 +211,14 @@ class AppStates:
         """Add the state of an app."""
         self._all.add(state)
 
+    def everywhere(self) -> list[AppState]:
+        """Give those of all apps."""
+        return list(self._all)
+
     def here(self) -> list[AppState]:
         """Give the current app's; outside of an app context, those of all apps.
 
         Raises:
             IrlError: No extension is registered with the current app.
         """
-        return [state_of(current_app)] if has_app_context() else list(self._all)
-
-    def nearest(self) -> list[AppState]:
-        """Give the current app's if it is one of them; else those of all apps."""
-        state = current_app.extensions.get(EXTENSION) if has_app_context() else None
-        return [state] if isinstance(state, AppState) and state in self._all else list(self._all)
+        return [state_of(current_app)] if has_app_context() else self.everywhere()

@@ -1,4 +1,4 @@
-"""Describe the routes of an app with their limits, for people."""
+"""Describe an app's routes with their limits for people."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from flask import Flask
 from flask_irl.web.routes import Route, RouteTable
 
 
-def describe(table: RouteTable, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
+def described_routes(
+    table: RouteTable, app: Flask, besides: Collection[str]
+) -> list[dict[str, Any]]:
     """Describe each rule: ``route``, ``methods``, ``limits`` and ``exempt``.
 
+    Where a pattern of the configuration matches some of a rule's paths, these are described, too.
+
     Args:
-        table: Looks up the app's routes.
+        table: The app's routes.
         app: The app.
         besides: Names of blueprints that are left out.
     """
@@ -23,16 +27,21 @@ def describe(table: RouteTable, app: Flask, besides: Collection[str] = ()) -> li
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         if not methods or rule.endpoint.rpartition(".")[0] in besides:
             continue
-        for name, routes in table.named(app, rule, methods).items():
-            found.append(
-                {
-                    "route": name,
-                    "methods": methods,
-                    "limits": _texts_of(dict(zip(methods, routes, strict=True))),
-                    "exempt": all(route.exempt for route in routes),
-                }
-            )
+        routes = {method: table.route(app, rule, method, path="") for method in methods}
+        found.append(_described(rule.rule, methods, routes))
+        for pattern in table.configured.parts(rule):
+            routes = {method: table.part(app, rule, method, [pattern.text]) for method in methods}
+            found.append(_described(f"{rule.rule} ({pattern.text})", methods, routes))
     return found
+
+
+def _described(name: str, methods: list[str], routes: Mapping[str, Route]) -> dict[str, Any]:
+    return {
+        "route": name,
+        "methods": methods,
+        "limits": _texts_of(routes),
+        "exempt": all(route.exempt for route in routes.values()),
+    }
 
 
 def _texts_of(routes: Mapping[str, Route]) -> list[str]:
