@@ -1,12 +1,15 @@
 """Read an extension's marks on a view: its limits, its exemption, and where the limits are checked.
 
-A mark may be on the view itself, on the method of a view class, in the class's ``decorators`` or in
-the ``method_decorators`` of flask-restx and flask-restful, or in the extension's declarations.
+A mark may be on the view itself or what it stands for, on a method of a view class, in the class's
+``decorators`` or in the ``method_decorators`` of flask-restx and flask-restful, or in the
+extension's declarations.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -53,7 +56,8 @@ def read_marks(view: object, method: str, owner: object, declarations: Declarati
     """
     view_class = getattr(view, "view_class", None)
     handler, handled = _handler(view_class, method)
-    limits = declarations.limits_of(view, owner)
+    whole = (*_behind(view), getattr(view_class, "dispatch_request", None))
+    limits = tuple(dict.fromkeys(x for part in whole for x in declarations.limits_of(part, owner)))
     of_class = _ours(getattr(view_class, "decorators", ()), owner)
     if _is_seen_through(view):
         # A class that is decorated once it has become a view has the decorator, the view hasn't.
@@ -68,17 +72,29 @@ def read_marks(view: object, method: str, owner: object, declarations: Declarati
     )
     steps = (
         *_steps(view),
+        *_steps(whole[-1]),
         *(x.limit if _is_limit(x) else x for x in reversed(per_request)),
         *_steps(handler),
     )
     return Marks(
-        exempt=any(declarations.exempts(x, owner) for x in (view, handler))
+        exempt=any(declarations.exempts(x, owner) for x in (*whole, handler))
         or any(isinstance(x, Exemption) for x in (*of_class, *per_request)),
         limits=limits,
         of_method=tuple(limit for limit in of_method if limit not in limits),
         method=handled,
         inner=_innermost(steps, owner),
     )
+
+
+def _behind(view: object) -> Iterator[object]:
+    """List a view and the functions that it stands for: a partial's, and an object's own."""
+    yield view
+    while isinstance(view, functools.partial):
+        view = view.func
+        yield view
+    call = getattr(type(view), "__call__", None)  # noqa: B004 - the function, if it is one
+    if isinstance(call, types.FunctionType):
+        yield call
 
 
 def _handler(view_class: object, method: str) -> tuple[object, str]:
@@ -121,6 +137,7 @@ def _is_limit(decorator: object) -> bool:
 def _layers(function: Any) -> Iterator[tuple[Any, bool, RouteLimit | None]]:
     """Walk inward through a function's wrappers: each, whether it is ours, and its limit."""
     for _ in itertools.repeat(None, MOST_WRAPPERS):
+        *_, function = _behind(function)
         function = getattr(function, "__func__", function)
         wrapper, inner, limit = getattr(function, CHECKS, NOT_OURS)
         ours = wrapper is function
