@@ -116,8 +116,11 @@ class Failures:
             self._notify(ErrorSwallowed(where))
         held = self._log.passes()
         if held is not None:
-            named = {} if function is None else {"function": name_of(function)}
-            failure("limiter_error", error, where=where, **named, not_logged=held)
+            if function is None:
+                failure("limiter_error", error, where=where, not_logged=held)
+            else:
+                named = name_of(function)
+                failure("limiter_error", error, where=where, function=named, not_logged=held)
 
     def guard(self, where: str, work: Callable[[], object]) -> None:
         """Do background work, and report its errors instead of raising them."""
