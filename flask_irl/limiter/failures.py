@@ -157,6 +157,6 @@ class Failures:
 def name_of(function: object) -> str:
     """Name a user's function for people, so that it can be found."""
     kind = function if hasattr(function, "__qualname__") else type(function)
-    code = getattr(function, "__code__", None)
-    line = "" if code is None else f":{code.co_firstlineno}"
-    return f"{kind.__module__}.{kind.__qualname__}{line}"
+    module = getattr(kind, "__module__", "?")
+    line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+    return f"{module}.{getattr(kind, '__qualname__', '?')}{'' if line is None else f':{line}'}"

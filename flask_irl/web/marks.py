@@ -34,14 +34,16 @@ class Marks(NamedTuple):
         limits: The limits of the whole view.
         of_method: Those of the one method of a view class.
         method: The HTTP method that the view class's method is for, GET where it serves HEAD.
-        inner: The limits whose decorators are reached last, where somebody else's decorator is
-            reached before them: a login's, for one. Empty where none is.
+        below: The limits whose decorators are reached only after somebody else's: a login's, for
+            one.
+        inner: Those of them that are reached last, with none of somebody else's in between.
     """
 
     exempt: bool
     limits: tuple[RouteLimit, ...]
     of_method: tuple[RouteLimit, ...]
     method: str
+    below: tuple[RouteLimit, ...]
     inner: tuple[RouteLimit, ...]
 
 
@@ -76,13 +78,15 @@ def read_marks(view: object, method: str, owner: object, declarations: Declarati
         *(x.limit if _is_limit(x) else x for x in reversed(per_request)),
         *_steps(handler),
     )
+    below, inner = _below_others(steps, owner)
     return Marks(
         exempt=any(declarations.exempts(x, owner) for x in (*whole, handler))
         or any(isinstance(x, Exemption) for x in (*of_class, *per_request)),
         limits=limits,
         of_method=tuple(limit for limit in of_method if limit not in limits),
         method=handled,
-        inner=_innermost(steps, owner),
+        below=below,
+        inner=inner,
     )
 
 
@@ -161,15 +165,18 @@ def _steps(function: Any) -> Iterator[RouteLimit | None]:
             yield limit
 
 
-def _innermost(steps: Iterable[Any], owner: object) -> tuple[RouteLimit, ...]:
-    found: list[RouteLimit] = []
+def _below_others(
+    steps: Iterable[Any], owner: object
+) -> tuple[tuple[RouteLimit, ...], tuple[RouteLimit, ...]]:
+    """List the limits below somebody else's decorators, and those of them that are innermost."""
+    below: list[RouteLimit] = []
+    first = 0
     others = apart = False
     for step in steps:
         if step is None:
             others = apart = True
         elif others and isinstance(step, RouteLimit) and step.owner is owner:
             if apart:
-                found.clear()
-                apart = False
-            found.append(step)
-    return tuple(found)
+                first, apart = len(below), False
+            below.append(step)
+    return tuple(below), tuple(below[first:])
