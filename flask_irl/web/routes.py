@@ -44,7 +44,8 @@ class Route:
         names: The scope of each of ``limits``; ``""`` where it depends on the request.
         covered: The limits that its decorators need not check: they are in the plan, or don't
             apply.
-        inner: The limits that are checked only below somebody else's decorator, as a login's.
+        inner: The limits that are checked last, below somebody else's decorator, as a login's.
+        below: Those of ``limits`` that are checked below such a decorator.
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
@@ -63,6 +64,7 @@ class Route:
     names: tuple[str, ...] = ()
     covered: tuple[RouteLimit, ...] = ()
     inner: tuple[RouteLimit, ...] = ()
+    below: tuple[RouteLimit, ...] = ()
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
@@ -187,7 +189,9 @@ class RouteTable:
         preflights = method == "OPTIONS" and answers_preflights(rule, view)
         if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
             return Route(label, False, preflights=True, recognisable=False)
-        own = [*marks.limits, *(of_one_method(x, marks.method) for x in marks.of_method)]
+        of_method = {x: of_one_method(x, marks.method) for x in marks.of_method}
+        below = tuple(of_method.get(x, x) for x in marks.below)
+        own = [*marks.limits, *of_method.values()]
         own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
@@ -205,6 +209,7 @@ class RouteTable:
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
             (*marks.limits, *marks.of_method),
             marks.inner,
+            below,
             preflights=preflights,
             recognisable=not preflights,
         )
