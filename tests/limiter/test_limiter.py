@@ -312,8 +312,7 @@ FAILURES: list[tuple[Exception, str]] = [
 
 
 @pytest.mark.parametrize(("error", "kind"), FAILURES, ids=lambda value: str(value)[:10])
-def test_deciding_never_raises(clock: Clock, error: Exception, kind: str) -> None:
-    subject = Subject(clock)
+def test_deciding_never_raises(subject: Subject, error: Exception, kind: str) -> None:
     subject.store.error = error
     assert subject.asks(4) == ["allowed"] * 3 + ["limited"]
     assert subject.listener.store_errors == [kind] * 3
