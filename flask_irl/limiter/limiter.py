@@ -256,6 +256,7 @@ class Limiter:
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
         self._started = True
+        self.failures.start()
 
     def close(self) -> None:
         """Stop background work, flush, close the connections; what fails keeps none from the rest.
