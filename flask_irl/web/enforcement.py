@@ -18,7 +18,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
 from flask_irl.web.callbacks import Filter, is_true
-from flask_irl.web.error_handlers import is_answered_by_app
+from flask_irl.web.error_handlers import ErrorHandlers
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.questions import Question, Questions
@@ -49,6 +49,7 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
+        error_handlers: Know whether the app has an answer of its own.
         exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
@@ -64,6 +65,7 @@ class Enforcer:
         filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
+        error_handlers: ErrorHandlers,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
@@ -75,6 +77,7 @@ class Enforcer:
         self._filters = filters
         self._lists = lists
         self._early_refusals = early_refusals
+        self._error_handlers = error_handlers
         self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
@@ -251,7 +254,7 @@ class Enforcer:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
         error = self._exceeded(decision, message)
-        if is_answered_by_app(current, error):
+        if self._error_handlers.may_answer(current, error):
             raise error
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)

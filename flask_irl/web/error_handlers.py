@@ -20,21 +20,42 @@ from flask_irl.web.responses import PROBLEM, LimiterUnavailable, RateLimitExceed
 
 Handler = Callable[[Any], Any]
 
+KINDS: Final = (RateLimitExceeded, LimiterUnavailable)
 REPLACEABLE: Final = ("handle_user_exception", "handle_http_exception")
 """Flask's methods that decide who answers an exception."""
 
 
-def register(app: Flask) -> None:
-    """Answer an app's refusals that are raised, unless the app has handlers of this very kind."""
-    for kind in (RateLimitExceeded, LimiterUnavailable):
-        if kind not in app.error_handler_spec[None][kind.code]:
-            app.register_error_handler(kind, answer)
+class ErrorHandlers:
+    """Let an app's error handlers answer its refusals."""
+
+    def __init__(self) -> None:
+        self._ours: list[Handler] = []
+
+    def register(self, app: Flask) -> None:
+        """Answer an app's refusals that are raised, unless it has handlers of this very kind."""
+        for kind in KINDS:
+            handlers = app.error_handler_spec[None][kind.code]
+            if kind not in handlers:
+                app.register_error_handler(kind, answer)
+                # As it is kept: a tracer may have wrapped it.
+                self._ours.append(handlers[kind])
+
+    def may_answer(self, current: Request, error: RateLimitExceeded) -> bool:
+        """Tell whether the current app may have an answer of its own to a refusal."""
+        app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
+        names = (*current.blueprints, None)
+        return (
+            _find(app, names, error.code, type(error).__mro__, self._ours) is not None
+            or _find(app, names, None, _http_errors(error)) is not None
+            or any(_is_replaced(app, method) for method in REPLACEABLE)
+        )
 
 
 def answer(error: RateLimitExceeded) -> ResponseReturnValue:
     """Answer a refusal that no more special handler was found for."""
     app = current_app
-    own = _find(app, (None,), error.code, type(error).__mro__)
+    others = [kind for kind in type(error).__mro__ if kind not in KINDS]
+    own = _find(app, (None,), error.code, others)
     if own is not None:
         given: ResponseReturnValue = app.ensure_sync(own)(error)
         return given
@@ -49,26 +70,19 @@ def answer(error: RateLimitExceeded) -> ResponseReturnValue:
     return plain
 
 
-def is_answered_by_app(current: Request, error: RateLimitExceeded) -> bool:
-    """Tell whether the current app may have an answer of its own to a refusal."""
-    app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
-    names = (*current.blueprints, None)
-    return (
-        _find(app, names, error.code, type(error).__mro__) is not None
-        or _find(app, names, None, _http_errors(error)) is not None
-        or any(_is_replaced(app, method) for method in REPLACEABLE)
-    )
-
-
 def _find(
-    app: Flask, names: Iterable[str | None], code: int | None, kinds: Collection[type]
+    app: Flask,
+    names: Iterable[str | None],
+    code: int | None,
+    kinds: Collection[type],
+    but: Collection[Handler] = (),
 ) -> Handler | None:
-    """Find the handler that Flask would ask, of these blueprints (None: the app), but ours."""
+    """Find the handler that Flask would ask, of these blueprints (None: the app), but these."""
     for name in names:
         handlers = app.error_handler_spec.get(name, {}).get(code, {})
         for kind in kinds if handlers else ():
             handler = handlers.get(kind)
-            if handler is not None and handler is not answer:
+            if handler is not None and handler not in but:
                 return handler
     return None
 

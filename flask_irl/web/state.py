@@ -15,17 +15,17 @@ from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
-from flask_irl.web import error_handlers
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
+from flask_irl.web.error_handlers import ErrorHandlers
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
-from flask_irl.web.observer import Observer
 from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
 from flask_irl.web.routes import Route, RouteTable
+from flask_irl.web.tracing import new_observer
 
 EXTENSION: Final = "flask_irl"
 
@@ -66,6 +66,7 @@ class AppState:
             epoch=options.reset_format == "epoch",
             failed=failed,
         )
+        self._error_handlers = ErrorHandlers()
         callback_failed = self.limiter.failures.callback_failed
         self.questions = Questions(self.limiter, callback_failed)
         self.enforcer = Enforcer(
@@ -80,15 +81,16 @@ class AppState:
             if options.allow or options.deny
             else None,
             early_refusals=options.early_refusals,
+            error_handlers=self._error_handlers,
             exceeded=self._responder.exceeded,
         )
-        self._observer = Observer(self.limiter, options.honeypots)
+        self._observer = new_observer(self.limiter, options.honeypots)
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
         outer, place, is_app = innermost(app)
         self.enforcer.register(app, innermost=is_app)
-        error_handlers.register(app)
+        self._error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,

@@ -299,6 +299,28 @@ def test_a_tracer_around_flasks_methods_leaves_refusals_early(
     assert reached == [1, 2, 2]
 
 
+@refusing
+@pytest.mark.parametrize("registered", [None, 429, HTTPException])
+def test_a_tracer_around_every_error_handler_changes_no_answer(
+    refuse: Refuse, registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Flask.register_error_handler
+
+    # As ddtrace 4.16.0 does.
+    def register(self: Flask, kind: Any, handler: Any) -> None:
+        plain(self, kind, lambda error: handler(error))
+
+    monkeypatch.setattr(Flask, "register_error_handler", register)
+    app = Flask("site")
+    listener = Recorder()
+    refuse(app, limited(app, listener=listener))
+    if registered is not None:
+        app.register_error_handler(registered, lambda error: ("the app's", 429))
+    refused = last_of(app, 3)
+    assert refused.status_code == 429
+    assert ("the app's" in refused.text) is (registered is not None)
+
+
 # Extensions that handle errors
 
 
