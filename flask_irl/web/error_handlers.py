@@ -9,6 +9,7 @@ flask-restful do, answers for its own routes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, cast
 
@@ -16,6 +17,7 @@ from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from flask_irl.telemetry.log import event
 from flask_irl.web.responses import PROBLEM, LimiterUnavailable, RateLimitExceeded
 
 Handler = Callable[[Any], Any]
@@ -61,13 +63,18 @@ def answer(error: RateLimitExceeded) -> ResponseReturnValue:
         return given
     catch_all = _find(app, (*request.blueprints, None), None, _http_errors(error))
     plain = error.get_response(request.environ)
-    if catch_all is not None:
+    if catch_all is None:
+        return plain
+    try:
         response = app.make_response(app.ensure_sync(catch_all)(error))
-        # Else it would turn refusals into something that no client can tell from a fault.
-        refuses = response.status_code == error.code
-        if refuses and (plain.mimetype != PROBLEM or response.mimetype == PROBLEM):
-            return response
-    return plain
+    except Exception as failure:
+        # connexion's raises an exception of its own, which has lost Retry-After.
+        event(logging.DEBUG, "error_handler_raised", error=type(failure).__name__)
+        return plain
+    # Else it would turn refusals into something that no client can tell from a fault.
+    refuses = response.status_code == error.code
+    in_form = plain.mimetype != PROBLEM or response.mimetype == PROBLEM
+    return response if refuses and in_form else plain
 
 
 def _find(

@@ -237,6 +237,23 @@ def test_where_the_app_answers_no_refusal_is_early(registered: Any) -> None:
 
 
 @refusing
+def test_a_handler_of_all_http_errors_that_raises_leaves_the_answer_to_the_limiter(
+    refuse: Refuse,
+) -> None:
+    app = Flask("site")
+    refuse(app, limited(app))
+
+    # As connexion 3.3.0's does, to hand it on to a middleware of its own.
+    @app.errorhandler(HTTPException)
+    def hand_on(error: HTTPException) -> ResponseReturnValue:
+        raise LookupError(error.code)
+
+    refused = last_of(app, 2)
+    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
+    assert refused.get_json()["detail"]["limit"] == 1
+
+
+@refusing
 def test_a_handler_of_every_exception_is_not_asked(refuse: Refuse) -> None:
     app = Flask("site")
     alarms: list[Exception] = []
