@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 TRACE: Final = "opentelemetry.trace"
+TRACERS: Final = (
+    "opentelemetry.sdk.trace",
+    "opentelemetry.instrumentation",
+    "ddtrace.opentelemetry",
+)
+"""What an app that records spans has imported. The API alone says nothing: redis-py imports it
+wherever it is installed."""
 
 
 class SpanObserver(Observer):
@@ -48,8 +55,8 @@ class SpanObserver(Observer):
 
 
 def new_observer(limiter: Limiter, honeypots: tuple[str, ...]) -> Observer:
-    """Make the observer of an app; it knows of spans if OpenTelemetry is imported by now."""
+    """Make the observer of an app; it knows of spans if the app has imported a tracer by now."""
     trace = sys.modules.get(TRACE)
-    if trace is None:
+    if trace is None or not any(name in sys.modules for name in TRACERS):
         return Observer(limiter, honeypots)
     return SpanObserver(limiter, honeypots, trace.get_current_span)
