@@ -29,13 +29,13 @@ from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
-from flask_irl.web.observer import Observer
 from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
 from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.switch import switch
+from flask_irl.web.tracing import new_observer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -112,7 +112,7 @@ class AppState:
             lists=lists,
             exceeded=self._responder.exceeded,
         )
-        self._observer = Observer(self.limiter, options.honeypots)
+        self._observer = new_observer(self.limiter, options.honeypots)
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
