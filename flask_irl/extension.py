@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, current_app, has_app_context, has_request_context, request
 
-from flask_irl.admin import give_way, register
-from flask_irl.admin.prefix import OWN
-from flask_irl.admin.tokens import all_tokens, parse_tokens
+from flask_irl.admin.attach import attach
+from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.decision import Decision
-from flask_irl.operations import Operations
-from flask_irl.telemetry.events import AdminRefused, Listener
-from flask_irl.telemetry.log import event
+from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import (
     Authorize,
     CostFunc,
@@ -32,7 +28,7 @@ from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_limits import RouteLimit, new_limit
-from flask_irl.web.state import EXTENSION, AppState, state_of
+from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Filter)
@@ -82,7 +78,8 @@ class IntelligentLimiter:
         self._authorize = authorize
         self._arguments = options
         self._declarations = Declarations()
-        self._calls = LimitedCalls(self)
+        self._states = AppStates()
+        self._calls = LimitedCalls(self, self._states)
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -101,6 +98,7 @@ class IntelligentLimiter:
             )
         options = resolve(self._arguments, app.config)
         state = AppState(
+            app,
             self,
             options,
             key_func=self._key_func,
@@ -109,44 +107,12 @@ class IntelligentLimiter:
         )
         if options.enabled and options.admin:
             # First, since it may refuse its options.
-            self._mount_admin(app, state)
+            self._declarations.exempt_blueprints.update(attach(app, state, self._authorize))
         app.extensions[EXTENSION] = state
-        self._calls.serve(enabled=options.enabled)
+        self._states.add(state)
         if options.enabled:
             state.register(app)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
-
-    def _mount_admin(self, app: Flask, state: AppState) -> None:
-        """Mount the admin API if somebody may use it and its libraries are installed."""
-        options = state.options
-        try:
-            tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
-        except ValueError as error:
-            raise ConfigurationError(
-                f"the admin API's tokens (not shown) are not allowed: give {error}"
-            ) from None
-        try:
-            blueprints = register(
-                app,
-                operations=Operations(state.limiter),
-                tokens=tokens,
-                url_prefix=options.url_prefix,
-                authorize=self._authorize,
-                docs=options.admin_docs,
-                routes=lambda: state.described_routes(app, OWN),
-                failed=lambda reason: state.limiter.notify(AdminRefused(reason)),
-            )
-        except ImportError as error:
-            # The limiter works without; whoever asked for the API by a token is told.
-            event(
-                logging.WARNING,
-                "admin_not_mounted",
-                missing=error.name,
-                install="flask-irl[admin]",
-            )
-            return
-        self._declarations.exempt_blueprints.update(blueprints)
-        state.at_first_request(give_way)
 
     @property
     def current_decision(self) -> Decision | None:
@@ -156,7 +122,7 @@ class IntelligentLimiter:
         """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        return state_of(current_app).enforcer.decision_on(request.environ)
+        return state_of(current_app).decision_on(request.environ)
 
     def limit(
         self,
@@ -280,9 +246,43 @@ class IntelligentLimiter:
         """Flush: learn now from the current app's requests; returns how many there were."""
         return state_of(current_app).limiter.flush()
 
-    def reset(self, client: str) -> bool:
-        """Forget a client of the current app; returns whether it was known."""
-        return state_of(current_app).forget(client)
+    def reset(self, client: str | None = None) -> bool:
+        """Forget a client, by its name or stored key, or all of them; tells if any was known.
+
+        It is about the current app; outside of an app context, about all apps. What operators set
+        for single clients stays.
+
+        Raises:
+            StoreError: The store failed; some may be forgotten.
+        """
+        return any([state.forget(client) for state in self._states.here()])
+
+    @property
+    def enabled(self) -> bool:
+        """Tell whether requests are limited: in the current app, else in all; may be set.
+
+        While it is False, requests pass as if there were no limiter, and nothing is counted.
+        """
+        states = self._states.here()
+        if states:
+            return all(state.enabled for state in states)
+        return resolve(self._arguments, {}).enabled
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        on = check_option("enabled", on)
+        if not has_app_context():
+            self._arguments = {**self._arguments, "enabled": on}
+        for state in self._states.here():
+            state.switch(on)
+
+    def close(self) -> None:
+        """End the current app's limiter, with its threads; outside of an app context, all apps'.
+
+        Requests pass from then on as if there were no limiter. A second call does nothing.
+        """
+        for state in self._states.here():
+            state.close()
 
     @property
     def healthy(self) -> bool:

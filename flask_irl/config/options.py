@@ -78,6 +78,10 @@ class Options:
     )
     burst: int | None = _option(None, values.optional(values.integer(1, MAX_INTEGER)))
     default_limits: tuple[Limit, ...] = _option((), values.limits)
+    exempt: tuple[str, ...] = _option((), values.patterns, variable="IRL_EXEMPT")
+    limits: Mapping[str, tuple[Limit, ...]] = _option(
+        attrs.Factory(dict), values.pattern_limits, variable="IRL_LIMITS"
+    )
     enabled: bool = _option(True, values.boolean)
     mode: Mode = _option("enforce", values.choice(*get_args(Mode)))
     headers_enabled: bool = _option(True, values.boolean)

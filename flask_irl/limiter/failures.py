@@ -71,6 +71,7 @@ class Failures:
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
         self.breaker = Breaker(self._probe, self._report)
+        self._left_open = False
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
         """Begin to ask the store about a request; None where it can't be asked now."""
@@ -160,12 +161,26 @@ class Failures:
         except Exception as error:
             self.swallow(where, error)
 
+    def forget_all(self) -> None:
+        """Forget the local limiter's clients."""
+        self._local.forget_all(0)
+
+    def start(self) -> None:
+        """Tell the listener that a forked process asks the store, though its parent didn't.
+
+        Not at the fork: a lock of the listener's may be one that a thread of the parent holds.
+        """
+        if self._left_open:
+            self._left_open = False
+            self._notify(StoreBack())
+
     def expire(self) -> int:
         """Drop the local limiter's idle clients; returns how many there were."""
         return self._local.expire()
 
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
+        self._left_open = self._left_open or self.breaker.is_open
         self.breaker.reset()
         self._local.after_fork()
 

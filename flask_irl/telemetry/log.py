@@ -95,9 +95,9 @@ def name_of(function: object) -> str:
     """Name a function for people, with its line if it has one."""
     function = function.func if isinstance(function, partial) else function
     named = function if hasattr(function, "__qualname__") else type(function)
-    code = getattr(function, "__code__", None)
-    line = "" if code is None else f":{code.co_firstlineno}"
-    return f"{named.__module__}.{getattr(named, '__qualname__', '')}{line}"
+    module, name = getattr(named, "__module__", "?"), getattr(named, "__qualname__", "?")
+    line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+    return f"{module}.{name}" if line is None else f"{module}.{name}:{line}"
 
 
 @contextmanager

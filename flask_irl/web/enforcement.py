@@ -108,9 +108,10 @@ class Enforcer:
         """
         self._bypass = bypass
         self.late.serve(app)
-        app.before_request(self._hook)
         self._hooks_of = app.before_request_funcs
-        self._hooks = cast(list[object], app.before_request_funcs[None])
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
+        self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
+        self._hooks.append(self._hook)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
@@ -197,11 +198,6 @@ class Enforcer:
             decision = self._limiter.decide(question.plan, keys, question.cost, begun)
             if exchange.decision is None and not exchange.decided:
                 exchange.decision = decision
-
-    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
-        """Give the decision on a request, by its environment."""
-        exchange = environ.get(self._slot)
-        return None if exchange is None else exchange.decision
 
     def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request, or put that off; None where that is so, or it is exempt."""

@@ -9,6 +9,7 @@ flask-restful do, answers for its own routes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, cast
 
@@ -16,6 +17,7 @@ from flask import Flask, Request, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from flask_irl.telemetry.log import event
 from flask_irl.web.responses import PROBLEM, LimiterUnavailable, RateLimitExceeded
 
 Handler = Callable[[Any], Any]
@@ -25,28 +27,11 @@ REPLACEABLE: Final = ("handle_user_exception", "handle_http_exception")
 
 
 def register(app: Flask) -> None:
-    """Answer an app's refusals that are raised, unless the app has handlers of this very kind."""
+    """Answer an app's refusals that are raised, unless it has handlers of this very kind."""
     for kind in (RateLimitExceeded, LimiterUnavailable):
-        if kind not in app.error_handler_spec[None][kind.code]:
-            app.register_error_handler(kind, answer)
-
-
-def answer(error: RateLimitExceeded) -> ResponseReturnValue:
-    """Answer a refusal that no more special handler was found for."""
-    app = current_app
-    own = _find(app, (None,), error.code, type(error).__mro__)
-    if own is not None:
-        given: ResponseReturnValue = app.ensure_sync(own)(error)
-        return given
-    catch_all = _find(app, (*request.blueprints, None), None, _http_errors(error))
-    plain = error.get_response(request.environ)
-    if catch_all is not None:
-        response = app.make_response(app.ensure_sync(catch_all)(error))
-        # Else it would turn refusals into something that no client can tell from a fault.
-        refuses = response.status_code == error.code
-        if refuses and (plain.mimetype != PROBLEM or response.mimetype == PROBLEM):
-            return response
-    return plain
+        # Not by Flask's method: switched on, the limiter may come after the first request; and a
+        # tracer may wrap what is given there, so that it isn't known again.
+        app.error_handler_spec[None][kind.code].setdefault(kind, answer)
 
 
 def is_answered_by_app(current: Request, error: RateLimitExceeded) -> bool:
@@ -58,6 +43,29 @@ def is_answered_by_app(current: Request, error: RateLimitExceeded) -> bool:
         or _find(app, names, None, _http_errors(error)) is not None
         or any(_is_replaced(app, method) for method in REPLACEABLE)
     )
+
+
+def answer(error: RateLimitExceeded) -> ResponseReturnValue:
+    """Answer a refusal that no more special handler was found for."""
+    app = current_app
+    own = _find(app, (None,), error.code, type(error).__mro__)
+    if own is not None:
+        given: ResponseReturnValue = app.ensure_sync(own)(error)
+        return given
+    catch_all = _find(app, (*request.blueprints, None), None, _http_errors(error))
+    plain = error.get_response(request.environ)
+    if catch_all is None:
+        return plain
+    try:
+        response = app.make_response(app.ensure_sync(catch_all)(error))
+    except Exception as failure:
+        # connexion's raises an exception of its own, which has lost Retry-After.
+        event(logging.DEBUG, "error_handler_raised", error=type(failure).__name__)
+        return plain
+    # Else it would turn refusals into something that no client can tell from a fault.
+    refuses = response.status_code == error.code
+    in_form = plain.mimetype != PROBLEM or response.mimetype == PROBLEM
+    return response if refuses and in_form else plain
 
 
 def _find(

@@ -43,6 +43,7 @@ class Exchange:
         decided: Whether the request itself has been decided on, or is exempt.
         exempt: Whether it is exempt.
         late: Whether it is decided on only after the app's hooks.
+        reached: Whether the view's decorators were reached before it was decided on.
         rest: The decision on what doesn't need the hooks, where it was made before them.
         answering: Whether a refusal is being answered, so that nothing more is counted.
         route: Its route; set as soon as it is known.
@@ -57,6 +58,7 @@ class Exchange:
     decided = False
     exempt = False
     late = False
+    reached = False
     rest: Decision | None = None
     answering = False
     route: Route

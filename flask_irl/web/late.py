@@ -133,7 +133,10 @@ class LateDecisions:
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
         exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late and not self.waits(exchange.route):
+        if exchange is not None and exchange.late:
+            if self.waits(exchange.route):
+                exchange.reached = True
+                return dispatch(*arguments)
             current = _current()
             refused = self._decide(current, exchange)
             if refused is not None:
@@ -190,7 +193,8 @@ class LateDecisions:
         Args:
             current: The request.
             exchange: The request's.
-            answered: Whether it was answered already: then only what needs no hook counts.
+            answered: Whether it was answered already: then a limit's functions are asked only if it
+                stands above what answered.
         """
         route, limiter = exchange.route, self._limiter
         # What a hook has kept from the view, it may have kept from the app's functions, too: that
@@ -205,11 +209,16 @@ class LateDecisions:
             self.exempt(exchange)
             return None
         questions, rest = self._questions, exchange.rest
-        question = questions.rest(route) if answered else questions.question(route, client)
+        by_hook = answered and not exchange.reached
+        question = (
+            questions.rest(route)
+            if by_hook
+            else questions.question(route, client, without=route.below if answered else ())
+        )
         if word == "deny":
             return limiter.deny(client), question
         if rest is not None:
-            left = None if answered else questions.without_rest(route, question)
+            left = None if by_hook else questions.without_rest(route, question)
             if left is None:
                 return rest, question
             exchange.add(rest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from flask_irl.errors import IrlError
@@ -63,9 +63,17 @@ class Questions:
         self._limiter = limiter
         self._failed = failed
 
-    def question(self, route: Route, client: str) -> Question:
-        """Make the question about a client's request."""
-        return self.fixed(route) or self._dynamic(route, client)
+    def question(
+        self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
+    ) -> Question:
+        """Make the question about a client's request.
+
+        Args:
+            route: The request's.
+            client: The client's key.
+            without: Limits that are left out, if they depend on the request.
+        """
+        return self.fixed(route) or self._dynamic(route, client, without)
 
     def fixed(self, route: Route) -> Question | None:
         """Make the question that is the same for every client and request; None if it isn't."""
@@ -99,7 +107,7 @@ class Questions:
         plan = self._limiter.plans.without_first(plan, counted)
         return question._replace(plan=plan, keys=(keys[0], *keys[counted:]))
 
-    def _dynamic(self, route: Route, client: str) -> Question:
+    def _dynamic(self, route: Route, client: str, without: Collection[RouteLimit]) -> Question:
         scopes = list(_scopes(route))
         keys = [client] * (1 + len(scopes))
         notices: list[Notice] = []
@@ -107,7 +115,7 @@ class Questions:
         for name, limit in zip(route.names, route.limits, strict=True):
             if not limit.fixed:
                 # A callable of the user's that fails may cost its own limit, never the request.
-                if self._spared(limit):
+                if limit in without or self._spared(limit):
                     continue
                 given = self._given(limit)
                 if not given:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import connexion
 import pytest
 from flask import Flask, Response, abort
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -169,7 +170,6 @@ paths:
 
 
 def test_connexion_has_taken_the_app_before(tmp_path: Path) -> None:
-    connexion = pytest.importorskip("connexion")
     (tmp_path / "spec.yaml").write_text(SPEC)
     outer = connexion.FlaskApp("greetings", specification_dir=str(tmp_path))
     outer.add_api("spec.yaml", resolver=connexion.Resolver(lambda name: lambda name: f"hi {name}"))

@@ -335,7 +335,7 @@ def test_what_is_no_text_is_nobodys_key(
         (Named(), "ada"),
         (LocalProxy(lambda: "ada"), "ada"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_a_text_of_its_own_is_a_key(key: Any, stored: str) -> None:
     app = Flask("site")

@@ -237,6 +237,23 @@ def test_where_the_app_answers_no_refusal_is_early(registered: Any) -> None:
 
 
 @refusing
+def test_a_handler_of_all_http_errors_that_raises_leaves_the_answer_to_the_limiter(
+    refuse: Refuse,
+) -> None:
+    app = Flask("site")
+    refuse(app, limited(app))
+
+    # As connexion 3.3.0's does, to hand it on to a middleware of its own.
+    @app.errorhandler(HTTPException)
+    def hand_on(error: HTTPException) -> ResponseReturnValue:
+        raise LookupError(error.code)
+
+    refused = last_of(app, 2)
+    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
+    assert refused.get_json()["detail"]["limit"] == 1
+
+
+@refusing
 def test_a_handler_of_every_exception_is_not_asked(refuse: Refuse) -> None:
     app = Flask("site")
     alarms: list[Exception] = []
@@ -297,6 +314,28 @@ def test_a_tracer_around_flasks_methods_leaves_refusals_early(
     assert listener.outcomes == ["allowed", *["limited"] * 3]
     # One that was admitted, and one refused within Flask.
     assert reached == [1, 2, 2]
+
+
+@refusing
+@pytest.mark.parametrize("registered", [None, 429, HTTPException])
+def test_a_tracer_around_every_error_handler_changes_no_answer(
+    refuse: Refuse, registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Flask.register_error_handler
+
+    # As ddtrace 4.16.0 does.
+    def register(self: Flask, kind: Any, handler: Any) -> None:
+        plain(self, kind, lambda error: handler(error))
+
+    monkeypatch.setattr(Flask, "register_error_handler", register)
+    app = Flask("site")
+    listener = Recorder()
+    refuse(app, limited(app, listener=listener))
+    if registered is not None:
+        app.register_error_handler(registered, lambda error: ("the app's", 429))
+    refused = last_of(app, 3)
+    assert refused.status_code == 429
+    assert ("the app's" in refused.text) is (registered is not None)
 
 
 # Extensions that handle errors

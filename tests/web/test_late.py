@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Response, abort, g, request
 from flask.typing import ResponseReturnValue
+from flask.views import MethodView
 
 from flask_irl import ConfigurationError, IntelligentLimiter, api_key
 from flask_irl.web.state import state_of
@@ -373,6 +374,28 @@ def test_failing_a_login_decorator_is_counted_and_refused_in_the_end(build: Buil
     site.app.add_url_rule("/x", "x", view)
     assert site.asks(4) == [401, 401, 429, 429]
     assert site.listener.swallowed_at == []
+
+
+@pytest.mark.parametrize("method_view", [True, False])
+def test_failing_a_login_below_a_dynamic_limit_counts_under_it(
+    build: Build, method_view: bool
+) -> None:
+    site = build()
+    attempts = site.limiter.limit(lambda: "2/hour")
+    by_user = site.limiter.limit(lambda: g.plan.limit, key_func=who)
+
+    class Page(MethodView):
+        @attempts
+        @site.required
+        @by_user
+        def get(self) -> str:
+            return "x"
+
+    view = Page.as_view("x") if method_view else attempts(site.required(by_user(lambda: "x")))
+    site.app.add_url_rule("/x", "x", view)
+    assert site.asks(4) == [401, 401, 429, 429]
+    assert site.listener.swallowed_at == []
+    assert site.asks(1, "ann") == [429]
 
 
 def test_an_async_view_below_a_login_decorator_is_limited(build: Build) -> None:

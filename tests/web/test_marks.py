@@ -11,7 +11,7 @@ import flask_restx
 import flask_smorest
 import pytest
 from flask import Flask, g, request
-from flask.views import MethodView
+from flask.views import MethodView, View
 
 from flask_irl import ConfigurationError, IntelligentLimiter
 from flask_irl.web.state import state_of
@@ -266,6 +266,59 @@ def test_an_object_without_room_for_notes_is_marked_too(site: Site) -> None:
     assert site.listener.exempt == ["/x"]
 
 
+# Views that stand for other functions
+
+
+def partial(view: Callable[[str], str]) -> Callable[[], str]:
+    return functools.partial(functools.partial(view), "x")
+
+
+def called(view: Callable[[str], str]) -> Callable[[], str]:
+    """An object that calls a function."""
+
+    class Called:
+        def __call__(self) -> str:
+            return "never"
+
+    Called.__call__ = lambda self: view("x")  # type: ignore[method-assign]
+    Called.__call__ = functools.wraps(view)(Called.__call__)  # type: ignore[method-assign]
+    return Called()
+
+
+def dispatched(view: Callable[[str], str]) -> Callable[..., Any]:
+    """A view class that dispatches by itself."""
+
+    class Dispatched(View):
+        def dispatch_request(self) -> str:
+            return view("x")
+
+    wrapped = functools.wraps(view)(Dispatched.dispatch_request)
+    Dispatched.dispatch_request = wrapped  # type: ignore[method-assign]
+    return Dispatched.as_view("x")
+
+
+stands_for = pytest.mark.parametrize("wrap", [partial, called, dispatched])
+
+
+@stands_for
+def test_the_limit_of_a_function_that_a_view_stands_for_is_the_views(
+    site: Site, wrap: Callable[..., Callable[..., Any]]
+) -> None:
+    site.app.add_url_rule("/x", "x", wrap(site.limiter.limit("2/hour")(lambda name: name)))
+    assert site.asks(4) == [200, 200, 429, 429]
+    assert site.limits() == [TWO_AN_HOUR]
+    assert site.left() == 97
+
+
+@stands_for
+def test_a_view_that_stands_for_an_exempt_function_is_exempt(
+    site: Site, wrap: Callable[..., Callable[..., Any]]
+) -> None:
+    site.app.add_url_rule("/x", "x", wrap(site.limiter.exempt(lambda name: name)))
+    site.asks(1)
+    assert site.listener.exempt == ["/x"]
+
+
 # View classes that are decorated once they are views
 
 
@@ -306,7 +359,11 @@ def test_a_resource_that_is_exempted_once_it_is_a_view(site: Site, library: Libr
     assert site.listener.exempt == ["/x"]
 
 
-@pytest.mark.parametrize("target", [None, 7, "x", dict, flask_restx.Namespace("n")], ids=repr)
+@pytest.mark.parametrize(
+    "target",
+    [None, 7, "x", dict, flask_restx.Namespace("n")],
+    ids=lambda target: type(target).__name__,
+)
 def test_what_can_not_be_exempt_is_refused(site: Site, target: Any) -> None:
     with pytest.raises(ConfigurationError, match="function, a blueprint or a view class"):
         site.limiter.exempt(target)
