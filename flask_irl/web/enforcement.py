@@ -49,7 +49,7 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
-        error_handlers: Know whether the app has an answer of its own.
+        error_handlers: Ask the app for its own answer.
         exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
@@ -132,7 +132,7 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app may have an answer of its own.
+            RateLimitExceeded: It is refused, and a handler of the app answers that.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
@@ -254,8 +254,9 @@ class Enforcer:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
         error = self._exceeded(decision, message)
-        if self._error_handlers.may_answer(current, error):
-            raise error
+        response = self._error_handlers.ask(current, error)
+        if response is not None:
+            return response
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
 
