@@ -21,6 +21,11 @@ Convert = Callable[[object], Any]
 MAX_STEPS: Final = 8
 """Most steps below the full limit that a list of factors may give, beside the first."""
 
+ENDPOINT: Final = "endpoint:"
+"""Begins a pattern of endpoints instead of rules."""
+NOT: Final = "!"
+"""Begins a pattern of routes that are not meant."""
+
 STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
 """Strategies of Flask-Limiter under names of this package."""
 
@@ -91,6 +96,20 @@ def texts(value: object) -> tuple[str, ...]:
     if parts is not None and all(isinstance(part, str) for part in parts):
         return tuple(part.strip() for part in parts if part.strip())
     raise ValueError("a list of texts, or one text with commas between them")
+
+
+def routes(value: object) -> tuple[str, ...]:
+    """Convert patterns of routes, or one text with commas between them."""
+    try:
+        patterns = texts(value)
+    except ValueError:
+        patterns = ("",)
+    if not all(re.match(f"{NOT}?([/*]|{ENDPOINT}.)", pattern) for pattern in patterns):
+        raise ValueError(
+            f"rules such as /enter or /t/*/enter, and endpoints such as {ENDPOINT}accounts.*; "
+            f"{NOT} before one for a route that is none"
+        )
+    return patterns
 
 
 def factors(value: object) -> tuple[float, ...]:

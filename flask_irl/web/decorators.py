@@ -109,7 +109,7 @@ def exempt(target: T, owner: object, declarations: Declarations) -> T:
 
 def add_limit(function: Any, limit: RouteLimit) -> None:
     """Note a limit on a function; wrappers made with ``functools.wraps`` carry it on."""
-    for noted in _with_checked(function):
+    for noted in checked_functions(function):
         # A bound method takes no notes: its wrapper alone has them.
         with contextlib.suppress(AttributeError, TypeError):
             setattr(noted, LIMITS, (*getattr(noted, LIMITS, ()), limit))
@@ -121,7 +121,7 @@ def add_exemption(function: Any, owner: object) -> None:
     Raises:
         AttributeError: The function takes no notes, as bound methods don't.
     """
-    for noted in _with_checked(function):
+    for noted in checked_functions(function):
         try:
             setattr(noted, EXEMPT, (*getattr(noted, EXEMPT, ()), owner))
         except AttributeError:
@@ -129,7 +129,7 @@ def add_exemption(function: Any, owner: object) -> None:
                 raise
 
 
-def _with_checked(function: Any) -> Iterator[Any]:
+def checked_functions(function: Any) -> Iterator[Any]:
     """Walk through a function and the functions in it that our own decorators wrapped.
 
     With several decorators above its route, it is the innermost that the app has registered.
@@ -138,7 +138,7 @@ def _with_checked(function: Any) -> Iterator[Any]:
     wrapper, inner = getattr(function, CHECKS, (None, None))
     # Other people's wrappers carry the note on, too, but it isn't about them.
     if wrapper is function:
-        yield from _with_checked(inner)
+        yield from checked_functions(inner)
 
 
 def limits_of(function: Any, owner: object) -> tuple[RouteLimit, ...]:

@@ -31,7 +31,7 @@ class EarlyQuestion(NamedTuple):
 
 
 class Exchange:
-    """Hold the state of one request; only the enforcer and the observer write it.
+    """Hold the state of one request; only the enforcer, the observer and the app's word write it.
 
     Attributes:
         decision: The decision on it; None until then, and when it is exempt.
@@ -40,6 +40,7 @@ class Exchange:
         seconds: Time that the decision took.
         early: The question whose answer is still to be read, if one was sent early.
         observed: Whether the observer has noted it.
+        failed_login: Whether the app says that it is a login that failed.
     """
 
     decision: Decision | None = None
@@ -48,6 +49,7 @@ class Exchange:
     seconds = 0.0
     early: EarlyQuestion | None = None
     observed = False
+    failed_login = False
 
 
 class Refusal(NamedTuple):

@@ -14,8 +14,10 @@ from typing import Any, Final
 from flask import Blueprint, Flask
 from werkzeug.routing import Rule
 
+from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_exempt, is_no_route, limits_of
+from flask_irl.web.logins import Logins
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
 
 UNMATCHED: Final = "unmatched"
@@ -43,6 +45,7 @@ class Route:
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
+        login: The app's word on whether it logs in.
     """
 
     label: str
@@ -56,6 +59,7 @@ class Route:
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
+    login: int = BY_NAME
 
     @property
     def fixed(self) -> bool:
@@ -70,14 +74,20 @@ class RouteTable:
         owner: The extension whose decorators count.
         defaults: The default limits of routes.
         declarations: The extension's.
+        logins: The routes that log in.
     """
 
     def __init__(
-        self, owner: object, defaults: tuple[Limit, ...], declarations: Declarations
+        self,
+        owner: object,
+        defaults: tuple[Limit, ...],
+        declarations: Declarations,
+        logins: Logins,
     ) -> None:
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
+        self.logins = logins
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
 
@@ -93,6 +103,8 @@ class RouteTable:
         key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
+            if not self._routes:
+                self.logins.report_unknown(app.url_map)
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
@@ -153,8 +165,11 @@ class RouteTable:
             blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
         ):
             return Route(label, True)
+        login = self.logins.word_on(
+            label, endpoint, (view, handler, getattr(view, "view_class", None))
+        )
         if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return Route(label, False)
+            return Route(label, False, login=login)
         marks = limits_of(view, self._owner)
         of_method = [x for x in limits_of(handler, self._owner) if x not in marks]
         own = [*marks, *(of_one_method(x, handled) for x in of_method)]
@@ -174,6 +189,7 @@ class RouteTable:
             method,
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
             (*marks, *of_method),
+            login=login,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from flask import Flask
@@ -18,6 +18,7 @@ from flask_irl.telemetry.events import Listener
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.identity import Identity
+from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.observer import Observer
 from flask_irl.web.questions import Questions, fixed_plan
@@ -54,7 +55,9 @@ class AppState:
         self.owner = owner
         self.options = options
         self.limiter = open_limiter(options, listener=listener)
-        self.routes = RouteTable(owner, options.default_limits, declarations)
+        self.routes = RouteTable(
+            owner, options.default_limits, declarations, Logins(owner, options.login_routes)
+        )
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
@@ -98,6 +101,12 @@ class AppState:
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
+
+    def note_failed_login(self, environ: Mapping[str, Any]) -> None:
+        """Note that a request is a login that failed, whatever it will be answered with."""
+        exchange = environ.get(self._slot)
+        if exchange is not None:
+            exchange.failed_login = True
 
     def forget(self, client: str) -> bool:
         """Forget a client, by its name or by its stored key."""

@@ -31,7 +31,7 @@ from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
 from flask_irl.training import attacks
 from flask_irl.verdicts.flush import Judged
-from flask_irl.web.replay_plans import plans_for_log
+from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
@@ -154,7 +154,10 @@ def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
         state = state_of(app)
         with app.app_context():
             course = Replay(
-                state.options, route=RouteFolder(app.url_map).route, plan=plans_for_log(app, state)
+                state.options,
+                route=RouteFolder(app.url_map).route,
+                plan=plans_for_log(app, state),
+                login=logins_for_log(app, state),
             )
             try:
                 yield course
