@@ -11,7 +11,7 @@ those that do harm, as far as :func:`flask_irl.behaviour.harm.harmful` can tell,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -39,6 +39,16 @@ from loadtests.simulator.scene import HOUR
 
 KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
 """Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
+
+
+Task = tuple[str, Callable[[], Any]]
+"""Part of the results, and the work that gives an entry of it, or a list of entries."""
+
+
+def work(task: Task) -> tuple[str, Any]:
+    """Do a task; here, since a process that was not forked finds nothing in ``__main__``."""
+    part, do = task
+    return part, do()
 
 
 @dataclass(frozen=True)
