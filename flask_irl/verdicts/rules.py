@@ -12,6 +12,9 @@ from flask_irl.behaviour.sums import GAP_EDGES, Floats, View
 
 FAILING_SHARE: Final = 0.4
 """Least share of denied writes among the answers to a password guesser."""
+FAILING_WRITES: Final = 0.55
+"""Least share of denied ones among its writes: a client that sends its password only when it is
+asked (Digest, NTLM, many tools with Basic) is denied every other time."""
 AT_ONCE_BINS: Final = int(np.searchsorted(GAP_EDGES, 0.25)) + 1
 """Bins of intervals that a page sends requests at, which doesn't wait for one to send the next."""
 AT_ONCE_WEIGHT: Final = 0.25
@@ -67,6 +70,9 @@ class Rules:
                 broken |= over & ~np.asarray(spared)
         if self.login_failures:
             mostly = view.mean("failed_writes", "answered") >= FAILING_SHARE
+            # What was refused got no answer; a guesser's requests are nearly all writes.
+            answered = view["writes"] - view["refused"]
+            mostly &= view["failed_writes"] >= FAILING_WRITES * answered
             broken |= (denied_writes(view) >= self.login_failures) & mostly
             often = view["login_writes"] >= LOGIN_EXCESS * self.login_failures
             # An office, or a poller that renews its session, is a regular.

@@ -113,6 +113,19 @@ def test_a_page_whose_session_has_ended_may_ask_for_much_at_once(answer: int) ->
     assert not breaks(LOGINS, *burst, *again, batch=60)
 
 
+@pytest.mark.parametrize("route", ["/dav/<file>", "/login"])
+def test_a_client_that_sends_its_password_only_when_asked_may_write_all_day(route: str) -> None:
+    # Digest, NTLM, and Basic as .NET and WebDAV clients do it: each request is denied first.
+    denied = [login(i * 5, 401, gap=4.9, route=route) for i in range(100)]
+    let_in = [login(i * 5 + 0.1, 201, gap=0.1, route=route) for i in range(100)]
+    other = [seen(i * 5 + 0.2, gap=0.1) for i in range(100)]
+    requests = sorted(denied + let_in + (other if route == "/login" else []), key=lambda o: o.at)
+    assert not breaks(LOGINS, *requests)
+    # A guesser who loads the form first is denied each time that it writes.
+    form = [seen(i * 5 - 2, gap=3.0) for i in range(20)]
+    assert breaks(LOGINS, *sorted(denied[:20] + form, key=lambda o: o.at))
+
+
 def test_a_guesser_at_any_pace_breaks_a_rule_at_a_route_that_nobody_named() -> None:
     assert breaks(LOGINS, *(login(i / 20, gap=0.05) for i in range(50)))
     assert breaks(LOGINS, *(login(i / 20, gap=0.05, route="/login") for i in range(14)))
