@@ -17,28 +17,30 @@ from flask_irl.replay.formats.addresses import (
     without_last_group,
 )
 from flask_irl.replay.formats.clients import ClientFrom, behind_proxy
-from flask_irl.replay.formats.entry import LogEntry, agent_class, make_entry
+from flask_irl.replay.formats.entry import SERVERS_OWN, LogEntry, agent_class
 from flask_irl.replay.formats.lines import Lines
 from flask_irl.replay.formats.requests import (
     QUOTED,
     has_bare_protocol,
-    read_haproxy_request,
     read_request,
+    unescape_haproxy,
 )
 from flask_irl.replay.formats.times import CLOCK, fraction, second_of
 
-# The time ends what stands before it, so that a user's name may hold any brackets.
-_START = rf"(.{{0,512}}?) ?\[{CLOCK}\] "
+# The time ends what stands before it, so that a user's name may hold any brackets. Three words, as
+# nearly always, are found at once.
+_START = rf"(\S+ \S+ \S+(?= \[\d)|.{{0,512}}?) ?\[{CLOCK}\] "
 _END = rf" (\d{{3}}|-) (\d+|-)(?: {QUOTED} {QUOTED}|(?= )|$)"
 _STRICT = re.compile(_START + QUOTED + _END, re.ASCII)
 # For servers that leave quotes in the request as they are.
 _LOOSE = re.compile(_START + r'"(.*?)"' + _END, re.ASCII)
+_SERVERS_OWN = frozenset(map(str, SERVERS_OWN))
 _WORD = re.compile(r'"[^"]*"|\([^)]*\)|[^\s,]+(?:, *[^\s,]+)*')
 _FIELD = re.compile(QUOTED)
 # HAProxy's "httplog clf": two empty fields, the port, milliseconds.
 _HAPROXY = re.compile(r'"" "" \d{1,5} \d{1,3} "')
 
-_FIRST = "the address that comes first"
+_FIRST = "the first address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,9 @@ class ClfFormat:
         ts = second_of(stamp, zone)
         if digits:
             ts += fraction(digits)
-        method, path = read_request(request)
         client = self._client(head)
         if self._place.field is not None:
             client = self._forwarded(line, match.end()) or client
-        kind = "" if agent is None else agent_class(agent)
         if request[-8:-3] != "HTTP/":
             bare = has_bare_protocol(request)
             if bare or (zone is None and "HTTP/" not in request):
@@ -107,11 +107,25 @@ class ClfFormat:
                 # hypercorn writes such a line for the end of a connection, beside the request's.
                 return None
         elif agent == "" and _HAPROXY.match(line, match.start(8) - 1):
-            kind = ""
-            method, path = read_haproxy_request(request)
-        return make_entry(ts, client, method, path, status, size, kind)
+            agent = None
+            request = unescape_haproxy(request)
+        method, path = read_request(request)
+        if method == "BAD" or status in _SERVERS_OWN:
+            return None
+        return LogEntry(
+            ts, client, method, path,
+            0 if status == "-" else int(status),
+            int(size) if size != "-" and len(size) < 16 else -1,
+            "" if agent is None else agent_class(agent), "",
+        )  # fmt: skip
 
     def _find_client(self, head: str) -> str:
+        client = self._named(head)
+        if len(client) > 256:
+            raise ValueError("client is longer than 256 characters")
+        return client
+
+    def _named(self, head: str) -> str:
         words = _words(head)
         groups = _groups(words)
         if groups:
@@ -189,7 +203,7 @@ def _place(
     if field is not None and behind_proxy(peers, [bool(_hops(row, field)) for row in fields]):
         return _Place(word, field, client.hop), _nth_field(field)
     which = f"the {('first', 'second')[word]} of two addresses" if in_use else _FIRST
-    return _Place(word, None, client.hop), f"{which} before the time"
+    return _Place(word, None, client.hop), which
 
 
 def _nth_field(field: int) -> str:

@@ -9,7 +9,7 @@ from flask_irl.replay.formats.addresses import addresses, pick
 from flask_irl.replay.formats.clients import ClientFrom, behind_proxy
 from flask_irl.replay.formats.entry import LogEntry, agent_class, make_entry
 from flask_irl.replay.formats.lines import Lines
-from flask_irl.replay.formats.requests import read_haproxy_request
+from flask_irl.replay.formats.requests import read_request, unescape_haproxy
 from flask_irl.replay.formats.times import CLOCK, fraction, second_of
 
 _NO_SERVER = "<NOSRV>"
@@ -53,7 +53,7 @@ class HaproxyFormat:
         self._agent = next(agents, None)
         self._hop = client.hop
         self._forwarded: int | None = None
-        self.words = "the address that comes first"
+        self.words = "the first address"
         if client.source in ("xff", "real-ip"):
             if forwarded is None:
                 raise ValueError("no captured header holds addresses")
@@ -86,7 +86,7 @@ class HaproxyFormat:
         agent = ""
         if self._agent is not None and self._agent < len(captured):
             agent = agent_class(captured[self._agent])
-        method, path = read_haproxy_request(request)
+        method, path = read_request(unescape_haproxy(request))
         status = "-" if status == "-1" else status
         return make_entry(ts, client, method, path, status, size, agent)
 

@@ -119,7 +119,7 @@ def recognise(sample: Sequence[str], name: str, client: ClientFrom) -> Recognise
             try:
                 log = make(lines, client)
             except ValueError as error:
-                if _reads(make, lines):
+                if family or _reads(make, lines):
                     reason = str(error)
                 continue
             parse = log.parse if lines is sample else stripping(log.parse)

@@ -34,10 +34,10 @@ def read_request(line: str) -> tuple[str, str]:
     return _cached(line) if len(line) < _CACHED else _read(line)
 
 
-def read_haproxy_request(line: str) -> tuple[str, str]:
-    """Read method and path of a request line in which HAProxy has escaped bytes as ``#22``."""
+def unescape_haproxy(line: str) -> str:
+    """Take back HAProxy's escapes in a request line: bytes as ``#22``."""
     method, space, target = line.partition(" ")
-    return read_request(method + space + _HAPROXY_ESCAPE.sub(_unescaped, target))
+    return method + space + _HAPROXY_ESCAPE.sub(_unescaped, target)
 
 
 def has_bare_protocol(line: str) -> bool:

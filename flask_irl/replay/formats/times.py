@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
 
+from flask_irl.replay.formats.entry import MAX_TS
+
 CLOCK: Final = (
     r"(\d\d/\w{3}/\d{4}[: ]\d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)"
     r"(?:[.,](\d{1,9}))?( ?[+-]\d\d:?\d\d|Z)?"
@@ -22,12 +24,15 @@ def second_of(stamp: str, zone: str | None) -> float:
     """Read day and time as :data:`CLOCK` matches them, in unix seconds; UTC without a zone.
 
     Raises:
-        ValueError: There is no such date, time of day or zone.
+        ValueError: There is no such date, time of day or zone, or not from 1970 to 2099.
     """
     hour, minute, second = int(stamp[-8:-6]), int(stamp[-5:-3]), int(stamp[-2:])
     if hour > 23 or minute > 59 or second > 60:
         raise ValueError("no such time of day")
-    return _midnight(stamp[:-9], zone) + hour * 3600 + minute * 60 + second
+    ts = _midnight(stamp[:-9], zone) + hour * 3600 + minute * 60 + second
+    if not 0.0 <= ts < MAX_TS:
+        raise ValueError(f"ts is not in unix seconds, 0 to {MAX_TS:.0f}")
+    return ts
 
 
 @lru_cache(maxsize=1024)

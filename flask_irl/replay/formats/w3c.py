@@ -14,6 +14,8 @@ from flask_irl.replay.formats.times import moment_of
 
 _HEADER: Final = "#Fields:"
 _NEEDED = ("date", "time", "c-ip", "cs-method", "cs-uri-stem", "sc-status")
+# CloudFront: what its cache answered, no app has seen.
+_RESULT = "x-edge-result-type"
 _FORWARDED = ("x-forwarded-for", "cs(x-forwarded-for)", "originalip")
 
 
@@ -85,6 +87,8 @@ class W3cFormat:
         if self._forwarded in columns:
             hops = _hops(fields[columns[self._forwarded]])
             client = pick(hops, self._hop) if hops else client
+        if _RESULT in columns and fields[columns[_RESULT]] == "Hit":
+            return None
         method, path = read_target(method, target)
         size = fields[columns["sc-bytes"]] if "sc-bytes" in columns else "-"
         agent = ""
