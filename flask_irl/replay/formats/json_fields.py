@@ -1,7 +1,8 @@
-"""Name the fields of JSON logs, as servers and proxies call them."""
+"""Name the fields of JSON logs, as servers and proxies call them; load their objects."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -48,6 +49,17 @@ AGENT: Final = tuple(
 )
 ORIGIN: Final = ("originresponsestatus", "originstatus")
 """Status that the app itself gave; 0 where it wasn't asked: caches, firewalls, redirects."""
+
+
+def load_object(line: str) -> dict[str, object] | None:
+    """Load a line that is a JSON object; None if it is none."""
+    if line[:1] != "{":
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def flatten(value: Mapping[str, object], depth: int = 3, before: str = "") -> dict[str, str]:

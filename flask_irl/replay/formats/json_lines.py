@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 from flask_irl.replay.formats import json_fields as names
@@ -34,7 +33,7 @@ class JsonFormat:
     kind = "json"
 
     def __init__(self, sample: Sequence[str], client: ClientFrom) -> None:
-        objects = [found for line in sample if (found := _load(line)) is not None]
+        objects = [found for line in sample if (found := names.load_object(line)) is not None]
         known: dict[str, str] = {}
         for found in objects:
             for name, path in names.flatten(found).items():
@@ -88,7 +87,7 @@ class JsonFormat:
         Raises:
             ValueError: It is no such object; says why.
         """
-        found = _load(line)
+        found = names.load_object(line)
         if found is None:
             raise ValueError("no JSON object")
         status = _text(_first(found, self._status))
@@ -124,16 +123,6 @@ class JsonFormat:
             if text in NO_ADDRESS or is_host(text):
                 return text
         raise ValueError("the object has no address of a client")
-
-
-def _load(line: str) -> dict[str, object] | None:
-    if line[:1] != "{":
-        return None
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _at(found: dict[str, object], path: _Path) -> object:

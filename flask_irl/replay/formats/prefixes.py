@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from flask_irl.replay.formats.entry import LogEntry
+from flask_irl.replay.formats.json_fields import load_object
 from flask_irl.replay.formats.lines import Lines, Parser
 from flask_irl.replay.formats.times import moment_of
 
@@ -108,11 +108,8 @@ def stripping(parse: Parser) -> Parser:
 def _unwrap(line: str) -> tuple[str, object] | None:
     if not any(f'"{text}"' in line for text, _ in _WRAPPED):
         return None
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
+    found = load_object(line) or {}
     for text, time in _WRAPPED:
-        if isinstance(found, dict) and isinstance(inner := found.get(text), str):
+        if isinstance(inner := found.get(text), str):
             return inner.rstrip("\n"), found.get(time)
     return None

@@ -109,9 +109,10 @@ def test_objects_of_other_kinds_are_unreadable(tmp_path: Path) -> None:
     ]
 
 
-def test_deep_nesting_is_one_unreadable_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["a", "log"])
+def test_deep_nesting_is_one_unreadable_line(tmp_path: Path, start: str) -> None:
     path = write(tmp_path, REQUEST)
-    path.write_text(path.read_text() + '{"a":' * 20_000 + "\n")
+    path.write_text(path.read_text() + f'{{"{start}":' * 10_000 + "\n")
     reader = LogReader(path)
     assert len(list(reader)) == 1
     assert reader.unreadable_lines == 1
