@@ -5,7 +5,9 @@ All servers were sent the same requests, of three clients, and the same rubbish.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from flask_irl.errors import LogError
 from flask_irl.replay.logs import LogReader
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+ROOT = Path(__file__).parents[3]
+SAMPLES = ROOT / "tests" / "replay" / "samples"
 A, B, C = "203.0.113.5", "198.51.100.7", "2001:db8::7"
 PATHS = {"/", "/api/process", "/caf%C3%A9", '/a"b', "/a\\b", "/missing", "/user", "/v6"}
 SENT_WHOLE = {"/bad-host", "/big-header", "/never-ending", "/nobody", f"/{'a' * 40}"}
@@ -83,6 +86,20 @@ def open_sample(name: str, folder: Path, before: bytes = b"") -> LogReader:
 
 def test_each_sample_is_read_by_a_test() -> None:
     assert {path.stem for path in SAMPLES.glob("*.log")} == {*EXPECTED, "uvicorn"}
+
+
+def test_the_page_on_replays_names_each_sample_and_the_version_that_wrote_it() -> None:
+    page = (ROOT / "docs" / "replay.md").read_text()
+    rows = re.findall(r"^\| `.*\| (.*) \|$", page, re.MULTILINE)
+    for path in SAMPLES.glob("*.log"):
+        wrote = path.read_text(errors="replace").split("\n")[0].removeprefix("# ")
+        names = [
+            row for row in rows if any(fnmatch(path.stem, n) for n in re.findall("`(.+?)`", row))
+        ]
+        assert names, path.stem
+        version = re.search(r"\d+\.[\d.]+\d", wrote.replace("v3", ""))
+        expected = "documentation" if "documentation" in wrote else version and version[0]
+        assert expected and any(expected in row for row in names), path.stem
 
 
 @pytest.mark.parametrize("name", EXPECTED)
