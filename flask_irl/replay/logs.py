@@ -217,7 +217,10 @@ class LogReader:
         if found is None or not found.names:
             raise error
         lines.moment = found.moment
-        return self._parse(found.line, lines)
+        try:
+            return self._parse(found.line, lines)
+        finally:
+            lines.moment = None
 
     def _unreadable(self, number: int, line: str, reason: str) -> None:
         if line.strip():

@@ -34,6 +34,8 @@ _END = rf" (\d{{3}}|-) (\d+|-)(?: {QUOTED} {QUOTED}|(?= )|$)"
 _STRICT = re.compile(_START + QUOTED + _END, re.ASCII)
 # For servers that leave quotes in the request as they are.
 _LOOSE = re.compile(_START + r'"(.*?)"' + _END, re.ASCII)
+# Apache wakes its own workers so.
+_DUMMY = "(internal dummy connection)"
 _SERVERS_OWN = frozenset(map(str, SERVERS_OWN))
 _WORD = re.compile(r'"[^"]*"|\([^)]*\)|[^\s,]+(?:, *[^\s,]+)*')
 _FIELD = re.compile(QUOTED)
@@ -75,8 +77,9 @@ class ClfFormat:
 
     def __init__(self, sample: Sequence[str], client: ClientFrom) -> None:
         found = [match for line in sample if (match := _match(line))]
+        self._virtual_host = client.virtual_host
         self.kind = "combined" if any(match[9] is not None for match in found) else "common"
-        heads = [groups for match in found if (groups := _groups(_words(match[1])))]
+        heads = [groups for match in found if (groups := self._groups(_words(match[1])))]
         served = [match for match in found if read_request(match[5])[0] != "BAD"]
         fields = [_FIELD.findall(match.string, match.end()) for match in served]
         self._place, self.words = _place(heads, fields, client)
@@ -110,7 +113,7 @@ class ClfFormat:
             agent = None
             request = unescape_haproxy(request)
         method, path = read_request(request)
-        if method == "BAD" or status in _SERVERS_OWN:
+        if method == "BAD" or status in _SERVERS_OWN or (agent and agent.endswith(_DUMMY)):
             return None
         return LogEntry(
             ts, client, method, path,
@@ -127,7 +130,7 @@ class ClfFormat:
 
     def _named(self, head: str) -> str:
         words = _words(head)
-        groups = _groups(words)
+        groups = self._groups(words)
         if groups:
             place = self._place.word
             hops = groups[place] if place < len(groups) else groups[0]
@@ -140,6 +143,9 @@ class ClfFormat:
         if len(words) == 3 and is_host(words[0]):
             return words[0]
         raise ValueError("begins with no address or host name of a client")
+
+    def _groups(self, words: list[str]) -> list[tuple[str, ...]]:
+        return _groups(words[1:] if self._virtual_host else words)
 
     def _raw(self, head: str) -> str:
         words = _words(head)
@@ -233,4 +239,7 @@ def _varied(pairs: list[tuple[tuple[str, ...], tuple[str, ...]]]) -> int:
     if first != second:
         return int(second)
     near, near_too = (sum(map(is_near, column)) * 2 > len(column) for column in columns)
-    return int(near and not near_too)
+    if near != near_too:
+        return int(near)
+    # A site has more clients than proxies.
+    return int(len(set(columns[1])) > 2 * len(set(columns[0])))

@@ -29,10 +29,12 @@ class ClientFrom:
             to guess.
         hop: Place in a list of addresses: from 1, or from -1 at its end; None to take the first
             that isn't private.
+        virtual_host: True if the line's first word is a virtual host, whatever it looks like.
     """
 
     source: str = ""
     hop: int | None = None
+    virtual_host: bool = False
 
     @property
     def word(self) -> int:

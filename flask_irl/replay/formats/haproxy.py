@@ -20,6 +20,9 @@ _LINE = re.compile(
     re.ASCII,
 )
 
+# "https/1: SSL handshake failure": there is no request yet.
+_FAILURE = re.compile(rf"\S+:\d{{1,5}} \[{CLOCK}\] [^\s/]+/[^\s/]+: ", re.ASCII)
+
 
 class HaproxyFormat:
     """Read a log of HAProxy in its own format for HTTP.
@@ -73,6 +76,8 @@ class HaproxyFormat:
             ValueError: It isn't in HAProxy's format; says why.
         """
         match = _LINE.match(line)
+        if match is None and _FAILURE.match(line):
+            return None
         if match is None:
             raise ValueError("not in HAProxy's format for HTTP")
         client, stamp, digits, zone, server, status, size, headers, request = match.groups()

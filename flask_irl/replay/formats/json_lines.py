@@ -48,7 +48,7 @@ class JsonFormat:
         self._size, self._time, self._agent = map(paths, (names.SIZE, names.TIME, names.AGENT))
         self._origin = paths(names.ORIGIN)
         self._peer = paths(names.CLIENT)
-        needed = {"method": self._method + self._line, "status": self._status, "time": self._time}
+        needed = {"method": self._method + self._line, "status": self._status}
         missing = [name for name, found in needed.items() if not found]
         if missing or not objects:
             raise ValueError(f"its objects name no field for {', '.join(missing) or 'anything'}")
@@ -93,7 +93,7 @@ class JsonFormat:
         status = _text(_first(found, self._status))
         if not status:
             raise ValueError("the object has no status")
-        ts = self._when(found)
+        ts = self._when(found, lines)
         client = self._name(found)
         if self._origin and _first(found, self._origin) == 0:
             return None
@@ -107,13 +107,15 @@ class JsonFormat:
         kind = agent_class(_text(agent)) if self._agent else ""
         return make_entry(ts, client, method, path, status, _text(_first(found, self._size)), kind)
 
-    def _when(self, found: dict[str, object]) -> float:
+    def _when(self, found: dict[str, object], lines: Lines) -> float:
         for path in self._time:
             try:
                 return moment_of(_at(found, path))
             except ValueError:
                 continue
-        raise ValueError("the object has no time")
+        if lines.moment is None:
+            raise ValueError("the object has no time")
+        return lines.moment
 
     def _name(self, found: dict[str, object]) -> str:
         for path in self._client:

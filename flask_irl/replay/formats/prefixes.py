@@ -49,7 +49,11 @@ _PREFIXES: Final = (
     _prefix("Python's logging", rf"{_ISO} (?:- )?(?:\[?[A-Za-z_][\w.]*\]?:? (?:- )?){{1,3}}"),
     _prefix("container's time", rf"{_ISO} +"),
     _prefix("kubectl", r"\[pod/[^\]\s]{1,500}\] "),
-    _prefix("compose", r"(?:\x1b\[[\d;]*m)*[\w.-]{1,128} *\| *(?:\x1b\[[\d;]*m)* ?"),
+    _prefix("compose", r"(?:\x1b\[[\d;]*m)*[\w.@-]{1,128} *\| *(?:\x1b\[[\d;]*m)* ?"),
+    _prefix(
+        "Caddy's console",
+        r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?)\t\S+\t[\w.]+\t[^\t]{1,64}\t(?=\{)",
+    ),
     _prefix("eventlet", r"\(\d+\) (?=\S+ - )"),
 )
 
@@ -88,7 +92,7 @@ def strip(line: str) -> Stripped:
         names.append(name)
         if when is not None:
             try:
-                moment = moment_of(when.replace(",", ".") if isinstance(when, str) else when)
+                moment = moment_of(_iso(when) if isinstance(when, str) else when)
             except ValueError:
                 moment = None
     return Stripped(line, tuple(names), moment)
@@ -103,6 +107,10 @@ def stripping(parse: Parser) -> Parser:
         return parse(found.line, lines)
 
     return parse_stripped
+
+
+def _iso(time: str) -> str:
+    return time.replace(",", ".").replace("/", "-")
 
 
 def _unwrap(line: str) -> tuple[str, object] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from flask_irl.replay.formats.alb import AlbFormat
@@ -102,6 +102,7 @@ def recognise(sample: Sequence[str], name: str, client: ClientFrom) -> Recognise
         ValueError: None reads any line; says why.
     """
     family = _NAMES[name] if name else ""
+    client = replace(client, virtual_host=name == "vhost_combined")
     names = header_names(sample[0])
     missing = [column for column in REQUIRED if column not in names]
     if family in ("", "csv") and not missing:

@@ -150,6 +150,40 @@ def test_options_that_there_are_not_are_refused(
         LogReader(write(tmp_path, "{ip} - -"), **options)
 
 
+def test_a_virtual_host_may_be_called_by_its_address(tmp_path: Path) -> None:
+    path = write(tmp_path, "203.0.113.1 {ip} - -")
+    path.write_text("\n".join(path.read_text().splitlines()[::2]))
+    assert clients(path, format="vhost_combined") == {CLIENTS[0]}
+
+
+def test_of_two_addresses_that_vary_the_one_that_varies_more_is_the_client(tmp_path: Path) -> None:
+    lines = [
+        f"192.0.2.{n % 3} 203.0.113.{n} - - {TAIL.format(s=n, n=n)}" for n in range(30)
+    ]  # of a CDN's nodes
+    path = tmp_path / "log"
+    path.write_text("\n".join(lines))
+    assert clients(path) == {f"203.0.113.{n}" for n in range(30)}
+
+
+def test_a_log_may_change_in_the_middle(tmp_path: Path) -> None:
+    plain = write(tmp_path, "{ip} - -").read_text()
+    behind = write(tmp_path, "Jul 14 10:00:00 web3 nginx: shop.example {ip} - -").read_text()
+    path = tmp_path / "log"
+    path.write_text(plain * 6 + behind)
+    reader = LogReader(path)
+    assert len(list(reader)) == 280
+    assert clients(path) == set(CLIENTS)
+
+
+def test_apaches_waking_of_its_own_workers_is_no_request(tmp_path: Path) -> None:
+    path = write(tmp_path, "{ip} - -")
+    dummy = "Apache/2.4.71 (Debian) (internal dummy connection)"
+    line = f'::1 - - [14/Jul/2026:10:00:00 +0000] "OPTIONS * HTTP/1.0" 200 126 "-" "{dummy}"\n'
+    path.write_text(path.read_text() + line)
+    reader = LogReader(path)
+    assert (len(list(reader)), reader.server_answered) == (40, 1)
+
+
 def test_a_log_of_another_format_than_named_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="not of the format haproxy"):
         LogReader(write(tmp_path, "{ip} - -"), format="haproxy")
