@@ -16,7 +16,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.limits.plan import Plan
-from flask_irl.replay.formats import LogEntry
+from flask_irl.replay.formats.entry import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
 from flask_irl.replay.series import Series
 from flask_irl.training.fit import fit_here
@@ -95,8 +95,13 @@ class Replay:
         self._tick(entry.ts)
         self._decide(entry)
 
-    def report(self, unreadable_lines: int = 0) -> ReplayReport:
-        """Report on the requests replayed so far."""
+    def report(self, unreadable_lines: int = 0, server_answered_lines: int = 0) -> ReplayReport:
+        """Report on the requests replayed so far.
+
+        Args:
+            unreadable_lines: Lines of the log that could not be read.
+            server_answered_lines: Lines of requests that no app saw.
+        """
         clients = tuple(
             ClientReport(
                 name,
@@ -118,6 +123,7 @@ class Replay:
             unreadable_lines,
             tuple(self._models),
             clients,
+            server_answered_lines,
         )
 
     @property
