@@ -115,7 +115,7 @@ def _train_under_load(bench: Bench, trainings: int) -> UnderTraining:
     other = WsgiSubject(bare_app(), bench.clients)
     pairs: list[Pair] = []
     bare = _window(other, _for(LEAST_SECONDS))
-    while sum(not pair.disturbed for pair in pairs) < trainings and len(pairs) < 2 * trainings:
+    while sum(not pair.disturbed for pair in pairs) < trainings and len(pairs) < 2 * trainings - 1:
         quiet = _window(subject, _for(last.seconds))
         last = while_training()
         before, bare = bare, _window(other, _for(LEAST_SECONDS))
