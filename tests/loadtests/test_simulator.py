@@ -94,7 +94,7 @@ def test_the_same_seed_writes_the_same_bytes_in_any_process(tmp_path: Path) -> N
     assert written[0][4:8] == bytes(4), "the time of writing is in the file"
 
 
-@pytest.mark.parametrize(("which", "name"), zip(SETS, ("log.csv", "log.csv.gz"), strict=True))
+@pytest.mark.parametrize(("which", "name"), [("design", "log.csv"), ("held_out", "log.csv.gz")])
 def test_replay_reads_back_every_row_as_it_was_made(tmp_path: Path, which: str, name: str) -> None:
     out = tmp_path / name
     assert main(["--seed", "2", "--hours", "1", "--set", which, str(out)]) == 0
