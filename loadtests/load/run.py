@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from demo_app.keys import SECRET
+from demo_app.server import HOST, Server, ServerError
 from loadtests.load import scrape
 from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
-from loadtests.load.site import ROOT, Site, SiteError, served_site, store
+from loadtests.load.site import ROOT, served_site, store
 from loadtests.load.tally import FAILED, complaints, share_served
 from loadtests.tables import make_console, make_table
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         run = _run(scenario, options)
-    except (SiteError, subprocess.TimeoutExpired) as error:
+    except (ServerError, subprocess.TimeoutExpired) as error:
         console.print(f"The load test broke off. {error}", style="red")
         return FAILED
     except KeyboardInterrupt:
@@ -89,9 +90,9 @@ def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
         store() as (url, prefix),
         served_site(url, prefix, log, limits, workers=workers, store_timeout=timeout) as site,
     ):
-        before = scrape.outcomes(scrape.samples(site.get("/metrics")))
+        before = scrape.outcomes(scrape.samples(site.get("/metrics").decode()))
         code, counts = _locust(scenario, options.results, site, limits)
-        page = scrape.samples(site.get("/metrics"))
+        page = scrape.samples(site.get("/metrics").decode())
     after = scrape.outcomes(page)
     # Without requests that got no answer: nobody knows the decision on them.
     counted = {outcome: n for outcome, n in counts["outcomes"].items() if outcome != "lost"}
@@ -109,19 +110,19 @@ def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _locust(
-    scenario: Scenario, results: Path, site: Site, limits: Mapping[str, str]
+    scenario: Scenario, results: Path, site: Server, limits: Mapping[str, str]
 ) -> tuple[int, dict[str, Any]]:
     """Run the clients, and return locust's exit code and counts."""
     path = results / "counts.json"
     path.unlink(missing_ok=True)
-    token = site.token if scenario.learning else ""
+    token = site.secret if scenario.learning else ""
     environment = {**os.environ, **limits, COUNTS_FILE: str(path), TOKEN: token}
-    environment[SECRET] = site.token
+    environment[SECRET] = site.secret
     # Its own counters aren't the site's.
     environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
     command = [
         *(sys.executable, "-m", "locust", "--locustfile", "loadtests/locustfile.py"),
-        *("--headless", "--host", site.address, "--stop-timeout", str(GRACE)),
+        *("--headless", "--host", f"http://{HOST}:{site.port}", "--stop-timeout", str(GRACE)),
         *("--csv", str(results / "load"), "--html", str(results / "report.html")),
         *("--only-summary", "--loglevel", "WARNING"),
     ]
@@ -136,7 +137,7 @@ def _locust(
             check=False,
         )
     if not path.exists():
-        raise SiteError(f"locust ended with {process.returncode} and counted nothing")
+        raise ServerError(f"locust ended with {process.returncode} and counted nothing")
     counts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
     return process.returncode, counts

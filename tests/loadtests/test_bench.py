@@ -33,7 +33,6 @@ from loadtests.bench.measure.cpu import TotalCpu
 from loadtests.bench.measure.growth import Grown
 from loadtests.bench.measure.load import Load, UnderLoad
 from loadtests.bench.measure.machine import Machine
-from loadtests.bench.measure.memory import RedisMemory, Worker
 from loadtests.bench.measure.training import Pair, UnderTraining, Window, best_pairs
 from loadtests.bench.measure.turns import Timing, take_turns
 from loadtests.bench.report.figures import BARS, Results, to_json
@@ -78,9 +77,8 @@ def results() -> Results:
     return Results(
         timings=timings,
         training=UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
-        flush={"memory": (10.0, 0.0), "redis": (20.0, 8.0)},
-        redis=RedisMemory(100, 300.0, 250.0),
-        workers={"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
+        redis=300.0,
+        workers={"bare": 30.0, "flask_irl": 60.0},
         http_client="a client",
         load=[UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
         calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],

@@ -32,7 +32,7 @@ from loadtests.bench.measure.client import ask
 from loadtests.bench.measure.load import Load, check_loads, client_command, load_of
 from loadtests.bench.report import chart
 from loadtests.bench.report.figures import BARS
-from loadtests.servers import free_port
+from tests.servers import free_port
 
 NOTHING = Trained(1, b"", (), 0)
 MANY = Load(1000.0, 1.0, 2.0, 0.0)

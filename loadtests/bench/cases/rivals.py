@@ -92,11 +92,6 @@ class _RawSubject:
     def check(self) -> None: ...
 
 
-def ping(bench: Bench) -> Subject:
-    """Make a PING, nothing more."""
-    return _RawSubject(redis.Redis.from_url(bench.url).ping)
-
-
 def raw_noop(bench: Bench) -> Subject:
     """Make a call of a script that does nothing, nothing more."""
     return _RawSubject(_noop(bench))

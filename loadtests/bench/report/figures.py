@@ -20,7 +20,7 @@ from loadtests.bench.cases.catalogue import (
     their,
     throttled,
 )
-from loadtests.bench.measure import calls, cpu, growth, load, machine, memory, training
+from loadtests.bench.measure import calls, cpu, growth, load, machine, training
 from loadtests.bench.measure.turns import Timing
 
 
@@ -70,15 +70,14 @@ class Figure:
 class Results:
     """Hold the results of one run, the timing of the bare case first.
 
-    ``flush`` is the CPU time of background work per request, in µs, of worker and server, by store;
-    ``starts`` the seconds until a worker's app is made, by system; ``seconds`` those of the run.
+    ``redis`` is bytes per client, ``workers`` MiB by kind, ``starts`` the seconds until a worker's
+    app is made, by system; ``seconds`` are those of the run.
     """
 
     timings: Sequence[Timing]
     training: training.UnderTraining
-    flush: Mapping[str, tuple[float, float]]
-    redis: memory.RedisMemory
-    workers: Mapping[str, memory.Worker]
+    redis: float
+    workers: Mapping[str, float]
     http_client: str
     load: Sequence[load.UnderLoad]
     calls: Sequence[calls.Calls]
@@ -110,7 +109,7 @@ class Results:
     def ratios(self) -> dict[str, Figure]:
         """Give the figures that have bars, by name."""
         pairs = self.training.ratios
-        extra = self.workers["flask_irl"].rss_mib - self.workers["bare"].rss_mib
+        extra = self.workers["flask_irl"] - self.workers["bare"]
         refusal = self.of((OURS, "redis", REFUSED)).medians
         return {
             "redis_vs_flask_limiter": self._versus("redis", their("redis")),
@@ -120,8 +119,8 @@ class Results:
             "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
             # By pair: changes of the machine within a minute are the same for both of a pair.
             "p99_while_training": Figure(statistics.median(pairs), *quartiles(pairs)),
-            "redis_bytes_per_client": Figure(*[self.redis.bytes_per_client] * 3),
-            "worker_extra_mib": Figure(extra, extra, extra),
+            "redis_bytes_per_client": Figure(*[self.redis] * 3),
+            "worker_extra_mib": Figure(*[extra] * 3),
         }
 
     def details(self) -> dict[str, float]:
@@ -129,7 +128,6 @@ class Results:
         three = self.added((OURS, "redis", our_name(3, True, True)))
         refusal = self.of((OURS, "memory", REFUSED)).medians
         busy, quiet, bare_p99 = self.training.p99
-        bare, ours = self.workers["bare"], self.workers["flask_irl"]
         figures = {
             "redis_vs_noop_evalsha_in_flask": self._versus("redis", IN_FLASK_EVALSHA).value,
             "redis_vs_throttled_with_headers": self._versus("redis", throttled("redis")).value,
@@ -143,14 +141,8 @@ class Results:
             "training_seconds": self.training.seconds,
             "training_pairs": float(len(self.training.pairs)),
             "training_rows": float(self.training.rows),
-            "redis_clients": float(self.redis.clients),
-            "redis_key_bytes": self.redis.key_bytes,
-            "worker_mib": ours.rss_mib,
-            "worker_start_extra_seconds": ours.start_seconds - bare.start_seconds,
+            "worker_mib": self.workers["flask_irl"],
         }
-        for store, (worker, _) in self.flush.items():
-            figures[f"background_cpu_us_per_request_{store}"] = worker
-        figures["background_cpu_us_per_request_redis_server"] = self.flush["redis"][1]
         return {name: round(value, 3) for name, value in figures.items()}
 
     def _ours(self, store: str) -> list[float]:
