@@ -81,7 +81,7 @@ def results() -> Results:
         workers={"bare": 30.0, "flask_irl": 60.0},
         http_client="a client",
         load=[UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
-        calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],
+        calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",))],
         starts={"flask_irl": 0.5},
         grown=[Grown("routes", "memory", 500, 60.0, 20.0)],
         cpu=[TotalCpu("flask_irl", 10, 90.0, 20.0)],

@@ -197,7 +197,6 @@ def test_calls_of_redis_are_counted(model: Trained) -> None:
     assert [(one.round_trips, one.commands) for one in ours] == [(1.0, ("EVALSHA",))] * 2
     theirs = calls["Flask-Limiter", "sliding-window-counter, one limit, headers"]
     assert (theirs.round_trips, theirs.commands) == (2.0, ("EVALSHA", "EVALSHA"))
-    assert all(one.server_us > 0 and one.server_cpu_us > 0 for one in ours)
 
 
 @pytest.mark.integration

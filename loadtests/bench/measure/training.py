@@ -65,15 +65,6 @@ class UnderTraining:
     seconds: float
 
     @property
-    def p99(self) -> tuple[float, float, float]:
-        """Give the median p99 while a model trains, otherwise, and of bare Flask, in µs."""
-        return (
-            statistics.median(pair.training.p99 for pair in self.pairs),
-            statistics.median(pair.otherwise.p99 for pair in self.pairs),
-            statistics.median(window.p99 for pair in self.pairs for window in pair.bare),
-        )
-
-    @property
     def elsewhere(self) -> float:
         """Give the share of time in which other work took the core from bare Flask."""
         return statistics.median(window.waited for pair in self.pairs for window in pair.bare)
