@@ -23,7 +23,6 @@ WINDOW: Final = 60.0
 class Outcome:
     """Count a family's requests under the plain rule."""
 
-    requests: int = 0
     flagged: int = 0
     refused: int = 0
 
@@ -66,7 +65,6 @@ def apply_limit(rows: Sequence[Row], odd: Iterable[bool]) -> dict[str, Outcome]:
         probe = sliding_window_counter(
             cells.get(row.client, EMPTY), row.ts * 1e6, amount, WINDOW * 1e6, amount, 1
         )
-        outcome.requests += 1
         outcome.flagged += bool(is_odd)
         if probe.admitted:
             cells[row.client] = probe.cell

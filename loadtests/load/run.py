@@ -1,6 +1,6 @@
 """Run ``make load``: put the demo app on gunicorn and Redis under load, with locust's clients.
 
-``python -m loadtests.load.run [--results FOLDER] [--workers N] [--store-timeout SECONDS]``.
+``python -m loadtests.load.run [--results FOLDER] [--store-timeout SECONDS]``.
 ``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED`` scale it, ``REDIS_URL`` names
 a Redis to use instead of one of its own. Ends with 0 if every answer was right, normal clients were
 served, every kind of attacker was held down, and the site's metrics agree with its clients' counts.
@@ -27,7 +27,7 @@ from loadtests.load import scrape
 from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
-from loadtests.load.site import ROOT, served_site, store
+from loadtests.load.site import ROOT, WORKERS, served_site, store
 from loadtests.load.tally import FAILED, complaints, share_served
 from loadtests.tables import make_console, make_table
 
@@ -53,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m loadtests.load.run", description="Put the demo app under load."
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
-    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
     patience = "seconds that a request waits for Redis; for machines that are busy otherwise"
     parser.add_argument("--store-timeout", type=float, help=patience)
     options = parser.parse_args(arguments)
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.results.mkdir(parents=True, exist_ok=True)
     console.print(
         f"Load test: {scenario.peaceful} normal clients, up to {scenario.attackers} attackers; "
-        f"gunicorn with {options.workers} workers on Redis; {scenario.limit} requests per "
+        f"gunicorn with {WORKERS} workers on Redis; {scenario.limit} requests per "
         f"{scenario.window} s for a normal client.\n{scenario.learning:g} s to learn, "
         f"{scenario.seconds:g} s measured."
     )
@@ -85,10 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
     limits = {"BASE_LIMIT": str(scenario.limit), "WINDOW_SECONDS": str(scenario.window)}
-    log, workers, timeout = options.results / "site.log", options.workers, options.store_timeout
+    log, timeout = options.results / "site.log", options.store_timeout
     with (
         store() as (url, prefix),
-        served_site(url, prefix, log, limits, workers=workers, store_timeout=timeout) as site,
+        served_site(url, prefix, log, limits, store_timeout=timeout) as site,
     ):
         before = scrape.outcomes(scrape.samples(site.get("/metrics").decode()))
         code, counts = _locust(scenario, options.results, site, limits)
@@ -98,7 +97,7 @@ def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
     counted = {outcome: n for outcome, n in counts["outcomes"].items() if outcome != "lost"}
     return {
         "scenario": asdict(scenario),
-        "workers": options.workers,
+        "workers": WORKERS,
         "locust_exit_code": code,
         "counts": counts,
         "model_version": int(scrape.total(page, "irl_model_version")),

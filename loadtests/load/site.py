@@ -17,6 +17,7 @@ from demo_app.server import CONFIG, Server
 from loadtests.servers import redis_server
 
 ROOT: Final = Path(__file__).parents[2]
+WORKERS: Final = 2
 
 
 @contextmanager
@@ -46,7 +47,6 @@ def served_site(
     log: Path,
     settings: Mapping[str, str],
     *,
-    workers: int,
     store_timeout: float | None = None,
 ) -> Iterator[Server]:
     """Run the site on a free loopback port until the block ends; its secret is the admin token.
@@ -68,7 +68,7 @@ def served_site(
             SECRET: token,
             "IRL_ADMIN_TOKEN": token,
             "REDIS_URL": url,
-            "WEB_CONCURRENCY": str(workers),
+            "WEB_CONCURRENCY": str(WORKERS),
             "PROMETHEUS_MULTIPROC_DIR": metrics,
             # The test chooses the time.
             "TRAINING_INTERVAL": "60",

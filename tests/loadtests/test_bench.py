@@ -37,7 +37,6 @@ from loadtests.bench.measure.training import Pair, UnderTraining, Window, best_p
 from loadtests.bench.measure.turns import Timing, take_turns
 from loadtests.bench.report.figures import BARS, Results, to_json
 from loadtests.bench.report.tables import sections
-from loadtests.percentile import percentile
 from loadtests.tables import as_text
 
 ROOT = Path(__file__).parents[2]
@@ -218,12 +217,6 @@ def test_each_call_is_timed() -> None:
     spent = timed(WsgiSubject(bare_app(), clients=3), calls=7, expected=200)
     assert len(spent) == 7
     assert min(spent) > 0
-
-
-def test_percentile_is_a_value_that_occurred() -> None:
-    values = [float(value) for value in range(100, 0, -1)]
-    assert [percentile(values, share) for share in (0.5, 0.95, 0.99)] == [50.0, 95.0, 99.0]
-    assert percentile([7.0], 0.5) == 7.0
 
 
 @pytest.mark.integration

@@ -96,8 +96,6 @@ def all_cases(bench: Bench) -> list[Case]:
             cases.append(Case(FLASK_LIMITER, store, their_name(strategy, headers), build))
         build = partial(rival, SLIDING, True, THREE_LIMITS)
         cases.append(Case(FLASK_LIMITER, store, their_name(SLIDING, True, 3), build))
-        build = partial(rivals.flask_limiter_refused, bench, store)
-        cases.append(Case(FLASK_LIMITER, store, REFUSED, build, 429))
         for headers in switches:
             build = partial(rivals.throttled, bench, store, headers)
             cases.append(Case(THROTTLED, store, their_name(FIXED, headers), build))

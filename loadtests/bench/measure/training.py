@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from flask_irl.training.trainer import Training
 from loadtests.bench.cases.apps import Bench, bare_app, check_ours, limiter_of, our_app
 from loadtests.bench.cases.subject import BenchError, WsgiSubject, timed_call
 from loadtests.bench.measure.processes import in_fork
-from loadtests.percentile import percentile
 
 LEAST_SECONDS: Final = 0.5
 LEAST_REQUESTS: Final = 200
@@ -138,7 +139,7 @@ def _window(subject: WsgiSubject, going_on: Callable[[], bool]) -> Window:
     seconds = time.perf_counter() - begin
     waited += _waited_seconds()
     subject.check()
-    p50, p99 = statistics.median(times), percentile(times, 0.99)
+    p50, p99 = statistics.median(times), float(np.percentile(times, 99))
     return Window(p50, p99, len(times), seconds, waited / seconds)
 
 

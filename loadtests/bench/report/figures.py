@@ -143,11 +143,11 @@ def to_json(results: Results) -> str:
         },
         "bars": {bar.name: bar.bar for bar in BARS},
         "details": results.details(),
-        "load": {"client": results.http_client, "systems": _members(results.load)},
-        "redis_calls": _members(results.calls),
-        "start_seconds": _rounded(results.starts),
-        "growth": _members(results.grown),
-        "cpu_us_per_request": _members(results.cpu),
+        "load": {"client": results.http_client, "systems": [asdict(one) for one in results.load]},
+        "redis_calls": [asdict(one) for one in results.calls],
+        "start_seconds": results.starts,
+        "growth": [asdict(one) for one in results.grown],
+        "cpu_us_per_request": [asdict(one) for one in results.cpu],
         "machine": asdict(results.machine),
         "settings": {**results.settings, "seconds": round(results.seconds, 1)},
     }
@@ -165,16 +165,6 @@ def _case(timing: Timing, added: Sequence[float]) -> dict[str, Any]:
         "mean_us": round(timing.mean, 2),
         "p99_us": round(timing.p99, 2),
     }
-
-
-def _members(values: Sequence[Any]) -> list[Any]:
-    return [_rounded(asdict(value)) for value in values]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(member) for name, member in value.items()}
-    return round(value, 3) if isinstance(value, float) else value
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
