@@ -60,7 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=2)
     add("--option", action="append", default=[], metavar="IRL_NAME=VALUE")
     add("--without", nargs="+", choices=KINDS, default=[], help="attacks not taught")
-    add("--plain-seeds", type=int, default=None, help="seeds that the plain rule judges; all")
     add("--recovery-seeds", type=int, default=3, help="logs that recovery is measured on")
     add("--log", type=Path, action="append", default=[], help="a real log; may be repeated")
     add("--ablate", type=int, default=0, metavar="SEEDS", help="leave groups of features out")
@@ -75,10 +74,9 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     config = dict(item.split("=", 1) for item in options.option)
     which, hours, first = options.which, options.hours, options.first_seed
     seeds = range(first, first + options.seeds)
-    plain = options.seeds if options.plain_seeds is None else options.plain_seeds
     jobs = [
-        Job(scenario, seed, which, hours, config, tuple(options.without), place < plain)
-        for place, seed in enumerate(seeds)
+        Job(scenario, seed, which, hours, config, tuple(options.without))
+        for seed in seeds
         for scenario in options.scenarios
     ]
     kind = config.get("IRL_DETECTOR", "blend")

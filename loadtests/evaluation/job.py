@@ -56,7 +56,7 @@ class Job:
     """Describe a log to make up, see :mod:`loadtests.simulator`, and to replay.
 
     ``config`` has options beside the demo app's own; the supervised detector is taught ``without``
-    some made-up attacks; with ``plain``, the plain rule judges the log, too.
+    some made-up attacks.
     """
 
     scenario: str
@@ -65,7 +65,6 @@ class Job:
     hours: float = 10.0
     config: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
-    plain: bool = False
 
 
 @dataclass
@@ -74,8 +73,7 @@ class Family:
 
     ``static`` are the requests that the limit alone would have refused, the ``late`` ones those
     after the hours of learning. The first flag is told by the medians of the request's number and
-    of the time in seconds. ``plain_refused`` and ``plain_flagged`` are the plain rule's decisions,
-    None where it doesn't judge.
+    of the time in seconds. ``plain_refused`` and ``plain_flagged`` are the plain rule's decisions.
     """
 
     clients: int = 0
@@ -87,8 +85,8 @@ class Family:
     first_seconds: float | None = None
     late_requests: int = 0
     late_flagged: int = 0
-    plain_refused: int | None = None
-    plain_flagged: int | None = None
+    plain_refused: int = 0
+    plain_flagged: int = 0
 
 
 @dataclass
@@ -124,12 +122,11 @@ def run(job: Job) -> dict[str, Any]:
     with taught_without(job.without):
         early, report = replay(rows, job.config, learned, realised)
     summed = families(report, early)
-    if job.plain:
-        route = RouteFolder().route
-        routes = (route(row.method, row.path) for row in rows)
-        for label, outcome in plain_rule(rows, routes, learned).items():
-            summed[label].plain_refused = outcome.refused
-            summed[label].plain_flagged = outcome.flagged
+    route = RouteFolder().route
+    routes = (route(row.method, row.path) for row in rows)
+    for label, outcome in plain_rule(rows, routes, learned).items():
+        summed[label].plain_refused = outcome.refused
+        summed[label].plain_flagged = outcome.flagged
     return {
         "scenario": job.scenario,
         "seed": job.seed,

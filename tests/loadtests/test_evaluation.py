@@ -207,10 +207,10 @@ def test_every_feature_is_in_one_group_of_the_ablation() -> None:
 
 
 def test_a_made_up_log_is_replayed_and_every_request_counted() -> None:
-    found = run(Job("cold_start", 1, "design", hours=0.1, plain=True))
+    found = run(Job("cold_start", 1, "design", hours=0.1))
     sums = [f["requests"] for f in found["families"].values()]
     assert sum(sums) > 100
-    assert all(f["plain_refused"] is not None for f in found["families"].values())
+    assert all(f["plain_refused"] >= 0 for f in found["families"].values())
     assert any(label.startswith("attack:") for label in found["families"])
     assert set(found["realised"]) == {"requests", "flagged"}
 
