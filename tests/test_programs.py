@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests import browser, find_redis, prometheus, servers
+from tests import browser, find_redis, nginx, prometheus, servers
 from tests.scripts import write_script
 from tests.servers import NoRedisServerError, RedisServer, redis_binary
 
@@ -124,10 +124,23 @@ def test_for_an_ordinary_user_the_packages_to_install_are_only_printed(
     assert "apt-get install chromium chromium-driver" in errors
 
 
-@pytest.mark.parametrize("missing", [find_redis, browser, prometheus])
+def test_the_nginx_on_path_is_found(bare_path: Path) -> None:
+    found = write_script(bare_path / "nginx", "echo 'nginx version: nginx/1.22.1' >&2")
+    assert nginx.find_nginx() == (found, f"nginx 1.22.1 ({found})")
+
+
+def test_without_an_nginx_the_package_to_install_is_printed(
+    bare_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert nginx.main() == 1
+    assert "apt-get install nginx" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("missing", [find_redis, browser, prometheus, nginx])
 def test_make_test_ends_when_a_server_or_the_browser_is_missing(
     monkeypatch: pytest.MonkeyPatch, missing: ModuleType
 ) -> None:
-    for program in (find_redis, browser, prometheus):
+    for program in (find_redis, browser, prometheus, nginx):
         monkeypatch.setattr(program, "main", lambda code=int(program is missing): code)
     assert servers.main() == 1

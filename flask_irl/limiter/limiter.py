@@ -215,6 +215,13 @@ class Limiter:
         self.refusals.forget(client)
         return self.store.forget(client, self.plans.longest)
 
+    def forget_all(self) -> int:
+        """Forget all clients; operators' overrides, the model and the site's counters stay."""
+        known = self.profiler.forget_all(self.plans.longest)
+        self.failures.forget_all()
+        self.refusals.clear()
+        return known
+
     def drop_refusals(self, client: str) -> None:
         """Ask the store again for a client that is known to be over its limit."""
         self.refusals.forget(client)
@@ -249,14 +256,19 @@ class Limiter:
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
         self._started = True
+        self.failures.start()
 
     def close(self) -> None:
-        """Stop background work, flush, close the connections."""
+        """Stop background work, flush, close the connections; what fails keeps none from the rest.
+
+        Never raises.
+        """
+        guard = self.failures.guard
         self.worker.close()
-        self.breaker.close()
+        guard("close", self.breaker.close)
         if not self.breaker.is_open:
-            self.failures.guard("flush", self.flush)
-        self.store.close()
+            guard("flush", self.flush)
+        guard("close", self.store.close)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""

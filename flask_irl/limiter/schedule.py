@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -31,8 +32,19 @@ class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
                 raise
 
 
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """Stop without waiting for the scheduler's own thread.
+
+    It may never end: under gevent, when a process ends, nothing else may run any more.
+    """
+
+    def shutdown(self, wait: bool = True) -> None:
+        # Past BackgroundScheduler's, which joins its thread whatever it is told.
+        super(BackgroundScheduler, self).shutdown(wait)
+
+
 class Schedule:
-    """Run jobs on their intervals, from :meth:`start` to :meth:`stop`.
+    """Run jobs on their intervals, from :meth:`start` to :meth:`end`.
 
     Args:
         flush: Every second; while one goes on for longer, the next one must return at once.
@@ -54,13 +66,11 @@ class Schedule:
         train_seconds: float,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._flush = flush
-        self._poll = poll
-        self._expire = expire
-        self._train = train
+        self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
         self._train_seconds = train_seconds
         self._poll_seconds = poll_seconds
-        self._scheduler: BackgroundScheduler | None = None
+        self._scheduler: _Scheduler | None = None
+        self._ended = False
         self._lock = threading.Lock()
 
     @property
@@ -69,16 +79,16 @@ class Schedule:
         return self._scheduler is not None
 
     def start(self, *, train_at_once: bool = False) -> None:
-        """Start the jobs in this process; does nothing if they run.
+        """Start the jobs in this process; does nothing if they run, or after :meth:`end`.
 
         Args:
             train_at_once: Train now for the first time, and not only after the interval.
         """
         with self._lock:
-            if self._scheduler is not None:
+            if self._ended or self._scheduler is not None:
                 return
             # One thread, since each has memory of its own; no job takes long.
-            scheduler = BackgroundScheduler(
+            scheduler = _Scheduler(
                 executors={"default": _UntilExit(1)},
                 job_defaults={
                     "coalesce": True,
@@ -87,34 +97,53 @@ class Schedule:
                 timezone=datetime.UTC,
                 daemon=True,
             )
-            for work, seconds, at_once in (
-                (self._flush, FLUSH_SECONDS, False),
+            myself = weakref.ref(self)
+            for name, seconds, at_once in (
+                ("flush", FLUSH_SECONDS, False),
                 # Changes made by operators must not wait for the first interval.
-                (self._poll, self._poll_seconds, True),
-                (self._expire, EXPIRE_SECONDS, False),
-                (self._train, self._train_seconds, train_at_once),
+                ("poll", self._poll_seconds, True),
+                ("expire", EXPIRE_SECONDS, False),
+                ("train", self._train_seconds, train_at_once),
             ):
-                if work is not None:
+                if self.jobs[name] is not None:
                     first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
                     scheduler.add_job(
-                        work,
+                        _run_while_needed,
                         "interval",
+                        args=(myself, name, scheduler),
+                        name=f"irl-{name}",
                         seconds=seconds,
                         # Else APScheduler warns each second of a flush that takes longer.
-                        max_instances=2 if work is self._flush else 1,
+                        max_instances=2 if name == "flush" else 1,
                         **(first if at_once else {}),
                     )
             scheduler.start()
             self._scheduler = scheduler
 
-    def stop(self) -> None:
-        """Stop the jobs without waiting for what runs."""
+    def end(self) -> None:
+        """Stop the jobs for good, without waiting for what runs."""
         with self._lock:
-            if self._scheduler is not None:
-                self._scheduler.shutdown(wait=False)
-                self._scheduler = None
+            self._ended = True
+            scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            scheduler.shutdown(wait=False)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
         self._scheduler = None
+
+
+def _run_while_needed(
+    schedule: weakref.ref[Schedule], name: str, scheduler: BackgroundScheduler
+) -> None:
+    """Run a job of a schedule; end its threads where it went unstopped, with a limiter and its app.
+
+    A test-suite makes apps by the hundred, and closes none.
+    """
+    needed = schedule()
+    job = None if needed is None else needed.jobs[name]
+    if job is not None:
+        job()
+    elif scheduler.running:
+        scheduler.shutdown(wait=False)

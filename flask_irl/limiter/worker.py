@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.schedule import POLL_SECONDS, Schedule
 from flask_irl.telemetry.forks import renew_after_fork
+from flask_irl.telemetry.log import failure
 
 
 class Jobs(NamedTuple):
@@ -54,7 +55,6 @@ class Worker:
     ) -> None:
         self._failures = failures
         self.jobs = jobs
-        self._closed = False
         self._schedule = Schedule(
             flush=functools.partial(self._run, "flush", jobs.flush),
             poll=functools.partial(self._run, "poll", jobs.refresh),
@@ -75,19 +75,20 @@ class Worker:
         Args:
             train_at_once: Train now for the first time, and not only after the interval.
         """
-        if not self._closed:
-            self._schedule.start(train_at_once=train_at_once)
+        self._schedule.start(train_at_once=train_at_once)
 
     def close(self) -> None:
-        """Stop the jobs for good, without waiting for those that run."""
-        self._closed = True
-        self._schedule.stop()
-        if self.jobs.end_training():
-            self._run("close", self.jobs.leave_training)
+        """Stop the jobs for good, without waiting for those that run; never raises."""
+        self._failures.guard("close", self._schedule.end)
+        self._failures.guard("close", self._end_training)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads aren't here."""
         self._schedule.after_fork()
+
+    def _end_training(self) -> None:
+        if self.jobs.end_training():
+            self._run("close", self.jobs.leave_training)
 
     def _run(self, where: str, job: Callable[[], object]) -> None:
         if not self._failures.breaker.is_open:
@@ -112,7 +113,11 @@ def follow_process(member: Closable) -> None:
 
 def _close_all() -> None:
     for member in list(_OPEN):
-        member.close()
+        try:
+            member.close()
+        except Exception as error:
+            # The others have something to save, too.
+            failure("limiter_error", error, where="exit")
 
 
 _OPEN: Final[weakref.WeakSet[Closable]] = weakref.WeakSet()

@@ -22,6 +22,7 @@ from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
+from flask_irl.verdicts.rankings import clear_rankings
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.step_log import StepLog
@@ -31,6 +32,9 @@ PART: Final = 300
 """Observations merged at once while requests are served: no step of that takes a millisecond."""
 REST_SECONDS: Final = 0.0005
 """Pause for a request that waits for the interpreter, which otherwise gets it only after 5 ms."""
+TURN_SECONDS: Final = 10.0
+TURN_PAUSE: Final = 0.002
+"""Longest wait for a flush that goes on, and the time between two looks whether it still does."""
 
 
 class Profiler:
@@ -132,6 +136,23 @@ class Profiler:
         row: NDArray[np.float32] = matrix(view)[0]
         return row
 
+    def forget_all(self, ttl_seconds: int) -> int:
+        """Forget all clients, in the store and in the buffer; returns how many the store knew.
+
+        Args:
+            ttl_seconds: Twice the longest window of any limit.
+
+        Raises:
+            StoreError: The store failed; some may be forgotten.
+        """
+        with self._flushing:
+            self._buffer.take(len(self._buffer))
+            self._traps.clear()
+            known = self._store.forget_all(ttl_seconds)
+            clear_rankings(self._store)
+        self._store.advance_epoch()
+        return known
+
     def flush(self, *, gently: bool = False) -> int:
         """Merge the observations in the buffer, judge their clients, save profiles and verdicts.
 
@@ -146,7 +167,7 @@ class Profiler:
             StoreError: The store failed; the observations about to be merged are missing in
                 profiles. No trap is lost, and the site's counts and rows wait for the next flush.
         """
-        if not self._flushing.acquire(blocking=not gently):
+        if not self._take_turn(gently):
             return 0
         try:
             merged = self._flush_buffer(gently)
@@ -156,6 +177,17 @@ class Profiler:
             return merged
         finally:
             self._flushing.release()
+
+    def _take_turn(self, gently: bool) -> bool:
+        """Take the turn to flush, after whoever has it; False where that takes too long."""
+        ends = time.monotonic() + TURN_SECONDS
+        # Not by waiting in the lock: under gevent that may be one of the system's, made before
+        # gevent came, and its holder a greenlet of this very thread, which sleeping lets go on.
+        while not self._flushing.acquire(blocking=False):
+            if gently or time.monotonic() > ends:
+                return False
+            time.sleep(TURN_PAUSE)
+        return True
 
     def _flush_buffer(self, gently: bool) -> int:
         rest = self._rest if gently else _ignore

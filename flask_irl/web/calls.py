@@ -8,7 +8,7 @@ from flask import current_app, has_app_context, has_request_context
 
 from flask_irl.telemetry.log import event
 from flask_irl.web.route_limits import RouteLimit
-from flask_irl.web.state import EXTENSION, AppState, state_of
+from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 NO_REQUEST = (
     "{name} has a limit, which counts the client of a request, and there is no request here. Call "
@@ -23,16 +23,13 @@ class LimitedCalls:
 
     Args:
         owner: The extension.
+        states: The states of its apps.
     """
 
-    def __init__(self, owner: object) -> None:
+    def __init__(self, owner: object, states: AppStates) -> None:
         self._owner = owner
-        self._enabled: set[bool] = set()
+        self._states = states
         self._strangers: set[str] = set()
-
-    def serve(self, *, enabled: bool) -> None:
-        """Take note of an app of the extension's, and whether its limiter is switched on."""
-        self._enabled.add(enabled)
 
     def count(self, limit: RouteLimit) -> None:
         """Count a call of a limited function.
@@ -42,16 +39,16 @@ class LimitedCalls:
             RuntimeError: There is no request, and the limiter isn't switched off.
         """
         if not has_request_context():
-            enabled = self._enabled
+            states = self._states.everywhere()
             if has_app_context() and EXTENSION in current_app.extensions:
-                enabled = {state_of(current_app).options.enabled}
-            if enabled != {False}:
+                states = [state_of(current_app)]
+            if {state.enabled for state in states} != {False}:
                 raise RuntimeError(NO_REQUEST.format(name=limit.name))
             return
         state = current_app.extensions.get(EXTENSION)
         if not isinstance(state, AppState) or state.owner is not self._owner:
             self._warn(limit)
-        elif state.options.enabled:
+        elif state.enabled:
             state.checks.check(limit)
 
     def _warn(self, limit: RouteLimit) -> None:

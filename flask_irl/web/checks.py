@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from flask import current_app, request
@@ -13,7 +14,7 @@ from flask_irl.web.exchange import Exchange
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
 from flask_irl.web.questions import Question, Questions
-from flask_irl.web.responses import RateLimitExceeded, handles_refusal, refusal
+from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import RouteTable
 
@@ -33,6 +34,7 @@ class Checks:
         late: Decides on requests whose view's decorators come first.
         slot: Name in a request's environment under which its exchange is.
         lists: Clients allowed and denied by configuration.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Checks:
         *,
         slot: str,
         lists: AccessLists | None,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -53,6 +56,7 @@ class Checks:
         self._late = late
         self._slot = slot
         self._lists = lists
+        self._exceeded = exceeded
 
     def check(self, limit: RouteLimit) -> None:
         """Count a function's limit, unless the decision on the request includes it.
@@ -121,7 +125,4 @@ class Checks:
     def _refuse(self, exchange: Exchange, decision: Decision, question: Question) -> NoReturn:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        response = None
-        if not handles_refusal(current_app, request, decision):
-            response = refusal(request, decision, message)
-        raise RateLimitExceeded(decision, message, response)
+        raise self._exceeded(decision, message)

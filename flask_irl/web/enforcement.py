@@ -17,15 +17,18 @@ from flask import Flask, Request, Response, current_app, request
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import Filter
+from flask_irl.web.error_handlers import is_answered_by_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
+from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
     RateLimitExceeded,
     early_refusal,
-    handles_refusal,
     may_want_problem,
     refusal,
 )
@@ -48,6 +51,7 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
 
     Attributes:
         late: Decides where the app's hooks must have run.
@@ -62,9 +66,10 @@ class Enforcer:
         questions: Questions,
         recognition: Recognition,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -75,9 +80,11 @@ class Enforcer:
         self._filters = filters
         self._lists = lists
         self._early_refusals = early_refusals
+        self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
+        self._preflights = Preflights(limiter.options)
         self.late = LateDecisions(
             limiter,
             identity,
@@ -86,19 +93,23 @@ class Enforcer:
             filters=filters,
             lists=lists,
             refuse=self._refuse,
+            missing=routes.missing,
         )
 
-    def register(self, app: Flask, *, innermost: bool) -> None:
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
         """Decide on the requests of an app, in a hook before each.
 
         Args:
             app: The app.
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
+            bypass: Finishes requests that have passed the middleware by.
         """
-        app.before_request(self._hook)
+        self._bypass = bypass
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
+        self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
+        self._hooks.append(self._hook)
         self.late.serve(app, self._hook)
-        self._hooks = cast(list[object], app.before_request_funcs[None])
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
@@ -139,7 +150,7 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app has an error handler of its own for that.
+            RateLimitExceeded: It is refused, and the app may have an answer of its own.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
@@ -148,6 +159,8 @@ class Enforcer:
             exchange = environ[self._slot] = Exchange()
         elif exchange.decided:
             return None
+        if not exchange.fronted:
+            self._bypass.serve(cast(Flask, current_app._get_current_object()))  # type: ignore[attr-defined]
         early = exchange.early
         try:
             if early is not None and early.rule is current.url_rule:
@@ -180,12 +193,9 @@ class Enforcer:
         early, exchange.early = exchange.early, None
         if early is not None:
             begun, _, question, keys = early
-            self._limiter.decide(question.plan, keys, question.cost, begun)
-
-    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
-        """Give the decision on a request, by its environment."""
-        exchange = environ.get(self._slot)
-        return None if exchange is None else exchange.decision
+            decision = self._limiter.decide(question.plan, keys, question.cost, begun)
+            if exchange.decision is None and not exchange.decided:
+                exchange.decision = decision
 
     def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request, or put that off; None where that is so, or it is exempt."""
@@ -193,8 +203,16 @@ class Enforcer:
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
         if route.exempt:
-            self.late.exempt(exchange)
-            return None
+            if route.files is None or route.files.has(current):
+                self.late.exempt(exchange)
+                return None
+            route = exchange.route = self._routes.missing
+        if route.preflights and is_preflight(environ):
+            decision = self._preflights.decide(environ)
+            if decision.admitted:
+                self.late.exempt(exchange)
+                return None
+            return decision, Question(self._preflights.plan, None, 1, ())
         client = None if self._filters else self._identity.known(environ)
         if client is None:
             return self.late.begin(current, exchange)
@@ -211,7 +229,7 @@ class Enforcer:
         keys = question.keys_for(client)
         decision = limiter.decide(question.plan, keys, question.cost)
         useful = limiter.asks_ahead or not decision.admitted
-        if useful and self._early_key is not None:
+        if useful and route.recognisable and self._early_key is not None:
             self._recognition.learn(environ, route, current.url_rule)
         return decision, question
 
@@ -220,8 +238,9 @@ class Enforcer:
     ) -> Response:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        if handles_refusal(current_app, current, decision):
-            raise RateLimitExceeded(decision, message)
+        error = self._exceeded(decision, message)
+        if is_answered_by_app(current, error):
+            raise error
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from werkzeug.routing import Rule
 
@@ -11,7 +11,11 @@ from flask_irl.limits.decision import Decision
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
 
-Headers = list[tuple[str, str]]
+Header = tuple[str, str]
+Headers = list[Header]
+
+FAILED: Final = "500 Internal Server Error"
+"""Stands for the answer to a request whose view raised, and that got none from the app."""
 
 
 class EarlyQuestion(NamedTuple):
@@ -47,6 +51,7 @@ class Exchange:
         seconds: Time that the decision took.
         early: The question whose answer is still to be read, if one was sent early.
         observed: Whether the observer has noted it.
+        fronted: Whether it came by the middleware, which finishes it.
     """
 
     decision: Decision | None = None
@@ -61,6 +66,7 @@ class Exchange:
     seconds = 0.0
     early: EarlyQuestion | None = None
     observed = False
+    fronted = False
 
     def add(self, decision: Decision) -> None:
         """Add a decision to those made on the request before: the one with least left is shown."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request
 
@@ -21,6 +21,7 @@ from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.callbacks import Filter, is_true
 from flask_irl.web.exchange import Exchange
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
@@ -28,6 +29,9 @@ from flask_irl.web.questions import Question, Questions
 from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Refuse = Callable[[Request, Exchange, Decision, Question], Response]
 
@@ -43,6 +47,7 @@ class LateDecisions:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
+        missing: The route of static files that aren't there.
     """
 
     def __init__(
@@ -52,9 +57,10 @@ class LateDecisions:
         questions: Questions,
         *,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         refuse: Refuse,
+        missing: Route,
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -63,6 +69,7 @@ class LateDecisions:
         self._filters = filters
         self._lists = lists
         self._refuse = refuse
+        self._missing = missing
         self._wrapped = False
         self._lock = threading.Lock()
 
@@ -129,6 +136,22 @@ class LateDecisions:
                     wrap_call(self._app, "dispatch_request", self._dispatch)
                     wrap_call(self._app, "finalize_request", self._finalize)
                     self._wrapped = True
+
+    def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        """Count a request for a static file whose answer, on its way, says that it isn't there.
+
+        Only where that isn't known before: the app serves its files in a way of its own.
+        """
+        if exchange.route.files is None:
+            return
+        try:
+            route = exchange.route = self._missing
+            client = exchange.client = self._identity.client(environ)
+            question = self._questions.rest(route)
+            keys = question.keys_for(client)
+            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
 
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
@@ -225,12 +248,12 @@ class LateDecisions:
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
 
-    def _filtered(self, passes: Callable[[], bool], quietly: bool) -> bool:
+    def _filtered(self, passes: Filter, quietly: bool) -> bool:
         try:
-            return bool(passes())
+            return is_true(passes)
         except Exception as error:
             if not quietly:
-                self._limiter.failures.swallow("request_filter", error, passes)
+                self._limiter.failures.callback_failed("request_filter", error, passes)
             return False
 
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from flask_irl.web.exchange import Exchange, Headers
+from flask_irl.limits.decision import REFUSED
+from flask_irl.web.exchange import FAILED, Exchange, Headers
 from flask_irl.web.responses import RateLimitExceeded, early_refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from flask_irl.web.body import BodyDrain
     from flask_irl.web.enforcement import Enforcer
     from flask_irl.web.observer import Observer
     from flask_irl.web.recognition import Recognition
     from flask_irl.web.responses import Responder
-
-
-FAILED: Final = "500 Internal Server Error"
-"""Stands for the answer to a request whose view raised, and that got none from the app."""
 
 
 class Middleware:
@@ -36,6 +34,7 @@ class Middleware:
         enforcer: Decides on requests; its hook is called within the app.
         responder: Completes answers.
         observer: Notes answered requests.
+        body: Drops what refused requests still have to send.
     """
 
     def __init__(
@@ -47,6 +46,7 @@ class Middleware:
         enforcer: Enforcer,
         responder: Responder,
         observer: Observer,
+        body: BodyDrain,
     ) -> None:
         self.app = app
         self._slot = slot
@@ -54,10 +54,12 @@ class Middleware:
         self._enforcer = enforcer
         self._complete = responder.complete
         self._observe = observer.observe
+        self._drop_body = body.drop
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request: recognise its route, ask the store, run the app, answer, observe."""
         exchange = environ[self._slot] = Exchange()
+        exchange.fronted = True
         answer = partial(self._answer, environ, exchange, start_response)
         try:
             known = self._recognise(environ)
@@ -70,6 +72,7 @@ class Middleware:
             late = early_refusal(environ, error.decision, error.description)
             return late.send(partial(answer, exc_info=sys.exc_info()))
         except Exception:
+            self._enforcer.settle(exchange)
             self._observe(environ, exchange, FAILED, [])
             raise
         finally:
@@ -85,8 +88,16 @@ class Middleware:
         headers: Headers,
         exc_info: Any = None,
     ) -> Any:
-        if exchange.decision is not None:
-            self._complete(exchange.decision, status, headers)
+        if exchange.early is not None:
+            # The app has answered before its first hook.
+            self._enforcer.settle(exchange)
+        elif exchange.exempt and status.startswith("404"):
+            self._enforcer.late.miss(environ, exchange)
+        decision = exchange.decision
+        if decision is not None:
+            if decision.outcome in REFUSED:
+                self._drop_body(environ)
+            self._complete(decision, status, headers)
             self._observe(environ, exchange, status, headers)
         if exc_info is None:
             return start_response(status, headers)

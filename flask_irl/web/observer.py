@@ -57,7 +57,7 @@ class Observer:
                     decision,
                     route=route,
                     path=zlib.crc32(path.encode("latin-1", "replace")),
-                    method=environ["REQUEST_METHOD"],
+                    method=environ.get("REQUEST_METHOD", "GET"),
                     status=int(status[:3]),
                     size=size,
                 )

@@ -12,6 +12,7 @@ from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.web.callbacks import LimitFunc, call, is_true, key_of
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 
@@ -135,7 +136,7 @@ class Questions:
         if limit.dynamic is None:
             return limit.limits
         try:
-            return parse_limits(limit.dynamic())
+            return _given(limit.dynamic)
         except Exception as error:
             self._failed("limit", error, limit.dynamic)
             return limit.default
@@ -150,7 +151,7 @@ class Questions:
 
     def _spared(self, limit: RouteLimit) -> bool:
         try:
-            return limit.exempt_when is not None and bool(limit.exempt_when())
+            return limit.exempt_when is not None and is_true(limit.exempt_when)
         except Exception as error:
             self._failed("exempt_when", error, limit.exempt_when)
             return False
@@ -160,8 +161,8 @@ class Questions:
         if limit.key_func is None:
             return None
         try:
-            key = limit.key_func()
-            return canonical(str(key)) if key else None
+            key = key_of(limit.key_func)
+            return canonical(key) if key else None
         except Exception as error:
             self._failed("key_func", error, limit.key_func)
             return None
@@ -171,7 +172,7 @@ class Questions:
         if not callable(limit.cost):
             return limit.cost
         try:
-            cost = limit.cost()
+            cost = call(limit.cost)
             if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
                 raise IrlError(f"cost {cost!r} is not allowed: give a whole number, 0 or more")
         except Exception as error:
@@ -183,6 +184,14 @@ class Questions:
 def fixed_plan(limiter: Limiter, route: Route) -> Plan:
     """Make the plan of a route's fixed limits, whatever the request."""
     return limiter.plan(_scopes(route))
+
+
+def _given(dynamic: LimitFunc) -> tuple[Limit, ...]:
+    """Ask for the limits of a request; there are none where None or an empty text is returned."""
+    text = call(dynamic)
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return ()
+    return parse_limits(text)
 
 
 def _scopes(route: Route) -> tuple[Scope, ...]:

@@ -32,12 +32,14 @@ class Recognition:
         """Give the route of a request like an earlier one, else None."""
         if not self._known:
             return None
+        # A server may leave out an empty path (PEP 3333).
         return self._known.get((environ.get("REQUEST_METHOD"), environ.get("PATH_INFO", "")))  # type: ignore[arg-type]
 
     def learn(self, environ: WSGIEnvironment, route: Route, rule: Rule | None) -> None:
         """Remember the route of a request whose limits are the same for all requests like it."""
-        # A server may leave out an empty path (PEP 3333).
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO", "")
+        if method is None:
+            return
         if len(method) + len(path) <= MAX_CHARACTERS:
             if len(self._known) >= MAX_PATHS:
                 self._known.clear()

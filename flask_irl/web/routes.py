@@ -1,23 +1,26 @@
 """Work out the limits of each route of an app: once, looked up from then on.
 
-Routes of static files aren't limited; a request that no route matches (404, 405) and Flask's
-automatic answer to OPTIONS count against the limit on all requests, not against a route's own;
-HEAD counts as GET.
+Static files aren't limited; a request that no route matches (404, 405) or for a static file that
+isn't there, and Flask's automatic answer to OPTIONS, count against the limit on all requests, not
+against a route's own; HEAD counts as GET.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 from werkzeug.routing import Rule
 
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_no_route
 from flask_irl.web.marks import Marks, read_marks
+from flask_irl.web.patterns import ConfiguredRules
+from flask_irl.web.preflights import answers_preflights
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
+from flask_irl.web.static_files import StaticFiles
 
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset(
@@ -47,6 +50,9 @@ class Route:
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
         fixed: Whether its plan is the same for every request.
+        preflights: Whether Flask or flask-cors answers its CORS preflights.
+        files: The static files that it serves, if it does; what isn't there is unmatched.
+        recognisable: Whether all requests under one method and path of it are alike.
     """
 
     label: str
@@ -63,6 +69,9 @@ class Route:
     generation: int = -1
     plainly_refused: bool = False
     fixed: bool = field(init=False)
+    preflights: bool = False
+    files: StaticFiles | None = None
+    recognisable: bool = True
 
     def __post_init__(self) -> None:
         self.fixed = all(limit.fixed for limit in self.limits)
@@ -79,54 +88,67 @@ class RouteTable:
         owner: The extension whose decorators count.
         defaults: The default limits of routes.
         declarations: The extension's.
+        configured: The rules of the app's configuration.
+
+    Attributes:
+        at_first: Called with the app, once each, when its first route is looked up.
+        missing: Stands for the routes of static files where there is no such file.
     """
 
     def __init__(
-        self, owner: object, defaults: tuple[Limit, ...], declarations: Declarations
+        self,
+        owner: object,
+        defaults: tuple[Limit, ...],
+        declarations: Declarations,
+        configured: ConfiguredRules,
     ) -> None:
+        self.at_first: list[Callable[[Flask], object]] = []
+        self.configured = configured
+        self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
+        # A file may come to be there.
+        self.missing = Route(UNMATCHED, False, recognisable=False)
 
     def __len__(self) -> int:
-        return len(self._routes)
+        return len(self._routes) + len(self._by_parts)
 
-    def route(self, app: Flask, rule: Rule | None, method: str) -> Route:
-        """Give the route of a rule and a method; the rule is None where none matches."""
+    def route(self, app: Flask, rule: Rule | None, method: str, path: str | None = None) -> Route:
+        """Give the route of a request.
+
+        Args:
+            app: The app.
+            rule: The rule that matches it, None where none does.
+            method: Its method.
+            path: Its path; that of the request being served by default.
+        """
         if rule is None:
             return self._unmatched
-        if rule.methods is None and method not in METHODS:
+        if method not in METHODS and method not in tuple(rule.methods or ()):
             method = self._bounded(app, rule, method)
         key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
+            while self.at_first:
+                self.at_first.pop(0)(app)
+            parts = self.configured.parts(rule)
+            if parts:
+                if path is None:
+                    path = request.path
+                return self.part(app, rule, method, [x.text for x in parts if x.matches(path)])
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
-    def described(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Describe each rule for people: ``route``, ``methods``, ``limits`` and ``exempt``.
-
-        Args:
-            app: The app.
-            besides: Names of blueprints that are left out.
-        """
-        found = []
-        for rule in app.url_map.iter_rules():
-            methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-            if not methods or rule.endpoint.rpartition(".")[0] in besides:
-                continue
-            routes = {method: self.route(app, rule, method) for method in methods}
-            found.append(
-                {
-                    "route": rule.rule,
-                    "methods": methods,
-                    "limits": _texts_of(routes),
-                    "exempt": all(route.exempt for route in routes.values()),
-                }
-            )
-        return found
+    def part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
+        """Give the route of those of a rule's paths that some patterns match."""
+        key = (rule.rule, rule.endpoint, method, tuple(parts))
+        route = self._by_parts.get(key)
+        if route is None:
+            route = self._by_parts[key] = self._work_out(app, rule, method, parts)
+        return route
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -135,7 +157,7 @@ class RouteTable:
         return Route(label, False, (limit,), (), endpoint, method, (name,))
 
     def _bounded(self, app: Flask, rule: Rule, method: str) -> str:
-        """Fold the methods that nobody named into one: a rule without methods takes any."""
+        """Fold the methods that nobody named into one: a rule may take any."""
         _, marks, blueprints = self._view(app, rule, method)
         limits = [*marks.limits, *marks.of_method]
         for blueprint in blueprints:
@@ -150,21 +172,23 @@ class RouteTable:
         blueprints = [blueprint for blueprint in found if isinstance(blueprint, Blueprint)]
         return view, read_marks(view, method, self._owner, self._declarations), blueprints
 
-    def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
+    def _work_out(self, app: Flask, rule: Rule, method: str, parts: Sequence[str] = ()) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
         view, marks, blueprints = self._view(app, rule, method)
         owner = blueprints[0] if blueprints else app
-        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
-            return Route(label, True)
         if is_no_route(view):
             return self._unmatched
-        if marks.exempt or any(
-            blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
-        ):
+        exempt, configured = self.configured.apply(rule, parts)
+        exempt = exempt or marks.exempt
+        if exempt or any(x in self._declarations.exempt_blueprints for x in blueprints):
             return Route(label, True)
-        if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return Route(label, False)
+        is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
+        if is_static and not configured:
+            return Route(label, True, files=StaticFiles(owner, view))
+        preflights = method == "OPTIONS" and answers_preflights(rule, view)
+        if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
+            return Route(label, False, preflights=True, recognisable=False)
         of_method = {x: of_one_method(x, marks.method) for x in marks.of_method}
         below = tuple(of_method.get(x, x) for x in marks.below)
         own = [*marks.limits, *of_method.values()]
@@ -172,7 +196,7 @@ class RouteTable:
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
                 own += self._declarations.blueprint_limits.get(blueprint, [])
-        own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
+        own = list(dict.fromkeys(x for x in (*own, *configured) if x.applies_to(method)))
         defaults = () if any(x.override_defaults for x in own) else self._defaults
         method = "GET" if method == "HEAD" else method
         return Route(
@@ -186,6 +210,8 @@ class RouteTable:
             (*marks.limits, *marks.of_method),
             marks.inner,
             below,
+            preflights=preflights,
+            recognisable=not preflights,
         )
 
 
@@ -193,23 +219,3 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-
-
-def _texts_of(routes: dict[str, Route]) -> list[str]:
-    """List the limits of a rule's methods, with the methods where they aren't all."""
-    methods: dict[str, list[str]] = {}
-    for method, route in routes.items():
-        for text in _texts(route):
-            methods.setdefault(text, []).append(method)
-    return [
-        text if len(of) >= len(routes) else f"{text} ({', '.join(of)})"
-        for text, of in methods.items()
-    ]
-
-
-def _texts(route: Route) -> list[str]:
-    texts = [str(limit) for limit in route.defaults]
-    for limit in route.limits:
-        shared = " (shared)" if limit.shared is not None else ""
-        texts += [f"{fixed}{shared}" for fixed in limit.limits] or [f"of each request{shared}"]
-    return texts

@@ -312,8 +312,7 @@ FAILURES: list[tuple[Exception, str]] = [
 
 
 @pytest.mark.parametrize(("error", "kind"), FAILURES, ids=lambda value: str(value)[:10])
-def test_deciding_never_raises(clock: Clock, error: Exception, kind: str) -> None:
-    subject = Subject(clock)
+def test_deciding_never_raises(subject: Subject, error: Exception, kind: str) -> None:
     subject.store.error = error
     assert subject.asks(4) == ["allowed"] * 3 + ["limited"]
     assert subject.listener.store_errors == [kind] * 3
@@ -529,3 +528,16 @@ def test_a_fork_begins_with_nothing_of_its_parents(subject: Subject) -> None:
     assert subject.limiter.flush() == 0
     assert subject.limiter.trainer.owner != owner
     assert subject.ask().source == "store"
+
+
+def test_a_fork_while_the_store_is_out_reports_that_it_asks_the_store(subject: Subject) -> None:
+    subject.store.error = StoreError("gone")
+    subject.asks(4)
+    assert subject.limiter.breaker.is_open
+    subject.limiter.breaker.close()
+    subject.limiter.after_fork()
+    # Not yet: the listener may be locked for ever.
+    assert subject.listener.fallbacks == [True]
+    subject.store.error = None
+    subject.asks(2)
+    assert subject.listener.fallbacks == [True, False]

@@ -360,7 +360,9 @@ def test_a_resource_that_is_exempted_once_it_is_a_view(site: Site, library: Libr
 
 
 @pytest.mark.parametrize(
-    "target", [None, 7, "x", dict, flask_restx.Namespace("n")], ids=lambda x: type(x).__name__
+    "target",
+    [None, 7, "x", dict, flask_restx.Namespace("n")],
+    ids=lambda target: type(target).__name__,
 )
 def test_what_can_not_be_exempt_is_refused(site: Site, target: Any) -> None:
     with pytest.raises(ConfigurationError, match="function, a blueprint or a view class"):
