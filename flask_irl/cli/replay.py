@@ -11,7 +11,7 @@ from flask import current_app
 from flask_irl.cli.group import irl, plain_errors
 from flask_irl.cli.output import draw
 from flask_irl.telemetry.log import only_errors
-from flask_irl.web.replay_plans import plans_for_log
+from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
 
 PROGRESS_REQUESTS = 500
@@ -43,7 +43,10 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state = state_of(app)
     run = Replay(
-        state.options, route=RouteFolder(app.url_map).route, plan=plans_for_log(app, state)
+        state.options,
+        route=RouteFolder(app.url_map).route,
+        plan=plans_for_log(app, state),
+        login=logins_for_log(app, state),
     )
     # The report has all that the limiter would log.
     with (

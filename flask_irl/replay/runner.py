@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.behaviour.sums import LONG
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
@@ -55,6 +56,7 @@ class Replay:
         options: Options of the app; its store and its background work aren't used.
         route: Finds a request's route by its method and path.
         plan: Finds a route's plan by limiter, route and method; None if the route isn't limited.
+        login: Tells whether a request logs in, by its route and method; by default by their names.
         max_pending: Observations that may wait for a flush, 1 or more.
     """
 
@@ -64,8 +66,10 @@ class Replay:
         *,
         route: Callable[[str, str], str],
         plan: Callable[[Limiter, str, str], Plan | None],
+        login: Callable[[str, str], int] = lambda route, method: BY_NAME,
         max_pending: int = MAX_PENDING,
     ) -> None:
+        self._login = login
         self._max_pending = max_pending
         self._now = 0.0
         options = attrs.evolve(
@@ -167,6 +171,7 @@ class Replay:
             method=entry.method,
             status=entry.status if decision.admitted else 429,
             size=entry.size,
+            login=self._login(route, entry.method),
         )
         tally.static += static
         tally.refused += not decision.admitted

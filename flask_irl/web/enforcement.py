@@ -19,7 +19,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import Filter
-from flask_irl.web.error_handlers import is_answered_by_app
+from flask_irl.web.error_handlers import ask_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
@@ -150,7 +150,7 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app may have an answer of its own.
+            RateLimitExceeded: It is refused, and a handler of the app answers that.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
@@ -239,8 +239,9 @@ class Enforcer:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
         error = self._exceeded(decision, message)
-        if is_answered_by_app(current, error):
-            raise error
+        response = ask_app(current, error)
+        if response is not None:
+            return response
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
 

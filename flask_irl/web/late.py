@@ -128,15 +128,6 @@ class LateDecisions:
         exchange.decided = exchange.exempt = True
         self._limiter.notify(RequestExempted(exchange.route.label))
 
-    def _wrap(self) -> None:
-        """Wrap the app's calls, once."""
-        if not self._wrapped:
-            with self._lock:
-                if not self._wrapped:
-                    wrap_call(self._app, "dispatch_request", self._dispatch)
-                    wrap_call(self._app, "finalize_request", self._finalize)
-                    self._wrapped = True
-
     def miss(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
         """Count a request for a static file whose answer, on its way, says that it isn't there.
 
@@ -152,6 +143,15 @@ class LateDecisions:
             exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
         except Exception as error:
             self._limiter.failures.swallow("response", error)
+
+    def _wrap(self) -> None:
+        """Wrap the app's calls, once."""
+        if not self._wrapped:
+            with self._lock:
+                if not self._wrapped:
+                    wrap_call(self._app, "dispatch_request", self._dispatch)
+                    wrap_call(self._app, "finalize_request", self._finalize)
+                    self._wrapped = True
 
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""

@@ -6,21 +6,19 @@ import argparse
 import json
 import multiprocessing
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from loadtests.evaluation.ablation import ablate
-from loadtests.evaluation.job import KINDS, Job, run
+from loadtests.evaluation.job import KINDS, Job, Task, run, work
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.recovery import recoveries
 from loadtests.evaluation.table import SECTIONS
 from loadtests.tables import make_console, print_parts
 
 SCENARIOS: Final = ("ordinary", "clean", "flash_crowd_deploy", "holiday", "cold_start")
-Task = tuple[str, Callable[[], Any]]
-"""Part of the results, and the work that gives an entry of it, or a list of entries."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if tasks:
         # Not forked: numpy's threads and a forked process don't go together.
         with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-            for done, (part, result) in enumerate(pool.imap_unordered(_work, tasks), 1):
+            for done, (part, result) in enumerate(pool.imap_unordered(work, tasks), 1):
                 results[part] += result if isinstance(result, list) else [result]
                 print(f"\r{done} of {len(tasks)} logs", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
@@ -49,11 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         draw(results["logs"], options.plot)
     return 0
-
-
-def _work(task: Task) -> tuple[str, Any]:
-    part, work = task
-    return part, work()
 
 
 def _parser() -> argparse.ArgumentParser:

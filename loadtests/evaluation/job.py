@@ -11,7 +11,7 @@ those that do harm, as far as :func:`flask_irl.behaviour.harm.harmful` can tell,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -31,7 +31,7 @@ from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
 from flask_irl.training import attacks
 from flask_irl.verdicts.flush import Judged
-from flask_irl.web.replay_plans import plans_for_log
+from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
@@ -39,6 +39,16 @@ from loadtests.simulator.scene import HOUR
 
 KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
 """Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
+
+
+Task = tuple[str, Callable[[], Any]]
+"""Part of the results, and the work that gives an entry of it, or a list of entries."""
+
+
+def work(task: Task) -> tuple[str, Any]:
+    """Do a task; here, since a process that was not forked finds nothing in ``__main__``."""
+    part, do = task
+    return part, do()
 
 
 @dataclass(frozen=True)
@@ -154,7 +164,10 @@ def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
         state = state_of(app)
         with app.app_context():
             course = Replay(
-                state.options, route=RouteFolder(app.url_map).route, plan=plans_for_log(app, state)
+                state.options,
+                route=RouteFolder(app.url_map).route,
+                plan=plans_for_log(app, state),
+                login=logins_for_log(app, state),
             )
             try:
                 yield course

@@ -14,7 +14,7 @@ from selenium.common.exceptions import (
     ElementNotInteractableException,
     StaleElementReferenceException,
 )
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -22,7 +22,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 
 from flask_irl import IntelligentLimiter
-from tests.browser import find_browser
+from tests.chromium import chromium_with
 from tests.servers import HOST
 
 pytestmark = pytest.mark.integration
@@ -43,22 +43,6 @@ MADE_OF_HTML = "[onerror]"
 VERBS = {"get", "put", "post", "delete", "patch"}
 PATIENCE = 30.0
 """Seconds for what takes a fraction of one on an idle machine."""
-FLAGS = (
-    "--headless=new",
-    # Chromium's own sandbox doesn't work as root, nor in most containers.
-    "--no-sandbox",
-    # Containers have little shared memory.
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # Whatever the environment says: the page is on this machine.
-    "--no-proxy-server",
-    "--window-size=1280,2000",
-)
 NOTE_VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -78,22 +62,10 @@ NOT_YET = (
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Start a headless Chromium with an empty profile that notes violations of a policy."""
-    found = find_browser()
-    with pytest.MonkeyPatch.context() as environment:
-        # Selenium would ask for chromedriver on loopback by way of a proxy.
-        environment.setenv("no_proxy", "*")
-        options = ChromeOptions()
-        options.binary_location = str(found.chromium)
-        for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-        driver = Chrome(options, ChromeService(executable_path=str(found.driver)))
-    try:
+    with chromium_with(tmp_path_factory.mktemp("chromium")) as driver:
         source = {"source": NOTE_VIOLATIONS}
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
         yield driver
-    finally:
-        driver.quit()
 
 
 class Site:

@@ -19,6 +19,7 @@ import pytest
 
 from flask_irl.replay.logs import LogReader
 from loadtests.simulator.__main__ import main
+from loadtests.simulator.denials import WORKS
 from loadtests.simulator.draws import Picker, Quantiles
 from loadtests.simulator.parameters import DESIGN, HELD_OUT, SETS, Parameters
 from loadtests.simulator.scenarios import ATTACKS, EPOCH, SCENARIOS, generate, make_scene
@@ -39,6 +40,7 @@ LEGITIMATE = {
     "legit:batch",
     "legit:crawler",
     "legit:health_check",
+    *WORKS,
 }
 FEW = {
     "attack:scraper_60",
@@ -546,3 +548,30 @@ def test_what_is_not_there_is_refused(tmp_path: Path, arguments: list[str]) -> N
     with pytest.raises(SystemExit) as refusal:
         main([*arguments, str(tmp_path / "log.csv")])
     assert refusal.value.code == 2
+
+
+# --- Clients told "no" by design ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", SETS)
+@pytest.mark.parametrize("label", WORKS)
+def test_work_is_told_no_for_hours_and_done_each_time(label: str, which: str) -> None:
+    found = by_client(log("clean", 1, which), label)
+    told, method = set(WORKS[label].told), WORKS[label].method
+    rows = [row for client in found for row in client]
+    tries = [row for row in rows if row.method == method]
+    assert told <= {row.status for row in tries} <= told | {200, 302, 500}
+    assert sum(row.status >= 400 for row in tries) > len(tries) / 3
+    # Of one that is there all day, and of others.
+    assert len(found) > 1
+    assert max(client[-1].ts - client[0].ts for client in found) > 9 * HOUR
+
+
+def test_a_lock_that_is_optimistic_is_tried_four_times_a_second() -> None:
+    tries = [
+        b.ts - a.ts
+        for client in by_client(log("clean", 1), "legit:optimistic_lock")
+        for a, b in pairwise(client)
+        if b.ts - a.ts < 5
+    ]
+    assert np.median(tries) == pytest.approx(0.25, abs=0.05)
