@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from flask_irl import IntelligentLimiter
-
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +51,6 @@ def test_no_thread_is_left():
 """
 
 
-@pytest.mark.skipif(not hasattr(IntelligentLimiter, "close"), reason="needs limiter.close()")
 def test_a_hundred_apps_leave_no_thread_and_no_word(tmp_path: Path) -> None:
     (tmp_path / "test_shop.py").write_text(SUITE)
     options = ("-q", "-W", "error", "-p", "no:dash", "-p", "no:cacheprovider")

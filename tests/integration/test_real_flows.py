@@ -35,11 +35,21 @@ from flask_irl.limiter.open import open_limiter
 from tests.chromium import chromium_with
 from tests.conftest import Clock
 from tests.integration.host import PATIENCE, Host
+from tests.servers import wait_until
 
 # Its types allow only the names of services, and export nothing.
 moto_server: Any = importlib.import_module("moto.server")
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+
+def left_since(before: set[threading.Thread]) -> list[str]:
+    """Name the threads that are new and aren't of the test's own server.
+
+    That has one for each connection, which the browser may keep open.
+    """
+    names = (thread.name for thread in set(threading.enumerate()) - before)
+    return [name for name in names if "process_request_thread" not in name]
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +58,8 @@ def quiet(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -
     before = set(threading.enumerate())
     caplog.set_level(logging.WARNING, "flask_irl")
     yield
-    left = {thread.name for thread in set(threading.enumerate()) - before}
-    # The test's own server has one for each connection, which the browser may keep open.
-    assert not {name for name in left if "process_request_thread" not in name}
+    # Closing waits for none of them.
+    wait_until(lambda: not left_since(before), "an end of all threads", PATIENCE)
     assert capfd.readouterr().err == ""
     assert [record.getMessage() for record in caplog.records] == []
 
