@@ -8,7 +8,7 @@ from typing import Any, Final, TypeGuard
 
 from flask import Flask, abort, jsonify, render_template_string, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, default_exceptions
 
 from demo_app.catalogue import PAGES, description, is_on_sale, item, page_of_items
 from flask_irl import IntelligentLimiter
@@ -89,7 +89,9 @@ def add_views(app: Flask, limiter: IntelligentLimiter) -> None:
     def health() -> ResponseReturnValue:
         return jsonify(status="ok" if limiter.healthy else "degraded")
 
-    app.register_error_handler(HTTPException, _as_json)
+    # Refusals are left to the limiter, which answers most of them in front of Flask.
+    for code in default_exceptions.keys() - {429, 503}:
+        app.register_error_handler(code, _as_json)
 
 
 def _payload() -> dict[str, Any]:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import logging
+import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, current_app, has_app_context, has_request_context, request
 
-from flask_irl.admin import register
-from flask_irl.admin.state import BLUEPRINT, DOCS_BLUEPRINT
-from flask_irl.admin.tokens import all_tokens, parse_tokens
+from flask_irl.admin.attach import attach
+from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.decision import Decision
-from flask_irl.operations import Operations
-from flask_irl.telemetry.events import AdminRefused, Listener
-from flask_irl.telemetry.log import event
+from flask_irl.telemetry.events import Listener
+from flask_irl.web.callbacks import (
+    Authorize,
+    CostFunc,
+    Filter,
+    KeyFunc,
+    LimitFunc,
+    ScopeFunc,
+    check_callback,
+)
+from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_limits import RouteLimit, new_limit
-from flask_irl.web.state import EXTENSION, AppState, state_of
+from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 T = TypeVar("T")
-Filter = Callable[[], bool]
+F = TypeVar("F", bound=Filter)
 
 
 class IntelligentLimiter:
@@ -35,8 +42,10 @@ class IntelligentLimiter:
 
     Args:
         app: The app to register with now.
-        key_func: Names the client of the current request; the remote address by default. If it
-            raises or returns nothing, the remote address counts.
+        key_func: Names the client of the current request; the remote address by default. Asked when
+            all ``before_request`` hooks have run. If it raises or returns nothing, or nothing that
+            has a text of its own, the remote address counts. Like each function that a limiter is
+            given, it may be async.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -52,18 +61,25 @@ class IntelligentLimiter:
         self,
         app: Flask | None = None,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         listener: Listener | None = None,
-        authorize: Callable[[str], str | None] | None = None,
+        authorize: Authorize | None = None,
         **options: Any,
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
+        for option, function in (("key_func", key_func), ("authorize", authorize)):
+            if function is not None:
+                check_callback(option, function)
+        if listener is not None and inspect.iscoroutinefunction(getattr(listener, "notify", None)):
+            raise ConfigurationError(f"listener {listener!r} is not allowed: its notify is async")
         self._key_func = key_func or remote_address
         self._listener = listener
         self._authorize = authorize
         self._arguments = options
         self._declarations = Declarations()
+        self._states = AppStates()
+        self._calls = LimitedCalls(self, self._states)
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -82,6 +98,7 @@ class IntelligentLimiter:
             )
         options = resolve(self._arguments, app.config)
         state = AppState(
+            app,
             self,
             options,
             key_func=self._key_func,
@@ -90,68 +107,51 @@ class IntelligentLimiter:
         )
         if options.enabled and options.admin:
             # First, since it may refuse its options.
-            self._mount_admin(app, state)
+            self._declarations.exempt_blueprints.update(attach(app, state, self._authorize))
         app.extensions[EXTENSION] = state
+        self._states.add(state)
         if options.enabled:
             state.register(app)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
-    def _mount_admin(self, app: Flask, state: AppState) -> None:
-        """Mount the admin API if its libraries are installed."""
-        options = state.options
-        try:
-            tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
-        except ValueError as error:
-            raise ConfigurationError(
-                f"the admin API's tokens (not shown) are not allowed: give {error}"
-            ) from None
-        try:
-            blueprints = register(
-                app,
-                operations=Operations(state.limiter),
-                tokens=tokens,
-                url_prefix=options.url_prefix,
-                authorize=self._authorize,
-                docs=options.admin_docs,
-                routes=lambda: state.described_routes(app, {BLUEPRINT, DOCS_BLUEPRINT}),
-                failed=lambda reason: state.limiter.notify(AdminRefused(reason)),
-            )
-        except ImportError as error:
-            # The limiter works without; whoever asked for the API by a token is told.
-            level = logging.WARNING if tokens or self._authorize else logging.DEBUG
-            event(level, "admin_not_mounted", missing=error.name, install="flask-irl[admin]")
-            return
-        self._declarations.exempt_blueprints.update(blueprints)
-
     @property
     def current_decision(self) -> Decision | None:
-        """Give the decision on the current request; None outside of one, or if it is exempt."""
+        """Give the decision on the current request; None outside of one, or if it is exempt.
+
+        None, too, in hooks before a request whose limits or key are functions.
+        """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        return state_of(current_app).enforcer.decision_on(request.environ)
+        return state_of(current_app).decision_on(request.environ)
 
     def limit(
         self,
-        limit: str | Callable[[], str],
+        limit: str | LimitFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         per_method: bool = False,
         methods: Sequence[str] | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
+        default: str | None = None,
     ) -> LimitDecorator:
         """Limit a view, a function, a blueprint or a class-based view.
 
         On a view or blueprint the limit is part of the request's one call of the store. On any
         other function, and as a context manager, it is checked with a call of its own when the
-        function is called or the block entered; if it refuses,
-        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised.
+        function is called or the block entered, wherever there is a request; if it refuses,
+        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised, and where there is no
+        request, RuntimeError.
+
+        Functions given here are asked once all ``before_request`` hooks have run, and below any
+        decorator that stands above this one on a view: a login of either kind has been made then.
 
         Args:
-            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them; while
-                that raises or returns nonsense, this limit doesn't hold, and the others do.
+            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them, or
+                None for no limit; while that raises or returns nonsense, ``default`` holds, and so
+                do all other limits.
             key_func: Names the key that is counted instead of the client; not on Redis Cluster.
                 The client is, if it raises or returns nothing.
             per_method: Count each HTTP method by itself.
@@ -161,6 +161,8 @@ class IntelligentLimiter:
             override_defaults: Replace the default limits rather than add to them.
             cost: Units that a request counts for, in this and all its other limits; 1 where a
                 function of yours raises.
+            default: The limit that holds while the function given as ``limit`` fails; None for
+                none but the others.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -178,19 +180,21 @@ class IntelligentLimiter:
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 cost=cost,
+                default=default,
             ),
         )
 
     def shared_limit(
         self,
-        limit: str | Callable[[], str],
-        scope: str | Callable[[str], str],
+        limit: str | LimitFunc,
+        scope: str | ScopeFunc,
         *,
-        key_func: Callable[[], str] | None = None,
+        key_func: KeyFunc | None = None,
         error_message: str | None = None,
-        exempt_when: Callable[[], bool] | None = None,
+        exempt_when: Filter | None = None,
         override_defaults: bool = True,
-        cost: int | Callable[[], int] = 1,
+        cost: int | CostFunc = 1,
+        default: str | None = None,
     ) -> LimitDecorator:
         """Limit several routes together.
 
@@ -202,6 +206,7 @@ class IntelligentLimiter:
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
             cost: Units that a request counts for.
+            default: The limit that holds while the function given as ``limit`` fails.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -219,6 +224,7 @@ class IntelligentLimiter:
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 cost=cost,
+                default=default,
             ),
         )
 
@@ -226,8 +232,13 @@ class IntelligentLimiter:
         """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
         return exempt(target, self, self._declarations)
 
-    def request_filter(self, function: Filter) -> Filter:
-        """Register a function that returns True for requests that aren't limited."""
+    def request_filter(self, function: F) -> F:
+        """Register a function that returns True for requests that aren't limited.
+
+        Raises:
+            ConfigurationError: It is no function that can be called.
+        """
+        check_callback("request_filter", function)
         self._declarations.filters.append(function)
         return function
 
@@ -235,9 +246,43 @@ class IntelligentLimiter:
         """Flush: learn now from the current app's requests; returns how many there were."""
         return state_of(current_app).limiter.flush()
 
-    def reset(self, client: str) -> bool:
-        """Forget a client of the current app; returns whether it was known."""
-        return state_of(current_app).forget(client)
+    def reset(self, client: str | None = None) -> bool:
+        """Forget a client, by its name or stored key, or all of them; tells if any was known.
+
+        It is about the current app; outside of an app context, about all apps. What operators set
+        for single clients stays.
+
+        Raises:
+            StoreError: The store failed; some may be forgotten.
+        """
+        return any([state.forget(client) for state in self._states.here()])
+
+    @property
+    def enabled(self) -> bool:
+        """Tell whether requests are limited: in the current app, else in all; may be set.
+
+        While it is False, requests pass as if there were no limiter, and nothing is counted.
+        """
+        states = self._states.here()
+        if states:
+            return all(state.enabled for state in states)
+        return resolve(self._arguments, {}).enabled
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        on = check_option("enabled", on)
+        if not has_app_context():
+            self._arguments = {**self._arguments, "enabled": on}
+        for state in self._states.here():
+            state.switch(on)
+
+    def close(self) -> None:
+        """End the current app's limiter, with its threads; outside of an app context, all apps'.
+
+        Requests pass from then on as if there were no limiter. A second call does nothing.
+        """
+        for state in self._states.here():
+            state.close()
 
     @property
     def healthy(self) -> bool:
@@ -245,13 +290,7 @@ class IntelligentLimiter:
         return not state_of(current_app).limiter.breaker.is_open
 
     def _decorator(self, limit: RouteLimit) -> LimitDecorator:
-        return LimitDecorator(limit, self._declarations, self._check)
-
-    def _check(self, limit: RouteLimit) -> None:
-        if has_request_context() and EXTENSION in current_app.extensions:
-            state = state_of(current_app)
-            if state.options.enabled and state.owner is self:
-                state.checks.check(limit)
+        return LimitDecorator(limit, self._declarations, self._calls.count)
 
 
 def _place() -> str:

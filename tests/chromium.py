@@ -1,7 +1,9 @@
-"""Start the real browser of the tests."""
+"""Start the headless Chromium of the tests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,9 @@ FLAGS = (
 )
 
 
-def start_chromium(profile: Path) -> Chrome:
-    """Start a headless Chromium that keeps its logs; ``quit()`` ends it.
+@contextmanager
+def chromium_with(profile: Path) -> Iterator[Chrome]:
+    """Start a Chromium that keeps a log of its network, and end it after the ``with`` block.
 
     Args:
         profile: An empty folder.
@@ -42,4 +45,8 @@ def start_chromium(profile: Path) -> Chrome:
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-        return Chrome(options, ChromeService(executable_path=str(found.driver)))
+        driver = Chrome(options, ChromeService(executable_path=str(found.driver)))
+    try:
+        yield driver
+    finally:
+        driver.quit()

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import (
+    CallbackFailed,
     ClientsFlagged,
     ErrorSwallowed,
     Event,
@@ -53,6 +54,10 @@ class Recorder:
     @property
     def swallowed_at(self) -> list[str]:
         return [event.where for event in self.of(ErrorSwallowed)]
+
+    @property
+    def callbacks_failed_at(self) -> list[str]:
+        return [event.where for event in self.of(CallbackFailed)]
 
     @property
     def store_errors(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 All listen on free loopback ports, live in temporary folders, and are ended at exit at the latest.
 ``python -m tests.servers`` makes sure that there is a Redis server, a browser, a Prometheus and an
-nginx, and prints their versions.
+nginx, prints their versions, and looks for Apache, without which a test is skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
-from tests import browser, find_redis, nginx, prometheus
+from tests import apache, browser, find_redis, nginx, prometheus
 from tests.find_redis import NoRedisServerError, redis_binary
 from tests.redis_server import HOST, Closing, RedisServer, free_port, impatient, wait_until
 
@@ -129,7 +129,7 @@ class SentinelServer(Closing):
 
 def main() -> int:
     """Make sure that all servers of the tests can run; give 1 if one of them can't, else 0."""
-    return max(find_redis.main(), browser.main(), prometheus.main(), nginx.main())
+    return max(find_redis.main(), browser.main(), prometheus.main(), nginx.main(), apache.main())
 
 
 if __name__ == "__main__":

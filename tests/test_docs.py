@@ -132,5 +132,6 @@ def test_the_readmes_apps_run_as_they_are_written() -> None:
         client.get(path).status_code for path in ("/api/heavy-operation", "/ping", "/export")
     ]
     assert answers == [200, 200, 200]
+    assert [client.get("/search").status_code for _ in range(3)] == [200, 200, 429]
     assert client.post("/orders", json={"items": [1, 2]}).status_code == 200
     app.extensions["flask_irl"].limiter.close()

@@ -513,7 +513,7 @@ def test_a_request_filter_that_raises_exempts_nobody(
         raise LookupError("the filter's own fault")
 
     assert statuses(app, 2) == [200, 429]
-    assert listener.swallowed_at == ["request_filter"] * 2
+    assert listener.callbacks_failed_at == ["request_filter"] * 2
     assert "the filter's own fault" in caplog.text
 
 

@@ -7,6 +7,7 @@ new endpoint is a view in :mod:`flask_irl.admin.views`, with its bodies in
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +15,11 @@ from flask import Blueprint, Flask
 
 from flask_irl.admin.tokens import Token
 from flask_irl.errors import ConfigurationError
+from flask_irl.telemetry.log import event
 
 if TYPE_CHECKING:
-    from flask_irl.admin.authentication import Authorize
     from flask_irl.operations import Operations
+    from flask_irl.web.callbacks import Authorize
 
 PREFIX: Final = "/admin"
 
@@ -33,12 +35,14 @@ def register(
     routes: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     failed: Callable[[str], object] | None = None,
 ) -> tuple[Blueprint, ...]:
-    """Give an app the admin API; call it before the app serves its first request.
+    """Give an app the admin API, if somebody may use it: with a token or ``authorize``.
+
+    Call it before the app serves its first request, and :func:`give_way` when it does.
 
     Args:
         app: The app; may have an ``Api`` of flask-smorest of its own.
         operations: The operations behind the endpoints.
-        tokens: The tokens that admit; with none, and no ``authorize``, nobody is admitted.
+        tokens: The tokens that admit; with none, and no ``authorize``, nothing is mounted.
         url_prefix: The path that the API is mounted at: one or more names, each after a slash.
         authorize: Decides instead of the tokens: given ``read`` or ``write``, returns the name of
             the user that may do that, or None. Before it is called, changes sent by another
@@ -49,20 +53,24 @@ def register(
             ``throttled``, ``cross_site`` or ``host``.
 
     Returns:
-        The blueprints that were registered, none of which should be limited.
+        The blueprints that were registered, none of which should be limited; empty if none was.
 
     Raises:
         ConfigurationError: The prefix is not allowed.
         ImportError: flask-smorest or flask-swagger-ui is not installed.
         RuntimeError: The app has the admin API already.
     """
-    from flask_irl.admin.authentication import Authenticator
-    from flask_irl.admin.mount import mount
-
-    if not url_prefix.startswith("/") or not url_prefix.strip("/") or "<" in url_prefix:
+    if not url_prefix.startswith("/") or not url_prefix.strip("/") or set('<"\\') & set(url_prefix):
         raise ConfigurationError(
             f"url_prefix is {url_prefix!r}, which is not allowed: give a path such as {PREFIX!r}"
         )
+    if not tokens and authorize is None:
+        # Before anything is imported: it would take paths of the host's, and admit nobody.
+        event(logging.DEBUG, "admin_not_mounted", missing="token", set="IRL_ADMIN_TOKEN")
+        return ()
+    from flask_irl.admin.authentication import Authenticator
+    from flask_irl.admin.mount import mount
+
     return mount(
         app,
         url_prefix="/" + url_prefix.strip("/"),
@@ -71,3 +79,12 @@ def register(
         routes=routes,
         docs=docs,
     )
+
+
+def give_way(app: Flask) -> None:
+    """Leave the host's pages at or below the API's prefix to it, and warn of new ones."""
+    from flask_irl.admin.state import EXTENSION, Admin
+
+    admin = app.extensions.get(EXTENSION)
+    if isinstance(admin, Admin):
+        admin.prefix.give_way(app)

@@ -24,18 +24,14 @@ from flask_irl.limits.plan import Scope as LimitScope
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import Sampler, event
+from flask_irl.web.callbacks import Authorize, call
 
 CHALLENGE: Final = 'Bearer realm="flask_irl"'
-CLOSED: Final = "No token is configured, so that nobody may come in: set IRL_ADMIN_TOKEN."
 SHORT_TOKEN: Final = 16
 MAX_FAILURES: Final = 10
 WINDOW_SECONDS: Final = 60
 MAX_ADDRESSES: Final = 10_000
 LOG_SECONDS: Final = 1.0
-
-Authorize = Callable[[str], str | None]
-"""Given ``read`` or ``write``, returns the name of the user that may do that, or None; may raise an
-``HTTPException``, such as by ``flask.abort``."""
 
 
 class NoToken(Unauthorized):
@@ -109,8 +105,7 @@ class Authenticator:
         credentials = _credentials(request)
         if credentials is None:
             self._refused(request, "missing")
-            message = "This needs a token: send it as 'Authorization: Bearer <token>'."
-            raise NoToken(message if self._tokens else CLOSED)
+            raise NoToken("This needs a token: send it as 'Authorization: Bearer <token>'.")
         address = network_key(request.remote_addr or "")
         # Under a lock, so that guesses sent at once are counted, too.
         with self._lock:
@@ -126,7 +121,7 @@ class Authenticator:
             )
         if token is None:
             self._refused(request, "wrong")
-            raise Forbidden("This token is not known here." if self._tokens else CLOSED)
+            raise Forbidden("This token is not known here.")
         if scope == "write" and token.scope != "write":
             self._refused(request, "read_only", name=token.name)
             raise Forbidden("This token may look, but not change anything.")
@@ -151,7 +146,7 @@ class Authenticator:
         if scope == "write" and _from_elsewhere(request):
             self._refused(request, "cross_site")
             raise Forbidden("This request was sent by a page of another site.")
-        user = authorize(scope)
+        user = call(authorize, scope)
         if not isinstance(user, str) or not user:
             self._refused(request, "host")
             raise Forbidden(f"You may not {scope} here.")

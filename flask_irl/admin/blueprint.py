@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from flask_irl.admin.endpoints import AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
-from flask_irl.admin.state import BLUEPRINT, current_admin
+from flask_irl.admin.prefix import BLUEPRINT, is_own
+from flask_irl.admin.state import current_admin
 from flask_irl.telemetry.log import failure
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.decorators import add_no_route
@@ -56,22 +58,33 @@ def _report(where: str, error: BaseException) -> None:
     failure("limiter_error", error, where=where)
 
 
-def _unknown(rest: str) -> Response:
+def _unknown(path: str) -> Response:
     adapter = current_app.create_url_adapter(request)
-    allowed = [m for m in METHODS if adapter is not None and _is_served(adapter, m)]
-    if allowed:
+    served = {} if adapter is None else _served(adapter)
+    host = current_admin().prefix.has_pages_of_host(current_app)
+    # The API's OPTIONS stays where the host serves the rest.
+    own = any(is_own(rule) for method, rule in served.items() if method != "OPTIONS")
+    if own or not (served or host):
+        if not served:
+            raise NotFound("There is nothing at this path.")
+        allowed = list(served)
         raise MethodNotAllowed(
             allowed, f"{request.method[:16]} is not allowed here: use {', '.join(allowed)}."
         )
-    raise NotFound("There is nothing at this path.")
+    # The host has pages below the prefix, and error pages for them: this is no request of ours.
+    request.url_rule = request.view_args = None
+    raise MethodNotAllowed(list(served)) if served else NotFound
 
 
-def _is_served(adapter: MapAdapter, method: str) -> bool:
-    try:
-        rule, _ = adapter.match(method=method, return_rule=True)
-    except HTTPException:
-        return False
-    return bool(rule.endpoint != request.endpoint)
+def _served(adapter: MapAdapter) -> dict[str, Rule]:
+    """Find the methods that a path serves, each with its rule."""
+    served: dict[str, Rule] = {}
+    for method in METHODS:
+        with contextlib.suppress(HTTPException):
+            rule, _ = adapter.match(method=method, return_rule=True)
+            if rule.endpoint != request.endpoint:
+                served[method] = rule
+    return served
 
 
 blueprint.before_request(_admit)

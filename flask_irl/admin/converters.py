@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Map
+
+from flask_irl.admin.prefix import LAST
 
 
 class ClientConverter(BaseConverter):
@@ -28,16 +31,27 @@ class VersionConverter(BaseConverter):
         return str(value)
 
 
-class RestConverter(BaseConverter):
-    """Match the rest of a path, whatever it is."""
+class BelowConverter(BaseConverter):
+    """Match every path below a prefix, as the very last: after all rules of the host.
+
+    As the first part of a rule it gives way to rules that begin with a converter, as a host's
+    catch-all does; a rule that begins with the prefix as plain text wouldn't.
+
+    Args:
+        map: The app's rules.
+        prefix: The prefix, with its first slash.
+    """
 
     part_isolating = False
-    regex = r"(?s:.*)"
-    weight = 1000
+    weight = 1_000_000
+
+    def __init__(self, map: Map, prefix: str) -> None:
+        super().__init__(map)
+        self.regex = rf"{re.escape(prefix[1:])}/(?s:.*)"
 
 
 CONVERTERS: Final[Mapping[str, type[BaseConverter]]] = {
     "irl_client": ClientConverter,
     "irl_version": VersionConverter,
-    "irl_rest": RestConverter,
+    LAST: BelowConverter,
 }

@@ -10,8 +10,9 @@ from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
 from flask_irl.admin.errors import add_error_handlers
+from flask_irl.admin.prefix import DOCS_BLUEPRINT
 from flask_irl.admin.responses import json_response
-from flask_irl.admin.state import DOCS_BLUEPRINT, current_admin
+from flask_irl.admin.state import current_admin
 
 OWN: Final = Path(__file__).parent / "static"
 SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -36,7 +37,15 @@ POLICY: Final = "; ".join(
     ]
 )
 
-docs_blueprint = Blueprint(DOCS_BLUEPRINT, __name__)
+
+class _DocsBlueprint(Blueprint):
+    """Register the views of the documentation."""
+
+    enable_openapi = False
+    """Tells APIFlask that its own document leaves these views out."""
+
+
+docs_blueprint = _DocsBlueprint(DOCS_BLUEPRINT, __name__)
 add_error_handlers(docs_blueprint)
 
 

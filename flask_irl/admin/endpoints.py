@@ -17,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from flask_irl.admin.errors import BODY
 from flask_irl.admin.openapi_texts import PAGINATION, PARAMETERS
+from flask_irl.admin.prefix import LAST
 from flask_irl.admin.responses import json_response
 from flask_irl.admin.schemas.requests import Request as Body
 
@@ -45,10 +46,24 @@ class _Parser(FlaskParser):
             abort(400, messages={"json": {BODY: ["Not JSON."]}})
 
 
+class _AnyMethod(frozenset[str]):
+    """Hold every method that a request can have; who lists them finds those it was made of.
+
+    A rule without methods would match any, too, but extensions that walk through an app's rules
+    rely on a set.
+    """
+
+    def __contains__(self, method: object) -> bool:
+        # Werkzeug asks with that one for the methods of all rules that match a path.
+        return method != "--"
+
+
 class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """Register views with their schemas, errors and texts."""
 
     ARGUMENTS_PARSER = _Parser()
+    enable_openapi = False
+    """Tells APIFlask that its own document leaves these views out."""
 
     def operation(
         self,
@@ -107,12 +122,16 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     def catch_all(self, endpoint: str, view: Callable[..., ResponseReturnValue]) -> None:
-        """Serve all other paths below the prefix, with any method, known or not."""
+        """Serve all other paths below the prefix that are nobody's, with any method."""
 
         def add(state: Any) -> None:
             app = state.app
             name = f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")
-            rule = app.url_rule_class(f"{state.url_prefix}/<irl_rest:rest>", endpoint=name)
+            text = f'/<{LAST}("{state.url_prefix}"):path>'
+            # Not by add_url_rule, which would answer OPTIONS by itself.
+            rule = app.url_rule_class(text, endpoint=name)
+            # What is listed joins the Allow of a host's page below the prefix: OPTIONS is there.
+            rule.methods = _AnyMethod(("OPTIONS",))
             app.url_map.add(rule)
             app.view_functions[name] = view
 

@@ -12,6 +12,7 @@ from flask_irl.admin.blueprint import blueprint
 from flask_irl.admin.converters import CONVERTERS
 from flask_irl.admin.documentation import docs_blueprint
 from flask_irl.admin.openapi import AdminApi
+from flask_irl.admin.prefix import Prefix
 from flask_irl.admin.state import EXTENSION, Admin
 
 # Importing the views declares the blueprint's endpoints.
@@ -34,8 +35,9 @@ def mount(
     app.url_map.converters.update(CONVERTERS)
     api = AdminApi(app, by_token=authenticator.by_token)
     api.register_blueprint(blueprint, url_prefix=url_prefix)
-    app.extensions[EXTENSION] = Admin(operations, authenticator, routes, api.document)
-    if not docs:
-        return (blueprint,)
-    app.register_blueprint(docs_blueprint, url_prefix=url_prefix)
-    return blueprint, docs_blueprint
+    prefix = Prefix(url_prefix)
+    app.extensions[EXTENSION] = Admin(operations, authenticator, routes, api.document, prefix)
+    if docs:
+        app.register_blueprint(docs_blueprint, url_prefix=url_prefix)
+    prefix.give_way(app)
+    return (blueprint, docs_blueprint) if docs else (blueprint,)

@@ -9,11 +9,10 @@ from typing import Any, Final, cast
 from flask import current_app
 
 from flask_irl.admin.authentication import Authenticator
+from flask_irl.admin.prefix import Prefix
 from flask_irl.operations import Operations
 
 EXTENSION: Final = "flask_irl.admin"
-BLUEPRINT: Final = "irl_admin"
-DOCS_BLUEPRINT: Final = "irl_admin_docs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,14 @@ class Admin:
         authenticator: Decides on access.
         routes: Lists the app's routes: ``route``, ``methods``, ``limits`` and ``exempt`` of each.
         spec: Makes the OpenAPI document.
+        prefix: Where it is mounted.
     """
 
     operations: Operations
     authenticator: Authenticator
     routes: Callable[[], Sequence[Mapping[str, Any]]]
     spec: Callable[[], dict[str, Any]]
+    prefix: Prefix
 
 
 def current_admin() -> Admin:

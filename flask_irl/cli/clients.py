@@ -58,12 +58,20 @@ def client(client_id: str, json_: bool) -> None:
 
 
 @irl.command()
-@click.argument("client_id")
+@click.argument("client_id", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Forget all clients instead of one.")
 @as_json
 @plain_errors
-def reset(client_id: str, json_: bool) -> None:
-    """Forget a client: its counts, its profile and its step; exits with 1 if it isn't known."""
+def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
+    """Forget a client, or all of them: counts, profiles and steps; exits with 1 if it isn't known.
+    What operators set for single clients stays."""
+    if (client_id is None) is not everybody:
+        raise click.UsageError("give a client, or --all")
     on_clients = operations().clients
+    if client_id is None:
+        known = on_clients.reset_all(operator())
+        print_change({"clients": known, "reset": True}, f"{known} clients are forgotten", json_)
+        return
     key = on_clients.key_of(client_id)
     if not on_clients.reset(key, operator()):
         fail(f"client {key} is not known: there is nothing to forget")

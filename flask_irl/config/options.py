@@ -12,6 +12,7 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Mode, StrategyName
 
+ResetFormat = Literal["seconds", "epoch"]
 OnStoreError = Literal["memory", "allow", "deny"]
 
 MAX_INTEGER: Final = 2**31 - 1
@@ -77,10 +78,15 @@ class Options:
     )
     burst: int | None = _option(None, values.optional(values.integer(1, MAX_INTEGER)))
     default_limits: tuple[Limit, ...] = _option((), values.limits)
+    exempt: tuple[str, ...] = _option((), values.patterns, variable="IRL_EXEMPT")
+    limits: Mapping[str, tuple[Limit, ...]] = _option(
+        attrs.Factory(dict), values.pattern_limits, variable="IRL_LIMITS"
+    )
     enabled: bool = _option(True, values.boolean)
     mode: Mode = _option("enforce", values.choice(*get_args(Mode)))
     headers_enabled: bool = _option(True, values.boolean)
     ietf_headers: bool = _option(False, values.boolean)
+    reset_format: ResetFormat = _option("seconds", values.choice(*get_args(ResetFormat)))
     early_refusals: bool = _option(True, values.boolean)
     anomaly_threshold: float = _option(-0.5, values.number(-1.0, 0.0), variable="ANOMALY_THRESHOLD")
     anomalous_factor: float = _option(0.3, values.number(0.0, 1.0, above=True))

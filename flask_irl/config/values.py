@@ -6,12 +6,15 @@ which values are allowed. A value of that type is returned unchanged if it is al
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, get_args
 
+from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import StrategyName
 
@@ -23,6 +26,9 @@ MAX_STEPS: Final = 8
 
 STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
 """Strategies of Flask-Limiter under names of this package."""
+
+ENDPOINT: Final = "endpoint:"
+"""Begins a pattern of endpoints; any other is one of paths."""
 
 BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -152,6 +158,50 @@ def limits(value: object) -> tuple[Limit, ...]:
         # At once, so that as many as count together are counted.
         return parse_limits(";".join(value)) if value else ()
     raise ValueError("limit strings, or one with limits joined by ';'")
+
+
+def patterns(value: object) -> tuple[str, ...]:
+    """Convert patterns of routes: a sequence, one as JSON, or a text with commas between them."""
+    if isinstance(value, str) and value.startswith("["):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    return tuple(map(_pattern, texts(value)))
+
+
+def pattern_limits(value: object) -> dict[str, tuple[Limit, ...]]:
+    """Convert limits by pattern of routes: a mapping, or one as JSON.
+
+    Raises:
+        ConfigurationError: A limit string isn't readable; the message names the pattern, too.
+        ValueError: The value is no such mapping, or a pattern has no limit.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "{}")
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError('a mapping such as {"/api/export/*": "5/minute"}, in text as JSON')
+    return {_pattern(key.strip()): _some_limits(key, item) for key, item in value.items()}
+
+
+def _pattern(text: str) -> str:
+    if not text.startswith("/") and not (text.startswith(ENDPOINT) and text != ENDPOINT):
+        raise ValueError(
+            f"paths that begin with a slash, or endpoints as {ENDPOINT}NAME, "
+            f"both with * for anything; {text!r} is neither"
+        )
+    return text
+
+
+def _some_limits(pattern: str, value: object) -> tuple[Limit, ...]:
+    try:
+        found = limits(value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{pattern}: {error}") from None
+    if not found:
+        raise ValueError(f"at least one limit for {pattern!r}, such as '5/minute'")
+    return found
 
 
 def _split(value: object) -> Sequence[Any] | None:

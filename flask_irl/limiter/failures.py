@@ -2,7 +2,8 @@
 
 A store that fails is asked less and less often: after a few failures the breaker opens, and until
 the store answers again a local limiter decides, or whatever ``on_store_error`` says. Errors of the
-limiter's own are counted, logged (not too often) and swallowed.
+limiter's own are counted, logged (not too often) and swallowed; so are, but apart, those of the
+app's functions, which a stranger may cause.
 """
 
 from __future__ import annotations
@@ -14,16 +15,27 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from flask_irl.config.options import Options
-from flask_irl.errors import StoreError
+from flask_irl.errors import IrlError, StoreError
 from flask_irl.limiter.breaker import Breaker
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.telemetry.events import ErrorSwallowed, Notify, StoreBack, StoreFailed, StoreLost
-from flask_irl.telemetry.log import Sampler, event, failure
+from flask_irl.telemetry.events import (
+    CallbackFailed,
+    ErrorSwallowed,
+    Notify,
+    StoreBack,
+    StoreFailed,
+    StoreLost,
+)
+from flask_irl.telemetry.log import Sampler, event, failure, name_of, place_of
 
+CALLBACK_LOG_SECONDS: Final = 60.0
+MAX_CALLBACKS: Final = 100
+"""Places at which functions of the app's fail that are logged each by itself."""
+MAX_ERROR_CHARACTERS: Final = 200
 FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
 PROBE_KEY: Final = "#probe"
@@ -31,9 +43,9 @@ PROBE_KEY: Final = "#probe"
 
 
 class Failed(Protocol):
-    """Take an error that must not reach the app, as :meth:`Failures.swallow` does."""
+    """Take an error that must not reach the app, as :meth:`Failures.callback_failed` does."""
 
-    def __call__(self, where: str, error: BaseException, function: object = None) -> None: ...
+    def __call__(self, where: str, error: BaseException, function: object) -> None: ...
 
 
 class Failures:
@@ -53,6 +65,7 @@ class Failures:
         self._on_store_error = options.on_store_error
         self._notify = notify
         self._log = Sampler(LOG_SECONDS)
+        self._callback_logs: dict[tuple[str, str], Sampler] = {}
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
@@ -104,21 +117,40 @@ class Failures:
                 failure("store_error", error, kind=kind, not_logged=held)
         self.breaker.failure(error)
 
-    def swallow(self, where: str, error: BaseException, function: object = None) -> None:
-        """Report an error of the limiter's own, which must not reach the app.
-
-        Args:
-            where: Name of the place.
-            error: The error.
-            function: The user's function that failed, if it was one.
-        """
+    def swallow(self, where: str, error: BaseException) -> None:
+        """Report an error of the limiter's own, which must not reach the app."""
         # The listener itself may have failed.
         with contextlib.suppress(Exception):
             self._notify(ErrorSwallowed(where))
         held = self._log.passes()
         if held is not None:
-            named = {} if function is None else {"function": name_of(function)}
-            failure("limiter_error", error, where=where, **named, not_logged=held)
+            failure("limiter_error", error, where=where, not_logged=held)
+
+    def callback_failed(self, where: str, error: BaseException, function: object) -> None:
+        """Report a function of the app's that raised, or returned nothing of use.
+
+        Args:
+            where: The option by which it was given.
+            error: What it raised, or what is wrong with what it returned.
+            function: The function.
+        """
+        with contextlib.suppress(Exception):
+            self._notify(CallbackFailed(where))
+        at = place_of(error) or name_of(function)
+        logs = self._callback_logs
+        # Each place by itself, lest a stranger's rubbish hides what else is wrong.
+        place = (where, at) if (where, at) in logs or len(logs) < MAX_CALLBACKS else ("", "")
+        log = logs.get(place) or logs.setdefault(place, Sampler(CALLBACK_LOG_SECONDS))
+        held = log.passes()
+        if held is not None:
+            event(
+                logging.WARNING,
+                "callback_error",
+                where=where,
+                at=at,
+                error=_shown(error),
+                not_logged=held,
+            )
 
     def guard(self, where: str, work: Callable[[], object]) -> None:
         """Do background work, and report its errors instead of raising them."""
@@ -128,6 +160,10 @@ class Failures:
             self.store_failed(error)
         except Exception as error:
             self.swallow(where, error)
+
+    def forget_all(self) -> None:
+        """Forget the local limiter's clients."""
+        self._local.forget_all(0)
 
     def start(self) -> None:
         """Tell the listener that a forked process asks the store, though its parent didn't.
@@ -162,9 +198,9 @@ class Failures:
             event(logging.WARNING, "store_back")
 
 
-def name_of(function: object) -> str:
-    """Name a user's function for people, so that it can be found."""
-    kind = function if hasattr(function, "__qualname__") else type(function)
-    code = getattr(function, "__code__", None)
-    line = "" if code is None else f":{code.co_firstlineno}"
-    return f"{kind.__module__}.{kind.__qualname__}{line}"
+def _shown(error: BaseException) -> str:
+    """Word an error of an app's function, whatever a stranger may have put into it."""
+    try:
+        return (str(error) if isinstance(error, IrlError) else repr(error))[:MAX_ERROR_CHARACTERS]
+    except Exception:
+        return type(error).__name__

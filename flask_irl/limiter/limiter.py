@@ -215,6 +215,13 @@ class Limiter:
         self.refusals.forget(client)
         return self.store.forget(client, self.plans.longest)
 
+    def forget_all(self) -> int:
+        """Forget all clients; operators' overrides, the model and the site's counters stay."""
+        known = self.profiler.forget_all(self.plans.longest)
+        self.failures.forget_all()
+        self.refusals.clear()
+        return known
+
     def drop_refusals(self, client: str) -> None:
         """Ask the store again for a client that is known to be over its limit."""
         self.refusals.forget(client)

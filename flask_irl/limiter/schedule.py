@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -65,10 +66,7 @@ class Schedule:
         train_seconds: float,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._flush = flush
-        self._poll = poll
-        self._expire = expire
-        self._train = train
+        self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
         self._train_seconds = train_seconds
         self._poll_seconds = poll_seconds
         self._scheduler: _Scheduler | None = None
@@ -99,21 +97,24 @@ class Schedule:
                 timezone=datetime.UTC,
                 daemon=True,
             )
-            for work, seconds, at_once in (
-                (self._flush, FLUSH_SECONDS, False),
+            myself = weakref.ref(self)
+            for name, seconds, at_once in (
+                ("flush", FLUSH_SECONDS, False),
                 # Changes made by operators must not wait for the first interval.
-                (self._poll, self._poll_seconds, True),
-                (self._expire, EXPIRE_SECONDS, False),
-                (self._train, self._train_seconds, train_at_once),
+                ("poll", self._poll_seconds, True),
+                ("expire", EXPIRE_SECONDS, False),
+                ("train", self._train_seconds, train_at_once),
             ):
-                if work is not None:
+                if self.jobs[name] is not None:
                     first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
                     scheduler.add_job(
-                        work,
+                        _run_while_needed,
                         "interval",
+                        args=(myself, name, scheduler),
+                        name=f"irl-{name}",
                         seconds=seconds,
                         # Else APScheduler warns each second of a flush that takes longer.
-                        max_instances=2 if work is self._flush else 1,
+                        max_instances=2 if name == "flush" else 1,
                         **(first if at_once else {}),
                     )
             scheduler.start()
@@ -131,3 +132,18 @@ class Schedule:
         """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
         self._scheduler = None
+
+
+def _run_while_needed(
+    schedule: weakref.ref[Schedule], name: str, scheduler: BackgroundScheduler
+) -> None:
+    """Run a job of a schedule; end its threads where it went unstopped, with a limiter and its app.
+
+    A test-suite makes apps by the hundred, and closes none.
+    """
+    needed = schedule()
+    job = None if needed is None else needed.jobs[name]
+    if job is not None:
+        job()
+    elif scheduler.running:
+        scheduler.shutdown(wait=False)

@@ -19,10 +19,9 @@ from flask_irl.operations.results import ClientEntry, ClientResult
 from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
+from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules
 
-RANKINGS: Final = ("active", "anomalous", "refused", "flagged")
-"""Names of the rankings that flushes keep up."""
 ORDERS: Final = (*RANKINGS, OVERRIDDEN)
 FEEDBACK: Final = {"good": 1, "abuse": 2}
 FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
@@ -126,6 +125,14 @@ class ClientOperations:
             self._store.rank(order, {}, [key])
         self._store.advance_epoch()
         return known
+
+    def reset_all(self, who: str) -> int:
+        """Forget the counts, profiles and steps of all clients; count those that were known.
+
+        Operators' overrides stay.
+        """
+        self._audit.record(who, "reset", "", {"known": True}, {"known": False})
+        return self._limiter.forget_all()
 
     def feedback(self, client: str, verdict: str, who: str) -> bool:
         """Note with a client's profile that it is ``good`` or ``abuse``; False if it isn't known.

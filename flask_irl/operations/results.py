@@ -130,6 +130,8 @@ class Limits(TypedDict):
     further_factors: list[float]
     steps: list[StepLimit]
     default_limits: list[str]
+    exempt: list[str]
+    limits: dict[str, list[str]]
 
 
 class ModeChange(TypedDict):

@@ -101,6 +101,11 @@ class SiteOperations:
                 for step, factor in enumerate(self._limiter.ladder.factors)
             ],
             "default_limits": [str(limit) for limit in options.default_limits],
+            "exempt": list(options.exempt),
+            "limits": {
+                pattern: [str(limit) for limit in limits]
+                for pattern, limits in options.limits.items()
+            },
         }
 
     def set_limits(self, changes: Mapping[str, Any], who: str) -> Limits:

@@ -70,6 +70,16 @@ class Store(SiteStore, Protocol):
             True if the client was known.
         """
 
+    def forget_all(self, ttl_seconds: int) -> int:
+        """Forget every client as :meth:`forget` does, a bounded number at a time.
+
+        Args:
+            ttl_seconds: As for :meth:`forget`.
+
+        Returns:
+            The number of clients that were known.
+        """
+
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         """Write an operator's override of a client, known or not, or remove it with None."""
 

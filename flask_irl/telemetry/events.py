@@ -95,6 +95,12 @@ class ErrorSwallowed(NamedTuple):
     where: str
 
 
+class CallbackFailed(NamedTuple):
+    """Report a function of the app's that raised, or returned nothing of use, by its option."""
+
+    where: str
+
+
 Event = (
     RequestDecided
     | RequestExempted
@@ -107,6 +113,7 @@ Event = (
     | StoreBack
     | AdminRefused
     | ErrorSwallowed
+    | CallbackFailed
 )
 
 Notify = Callable[[Event], object]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
 
@@ -75,6 +76,28 @@ def failure(name: str, error: BaseException, /, **fields: object) -> None:
     """Log an error of this package that the host must not notice, with its traceback."""
     fields = {**fields, "error": repr(error)}
     logger.error("%s", _text(name, fields), exc_info=error, extra=_extra(name, fields))
+
+
+def place_of(error: BaseException) -> str:
+    """Name the place where an error left the code that this package called; "" for its own."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == logger.name:
+            place = ""
+        elif not place:
+            place = f"{module}.{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def name_of(function: object) -> str:
+    """Name a function for people, with its line if it has one."""
+    function = function.func if isinstance(function, partial) else function
+    named = function if hasattr(function, "__qualname__") else type(function)
+    module, name = getattr(named, "__module__", "?"), getattr(named, "__qualname__", "?")
+    line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+    return f"{module}.{name}" if line is None else f"{module}.{name}:{line}"
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 
 from flask_irl.telemetry.events import (
     AdminRefused,
+    CallbackFailed,
     ClientsFlagged,
     ClientsScored,
     ErrorSwallowed,
@@ -61,6 +62,7 @@ class _Metrics(NamedTuple):
     local_refusals: Counter
     admin_refusals: Counter
     internal_errors: Counter
+    callback_errors: Counter
 
 
 def _make_metrics() -> _Metrics:
@@ -145,6 +147,12 @@ def _make_metrics() -> _Metrics:
             ("where",),
             registry=None,
         ),
+        callback_errors=Counter(
+            "irl_callback_errors_total",
+            "Calls of the app's own functions, such as key_func, that gave nothing of use",
+            ("where",),
+            registry=None,
+        ),
     )
 
 
@@ -197,6 +205,7 @@ class PrometheusListener:
             StoreBack: self._store_back,
             AdminRefused: self._admin_refused,
             ErrorSwallowed: self._error_swallowed,
+            CallbackFailed: self._callback_failed,
         }
         # Finding a labelled counter costs more than counting.
         self._request_counters: dict[tuple[str, str], Counter] = {}
@@ -252,6 +261,9 @@ class PrometheusListener:
 
     def _error_swallowed(self, event: ErrorSwallowed) -> None:
         self._metrics.internal_errors.labels(event.where).inc()
+
+    def _callback_failed(self, event: CallbackFailed) -> None:
+        self._metrics.callback_errors.labels(event.where).inc()
 
     def _count(self, outcome: str, route: str) -> None:
         counter = self._request_counters.get((outcome, route))

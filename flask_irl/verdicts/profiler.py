@@ -22,6 +22,7 @@ from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
+from flask_irl.verdicts.rankings import clear_rankings
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.step_log import StepLog
@@ -134,6 +135,23 @@ class Profiler:
         view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
         row: NDArray[np.float32] = matrix(view)[0]
         return row
+
+    def forget_all(self, ttl_seconds: int) -> int:
+        """Forget all clients, in the store and in the buffer; returns how many the store knew.
+
+        Args:
+            ttl_seconds: Twice the longest window of any limit.
+
+        Raises:
+            StoreError: The store failed; some may be forgotten.
+        """
+        with self._flushing:
+            self._buffer.take(len(self._buffer))
+            self._traps.clear()
+            known = self._store.forget_all(ttl_seconds)
+            clear_rankings(self._store)
+        self._store.advance_epoch()
+        return known
 
     def flush(self, *, gently: bool = False) -> int:
         """Merge the observations in the buffer, judge their clients, save profiles and verdicts.

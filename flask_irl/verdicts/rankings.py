@@ -13,6 +13,8 @@ from flask_irl.behaviour import profile
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 
+RANKINGS: Final = ("active", "anomalous", "refused", "flagged")
+"""Names of the rankings that flushes keep up."""
 MAX_ENTRIES: Final = 50
 """Clients that one flush puts into each ranking at most, however many it judges."""
 
@@ -22,9 +24,7 @@ class Rankings:
 
     def __init__(self) -> None:
         self._clients: set[str] = set()
-        self._entries: dict[str, dict[str, float]] = {
-            name: {} for name in ("active", "refused", "anomalous", "flagged")
-        }
+        self._entries: dict[str, dict[str, float]] = {name: {} for name in RANKINGS}
         self._mended: dict[str, None] = {}
 
     def add(
@@ -75,3 +75,13 @@ class Rankings:
             gone = list(self._mended)[:RANKED] if name == "flagged" else []
             if highest or gone:
                 store.rank(name, highest, gone)
+
+
+def clear_rankings(store: Store) -> None:
+    """Take all clients out of the rankings.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    for name in RANKINGS:
+        store.rank(name, {}, store.ranked(name, 0, 2 * RANKED)[0])

@@ -38,6 +38,11 @@ class Traps:
                 del self._clients[client]
             return trapped
 
+    def clear(self) -> None:
+        """Forget all trapped clients."""
+        with self._lock:
+            self._clients.clear()
+
     def put_back(self, clients: Iterable[str]) -> None:
         """Trap clients again whose flush didn't come to its end."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from flask import current_app, request
@@ -13,7 +14,7 @@ from flask_irl.web.exchange import Exchange
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
 from flask_irl.web.questions import Question, Questions
-from flask_irl.web.responses import RateLimitExceeded, handles_refusal, refusal
+from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import RouteTable
 
@@ -33,6 +34,7 @@ class Checks:
         late: Decides on requests whose view's decorators come first.
         slot: Name in a request's environment under which its exchange is.
         lists: Clients allowed and denied by configuration.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Checks:
         *,
         slot: str,
         lists: AccessLists | None,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -53,6 +56,7 @@ class Checks:
         self._late = late
         self._slot = slot
         self._lists = lists
+        self._exceeded = exceeded
 
     def check(self, limit: RouteLimit) -> None:
         """Count a function's limit, unless the decision on the request includes it.
@@ -67,7 +71,9 @@ class Checks:
         if exchange.exempt or exchange.answering:
             return
         if exchange.late and exchange.route.covers(limit):
-            self._late.reach(limit, exchange)
+            refused = self._late.reach(limit, exchange)
+            if refused is not None:
+                self._refuse(exchange, *refused)
             return
         try:
             if exchange.decided and exchange.route.covers(limit):
@@ -78,19 +84,20 @@ class Checks:
             return
         if found is None:
             return
-        decision, question = found
+        decision, _ = found
         if not exchange.decided:
             # Requests by one connection, as of Socket.IO, have one environment.
             exchange.decision = None
         exchange.add(decision)
         if not decision.admitted:
-            self._refuse(exchange, decision, question.message(decision))
+            self._refuse(exchange, *found)
 
     def _decide(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a function's limit alone; None where it doesn't apply to the request."""
         if not limit.applies_to(request.method):
             return None
-        client = exchange.client if exchange.decided else self._client(exchange)
+        known = exchange.client if exchange.decided else ""
+        client = known or self._client(exchange)
         if client is None:
             return None
         route = self._routes.alone(
@@ -108,15 +115,14 @@ class Checks:
         """Identify the client of a request not yet decided on; None where it is exempt."""
         if not exchange.late:
             exchange.route = self._routes.route(current_app, request.url_rule, request.method)
-        if exchange.route.exempt or self._late.passes():
+        # A filter that needs what a login is only about to provide fails here; it is asked again.
+        if exchange.route.exempt or self._late.passes(quietly=True):
             return None
         client = self._identity.client(request.environ)
         allowed = self._lists is not None and self._lists.rule_for(client) == "allow"
         return None if allowed else client
 
-    def _refuse(self, exchange: Exchange, decision: Decision, message: str | None) -> NoReturn:
+    def _refuse(self, exchange: Exchange, decision: Decision, question: Question) -> NoReturn:
+        message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        response = None
-        if not handles_refusal(current_app, request, decision):
-            response = refusal(request, decision, message)
-        raise RateLimitExceeded(decision, message, response)
+        raise self._exceeded(decision, message)

@@ -15,6 +15,7 @@ from flask import Blueprint, has_request_context
 from flask.views import View
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.web.callbacks import Filter
 from flask_irl.web.route_limits import RouteLimit
 
 LIMITS: Final = "__irl_limits__"
@@ -38,7 +39,7 @@ class Declarations:
             where it is exempt.
     """
 
-    filters: list[Callable[[], bool]] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
     blueprint_limits: dict[Blueprint, list[RouteLimit]] = field(default_factory=dict)
     exempt_blueprints: set[Blueprint] = field(default_factory=set)
     noted: list[tuple[Any, RouteLimit | None]] = field(default_factory=list)

@@ -18,6 +18,8 @@ from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import Filter
+from flask_irl.web.error_handlers import ask_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
@@ -27,7 +29,6 @@ from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.responses import (
     RateLimitExceeded,
     early_refusal,
-    handles_refusal,
     may_want_problem,
     refusal,
 )
@@ -50,6 +51,7 @@ class Enforcer:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
+        exceeded: Makes the exception that refuses a request, of the decision and its message.
 
     Attributes:
         late: Decides where the app's hooks must have run.
@@ -64,9 +66,10 @@ class Enforcer:
         questions: Questions,
         recognition: Recognition,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         early_refusals: bool,
+        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -77,6 +80,7 @@ class Enforcer:
         self._filters = filters
         self._lists = lists
         self._early_refusals = early_refusals
+        self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
@@ -102,9 +106,10 @@ class Enforcer:
             bypass: Finishes requests that have passed the middleware by.
         """
         self._bypass = bypass
-        self.late.serve(app)
-        app.before_request(self._hook)
-        self._hooks = cast(list[object], app.before_request_funcs[None])
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
+        self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
+        self._hooks.append(self._hook)
+        self.late.serve(app, self._hook)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
@@ -145,7 +150,7 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app has an error handler of its own for that.
+            RateLimitExceeded: It is refused, and a handler of the app answers that.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
@@ -165,7 +170,9 @@ class Enforcer:
                 decision = self._limiter.decide(question.plan, keys, question.cost, begun)
                 exchange.seconds += time.perf_counter() - started
             else:
+                started = time.perf_counter()
                 made = self._decide_now(current, exchange)
+                exchange.seconds += time.perf_counter() - started
                 if made is None:
                     return None
                 decision, question = made
@@ -190,15 +197,9 @@ class Enforcer:
             if exchange.decision is None and not exchange.decided:
                 exchange.decision = decision
 
-    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
-        """Give the decision on a request, by its environment."""
-        exchange = environ.get(self._slot)
-        return None if exchange is None else exchange.decision
-
     def _decide_now(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request, or put that off; None where that is so, or it is exempt."""
         limiter, environ = self._limiter, current.environ
-        started = time.perf_counter()
         route = self._routes.route(current_app, current.url_rule, current.method)
         exchange.route = route
         if route.exempt:
@@ -214,8 +215,7 @@ class Enforcer:
             return decision, Question(self._preflights.plan, None, 1, ())
         client = None if self._filters else self._identity.known(environ)
         if client is None:
-            self.late.put_off(exchange)
-            return None
+            return self.late.begin(current, exchange)
         exchange.client = client
         word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
@@ -224,22 +224,12 @@ class Enforcer:
         if word == "deny":
             return limiter.deny(client), self._questions.rest(route)
         question = self._questions.fixed(route)
-        fixed = question is not None
         if question is None:
-            question = self._questions.rest(route)
-            # One more call of the store, for a client only that was just over these limits.
-            if not limiter.refusals.knows(client, question.plan):
-                self.late.put_off(exchange)
-                return None
+            return self.late.begin(current, exchange)
         keys = question.keys_for(client)
         decision = limiter.decide(question.plan, keys, question.cost)
-        exchange.seconds = time.perf_counter() - started
-        if not fixed and decision.admitted:
-            exchange.rest = decision
-            self.late.put_off(exchange)
-            return None
         useful = limiter.asks_ahead or not decision.admitted
-        if useful and fixed and route.recognisable and self._early_key is not None:
+        if useful and route.recognisable and self._early_key is not None:
             self._recognition.learn(environ, route, current.url_rule)
         return decision, question
 
@@ -248,8 +238,10 @@ class Enforcer:
     ) -> Response:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        if handles_refusal(current_app, current, decision):
-            raise RateLimitExceeded(decision, message)
+        error = self._exceeded(decision, message)
+        response = ask_app(current, error)
+        if response is not None:
+            return response
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
 

@@ -11,7 +11,8 @@ from flask_irl.limits.decision import Decision
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
 
-Headers = list[tuple[str, str]]
+Header = tuple[str, str]
+Headers = list[Header]
 
 FAILED: Final = "500 Internal Server Error"
 """Stands for the answer to a request whose view raised, and that got none from the app."""
@@ -42,6 +43,7 @@ class Exchange:
         decided: Whether the request itself has been decided on, or is exempt.
         exempt: Whether it is exempt.
         late: Whether it is decided on only after the app's hooks.
+        reached: Whether the view's decorators were reached before it was decided on.
         rest: The decision on what doesn't need the hooks, where it was made before them.
         answering: Whether a refusal is being answered, so that nothing more is counted.
         route: Its route; set as soon as it is known.
@@ -56,6 +58,7 @@ class Exchange:
     decided = False
     exempt = False
     late = False
+    reached = False
     rest: Decision | None = None
     answering = False
     route: Route

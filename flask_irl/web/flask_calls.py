@@ -51,7 +51,10 @@ def answer_raised(app: Flask, slot: str) -> None:
         if exchange is not None:
             exchange.answering = True
         whole: Any = app
-        answer = whole.handle_user_exception(*context, error)
+        try:
+            answer = whole.handle_user_exception(*context, error)
+        except Exception as fault:
+            return inner(*context, fault)
         if request.url_rule is None and request.routing_exception is None:
             # The session wasn't to be opened; Flask would want to save it.
             return whole.make_response(answer)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from flask_irl.limiter.failures import Failed
 from flask_irl.limits.keys import UNKNOWN, canonical
 from flask_irl.telemetry.log import event
+from flask_irl.web.callbacks import KeyFunc, key_of
 from flask_irl.web.key_functions import KeyFromEnviron, address_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Identity:
             None where the key function always needs Flask.
     """
 
-    def __init__(self, key_func: Callable[[], str], failed: Failed) -> None:
+    def __init__(self, key_func: KeyFunc, failed: Failed) -> None:
         self._key_func = key_func
         self._failed = failed
         self._warned = False
@@ -64,9 +64,9 @@ class Identity:
         try:
             client = None if self.early is None else self.early(environ)
             if client is None:
-                key = self._key_func()
+                key = key_of(self._key_func)
                 if key:
-                    return canonical(str(key))
+                    return canonical(key)
         except Exception as error:
             client = None
             if not quietly:

@@ -14,6 +14,7 @@ from flask import current_app, request, session
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import canonical, network_key
 from flask_irl.telemetry.log import event
+from flask_irl.web.callbacks import Verify, check_callback, is_true
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -83,7 +84,7 @@ class ApiKey(KeyFromEnviron):
     def __init__(
         self,
         header: str,
-        verify: Callable[[str], bool],
+        verify: Verify,
         remember_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,7 +109,7 @@ class ApiKey(KeyFromEnviron):
         if client is not None:
             return client
         value = environ[self._header]
-        if not self._verify(value):
+        if not is_true(self._verify, value):
             return address_of(environ)
         client = _hashed(value)
         if len(self._verified) >= MAX_VERIFIED:
@@ -120,7 +121,7 @@ class ApiKey(KeyFromEnviron):
 def api_key(
     header: str = "X-API-Key",
     *,
-    verify: Callable[[str], bool] | None = None,
+    verify: Verify | None = None,
     remember_seconds: float = 60.0,
 ) -> KeyFromEnviron:
     """Make a key function of an API key's header.
@@ -147,6 +148,7 @@ def api_key(
         raise ConfigurationError(
             f"verify is {verify!r}: give a function that takes a key and returns whether it exists"
         )
+    check_callback("verify", verify)
     if isinstance(remember_seconds, bool) or not 0 <= remember_seconds < math.inf:
         raise ConfigurationError(
             f"remember_seconds is {remember_seconds!r}: give a number of seconds, 0 or more"

@@ -21,6 +21,7 @@ from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
+from flask_irl.web.callbacks import Filter, is_true
 from flask_irl.web.exchange import Exchange
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
@@ -56,7 +57,7 @@ class LateDecisions:
         questions: Questions,
         *,
         slot: str,
-        filters: list[Callable[[], bool]],
+        filters: list[Filter],
         lists: AccessLists | None,
         refuse: Refuse,
         missing: Route,
@@ -72,36 +73,45 @@ class LateDecisions:
         self._wrapped = False
         self._lock = threading.Lock()
 
-    def serve(self, app: Flask) -> None:
-        """Take the app whose requests these are."""
+    def serve(self, app: Flask, hook: object) -> None:
+        """Take the app whose requests these are, and the limiter's hook before each of them."""
         self._app = app
+        self._hook = hook
 
-    def put_off(self, exchange: Exchange) -> None:
-        """Put the decision on a request off until the app's hooks have run."""
+    def begin(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
+        """Decide in the limiter's hook if nothing is to be waited for, else put that off.
+
+        Returns:
+            The decision and its question; None where it is put off, or the request is exempt.
+        """
+        hooks = self._app.before_request_funcs
+        follow = hooks[None][-1] is not self._hook or any(x in hooks for x in current.blueprints)
+        if not follow and not self.waits(exchange.route):
+            return self.decide(current, exchange)
+        limiter, client = self._limiter, exchange.client
+        if client in limiter.refusals.known:
+            rest = self._questions.rest(exchange.route)
+            # One more call of the store, for a client only that was just over these limits.
+            if limiter.refusals.knows(client, rest.plan):
+                decision = limiter.decide(rest.plan, rest.keys_for(client), rest.cost)
+                if not decision.admitted:
+                    return decision, rest
+                exchange.rest = decision
+        self._wrap()
         exchange.late = True
-        if not self._wrapped:
-            with self._lock:
-                if not self._wrapped:
-                    wrap_call(self._app, "dispatch_request", self._dispatch)
-                    wrap_call(self._app, "finalize_request", self._finalize)
-                    self._wrapped = True
+        return None
 
-    def reach(self, limit: RouteLimit, exchange: Exchange) -> None:
+    def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request whose view's decorators have come to a limit.
 
-        Raises:
-            RateLimitExceeded: It is refused.
+        Returns:
+            The decision and its question if the request is refused, else None.
         """
         inner = exchange.route.inner
         if inner and limit not in inner and not (limit.passing and limit.origin in inner):
             # The decision waits for a limit further down.
-            return
-        current = _current()
-        refused = self._decide(current, exchange)
-        if refused is not None:
-            decision, question = refused
-            response = self._refuse(current, exchange, decision, question)
-            raise RateLimitExceeded(decision, question.message(decision), response)
+            return None
+        return self._decide(_current(), exchange)
 
     def passes(self, *, quietly: bool = False) -> bool:
         """Tell whether a filter lets the request being served pass.
@@ -134,10 +144,22 @@ class LateDecisions:
         except Exception as error:
             self._limiter.failures.swallow("response", error)
 
+    def _wrap(self) -> None:
+        """Wrap the app's calls, once."""
+        if not self._wrapped:
+            with self._lock:
+                if not self._wrapped:
+                    wrap_call(self._app, "dispatch_request", self._dispatch)
+                    wrap_call(self._app, "finalize_request", self._finalize)
+                    self._wrapped = True
+
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
         exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late and not self._waits(exchange.route):
+        if exchange is not None and exchange.late:
+            if self.waits(exchange.route):
+                exchange.reached = True
+                return dispatch(*arguments)
             current = _current()
             refused = self._decide(current, exchange)
             if refused is not None:
@@ -162,7 +184,7 @@ class LateDecisions:
             arguments = (*context, answer)
         return finalize(*arguments, **named)
 
-    def _waits(self, route: Route) -> bool:
+    def waits(self, route: Route) -> bool:
         """Tell whether a login decorator of the view's may be what the decision depends on."""
         return bool(route.inner) and (self._identity.early is None or not route.fixed)
 
@@ -173,7 +195,7 @@ class LateDecisions:
         exchange.late = False
         started = time.perf_counter()
         try:
-            made = self._made(current, exchange, answered=answered)
+            made = self.decide(current, exchange, answered=answered)
         except Exception as error:
             exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
@@ -186,9 +208,17 @@ class LateDecisions:
         exchange.add(decision)
         return None if decision.admitted else (decision, question)
 
-    def _made(
-        self, current: Request, exchange: Exchange, *, answered: bool
+    def decide(
+        self, current: Request, exchange: Exchange, *, answered: bool = False
     ) -> tuple[Decision, Question] | None:
+        """Decide on a request by all that the app tells of it now; None where it is exempt.
+
+        Args:
+            current: The request.
+            exchange: The request's.
+            answered: Whether it was answered already: then a limit's functions are asked only if it
+                stands above what answered.
+        """
         route, limiter = exchange.route, self._limiter
         # What a hook has kept from the view, it may have kept from the app's functions, too: that
         # is nobody's error.
@@ -202,23 +232,28 @@ class LateDecisions:
             self.exempt(exchange)
             return None
         questions, rest = self._questions, exchange.rest
-        question = questions.rest(route) if answered else questions.question(route, client)
+        by_hook = answered and not exchange.reached
+        question = (
+            questions.rest(route)
+            if by_hook
+            else questions.question(route, client, without=route.below if answered else ())
+        )
         if word == "deny":
             return limiter.deny(client), question
         if rest is not None:
-            left = None if answered else questions.without_rest(route, question)
+            left = None if by_hook else questions.without_rest(route, question)
             if left is None:
                 return rest, question
             exchange.add(rest)
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
 
-    def _filtered(self, passes: Callable[[], bool], quietly: bool) -> bool:
+    def _filtered(self, passes: Filter, quietly: bool) -> bool:
         try:
-            return bool(passes())
+            return is_true(passes)
         except Exception as error:
             if not quietly:
-                self._limiter.failures.swallow("request_filter", error, passes)
+                self._limiter.failures.callback_failed("request_filter", error, passes)
             return False
 
 

@@ -1,12 +1,15 @@
 """Read an extension's marks on a view: its limits, its exemption, and where the limits are checked.
 
-A mark may be on the view itself, on the method of a view class, in the class's ``decorators`` or in
-the ``method_decorators`` of flask-restx and flask-restful, or in the extension's declarations.
+A mark may be on the view itself or what it stands for, on a method of a view class, in the class's
+``decorators`` or in the ``method_decorators`` of flask-restx and flask-restful, or in the
+extension's declarations.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -31,14 +34,16 @@ class Marks(NamedTuple):
         limits: The limits of the whole view.
         of_method: Those of the one method of a view class.
         method: The HTTP method that the view class's method is for, GET where it serves HEAD.
-        inner: The limits whose decorators are reached last, where somebody else's decorator is
-            reached before them: a login's, for one. Empty where none is.
+        below: The limits whose decorators are reached only after somebody else's: a login's, for
+            one.
+        inner: Those of them that are reached last, with none of somebody else's in between.
     """
 
     exempt: bool
     limits: tuple[RouteLimit, ...]
     of_method: tuple[RouteLimit, ...]
     method: str
+    below: tuple[RouteLimit, ...]
     inner: tuple[RouteLimit, ...]
 
 
@@ -53,7 +58,8 @@ def read_marks(view: object, method: str, owner: object, declarations: Declarati
     """
     view_class = getattr(view, "view_class", None)
     handler, handled = _handler(view_class, method)
-    limits = declarations.limits_of(view, owner)
+    whole = (*_behind(view), getattr(view_class, "dispatch_request", None))
+    limits = tuple(dict.fromkeys(x for part in whole for x in declarations.limits_of(part, owner)))
     of_class = _ours(getattr(view_class, "decorators", ()), owner)
     if _is_seen_through(view):
         # A class that is decorated once it has become a view has the decorator, the view hasn't.
@@ -68,17 +74,31 @@ def read_marks(view: object, method: str, owner: object, declarations: Declarati
     )
     steps = (
         *_steps(view),
+        *_steps(whole[-1]),
         *(x.limit if _is_limit(x) else x for x in reversed(per_request)),
         *_steps(handler),
     )
+    below, inner = _below_others(steps, owner)
     return Marks(
-        exempt=any(declarations.exempts(x, owner) for x in (view, handler))
+        exempt=any(declarations.exempts(x, owner) for x in (*whole, handler))
         or any(isinstance(x, Exemption) for x in (*of_class, *per_request)),
         limits=limits,
         of_method=tuple(limit for limit in of_method if limit not in limits),
         method=handled,
-        inner=_innermost(steps, owner),
+        below=below,
+        inner=inner,
     )
+
+
+def _behind(view: object) -> Iterator[object]:
+    """List a view and the functions that it stands for: a partial's, and an object's own."""
+    yield view
+    while isinstance(view, functools.partial):
+        view = view.func
+        yield view
+    call = getattr(type(view), "__call__", None)  # noqa: B004 - the function, if it is one
+    if isinstance(call, types.FunctionType):
+        yield call
 
 
 def _handler(view_class: object, method: str) -> tuple[object, str]:
@@ -121,6 +141,8 @@ def _is_limit(decorator: object) -> bool:
 def _layers(function: Any) -> Iterator[tuple[Any, bool, RouteLimit | None]]:
     """Walk inward through a function's wrappers: each, whether it is ours, and its limit."""
     for _ in itertools.repeat(None, MOST_WRAPPERS):
+        *_, function = _behind(function)
+        function = getattr(function, "__func__", function)
         wrapper, inner, limit = getattr(function, CHECKS, NOT_OURS)
         ours = wrapper is function
         yield function, ours, limit if ours else None
@@ -143,15 +165,18 @@ def _steps(function: Any) -> Iterator[RouteLimit | None]:
             yield limit
 
 
-def _innermost(steps: Iterable[Any], owner: object) -> tuple[RouteLimit, ...]:
-    found: list[RouteLimit] = []
+def _below_others(
+    steps: Iterable[Any], owner: object
+) -> tuple[tuple[RouteLimit, ...], tuple[RouteLimit, ...]]:
+    """List the limits below somebody else's decorators, and those of them that are innermost."""
+    below: list[RouteLimit] = []
+    first = 0
     others = apart = False
     for step in steps:
         if step is None:
             others = apart = True
         elif others and isinstance(step, RouteLimit) and step.owner is owner:
             if apart:
-                found.clear()
-                apart = False
-            found.append(step)
-    return tuple(found)
+                first, apart = len(below), False
+            below.append(step)
+    return tuple(below), tuple(below[first:])

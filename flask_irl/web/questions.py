@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from flask_irl.errors import IrlError
@@ -12,6 +12,7 @@ from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.web.callbacks import LimitFunc, call, is_true, key_of
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 
@@ -62,9 +63,17 @@ class Questions:
         self._limiter = limiter
         self._failed = failed
 
-    def question(self, route: Route, client: str) -> Question:
-        """Make the question about a client's request."""
-        return self.fixed(route) or self._dynamic(route, client)
+    def question(
+        self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
+    ) -> Question:
+        """Make the question about a client's request.
+
+        Args:
+            route: The request's.
+            client: The client's key.
+            without: Limits that are left out, if they depend on the request.
+        """
+        return self.fixed(route) or self._dynamic(route, client, without)
 
     def fixed(self, route: Route) -> Question | None:
         """Make the question that is the same for every client and request; None if it isn't."""
@@ -98,7 +107,7 @@ class Questions:
         plan = self._limiter.plans.without_first(plan, counted)
         return question._replace(plan=plan, keys=(keys[0], *keys[counted:]))
 
-    def _dynamic(self, route: Route, client: str) -> Question:
+    def _dynamic(self, route: Route, client: str, without: Collection[RouteLimit]) -> Question:
         scopes = list(_scopes(route))
         keys = [client] * (1 + len(scopes))
         notices: list[Notice] = []
@@ -106,7 +115,7 @@ class Questions:
         for name, limit in zip(route.names, route.limits, strict=True):
             if not limit.fixed:
                 # A callable of the user's that fails may cost its own limit, never the request.
-                if self._spared(limit):
+                if limit in without or self._spared(limit):
                     continue
                 given = self._given(limit)
                 if not given:
@@ -127,7 +136,7 @@ class Questions:
         if limit.dynamic is None:
             return limit.limits
         try:
-            return parse_limits(limit.dynamic())
+            return _given(limit.dynamic)
         except Exception as error:
             self._failed("limit", error, limit.dynamic)
             return limit.default
@@ -142,7 +151,7 @@ class Questions:
 
     def _spared(self, limit: RouteLimit) -> bool:
         try:
-            return limit.exempt_when is not None and bool(limit.exempt_when())
+            return limit.exempt_when is not None and is_true(limit.exempt_when)
         except Exception as error:
             self._failed("exempt_when", error, limit.exempt_when)
             return False
@@ -152,8 +161,8 @@ class Questions:
         if limit.key_func is None:
             return None
         try:
-            key = limit.key_func()
-            return canonical(str(key)) if key else None
+            key = key_of(limit.key_func)
+            return canonical(key) if key else None
         except Exception as error:
             self._failed("key_func", error, limit.key_func)
             return None
@@ -163,7 +172,7 @@ class Questions:
         if not callable(limit.cost):
             return limit.cost
         try:
-            cost = limit.cost()
+            cost = call(limit.cost)
             if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
                 raise IrlError(f"cost {cost!r} is not allowed: give a whole number, 0 or more")
         except Exception as error:
@@ -175,6 +184,14 @@ class Questions:
 def fixed_plan(limiter: Limiter, route: Route) -> Plan:
     """Make the plan of a route's fixed limits, whatever the request."""
     return limiter.plan(_scopes(route))
+
+
+def _given(dynamic: LimitFunc) -> tuple[Limit, ...]:
+    """Ask for the limits of a request; there are none where None or an empty text is returned."""
+    text = call(dynamic)
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return ()
+    return parse_limits(text)
 
 
 def _scopes(route: Route) -> tuple[Scope, ...]:

@@ -29,7 +29,7 @@ def plans_for_log(app: Flask, state: AppState) -> Callable[[Limiter, str, str], 
         # Several rules may have one text, each for methods of its own.
         rule = next((r for r in rules.get(label, ()) if _serves(r, method)), None)
         # The table keeps a bounded number of routes, however many methods a log invents.
-        route = state.routes.route(app, rule, method)
+        route = state.routes.route(app, rule, method, path="")
         key = (id(limiter), limiter.plans.generation, id(route))
         if key not in plans:
             plans[key] = state.fixed_plan(limiter, route)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flask import Flask, Request, Response
-from werkzeug.exceptions import TooManyRequests
+from flask import Request, Response, has_request_context, request
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 from werkzeug.http import HTTP_STATUS_CODES
 
 from flask_irl.limits.decision import REFUSED, Decision
-from flask_irl.web.exchange import Headers, Refusal
+from flask_irl.web.exchange import Header, Headers, Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -26,21 +26,58 @@ PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
 class RateLimitExceeded(TooManyRequests):
-    """Refuse a request, by the app's own handlers of 429 if it has any.
+    """Refuse a request: a 429 wherever it is met, whose response is what the client would get.
+
+    Args:
+        decision: The decision.
+        message: Its text instead of "Rate limit exceeded".
+        shown: The headers that show the decision.
 
     Attributes:
-        decision: The decision.
-        code: 429; None when the app has no such handler and ``response`` is the answer.
+        decision: The same.
+        retry_after: Whole seconds after which the client is admitted, at least one.
     """
 
+    code: int = 429
+    default_text = "Rate limit exceeded"
+
     def __init__(
-        self, decision: Decision, message: str | None = None, response: Response | None = None
+        self, decision: Decision, message: str | None = None, shown: Sequence[Header] = ()
     ) -> None:
-        super().__init__(message or "Rate limit exceeded", response)
+        super().__init__(message or self.default_text, retry_after=retry_seconds(decision))
         self.decision = decision
-        if response is not None:
-            # As of werkzeug's abort(response): the app's catch-all handlers leave it alone.
-            self.code = None  # type: ignore[assignment]
+        self._message = message
+        self._shown = shown
+
+    def get_body(
+        self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
+    ) -> str:
+        """Write the body as the client asks for it: JSON, or problem+json."""
+        return self._answer(environ).text
+
+    def get_headers(
+        self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
+    ) -> Headers:
+        """List the headers: type, ``Retry-After``, and those that show the decision."""
+        return [
+            ("Content-Type", self._answer(environ).mimetype),
+            ("Retry-After", str(self.retry_after)),
+            *self._shown,
+        ]
+
+    def _answer(self, environ: WSGIEnvironment | None) -> Body:
+        if environ is not None:
+            problem = _wants_problem(Request(environ))
+        else:
+            problem = has_request_context() and _wants_problem(request)
+        return answer_to(self.decision, self._message, problem=problem)
+
+
+class LimiterUnavailable(RateLimitExceeded, ServiceUnavailable):
+    """Refuse a request while no store answers and none may pass (``on_store_error="deny"``)."""
+
+    code = 503
+    default_text = "Rate limiter unavailable"
 
 
 def seconds(duration: float) -> int:
@@ -54,7 +91,13 @@ def retry_seconds(decision: Decision) -> int:
     return max(1, seconds(decision.retry_after))
 
 
-def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: bool) -> None:
+def epoch_seconds(at: float, duration: float) -> int:
+    """Give the first whole second since the epoch at which a duration that began at one is over."""
+    micros = int(at * 1e6 + 0.5) + (int(duration * 1e6 + 0.5) if duration > 0 else 0)
+    return -(-micros // 1_000_000)
+
+
+def set_headers(headers: Headers, decision: Decision, *, ietf: bool, epoch: bool = False) -> None:
     """Put a decision into a response's headers, as WSGI has them.
 
     Args:
@@ -62,17 +105,18 @@ def set_headers(headers: list[tuple[str, str]], decision: Decision, *, ietf: boo
         decision: The decision.
         ietf: Also ``RateLimit`` and ``RateLimit-Policy``
             (draft-ietf-httpapi-ratelimit-headers-10).
+        epoch: ``X-RateLimit-Reset`` as seconds since the epoch, by the store's clock.
     """
     for name, _ in headers:
         if name not in USUAL_HEADERS and name.lower() in RATE_HEADERS:
             headers[:] = [item for item in headers if item[0].lower() not in RATE_HEADERS]
             break
-    outcome, _, limit, remaining, reset_after, _, _, _, _, window, scope, _, _, _ = decision
+    outcome, _, limit, remaining, reset_after, _, _, _, _, window, scope, _, at, _ = decision
     reset = seconds(reset_after)
     headers += (
         ("X-RateLimit-Limit", str(limit)),
         ("X-RateLimit-Remaining", str(remaining)),
-        ("X-RateLimit-Reset", str(reset)),
+        ("X-RateLimit-Reset", str(epoch_seconds(at, reset_after) if epoch else reset)),
     )
     if ietf:
         name = _quoted(scope) if scope else DEFAULT_SCOPE
@@ -90,21 +134,35 @@ class Responder:
     Args:
         headers_enabled: Whether answers show the decision.
         ietf: Whether they show it in the IETF draft's headers, too.
+        epoch: Whether ``X-RateLimit-Reset`` is in seconds since the epoch.
         failed: Takes an error, with the place's name.
     """
 
     def __init__(
-        self, *, headers_enabled: bool, ietf: bool, failed: Callable[[str, BaseException], None]
+        self,
+        *,
+        headers_enabled: bool,
+        ietf: bool,
+        epoch: bool,
+        failed: Callable[[str, BaseException], None],
     ) -> None:
         self._headers_enabled = headers_enabled
         self._ietf = ietf
+        self._epoch = epoch
         self._failed = failed
+
+    def exceeded(self, decision: Decision, message: str | None) -> RateLimitExceeded:
+        """Make the exception that refuses a request."""
+        kind = LimiterUnavailable if decision.source == "none" else RateLimitExceeded
+        shown: Headers = []
+        self.complete(decision, "", shown)
+        return kind(decision, message, shown)
 
     def complete(self, decision: Decision, status: str, headers: Headers) -> None:
         """Add the decision's headers to an answer; never raises."""
         try:
             if self._headers_enabled and decision.source != "none":
-                set_headers(headers, decision, ietf=self._ietf)
+                set_headers(headers, decision, ietf=self._ietf, epoch=self._epoch)
             # The app's own handler of 429 may not have thought of it.
             if status.startswith("429") and not decision.admitted and not _says_when(headers):
                 headers.append(("Retry-After", str(retry_seconds(decision))))
@@ -153,9 +211,9 @@ def answer_to(decision: Decision, message: str | None, *, problem: bool = False)
     return Body(status, PROBLEM, json.dumps(body))
 
 
-def refusal(request: Request, decision: Decision, message: str | None) -> Response:
+def refusal(current: Request, decision: Decision, message: str | None) -> Response:
     """Make the response to a refused request, in the form that the client asks for."""
-    status, mimetype, text = answer_to(decision, message, problem=_wants_problem(request))
+    status, mimetype, text = answer_to(decision, message, problem=_wants_problem(current))
     response = Response(text, status, mimetype=mimetype)
     response.headers["Retry-After"] = str(retry_seconds(decision))
     return response
@@ -174,31 +232,15 @@ def early_refusal(environ: WSGIEnvironment, decision: Decision, message: str | N
     return Refusal(line, headers, b"" if environ.get("REQUEST_METHOD") == "HEAD" else body)
 
 
-def handles_refusal(app: Flask, current: Request, decision: Decision) -> bool:
-    """Tell whether the app has an error handler of its own for such a refusal.
-
-    One for 429, ``TooManyRequests`` or ``RateLimitExceeded`` counts; a catch-all for every
-    exception or HTTP error doesn't: it would turn refusals into something else. Nor is the 503 of
-    a limiter without a store any business of a handler of 429.
-    """
-    if decision.source == "none":
-        return False
-    return any(
-        issubclass(RateLimitExceeded, kind)
-        for name in (*current.blueprints, None)
-        for kind in app.error_handler_spec.get(name, {}).get(429, {})
-    )
-
-
 def may_want_problem(environ: WSGIEnvironment) -> bool:
     """Tell at a glance whether a client may want problem+json."""
     accept = environ.get("HTTP_ACCEPT")
     return accept is not None and "problem" in accept.lower()
 
 
-def _wants_problem(request: Request) -> bool:
+def _wants_problem(current: Request) -> bool:
     """Tell whether the client names problem+json, and wants it no less than JSON."""
-    accept = request.accept_mimetypes
+    accept = current.accept_mimetypes
     named = any(mimetype.lower() == PROBLEM for mimetype, quality in accept if quality > 0)
     return named and accept[PROBLEM] >= accept["application/json"]
 

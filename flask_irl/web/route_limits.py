@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-from flask_irl.errors import ConfigurationError
+from flask_irl.errors import ConfigurationError, IrlError
 from flask_irl.limits.limit import Limit, parse_limits
+from flask_irl.web.callbacks import (
+    IN_MEMORY,
+    CostFunc,
+    Filter,
+    KeyFunc,
+    LimitFunc,
+    ScopeFunc,
+    call,
+    check_callback,
+)
+
+ONLY_CALLBACKS: Final = ("key_func", "exempt_when")
+CALLBACKS: Final = ("limit", "scope", "cost", *ONLY_CALLBACKS)
+"""Arguments that are functions, or may be."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,15 +49,15 @@ class RouteLimit:
 
     owner: object
     limits: tuple[Limit, ...] = ()
-    dynamic: Callable[[], str] | None = None
-    shared: str | Callable[[str], str] | None = None
+    dynamic: LimitFunc | None = None
+    shared: str | ScopeFunc | None = None
     name: str = ""
-    key_func: Callable[[], str] | None = None
+    key_func: KeyFunc | None = None
     methods: frozenset[str] | None = None
     per_method: bool = False
-    exempt_when: Callable[[], bool] | None = None
+    exempt_when: Filter | None = None
     override_defaults: bool = True
-    cost: int | Callable[[], int] = 1
+    cost: int | CostFunc = 1
     error_message: str | None = None
     default: tuple[Limit, ...] = ()
     origin: RouteLimit | None = None
@@ -74,19 +88,25 @@ class RouteLimit:
             method: The request's, GET for HEAD.
         """
         if self.shared is not None:
-            return f"shared:{self.shared(endpoint) if callable(self.shared) else self.shared}"
+            return f"shared:{self._shared_name(endpoint)}"
         if self.per_method:
             return f"{endpoint}:{method}"
         return endpoint if self.methods is None else f"{endpoint}:{','.join(sorted(self.methods))}"
 
+    def _shared_name(self, endpoint: str) -> str:
+        name = call(self.shared, endpoint) if callable(self.shared) else self.shared
+        if not isinstance(name, str) or IN_MEMORY in name:
+            raise IrlError(f"scope {name!r} is not allowed: give a text")
+        return name
+
 
 def new_limit(
     owner: object,
-    limit: str | Callable[[], str],
+    limit: str | LimitFunc,
     *,
-    shared: str | Callable[[str], str] | None,
+    shared: str | ScopeFunc | None,
     methods: Sequence[str] | None = None,
-    cost: int | Callable[[], int],
+    cost: int | CostFunc,
     error_message: str | None,
     default: str | None = None,
     **rest: Any,
@@ -104,6 +124,11 @@ def new_limit(
         raise ConfigurationError(f"error_message {error_message!r} is not allowed: give a text")
     if shared is not None and not callable(shared) and not (shared and isinstance(shared, str)):
         raise ConfigurationError(f"scope {shared!r} is not allowed: give a name, or a function")
+    callbacks = {"limit": limit, "scope": shared, "cost": cost, **rest}
+    for option in CALLBACKS:
+        given = callbacks.get(option)
+        if callable(given) or (option in ONLY_CALLBACKS and given is not None):
+            check_callback(option, given)
     if isinstance(methods, str):
         raise ConfigurationError(f"methods {methods!r} is not allowed: give [{methods!r}]")
     if not callable(limit) and not isinstance(limit, str):

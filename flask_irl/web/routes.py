@@ -7,16 +7,17 @@ against a route's own; HEAD counts as GET.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 from werkzeug.routing import Rule
 
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_no_route
 from flask_irl.web.marks import Marks, read_marks
+from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.preflights import answers_preflights
 from flask_irl.web.route_limits import RouteLimit, of_one_method, scope_names
 from flask_irl.web.static_files import StaticFiles
@@ -43,10 +44,12 @@ class Route:
         names: The scope of each of ``limits``; ``""`` where it depends on the request.
         covered: The limits that its decorators need not check: they are in the plan, or don't
             apply.
-        inner: The limits that are checked only below somebody else's decorator, as a login's.
+        inner: The limits that are checked last, below somebody else's decorator, as a login's.
+        below: Those of ``limits`` that are checked below such a decorator.
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
+        fixed: Whether its plan is the same for every request.
         preflights: Whether Flask or flask-cors answers its CORS preflights.
         files: The static files that it serves, if it does; what isn't there is unmatched.
         recognisable: Whether all requests under one method and path of it are alike.
@@ -61,17 +64,17 @@ class Route:
     names: tuple[str, ...] = ()
     covered: tuple[RouteLimit, ...] = ()
     inner: tuple[RouteLimit, ...] = ()
+    below: tuple[RouteLimit, ...] = ()
     question: Any = None
     generation: int = -1
     plainly_refused: bool = False
+    fixed: bool = field(init=False)
     preflights: bool = False
     files: StaticFiles | None = None
     recognisable: bool = True
 
-    @property
-    def fixed(self) -> bool:
-        """Tell whether its plan is the same for every request."""
-        return all(limit.fixed for limit in self.limits)
+    def __post_init__(self) -> None:
+        self.fixed = all(limit.fixed for limit in self.limits)
 
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""
@@ -85,14 +88,23 @@ class RouteTable:
         owner: The extension whose decorators count.
         defaults: The default limits of routes.
         declarations: The extension's.
+        configured: The rules of the app's configuration.
 
     Attributes:
+        at_first: Called with the app, once each, when its first route is looked up.
         missing: Stands for the routes of static files where there is no such file.
     """
 
     def __init__(
-        self, owner: object, defaults: tuple[Limit, ...], declarations: Declarations
+        self,
+        owner: object,
+        defaults: tuple[Limit, ...],
+        declarations: Declarations,
+        configured: ConfiguredRules,
     ) -> None:
+        self.at_first: list[Callable[[Flask], object]] = []
+        self.configured = configured
+        self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
@@ -102,39 +114,41 @@ class RouteTable:
         self.missing = Route(UNMATCHED, False, recognisable=False)
 
     def __len__(self) -> int:
-        return len(self._routes)
+        return len(self._routes) + len(self._by_parts)
 
-    def route(self, app: Flask, rule: Rule | None, method: str) -> Route:
-        """Give the route of a rule and a method; the rule is None where none matches."""
+    def route(self, app: Flask, rule: Rule | None, method: str, path: str | None = None) -> Route:
+        """Give the route of a request.
+
+        Args:
+            app: The app.
+            rule: The rule that matches it, None where none does.
+            method: Its method.
+            path: Its path; that of the request being served by default.
+        """
         if rule is None:
             return self._unmatched
-        if rule.methods is None and method not in METHODS:
+        if method not in METHODS and method not in tuple(rule.methods or ()):
             method = self._bounded(app, rule, method)
         key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
+            while self.at_first:
+                self.at_first.pop(0)(app)
+            parts = self.configured.parts(rule)
+            if parts:
+                if path is None:
+                    path = request.path
+                return self.part(app, rule, method, [x.text for x in parts if x.matches(path)])
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
 
-    def described(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Describe each rule for people: ``route``, ``methods``, ``limits`` and ``exempt``.
-
-        Args:
-            app: The app.
-            besides: Names of blueprints that are left out.
-        """
-        return [
-            {
-                "route": rule.rule,
-                "methods": methods,
-                "limits": _texts(route),
-                "exempt": route.exempt,
-            }
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint.rpartition(".")[0] not in besides
-            if (methods := sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            for route in [self.route(app, rule, methods[0])]
-        ]
+    def part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
+        """Give the route of those of a rule's paths that some patterns match."""
+        key = (rule.rule, rule.endpoint, method, tuple(parts))
+        route = self._by_parts.get(key)
+        if route is None:
+            route = self._by_parts[key] = self._work_out(app, rule, method, parts)
+        return route
 
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
@@ -143,7 +157,7 @@ class RouteTable:
         return Route(label, False, (limit,), (), endpoint, method, (name,))
 
     def _bounded(self, app: Flask, rule: Rule, method: str) -> str:
-        """Fold the methods that nobody named into one: a rule without methods takes any."""
+        """Fold the methods that nobody named into one: a rule may take any."""
         _, marks, blueprints = self._view(app, rule, method)
         limits = [*marks.limits, *marks.of_method]
         for blueprint in blueprints:
@@ -158,28 +172,31 @@ class RouteTable:
         blueprints = [blueprint for blueprint in found if isinstance(blueprint, Blueprint)]
         return view, read_marks(view, method, self._owner, self._declarations), blueprints
 
-    def _work_out(self, app: Flask, rule: Rule, method: str) -> Route:
+    def _work_out(self, app: Flask, rule: Rule, method: str, parts: Sequence[str] = ()) -> Route:
         endpoint = rule.endpoint
         label = rule.rule
         view, marks, blueprints = self._view(app, rule, method)
         owner = blueprints[0] if blueprints else app
         if is_no_route(view):
             return self._unmatched
-        if marks.exempt or any(
-            blueprint in self._declarations.exempt_blueprints for blueprint in blueprints
-        ):
+        exempt, configured = self.configured.apply(rule, parts)
+        exempt = exempt or marks.exempt
+        if exempt or any(x in self._declarations.exempt_blueprints for x in blueprints):
             return Route(label, True)
-        if endpoint.rpartition(".")[2] == "static" and owner.has_static_folder:
+        is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
+        if is_static and not configured:
             return Route(label, True, files=StaticFiles(owner, view))
         preflights = method == "OPTIONS" and answers_preflights(rule, view)
         if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
             return Route(label, False, preflights=True, recognisable=False)
-        own = [*marks.limits, *(of_one_method(x, marks.method) for x in marks.of_method)]
+        of_method = {x: of_one_method(x, marks.method) for x in marks.of_method}
+        below = tuple(of_method.get(x, x) for x in marks.below)
+        own = [*marks.limits, *of_method.values()]
         own = [x for x in own if x.applies_to(method)]
         if not any(x.override_defaults for x in own):
             for blueprint in blueprints:
                 own += self._declarations.blueprint_limits.get(blueprint, [])
-        own = list(dict.fromkeys(x for x in own if x.applies_to(method)))
+        own = list(dict.fromkeys(x for x in (*own, *configured) if x.applies_to(method)))
         defaults = () if any(x.override_defaults for x in own) else self._defaults
         method = "GET" if method == "HEAD" else method
         return Route(
@@ -192,6 +209,7 @@ class RouteTable:
             scope_names(own, endpoint, method, {endpoint} if defaults else set()),
             (*marks.limits, *marks.of_method),
             marks.inner,
+            below,
             preflights=preflights,
             recognisable=not preflights,
         )
@@ -201,11 +219,3 @@ def _blueprints(endpoint: str) -> list[str]:
     """Name the blueprints of an endpoint, the innermost first."""
     parts = endpoint.split(".")[:-1]
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-
-
-def _texts(route: Route) -> list[str]:
-    texts = [str(limit) for limit in route.defaults]
-    for limit in route.limits:
-        shared = " (shared)" if limit.shared is not None else ""
-        texts += [f"{fixed}{shared}" for fixed in limit.limits] or [f"of each request{shared}"]
-    return texts

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import Flask
+from flask import Flask, current_app, has_app_context
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
+from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
+from flask_irl.web import error_handlers
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.bypass import Bypass
+from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.decorators import Declarations
+from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
 from flask_irl.web.middleware import Middleware, innermost
-from flask_irl.web.observer import Observer
+from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
 from flask_irl.web.routes import Route, RouteTable
+from flask_irl.web.switch import switch
+from flask_irl.web.tracing import new_observer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 EXTENSION: Final = "flask_irl"
 
@@ -36,6 +47,7 @@ class AppState:
     """Put a limiter on each request's way through an app.
 
     Args:
+        app: The app; not held.
         owner: The extension.
         options: The app's options.
         key_func: Identifies clients.
@@ -48,22 +60,35 @@ class AppState:
 
     def __init__(
         self,
+        app: Flask,
         owner: object,
         options: Options,
         *,
-        key_func: Callable[[], str],
+        key_func: KeyFunc,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
+        self._app = weakref.ref(app)
         self.owner = owner
         self.options = options
+        self._enabled = options.enabled
+        self._registered = self._closed = False
         self.limiter = open_limiter(options, listener=listener)
-        self.routes = RouteTable(owner, options.default_limits, declarations)
+        configured = ConfiguredRules(owner, options.exempt, options.limits)
+        self.routes = RouteTable(owner, options.default_limits, declarations, configured)
+        self.at_first_request(lambda app: configured.warn_of_useless(app.url_map.iter_rules()))
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
-        self.questions = Questions(self.limiter, failed)
-        identity = Identity(key_func, failed)
+        self._responder = Responder(
+            headers_enabled=options.headers_enabled,
+            ietf=options.ietf_headers,
+            epoch=options.reset_format == "epoch",
+            failed=failed,
+        )
+        callback_failed = self.limiter.failures.callback_failed
+        self.questions = Questions(self.limiter, callback_failed)
+        identity = Identity(key_func, callback_failed)
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
@@ -75,6 +100,7 @@ class AppState:
             filters=declarations.filters,
             lists=lists,
             early_refusals=options.early_refusals,
+            exceeded=self._responder.exceeded,
         )
         self.checks = Checks(
             self.limiter,
@@ -84,14 +110,13 @@ class AppState:
             self.enforcer.late,
             slot=self._slot,
             lists=lists,
+            exceeded=self._responder.exceeded,
         )
-        self._responder = Responder(
-            headers_enabled=options.headers_enabled, ietf=options.ietf_headers, failed=failed
-        )
-        self._observer = Observer(self.limiter, options.honeypots)
+        self._observer = new_observer(self.limiter, options.honeypots)
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
+        self._registered = True
         outer, place, is_app = innermost(app)
         body = BodyDrain(app.config, self.limiter.failures.swallow)
         bypass = Bypass(
@@ -102,6 +127,7 @@ class AppState:
             miss=self.enforcer.late.miss,
         )
         self.enforcer.register(app, innermost=is_app, bypass=bypass)
+        error_handlers.register(app)
         middleware = Middleware(
             getattr(outer, place),
             self._slot,
@@ -114,16 +140,52 @@ class AppState:
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
 
+    def at_first_request(self, work: Callable[[Flask], object]) -> None:
+        """Do work on the app when all its routes are there: at the first request for one."""
+        guard = self.limiter.failures.guard
+        self.routes.at_first.append(lambda app: guard("start", partial(work, app)))
+
+    @property
+    def enabled(self) -> bool:
+        """Tell whether it takes part in requests."""
+        return self._enabled
+
+    def switch(self, on: bool) -> None:
+        """Take part in the app's requests from now on, or in none; in none once it is closed."""
+        app = self._app()
+        on = on and not self._closed
+        if on and app is not None and not self._registered:
+            self.register(app)
+        elif app is not None and self._registered and on is not self._enabled:
+            hooks = cast(list[object], app.before_request_funcs[None])
+            switch(hooks, self.enforcer.decide, on)
+        self._enabled = on
+
+    def close(self) -> None:
+        """End the limiter: requests pass as if there were none. Does nothing the second time."""
+        if self._closed:
+            return
+        self.switch(False)
+        self._closed = True
+        self.limiter.close()
+
     def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
         """Describe an app's routes with their limits for people, but those of blueprints."""
-        return self.routes.described(app, besides)
+        return described_routes(self.routes, app, besides)
+
+    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
+        """Give the decision on a request, by its environment."""
+        exchange = environ.get(self._slot)
+        return None if exchange is None else exchange.decision
 
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
 
-    def forget(self, client: str) -> bool:
-        """Forget a client, by its name or by its stored key."""
+    def forget(self, client: str | None) -> bool:
+        """Forget a client, by its name or by its stored key, or with None all of them."""
+        if client is None:
+            return self.limiter.forget_all() > 0
         return self.limiter.forget(canonical(client))
 
 
@@ -137,3 +199,26 @@ def state_of(app: Flask) -> AppState:
     if not isinstance(state, AppState):
         raise IrlError("no IntelligentLimiter is registered with this app: call init_app first")
     return state
+
+
+class AppStates:
+    """Know the states of an extension's apps, as long as those live."""
+
+    def __init__(self) -> None:
+        self._all: weakref.WeakSet[AppState] = weakref.WeakSet()
+
+    def add(self, state: AppState) -> None:
+        """Add the state of an app."""
+        self._all.add(state)
+
+    def everywhere(self) -> list[AppState]:
+        """Give those of all apps."""
+        return list(self._all)
+
+    def here(self) -> list[AppState]:
+        """Give the current app's; outside of an app context, those of all apps.
+
+        Raises:
+            IrlError: No extension is registered with the current app.
+        """
+        return [state_of(current_app)] if has_app_context() else self.everywhere()

@@ -128,8 +128,8 @@ LIMITER: Final = Row(
         Panel(
             "Internal errors",
             "Errors of the limiter that were kept from the app, a second, by where they happened. "
-            "Worry about any: a bug, or a key function or listener of yours fails; the log has "
-            "the traceback (`limiter_error`).",
+            "Worry about any: a bug, or a listener of yours fails; the log has the traceback "
+            "(`limiter_error`).",
             "cps",
             (
                 Query(
@@ -138,6 +138,19 @@ LIMITER: Final = Row(
             ),
             thresholds=((0.001, RED),),
             runbook="irlinternalerrors",
+        ),
+        Panel(
+            "Functions of yours that failed",
+            "Calls a second of functions that the limiter was given, by option, that raised or "
+            "gave nothing of use. Some are strangers' rubbish tokens; worry when it is as much as "
+            "all requests, since then addresses count instead of keys. The log says where "
+            "(`callback_error`).",
+            "cps",
+            (
+                Query(
+                    or_zero(rate("irl_callback_errors_total", JOB, "where"), "where"), "{{where}}"
+                ),
+            ),
         ),
         Panel(
             "Refusals of the admin API",

@@ -22,7 +22,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 
 from flask_irl import IntelligentLimiter
-from tests.chromium import start_chromium
+from tests.chromium import chromium_with
 from tests.servers import HOST
 
 pytestmark = pytest.mark.integration
@@ -62,13 +62,10 @@ NOT_YET = (
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Start a headless Chromium with an empty profile that notes violations of a policy."""
-    driver = start_chromium(tmp_path_factory.mktemp("chromium"))
-    try:
+    with chromium_with(tmp_path_factory.mktemp("chromium")) as driver:
         source = {"source": NOTE_VIOLATIONS}
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
         yield driver
-    finally:
-        driver.quit()
 
 
 class Site:

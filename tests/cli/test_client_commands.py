@@ -196,6 +196,25 @@ def test_a_client_that_is_reset_is_not_known_any_more(site: Site) -> None:
     assert site.ask(count=LIMIT) == [200] * LIMIT
 
 
+def test_all_clients_can_be_reset(site: Site) -> None:
+    site.ask(count=LIMIT)
+    site.engine.flush()
+    assert site.done("reset", "--all") == "1 clients are forgotten\n"
+    assert "not known" in site.failed("client", SOMEBODY)
+    assert site.json("clients") == []
+    assert site.json("audit")[0]["action"] == "reset"
+    assert site.json("reset", "--all") == {"clients": 0, "reset": True}
+    site.engine.refresh()
+    assert site.ask(count=LIMIT) == [200] * LIMIT
+
+
+@pytest.mark.parametrize("arguments", [(), (SOMEBODY, "--all")])
+def test_a_reset_is_of_one_client_or_all(local: Site, arguments: tuple[str, ...]) -> None:
+    result = local.run("reset", *arguments)
+    assert result.exit_code == 2
+    assert "give a client, or --all" in result.stderr
+
+
 def test_a_blocked_client_is_refused_at_once_and_nobody_else(site: Site) -> None:
     assert site.ask() == [200]
     shown = site.done("block", SOMEBODY)

@@ -42,10 +42,21 @@ SAMPLES: dict[str, Sample] = {
         ("5/minute", ["1/second", "5/minute;9/day"], ()),
         ("5/fortnight", ["5/minute", "six"], [5], 5, b"5/minute", ["1/day"] * 17, "0/minute"),
     ),
+    "exempt": Sample(
+        (("/health", "endpoint:static-*"), "/a,endpoint:b", '["/c"]'),
+        ("health", "endpoint:", "/a,b", 5, [5], b"/a"),
+        "IRL_EXEMPT",
+    ),
+    "limits": Sample(
+        ({"/a/*": "5/minute"}, '{"endpoint:b": ["1/second", "5/minute"]}', {}),
+        ("/a=5/minute", "[1]", {"a": "5/minute"}, {5: "5/minute"}, {"/a": ""}, {"/a": 5}, 5),
+        "IRL_LIMITS",
+    ),
     "enabled": BOOLEAN,
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
     "headers_enabled": BOOLEAN,
     "ietf_headers": BOOLEAN,
+    "reset_format": Sample(("epoch", "seconds", "epoch"), ("date", "", 1, ["epoch"])),
     "early_refusals": BOOLEAN,
     "train": BOOLEAN._replace(environment="IRL_TRAIN"),
     "anomaly_threshold": Sample(
@@ -93,6 +104,11 @@ READ: dict[str, dict[Any, Any]] = {
     "default_limits": {
         "5/minute": (Limit(5, 60),),
         "['1/second', '5/minute;9/day']": (Limit(1, 1), Limit(5, 60), Limit(9, 86_400)),
+    },
+    "exempt": {"/a,endpoint:b": ("/a", "endpoint:b"), '["/c"]': ("/c",)},
+    "limits": {
+        "{'/a/*': '5/minute'}": {"/a/*": (Limit(5, 60),)},
+        '{"endpoint:b": ["1/second", "5/minute"]}': {"endpoint:b": (Limit(1, 1), Limit(5, 60))},
     },
     "further_factors": {"0.1,0": (0.1, 0.0)},
     "honeypots": {"/b,/c": ("/b", "/c")},
@@ -297,3 +313,8 @@ def test_the_steps_fall_from_the_first_factor_on(
 ) -> None:
     arguments = {"anomalous_factor": first, "further_factors": further}
     assert resolve(arguments, {}, {}).factors == factors
+
+
+def test_a_bad_limit_of_a_pattern_is_named_with_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"^IRL_LIMITS: /a: .*5/fortnight"):
+        resolve({}, {"IRL_LIMITS": {"/b": "5/minute", "/a": "5/fortnight"}}, {})

@@ -29,6 +29,13 @@ def test_a_plan_and_its_rest_are_made_once(plans: PlanCache) -> None:
     assert [scope.limits for scope in plans.without_base(plan).scopes] == [(), (Limit(2, 60),)]
 
 
+def test_a_plan_without_its_first_scopes_keeps_the_others(plans: PlanCache) -> None:
+    plan = plans.plan((*ROUTES[0], *ROUTES[1]))
+    assert plans.without_first(plan, 2) is plans.without_first(plan, 2)
+    assert plans.without_first(plan, 2).scopes == (Scope("", ()), *ROUTES[1])
+    assert plans.without_first(plan, 1).scopes == (Scope("", ()), *ROUTES[0], *ROUTES[1])
+
+
 def test_plans_of_former_settings_are_dropped(plans: PlanCache) -> None:
     for amount in range(1, 51):
         plans.use(Limit(amount, 60), FACTORS, "enforce")

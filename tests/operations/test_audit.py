@@ -159,6 +159,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "clients.ranked": lambda o: o.clients.ranked(),
     "clients.ranked at a step": lambda o: o.clients.ranked(step=1),
     "clients.reset": lambda o: o.clients.reset("c", ADA),
+    "clients.reset_all": lambda o: o.clients.reset_all(ADA),
     "clients.feedback": lambda o: o.clients.feedback("c", "good", ADA),
     "overrides.set": lambda o: o.overrides.set(
         "c", "block", amount=0, seconds=60, reason="", who=ADA

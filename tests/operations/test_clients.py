@@ -14,7 +14,7 @@ from flask_irl.behaviour.rows import ABUSE, GOOD, client_hash, unpack_rows
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import canonical
 from flask_irl.model.model import Model
-from flask_irl.operations.clients import RANKINGS
+from flask_irl.verdicts.rankings import RANKINGS
 from tests.operations.worker import ADA, Site, Worker, attack, override
 
 # Clients

@@ -11,13 +11,16 @@ from redis.crc import key_slot
 from flask_irl.errors import StoreError
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit
+from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import Store
+from flask_irl.stores.location import locate
+from flask_irl.stores.redis.store import RedisStore
 from flask_irl.stores.site import MODELS_KEPT
 from flask_irl.stores.state import ClientState, Update
 from tests.conftest import Clock
 from tests.servers import wait_until
-from tests.stores.conftest import Backend, plan_of
+from tests.stores.conftest import PATIENCE, Backend, plan_of
 
 TTL = 7200
 VIEW = Scope("view", (Limit(3, 3600),))
@@ -352,6 +355,59 @@ def test_no_other_client_is_forgotten(store: Store) -> None:
         spend(store, plan, client)
     store.forget("c", TTL)
     assert [spend(store, plan, client) for client in ("cc", "c:", "d")] == [0, 0, 0]
+
+
+def test_all_clients_can_be_forgotten(backend: Backend) -> None:
+    store = backend.open()
+    plan = plan_of(VIEW)
+    names = ["c", "c:", "ü/1", *(f"client-{n}" for n in range(1200))]
+    for client in names[:3]:
+        spend(store, plan, client)
+    for client in names[3:]:
+        store.hit(PLAN, (client,), 1)
+    save(store, "c", step=1)
+    store.add_counts({"requests": 1})
+    assert store.forget_all(TTL) == len(names)
+    assert store.load(names) == [None] * len(names)
+    assert [spend(store, plan, client) for client in names[:3]] == [3, 3, 3]
+    assert store.counts() == {"requests": 1}
+    assert store.forget_all(TTL) == 3
+    assert store.forget_all(TTL) == 0
+
+
+def test_an_override_outlives_that_all_are_forgotten(store: Store) -> None:
+    override = Override("block", float(int(store.now()) + 1000), 0)
+    store.hit(PLAN, ("c",), 1)
+    store.set_override("c", override, TTL)
+    assert store.forget_all(TTL) == 1
+    assert state_of(store, "c").override == override
+
+
+def test_the_keys_of_limits_with_keys_of_their_own_are_forgotten(
+    store: Store, backend: Backend
+) -> None:
+    plan = plan_of(Scope("own", (Limit(2, 60),), own_key=True))
+    key = other_client(backend, same_slot=True)
+    assert [store.hit(plan, ("c", key), 1).admitted for _ in range(3)] == [True, True, False]
+    store.forget_all(TTL)
+    assert store.hit(plan, ("c", key), 1).admitted
+
+
+def test_other_keys_of_the_server_stay(one_server: Backend) -> None:
+    odd = "a?*[^]\\"
+    stores = [
+        RedisStore(locate(one_server.uri), prefix=prefix, timeout=PATIENCE)
+        for prefix in (odd, "ab", "irl")
+    ]
+    with one_server.client() as client:
+        client.set("irl", 1)
+        for store in stores:
+            store.hit(PLAN, ("c",), 1)
+        assert [stores[0].forget_all(TTL), stores[0].forget_all(TTL)] == [1, 0]
+        assert [store.load(["c"])[0] is None for store in stores] == [True, False, False]
+        assert client.get("irl") == b"1"
+    for store in stores:
+        store.close()
 
 
 @pytest.mark.parametrize("returned", [False, True])

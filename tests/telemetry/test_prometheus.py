@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from flask_irl import Decision, IntelligentLimiter
 from flask_irl.telemetry.events import (
     AdminRefused,
+    CallbackFailed,
     ClientsFlagged,
     ClientsScored,
     ErrorSwallowed,
@@ -184,8 +185,14 @@ def test_flagged_clients_are_the_latest_number(metrics: Metrics) -> None:
 
 
 def test_errors_kept_from_the_app_are_counted_by_place(metrics: Metrics) -> None:
-    metrics.listener.notify(ErrorSwallowed("key_func"))
-    assert metrics.value("irl_internal_errors_total", where="key_func") == 1
+    metrics.listener.notify(ErrorSwallowed("flush"))
+    assert metrics.value("irl_internal_errors_total", where="flush") == 1
+
+
+def test_errors_of_the_apps_functions_are_counted_apart(metrics: Metrics) -> None:
+    metrics.listener.notify(CallbackFailed("key_func"))
+    assert metrics.value("irl_callback_errors_total", where="key_func") == 1
+    assert metrics.value("irl_internal_errors_total", where="key_func") is None
 
 
 def test_refusals_of_the_admin_api_are_counted_by_reason(metrics: Metrics) -> None:
@@ -240,7 +247,8 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         StoreLost: StoreLost("gone"),
         StoreBack: StoreBack(),
         AdminRefused: AdminRefused("wrong"),
-        ErrorSwallowed: ErrorSwallowed("key_func"),
+        ErrorSwallowed: ErrorSwallowed("flush"),
+        CallbackFailed: CallbackFailed("key_func"),
     }
     assert set(events) == set(get_args(Event))
     for event in events.values():

@@ -223,12 +223,14 @@ def test_a_callable_object_and_a_partial(site: Site) -> None:
 
 
 def test_the_decorated_function_keeps_its_name_arguments_and_result(site: Site) -> None:
-    @site.limiter.limit("1/minute")
+    @site.limiter.limit("2/minute")
     def add(a: int, b: int = 2) -> int:
         """Add."""
         return a + b
 
-    assert (add.__name__, add.__doc__, add(1), add(1, b=5)) == ("add", "Add.", 3, 6)
+    assert (add.__name__, add.__doc__) == ("add", "Add.")
+    with site.app.test_request_context("/"):
+        assert (add(1), add(1, b=5)) == (3, 6)
 
 
 @pytest.mark.parametrize(
@@ -534,15 +536,6 @@ def test_a_view_may_catch_what_a_function_raises(site: Site) -> None:
     assert texts == ["helped", "enough: limited"]
 
 
-def test_a_function_outside_of_requests_is_not_limited(site: Site) -> None:
-    helper = helping(site)
-    assert [helper() for _ in range(3)] == ["helped"] * 3
-    with site.app.app_context():
-        assert [helper() for _ in range(3)] == ["helped"] * 3
-    with Flask("other").test_request_context():
-        assert [helper() for _ in range(3)] == ["helped"] * 3
-
-
 def test_a_function_in_an_exempt_view_is_not_limited(site: Site) -> None:
     helper = helping(site)
     site.app.add_url_rule("/exempt", "exempt", site.limiter.exempt(lambda: helper()))
@@ -702,7 +695,7 @@ def test_a_dynamic_limit_follows_what_it_is_told(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [LookupError("the limit's own fault"), "often", "", None, 7, "0/minute", ["1/minute"]],
+    [LookupError("the limit's own fault"), "often", 7, "0/minute", ["1/minute"]],
     ids=str,
 )
 def test_a_dynamic_limit_that_fails_leaves_the_others_in_force(
@@ -721,8 +714,9 @@ def test_a_dynamic_limit_that_fails_leaves_the_others_in_force(
     )
     assert site.asks(3, "/y") == [200, 200, 429]
     assert site.asks(3, "/x") == [200, 200, 429]
-    assert site.listener.swallowed_at == ["limit"] * 6
-    assert "limiter_error" in caplog.text
+    assert site.listener.callbacks_failed_at == ["limit"] * 6
+    assert site.listener.swallowed_at == []
+    assert caplog.text.count("callback_error") == 1
 
 
 def test_a_dynamic_limit_that_comes_and_goes_leaves_the_count_beside_it_alone(site: Site) -> None:
@@ -770,7 +764,7 @@ def test_exempt_when_that_raises_exempts_nobody(site: Site) -> None:
 
     site.app.add_url_rule("/x", "x", site.limiter.limit("1/minute", exempt_when=broken)(lambda: ""))
     assert site.asks(2, "/x") == [200, 429]
-    assert site.listener.swallowed_at == ["exempt_when"] * 2
+    assert site.listener.callbacks_failed_at == ["exempt_when"] * 2
 
 
 def test_a_limits_own_key_func_counts_somebody_else(site: Site) -> None:
@@ -851,7 +845,7 @@ def test_a_cost_that_can_not_be_told_is_1_and_its_limit_holds(site: Site, cost: 
 
     site.app.add_url_rule("/x", "x", site.limiter.limit("2/minute", cost=told)(lambda: ""))
     assert site.asks(3, "/x") == [200, 200, 429]
-    assert site.listener.swallowed_at == ["cost"] * 3
+    assert site.listener.callbacks_failed_at == ["cost"] * 3
 
 
 def test_a_cost_beyond_all_numbers_is_refused(site: Site) -> None:

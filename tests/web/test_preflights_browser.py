@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from flask_irl import IntelligentLimiter
 from flask_irl.web.state import state_of
-from tests.chromium import start_chromium
+from tests.chromium import chromium_with
 from tests.servers import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -88,9 +88,8 @@ def page() -> Iterator[str]:
 @pytest.fixture
 def chromium(tmp_path: Any) -> Iterator[Chrome]:
     """Start a headless Chromium with an empty profile."""
-    driver = start_chromium(tmp_path)
-    yield driver
-    driver.quit()
+    with chromium_with(tmp_path) as driver:
+        yield driver
 
 
 def test_a_page_of_another_site_reads_the_refusal(chromium: Chrome, page: str, shop: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Request, Response
 from flask.typing import ResponseReturnValue
-from flask_smorest import Api
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException, TooManyRequests, abort
@@ -16,8 +15,9 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from flask_irl import Decision, IntelligentLimiter, RateLimitExceeded
 from flask_irl.stores.state import Update
-from flask_irl.web.responses import refusal, seconds, set_headers
+from flask_irl.web.responses import epoch_seconds, refusal, seconds, set_headers
 from flask_irl.web.state import state_of
+from tests.conftest import Clock
 
 PROBLEM = "application/problem+json"
 REFUSED = Decision(
@@ -97,6 +97,23 @@ def test_a_wait_into_the_next_window_is_longer_than_the_reset() -> None:
     response = refusal(asking(), decision, None)
     assert response.headers["Retry-After"] == "31"
     assert response.get_json()["detail"]["reset_in"] == 2
+
+
+@given(st.integers(0, 2**32 * 10**6), st.integers(0, 366 * 86_400 * 10**6))
+def test_an_epoch_never_falls_short_and_never_adds_a_second(at: int, micros: int) -> None:
+    assert epoch_seconds(at / 1e6, micros / 1e6) == math.ceil((at + micros) / 10**6)
+
+
+@pytest.mark.parametrize(
+    ("at", "reset", "shown"),
+    [(100.0, 22.0, 122), (100.25, 22.75, 123), (100.9, 22.4, 124), (100.000001, 0.0, 101)],
+)
+def test_the_reset_as_an_epoch_is_by_the_stores_clock(at: float, reset: float, shown: int) -> None:
+    headers: list[tuple[str, str]] = []
+    set_headers(headers, ALLOWED._replace(at=at, reset_after=reset), ietf=True, epoch=True)
+    assert dict(headers)["X-RateLimit-Reset"] == str(shown)
+    # The draft's is in seconds, whatever the other.
+    assert dict(headers)["RateLimit"] == f'"default";r=4;t={math.ceil(reset)}'
 
 
 def test_headers_replace_what_the_view_has_set() -> None:
@@ -302,6 +319,23 @@ def test_ietf_headers_can_be_switched_on() -> None:
     assert response.headers["RateLimit"] == '"default";r=49;t=60'
 
 
+@pytest.mark.parametrize("strategy", ["sliding-window-counter", "fixed-window", "gcra"])
+def test_a_client_that_waits_until_the_epoch_is_admitted(
+    strategy: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.advance(0.7)
+    app, _ = site(base_limit=1, strategy=strategy, reset_format="epoch")
+    monkeypatch.setattr(state_of(app).limiter.store, "_clock", clock)
+    app.add_url_rule("/x", "x", lambda: "")
+    # The last one is refused in front of Flask.
+    *_, late, refused = asked(app, 4)
+    until = int(refused.headers["X-RateLimit-Reset"])
+    assert late.headers["X-RateLimit-Reset"] == str(until)
+    assert 0 < until - clock() <= int(refused.headers["Retry-After"]) + 1
+    clock.now = until
+    assert asked(app, 1)[0].status_code == 200
+
+
 def test_an_anomalous_clients_refusal_says_so() -> None:
     app, _ = site(base_limit=10)
     app.add_url_rule("/x", "x", lambda: "")
@@ -405,22 +439,6 @@ def test_a_catch_all_handler_neither_swallows_nor_changes_a_refusal(
     assert refused.status_code == 429
     assert refused.get_json()["detail"]["error"] == "Rate limit exceeded"
     assert 1 <= int(refused.headers["Retry-After"]) <= 120
-
-
-@refusing
-def test_flask_smorest_in_the_app_leaves_a_refusal_alone(refuse: Refuse) -> None:
-    app, limiter = site()
-    app.config.update(API_TITLE="site", API_VERSION="1", OPENAPI_VERSION="3.1.0")
-    refuse(app, limiter)
-    Api(app)
-    _, refused = asked(app, 2)
-    assert refused.status_code == 429
-    assert refused.get_json()["detail"]["limit"] == 1
-    assert "Retry-After" in refused.headers
-    _, again = asked(app, 2, headers={"Accept": PROBLEM})
-    assert again.mimetype == PROBLEM
-    # Its own errors are its own.
-    assert asked(app, 1, "/nothing")[0].get_json() == {"code": 404, "status": "Not Found"}
 
 
 @refusing

@@ -88,6 +88,17 @@ class LimitsSchema(ma.Schema):
     )
     steps = objects(StepSchema, "Limits at each step of the ladder.")
     default_limits = strings("Limits of routes without limits of their own.")
+    exempt = strings("Patterns of routes that aren't limited, as configured.", ["/health"])
+    limits = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        required=True,
+        metadata=described(
+            "Limits by pattern of routes, as configured; all that a pattern matches counts "
+            "together.",
+            {"/api/export/*": ["5 per 60 seconds"]},
+        ),
+    )
     routes = objects(RouteSchema, "Routes of the app, limited ones first.")
 
 

@@ -177,6 +177,11 @@ class MemoryStore(MemorySite):
                 self._touch(client, now, ttl_seconds).override = state.override
             return state.last > 0 and state.expires >= now
 
+    def forget_all(self, ttl_seconds: int) -> int:
+        with self._lock:
+            keys = list(self._clients)
+        return sum(self.forget(key, ttl_seconds) for key in keys)
+
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         with self._lock:
             now = self._clock() * 1e6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis.exceptions import MovedError, NoScriptError
@@ -64,6 +64,28 @@ class Pipeline:
                 self._damage.report(commands[index][1][1], answer)
                 answers[index] = None
         return answers
+
+    def scan(self, pattern: bytes, count: int) -> Iterator[list[bytes]]:
+        """Walk through the keys of all servers that match a pattern, in parts.
+
+        Args:
+            pattern: Redis's, for keys.
+            count: Keys of any kind that a server looks at for a part.
+
+        Raises:
+            StoreError: A server failed.
+        """
+        for pool in self._servers.all():
+            cursor = b"0"
+            while True:
+                command = ("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+                [answer] = self._run_on(pool, [command])
+                if isinstance(answer, Exception):
+                    raise store_error(answer) from answer
+                cursor, keys = answer
+                yield keys
+                if cursor == b"0":
+                    break
 
     def _run_grouped(
         self, commands: Sequence[tuple[bytes, Command]], script: Script | None

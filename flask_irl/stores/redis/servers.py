@@ -75,6 +75,15 @@ class Servers:
                 return self._master
         return self._slots[key_slot(key)]
 
+    def all(self) -> list[Pool]:
+        """Give the connections to every server that holds keys, found anew.
+
+        Raises:
+            StoreError: No server answered well.
+        """
+        self.refresh()
+        return [self._master] if self._master is not None else list(dict.fromkeys(self._slots))
+
     def redirect(self, error: MovedError, sender: Pool) -> Pool:
         """Note the new server of a cluster's slot, and give it; no host means the sender's."""
         pool = self._pool((error.host or sender.host, error.port))

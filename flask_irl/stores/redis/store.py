@@ -7,6 +7,7 @@ slot of a cluster. The 1 is the format's version.
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from flask_irl.limits.override import CODES, Override
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.location import Location
-from flask_irl.stores.redis.commands import REPLY, HitCommands, with_text
+from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk, with_text
 from flask_irl.stores.redis.damage import DamagedError, DamageLog
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool, store_error
@@ -34,6 +35,15 @@ from flask_irl.stores.state import ClientState, Update
 SAVE: Final = read_script("save")
 FORGET: Final = read_script("forget")
 OVERRIDE: Final = read_script("override")
+ASK_FOR_STRUCT: Final = b"*3\r\n$4\r\nEVAL\r\n" + bulk(b"return type(struct)") + bulk(b"0")
+LACKS_STRUCT: Final = (
+    "the server's Lua has no struct, which the scripts need: "
+    "take Redis or Valkey themselves, or memory://"
+)
+GLOB: Final = re.compile(rb"[][*?\\^]")
+"""Characters of a key that mean something else in a pattern of keys."""
+SCANNED_AT_ONCE: Final = 500
+"""Keys that a server looks at before it serves others again."""
 SAVED: Final[dict[int, SaveResult]] = {1: "saved", 0: "stale", -1: "gone"}
 
 _Pending = tuple[bytes, bytes, Pool | None, Wire | None]
@@ -117,6 +127,10 @@ class RedisStore(RedisSite):
     def _repeat(self, error: ResponseError, pool: Pool, command: bytes, deadline: float) -> Any:
         """Repeat a call that met a script not loaded or a slot that moved; raise other errors."""
         if isinstance(error, NoScriptError):
+            # A server that is new to us. One that only resembles Redis tells of what it lacks in
+            # errors that nobody understands.
+            if pool.call(ASK_FOR_STRUCT, deadline) != b"table":
+                raise StoreError(LACKS_STRUCT, kind="response")
             return pool.call(with_text(command), deadline)
         if isinstance(error, MovedError):
             return self._servers.redirect(error, pool).call(with_text(command), deadline)
@@ -155,6 +169,18 @@ class RedisStore(RedisSite):
 
     def forget(self, client: str, ttl_seconds: int) -> bool:
         return self._run_on_client(client, FORGET.text, ttl_seconds) == 1
+
+    def forget_all(self, ttl_seconds: int) -> int:
+        # All clients' keys begin so, and only those of a client's state end in a brace.
+        pattern = GLOB.sub(rb"\\\g<0>", self._key("")[:-1]) + b"*"
+        known = 0
+        for keys in self._pipeline.scan(pattern, SCANNED_AT_ONCE):
+            states = [key for key in keys if key.endswith(b"}")]
+            commands = [(key, ("EVALSHA", FORGET.sha, 1, key, ttl_seconds)) for key in states]
+            known += self._pipeline.run(commands, FORGET, strict=True).count(1)
+            # A scope of its own key has cells without such a state, whose generation voids others.
+            self._pipeline.run([(key, ("DEL", key)) for key in keys if not key.endswith(b"}")])
+        return known
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         kind, amount, until, ttl = 0, 0, 0.0, ttl_seconds

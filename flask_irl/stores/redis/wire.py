@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import hiredis
-from redis.exceptions import MovedError, NoScriptError, ResponseError
+from redis.exceptions import InvalidResponse, MovedError, NoScriptError, ResponseError
 
 READ_BYTES: Final = 65_536
 ANSWER_BYTES: Final = 256
@@ -177,9 +177,12 @@ class Wire:
             if not data:
                 raise ConnectionResetError(CLOSED)
             reader.feed(data)
-            answer = reader.gets()
-            while isinstance(answer, hiredis.PushNotification):
+            try:
                 answer = reader.gets()
+                while isinstance(answer, hiredis.PushNotification):
+                    answer = reader.gets()
+            except hiredis.ProtocolError as error:
+                raise InvalidResponse(f"no answer of Redis's: {error}") from None
             if answer is not False:
                 return answer
             self._wait_until(deadline)
