@@ -1,4 +1,4 @@
-"""Run the demo's server: gunicorn with the embedded store, as a child process on a free port."""
+"""Run gunicorn with the demo app as a child process on a free port."""
 
 from __future__ import annotations
 
@@ -44,16 +44,29 @@ class Server:
 
     Args:
         options: Environment variables for the app, such as ``BASE_LIMIT``.
+        config: The configuration of gunicorn; by default that of the embedded store.
+        app: The app, as gunicorn is told of it; by default the demo's.
+        log: The file for the log, by default a temporary one.
 
     Attributes:
         port: Port on the loopback interface.
+        secret: Secret of the clients' keys.
     """
 
-    def __init__(self, options: Mapping[str, str]) -> None:
-        self._secret = secrets.token_hex(16)
-        self._options = {**options, SECRET: self._secret}
+    def __init__(
+        self,
+        options: Mapping[str, str],
+        *,
+        config: Path = CONFIG,
+        app: str = "demo_app.served:create_app()",
+        log: Path | None = None,
+    ) -> None:
+        self.secret = options.get(SECRET) or secrets.token_hex(16)
+        self._options = {**options, SECRET: self.secret}
+        self._command = (sys.executable, "-m", "gunicorn", "-c", str(config), app)
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
+        # Closed in __exit__.
+        self._log = tempfile.TemporaryFile() if log is None else log.open("w+b")  # noqa: SIM115
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -64,7 +77,7 @@ class Server:
             environment = {k: v for k, v in os.environ.items() if k not in LEFT_OUT}
             environment |= self._options | {"BIND": f"fd://{listening.fileno()}"}
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "gunicorn", "-c", CONFIG, "demo_app.served:create_app()"],
+                self._command,
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -75,7 +88,8 @@ class Server:
                 start_new_session=True,
             )
         try:
-            self.get("/health", START_SECONDS)
+            # Neither limited nor asked for by the clients.
+            self.get("/metrics", START_SECONDS)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -101,7 +115,7 @@ class Server:
 
     def key(self, name: str) -> str:
         """Issue the API key of a client by its name."""
-        return issue_key(name, self._secret)
+        return issue_key(name, self.secret)
 
     def get(self, path: str, timeout: float = 10.0) -> bytes:
         """Fetch the body of a page.

@@ -27,6 +27,7 @@ from flask_irl.web.callbacks import (
 from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.key_functions import remote_address
+from flask_irl.web.logins import mark_login
 from flask_irl.web.route_limits import RouteLimit, new_limit
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
@@ -231,6 +232,26 @@ class IntelligentLimiter:
     def exempt(self, target: T) -> T:
         """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
         return exempt(target, self, self._declarations)
+
+    def login(self, target: T) -> T:
+        """Mark a view or a view class as a login: its answers 400 and 422 are failed logins, too.
+
+        Needed only where neither the route's name (``/login``, ``/sessions``, ``/auth/token``) nor
+        the option ``login_routes`` tells.
+
+        Raises:
+            ConfigurationError: The target is something else.
+        """
+        return mark_login(target, self)
+
+    def failed_login(self) -> None:
+        """Count the current request as a failed login, whatever it is answered with.
+
+        Call it where a wrong password shows the form again or redirects to it. Does nothing outside
+        of a request, and in one that isn't limited.
+        """
+        if has_request_context() and EXTENSION in current_app.extensions:
+            state_of(current_app).note_failed_login(request.environ)
 
     def request_filter(self, function: F) -> F:
         """Register a function that returns True for requests that aren't limited.

@@ -49,6 +49,13 @@ def pytest_report_header() -> str:
         return f"redis server: NONE. {error}"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over files without slow tests where only those are wanted: to import all takes long."""
+    if config.option.markexpr != "slow" or collection_path.suffix != ".py":
+        return None
+    return "mark.slow" not in collection_path.read_text(encoding="utf-8") or None
+
+
 @pytest.fixture
 def clock() -> Clock:
     """Make a clock that stands still until a test advances it."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.stages import main
+from tests.conftest import pytest_ignore_collect
+from tests.stages import main, run_pytest
 
 OK, FAILED, NONE = (
     pytest.ExitCode.OK,
@@ -61,3 +66,35 @@ def test_the_slow_tests_do_not_run_after_a_failure(code: int) -> None:
     run = FakePytest(code)
     assert main([], run) == code
     assert len(run.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("marks", "text", "passed_over"),
+    [
+        ("slow", "def test_quick(): ...", True),
+        ("slow", "pytestmark = pytest.mark.slow", None),
+        ("not slow", "def test_quick(): ...", None),
+        ("", "def test_quick(): ...", None),
+    ],
+)
+def test_the_slow_stage_imports_files_with_slow_tests_alone(
+    tmp_path: Path, marks: str, text: str, passed_over: bool | None
+) -> None:
+    (tmp_path / "test_some.py").write_text(text)
+    config: Any = SimpleNamespace(option=SimpleNamespace(markexpr=marks))
+    assert pytest_ignore_collect(tmp_path / "test_some.py", config) is passed_over
+
+
+def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def run(command: Sequence[str], **options: Any) -> Any:
+        given.update(options)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("tests.stages.subprocess.run", run)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("KEPT", "1")
+    assert run_pytest(["-n0"]) == 0
+    assert given["env"].get("KEPT") == "1"
+    assert "PYTHONDONTWRITEBYTECODE" not in given["env"]

@@ -13,6 +13,8 @@ from flask_irl.admin.endpoints import AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
 from flask_irl.admin.prefix import BLUEPRINT, is_own
 from flask_irl.admin.state import current_admin
+from flask_irl.telemetry.log import failure
+from flask_irl.web.body import BodyDrain
 from flask_irl.web.decorators import add_no_route
 
 MAX_BODY: Final = 64 * 1024
@@ -46,7 +48,14 @@ def _admit() -> None:
 def _harden(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code >= 400:
+        # Nobody takes the server out of its proxy's pool with uploads that aren't wanted here.
+        BodyDrain(current_app.config, _report).drop(request.environ)
     return response
+
+
+def _report(where: str, error: BaseException) -> None:
+    failure("limiter_error", error, where=where)
 
 
 def _unknown(path: str) -> Response:

@@ -46,7 +46,9 @@ class Buffer:
         if self._refused:
             with self._lock:
                 refused, self._refused = self._refused, {}
-            observations += [(*fields[:9], count, fields[10]) for count, fields in refused.values()]
+            observations += [
+                (*fields[:9], count, *fields[10:]) for count, fields in refused.values()
+            ]
         return observations
 
     def count_by_client(self, limit: int = 100) -> dict[str, int]:

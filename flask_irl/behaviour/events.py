@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.behaviour.observation import Fields
+from flask_irl.behaviour.observation import BY_NAME, FAILED_LOGIN, LOGIN, Fields
 from flask_irl.behaviour.routes import is_login, rarity_of, route_bin
-from flask_irl.behaviour.sums import Floats, answer_of
+from flask_irl.behaviour.sums import DENIED, Floats, answer_of
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 USUAL: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -28,11 +28,11 @@ class Events(NamedTuple):
         path: A hash of the path.
         answer: Kind of the answer, see :func:`flask_irl.behaviour.sums.answer_of`.
         size: Response bytes; -1 unknown.
-        write: 1 where the method changes things, else 0.
+        write: 1 where the method changes things, or a login failed, else 0.
         probe: 1 where the method is HEAD, OPTIONS or unheard of, else 0.
         refused: 1 where the limiter refused it, else 0.
         times: The number of such requests that it stands for.
-        login: 1 where the route looks like a login, else 0.
+        login: 1 where the request logs in, by its route's name or by the app's word, else 0.
     """
 
     owner: NDArray[np.intp]
@@ -60,13 +60,19 @@ def events_of(
         observations: In any order, at least one.
         shares: Learned share of each route among the site's requests, 0 to 1.
     """
-    _, ats, gaps, routes, paths, methods, statuses, sizes, refusals, times, _ = zip(
+    _, ats, gaps, routes, paths, methods, statuses, sizes, refusals, times, _, words = zip(
         *observations, strict=True
     )
     rarities = {route: rarity_of(shares, route) for route in set(routes)}
     bins = {route: route_bin(route) for route in rarities}
-    logins = {route: is_login(route) for route in rarities}
-    answers = {status: answer_of(status) for status in set(statuses)}
+    names = {route: is_login(route) for route in rarities}
+    logins = [
+        names[route] if word == BY_NAME else word >= LOGIN
+        for route, word in zip(routes, words, strict=True)
+    ]
+    failed = np.array(words) == FAILED_LOGIN
+    tries = [*zip(statuses, logins, strict=True)]
+    answers = {(status, login): answer_of(status, login) for status, login in set(tries)}
     writes, probes = ({m: m not in usual for m in set(methods)} for usual in (READING, USUAL))
     refused = np.array(refusals, dtype=np.float64)
     return Events(
@@ -76,12 +82,13 @@ def events_of(
         np.array([rarities[route] for route in routes], dtype=np.float64),
         np.array([bins[route] for route in routes], dtype=np.intp),
         np.array(paths, dtype=np.uint64),
-        np.array([answers[status] for status in statuses], dtype=np.float64),
+        np.where(failed, float(DENIED), np.array([answers[x] for x in tries], dtype=np.float64)),
         # The size of a refusal's page says nothing of the site.
         np.where(refused, -1.0, np.array(sizes, dtype=np.float64)),
-        np.array([writes[method] for method in methods], dtype=np.float64),
+        # A login that failed counts as one, whichever method its form or link uses.
+        np.where(failed, 1.0, np.array([writes[method] for method in methods], dtype=np.float64)),
         np.array([probes[method] for method in methods], dtype=np.float64),
         refused,
         np.array(times, dtype=np.float64),
-        np.array([logins[route] for route in routes], dtype=np.float64),
+        np.array(logins, dtype=np.float64),
     )

@@ -89,7 +89,12 @@ FEATURES: Final = (
     Feature(
         "interval_entropy", "nats", "how mixed the intervals are", lambda v: _entropy(v.gap_bins)
     ),
-    Feature("denied_share", "", "answers 401 or 403", lambda v: v.mean("denied", "answered")),
+    Feature(
+        "denied_share",
+        "",
+        "answers 401 or 403, failed logins",
+        lambda v: v.mean("denied", "answered"),
+    ),
     Feature("missing_share", "", "answers 404", lambda v: v.mean("missing", "answered")),
     Feature("bad_share", "", "other answers 4xx", lambda v: v.mean("bad", "answered")),
     Feature("failed_share", "", "answers 5xx", lambda v: v.mean("failed", "answered")),
@@ -126,8 +131,9 @@ FEATURES: Final = (
     Feature(
         "failures_per_minute",
         "1/min",
-        "answers 4xx a minute over ten minutes; a path that is missing counts once",
-        lambda v: (v["denied"] + np.minimum(v["missing"], v["new_missing"]) + v["bad"]) / 10.0,
+        "answers 401, 403, 404 and failed logins a minute over ten minutes; a path that is missing "
+        "counts once",
+        lambda v: (v["denied"] + np.minimum(v["missing"], v["new_missing"])) / 10.0,
     ),
     Feature(
         "failed_write_share",

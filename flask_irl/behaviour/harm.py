@@ -18,7 +18,7 @@ HARMFUL_HOURLY_PATHS: Final = 60.0
 ONGOING_NEW_PATHS: Final = 7.0
 """New paths in ten minutes below which slow taking is over."""
 HARMFUL_FAILURES: Final = 8.0
-"""Answers 4xx in ten minutes."""
+"""Denied answers, failed logins and missing paths in ten minutes."""
 HARMFUL_RATE: Final = 90.0
 """Requests in a minute."""
 MINUTES: Final = 10.0
@@ -32,7 +32,7 @@ _HARMS: Final = (
 
 
 def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
-    """Tell whether each client does harm: takes many new paths, fails often, or floods.
+    """Tell whether each client does harm: takes many new paths, is denied often, or floods.
 
     However odd another client looks, it is left in peace.
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+BY_NAME: Final = 0
+NO_LOGIN: Final = 1
+LOGIN: Final = 2
+FAILED_LOGIN: Final = 3
+"""Whether a request logs in: as its route's name tells, as the app says of its route, or as the app
+says of the request itself: it failed, whatever it was answered with."""
+
 
 class Observation(NamedTuple):
     """Describe one answered request; merged into its client's profile off the request's path.
@@ -20,6 +27,7 @@ class Observation(NamedTuple):
         refused: Whether the limiter refused it.
         times: The number of such requests that it stands for, 1 or more.
         anomalous: Whether the client was at a lower step.
+        login: Whether it logs in: ``BY_NAME``, ``NO_LOGIN``, ``LOGIN`` or ``FAILED_LOGIN``.
     """
 
     client: str
@@ -33,9 +41,10 @@ class Observation(NamedTuple):
     refused: bool
     times: int = 1
     anomalous: bool = False
+    login: int = BY_NAME
 
 
-Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool]
+Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool, int]
 """Fields of an :class:`Observation` in the buffer: a plain tuple is quick to make, and the garbage
 collector soon stops tracking it."""
 

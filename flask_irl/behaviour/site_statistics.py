@@ -35,7 +35,7 @@ def count_observations(observations: Sequence[Fields]) -> Counter[str]:
     """
     totals: Counter[str] = Counter()
     hours: Counter[int] = Counter()
-    for _, at, _, route, *_, refused, times, anomalous in observations:
+    for _, at, _, route, *_, refused, times, anomalous, _ in observations:
         totals["requests"] += times
         totals[f"route:{route}"] += times
         hours[int(at // 3600)] += times

@@ -35,12 +35,12 @@ class Batch(NamedTuple):
         gap: Seconds since the client's previous request; -1 unknown.
         answer: Kind of the answer: ``FINE``, ``DENIED``, ``MISSING``, ``BAD``, ``FAILED``.
         size: Response bytes; -1 unknown, or refused by the limiter.
-        write: 1 where the method changes things (not GET, HEAD, OPTIONS), else 0.
+        write: 1 where the method changes things (not GET, HEAD, OPTIONS), or a login failed.
         probe: 1 where the method is HEAD, OPTIONS or unheard of.
         refused: 1 where the limiter refused.
         rarity: Rarity of the route on this site, -log of its share, 0 to 10.
         new_path: The number of new paths that the request stands for, 0 if its path isn't new.
-        login: 1 where the route looks like a login.
+        login: 1 where the request logs in.
     """
 
     gap: Floats
@@ -54,9 +54,18 @@ class Batch(NamedTuple):
     login: Floats
 
 
-def answer_of(status: int) -> int:
-    """Classify an answer by its status; a refusal by the limiter (429) is ``FINE``."""
-    if status in (401, 403):
+def answer_of(status: int, login: bool = False) -> int:
+    """Classify an answer by its status; a refusal by the limiter (429) is ``FINE``.
+
+    Who may not is told 401 or 403 anywhere, and where it logs in 400 or 422, too. Any other 4xx is
+    ``BAD`` and part of a day's work: a form that isn't valid yet, a record that somebody else has
+    changed or locked, an upload that is too large.
+
+    Args:
+        status: The answer's status.
+        login: Whether the request logs in.
+    """
+    if status in (401, 403) or (login and status in (400, 422)):
         return DENIED
     if status in (404, 410):
         return MISSING
@@ -101,11 +110,6 @@ def _one(batch: Batch) -> Floats:
     return np.ones(len(batch.gap))
 
 
-def _failing(batch: Batch) -> NDArray[np.bool_]:
-    failing: NDArray[np.bool_] = (batch.answer == DENIED) | (batch.answer == BAD)
-    return failing
-
-
 # A request that the limiter refused got no answer of the site: its status and size mean nothing.
 SUMS: Final = (
     Sum("recent", SHORT, _one),
@@ -121,7 +125,7 @@ SUMS: Final = (
     Sum("bad", LONG, lambda b: b.answer == BAD),
     Sum("failed", LONG, lambda b: b.answer == FAILED),
     Sum("writes", LONG, lambda b: b.write),
-    Sum("failed_writes", LONG, lambda b: _failing(b) * b.write),
+    Sum("failed_writes", LONG, lambda b: (b.answer == DENIED) * b.write),
     Sum("logins", LONG, lambda b: b.login * (1.0 - b.refused)),
     Sum("login_writes", LONG, lambda b: b.login * b.write * (1.0 - b.refused)),
     Sum("new_missing", LONG, lambda b: (b.answer == MISSING) * b.new_path),

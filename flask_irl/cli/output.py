@@ -59,8 +59,13 @@ def print_table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     draw(table)
 
 
-def draw(*parts: RenderableType) -> None:
-    """Print what rich draws: plain text without escape codes, on a terminal and in a pipe."""
+def draw(*parts: RenderableType, err: bool = False) -> None:
+    """Print what rich draws: plain text without escape codes, on a terminal and in a pipe.
+
+    Args:
+        parts: What to draw, below each other.
+        err: True to print on standard error.
+    """
     from rich.console import Console
 
     console = Console(
@@ -78,7 +83,7 @@ def draw(*parts: RenderableType) -> None:
         for part in parts:
             console.print(part, no_wrap=True, overflow="ignore", crop=False)
     for line in page.get().removesuffix("\n").split("\n"):
-        click.echo(line.rstrip())
+        click.echo(line.rstrip(), err=err)
 
 
 def text(value: Any, name: str = "") -> str:

@@ -11,7 +11,7 @@ from flask import current_app
 from flask_irl.cli.group import irl, plain_errors
 from flask_irl.cli.output import draw
 from flask_irl.telemetry.log import only_errors
-from flask_irl.web.replay_plans import plans_for_log
+from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
 
 PROGRESS_REQUESTS = 500
@@ -20,12 +20,31 @@ PROGRESS_REQUESTS = 500
 @irl.command()
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--report", type=click.Path(path_type=Path), help="Write the whole result as JSON.")
+@click.option(
+    "--format",
+    "format_",
+    metavar="NAME",
+    help="Format of the log; guessed without. A wrong name lists all.",
+)
+@click.option(
+    "--client-from",
+    metavar="WHERE",
+    help="Where the client's address is: peer, xff, xff:first, xff:last, xff:N, real-ip, the number"
+    " of an address in the line, or a field's name; guessed without.",
+)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the course as PNG.")
 @plain_errors
-def replay(log: Path, report: Path | None, plot: Path | None) -> None:
+def replay(
+    log: Path,
+    report: Path | None,
+    plot: Path | None,
+    format_: str | None,
+    client_from: str | None,
+) -> None:
     """Run an access log through the limiter in virtual time and tell what would have happened.
 
-    LOG is in Common or Combined Log Format or CSV with a header, plain or gzip.
+    LOG is an access log of a web server, proxy or load balancer, or CSV with a header, plain or
+    gzip. Its format is guessed, and shown before the replay begins.
     """
     from flask_irl.replay.files import check_writable
     from flask_irl.replay.logs import LogReader
@@ -33,17 +52,22 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
     from flask_irl.replay.plot import plot as draw_plot
     from flask_irl.replay.routes import RouteFolder
     from flask_irl.replay.runner import Replay
-    from flask_irl.replay.summary import summarize
+    from flask_irl.replay.summary import describe, doubts, summarize
 
-    reader = LogReader(log)
+    reader = LogReader(log, format=format_ or "", client_from=client_from or "")
     if report is not None:
         check_writable(report)
     if plot is not None:
         check_plottable(plot)
+    click.echo(f"{'read' if format_ else 'guessed'}: {reader.description}", err=True)
+    draw(describe(reader.examples), err=True)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state = state_of(app)
     run = Replay(
-        state.options, route=RouteFolder(app.url_map).route, plan=plans_for_log(app, state)
+        state.options,
+        route=RouteFolder(app.url_map).route,
+        plan=plans_for_log(app, state),
+        login=logins_for_log(app, state),
     )
     # The report has all that the limiter would log.
     with (
@@ -56,13 +80,14 @@ def replay(log: Path, report: Path | None, plot: Path | None) -> None:
             if not run.requests % PROGRESS_REQUESTS:
                 bar.update(max(0, reader.bytes_read - bar.pos))
         bar.update(max(0, bar.length - bar.pos) if bar.length else 0)
-    result = run.report(reader.unreadable_lines)
+    result = run.report(reader.unreadable_lines, reader.server_answered)
     draw(*summarize(result))
     for example in reader.unreadable_examples:
         click.echo(
             f"line {example.number} can't be read: {example.reason}: {example.text}", err=True
         )
-    for note in (reader.problem, run.untrained and f"no model was trained: {run.untrained}"):
+    untrained = run.untrained and f"no model was trained: {run.untrained}"
+    for note in (*doubts(result), reader.problem, untrained):
         if note:
             click.echo(f"note: {note}", err=True)
     if report is not None:

@@ -94,6 +94,7 @@ class Options:
     detector: str = _option("blend", values.choice("isolation_forest", "random_forest", "blend"))
     learning_minutes: float = _option(120.0, values.number(0.0, MINUTES_OF_WEEK))
     login_failures: int = _option(12, values.integer(0, MAX_INTEGER))
+    login_routes: tuple[str, ...] = _option((), values.login_patterns)
     unknown_paths: int = _option(15, values.integer(0, MAX_INTEGER))
     honeypots: tuple[str, ...] = _option((), values.texts)
     allow: tuple[str, ...] = _option((), values.texts)

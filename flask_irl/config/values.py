@@ -24,6 +24,9 @@ Convert = Callable[[object], Any]
 MAX_STEPS: Final = 8
 """Most steps below the full limit that a list of factors may give, beside the first."""
 
+NOT: Final = "!"
+"""Begins a pattern of routes that are not meant."""
+
 STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
 """Strategies of Flask-Limiter under names of this package."""
 
@@ -183,6 +186,14 @@ def pattern_limits(value: object) -> dict[str, tuple[Limit, ...]]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError('a mapping such as {"/api/export/*": "5/minute"}, in text as JSON')
     return {_pattern(key.strip()): _some_limits(key, item) for key, item in value.items()}
+
+
+def login_patterns(value: object) -> tuple[str, ...]:
+    """Convert patterns of routes, each perhaps with ``!`` before it."""
+    found = texts(value)
+    for text in found:
+        _pattern(text.removeprefix(NOT))
+    return found
 
 
 def _pattern(text: str) -> str:

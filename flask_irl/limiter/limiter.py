@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.failures import Failures
@@ -150,7 +151,15 @@ class Limiter:
         return decision_of(plan, client, hit, "store")
 
     def observe(
-        self, decision: Decision, *, route: str, path: int, method: str, status: int, size: int
+        self,
+        decision: Decision,
+        *,
+        route: str,
+        path: int,
+        method: str,
+        status: int,
+        size: int,
+        login: int = BY_NAME,
     ) -> None:
         """Note an answered request, to learn from it with the next flush.
 
@@ -161,15 +170,16 @@ class Limiter:
             method: Its method.
             status: The answer's status.
             size: The answer's bytes, or -1.
+            login: Whether it logs in, see :mod:`flask_irl.behaviour.observation`.
         """
         if self._mode != "off":
             outcome, key, _, _, _, _, anomalous, _, _, _, _, source, at, gap = decision
             refused = outcome in REFUSED
-            observation = (key, at, gap, route, path, method, status, size, refused, 1, anomalous)
+            note = (key, at, gap, route, path, method, status, size, refused, 1, anomalous, login)
             if source == "local":
-                self.profiler.observe_refused(observation)
+                self.profiler.observe_refused(note)
             else:
-                self.profiler.observe(observation)
+                self.profiler.observe(note)
 
     def deny(self, client: str) -> Decision:
         """Decide on a client that is denied by configuration."""

@@ -6,9 +6,14 @@ import contextlib
 import os
 import secrets
 import stat
+import sys
+from typing import Final
 
 from flask_irl.errors import IrlError
-from flask_irl.replay.formats import printable
+from flask_irl.replay.text import printable
+
+STANDARD_STREAMS: Final = (1, 2)
+"""Descriptors of standard output and error."""
 
 
 class ReportError(IrlError):
@@ -38,14 +43,16 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that nobody ever sees half of it.
 
+    What is no file of its own, such as a terminal or pipe, gets the content behind what it has; so
+    does the file that standard output or error goes to.
+
     Raises:
         ReportError: The file can't be written; the old one is still there.
     """
     try:
         target, in_place = _target(path)
         if in_place:
-            with open(target, "wb") as device:
-                device.write(content)
+            _append(target, content)
             return
         beside = _beside(target)
         try:
@@ -60,16 +67,38 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         raise _unwritable(path, error) from None
 
 
+def _append(target: str, content: bytes) -> None:
+    stream = _standard_stream(os.stat(target))
+    if stream is None:
+        with open(target, "ab") as device:
+            device.write(content)
+        return
+    # By the same descriptor, whose position all that is printed shares.
+    for printed in (sys.stdout, sys.stderr):
+        printed.flush()
+    with open(os.dup(stream), "wb") as file:
+        file.write(content)
+
+
+def _standard_stream(status: os.stat_result) -> int | None:
+    for stream in STANDARD_STREAMS:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(status, os.fstat(stream)):
+                return stream
+    return None
+
+
 def _target(path: str | os.PathLike[str]) -> tuple[str, bool]:
     """Resolve a path, and tell whether to write in place: no file replaces a terminal or pipe."""
     name = os.path.abspath(path)
     try:
-        mode = os.stat(name).st_mode
+        status = os.stat(name)
     except FileNotFoundError:
         return os.path.realpath(name), False
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(21, "Is a directory")
-    if not stat.S_ISREG(mode) or name.startswith(("/dev/", "/proc/")):
+    own = stat.S_ISREG(status.st_mode) and not name.startswith(("/dev/", "/proc/"))
+    if not own or _standard_stream(status) is not None:
         return name, True
     return os.path.realpath(name), False
 

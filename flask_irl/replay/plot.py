@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from flask_irl.replay.files import ReportError, check_writable, write_whole
-from flask_irl.replay.formats import printable
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
 from flask_irl.replay.series import Series
+from flask_irl.replay.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

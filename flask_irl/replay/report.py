@@ -73,9 +73,10 @@ class ReplayReport:
         refused: Requests that the limiter would have refused.
         flagged: Requests of clients that were anomalous at the time.
         static_refused: Requests that the same strategy refuses at the full limit with no model.
-        unreadable_lines: Lines of the log that were left out.
+        unreadable_lines: Lines of the log that were left out since they could not be read.
         models: The models trained, in order of time.
         clients: Every client of the log, in any order.
+        server_answered_lines: Lines of requests that no app saw, which were left out, too.
     """
 
     requests: int
@@ -85,6 +86,7 @@ class ReplayReport:
     unreadable_lines: int
     models: tuple[ModelReport, ...]
     clients: tuple[ClientReport, ...]
+    server_answered_lines: int = 0
 
     def ranked(self) -> list[ClientReport]:
         """Sort the clients: by refused, flagged and all requests, most first, then by name."""

@@ -9,13 +9,14 @@ from typing import Final
 
 import attrs
 
+from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.behaviour.sums import LONG
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.limits.plan import Plan
-from flask_irl.replay.formats import LogEntry
+from flask_irl.replay.formats.entry import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
 from flask_irl.replay.series import Series
 from flask_irl.training.fit import fit_here
@@ -55,6 +56,7 @@ class Replay:
         options: Options of the app; its store and its background work aren't used.
         route: Finds a request's route by its method and path.
         plan: Finds a route's plan by limiter, route and method; None if the route isn't limited.
+        login: Tells whether a request logs in, by its route and method; by default by their names.
         max_pending: Observations that may wait for a flush, 1 or more.
     """
 
@@ -64,8 +66,10 @@ class Replay:
         *,
         route: Callable[[str, str], str],
         plan: Callable[[Limiter, str, str], Plan | None],
+        login: Callable[[str, str], int] = lambda route, method: BY_NAME,
         max_pending: int = MAX_PENDING,
     ) -> None:
+        self._login = login
         self._max_pending = max_pending
         self._now = 0.0
         options = attrs.evolve(
@@ -91,8 +95,13 @@ class Replay:
         self._tick(entry.ts)
         self._decide(entry)
 
-    def report(self, unreadable_lines: int = 0) -> ReplayReport:
-        """Report on the requests replayed so far."""
+    def report(self, unreadable_lines: int = 0, server_answered_lines: int = 0) -> ReplayReport:
+        """Report on the requests replayed so far.
+
+        Args:
+            unreadable_lines: Lines of the log that could not be read.
+            server_answered_lines: Lines of requests that no app saw.
+        """
         clients = tuple(
             ClientReport(
                 name,
@@ -114,6 +123,7 @@ class Replay:
             unreadable_lines,
             tuple(self._models),
             clients,
+            server_answered_lines,
         )
 
     @property
@@ -167,6 +177,7 @@ class Replay:
             method=entry.method,
             status=entry.status if decision.admitted else 429,
             size=entry.size,
+            login=self._login(route, entry.method),
         )
         tally.static += static
         tally.refused += not decision.admitted

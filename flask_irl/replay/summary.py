@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from flask_irl.replay.formats import printable
+from flask_irl.replay.formats.entry import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
+from flask_irl.replay.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_CLIENTS: Final = 15
 MAX_NAME: Final = 31
+DOUBTFUL_FROM: Final = 20
+"""Requests from which it is odd that all have one client, or each its own."""
 COUNTS: Final = {
     "refused": "refused",
     "flagged": "flagged",
@@ -35,11 +40,48 @@ def summarize(report: ReplayReport) -> list[RenderableType]:
         ),
         _totals(report),
     ]
+    if report.server_answered_lines:
+        parts.insert(
+            1, Text(f"{report.server_answered_lines:,} lines are of requests that no app saw\n")
+        )
     if ranking:
         parts += [Text(), _clients(ranking[:MAX_CLIENTS])]
     if len(ranking) > MAX_CLIENTS:
         parts.append(Text(f"and {len(ranking) - MAX_CLIENTS:,} more"))
     return parts
+
+
+def doubts(report: ReplayReport) -> list[str]:
+    """List what makes it doubtful that the clients are those that the app would have seen."""
+    clients = len(report.clients)
+    if report.requests < DOUBTFUL_FROM:
+        return []
+    if clients == 1:
+        name = printable(report.clients[0].client)
+        return [
+            f"all {report.requests:,} requests are of one client, {name}:"
+            " is that a proxy or a socket? --client-from says where the client's address is"
+        ]
+    if clients == report.requests:
+        return [
+            f"each of the {clients:,} requests has a client of its own: is that the client's"
+            " address? --client-from says where it is"
+        ]
+    return []
+
+
+def describe(entries: Iterable[LogEntry]) -> Table:
+    """Draw entries of a log, so that a wrong guess is seen."""
+    table = _table("client")
+    for title in ("method", "path", "status", "time"):
+        table.add_column(title)
+    for entry in entries:
+        time = datetime.fromtimestamp(entry.ts, UTC).isoformat(" ", "milliseconds")
+        table.add_row(
+            printable(entry.client, MAX_NAME), entry.method, printable(entry.path, MAX_NAME),
+            str(entry.status), time.removesuffix("+00:00").removesuffix(".000"),
+        )  # fmt: skip
+    return table
 
 
 def _totals(report: ReplayReport) -> Table:

@@ -17,7 +17,7 @@ from flask_irl.behaviour.features import FEATURES
 from flask_irl.behaviour.site_statistics import began_at
 from flask_irl.model.model import Model
 from flask_irl.verdicts.judge import regulars, trusted
-from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.rules import LOGIN_EXCESS, Rules, denied_writes
 from flask_irl.verdicts.sentences import sentence
 
 MAX_REASONS: Final = 5
@@ -92,12 +92,16 @@ def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[st
     regular = regulars(record, began_at(model.site, float(record["updated"][0])))
     is_trusted = trusted(model, record, regular)
     view = profile.view(record, 0.0, 0.0)
-    denied, unknown = float(view["failed_writes"][0]), float(view["hour_new_missing"][0])
+    denied, logins = float(denied_writes(view)[0]), float(view["login_writes"][0])
+    unknown = float(view["hour_new_missing"][0])
     sentences = (
         (
             Rules(rules.login_failures, 0),
-            f"fails to log in or post again and again: about {denied:.0f} times within ten "
-            f"minutes; {rules.login_failures} are too many",
+            f"fails to log in or is denied what it posts: about {denied:.0f} times within ten "
+            f"minutes; {rules.login_failures} are too many"
+            if denied >= rules.login_failures
+            else f"does little but log in: about {logins:.0f} times within ten minutes; "
+            f"{LOGIN_EXCESS * rules.login_failures:g} are too many",
         ),
         (
             Rules(0, rules.unknown_paths),

@@ -8,10 +8,18 @@ from typing import Final
 import numpy as np
 
 from flask_irl.behaviour.harm import Mask
-from flask_irl.behaviour.sums import View
+from flask_irl.behaviour.sums import GAP_EDGES, Floats, View
 
 FAILING_SHARE: Final = 0.4
 """Least share of denied writes among the answers to a password guesser."""
+FAILING_WRITES: Final = 0.55
+"""Least share of denied ones among its writes: a client that sends its password only when it is
+asked (Digest, NTLM, many tools with Basic) is denied every other time."""
+AT_ONCE_BINS: Final = int(np.searchsorted(GAP_EDGES, 0.25)) + 1
+"""Bins of intervals that a page sends requests at, which doesn't wait for one to send the next."""
+AT_ONCE_WEIGHT: Final = 0.25
+"""Weight of a denied write at such an interval, where nobody logs in: when a session has ended, all
+that is under way is denied. A guesser so fast is over its limit before long."""
 LOGIN_SHARE: Final = 0.75
 """Least share of logins among the requests of a guesser that the site answers in a way of its own
 (the form again, a redirect)."""
@@ -32,8 +40,9 @@ class Rules:
     """Describe the rules by their thresholds, answers in about ten minutes; 0 switches a rule off.
 
     Args:
-        login_failures: Denied writes at which a client guesses passwords; a quarter more for a
-            client that logs in again and again and does nothing else, whatever the answers.
+        login_failures: Denied writes at which a client guesses passwords, see
+            :func:`denied_writes`; a quarter more for a client that logs in again and again and does
+            nothing else, whatever the answers.
         unknown_paths: 404s on different paths at which a client scans.
     """
 
@@ -53,7 +62,6 @@ class Rules:
         broken = np.zeros(len(view["n"]), dtype=bool)
         paths = self.unknown_paths
         for threshold, counter, answers, share, spared in (
-            (self.login_failures, "failed_writes", "answered", FAILING_SHARE, False),
             (paths, "new_missing", "answered", UNKNOWN_SHARE, trusted),
             (2 * paths, "hour_new_missing", "hour_answered", SLOW_UNKNOWN_SHARE, regular),
         ):
@@ -61,11 +69,30 @@ class Rules:
                 over = (view[counter] >= threshold) & (view.mean(counter, answers) >= share)
                 broken |= over & ~np.asarray(spared)
         if self.login_failures:
+            mostly = view.mean("failed_writes", "answered") >= FAILING_SHARE
+            # What was refused got no answer; a guesser's requests are nearly all writes.
+            answered = view["writes"] - view["refused"]
+            mostly &= view["failed_writes"] >= FAILING_WRITES * answered
+            broken |= (denied_writes(view) >= self.login_failures) & mostly
             often = view["login_writes"] >= LOGIN_EXCESS * self.login_failures
             # An office, or a poller that renews its session, is a regular.
             only = view.mean("logins", "answered") >= LOGIN_SHARE
             broken |= often & only & ~np.asarray(regular)
         return broken
+
+
+def denied_writes(view: View) -> Floats:
+    """Count each client's denied writes of about ten minutes, failed logins among them.
+
+    Args:
+        view: The clients' sums.
+    """
+    failed = view["failed_writes"]
+    # At least so many of them were no logins.
+    elsewhere = np.maximum(failed - view["login_writes"], 0.0)
+    at_once = view.gap_bins[:, :AT_ONCE_BINS].sum(axis=1)
+    counted: Floats = failed - (1.0 - AT_ONCE_WEIGHT) * np.minimum(elsewhere, at_once)
+    return counted
 
 
 def working(view: View) -> Mask:

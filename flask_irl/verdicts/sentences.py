@@ -98,7 +98,7 @@ TEMPLATES: Final[Mapping[str, Template]] = {
     "interval_entropy": Template(
         "spaces its requests in {} different ways (a clock has 1)", _times
     ),
-    "denied_share": Template("gets 401 or 403 for {} of its requests", _share),
+    "denied_share": Template("gets 401 or 403, or fails to log in, for {} of its requests", _share),
     "missing_share": Template("gets 404 for {} of its requests", _share),
     "bad_share": Template("gets another 4xx than 401, 403 or 404 for {} of its requests", _share),
     "failed_share": Template("gets 5xx for {} of its requests", _share),
@@ -112,7 +112,9 @@ TEMPLATES: Final[Mapping[str, Template]] = {
     "sustained_new_paths": Template("asks for {} new paths a minute, over ten minutes", _plain),
     "hourly_rate": Template("sends {} requests a minute, over an hour", _plain),
     "hourly_new_paths": Template("asks for {} new paths a minute, over an hour", _plain),
-    "failures_per_minute": Template("gets {} answers 4xx a minute, over ten minutes", _plain),
+    "failures_per_minute": Template(
+        "is denied, or asks for what is missing, {} times a minute, over ten minutes", _plain
+    ),
     "failed_write_share": Template("fails to log in or change something in {} of requests", _share),
     "unknown_path_share": Template(
         "asks for ever other paths that don't exist in {} of requests", _share

@@ -7,9 +7,11 @@ sends nobody to that server for the next ten seconds.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ MOST_SECONDS: Final = 2.0
 PIECE: Final = 1024 * 1024
 SMALL_PIECE: Final = 8 * 1024
 """Bytes read at once where a read may wait for all of them, however slowly they come."""
+GRANIAN: Final = "granian"
 INVITED: Final = ("gunicorn.socket", "werkzeug.socket")
 """Keys of servers that have told a client to go on (``Expect``) before they call the app."""
 
@@ -75,20 +78,29 @@ class BodyDrain:
         stream = _stream(environ)
         if stream is None:
             return
+        if type(stream).__module__.partition(".")[0] == GRANIAN:
+            # Nothing bounds its reads; but any thread may read, and ends with the answer.
+            work = partial(self._take, stream.read, SMALL_PIECE, left, ends)
+            reader = threading.Thread(target=work, name="irl-body", daemon=True)
+            reader.start()
+            reader.join(ends - self._clock())
+            return
         with _impatient(environ, ends, self._clock) as bounded:
             # Where there is one, it reads what has come, and doesn't wait for more.
             read = getattr(stream, "read1", None)
             size = PIECE if bounded or read else SMALL_PIECE
-            read = read or stream.read
-            while left > 0 and self._clock() < ends:
-                try:
-                    piece = read(min(left, size))
-                except Exception:
-                    # The client hung up, or is too slow, or sent nonsense; the answer goes out.
-                    return
-                if not piece:
-                    return
-                left -= len(piece)
+            self._take(read or stream.read, size, left, ends)
+
+    def _take(self, read: Callable[[int], Any], size: int, left: int, ends: float) -> None:
+        while left > 0 and self._clock() < ends:
+            try:
+                piece = read(min(left, size))
+            except Exception:
+                # The client hung up, or is too slow, or sent nonsense; the answer goes out.
+                return
+            if not piece:
+                return
+            left -= len(piece)
 
 
 class DeadlineSocket:

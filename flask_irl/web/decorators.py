@@ -172,7 +172,7 @@ def add_exemption(function: Any, owner: object) -> bool:
 
 def _add(function: Any, notes: str, note: object) -> bool:
     taken = []
-    for noted in _with_checked(function):
+    for noted in checked_functions(function):
         try:
             setattr(noted, notes, (*getattr(noted, notes, ()), note))
         except (AttributeError, TypeError):
@@ -182,7 +182,7 @@ def _add(function: Any, notes: str, note: object) -> bool:
     return taken[0]
 
 
-def _with_checked(function: Any) -> Iterator[Any]:
+def checked_functions(function: Any) -> Iterator[Any]:
     """Walk through a function and the functions in it that our own decorators wrapped.
 
     With several decorators above its route, it is the innermost that the app has registered.
@@ -191,7 +191,7 @@ def _with_checked(function: Any) -> Iterator[Any]:
     wrapper, inner, _ = getattr(function, CHECKS, NOT_OURS)
     # Other people's wrappers carry the note on, too, but it isn't about them.
     if wrapper is function:
-        yield from _with_checked(inner)
+        yield from checked_functions(inner)
 
 
 def limits_of(function: Any, owner: object) -> tuple[RouteLimit, ...]:

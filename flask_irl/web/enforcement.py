@@ -9,7 +9,7 @@ client depend on the app's other hooks, it is made after them (``web/late.py``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response, current_app, request
@@ -19,7 +19,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import Filter
-from flask_irl.web.error_handlers import is_answered_by_app
+from flask_irl.web.error_handlers import ask_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
@@ -82,7 +82,6 @@ class Enforcer:
         self._early_refusals = early_refusals
         self._exceeded = exceeded
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
-        self._hooks_of: Mapping[str | None, object] = {}
         self._hooks: list[object] = []
         self._hook = self.decide
         self._preflights = Preflights(limiter.options)
@@ -107,11 +106,10 @@ class Enforcer:
             bypass: Finishes requests that have passed the middleware by.
         """
         self._bypass = bypass
-        self.late.serve(app)
-        self._hooks_of = app.before_request_funcs
         # Not by Flask's decorator: switched on, the limiter may come after the first request.
         self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
         self._hooks.append(self._hook)
+        self.late.serve(app, self._hook)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
@@ -152,7 +150,7 @@ class Enforcer:
         """Decide on the request being served, before its view; returns the answer to a refused one.
 
         Raises:
-            RateLimitExceeded: It is refused, and the app may have an answer of its own.
+            RateLimitExceeded: It is refused, and a handler of the app answers that.
         """
         current = cast(Request, request._get_current_object())  # type: ignore[attr-defined]
         environ = current.environ
@@ -217,7 +215,7 @@ class Enforcer:
             return decision, Question(self._preflights.plan, None, 1, ())
         client = None if self._filters else self._identity.known(environ)
         if client is None:
-            return self._decide_late(current, exchange)
+            return self.late.begin(current, exchange)
         exchange.client = client
         word = "" if self._lists is None else self._lists.rule_for(client)
         if word == "allow":
@@ -227,7 +225,7 @@ class Enforcer:
             return limiter.deny(client), self._questions.rest(route)
         question = self._questions.fixed(route)
         if question is None:
-            return self._decide_late(current, exchange)
+            return self.late.begin(current, exchange)
         keys = question.keys_for(client)
         decision = limiter.decide(question.plan, keys, question.cost)
         useful = limiter.asks_ahead or not decision.admitted
@@ -235,35 +233,15 @@ class Enforcer:
             self._recognition.learn(environ, route, current.url_rule)
         return decision, question
 
-    def _decide_late(
-        self, current: Request, exchange: Exchange
-    ) -> tuple[Decision, Question] | None:
-        """Decide after the hooks that follow, if any do; None where that is so, or it is exempt."""
-        route, client, limiter = exchange.route, exchange.client, self._limiter
-        follow = self._hooks[-1] is not self._hook or any(
-            name in self._hooks_of for name in current.blueprints
-        )
-        if not follow and not self.late.waits(route):
-            return self.late.decide(current, exchange)
-        if client in limiter.refusals.known:
-            rest = self._questions.rest(route)
-            # One more call of the store, for a client only that was just over these limits.
-            if limiter.refusals.knows(client, rest.plan):
-                decision = limiter.decide(rest.plan, rest.keys_for(client), rest.cost)
-                if not decision.admitted:
-                    return decision, rest
-                exchange.rest = decision
-        self.late.put_off(exchange)
-        return None
-
     def _refuse(
         self, current: Request, exchange: Exchange, decision: Decision, question: Question
     ) -> Response:
         message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
         error = self._exceeded(decision, message)
-        if is_answered_by_app(current, error):
-            raise error
+        response = ask_app(current, error)
+        if response is not None:
+            return response
         exchange.route.plainly_refused = True
         return refusal(current, decision, message)
 

@@ -4,21 +4,24 @@ Asked first are handlers of 429, ``TooManyRequests`` or ``RateLimitExceeded``, o
 the app, whatever they answer. Then one of ``HTTPException``, whose answer is taken if it still is
 a 429, in the form that the client named. One of ``Exception`` is for what went wrong unforeseen,
 and isn't asked. An extension that took Flask's place in handling exceptions, as flask-restx and
-flask-restful do, answers for its own routes.
+flask-restful do, answers for its own routes, if its answer to a route's limit still is a 429.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import Flask, Request, current_app, request
+from flask import Flask, Request, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from flask_irl.telemetry.log import event
 from flask_irl.web.responses import PROBLEM, LimiterUnavailable, RateLimitExceeded
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Handler = Callable[[Any], Any]
 
@@ -34,15 +37,25 @@ def register(app: Flask) -> None:
         app.error_handler_spec[None][kind.code].setdefault(kind, answer)
 
 
-def is_answered_by_app(current: Request, error: RateLimitExceeded) -> bool:
-    """Tell whether the current app may have an answer of its own to a refusal."""
+def ask_app(current: Request, error: RateLimitExceeded) -> Response | None:
+    """Ask the current app for its answer to a refusal; None if it can't have one.
+
+    Raises:
+        RateLimitExceeded: A handler of Flask's answers it.
+    """
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     names = (*current.blueprints, None)
-    return (
-        _find(app, names, error.code, type(error).__mro__) is not None
-        or _find(app, names, None, _http_errors(error)) is not None
-        or any(_is_replaced(app, method) for method in REPLACEABLE)
-    )
+    if _find(app, names, error.code, type(error).__mro__) is not None:
+        raise error
+    if any(_is_replaced(app, method) for method in REPLACEABLE):
+        try:
+            raise error
+        except RateLimitExceeded:
+            response = app.make_response(app.handle_user_exception(error))
+        return _refusing(response, error, current.environ)
+    if _find(app, names, None, _http_errors(error)) is not None:
+        raise error
+    return None
 
 
 def answer(error: RateLimitExceeded) -> ResponseReturnValue:
@@ -53,19 +66,27 @@ def answer(error: RateLimitExceeded) -> ResponseReturnValue:
         given: ResponseReturnValue = app.ensure_sync(own)(error)
         return given
     catch_all = _find(app, (*request.blueprints, None), None, _http_errors(error))
-    plain = error.get_response(request.environ)
     if catch_all is None:
-        return plain
+        return error.get_response(request.environ)
     try:
         response = app.make_response(app.ensure_sync(catch_all)(error))
     except Exception as failure:
         # connexion's raises an exception of its own, which has lost Retry-After.
         event(logging.DEBUG, "error_handler_raised", error=type(failure).__name__)
-        return plain
-    # Else it would turn refusals into something that no client can tell from a fault.
-    refuses = response.status_code == error.code
+        return error.get_response(request.environ)
+    return _refusing(response, error, request.environ)
+
+
+def _refusing(response: Response, error: RateLimitExceeded, environ: WSGIEnvironment) -> Response:
+    """Give a response that still refuses, in the form that the client named, or else our own.
+
+    Any other would turn refusals into something that no client can tell from a fault.
+    """
+    plain = error.get_response(environ)
     in_form = plain.mimetype != PROBLEM or response.mimetype == PROBLEM
-    return response if refuses and in_form else plain
+    if response.status_code == error.code and in_form:
+        return response
+    return current_app.make_response(plain)
 
 
 def _find(

@@ -35,7 +35,7 @@ class EarlyQuestion(NamedTuple):
 
 
 class Exchange:
-    """Hold the state of one request; only what decides on requests and the observer write it.
+    """Hold the state of one request; the deciders, the observer and the app's word write it.
 
     Attributes:
         decision: The decision on it that is shown, those of functions' limits included; None
@@ -52,6 +52,7 @@ class Exchange:
         early: The question whose answer is still to be read, if one was sent early.
         observed: Whether the observer has noted it.
         fronted: Whether it came by the middleware, which finishes it.
+        failed_login: Whether the app says that it is a login that failed.
     """
 
     decision: Decision | None = None
@@ -66,6 +67,7 @@ class Exchange:
     seconds = 0.0
     early: EarlyQuestion | None = None
     observed = False
+    failed_login = False
     fronted = False
 
     def add(self, decision: Decision) -> None:

@@ -73,19 +73,33 @@ class LateDecisions:
         self._wrapped = False
         self._lock = threading.Lock()
 
-    def serve(self, app: Flask) -> None:
-        """Take the app whose requests these are."""
+    def serve(self, app: Flask, hook: object) -> None:
+        """Take the app whose requests these are, and the limiter's hook before each of them."""
         self._app = app
+        self._hook = hook
 
-    def put_off(self, exchange: Exchange) -> None:
-        """Put the decision on a request off until the app's hooks have run."""
+    def begin(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
+        """Decide in the limiter's hook if nothing is to be waited for, else put that off.
+
+        Returns:
+            The decision and its question; None where it is put off, or the request is exempt.
+        """
+        hooks = self._app.before_request_funcs
+        follow = hooks[None][-1] is not self._hook or any(x in hooks for x in current.blueprints)
+        if not follow and not self.waits(exchange.route):
+            return self.decide(current, exchange)
+        limiter, client = self._limiter, exchange.client
+        if client in limiter.refusals.known:
+            rest = self._questions.rest(exchange.route)
+            # One more call of the store, for a client only that was just over these limits.
+            if limiter.refusals.knows(client, rest.plan):
+                decision = limiter.decide(rest.plan, rest.keys_for(client), rest.cost)
+                if not decision.admitted:
+                    return decision, rest
+                exchange.rest = decision
+        self._wrap()
         exchange.late = True
-        if not self._wrapped:
-            with self._lock:
-                if not self._wrapped:
-                    wrap_call(self._app, "dispatch_request", self._dispatch)
-                    wrap_call(self._app, "finalize_request", self._finalize)
-                    self._wrapped = True
+        return None
 
     def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide on a request whose view's decorators have come to a limit.
@@ -129,6 +143,15 @@ class LateDecisions:
             exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
         except Exception as error:
             self._limiter.failures.swallow("response", error)
+
+    def _wrap(self) -> None:
+        """Wrap the app's calls, once."""
+        if not self._wrapped:
+            with self._lock:
+                if not self._wrapped:
+                    wrap_call(self._app, "dispatch_request", self._dispatch)
+                    wrap_call(self._app, "finalize_request", self._finalize)
+                    self._wrapped = True
 
     def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""

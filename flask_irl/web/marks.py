@@ -37,6 +37,7 @@ class Marks(NamedTuple):
         below: The limits whose decorators are reached only after somebody else's: a login's, for
             one.
         inner: Those of them that are reached last, with none of somebody else's in between.
+        bearers: All that may bear the mark of a login.
     """
 
     exempt: bool
@@ -45,6 +46,7 @@ class Marks(NamedTuple):
     method: str
     below: tuple[RouteLimit, ...]
     inner: tuple[RouteLimit, ...]
+    bearers: tuple[object, ...]
 
 
 def read_marks(view: object, method: str, owner: object, declarations: Declarations) -> Marks:
@@ -87,6 +89,7 @@ def read_marks(view: object, method: str, owner: object, declarations: Declarati
         method=handled,
         below=below,
         inner=inner,
+        bearers=(*whole, handler, view_class),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Final
 
+from flask_irl.behaviour.observation import FAILED_LOGIN
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.telemetry.events import RequestDecided
 from flask_irl.web.exchange import Exchange, Headers
@@ -44,6 +45,7 @@ class Observer:
             return
         exchange.observed = True
         route = exchange.route.label
+        login = FAILED_LOGIN if exchange.failed_login else exchange.route.login
         try:
             if decision.source not in NOT_LEARNED_FROM:
                 size = -1
@@ -60,6 +62,7 @@ class Observer:
                     method=environ.get("REQUEST_METHOD", "GET"),
                     status=int(status[:3]),
                     size=size,
+                    login=login,
                 )
             if self._notify is not None:
                 self._notify(RequestDecided(decision, route, exchange.seconds))

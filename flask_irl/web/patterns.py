@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-from werkzeug.routing import Rule
+from werkzeug.routing import Map, Rule
 
 from flask_irl.config.values import ENDPOINT
 from flask_irl.limits.limit import Limit
@@ -44,14 +44,19 @@ class Pattern:
         self.matches = re.compile(fnmatch.translate(glob)).match
         """Match a path, or an endpoint's name."""
 
-    def reach(self, rule: Rule) -> Reach:
-        """Tell how much of a rule it matches."""
+    def reach(self, rule: str, endpoint: str = "") -> Reach:
+        """Tell how much of a rule it matches.
+
+        Args:
+            rule: The rule's text, or the pattern of paths in a log.
+            endpoint: Its endpoint, if it has one.
+        """
         if self._by_endpoint:
-            return "whole" if self.matches(str(rule.endpoint)) else "none"
-        samples = [PLACEHOLDER.sub(sample, rule.rule) for sample in SAMPLES]
-        if rule.rule == self.text or all(map(self.matches, samples)):
+            return "whole" if self.matches(endpoint) else "none"
+        samples = [PLACEHOLDER.sub(sample, rule) for sample in SAMPLES]
+        if rule == self.text or all(map(self.matches, samples)):
             return "whole"
-        return "part" if samples[0] != rule.rule and self._meets(rule.rule) else "none"
+        return "part" if samples[0] != rule and self._meets(rule) else "none"
 
     def _meets(self, rule: str) -> bool:
         """Tell whether a path may match both this and a rule with placeholders."""
@@ -91,7 +96,7 @@ class ConfiguredRules:
         key = (rule.rule, rule.endpoint)
         parts = self._parts.get(key)
         if parts is None:
-            parts = tuple(x for x in self._patterns.values() if x.reach(rule) == "part")
+            parts = tuple(x for x in self._patterns.values() if x.reach(*key) == "part")
             self._parts[key] = parts
         return parts
 
@@ -103,22 +108,23 @@ class ConfiguredRules:
             parts: Those of :meth:`parts` that match the request's path.
         """
 
+        names = (rule.rule, rule.endpoint)
+
         def matching(patterns: Iterable[Pattern]) -> list[str]:
-            return [x.text for x in patterns if x.text in parts or x.reach(rule) == "whole"]
+            return [x.text for x in patterns if x.text in parts or x.reach(*names) == "whole"]
 
         if matching(self._exempt.values()):
             return True, []
         return False, [self._limits[text] for text in matching(self._limited.values())]
 
-    def warn_of_useless(self, rules: Iterable[Rule]) -> None:
+    def warn_of_useless(self, url_map: Map) -> None:
         """Warn of each pattern that matches none of an app's rules."""
-        rules = list(rules)
         for option, patterns in (("IRL_EXEMPT", self._exempt), ("IRL_LIMITS", self._limited)):
             for pattern in patterns.values():
-                if all(pattern.reach(rule) == "none" for rule in rules):
-                    event(
-                        logging.WARNING,
-                        "pattern_matches_nothing",
-                        option=option,
-                        pattern=pattern.text,
-                    )
+                if all(pattern.reach(x.rule, x.endpoint) == "none" for x in url_map.iter_rules()):
+                    warn_of_useless(option, pattern)
+
+
+def warn_of_useless(option: str, pattern: Pattern) -> None:
+    """Warn of an option's pattern that matches no route: most likely it is misspelt."""
+    event(logging.WARNING, "pattern_matches_nothing", option=option, pattern=pattern.text)

@@ -14,8 +14,10 @@ from typing import Any, Final
 from flask import Blueprint, Flask, request
 from werkzeug.routing import Rule
 
+from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_no_route
+from flask_irl.web.logins import Logins
 from flask_irl.web.marks import Marks, read_marks
 from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.preflights import answers_preflights
@@ -53,6 +55,7 @@ class Route:
         preflights: Whether Flask or flask-cors answers its CORS preflights.
         files: The static files that it serves, if it does; what isn't there is unmatched.
         recognisable: Whether all requests under one method and path of it are alike.
+        login: The app's word on whether it logs in.
     """
 
     label: str
@@ -72,6 +75,7 @@ class Route:
     preflights: bool = False
     files: StaticFiles | None = None
     recognisable: bool = True
+    login: int = BY_NAME
 
     def __post_init__(self) -> None:
         self.fixed = all(limit.fixed for limit in self.limits)
@@ -89,6 +93,7 @@ class RouteTable:
         defaults: The default limits of routes.
         declarations: The extension's.
         configured: The rules of the app's configuration.
+        logins: The routes that log in.
 
     Attributes:
         at_first: Called with the app, once each, when its first route is looked up.
@@ -101,6 +106,7 @@ class RouteTable:
         defaults: tuple[Limit, ...],
         declarations: Declarations,
         configured: ConfiguredRules,
+        logins: Logins,
     ) -> None:
         self.at_first: list[Callable[[Flask], object]] = []
         self.configured = configured
@@ -108,6 +114,7 @@ class RouteTable:
         self._owner = owner
         self._defaults = defaults
         self._declarations = declarations
+        self.logins = logins
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._unmatched = Route(UNMATCHED, False)
         # A file may come to be there.
@@ -186,9 +193,10 @@ class RouteTable:
         is_static = endpoint.rpartition(".")[2] == "static" and owner.has_static_folder
         if is_static and not configured:
             return Route(label, True, files=StaticFiles(owner, view))
+        login = self.logins.word_on(label, endpoint, marks.bearers)
         preflights = method == "OPTIONS" and answers_preflights(rule, view)
         if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
-            return Route(label, False, preflights=True, recognisable=False)
+            return Route(label, False, preflights=True, recognisable=False, login=login)
         of_method = {x: of_one_method(x, marks.method) for x in marks.of_method}
         below = tuple(of_method.get(x, x) for x in marks.below)
         own = [*marks.limits, *of_method.values()]
@@ -212,6 +220,7 @@ class RouteTable:
             below,
             preflights=preflights,
             recognisable=not preflights,
+            login=login,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,6 +28,7 @@ from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
+from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Questions, fixed_plan
@@ -75,8 +76,10 @@ class AppState:
         self._registered = self._closed = False
         self.limiter = open_limiter(options, listener=listener)
         configured = ConfiguredRules(owner, options.exempt, options.limits)
-        self.routes = RouteTable(owner, options.default_limits, declarations, configured)
-        self.at_first_request(lambda app: configured.warn_of_useless(app.url_map.iter_rules()))
+        logins = Logins(owner, options.login_routes)
+        self.routes = RouteTable(owner, options.default_limits, declarations, configured, logins)
+        self.at_first_request(lambda app: configured.warn_of_useless(app.url_map))
+        self.at_first_request(lambda app: logins.warn_of_useless(app.url_map))
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
@@ -181,6 +184,12 @@ class AppState:
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
+
+    def note_failed_login(self, environ: Mapping[str, Any]) -> None:
+        """Note that a request is a login that failed, whatever it will be answered with."""
+        exchange = environ.get(self._slot)
+        if exchange is not None:
+            exchange.failed_login = True
 
     def forget(self, client: str | None) -> bool:
         """Forget a client, by its name or by its stored key, or with None all of them."""

@@ -8,13 +8,11 @@ requests to gunicorn. The environment variable BENCH_JSON names a file for the f
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
 
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.report import chart
@@ -22,12 +20,6 @@ from loadtests.bench.report.figures import to_json
 from loadtests.bench.report.tables import sections
 from loadtests.bench.run import DEFAULT, PRESETS, run
 from loadtests.tables import make_console, print_parts
-
-NUMBERS: Final = (
-    "generations rounds calls clients trainings training_clients redis_clients worker_requests"
-    " flush_requests"
-).split()
-"""Settings that have an option of their own."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,9 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.chart and find_spec("matplotlib") is None:
         print('a chart needs matplotlib: pip install "flask-irl[plot]"', file=sys.stderr)
         return 2
-    amounts = {name: getattr(options, name) for name in NUMBERS if getattr(options, name)}
     try:
-        results = run(dataclasses.replace(preset, **amounts), _say)
+        results = run(preset, _say)
     except (BenchError, RuntimeError) as error:
         print(f"the benchmark failed: {error}", file=sys.stderr)
         return 1
@@ -62,17 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--chart", metavar="FILE", help="draw the comparison there, as a PNG")
-    for name in NUMBERS:
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=_positive, metavar="N", help=argparse.SUPPRESS)
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not allowed: give 1 or more")
-    return number
 
 
 def _say(text: str) -> None:

@@ -35,7 +35,6 @@ class Settings:
     training_minutes: float = 8.0
     redis_clients: int = 10_000
     worker_requests: int = 3000
-    flush_requests: int = 6000
     load_seconds: float = 4.0
     load_rounds: int = 3
     starts: int = 5
@@ -44,15 +43,14 @@ class Settings:
     grown_generations: int = 4
     grown_rounds: int = 12
     grown_calls: int = 200
-    cpu_clients: tuple[int, ...] = (10, 1_000)
     cpu_requests: int = 20_000
+    cpu_clients: tuple[int, ...] = (10, 1_000)
 
 
 DEFAULT: Final = Settings()
 PRESETS: Final = {
     "quick": Settings(
-        *(3, 2, 50, 200, 2, 150, 4.0, 3000, 1000, 3000),
-        *(1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, (10, 1_000), 1_500),
+        3, 2, 50, 200, 2, 150, 4.0, 3000, 1000, 1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, 1_500
     ),
     "full": Settings(
         generations=16,
@@ -67,9 +65,7 @@ PRESETS: Final = {
         cpu_requests=60_000,
     ),
     # For tests.
-    "tiny": Settings(
-        *(1, 1, 2, 20, 1, 60, 8.0, 50, 20, 60), *(1.0, 1, 1, 20, (30,), 1, 1, 2, (10,), 20)
-    ),
+    "tiny": Settings(1, 1, 2, 20, 1, 60, 6.0, 50, 20, 0.2, 1, 1, 20, (30,), 1, 1, 2, 20, (10,)),
 }
 
 
@@ -99,7 +95,6 @@ def run(settings: Settings, progress: Callable[[str], object]) -> Results:
             timings=step(
                 "the cases, in turn", lambda: take_turns(all_cases(bench), *turns, progress)
             ),
-            flush=step("background work", lambda: cpu.flush_cpu(bench, settings.flush_requests)),
             training=step(
                 "requests while a model trains",
                 lambda: training.p99_while_training(bench, settings.trainings),

@@ -6,21 +6,19 @@ import argparse
 import json
 import multiprocessing
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from loadtests.evaluation.ablation import ablate
-from loadtests.evaluation.job import KINDS, Job, run
+from loadtests.evaluation.job import KINDS, Job, Task, run, work
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.recovery import recoveries
 from loadtests.evaluation.table import SECTIONS
 from loadtests.tables import make_console, print_parts
 
 SCENARIOS: Final = ("ordinary", "clean", "flash_crowd_deploy", "holiday", "cold_start")
-Task = tuple[str, Callable[[], Any]]
-"""Part of the results, and the work that gives an entry of it, or a list of entries."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if tasks:
         # Not forked: numpy's threads and a forked process don't go together.
         with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-            for done, (part, result) in enumerate(pool.imap_unordered(_work, tasks), 1):
+            for done, (part, result) in enumerate(pool.imap_unordered(work, tasks), 1):
                 results[part] += result if isinstance(result, list) else [result]
                 print(f"\r{done} of {len(tasks)} logs", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
@@ -51,11 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _work(task: Task) -> tuple[str, Any]:
-    part, work = task
-    return part, work()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.evaluation", description=__doc__)
     add = parser.add_argument
@@ -67,7 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=2)
     add("--option", action="append", default=[], metavar="IRL_NAME=VALUE")
     add("--without", nargs="+", choices=KINDS, default=[], help="attacks not taught")
-    add("--plain-seeds", type=int, default=None, help="seeds that the plain rule judges; all")
     add("--recovery-seeds", type=int, default=3, help="logs that recovery is measured on")
     add("--log", type=Path, action="append", default=[], help="a real log; may be repeated")
     add("--ablate", type=int, default=0, metavar="SEEDS", help="leave groups of features out")
@@ -82,10 +74,9 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     config = dict(item.split("=", 1) for item in options.option)
     which, hours, first = options.which, options.hours, options.first_seed
     seeds = range(first, first + options.seeds)
-    plain = options.seeds if options.plain_seeds is None else options.plain_seeds
     jobs = [
-        Job(scenario, seed, which, hours, config, tuple(options.without), place < plain)
-        for place, seed in enumerate(seeds)
+        Job(scenario, seed, which, hours, config, tuple(options.without))
+        for seed in seeds
         for scenario in options.scenarios
     ]
     kind = config.get("IRL_DETECTOR", "blend")

@@ -12,6 +12,12 @@ ORDINARY: Final = ("ordinary", "clean")
 SHIFTED: Final = ("flash_crowd_deploy", "holiday")
 JITTERED: Final = tuple(f"attack:scraper_{rate}_jittered" for rate in (20, 60, 95))
 ENUMERATION: Final = "attack:enumeration"
+LOSSES: Final = (
+    ("ordinary days", ORDINARY, 0.1),
+    ("flash crowd with deploy", SHIFTED[:1], 0.5),
+    ("holiday", SHIFTED[1:], 0.5),
+)
+"""Scenarios, and the most that legitimate clients may lose there over static, in points."""
 FLAGGED_SOON: Final = (
     *(f"attack:scraper_{rate}" for rate in (20, 60, 95)),
     *JITTERED,
@@ -28,7 +34,7 @@ def over_static(families: Mapping[str, Mapping[str, Any]], refused: str = "refus
     """
     some = [f for label, f in families.items() if label.startswith("legit:")]
     requests: int = sum(f["requests"] for f in some)
-    lost: int = sum((f[refused] or 0) - f["static"] for f in some)
+    lost: int = sum(f[refused] - f["static"] for f in some)
     return 100.0 * lost / max(1, requests)
 
 
@@ -49,11 +55,7 @@ def family(logs: Sequence[Log], label: str) -> list[Mapping[str, Any]]:
 
 def shares(logs: Sequence[Log], label: str, member: str = "refused") -> list[float]:
     """Give the share of a family's requests that was refused in each log, in percent."""
-    return [
-        100.0 * entry[member] / max(1, entry["requests"])
-        for entry in family(logs, label)
-        if entry.get(member) is not None
-    ]
+    return [100.0 * e[member] / max(1, e["requests"]) for e in family(logs, label)]
 
 
 def false_flags(logs: Sequence[Log]) -> float:
@@ -102,11 +104,7 @@ class Bar(NamedTuple):
 def bars(logs: Sequence[Log]) -> list[Bar]:
     """List the bars that these logs have figures for."""
     results: list[Bar] = []
-    for name, scenarios, most in (
-        ("ordinary days", ORDINARY, 0.1),
-        ("flash crowd with deploy", SHIFTED[:1], 0.5),
-        ("holiday", SHIFTED[1:], 0.5),
-    ):
+    for name, scenarios, most in LOSSES:
         if some := of(logs, scenarios):
             loss = fmean(over_static(log["families"]) for log in some)
             results.append(Bar(f"legitimate over static, {name}", loss, most, True, "points"))

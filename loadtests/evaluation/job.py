@@ -11,7 +11,7 @@ those that do harm, as far as :func:`flask_irl.behaviour.harm.harmful` can tell,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -31,7 +31,7 @@ from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
 from flask_irl.training import attacks
 from flask_irl.verdicts.flush import Judged
-from flask_irl.web.replay_plans import plans_for_log
+from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
@@ -41,12 +41,22 @@ KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
 """Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
 
 
+Task = tuple[str, Callable[[], Any]]
+"""Part of the results, and the work that gives an entry of it, or a list of entries."""
+
+
+def work(task: Task) -> tuple[str, Any]:
+    """Do a task; here, since a process that was not forked finds nothing in ``__main__``."""
+    part, do = task
+    return part, do()
+
+
 @dataclass(frozen=True)
 class Job:
     """Describe a log to make up, see :mod:`loadtests.simulator`, and to replay.
 
     ``config`` has options beside the demo app's own; the supervised detector is taught ``without``
-    some made-up attacks; with ``plain``, the plain rule judges the log, too.
+    some made-up attacks.
     """
 
     scenario: str
@@ -55,7 +65,6 @@ class Job:
     hours: float = 10.0
     config: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
-    plain: bool = False
 
 
 @dataclass
@@ -64,8 +73,7 @@ class Family:
 
     ``static`` are the requests that the limit alone would have refused, the ``late`` ones those
     after the hours of learning. The first flag is told by the medians of the request's number and
-    of the time in seconds. ``plain_refused`` and ``plain_flagged`` are the plain rule's decisions,
-    None where it doesn't judge.
+    of the time in seconds. ``plain_refused`` and ``plain_flagged`` are the plain rule's decisions.
     """
 
     clients: int = 0
@@ -77,8 +85,8 @@ class Family:
     first_seconds: float | None = None
     late_requests: int = 0
     late_flagged: int = 0
-    plain_refused: int | None = None
-    plain_flagged: int | None = None
+    plain_refused: int = 0
+    plain_flagged: int = 0
 
 
 @dataclass
@@ -114,12 +122,11 @@ def run(job: Job) -> dict[str, Any]:
     with taught_without(job.without):
         early, report = replay(rows, job.config, learned, realised)
     summed = families(report, early)
-    if job.plain:
-        route = RouteFolder().route
-        routes = (route(row.method, row.path) for row in rows)
-        for label, outcome in plain_rule(rows, routes, learned).items():
-            summed[label].plain_refused = outcome.refused
-            summed[label].plain_flagged = outcome.flagged
+    route = RouteFolder().route
+    routes = (route(row.method, row.path) for row in rows)
+    for label, outcome in plain_rule(rows, routes, learned).items():
+        summed[label].plain_refused = outcome.refused
+        summed[label].plain_flagged = outcome.flagged
     return {
         "scenario": job.scenario,
         "seed": job.seed,
@@ -154,7 +161,10 @@ def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
         state = state_of(app)
         with app.app_context():
             course = Replay(
-                state.options, route=RouteFolder(app.url_map).route, plan=plans_for_log(app, state)
+                state.options,
+                route=RouteFolder(app.url_map).route,
+                plan=plans_for_log(app, state),
+                login=logins_for_log(app, state),
             )
             try:
                 yield course

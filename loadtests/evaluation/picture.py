@@ -19,12 +19,6 @@ SYSTEMS: Final = (
     ("the plain rule", "plain_refused", "#e2a53a"),
     ("static limit", "static", picture.PALE),
 )
-SCENARIOS: Final = (
-    ("ordinary days", figures.ORDINARY, 0.1),
-    ("flash crowd,\ndeploy", figures.SHIFTED[:1], 0.5),
-    ("holiday", figures.SHIFTED[1:], 0.5),
-)
-"""Scenarios of the lower part, and the most that legitimate clients may lose there, in points."""
 LEAST: Final = 0.001
 """Points; the lower part's scale is logarithmic."""
 
@@ -58,7 +52,9 @@ def _draw_attacks(axes: Axes, logs: Sequence[Log]) -> None:
 
 
 def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
-    parts = [(text, of(logs, names), most) for text, names, most in SCENARIOS if of(logs, names)]
+    parts = [
+        (text, of(logs, names), most) for text, names, most in figures.LOSSES if of(logs, names)
+    ]
     for row, (_, some, most) in enumerate(parts):
         for place, (_, member, colour) in enumerate(SYSTEMS[:2]):
             loss = fmean(figures.over_static(log["families"], member) for log in some)

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -24,52 +23,25 @@ WINDOW: Final = 60.0
 class Outcome:
     """Count a family's requests under the plain rule."""
 
-    requests: int = 0
     flagged: int = 0
     refused: int = 0
 
 
-class _Past:
-    """Keep a client's requests of the last window, and moments of the intervals between them."""
-
-    __slots__ = ("_gaps", "_squares", "_sum", "times")
-
-    def __init__(self) -> None:
-        self.times: deque[float] = deque()
-        self._gaps: deque[float] = deque()
-        self._sum = self._squares = 0.0
-
-    def add(self, now: float) -> tuple[int, float, float]:
-        """Add a request; return the count, and mean and standard deviation of the intervals."""
-        if self.times:
-            gap = now - self.times[-1]
-            self._gaps.append(gap)
-            self._sum += gap
-            self._squares += gap * gap
-        self.times.append(now)
-        while self.times[0] < now - WINDOW:
-            self.times.popleft()
-            gap = self._gaps.popleft()
-            self._sum -= gap
-            self._squares -= gap * gap
-        count = len(self._gaps)
-        if not count:
-            self._sum = self._squares = 0.0
-            return len(self.times), 0.0, 0.0
-        mean = self._sum / count
-        return len(self.times), mean, sqrt(max(self._squares / count - mean * mean, 0.0))
-
-
 def features(rows: Iterable[Row], routes: Iterable[str]) -> NDArray[np.float64]:
     """Compute hour, weekday, count in the window, endpoint, mean and std of intervals."""
-    pasts: defaultdict[str, _Past] = defaultdict(_Past)
+    pasts: defaultdict[str, deque[float]] = defaultdict(deque)
     numbers: dict[str, int] = {}
     columns = []
     for row, route in zip(rows, routes, strict=True):
         moment = time.gmtime(row.ts)
-        count, mean, deviation = pasts[row.client].add(row.ts)
+        times = pasts[row.client]
+        times.append(row.ts)
+        while times[0] < row.ts - WINDOW:
+            times.popleft()
+        gaps = np.diff(times) if len(times) > 1 else np.zeros(1)
         number = numbers.setdefault(route, len(numbers))
-        columns.append((moment.tm_hour, moment.tm_wday, count, number, mean, deviation))
+        own = (len(times), number, gaps.mean(), gaps.std())
+        columns.append((moment.tm_hour, moment.tm_wday, *own))
     return np.array(columns, dtype=np.float64).reshape(-1, 6)
 
 
@@ -93,7 +65,6 @@ def apply_limit(rows: Sequence[Row], odd: Iterable[bool]) -> dict[str, Outcome]:
         probe = sliding_window_counter(
             cells.get(row.client, EMPTY), row.ts * 1e6, amount, WINDOW * 1e6, amount, 1
         )
-        outcome.requests += 1
         outcome.flagged += bool(is_odd)
         if probe.admitted:
             cells[row.client] = probe.cell

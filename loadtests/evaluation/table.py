@@ -30,15 +30,10 @@ def log_sections(logs: Sequence[Log]) -> Iterator[RenderableType]:
 
 def _scenario(name: str, logs: Sequence[Log]) -> Table:
     points = [over_static(log["families"]) for log in logs]
-    judged = [
-        over_static(log["families"], "plain_refused")
-        for log in logs
-        if any(f.get("plain_refused") is not None for f in log["families"].values())
-    ]
-    plain = f"; plain rule: mean {fmean(judged):.3f}" if judged else ""
+    plain = fmean(over_static(log["families"], "plain_refused") for log in logs)
     title = (
         f"{name}: {len(logs)} logs; legitimate over static, points: mean {fmean(points):.3f}, "
-        f"median {median(points):.3f}, worst {max(points):.3f}{plain}; "
+        f"median {median(points):.3f}, worst {max(points):.3f}; plain rule: mean {plain:.3f}; "
         f"legitimate requests flagged after learning: {figures.false_flags(logs):.4%}, "
         f"by the calibrated score alone, regulars apart: {figures.realised_rate(logs):.4%} "
         f"(target {FALSE_FLAG_TARGET:.4%})"
@@ -50,11 +45,9 @@ def _scenario(name: str, logs: Sequence[Log]) -> Table:
 
 def _family(logs: Sequence[Log], label: str) -> tuple[str, ...]:
     rows, ours = figures.family(logs, label), shares(logs, label)
-    plain = shares(logs, label, "plain_refused")
     return (
         *(_figure(share, 2) for share in (fmean(ours), min(ours), max(ours))),
-        _figure(fmean(shares(logs, label, "static")), 2),
-        _figure(fmean(plain) if plain else None, 2),
+        *(_figure(fmean(shares(logs, label, m)), 2) for m in ("static", "plain_refused")),
         str(sum(r["flagged"] for r in rows)),
         str(sum(r["clients"] for r in rows)),
         _figure(first_request(logs, label)),

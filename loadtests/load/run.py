@@ -1,6 +1,6 @@
 """Run ``make load``: put the demo app on gunicorn and Redis under load, with locust's clients.
 
-``python -m loadtests.load.run [--results FOLDER] [--workers N] [--store-timeout SECONDS]``.
+``python -m loadtests.load.run [--results FOLDER] [--store-timeout SECONDS]``.
 ``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED`` scale it, ``REDIS_URL`` names
 a Redis to use instead of one of its own. Ends with 0 if every answer was right, normal clients were
 served, every kind of attacker was held down, and the site's metrics agree with its clients' counts.
@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from demo_app.keys import SECRET
+from demo_app.server import HOST, Server, ServerError
 from loadtests.load import scrape
 from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
-from loadtests.load.site import ROOT, Site, SiteError, served_site, store
+from loadtests.load.site import ROOT, WORKERS, served_site, store
 from loadtests.load.tally import FAILED, complaints, share_served
 from loadtests.tables import make_console, make_table
 
@@ -52,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m loadtests.load.run", description="Put the demo app under load."
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
-    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
     patience = "seconds that a request waits for Redis; for machines that are busy otherwise"
     parser.add_argument("--store-timeout", type=float, help=patience)
     options = parser.parse_args(arguments)
@@ -65,13 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.results.mkdir(parents=True, exist_ok=True)
     console.print(
         f"Load test: {scenario.peaceful} normal clients, up to {scenario.attackers} attackers; "
-        f"gunicorn with {options.workers} workers on Redis; {scenario.limit} requests per "
+        f"gunicorn with {WORKERS} workers on Redis; {scenario.limit} requests per "
         f"{scenario.window} s for a normal client.\n{scenario.learning:g} s to learn, "
         f"{scenario.seconds:g} s measured."
     )
     try:
         run = _run(scenario, options)
-    except (SiteError, subprocess.TimeoutExpired) as error:
+    except (ServerError, subprocess.TimeoutExpired) as error:
         console.print(f"The load test broke off. {error}", style="red")
         return FAILED
     except KeyboardInterrupt:
@@ -84,20 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
     limits = {"BASE_LIMIT": str(scenario.limit), "WINDOW_SECONDS": str(scenario.window)}
-    log, workers, timeout = options.results / "site.log", options.workers, options.store_timeout
+    log, timeout = options.results / "site.log", options.store_timeout
     with (
         store() as (url, prefix),
-        served_site(url, prefix, log, limits, workers=workers, store_timeout=timeout) as site,
+        served_site(url, prefix, log, limits, store_timeout=timeout) as site,
     ):
-        before = scrape.outcomes(scrape.samples(site.get("/metrics")))
+        before = scrape.outcomes(scrape.samples(site.get("/metrics").decode()))
         code, counts = _locust(scenario, options.results, site, limits)
-        page = scrape.samples(site.get("/metrics"))
+        page = scrape.samples(site.get("/metrics").decode())
     after = scrape.outcomes(page)
     # Without requests that got no answer: nobody knows the decision on them.
     counted = {outcome: n for outcome, n in counts["outcomes"].items() if outcome != "lost"}
     return {
         "scenario": asdict(scenario),
-        "workers": options.workers,
+        "workers": WORKERS,
         "locust_exit_code": code,
         "counts": counts,
         "model_version": int(scrape.total(page, "irl_model_version")),
@@ -109,19 +109,19 @@ def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _locust(
-    scenario: Scenario, results: Path, site: Site, limits: Mapping[str, str]
+    scenario: Scenario, results: Path, site: Server, limits: Mapping[str, str]
 ) -> tuple[int, dict[str, Any]]:
     """Run the clients, and return locust's exit code and counts."""
     path = results / "counts.json"
     path.unlink(missing_ok=True)
-    token = site.token if scenario.learning else ""
+    token = site.secret if scenario.learning else ""
     environment = {**os.environ, **limits, COUNTS_FILE: str(path), TOKEN: token}
-    environment[SECRET] = site.token
+    environment[SECRET] = site.secret
     # Its own counters aren't the site's.
     environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
     command = [
         *(sys.executable, "-m", "locust", "--locustfile", "loadtests/locustfile.py"),
-        *("--headless", "--host", site.address, "--stop-timeout", str(GRACE)),
+        *("--headless", "--host", f"http://{HOST}:{site.port}", "--stop-timeout", str(GRACE)),
         *("--csv", str(results / "load"), "--html", str(results / "report.html")),
         *("--only-summary", "--loglevel", "WARNING"),
     ]
@@ -136,7 +136,7 @@ def _locust(
             check=False,
         )
     if not path.exists():
-        raise SiteError(f"locust ended with {process.returncode} and counted nothing")
+        raise ServerError(f"locust ended with {process.returncode} and counted nothing")
     counts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
     return process.returncode, counts

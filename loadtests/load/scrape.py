@@ -38,9 +38,10 @@ def disagreements(
     before: Mapping[str, int], after: Mapping[str, int], counted: Mapping[str, int]
 ) -> list[str]:
     """List the outcomes that the site counts otherwise, from before to after, than its clients."""
-    complaints = []
-    for outcome in sorted({*before, *after, *counted}):
-        site, clients = after.get(outcome, 0) - before.get(outcome, 0), counted.get(outcome, 0)
-        if site != clients:
-            complaints.append(f"{outcome}: the site's metrics say {site}, its clients {clients}")
-    return complaints
+    site = Counter(after)
+    site.subtract(before)
+    return [
+        f"{outcome}: the site's metrics say {site[outcome]}, its clients {counted.get(outcome, 0)}"
+        for outcome in sorted({*site, *counted})
+        if site[outcome] != counted.get(outcome, 0)
+    ]

@@ -21,6 +21,13 @@ A client, which is an address, has one label all along, ``legit:`` or ``attack:`
 | ``legit:new_batch`` | the same, but new: a holiday's |
 | ``legit:crawler`` | a search engine's, through all items and some that are gone |
 | ``legit:health_check`` | checks that the site is up |
+| ``legit:optimistic_lock`` | changes told 412, four a second, until one gets through |
+| ``legit:form`` | forms that are checked at each key press, and told 422 |
+| ``legit:lock_wait`` | waits for what others have locked: 423, 409 |
+| ``legit:upload_quota`` | files that are too large: 413 |
+| ``legit:graphql`` | calls of one endpoint, half of them with errors: 400 |
+| ``legit:wrong_method`` | tries a method that isn't allowed first: 405 |
+| ``legit:conditional_create`` | creates what is there, or without a condition: 412, 428 |
 | ``attack:scraper_20``, ``_60``, ``_95`` | takes all items, so many a minute at a steady pace |
 | ``attack:scraper_20_jittered``, ... | the same with gaps as people's |
 | ``attack:flood`` | hundreds to thousands a minute of one page |

@@ -61,6 +61,9 @@ class Parameters:
     crawler_rate = Range(Span(4, 15), Span(3, 22))
     crawler_lost = Range(Span(0.05, 0.15), Span(0.03, 0.2))  # Share of pages that are gone.
     health_gap = Range(Span(10, 30), Span(8, 45))
+    workers = Range(Span(0.4, 0.8), Span(0.3, 1.0))  # That come an hour, of each kind.
+    work_length = Range(Span(30, 80), Span(20, 90))
+    work_pace = Range(Span(0.9, 1.1), Span(0.7, 1.4))  # Factor on their gaps and pauses.
     forgetful = Range(Span(6, 12), Span(5, 15))  # People who mistype their password.
     mistypes = Range(Span(2, 5), Span(2, 7))  # Times each.
     offices_6 = Range(Span(3, 5), Span(2, 6))

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from random import Random
 
-from loadtests.simulator import attackers, machines, people
+from loadtests.simulator import attackers, denials, machines, people
 from loadtests.simulator.parameters import SETS
 from loadtests.simulator.scene import HOUR, DayOff, Deploy, Row, Scene
 from loadtests.simulator.site import build_site, renewed
@@ -132,6 +132,7 @@ def _legitimate(scene: Scene) -> Iterator[Rows]:
     yield from (machines.health_check(scene, index) for index in range(2))
     yield machines.batch(scene, 0, parameters.batch_rate.draw(rng))
     yield machines.crawler(scene, 0)
+    yield from (denials.work(scene, name) for name in denials.WORKS)
     if scene.deploy:
         yield _crowd(scene, scene.deploy.at)
     if scene.day_off:

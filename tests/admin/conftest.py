@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
@@ -46,3 +48,9 @@ def ask_reading(app: Flask) -> Caller:
 def ask_as_nobody(app: Flask) -> Caller:
     """Ask the API without a token."""
     return Caller(app.test_client(), None)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> None:
+    """Load the plugin of schemathesis, seconds of imports, only where it is needed."""
+    if module_path.name == "test_schemathesis.py":
+        parent.config.pluginmanager.import_plugin("schemathesis.pytest.plugin")

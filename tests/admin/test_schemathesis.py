@@ -11,6 +11,7 @@ from typing import Any
 import schemathesis
 from flask import Flask, Response, request
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import allow_header_conformance
 
 from flask_irl import IntelligentLimiter
 from flask_irl.limiter.limiter import Limiter
@@ -140,7 +141,11 @@ def test_all_operations_are_tried() -> None:
 def test_answers_are_as_documented(case: schemathesis.Case[Any]) -> None:
     site.learn()
     site.populate()
-    case.call_and_validate(headers={"Authorization": f"Bearer {WRITE}"})
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {WRITE}"},
+        # Slashes belong to ids: GET of /client/a/feedback is about the client a/feedback.
+        excluded_checks=[allow_header_conformance],
+    )
 
 
 def test_what_was_tried_was_answered_not_only_refused() -> None:

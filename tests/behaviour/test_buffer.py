@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask_irl.behaviour.buffer import Buffer
-from flask_irl.behaviour.observation import Fields
+from flask_irl.behaviour.observation import Fields, Observation
 
 
 def seen(client: str, at: float = 1.0, **changes: Any) -> Fields:
-    return (client, at, -1.0, "/", 1, "GET", 200, 10, changes.get("refused", False), 1, False)
+    return Observation(client, at, -1.0, "/", 1, "GET", 200, 10, changes.get("refused", False))
 
 
 def test_the_oldest_observation_is_taken_first() -> None:

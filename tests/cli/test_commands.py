@@ -308,6 +308,79 @@ def test_a_line_that_can_not_be_read_is_shown(make: Make, tmp_path: Path) -> Non
     assert "\x1b" not in result.output
 
 
+def test_a_replay_shows_what_it_takes_the_log_for_before_it_runs(
+    make: Make, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("\n".join(f"shop.example {line}" for line in clf([1, 2, 3, 4])))
+    stderr = make().run("replay", str(log)).stderr
+    assert stderr.startswith("guessed: Common Log Format; client: the first address\n")
+    header, _, *examples = stderr.split("\n")[1:6]
+    assert header.split() == ["client", "method", "path", "status", "time"]
+    assert [line.split()[:4] for line in examples] == [["192.0.2.1", "GET", "/", "200"]] * 3
+    assert [line.split()[-1] for line in examples] == ["13:00:01", "13:00:02", "13:00:03"]
+
+
+def test_a_replay_takes_the_clients_from_where_it_is_told(make: Make, tmp_path: Path) -> None:
+    log, report = tmp_path / "log", tmp_path / "report.json"
+    log.write_text("\n".join(f"198.51.100.1, {line}" for line in clf(list(range(30)))))
+    options = ["--client-from", "xff:last", "--format", "combined"]
+    result = make().run("replay", str(log), *options, "--report", str(report))
+    assert result.stderr.startswith("read: Common Log Format")
+    assert [c["client"] for c in strict(report.read_text())["clients"]] == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--format", "nothing"], "format is 'nothing'; allowed are alb, apache"),
+        (["--client-from", ":"], "no named fields such as ':'"),
+        (["--client-from", "0"], "client_from is '0'; allowed are peer, xff"),
+    ],
+)
+def test_a_replay_refuses_a_format_or_client_that_there_is_not(
+    make: Make, tmp_path: Path, options: list[str], words: str
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("\n".join(clf([1])))
+    result = make().run("replay", str(log), *options)
+    assert result.exit_code > 0
+    assert words in result.stderr
+
+
+def test_requests_that_no_app_saw_are_neither_replayed_nor_unreadable(
+    make: Make, tmp_path: Path
+) -> None:
+    rubbish = [
+        *clf(list(range(100, 150)), "203.0.113.5", r"\x16\x03\x01\x00"),
+        *clf([200], "203.0.113.5", "-"),
+    ]
+    rubbish = [line.replace('" 200 ', '" 400 ') for line in rubbish]
+    found = replayed(make(), tmp_path, [*clf([1, 2]), *rubbish])
+    assert (found["requests"], found["refused"], found["unreadable_lines"]) == (2, 0, 0)
+    assert found["server_answered_lines"] == 51
+    result = make().run("replay", str(tmp_path / "log"))
+    assert "51 lines are of requests that no app saw" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("clients", "doubt"),
+    [
+        (["unix:"] * 30, "all 30 requests are of one client, unix:"),
+        ([f"192.0.2.{n}" for n in range(30)], "each of the 30 requests has a client of its own"),
+        (["192.0.2.1", "192.0.2.2"] * 15, ""),
+    ],
+)
+def test_a_replay_doubts_a_log_of_one_client_or_of_none_twice(
+    make: Make, tmp_path: Path, clients: list[str], doubt: str
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("\n".join(clf([n], who)[0] for n, who in enumerate(clients)))
+    stderr = make().run("replay", str(log)).stderr
+    assert doubt in stderr
+    assert ("--client-from" in stderr) is bool(doubt)
+
+
 def test_a_replay_of_csv_with_labels_not_quite_sorted(make: Make, tmp_path: Path) -> None:
     rows = [(1_000_000_000 + t, "bot" if t % 2 else "ann") for t in range(60)]
     rows[10], rows[11] = rows[11], rows[10]

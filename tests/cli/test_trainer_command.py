@@ -19,6 +19,7 @@ from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
 from flask_irl.cli import irl
+from flask_irl.training.fit import fit_here
 from flask_irl.web.state import state_of
 from tests.servers import HOST, RedisServer, free_port, wait_until
 from tests.training.endless import make_trainings_endless
@@ -98,6 +99,8 @@ class Web:
         )
         self.app.add_url_rule("/", "index", lambda: "hello")
         self.limiter = state_of(self.app).limiter
+        # A child process for each training would take seconds.
+        self.limiter.trainer._fit = fit_here
 
     def learn(self) -> None:
         """Send requests enough for a model."""
@@ -121,17 +124,45 @@ def leases(server: RedisServer) -> set[bytes]:
         return {key.rpartition(b".")[2] for key in client.keys("*lease.*")}
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, str]]:
+    """Let a web app learn and a trainer train once; give the app, and the trainer's metrics.
+
+    The trainer's environment tells web workers not to train.
+    """
+    port = free_port()
+    options = ("--metrics-port", str(port))
+    with RedisServer() as server:
+        web = Web(server.url)
+        web.learn()
+        folder = tmp_path_factory.mktemp("trainer")
+        with Trainer(folder, server.url, *options, IRL_TRAIN="false") as trainer:
+            wait_until(lambda: trainer.says("training_accepted version=1"), "it", PATIENCE)
+            url = f"http://{HOST}:{port}/metrics"
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+                shown = answer.read().decode()
+        yield web, shown
+        web.limiter.close()
+
+
 @pytest.mark.integration
 @pytest.mark.slow
-def test_the_trainer_trains_on_what_a_web_app_learned_and_the_app_takes_the_model_up(
-    web: Web, redis_url: str, tmp_path: Path
+def test_it_trains_whatever_the_web_workers_environment_says_and_they_take_the_model_up(
+    trained: tuple[Web, str],
 ) -> None:
-    web.learn()
-    with Trainer(tmp_path, redis_url) as trainer:
-        wait_until(lambda: trainer.says("training_accepted version=1"), "a training", PATIENCE)
-    web.limiter.refresh()
-    assert web.limiter.trainer.model.version == 1
-    assert web.limiter.trainer.last is None
+    limiter = trained[0].limiter
+    limiter.refresh()
+    assert limiter.trainer.model.version == 1
+    assert limiter.trainer.last is None
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_its_metrics_are_served_on_the_port(trained: tuple[Web, str]) -> None:
+    shown = trained[1]
+    assert 'irl_model_trainings_total{result="accepted"} 1.0' in shown
+    assert "irl_model_version 1.0" in shown
+    assert "process_resident_memory_bytes" in shown
 
 
 @pytest.mark.integration
@@ -141,15 +172,6 @@ def test_it_goes_on_training_on_schedule(web: Web, redis_url: str, tmp_path: Pat
         wait_until(lambda: trainer.says("training_refused"), "a training too early", PATIENCE)
         web.learn()
         wait_until(lambda: trainer.says("training_accepted"), "a later training", PATIENCE)
-
-
-@pytest.mark.integration
-def test_it_trains_whatever_the_web_workers_environment_says(
-    web: Web, redis_url: str, tmp_path: Path
-) -> None:
-    web.learn()
-    with Trainer(tmp_path, redis_url, IRL_TRAIN="false") as trainer:
-        wait_until(lambda: trainer.says("training_accepted"), "a training", PATIENCE)
 
 
 @pytest.mark.integration
@@ -189,19 +211,6 @@ def test_it_knows_the_model_in_force_before_it_asks_what_is_new(
 
 
 @pytest.mark.integration
-def test_its_metrics_are_served_on_the_port(web: Web, redis_url: str, tmp_path: Path) -> None:
-    web.learn()
-    port = free_port()
-    with Trainer(tmp_path, redis_url, "--metrics-port", str(port)) as trainer:
-        wait_until(lambda: trainer.says("training_accepted"), "a training", PATIENCE)
-        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=PATIENCE) as answer:
-            shown = answer.read().decode()
-    assert 'irl_model_trainings_total{result="accepted"} 1.0' in shown
-    assert "irl_model_version 1.0" in shown
-    assert "process_resident_memory_bytes" in shown
-
-
-@pytest.mark.integration
 def test_a_port_that_is_taken_is_told_in_a_line(redis_server: RedisServer, tmp_path: Path) -> None:
     taken = str(redis_server.port)
     with Trainer(tmp_path, redis_server.url, "--metrics-port", taken) as trainer:
@@ -214,7 +223,8 @@ def test_a_port_that_is_taken_is_told_in_a_line(redis_server: RedisServer, tmp_p
 def test_its_lines_can_be_json(redis_url: str, tmp_path: Path) -> None:
     with Trainer(tmp_path, redis_url, LOG_FORMAT="json") as trainer:
         wait_until(lambda: trainer.says("trainer_started"), "the trainer", PATIENCE)
-    assert re.search(r'^\{"ts": .*"event": "trainer_started", "interval_minutes": 5', trainer.log)
+    started = r'^\{"ts": .*"event": "trainer_started", "interval_minutes": 5'
+    assert re.search(started, trainer.log, re.MULTILINE)
 
 
 OTHERS = """

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from demo_app.keys import SECRET, issue_key
 from tests.demo.gunicorn_server import MEMORY, REDIS, START, STOP, Gunicorn
-from tests.servers import free_port, wait_until
+from tests.servers import RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -20,8 +21,12 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
     # The store is the embedded one whatever the environment says.
-    home = tmp_path_factory.mktemp("home")
-    with Gunicorn(MEMORY, home, BASE_LIMIT="3", REDIS_URL="redis://127.0.0.1:1") as server:
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    environment = {"BASE_LIMIT": "3", "REDIS_URL": "redis://127.0.0.1:1"}
+    environment |= {"BIND": f"127.0.0.1:{port}", "PROMETHEUS_MULTIPROC_DIR": str(home / "metrics")}
+    server = Gunicorn(MEMORY, home, **environment)
+    server.port = port
+    with server:
         yield server
 
 
@@ -51,6 +56,16 @@ def test_the_metrics_of_one_process_are_whole(memory: Gunicorn) -> None:
     wait_until(lambda: count.search(memory.get("/metrics").text), "the request's count", STOP)
 
 
+def test_the_address_can_be_given_whole(memory: Gunicorn) -> None:
+    assert memory.get("/health").status == 200
+
+
+def test_one_process_uses_no_folder_for_metrics(memory: Gunicorn) -> None:
+    memory.get("/api/data", "no folder")
+    wait_until(lambda: count(memory) >= 1, "a request counted", STOP)
+    assert not (memory.home / "metrics").exists()
+
+
 def test_no_control_socket_appears_in_the_home_folder(memory: Gunicorn) -> None:
     assert [path.name for path in memory.home.iterdir()] == ["log"]
 
@@ -70,25 +85,6 @@ def test_the_embedded_store_refuses_a_second_process(tmp_path: Path) -> None:
     assert "workers is 2, but the embedded store allows only 1" in server.log
 
 
-def test_the_address_can_be_given_whole(tmp_path: Path) -> None:
-    port = free_port()
-    server = Gunicorn(MEMORY, tmp_path, BIND=f"127.0.0.1:{port}")
-    server.port = port
-    with server:
-        assert server.get("/health").status == 200
-
-
-def test_workers_on_redis_share_one_count(tmp_path: Path, redis_url: str) -> None:
-    environment = {"REDIS_URL": redis_url, "WEB_CONCURRENCY": "2", "BASE_LIMIT": "10"}
-    with Gunicorn(REDIS, tmp_path, **environment) as server:
-        answers = [server.get("/api/data", "shared") for _ in range(12)]
-        health = server.get("/health")
-    assert [answer.status for answer in answers] == [200] * 10 + [429] * 2
-    left = [int(answer.headers["X-RateLimit-Remaining"]) for answer in answers[:10]]
-    assert left == list(range(9, -1, -1))
-    assert health.text.strip() == '{"status":"ok"}'
-
-
 DATA = 'irl_requests_total{outcome="allowed",route="/api/data"}'
 
 
@@ -99,13 +95,24 @@ def two_workers(home: Path, redis_url: str, *arguments: str, **environment: str)
     return Gunicorn(REDIS, home, *arguments, REDIS_URL=redis_url, **environment)
 
 
-def wait_for_count(server: Gunicorn, requests: int) -> None:
-    """Wait until the metrics show so many requests for /api/data.
+def one_worker(redis_url: str, folder: Path) -> dict[str, str]:
+    """Give the environment of a worker on Redis with a folder for metrics."""
+    own = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "WEB_CONCURRENCY": "1"}
+    return {"REDIS_URL": redis_url, **own}
+
+
+def count(server: Gunicorn) -> float:
+    """Read how many requests for /api/data were admitted."""
+    found = re.search(rf"^{re.escape(DATA)} (\S+)$", server.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def wait_for_count(server: Gunicorn, requests: float) -> None:
+    """Wait until the metrics show so many admitted requests for /api/data.
 
     A request counts when it has ended, which may be after the client has its answer.
     """
-    line = f"{DATA} {requests:.1f}"
-    wait_until(lambda: line in server.get("/metrics").text.splitlines(), line, STOP)
+    wait_until(lambda: count(server) == requests, f"{requests} requests", STOP)
 
 
 def files_of_gauges(folder: Path) -> set[str]:
@@ -113,22 +120,73 @@ def files_of_gauges(folder: Path) -> set[str]:
     return {path.stem.rsplit("_", 1)[1] for path in folder.glob("*/gauge_live*.db")}
 
 
-def test_metrics_of_several_processes_add_up_in_a_folder_of_their_own(
-    tmp_path: Path, redis_url: str
-) -> None:
-    with two_workers(tmp_path, redis_url) as server:
-        for _ in range(8):
-            server.get("/api/data")
-        wait_for_count(server, 8)
-        whole = server.get("/metrics")
-        named = server.get("/metrics?name[]=irl_requests_total")
-        folders = list((tmp_path / "tmp").glob("irl-metrics-*"))
-    assert f"{DATA} 8.0" in whole.text
-    assert f"{DATA} 8.0" in named.text
-    assert "irl_decision_seconds" not in named.text
-    assert "pid=" not in whole.text
-    assert len(folders) == 1
-    assert not folders[0].exists()
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[Gunicorn]:
+    home = tmp_path_factory.mktemp("pair")
+    with redis_server.client() as client:
+        client.flushall()
+    with two_workers(home, redis_server.url, BASE_LIMIT="10", **{SECRET: "made up"}) as server:
+        yield server
+    assert list((home / "tmp").glob("irl-metrics-*")) == []
+
+
+def key(client: str) -> str:
+    return issue_key(client, "made up")
+
+
+def both_gauges(server: Gunicorn) -> set[str]:
+    """Wait for the gauges of both workers, and list them."""
+    folder = server.home / "tmp"
+    wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
+    return files_of_gauges(folder)
+
+
+def test_workers_on_redis_share_one_count(pair: Gunicorn) -> None:
+    before = count(pair)
+    answers = [pair.get("/api/data", key("shared")) for _ in range(12)]
+    assert [answer.status for answer in answers] == [200] * 10 + [429] * 2
+    left = [int(answer.headers["X-RateLimit-Remaining"]) for answer in answers[:10]]
+    assert left == list(range(9, -1, -1))
+    assert pair.get("/health").text.strip() == '{"status":"ok"}'
+    wait_for_count(pair, before + 10)
+
+
+def test_metrics_of_several_processes_add_up_in_a_folder_of_their_own(pair: Gunicorn) -> None:
+    before = count(pair)
+    for _ in range(8):
+        pair.get("/api/data", key("added"))
+    wait_for_count(pair, before + 8)
+    named = pair.get("/metrics?name[]=irl_requests_total").text
+    assert f"{DATA} {before + 8}" in named
+    assert "irl_decision_seconds" not in named
+    assert "pid=" not in pair.get("/metrics").text
+    assert len(list((pair.home / "tmp").glob("irl-metrics-*"))) == 1
+
+
+def test_a_killed_workers_counts_stay_and_its_gauges_go(pair: Gunicorn) -> None:
+    before, folder = count(pair), pair.home / "tmp"
+    for _ in range(8):
+        pair.get("/api/data", key("killed"))
+    wait_for_count(pair, before + 8)
+    victim = min(both_gauges(pair))
+    os.kill(int(victim), signal.SIGKILL)
+    wait_until(lambda: victim not in files_of_gauges(folder), "the end of its gauges", START)
+    both_gauges(pair)
+    assert count(pair) == before + 8
+    pair.get("/api/data", key("after"))
+    wait_for_count(pair, before + 9)
+    assert "pid=" not in pair.get("/metrics").text
+
+
+def test_counts_survive_a_reload(pair: Gunicorn) -> None:
+    total = count(pair) + 1
+    pair.get("/api/data", key("reload"))
+    wait_for_count(pair, total)
+    before = both_gauges(pair)
+    assert pair.process is not None
+    pair.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: not both_gauges(pair) & before, "new workers", START)
+    assert count(pair) == total
 
 
 def test_what_an_earlier_server_counted_is_cleared_and_nothing_else(
@@ -139,7 +197,7 @@ def test_what_an_earlier_server_counted_is_cleared_and_nothing_else(
     for name in ("counter_77.db", "gauge_livemax_77.db", "histogram_77.db"):
         (folder / name).write_bytes(b"left")
     (folder / "notes_77.db").write_text("mine")
-    with two_workers(tmp_path, redis_url, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+    with Gunicorn(REDIS, tmp_path, **one_worker(redis_url, folder)) as server:
         server.get("/api/data")
         assert list(folder.glob("[cgh]*_77.db")) == []
         assert list(folder.glob("counter_*.db")) != []
@@ -148,7 +206,7 @@ def test_what_an_earlier_server_counted_is_cleared_and_nothing_else(
 
 def test_a_folder_that_is_named_but_not_there_is_made(tmp_path: Path, redis_url: str) -> None:
     folder = tmp_path / "not" / "there"
-    with two_workers(tmp_path, redis_url, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+    with Gunicorn(REDIS, tmp_path, **one_worker(redis_url, folder)) as server:
         server.get("/api/data")
         wait_for_count(server, 1)
 
@@ -184,23 +242,6 @@ def test_a_server_without_workers_is_refused(tmp_path: Path) -> None:
     assert "WEB_CONCURRENCY is 0, which is not allowed: give 1 or more" in server.log
 
 
-def test_a_killed_workers_counts_stay_and_its_gauges_go(tmp_path: Path, redis_url: str) -> None:
-    with two_workers(tmp_path, redis_url) as server:
-        for _ in range(8):
-            server.get("/api/data")
-        wait_for_count(server, 8)
-        folder = tmp_path / "tmp"
-        wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
-        victim = min(files_of_gauges(folder))
-        os.kill(int(victim), signal.SIGKILL)
-        wait_until(lambda: victim not in files_of_gauges(folder), "the end of its gauges", START)
-        wait_until(lambda: len(files_of_gauges(folder)) == 2, "another worker", START)
-        wait_for_count(server, 8)
-        server.get("/api/data")
-        wait_for_count(server, 9)
-        assert "pid=" not in server.get("/metrics").text
-
-
 def test_metrics_add_up_of_workers_whose_app_was_loaded_before_they_were_forked(
     tmp_path: Path, redis_url: str
 ) -> None:
@@ -218,24 +259,6 @@ def test_metrics_add_up_of_workers_whose_app_was_loaded_before_they_were_forked(
         wait_until(both_serve, "the gauges of both workers", START)
         assert server.process is not None
         assert str(server.process.pid) not in files_of_gauges(folder)
-
-
-def test_counts_survive_a_reload(tmp_path: Path, redis_url: str) -> None:
-    with two_workers(tmp_path, redis_url) as server:
-        server.get("/api/data")
-        folder = tmp_path / "tmp"
-        wait_until(lambda: len(files_of_gauges(folder)) == 2, "the gauges of both workers", START)
-        wait_for_count(server, 1)
-        before = files_of_gauges(folder)
-        assert server.process is not None
-        server.process.send_signal(signal.SIGHUP)
-
-        def replaced() -> bool:
-            now = files_of_gauges(folder)
-            return len(now) == 2 and not now & before
-
-        wait_until(replaced, "new workers", START)
-        wait_for_count(server, 1)
 
 
 def test_counts_survive_a_new_server_that_takes_over(tmp_path: Path, redis_url: str) -> None:
@@ -257,14 +280,6 @@ def test_counts_survive_a_new_server_that_takes_over(tmp_path: Path, redis_url: 
         finally:
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: list(folder.glob("irl-metrics-*")) == [], "its end", STOP)
-
-
-def test_the_embedded_stores_one_process_uses_no_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "metrics"
-    with Gunicorn(MEMORY, tmp_path, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
-        server.get("/api/data")
-        wait_for_count(server, 1)
-    assert not folder.exists()
 
 
 def test_without_redis_it_says_degraded_and_goes_on(tmp_path: Path) -> None:

@@ -89,11 +89,8 @@ def flood(second: int) -> list[Request]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_people_are_left_in_peace_and_attackers_are_held_to_their_share(
-    clock: Clock, seed: int
-) -> None:
-    town = Town(clock, seed)
+def test_people_are_left_in_peace_and_attackers_are_held_to_their_share(clock: Clock) -> None:
+    town = Town(clock)
     town.live(600)
     assert town.limiter.trainer.train().result == "accepted"
     town.attackers = {"scraper": scraper, "stuffer": stuffer, "flood": flood}

@@ -28,7 +28,7 @@ every = pytest.mark.parametrize("strategy", NAMES)
 
 def holds(**given_by: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
     """Test a property on a few dozen random cases."""
-    return lambda test: settings(max_examples=60)(given(**given_by)(test))
+    return lambda test: settings(max_examples=40)(given(**given_by)(test))
 
 
 def plan_of(

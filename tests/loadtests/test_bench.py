@@ -33,12 +33,10 @@ from loadtests.bench.measure.cpu import TotalCpu
 from loadtests.bench.measure.growth import Grown
 from loadtests.bench.measure.load import Load, UnderLoad
 from loadtests.bench.measure.machine import Machine
-from loadtests.bench.measure.memory import RedisMemory, Worker
 from loadtests.bench.measure.training import Pair, UnderTraining, Window, best_pairs
 from loadtests.bench.measure.turns import Timing, take_turns
 from loadtests.bench.report.figures import BARS, Results, to_json
 from loadtests.bench.report.tables import sections
-from loadtests.percentile import percentile
 from loadtests.tables import as_text
 
 ROOT = Path(__file__).parents[2]
@@ -78,12 +76,11 @@ def results() -> Results:
     return Results(
         timings=timings,
         training=UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
-        flush={"memory": (10.0, 0.0), "redis": (20.0, 8.0)},
-        redis=RedisMemory(100, 300.0, 250.0),
-        workers={"bare": Worker(30.0, 0.25), "flask_irl": Worker(60.0, 0.5)},
+        redis=300.0,
+        workers={"bare": 30.0, "flask_irl": 60.0},
         http_client="a client",
         load=[UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
-        calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",), 5.0, 20.0)],
+        calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",))],
         starts={"flask_irl": 0.5},
         grown=[Grown("routes", "memory", 500, 60.0, 20.0)],
         cpu=[TotalCpu("flask_irl", 10, 90.0, 20.0)],
@@ -220,12 +217,6 @@ def test_each_call_is_timed() -> None:
     spent = timed(WsgiSubject(bare_app(), clients=3), calls=7, expected=200)
     assert len(spent) == 7
     assert min(spent) > 0
-
-
-def test_percentile_is_a_value_that_occurred() -> None:
-    values = [float(value) for value in range(100, 0, -1)]
-    assert [percentile(values, share) for share in (0.5, 0.95, 0.99)] == [50.0, 95.0, 99.0]
-    assert percentile([7.0], 0.5) == 7.0
 
 
 @pytest.mark.integration

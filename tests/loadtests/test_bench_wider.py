@@ -32,7 +32,7 @@ from loadtests.bench.measure.client import ask
 from loadtests.bench.measure.load import Load, check_loads, client_command, load_of
 from loadtests.bench.report import chart
 from loadtests.bench.report.figures import BARS
-from loadtests.servers import free_port
+from tests.servers import free_port
 
 NOTHING = Trained(1, b"", (), 0)
 MANY = Load(1000.0, 1.0, 2.0, 0.0)
@@ -197,7 +197,6 @@ def test_calls_of_redis_are_counted(model: Trained) -> None:
     assert [(one.round_trips, one.commands) for one in ours] == [(1.0, ("EVALSHA",))] * 2
     theirs = calls["Flask-Limiter", "sliding-window-counter, one limit, headers"]
     assert (theirs.round_trips, theirs.commands) == (2.0, ("EVALSHA", "EVALSHA"))
-    assert all(one.server_us > 0 and one.server_cpu_us > 0 for one in ours)
 
 
 @pytest.mark.integration

@@ -9,7 +9,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import astuple
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -19,6 +19,7 @@ import pytest
 
 from flask_irl.replay.logs import LogReader
 from loadtests.simulator.__main__ import main
+from loadtests.simulator.denials import WORKS
 from loadtests.simulator.draws import Picker, Quantiles
 from loadtests.simulator.parameters import DESIGN, HELD_OUT, SETS, Parameters
 from loadtests.simulator.scenarios import ATTACKS, EPOCH, SCENARIOS, generate, make_scene
@@ -39,6 +40,7 @@ LEGITIMATE = {
     "legit:batch",
     "legit:crawler",
     "legit:health_check",
+    *WORKS,
 }
 FEW = {
     "attack:scraper_60",
@@ -50,7 +52,8 @@ FEW = {
 VISIT = 1800  # seconds of silence after which it is another session, as in the measurements
 
 
-@lru_cache(maxsize=8)
+# All of them, some 30 MiB each: to make one takes seconds.
+@cache
 def log(name: str, seed: int, which: str = "design") -> tuple[Row, ...]:
     return tuple(generate(name, seed, which=which))
 
@@ -77,11 +80,10 @@ def rate(rows: list[Row]) -> float:
 # --- The log as a whole -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["short.csv", "short.csv.gz"])
-def test_the_same_seed_writes_the_same_bytes_in_any_process(tmp_path: Path, name: str) -> None:
+def test_the_same_seed_writes_the_same_bytes_in_any_process(tmp_path: Path) -> None:
     written = []
     for hashing in ("1", "2"):
-        out = tmp_path / hashing / name
+        out = tmp_path / hashing / "short.csv.gz"
         subprocess.run(
             [sys.executable, "-m", "loadtests.simulator", "--seed", "5", "--hours", "1", str(out)],
             cwd=ROOT,
@@ -91,17 +93,16 @@ def test_the_same_seed_writes_the_same_bytes_in_any_process(tmp_path: Path, name
         )
         written.append(out.read_bytes())
     assert written[0] == written[1]
-    if name.endswith(".gz"):
-        assert written[0][4:8] == bytes(4), "the time of writing is in the file"
+    assert written[0][4:8] == bytes(4), "the time of writing is in the file"
 
 
-@pytest.mark.parametrize("which", SETS)
-def test_replay_reads_back_every_row_as_it_was_made(tmp_path: Path, which: str) -> None:
-    out = tmp_path / "log.csv.gz"
-    assert main(["--seed", "2", "--hours", "2", "--set", which, str(out)]) == 0
+@pytest.mark.parametrize(("which", "name"), [("design", "log.csv"), ("held_out", "log.csv.gz")])
+def test_replay_reads_back_every_row_as_it_was_made(tmp_path: Path, which: str, name: str) -> None:
+    out = tmp_path / name
+    assert main(["--seed", "2", "--hours", "1", "--set", which, str(out)]) == 0
     reader = LogReader(out)
     assert [tuple(entry) for entry in reader] == [
-        tuple(row) for row in generate("ordinary", 2, 2.0, which)
+        tuple(row) for row in generate("ordinary", 2, 1.0, which)
     ]
     assert (reader.unreadable_lines, reader.late, reader.problem) == (0, 0, "")
 
@@ -137,7 +138,7 @@ def test_a_client_has_one_label(name: str) -> None:
 
 @pytest.mark.parametrize("which", SETS)
 def test_a_log_of_ten_hours_can_be_replayed_soon(which: str) -> None:
-    assert all(50_000 < len(log("ordinary", seed, which)) < 200_000 for seed in (1, 2, 3))
+    assert all(50_000 < len(log("ordinary", seed, which)) < 200_000 for seed in (1, 2))
 
 
 @pytest.mark.parametrize("name", ["ordinary", "flash_crowd_deploy", "holiday"])
@@ -163,7 +164,7 @@ def test_another_seed_is_another_site_with_other_people() -> None:
     sites = [make_scene("clean", seed, 1.0, "design").site(0) for seed in range(8)]
     assert len({site.shape.kind for site in sites}) == 3
     assert len({site.items for site in sites}) == len({site.count for site in sites}) == 8
-    assert len({len(log("clean", seed)) for seed in range(1, 4)}) == 3
+    assert len({len(log("clean", seed)) for seed in range(2)}) == 2
 
 
 def test_a_seed_has_the_same_site_in_all_scenarios() -> None:
@@ -185,14 +186,14 @@ def test_design_and_evaluation_share_no_kind_of_site_and_no_shape_of_gaps() -> N
 
 @lru_cache(maxsize=16)
 def people(label: str, which: str, assets: bool | None = None) -> list[list[Row]]:
-    """Make the clients of a family on three sites, with or without assets of their own."""
+    """Make the clients of a family on two sites, with or without assets of their own."""
     seeds = [
         seed
         for seed in range(20)
         if assets is None
         or (make_scene("clean", seed, 1.0, which).site(0).assets is not None) is assets
     ]
-    return [rows for seed in seeds[:3] for rows in by_client(log("clean", seed, which), label)]
+    return [rows for seed in seeds[:2] for rows in by_client(log("clean", seed, which), label)]
 
 
 def sessions(clients: list[list[Row]]) -> list[list[Row]]:
@@ -546,3 +547,30 @@ def test_what_is_not_there_is_refused(tmp_path: Path, arguments: list[str]) -> N
     with pytest.raises(SystemExit) as refusal:
         main([*arguments, str(tmp_path / "log.csv")])
     assert refusal.value.code == 2
+
+
+# --- Clients told "no" by design ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", SETS)
+@pytest.mark.parametrize("label", WORKS)
+def test_work_is_told_no_for_hours_and_done_each_time(label: str, which: str) -> None:
+    found = by_client(log("clean", 1, which), label)
+    told, method = set(WORKS[label].told), WORKS[label].method
+    rows = [row for client in found for row in client]
+    tries = [row for row in rows if row.method == method]
+    assert told <= {row.status for row in tries} <= told | {200, 302, 500}
+    assert sum(row.status >= 400 for row in tries) > len(tries) / 3
+    # Of one that is there all day, and of others.
+    assert len(found) > 1
+    assert max(client[-1].ts - client[0].ts for client in found) > 9 * HOUR
+
+
+def test_a_lock_that_is_optimistic_is_tried_four_times_a_second() -> None:
+    tries = [
+        b.ts - a.ts
+        for client in by_client(log("clean", 1), "legit:optimistic_lock")
+        for a, b in pairwise(client)
+        if b.ts - a.ts < 5
+    ]
+    assert np.median(tries) == pytest.approx(0.25, abs=0.05)

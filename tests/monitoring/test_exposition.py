@@ -18,7 +18,7 @@ from demo_app import create_app
 from flask_irl.web.state import state_of
 
 ROOT = Path(__file__).parents[2]
-ODD_REQUESTS = 10_000
+ODD_REQUESTS = 4000
 AT_ONCE = 500
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "DELETE")
 
@@ -65,7 +65,7 @@ def odd_requests(app: Flask, dice: random.Random, number: int) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_odd_requests_add_no_more_series_than_a_few_hundred(app: Flask) -> None:
+def test_thousands_of_odd_requests_add_no_more_series_than_a_few_hundred(app: Flask) -> None:
     dice = random.Random(5)
     odd_requests(app, dice, AT_ONCE)
     few = series(app.test_client().get("/metrics").text)

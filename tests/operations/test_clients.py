@@ -203,7 +203,7 @@ def test_of_who_breaks_a_rule_that_is_told_without_a_model(site: Site) -> None:
         scan,
     )
     assert guess == (
-        "fails to log in or post again and again: about 20 times within ten minutes; "
+        "fails to log in or is denied what it posts: about 20 times within ten minutes; "
         "12 are too many"
     )
 

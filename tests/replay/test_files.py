@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,17 @@ def test_where_nothing_can_be_written(tmp_path: Path, name: str, reason: str) ->
     with pytest.raises(ReportError, match=reason):
         EMPTY.write(path)
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "own file"])
+def test_a_report_to_where_output_goes_comes_behind_it(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    script = (
+        "import sys; from flask_irl.replay.files import check_writable, write_whole\n"
+        "print('summary ' * 20); check_writable(sys.argv[1])\n"
+        "write_whole(sys.argv[1], b'report\\n'); print('done')\n"
+    )
+    path = str(out) if name == "own file" else name
+    with out.open("wb") as file:
+        subprocess.run([sys.executable, "-c", script, path], stdout=file, check=True, timeout=60)
+    assert out.read_text() == f"{'summary ' * 20}\nreport\ndone\n"

@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flask_irl.errors import LogError
-from flask_irl.replay import formats, logs
-from flask_irl.replay.formats import LogEntry
+from flask_irl.replay import logs, source
+from flask_irl.replay.formats.entry import MAX_PATH, LogEntry
+from flask_irl.replay.formats.lines import MAX_LINE
 from flask_irl.replay.logs import LogReader
 
 HEADER = "ts,client,method,path,status,bytes,ua_class,label"
@@ -114,8 +115,11 @@ def test_unreadable_rows_say_why(folder: Path, row: str, reason: str) -> None:
     assert reasons(log(folder, csv(row))) == [(2, reason)]
 
 
-def test_a_method_that_is_none_is_bad(folder: Path) -> None:
-    assert one(folder, HEADER, "1,c,G\x16T,/,200,,,").method == "BAD"
+@pytest.mark.parametrize("method", ["G\x16T", "BAD", ""])
+def test_a_row_without_a_method_is_of_a_request_that_no_app_saw(folder: Path, method: str) -> None:
+    reader = log(folder, csv("1,c,GET,/,200,,,", f"2,c,{method},/,400,,,"))
+    assert [entry.ts for entry in reader] == [1.0]
+    assert (reader.server_answered, reader.unreadable_lines) == (1, 0)
 
 
 # Common and Combined Log Format
@@ -174,7 +178,7 @@ def test_times_and_their_zones(folder: Path, time: str, ts: float) -> None:
         ("10/Oct/2024:24:00:00 +0000", "no such time of day"),
         ("10/Oct/2024:00:00:00 +9900", "no such time zone"),
         ("10/Oct/1969:00:00:00 +0000", "ts is not in unix seconds, 0 to 4102444800"),
-        ("10/Oct/2024 00:00:00 +0000", "not in Common or Combined Log Format"),
+        ("10/Oct/2024-00:00:00 +0000", "not in Common or Combined Log Format"),
     ],
 )
 def test_impossible_times_are_unreadable(folder: Path, time: str, reason: str) -> None:
@@ -188,18 +192,13 @@ def test_impossible_times_are_unreadable(folder: Path, time: str, reason: str) -
         ("GET /a?b=c HTTP/1.1", "GET", "/a"),
         ("GET /a b c HTTP/2.0", "GET", "/a b c"),
         ("GET /", "GET", "/"),
-        (r"GET /\"x\" HTTP/1.1", "GET", r"/\"x\""),
+        (r"GET /\"x\" HTTP/1.1", "GET", '/"x"'),
         ('GET /"x" HTTP/1.1', "GET", '/"x"'),
         ("GET http://example.org/a?b HTTP/1.1", "GET", "/a"),
         ("GET http://example.org HTTP/1.1", "GET", "/"),
         ("OPTIONS * HTTP/1.1", "OPTIONS", "*"),
         ("CONNECT example.org:443 HTTP/1.1", "CONNECT", "example.org:443"),
         ("PROPFIND /dav HTTP/1.1", "PROPFIND", "/dav"),
-        ("-", "BAD", "-"),
-        ("", "BAD", "-"),
-        (r"\x16\x03\x01\x02 /x HTTP/1.1", "BAD", "-"),
-        ("\x16\x03\x01", "BAD", "-"),
-        ("t3 12.2.1", "BAD", "-"),
     ],
 )
 def test_request_lines(folder: Path, request_line: str, method: str, path: str) -> None:
@@ -207,9 +206,34 @@ def test_request_lines(folder: Path, request_line: str, method: str, path: str) 
     assert (entry.method, entry.path, entry.status) == (method, path, 200)
 
 
+@pytest.mark.parametrize(
+    "request_line, status",
+    [
+        ("-", 408),
+        ("", 400),
+        (r"\x16\x03\x01\x02 /x HTTP/1.1", 400),
+        ("\x16\x03\x01", 400),
+        ("t3 12.2.1", 400),
+        ("<BADREQ>", 400),
+        # What a server gives up is not the app's, however well it began.
+        ("GET /a HTTP/1.1", 408),
+        ("GET /a HTTP/1.1", 414),
+        ("GET /a HTTP/1.1", 431),
+        ("GET /a HTTP/1.1", 497),
+    ],
+)
+def test_what_a_server_answers_by_itself_is_left_out_and_counted(
+    folder: Path, request_line: str, status: int
+) -> None:
+    line = CLF.replace("GET /a HTTP/1.1", request_line).replace(" 200 ", f" {status} ")
+    reader = log(folder, f"{CLF}\n{line}\n")
+    assert [entry.path for entry in reader] == ["/a"]
+    assert (reader.server_answered, reader.unreadable_lines) == (1, 0)
+
+
 def test_a_request_cannot_forge_its_status(folder: Path) -> None:
     entry = one(folder, CLF.replace("GET /a HTTP/1.1", r"GET /\" 404 1 HTTP/1.1"))
-    assert (entry.path, entry.status) == (r"/\" 404 1", 200)
+    assert (entry.path, entry.status) == ('/" 404 1', 200)
 
 
 @pytest.mark.parametrize(
@@ -303,9 +327,9 @@ def test_an_overlong_line_is_unreadable_and_takes_no_memory(folder: Path) -> Non
 
 def test_lines_up_to_the_longest_allowed_are_read_and_cut(folder: Path) -> None:
     row = "1,c,GET,/,200,,,"
-    path = "/" + "é" * (formats.MAX_LINE - len(row))
+    path = "/" + "é" * (MAX_LINE - len(row))
     reader = log(folder, csv(row.replace("/", path), row.replace("/", path + "x")))
-    assert [entry.path for entry in reader] == [path[: formats.MAX_PATH]]
+    assert [entry.path for entry in reader] == [path[:MAX_PATH]]
     assert reader.unreadable_lines == 1
 
 
@@ -377,7 +401,7 @@ def test_a_file_that_may_not_be_read_is_refused(
         raise PermissionError(13, "Permission denied")
 
     (folder / "log").write_text(CLF)
-    monkeypatch.setattr(logs, "open", locked, raising=False)
+    monkeypatch.setattr(source, "open", locked, raising=False)
     with pytest.raises(LogError, match="log: Permission denied"):
         LogReader(folder / "log")
 
@@ -394,7 +418,7 @@ def test_when_reading_stops_all_before_is_kept(
     row = f"{CLF}\n".encode()
     reader = log(folder, row * 5, chunk_bytes=len(row))
     monkeypatch.setattr(
-        logs, "open", lambda path, mode: Failing(io.FileIO(path, mode)), raising=False
+        source, "open", lambda path, mode: Failing(io.FileIO(path, mode)), raising=False
     )
     assert len(list(reader)) == 3
     assert reader.problem == f"reading stopped after {3 * len(row)} bytes: Input/output error"
@@ -510,7 +534,9 @@ ANY_LINE = st.one_of(
 def test_every_csv_line_is_yielded_or_counted(folder: Path, lines: list[str], end: str) -> None:
     reader = log(folder, end.join([HEADER, *lines]))
     yielded = len(list(reader))
-    assert yielded + reader.unreadable_lines == sum(1 for line in lines if line.strip())
+    assert yielded + reader.unreadable_lines + reader.server_answered == sum(
+        1 for line in lines if line.strip()
+    )
 
 
 @given(st.lists(st.one_of(st.just(CLF), st.text(st.characters(codec="utf-8"))), max_size=30))
@@ -519,7 +545,7 @@ def test_every_clf_line_is_yielded_or_counted(folder: Path, lines: list[str]) ->
     reader = log(folder, content)
     yielded = len(list(reader))
     expected = sum(1 for line in content.split("\n") if line.strip())
-    assert yielded + reader.unreadable_lines == expected
+    assert yielded + reader.unreadable_lines + reader.server_answered == expected
 
 
 @given(

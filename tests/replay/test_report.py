@@ -22,6 +22,7 @@ def test_json_has_the_members_of_the_contract() -> None:
         "flagged": 4,
         "static_refused": 1,
         "unreadable_lines": 2,
+        "server_answered_lines": 0,
         "models": [
             {"ts": 1.5, "version": 1, "rows": 50, "accepted": True},
             {"ts": 301.5, "version": 2, "rows": 60, "accepted": False},

@@ -216,8 +216,8 @@ def test_the_same_log_gives_the_same_report() -> None:
     rng = random.Random(5)
     entries = sorted(
         [
-            *visitors(4, 30, 1500),
-            *(entry(START + 800 + 0.2 * n, "scraper", f"/x/{rng.random()}") for n in range(900)),
+            *visitors(4, 30, 1100),
+            *(entry(START + 700 + 0.2 * n, "scraper", f"/x/{rng.random()}") for n in range(900)),
         ]
     )
     one, two = (replay(entries, min_clients=5).to_json() for _ in range(2))

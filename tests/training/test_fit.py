@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import TrainingRefused
-from flask_irl.model.container import pack, unpack
-from flask_irl.model.detectors import IsolationForestDetector, NullDetector
+from flask_irl.model.container import pack
+from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.training import fit
 from flask_irl.training.fit import child_command, child_environment, fit_here, fit_in_child
-from flask_irl.training.forests import TREES, fit_isolation_forest
+from flask_irl.training.forests import fit_isolation_forest
 from flask_irl.training.training_set import TrainingSet
 
 ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
@@ -63,15 +63,34 @@ def features(count: int = 120) -> NDArray[np.float64]:
     return np.abs(np.random.default_rng(2).normal(size=(count, len(FEATURE_NAMES))))
 
 
-@pytest.mark.parametrize("kind", ["isolation_forest", "random_forest", "blend"])
-def test_the_child_fits_the_same_detector_of_any_kind(kind: str) -> None:
+def training_set_of(kind: str) -> TrainingSet:
     rows = features()
-    training_set = TrainingSet(
-        kind, rows, 5, np.arange(120) < 90, rows[:5] + 30.0, {"/": 0.75, "/b": 0.25}
-    )
-    here, there = fit_here(training_set), fit_in_child(training_set)
+    return TrainingSet(kind, rows, 5, np.arange(120) < 90, rows[:5] + 30.0, {"/": 0.75, "/b": 0.25})
+
+
+# A training in a child takes seconds.
+@pytest.fixture(scope="module")
+def trained() -> tuple[Detector, dict[str, Any]]:
+    """Train in a child of a process with secrets; give the options of the child, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        Recorder.started = []
+        patch.setattr(subprocess, "Popen", Recorder)
+        patch.setenv("IRL_ADMIN_TOKEN", "secret")
+        patch.setenv("REDIS_URL", "redis://:secret@example")
+        patch.setenv("PYTHONWARNINGS", "error")
+        detector = fit_in_child(training_set_of("blend"))
+    [(_, options)] = Recorder.started
+    return detector, options
+
+
+@pytest.mark.parametrize("kind", ["isolation_forest", "random_forest", "blend"])
+def test_the_child_fits_the_same_detector_of_any_kind(
+    kind: str, trained: tuple[Detector, dict[str, Any]]
+) -> None:
+    training_set = training_set_of(kind)
+    there = trained[0] if kind == "blend" else fit_in_child(training_set)
     assert there.kind == kind
-    assert pack({}, here.to_arrays()) == pack({}, there.to_arrays())
+    assert pack({}, fit_here(training_set).to_arrays()) == pack({}, there.to_arrays())
 
 
 def test_a_training_set_is_read_back_as_it_was_written() -> None:
@@ -228,21 +247,18 @@ def test_an_interpreter_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("executable", ["/usr/bin/uwsgi", "", None])
 def test_a_server_that_embeds_python_is_not_started_again(
-    monkeypatch: pytest.MonkeyPatch, executable: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, executable: str | None
 ) -> None:
+    fake_scikit_learn(tmp_path, monkeypatch, "raise ImportError('Python has run')")
     monkeypatch.setattr(sys, "executable", executable)
-    detector = cast(IsolationForestDetector, fit_in_child(TRAINING_SET))
-    assert detector.trees.n_trees == TREES
+    with pytest.raises(TrainingRefused, match="Python has run"):
+        fit_in_child(TRAINING_SET)
 
 
 def test_the_child_gets_no_secrets_and_one_thread(
-    monkeypatch: pytest.MonkeyPatch, started: list[tuple[Recorder, dict[str, Any]]]
+    trained: tuple[Detector, dict[str, Any]],
 ) -> None:
-    monkeypatch.setenv("IRL_ADMIN_TOKEN", "secret")
-    monkeypatch.setenv("REDIS_URL", "redis://:secret@example")
-    monkeypatch.setenv("PYTHONWARNINGS", "error")
-    fit_in_child(TRAINING_SET)
-    [(_, options)] = started
+    options = trained[1]
     assert "secret" not in str(options["env"])
     assert "PYTHONWARNINGS" not in options["env"]
     assert options["env"]["OMP_NUM_THREADS"] == "1"
@@ -321,15 +337,3 @@ print(sorted({{"sklearn", "scipy", "pandas", "matplotlib", "joblib"}} & set(sys.
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
-
-
-def test_the_request_and_answer_are_containers() -> None:
-    done = subprocess.run(
-        child_command(60.0),
-        input=TRAINING_SET.to_bytes(),
-        capture_output=True,
-        env=child_environment(),
-        check=True,
-    )
-    arrays = unpack(done.stdout)[1]
-    assert arrays["roots"].shape == (TREES,)

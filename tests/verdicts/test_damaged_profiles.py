@@ -94,7 +94,7 @@ DAMAGES = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(DAMAGES, st.integers(0, 127), st.floats())
 def test_whatever_a_state_holds_other_clients_are_judged_as_ever(
     blob: bytes, step: int, score: float

@@ -14,7 +14,7 @@ from flask_irl.behaviour.events import events_of
 from flask_irl.behaviour.features import FEATURE_NAMES, matrix
 from flask_irl.behaviour.folding import fold
 from flask_irl.behaviour.harm import harmful
-from flask_irl.behaviour.observation import Observation
+from flask_irl.behaviour.observation import FAILED_LOGIN, LOGIN, NO_LOGIN, Observation
 from flask_irl.verdicts.rules import Rules
 
 START = 1_700_000_000.0
@@ -68,9 +68,78 @@ def test_a_guesser_of_passwords_breaks_a_rule() -> None:
     assert breaks(LOGINS, *(login(i) for i in range(14)))
 
 
-@pytest.mark.parametrize("status", [401, 403, 400, 422])
-def test_a_login_may_be_denied_in_many_ways(status: int) -> None:
-    assert breaks(LOGINS, *(login(i, status) for i in range(14)))
+# On a route by the name of a login, on one that a name or a pattern of the app's says is one, and
+# on one that logs nobody in.
+ROUTES: dict[str, dict[str, Any]] = {
+    "a login by its name": {"route": "/account/sign-in"},
+    "a login by the app's word": {"route": "/enter", "login": LOGIN},
+    "no login": {"route": "/things/<id>"},
+    "no login by the app's word": {"route": "/sessions", "login": NO_LOGIN},
+}
+ANYWHERE = (401, 403)
+AT_LOGINS = (400, 422)
+NOWHERE = [*map(int, "200 302 402 405 406 408 409 411 412 413 414 415 416 418".split())]
+NOWHERE += [421, 423, 424, 425, 426, 428, 429, 431, 451, 500, 503]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("status", [*ANYWHERE, *AT_LOGINS, *NOWHERE])
+def test_denials_count_anywhere_what_is_invalid_at_logins_and_other_answers_nowhere(
+    status: int, route: str
+) -> None:
+    counts = status in ANYWHERE or (status in AT_LOGINS and not route.startswith("no login"))
+    # With reads between, so that a client that does nothing but log in is not the reason.
+    requests = [x for i in range(14) for x in (seen(i), login(i + 0.5, status, **ROUTES[route]))]
+    assert breaks(LOGINS, *requests) is counts
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 423])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_login_that_the_app_says_failed_counts_whatever_it_is_answered_with(
+    status: int, method: str
+) -> None:
+    failed = {"method": method, "status": status, "route": "/enter"}
+    tries = [x for i in range(14) for x in (seen(i), seen(i + 0.5, **failed, login=FAILED_LOGIN))]
+    assert breaks(LOGINS, *tries)
+    assert not breaks(LOGINS, *(x._replace(login=LOGIN) for x in tries))
+
+
+@pytest.mark.parametrize("answer", [401, 403])
+def test_a_page_whose_session_has_ended_may_ask_for_much_at_once(answer: int) -> None:
+    # Thirty calls are under way when the first is denied; with a new token all of them work.
+    burst = [login(i / 100, answer, gap=0.01 if i else 900.0) for i in range(30)]
+    again = [login(2 + i / 100, 200, gap=0.01 if i else 1.7) for i in range(30)]
+    assert not breaks(LOGINS, *burst)
+    assert not breaks(LOGINS, *burst, *again, batch=60)
+
+
+@pytest.mark.parametrize("route", ["/dav/<file>", "/login"])
+def test_a_client_that_sends_its_password_only_when_asked_may_write_all_day(route: str) -> None:
+    # Digest, NTLM, and Basic as .NET and WebDAV clients do it: each request is denied first.
+    denied = [login(i * 5, 401, gap=4.9, route=route) for i in range(100)]
+    let_in = [login(i * 5 + 0.1, 201, gap=0.1, route=route) for i in range(100)]
+    other = [seen(i * 5 + 0.2, gap=0.1) for i in range(100)]
+    requests = sorted(denied + let_in + (other if route == "/login" else []), key=lambda o: o.at)
+    assert not breaks(LOGINS, *requests)
+    # A guesser who loads the form first is denied each time that it writes.
+    form = [seen(i * 5 - 2, gap=3.0) for i in range(20)]
+    assert breaks(LOGINS, *sorted(denied[:20] + form, key=lambda o: o.at))
+
+
+def test_a_guesser_at_any_pace_breaks_a_rule_at_a_route_that_nobody_named() -> None:
+    assert breaks(LOGINS, *(login(i / 20, gap=0.05) for i in range(50)))
+    assert breaks(LOGINS, *(login(i / 20, gap=0.05, route="/login") for i in range(14)))
+
+
+def test_a_page_that_goes_on_polling_when_its_session_has_ended_is_not_flagged_at_once() -> None:
+    # A post each five seconds, for half an hour; then each is denied.
+    well = [login(i * 5, 200, gap=5.0) for i in range(360)]
+    denied = [login(1800 + i * 5, 401, gap=5.0) for i in range(120)]
+    assert not breaks(LOGINS, *well, *denied[:50], batch=1)
+    # It can't be told from a guesser for ever.
+    assert breaks(LOGINS, *well, *denied, batch=1)
+    # Reading, it may go on all day.
+    assert not breaks(LOGINS, *(x._replace(method="GET") for x in (*well, *denied)))
 
 
 def test_a_person_with_a_forgotten_password_breaks_none() -> None:
@@ -230,6 +299,15 @@ def test_a_merely_odd_feature_is_no_harm(name: str, value: float) -> None:
 def test_more_is_never_less_harm(features: dict[str, float], held: bool) -> None:
     more = {name: value * 2 for name, value in features.items()}
     assert harms(held, **more) >= harms(held, **features)
+
+
+@pytest.mark.parametrize("status", [400, 405, 409, 412, 413, 415, 422, 423, 428])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_what_a_client_is_told_by_design_is_no_harm(status: int, method: str) -> None:
+    records = profile.decode([b""])
+    requests = [seen(i * 15, method=method, status=status, route="/things/<id>") for i in range(60)]
+    fold(records, events_of([0] * len(requests), requests, {}))
+    assert not harmful(matrix(profile.view(records, 0.0, 0.0)))[0]
 
 
 def test_one_path_that_is_gone_is_no_harm_however_often_it_is_asked_for() -> None:

@@ -39,7 +39,8 @@ def test_every_feature_has_a_sentence_of_its_own() -> None:
         ),
         (
             *("denied_share", (0.9, 0.0, 0.044)),
-            "gets 401 or 403 for 90 % of its requests; usual is 0 %, for 95 % at most 4.4 %",
+            "gets 401 or 403, or fails to log in, for 90 % of its requests; usual is 0 %, for "
+            "95 % at most 4.4 %",
         ),
         (
             # Kept as logarithms, shown without.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -272,3 +273,23 @@ def test_gunicorns_reader_ends_at_the_deadline_though_bytes_drip_in(
     drain.drop(posted(body, **environ))
     assert clock() - began == pytest.approx(MOST_SECONDS)
     assert client.timeout is None
+
+
+def test_a_read_that_nothing_bounds_is_not_waited_for(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Body(Upload):
+        """granian's, which any thread may read and which ends with the answer."""
+
+        __module__ = "granian._granian"
+
+    answered = threading.Event()
+    monkeypatch.setattr("flask_irl.web.body.MOST_SECONDS", 0.01)
+    upload = Body(LENGTH, answered.wait)
+    BodyDrain({}, fail, clock).drop(posted(upload, CONTENT_LENGTH=str(LENGTH)))
+    assert upload.taken == 0
+    answered.set()
+    for thread in threading.enumerate():
+        if thread.name == "irl-body":
+            thread.join()
+    assert upload.taken == LENGTH

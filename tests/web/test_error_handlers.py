@@ -296,6 +296,14 @@ def test_an_app_that_handles_exceptions_in_its_own_way_is_asked() -> None:
     app = Site("site")
     by_route(app, limited(app))
     assert last_of(app, 3).text == "own 429"
+    assert last_of(app, 1, headers={"Accept": PROBLEM}).mimetype == PROBLEM
+
+
+@pytest.mark.parametrize("kind", [TooManyRequests, HTTPException])
+def test_flasks_handlers_are_asked_in_an_app_with_flask_restx(kind: type[HTTPException]) -> None:
+    app, _ = restx_site("decorators")
+    app.register_error_handler(kind, lambda error: ("the app's", error.code))
+    assert last_of(app, 4, "/page").text == "the app's"
 
 
 def test_a_tracer_around_flasks_methods_leaves_refusals_early(
@@ -379,6 +387,18 @@ def test_flask_restxs_own_error_handlers_are_asked(decorate: str, kind: type) ->
     assert refused.status_code == 429
     assert refused.get_json() == {"message": "slow down", "limit": 1}
     assert "Retry-After" in refused.headers
+
+
+def test_flask_restxs_handler_of_every_exception_does_not_hide_a_refusal() -> None:
+    app, api = restx_site("decorators")
+
+    @api.errorhandler(Exception)  # type: ignore[untyped-decorator]
+    def alarm(error: Exception) -> tuple[dict[str, Any], int]:
+        return {"message": "broken"}, 500
+
+    refused = last_of(app, 4)
+    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
+    assert refused.get_json()["detail"]["limit"] == 1
 
 
 @pytest.mark.parametrize("decorate", ["decorators", "method_decorators"])

@@ -81,7 +81,7 @@ def codes(app: Flask, *paths: str) -> list[int]:
 def test_how_much_of_a_rule_a_pattern_matches(pattern: str, rule: str, reach: Reach) -> None:
     bound = Rule(rule, endpoint="page")
     Map([bound])
-    assert Pattern(pattern).reach(bound) == reach
+    assert Pattern(pattern).reach(bound.rule, bound.endpoint) == reach
 
 
 def test_routes_are_exempt_by_path_and_by_endpoint(limited: Limited) -> None:

@@ -85,7 +85,7 @@ class ClientSchema(ma.Schema):
     rules = strings(
         "Rules that the client breaks, a sentence each; they hold whatever the model says.",
         [
-            "fails to log in or post again and again: about 17 times within ten minutes; "
+            "fails to log in or is denied what it posts: about 17 times within ten minutes; "
             "12 are too many"
         ],
     )

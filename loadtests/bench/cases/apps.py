@@ -139,7 +139,11 @@ def ours(bench: Bench, store: str, limits: int, headers: bool, model: bool) -> S
 def ours_refused(bench: Bench, store: str) -> Subject:
     """Make the app under flask_irl, every client over its limit and known to be."""
     app = our_app(bench, store, base_limit=FEW, window_seconds=HOUR, key_prefix="irl-refused-")
-    return refused(app, bench, partial(check_ours, app, model=True))
+    clients = min(bench.clients, 100)
+    for number in range(clients):
+        while answer(app, environ_of(number))[0] != 429:
+            pass
+    return WsgiSubject(app, clients, partial(check_ours, app, model=True))
 
 
 def admitted(
@@ -154,15 +158,6 @@ def admitted(
     if limits if header is None else header.lower() not in limits:
         raise BenchError(f"the headers are {sorted(names)}, with {header} expected")
     return WsgiSubject(app, bench.clients, check)
-
-
-def refused(app: Flask, bench: Bench, check: Callable[[], None] = lambda: None) -> Subject:
-    """Make a subject of an app, and exhaust the limit of each client."""
-    clients = min(bench.clients, 100)
-    for number in range(clients):
-        while answer(app, environ_of(number))[0] != 429:
-            pass
-    return WsgiSubject(app, clients, check)
 
 
 def silence(logger: str) -> None:

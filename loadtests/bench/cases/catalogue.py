@@ -23,7 +23,6 @@ REFUSED: Final = "refused, known to be over"
 BARE: Final = ("Flask", "", "bare")
 RAW_EVALSHA: Final = ("redis-py", "redis", "no-op EVALSHA, raw call")
 IN_FLASK_EVALSHA: Final = ("redis-py", "redis", "no-op EVALSHA before a view")
-PING: Final = ("redis-py", "redis", "PING, raw call")
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,9 @@ def all_cases(bench: Bench) -> list[Case]:
             cases.append(Case(FLASK_LIMITER, store, their_name(strategy, headers), build))
         build = partial(rival, SLIDING, True, THREE_LIMITS)
         cases.append(Case(FLASK_LIMITER, store, their_name(SLIDING, True, 3), build))
-        build = partial(rivals.flask_limiter_refused, bench, store)
-        cases.append(Case(FLASK_LIMITER, store, REFUSED, build, 429))
         for headers in switches:
             build = partial(rivals.throttled, bench, store, headers)
             cases.append(Case(THROTTLED, store, their_name(FIXED, headers), build))
     cases.append(Case(*IN_FLASK_EVALSHA, partial(rivals.noop_in_flask, bench)))
     cases.append(Case(*RAW_EVALSHA, partial(rivals.raw_noop, bench), whole=False))
-    cases.append(Case(*PING, partial(rivals.ping, bench), whole=False))
     return cases

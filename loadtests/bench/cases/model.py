@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -71,19 +69,16 @@ def train(clients: int, minutes: float) -> Trained:
     return Trained(training.version, blob, tuple(limiter.store.rows()), requests)
 
 
-def _traffic(clients: int, end: float) -> Iterator[tuple[float, str, int, int]]:
+def _traffic(clients: int, end: float) -> list[tuple[float, str, int, int]]:
     """Draw requests in order of time: time, client, hash of the path, size of the answer."""
     random = Random(2026)
-    # Half pause for about ten seconds, half for a fifth of a second in bursts now and then.
-    paces = [10.0 if number % 2 else 3.0 for number in range(clients)]
-    due = [(START + random.uniform(0.0, 30.0), number) for number in range(clients)]
-    heapq.heapify(due)
-    while due:
-        at, number = due[0]
-        if at >= end:
-            heapq.heappop(due)
-            continue
-        client = f"10.9.{number // 256}.{number % 256}"
-        yield at, client, random.randrange(PATHS), random.choice(SIZES)
-        pause = random.lognormvariate(0.0, 0.8) * paces[number]
-        heapq.heapreplace(due, (at + pause, number))
+    requests = []
+    for number in range(clients):
+        # Half pause for about ten seconds, half for about three.
+        pace = 10.0 if number % 2 else 3.0
+        at = START + random.uniform(0.0, 30.0)
+        while at < end:
+            client = f"10.9.{number // 256}.{number % 256}"
+            requests.append((at, client, random.randrange(PATHS), random.choice(SIZES)))
+            at += random.lognormvariate(0.0, 0.8) * pace
+    return sorted(requests)

@@ -16,7 +16,7 @@ from throttled.store import MemoryStore as ThrottledMemory
 from throttled.store import RedisStore as ThrottledRedis
 
 from loadtests.bench.cases import PATH, PLENTY
-from loadtests.bench.cases.apps import FEW, Bench, admitted, bare_app, refused, silence
+from loadtests.bench.cases.apps import Bench, admitted, bare_app, silence
 from loadtests.bench.cases.subject import Subject, WsgiSubject
 
 FIXED, MOVING, SLIDING = "fixed-window", "moving-window", "sliding-window-counter"
@@ -30,11 +30,6 @@ def flask_limiter(
     """Make the app under Flask-Limiter, every client within its limits."""
     app = flask_limiter_app(bench, store, strategy, headers, limits)
     return admitted(app, bench, "X-RateLimit-Limit" if headers else None)
-
-
-def flask_limiter_refused(bench: Bench, store: str) -> Subject:
-    """Make the app under Flask-Limiter, every client over its limit."""
-    return refused(flask_limiter_app(bench, store, SLIDING, True, [f"{FEW}/hour"]), bench)
 
 
 def flask_limiter_app(
@@ -90,11 +85,6 @@ class _RawSubject:
         return 200
 
     def check(self) -> None: ...
-
-
-def ping(bench: Bench) -> Subject:
-    """Make a PING, nothing more."""
-    return _RawSubject(redis.Redis.from_url(bench.url).ping)
 
 
 def raw_noop(bench: Bench) -> Subject:

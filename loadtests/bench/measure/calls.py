@@ -1,4 +1,4 @@
-"""Count the round trips and commands of a request to Redis, and time them there."""
+"""Count the round trips and commands of a request to Redis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import redis
 from flask import Flask
@@ -16,7 +16,6 @@ from loadtests.bench.cases.apps import OURS, Bench, our_app
 from loadtests.bench.cases.catalogue import FLASK_LIMITER, THROTTLED, our_name, their_name
 from loadtests.bench.cases.rivals import FIXED, MOVING, ONE_LIMIT, SLIDING, THREE_LIMITS
 from loadtests.bench.cases.subject import WsgiSubject, timed_call, warm
-from loadtests.bench.measure.cpu import server_cpu
 from loadtests.bench.measure.processes import in_fork
 from loadtests.servers import redis_server
 
@@ -25,22 +24,16 @@ END: Final = "the request is over"
 
 @dataclass(frozen=True)
 class Calls:
-    """Hold the cost of a request for the server, without background work.
-
-    ``server_us`` is its time within commands (INFO commandstats), ``server_cpu_us`` the CPU time of
-    its process, networking included.
-    """
+    """Hold what a request asks of the server, without background work."""
 
     system: str
     case: str
     round_trips: float
     commands: tuple[str, ...]
-    server_us: float
-    server_cpu_us: float
 
 
 def redis_calls(bench: Bench, requests: int) -> list[Calls]:
-    """Count and time each system's calls, on a server without other clients."""
+    """Count each system's calls, on a server without other clients."""
     results = []
     with redis_server() as url:
         alone = Bench(url, bench.model, min(bench.clients, requests))
@@ -63,22 +56,17 @@ def redis_calls(bench: Bench, requests: int) -> list[Calls]:
 
 def _count(
     bench: Bench, build: Callable[[], Flask], requests: int
-) -> tuple[float, tuple[str, ...], float, float]:
+) -> tuple[float, tuple[str, ...]]:
     subject = WsgiSubject(build(), bench.clients)
     warm(subject)
     with redis.Redis.from_url(bench.url) as server:
         commands = _commands_of(server, subject)
-        server.config_resetstat()
-        cpu = server_cpu(server)
         reads = _reads(server)
         for _ in range(requests):
             timed_call(subject)
         # This reading itself is one.
         reads = _reads(server) - reads - 1
-        cpu = server_cpu(server) - cpu
-        stats: dict[str, Any] = server.info("commandstats")
-    inside = sum(float(stats[f"cmdstat_{name.lower()}"]["usec_per_call"]) for name in commands)
-    return reads / requests, tuple(commands), inside, cpu / requests * 1e6
+    return reads / requests, tuple(commands)
 
 
 def _commands_of(server: redis.Redis, subject: WsgiSubject) -> list[str]:

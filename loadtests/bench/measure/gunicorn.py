@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from loadtests.bench.cases import PLENTY
 from loadtests.bench.cases.apps import Bench
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.cases.worker import STATE_PATH
-from loadtests.servers import HOST, free_port, running, wait_for
+from tests.servers import HOST, free_port
 
 PATIENCE: Final = 30.0
 """Seconds until a worker answers, and until it has learned."""
@@ -25,11 +26,10 @@ PATIENCE: Final = 30.0
 
 @dataclass(frozen=True)
 class WorkerServer:
-    """Describe a gunicorn: kind of app, loopback port, start by the monotonic clock."""
+    """Describe a gunicorn: kind of app, loopback port."""
 
     kind: str
     port: int
-    started: float
 
     @property
     def url(self) -> str:
@@ -45,19 +45,17 @@ class WorkerServer:
     ) -> dict[str, Any]:
         """Ask until a worker answers, and, with ``ready``, has learned and has its model."""
 
-        def state() -> dict[str, Any] | None:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             try:
                 status, body = get(connection, STATE_PATH, {})
+                state: dict[str, Any] = json.loads(body)
+                if status == 200 and (state["ready"] or not ready):
+                    return state
             except OSError:
                 connection.close()
-                return None
-            state: dict[str, Any] = json.loads(body)
-            return state if status == 200 and (state["ready"] or not ready) else None
-
-        result = wait_for(state, PATIENCE)
-        if result is None:
-            raise BenchError(f"the {self.kind} worker is not ready")
-        return result
+            time.sleep(0.02)
+        raise BenchError(f"the {self.kind} worker is not ready")
 
 
 @contextmanager
@@ -76,9 +74,12 @@ def gunicorn(
         command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--log-level", "error"]
         command += ["--workers", str(workers), "--threads", str(threads)]
         command += ["--bind", f"{HOST}:{port}", f"loadtests.bench.cases.worker:create({arguments})"]
-        started = time.monotonic()
-        with running(command):
-            yield WorkerServer(kind, port, started)
+        with subprocess.Popen(command) as process:
+            try:
+                yield WorkerServer(kind, port)
+            finally:
+                # Its grace is half a minute at most.
+                process.terminate()
 
 
 def get(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import redis
 
-from loadtests.servers import server_origin
+from tests.servers import redis_binary
 
 LIBRARIES: Final = ("Flask Werkzeug Flask-Limiter limits throttled-py redis hiredis").split()
 
@@ -41,7 +41,7 @@ def describe(url: str) -> Machine:
         cores=len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1,
         system=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        redis=f"{name} {number} {server_origin()}".rstrip(),
+        redis=f"{name} {number} ({redis_binary()[0].name})",
         libraries={name: version(name) for name in LIBRARIES},
         load=round(os.getloadavg()[0], 2),
     )

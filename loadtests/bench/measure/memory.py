@@ -6,7 +6,6 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from random import Random
 from typing import Final, cast
 
@@ -37,30 +36,12 @@ print(time.perf_counter() - start)
 """
 
 
-@dataclass(frozen=True)
-class RedisMemory:
-    """Hold the Redis memory of clients with one limit, a full profile and a verdict.
+def redis_memory(bench: Bench, clients: int) -> float:
+    """Let clients come to a new server, and give the bytes by which its memory grew for each.
 
-    ``bytes_per_client`` is growth of the server's used memory, without buffers of connections and
-    keys of the site; ``key_bytes`` the median MEMORY USAGE of a client's key, without its share in
-    the tables of all keys.
+    Each has one limit, a full profile and a verdict; buffers of connections and keys of the site
+    don't count.
     """
-
-    clients: int
-    bytes_per_client: float
-    key_bytes: float
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Hold a gunicorn worker's resident memory, and its seconds to the first answer."""
-
-    rss_mib: float
-    start_seconds: float
-
-
-def redis_memory(bench: Bench, clients: int) -> RedisMemory:
-    """Let clients come to a new server, and read its memory before and after."""
     with redis_server() as url, redis.Redis.from_url(url) as server:
         settings = {
             "storage_uri": url,
@@ -73,7 +54,7 @@ def redis_memory(bench: Bench, clients: int) -> RedisMemory:
         limiter = open_limiter(resolve(settings, {}, {}))
         bench.model.install(limiter)
         _visit(limiter, ["192.0.2.1"])
-        server.delete(_key("192.0.2.1"))
+        server.delete(f"{PREFIX}1:{{192.0.2.1}}")
         before = _used(server)
         # Addresses of all lengths.
         numbers = Random(2).sample(range(1 << 24), clients)
@@ -84,21 +65,19 @@ def redis_memory(bench: Bench, clients: int) -> RedisMemory:
         sample = Random(1).sample(addresses, min(SAMPLE, clients))
         if any(state is None or not state.profile for state in limiter.store.load(sample)):
             raise BenchError("a client has no profile in Redis")
-        usage = [server.memory_usage(_key(address)) or 0 for address in sample]
         limiter.close()
-    return RedisMemory(clients, (after - before) / clients, statistics.median(usage))
+    return (after - before) / clients
 
 
-def worker_memory(bench: Bench, requests: int) -> dict[str, Worker]:
-    """Run gunicorn with a bare worker and with ours, let it serve requests, read its memory."""
+def worker_memory(bench: Bench, requests: int) -> dict[str, float]:
+    """Give the resident MiB of a gunicorn worker, bare and ours, that has served requests."""
     return {kind: _worker(bench, kind, requests) for kind in ("bare", "flask_irl")}
 
 
-def _worker(bench: Bench, kind: str, requests: int) -> Worker:
+def _worker(bench: Bench, kind: str, requests: int) -> float:
     with gunicorn(bench, kind) as server:
         connection = server.connect()
         server.wait(connection)
-        start_seconds = time.monotonic() - server.started
         for number in range(requests):
             address = f"10.8.{number % bench.clients >> 8}.{number % 256}"
             status, _ = get(connection, PATH, {HEADER: address})
@@ -106,7 +85,7 @@ def _worker(bench: Bench, kind: str, requests: int) -> Worker:
                 raise BenchError(f"the {kind} worker answered {status}")
         state = server.wait(connection, ready=True)
         connection.close()
-    return Worker(state["rss_mib"], start_seconds)
+    return float(state["rss_mib"])
 
 
 def start_seconds(bench: Bench, rounds: int) -> dict[str, float]:
@@ -122,10 +101,6 @@ def start_seconds(bench: Bench, rounds: int) -> dict[str, float]:
             times[kind].append(float(run.stdout.split()[-1]))
     # The first time reads files that others find in memory.
     return {NAMES[kind]: statistics.median(values[1:]) for kind, values in times.items()}
-
-
-def _key(address: str) -> str:
-    return f"{PREFIX}1:{{{address}}}"
 
 
 def _visit(limiter: Limiter, addresses: list[str]) -> None:

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from flask_irl.training.trainer import Training
 from loadtests.bench.cases.apps import Bench, bare_app, check_ours, limiter_of, our_app
 from loadtests.bench.cases.subject import BenchError, WsgiSubject, timed_call
 from loadtests.bench.measure.processes import in_fork
-from loadtests.percentile import percentile
 
 LEAST_SECONDS: Final = 0.5
 LEAST_REQUESTS: Final = 200
@@ -65,15 +66,6 @@ class UnderTraining:
     seconds: float
 
     @property
-    def p99(self) -> tuple[float, float, float]:
-        """Give the median p99 while a model trains, otherwise, and of bare Flask, in µs."""
-        return (
-            statistics.median(pair.training.p99 for pair in self.pairs),
-            statistics.median(pair.otherwise.p99 for pair in self.pairs),
-            statistics.median(window.p99 for pair in self.pairs for window in pair.bare),
-        )
-
-    @property
     def elsewhere(self) -> float:
         """Give the share of time in which other work took the core from bare Flask."""
         return statistics.median(window.waited for pair in self.pairs for window in pair.bare)
@@ -115,7 +107,7 @@ def _train_under_load(bench: Bench, trainings: int) -> UnderTraining:
     other = WsgiSubject(bare_app(), bench.clients)
     pairs: list[Pair] = []
     bare = _window(other, _for(LEAST_SECONDS))
-    while sum(not pair.disturbed for pair in pairs) < trainings and len(pairs) < 2 * trainings:
+    while sum(not pair.disturbed for pair in pairs) < trainings and len(pairs) < 2 * trainings - 1:
         quiet = _window(subject, _for(last.seconds))
         last = while_training()
         before, bare = bare, _window(other, _for(LEAST_SECONDS))
@@ -147,7 +139,7 @@ def _window(subject: WsgiSubject, going_on: Callable[[], bool]) -> Window:
     seconds = time.perf_counter() - begin
     waited += _waited_seconds()
     subject.check()
-    p50, p99 = statistics.median(times), percentile(times, 0.99)
+    p50, p99 = statistics.median(times), float(np.percentile(times, 99))
     return Window(p50, p99, len(times), seconds, waited / seconds)
 
 

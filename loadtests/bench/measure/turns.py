@@ -16,18 +16,19 @@ from functools import partial
 from multiprocessing.connection import Connection
 from random import Random
 
+import numpy as np
+
 from loadtests.bench.cases.catalogue import Case, Key
 from loadtests.bench.cases.subject import timed, warm
 from loadtests.bench.measure.processes import forked, received
-from loadtests.percentile import percentile
 
 
 @dataclass
 class Timing:
     """Hold the time of each call of a case in µs, by round.
 
-    ``near`` is, by round, the median of the bare calls just before and after; it is empty without
-    a bare case, and for that itself.
+    ``near`` is, by round, the median of the bare calls just before and after; it is empty for the
+    bare case itself.
     """
 
     case: Case
@@ -52,7 +53,7 @@ class Timing:
     @property
     def p99(self) -> float:
         """Give the 99th percentile over all calls."""
-        return percentile(self._all(), 0.99)
+        return float(np.percentile(self._all(), 99))
 
     def added(self, bare: Timing) -> list[float]:
         """Give, by round, the time beyond a bare request at that time."""
@@ -80,7 +81,7 @@ def take_turns(
     that has just begun copies the memory it shares with the others.
     """
     timings = [Timing(case) for case in cases]
-    bare = next((timing for timing in timings if timing.case.bare), None)
+    bare = next(timing for timing in timings if timing.case.bare)
     others = [timing for timing in timings if timing is not bare]
     random = Random(1)
     for generation in range(generations):
@@ -97,23 +98,22 @@ def take_turns(
 
 
 def _take_round(
-    bare: Timing | None,
+    bare: Timing,
     others: Sequence[Timing],
     turn: Callable[[Timing], list[float]],
     counts: bool,
 ) -> None:
-    before = [] if bare is None else turn(bare)
+    before = turn(bare)
     all_bare = list(before)
     for timing in others:
         times = turn(timing)
-        after = [] if bare is None else turn(bare)
+        after = turn(bare)
         if counts:
             timing.rounds.append(times)
-        if counts and bare is not None:
             timing.near.append(statistics.median(before + after))
         all_bare += after
         before = after
-    if counts and bare is not None:
+    if counts:
         bare.rounds.append(all_bare)
 
 
