@@ -450,6 +450,16 @@ def test_the_apps_own_routes_limits_hold_where_a_path_fits(make: Make, tmp_path:
     assert refused("/ask") == 0
 
 
+def test_a_replay_finds_a_route_however_a_server_has_escaped_its_path(
+    make: Make, tmp_path: Path
+) -> None:
+    site = make()
+    site.app.add_url_rule("/caf\u00e9", "cafe", site.limiter.limit("2/minute")(lambda: ""))
+    paths = (r"/caf\xC3\xA9", r"/caf\xc3\xa9", "/caf%C3%A9", "/caf\u00e9")
+    lines = [x for n, path in enumerate(paths) for x in clf([n], request=f"GET {path} HTTP/1.1")]
+    assert replayed(site, tmp_path, lines)["refused"] == 2
+
+
 def test_a_replay_knows_rules_of_one_text_apart_by_their_methods(
     make: Make, tmp_path: Path
 ) -> None:

@@ -14,6 +14,8 @@ from flask_irl.replay.formats.times import moment_of
 _ISO = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[+-]\d\d:?\d\d|Z)?)"
 _TAG = r"[\w./@-]{1,64}(?:\[[^\]\s]{1,64}\])?: +"
 _HOST_AND_TAG = rf"(?:[^\s\[\]]{{1,255}} )?{_TAG}"
+_LOGGER = r"[A-Za-z_][\w.]{0,63}"
+_LEVEL = r"\[?(?:DEBUG|INFO|WARNING|ERROR)\]?:?"
 _PRIORITY = r"(?:<\d{1,3}>)?"
 _WRAPPED = (("log", "time"), ("MESSAGE", "__REALTIME_TIMESTAMP"), ("message", "@timestamp"))
 _NESTED = 4
@@ -46,7 +48,8 @@ _PREFIXES: Final = (
     _prefix("CRI", rf"{_ISO} (?:stdout|stderr) [FP] "),
     _prefix("Python's logging", r"\[[^\]]{19,32}\] \[\d+\] \[[A-Z]+\] "),
     _prefix("Python's logging", r"(?:DEBUG|INFO|WARNING|ERROR):[\w.]{1,64}:"),
-    _prefix("Python's logging", rf"{_ISO} (?:- )?(?:\[?[A-Za-z_][\w.]*\]?:? (?:- )?){{1,3}}"),
+    _prefix("Python's logging", rf"{_ISO} (?:- )?{_LOGGER} (?:- )?{_LEVEL} (?:- )?"),
+    _prefix("Python's logging", rf"{_ISO} (?:- )?{_LEVEL} (?:- )?(?:{_LOGGER}: )?"),
     _prefix("container's time", rf"{_ISO} +"),
     _prefix("kubectl", r"\[pod/[^\]\s]{1,500}\] "),
     _prefix("compose", r"(?:\x1b\[[\d;]*m)*[\w.@-]{1,128} *\| *(?:\x1b\[[\d;]*m)* ?"),

@@ -165,6 +165,11 @@ def test_of_two_addresses_that_vary_the_one_that_varies_more_is_the_client(tmp_p
     assert clients(path) == {f"203.0.113.{n}" for n in range(30)}
 
 
+@pytest.mark.parametrize("client", ["host.example.org", "localhost", "fd00::2", "::ffff:192.0.2.7"])
+def test_a_containers_time_is_not_taken_for_more(tmp_path: Path, client: str) -> None:
+    assert clients(write(tmp_path, f"2026-07-14T10:00:00.5Z {client} - -")) == {client}
+
+
 def test_a_log_may_change_in_the_middle(tmp_path: Path) -> None:
     plain = write(tmp_path, "{ip} - -").read_text()
     behind = write(tmp_path, "Jul 14 10:00:00 web3 nginx: shop.example {ip} - -").read_text()

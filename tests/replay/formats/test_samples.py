@@ -150,6 +150,8 @@ def test_a_path_is_the_same_in_all_servers_logs(name: str, tmp_path: Path) -> No
         ("granian", b"web-1  | "),
         ("werkzeug", b"INFO:werkzeug:"),
         ("werkzeug", b"2026-11-27 13:03:08,123 - werkzeug - INFO - "),
+        ("werkzeug", b"2026-11-27 13:03:08,123 [INFO] werkzeug: "),
+        ("werkzeug", b"2026-11-27 13:03:08,123 INFO "),
         ("werkzeug", b"[2026-11-27 13:03:08 +0000] [812] [INFO] "),
     ],
 )
