@@ -23,7 +23,8 @@ MOST_SECONDS: Final = 2.0
 PIECE: Final = 1024 * 1024
 SMALL_PIECE: Final = 8 * 1024
 """Bytes read at once where a read may wait for all of them, however slowly they come."""
-GRANIAN: Final = "granian"
+UNBOUNDED: Final = frozenset({"granian", "a2wsgi"})
+"""Packages whose inputs wait for a client as long as it likes, and may be read by any thread."""
 INVITED: Final = ("gunicorn.socket", "werkzeug.socket")
 """Keys of servers that have told a client to go on (``Expect``) before they call the app."""
 
@@ -78,8 +79,8 @@ class BodyDrain:
         stream = _stream(environ)
         if stream is None:
             return
-        if type(stream).__module__.partition(".")[0] == GRANIAN:
-            # Nothing bounds its reads; but any thread may read, and ends with the answer.
+        if type(stream).__module__.partition(".")[0] in UNBOUNDED:
+            # The thread ends with the answer, if not before.
             work = partial(self._take, stream.read, SMALL_PIECE, left, ends)
             reader = threading.Thread(target=work, name="irl-body", daemon=True)
             reader.start()

@@ -275,13 +275,14 @@ def test_gunicorns_reader_ends_at_the_deadline_though_bytes_drip_in(
     assert client.timeout is None
 
 
+@pytest.mark.parametrize("module", ["granian._granian", "a2wsgi.wsgi"])
 def test_a_read_that_nothing_bounds_is_not_waited_for(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     class Body(Upload):
-        """granian's, which any thread may read and which ends with the answer."""
+        """One that any thread may read, and that ends with the answer."""
 
-        __module__ = "granian._granian"
+        __module__ = module
 
     answered = threading.Event()
     monkeypatch.setattr("flask_irl.web.body.MOST_SECONDS", 0.01)
