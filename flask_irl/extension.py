@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
 
@@ -15,27 +13,13 @@ from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import Listener
-from flask_irl.web.callbacks import (
-    Authorize,
-    CostFunc,
-    Filter,
-    KeyFunc,
-    LimitFunc,
-    ScopeFunc,
-    check_callback,
-)
-from flask_irl.web.calls import LimitedCalls
-from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
+from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
 from flask_irl.web.key_functions import remote_address
-from flask_irl.web.logins import mark_login
-from flask_irl.web.route_limits import RouteLimit, new_limit
+from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
-T = TypeVar("T")
-F = TypeVar("F", bound=Filter)
 
-
-class IntelligentLimiter:
+class IntelligentLimiter(RouteDecorators):
     """Give each client of a Flask app the rate limit that its behaviour deserves.
 
     ``IntelligentLimiter(app)`` or, with an app factory, ``IntelligentLimiter()`` and
@@ -78,9 +62,8 @@ class IntelligentLimiter:
         self._listener = listener
         self._authorize = authorize
         self._arguments = options
-        self._declarations = Declarations()
         self._states = AppStates()
-        self._calls = LimitedCalls(self, self._states)
+        super().__init__(self._states)
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -125,125 +108,6 @@ class IntelligentLimiter:
             return None
         return state_of(current_app).decision_on(request.environ)
 
-    def limit(
-        self,
-        limit: str | LimitFunc,
-        *,
-        key_func: KeyFunc | None = None,
-        per_method: bool = False,
-        methods: Sequence[str] | None = None,
-        error_message: str | None = None,
-        exempt_when: Filter | None = None,
-        override_defaults: bool = True,
-        cost: int | CostFunc = 1,
-        default: str | None = None,
-    ) -> LimitDecorator:
-        """Limit a view, a function, a blueprint or a class-based view.
-
-        On a view or blueprint the limit is part of the request's one call of the store. On any
-        other function, and as a context manager, it is checked with a call of its own when the
-        function is called or the block entered, wherever there is a request; if it refuses,
-        :class:`~flask_irl.web.responses.RateLimitExceeded` (429) is raised, and where there is no
-        request, RuntimeError.
-
-        Functions given here are asked once all ``before_request`` hooks have run, and below any
-        decorator that stands above this one on a view: a login of either kind has been made then.
-
-        Args:
-            limit: Limits such as ``"20/minute;100/hour"``, or a function that returns them, or
-                None for no limit; while that raises or returns nonsense, ``default`` holds, and so
-                do all other limits.
-            key_func: Names the key that is counted instead of the client; not on Redis Cluster.
-                The client is, if it raises or returns nothing.
-            per_method: Count each HTTP method by itself.
-            methods: Limit only these methods.
-            error_message: Text of the 429.
-            exempt_when: Returns True where the limit doesn't apply.
-            override_defaults: Replace the default limits rather than add to them.
-            cost: Units that a request counts for, in this and all its other limits; 1 where a
-                function of yours raises.
-            default: The limit that holds while the function given as ``limit`` fails; None for
-                none but the others.
-
-        Raises:
-            ConfigurationError: The limit can't be read, or another argument isn't allowed.
-        """
-        return self._decorator(
-            new_limit(
-                self,
-                limit,
-                name=_place(),
-                shared=None,
-                key_func=key_func,
-                per_method=per_method,
-                methods=methods,
-                error_message=error_message,
-                exempt_when=exempt_when,
-                override_defaults=override_defaults,
-                cost=cost,
-                default=default,
-            ),
-        )
-
-    def shared_limit(
-        self,
-        limit: str | LimitFunc,
-        scope: str | ScopeFunc,
-        *,
-        key_func: KeyFunc | None = None,
-        error_message: str | None = None,
-        exempt_when: Filter | None = None,
-        override_defaults: bool = True,
-        cost: int | CostFunc = 1,
-        default: str | None = None,
-    ) -> LimitDecorator:
-        """Limit several routes together.
-
-        Args:
-            limit: As of :meth:`limit`.
-            scope: Its name, or a function that makes one of the endpoint.
-            key_func: As of :meth:`limit`; so are the others.
-            error_message: Text of the 429.
-            exempt_when: Returns True where the limit doesn't apply.
-            override_defaults: Replace the default limits rather than add to them.
-            cost: Units that a request counts for.
-            default: The limit that holds while the function given as ``limit`` fails.
-
-        Raises:
-            ConfigurationError: The limit can't be read, or another argument isn't allowed.
-        """
-        if scope is None:
-            raise ConfigurationError("scope None is not allowed: give a name, or a function")
-        return self._decorator(
-            new_limit(
-                self,
-                limit,
-                name=_place(),
-                shared=scope,
-                key_func=key_func,
-                error_message=error_message,
-                exempt_when=exempt_when,
-                override_defaults=override_defaults,
-                cost=cost,
-                default=default,
-            ),
-        )
-
-    def exempt(self, target: T) -> T:
-        """Exempt a view, a blueprint or a view class: unlimited, unprofiled and without headers."""
-        return exempt(target, self, self._declarations)
-
-    def login(self, target: T) -> T:
-        """Mark a view or a view class as a login: its answers 400 and 422 are failed logins, too.
-
-        Needed only where neither the route's name (``/login``, ``/sessions``, ``/auth/token``) nor
-        the option ``login_routes`` tells.
-
-        Raises:
-            ConfigurationError: The target is something else.
-        """
-        return mark_login(target, self)
-
     def failed_login(self) -> None:
         """Count the current request as a failed login, whatever it is answered with.
 
@@ -252,16 +116,6 @@ class IntelligentLimiter:
         """
         if has_request_context() and EXTENSION in current_app.extensions:
             state_of(current_app).note_failed_login(request.environ)
-
-    def request_filter(self, function: F) -> F:
-        """Register a function that returns True for requests that aren't limited.
-
-        Raises:
-            ConfigurationError: It is no function that can be called.
-        """
-        check_callback("request_filter", function)
-        self._declarations.filters.append(function)
-        return function
 
     def flush(self) -> int:
         """Flush: learn now from the current app's requests; returns how many there were."""
@@ -309,12 +163,3 @@ class IntelligentLimiter:
     def healthy(self) -> bool:
         """Tell whether the current app's store answers."""
         return not state_of(current_app).limiter.breaker.is_open
-
-    def _decorator(self, limit: RouteLimit) -> LimitDecorator:
-        return LimitDecorator(limit, self._declarations, self._calls.count)
-
-
-def _place() -> str:
-    """Name the place in the app where a limit is made: its scope when it decorates nothing."""
-    code = sys._getframe(2)
-    return f"{code.f_globals.get('__name__')}.{code.f_code.co_qualname}:{code.f_lineno}"

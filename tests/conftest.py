@@ -17,8 +17,8 @@ from tests.servers import (
     redis_binary,
 )
 
-# On a busy machine an example may take any time.
-settings.register_profile("tests", deadline=None)
+# On a busy machine an example may take any time. A test that needs more examples says so.
+settings.register_profile("tests", deadline=None, max_examples=50)
 settings.load_profile("tests")
 
 

@@ -6,13 +6,14 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.learning import Learning
+from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision, decision_of, decision_on_denied
@@ -21,12 +22,10 @@ from flask_irl.limits.plan_cache import PlanCache
 from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import Listener, Notify, ignore
-from flask_irl.telemetry.log import Sampler, event
+from flask_irl.telemetry.log import event
 from flask_irl.training.fit import Fit, fit_in_child
 from flask_irl.training.trainer import Training
 from flask_irl.verdicts.ladder import Ladder
-
-LOG_SECONDS: Final = 1.0
 
 
 class Limiter:
@@ -46,6 +45,7 @@ class Limiter:
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         learning: Keeps profiles, verdicts and models.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
+        log_refusal: Logs a refused request, with its route.
         asks_ahead: Whether :meth:`begin` may be of use.
     """
 
@@ -87,7 +87,8 @@ class Limiter:
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
         self._monotonic = monotonic
-        self._refused_log = Sampler(LOG_SECONDS)
+        self._refusal_log = RefusalLog()
+        self.log_refusal = self._refusal_log.write
         self._started = False
         follow_process(self)
 
@@ -184,21 +185,6 @@ class Limiter:
     def deny(self, client: str) -> Decision:
         """Decide on a client that is denied by configuration."""
         return decision_on_denied(client, self.options.window_seconds, time.time())
-
-    def log_refusal(self, decision: Decision, route: str) -> None:
-        """Log a refused request, at most one line a second."""
-        held = self._refused_log.passes()
-        if held is not None:
-            event(
-                logging.INFO,
-                "request_refused",
-                client=decision.key,
-                route=route,
-                limit=decision.limit,
-                retry_after=decision.retry_after,
-                anomalous=decision.is_anomalous,
-                not_logged=held,
-            )
 
     def flush(self) -> int:
         """Merge observations and judge their clients now; returns the number of observations.

@@ -7,6 +7,8 @@ against a route's own; HEAD counts as GET.
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -108,7 +110,7 @@ class RouteTable:
         configured: ConfiguredRules,
         logins: Logins,
     ) -> None:
-        self.at_first: list[Callable[[Flask], object]] = []
+        self.at_first: deque[Callable[[Flask], object]] = deque()
         self.configured = configured
         self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
@@ -139,8 +141,7 @@ class RouteTable:
         key = (rule.rule, rule.endpoint, method)
         route = self._routes.get(key)
         if route is None:
-            while self.at_first:
-                self.at_first.pop(0)(app)
+            self._begin(app)
             parts = self.configured.parts(rule)
             if parts:
                 if path is None:
@@ -148,6 +149,13 @@ class RouteTable:
                 return self.part(app, rule, method, [x.text for x in parts if x.matches(path)])
             route = self._routes[key] = self._work_out(app, rule, method)
         return route
+
+    def _begin(self, app: Flask) -> None:
+        """Do the work that waits for the first route, each once: several threads may come."""
+        # Asking whether there is some, and taking it after that, would be two steps.
+        with contextlib.suppress(IndexError):
+            while True:
+                self.at_first.popleft()(app)
 
     def part(self, app: Flask, rule: Rule, method: str, parts: Sequence[str]) -> Route:
         """Give the route of those of a rule's paths that some patterns match."""

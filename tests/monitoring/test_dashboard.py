@@ -321,7 +321,7 @@ class Site:
 
     def _visit(self) -> None:
         turn = 0
-        while not self._over.wait(0.02):
+        while not self._over.wait(0.1):
             turn += 1
             for path in ("/", "/api/data"):
                 self.ask("GET", path, **{"X-API-Key": issue_key(f"person {turn % 12}", TOKEN)})

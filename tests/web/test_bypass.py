@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import connexion
 import pytest
 from flask import Flask, Response, abort
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -170,6 +170,10 @@ paths:
 
 
 def test_connexion_has_taken_the_app_before(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        # Of what it imports in its turn.
+        warnings.simplefilter("ignore")
+        import connexion
     (tmp_path / "spec.yaml").write_text(SPEC)
     outer = connexion.FlaskApp("greetings", specification_dir=str(tmp_path))
     outer.add_api("spec.yaml", resolver=connexion.Resolver(lambda name: lambda name: f"hi {name}"))
