@@ -153,8 +153,9 @@ SERVERS: Final[Mapping[str, WsgiServer]] = {
         "gevent",
         _module("gunicorn", "--no-control-socket", "-kgevent", "--bind={host}:{port}", "shop:app"),
     ),
-    "uWSGI http-socket": WsgiServer("pyuwsgi", _uwsgi("--http-socket")),
-    "uWSGI http": WsgiServer("pyuwsgi", _uwsgi("--http")),
+    # It lets Python end only where no request is under way, to the last of its own bookkeeping.
+    "uWSGI http-socket": WsgiServer("pyuwsgi", _uwsgi("--http-socket"), ends_python=False),
+    "uWSGI http": WsgiServer("pyuwsgi", _uwsgi("--http"), ends_python=False),
     "mod_wsgi": WsgiServer(MOD_WSGI, _apache),
     "granian": WsgiServer(
         "granian",
