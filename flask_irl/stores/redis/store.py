@@ -127,11 +127,14 @@ class RedisStore(RedisSite):
     def _repeat(self, error: ResponseError, pool: Pool, command: bytes, deadline: float) -> Any:
         """Repeat a call that met a script not loaded or a slot that moved; raise other errors."""
         if isinstance(error, NoScriptError):
-            # A server that is new to us. One that only resembles Redis tells of what it lacks in
-            # errors that nobody understands.
-            if pool.call(ASK_FOR_STRUCT, deadline) != b"table":
-                raise StoreError(LACKS_STRUCT, kind="response")
-            return pool.call(with_text(command), deadline)
+            try:
+                return pool.call(with_text(command), deadline)
+            except (ResponseError, StoreError):
+                # A server that only resembles Redis tells of what it lacks in errors that nobody
+                # understands.
+                if pool.call(ASK_FOR_STRUCT, deadline) != b"table":
+                    raise StoreError(LACKS_STRUCT, kind="response") from None
+                raise
         if isinstance(error, MovedError):
             return self._servers.redirect(error, pool).call(with_text(command), deadline)
         raise error
