@@ -78,6 +78,7 @@ class RedisStore(RedisSite):
         super().__init__(Pipeline(self._servers, damage), prefix, damage)
         self._timeout = timeout
         self._clock = clock
+        self._has_struct = False
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
         self._key = commands.client_key
@@ -127,14 +128,13 @@ class RedisStore(RedisSite):
     def _repeat(self, error: ResponseError, pool: Pool, command: bytes, deadline: float) -> Any:
         """Repeat a call that met a script not loaded or a slot that moved; raise other errors."""
         if isinstance(error, NoScriptError):
-            try:
-                return pool.call(with_text(command), deadline)
-            except (ResponseError, StoreError):
-                # A server that only resembles Redis tells of what it lacks in errors that nobody
-                # understands.
+            # A server that only resembles Redis tells of what it lacks in errors that nobody
+            # understands.
+            if not self._has_struct:
                 if pool.call(ASK_FOR_STRUCT, deadline) != b"table":
-                    raise StoreError(LACKS_STRUCT, kind="response") from None
-                raise
+                    raise StoreError(LACKS_STRUCT, kind="response")
+                self._has_struct = True
+            return pool.call(with_text(command), deadline)
         if isinstance(error, MovedError):
             return self._servers.redirect(error, pool).call(with_text(command), deadline)
         raise error
