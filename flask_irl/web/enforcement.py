@@ -93,7 +93,7 @@ class Enforcer:
             filters=filters,
             lists=lists,
             refuse=self._refuse,
-            missing=routes.missing,
+            routes=routes,
         )
 
     def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, has_request_context, request
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
@@ -28,7 +28,7 @@ from flask_irl.web.identity import Identity
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
-from flask_irl.web.routes import Route
+from flask_irl.web.routes import Route, RouteTable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -47,7 +47,7 @@ class LateDecisions:
         filters: Return True for requests that aren't limited; may grow.
         lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
-        missing: The route of static files that aren't there.
+        routes: The app's routes.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LateDecisions:
         filters: list[Filter],
         lists: AccessLists | None,
         refuse: Refuse,
-        missing: Route,
+        routes: RouteTable,
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -69,7 +69,7 @@ class LateDecisions:
         self._filters = filters
         self._lists = lists
         self._refuse = refuse
-        self._missing = missing
+        self._routes = routes
         self._wrapped = False
         self._lock = threading.Lock()
 
@@ -136,13 +136,36 @@ class LateDecisions:
         if exchange.route.files is None:
             return
         try:
-            route = exchange.route = self._missing
+            route = exchange.route = self._routes.missing
             client = exchange.client = self._identity.client(environ)
             question = self._questions.rest(route)
             keys = question.keys_for(client)
             exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
         except Exception as error:
             self._limiter.failures.swallow("response", error)
+
+    def foreseen(self, exchange: Exchange) -> None:
+        """Count a request whose answer, on its way, came before the limiter's hook.
+
+        The answer stands: a hook that comes first has the first word.
+        """
+        # The hook isn't there while the limiter is switched off.
+        if (
+            not has_request_context()
+            or request.environ.get(self._slot) is not exchange
+            or self._hook not in self._app.before_request_funcs[None]
+        ):
+            return
+        current = _current()
+        try:
+            exchange.route = self._routes.route(self._app, current.url_rule, current.method)
+        except Exception as error:
+            self._limiter.failures.swallow("response", error)
+            return
+        if exchange.route.exempt:
+            self.exempt(exchange)
+        elif exchange.decision is None or exchange.decision.admitted:
+            self._decide(current, exchange, answered=True)
 
     def _wrap(self) -> None:
         """Wrap the app's calls, once."""

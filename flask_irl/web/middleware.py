@@ -91,6 +91,8 @@ class Middleware:
         if exchange.early is not None:
             # The app has answered before its first hook.
             self._enforcer.settle(exchange)
+        elif not exchange.decided:
+            self._enforcer.late.foreseen(exchange)
         elif exchange.exempt and status.startswith("404"):
             self._enforcer.late.miss(environ, exchange)
         decision = exchange.decision

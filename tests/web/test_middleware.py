@@ -280,7 +280,7 @@ def test_what_an_exempt_route_or_a_listed_client_asks_for_is_not_asked_about(ask
     assert site.begun == 1
 
 
-def test_nothing_is_asked_ahead_where_another_hook_may_answer_first(
+def test_what_another_hook_answers_first_is_counted_once(
     build: Build, redis_url: str
 ) -> None:
     app = Flask("site")
@@ -295,7 +295,7 @@ def test_nothing_is_asked_ahead_where_another_hook_may_answer_first(
     let_in[0] = False
     assert client.get("/").status_code == 401
     let_in[0] = True
-    assert left(client.get("/")) == 8
+    assert left(client.get("/")) == 7
     state_of(app).limiter.close()
 
 
@@ -311,6 +311,39 @@ def test_nobody_is_refused_early_where_another_hook_may_answer_first(build: Buil
     assert client.get("/").status_code == 503
     with app.app_context():
         limiter.flush()
+    state_of(app).limiter.close()
+
+
+def test_a_guesser_whom_a_hook_before_the_limiter_turns_away_is_counted_and_flagged() -> None:
+    app, listener = Flask("site"), Recorder()
+    app.before_request(lambda: ("who are you?", 401) if request.method == "POST" else None)
+    app.add_url_rule("/login", "login", lambda: "hello", methods=["GET", "POST"])
+    limiter = IntelligentLimiter(app, background=False, listener=listener)
+    client = app.test_client()
+    answers = [client.post("/login") for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {401}
+    assert left(answers[-1]) == 80
+    with app.app_context():
+        assert limiter.flush() == 20
+    assert listener.outcomes == ["allowed"] * 20
+    assert client.get("/login").headers["X-RateLimit-Limit"] == "30"
+    state_of(app).limiter.close()
+
+
+def test_a_hook_before_the_limiter_has_the_first_word_on_whom_it_turns_away() -> None:
+    app, listener = Flask("site"), Recorder()
+    app.before_request(lambda: ("no", 400) if request.method == "POST" else None)
+    app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST"])
+    limiter = IntelligentLimiter(app, base_limit=2, background=False, listener=listener)
+    app.add_url_rule("/health", "health", limiter.exempt(lambda: "ok"), methods=["POST"])
+    client = app.test_client()
+    assert [client.post("/").status_code for _ in range(4)] == [400] * 4
+    assert client.get("/").status_code == 429
+    assert client.post("/health").status_code == 400
+    assert listener.outcomes == ["allowed"] * 2 + ["limited"] * 3
+    assert listener.exempt == ["/health"]
+    limiter.enabled = False
+    assert "X-RateLimit-Limit" not in client.post("/").headers
     state_of(app).limiter.close()
 
 
