@@ -19,6 +19,8 @@ class Store:
     """A store whose probes wait for the test's word; tells of probes and changes as they come."""
 
     def __init__(self, pause: float = 0.0) -> None:
+        # A breaker of another test may still be ending.
+        self._others = set(threading.enumerate())
         self.answers: queue.Queue[bool] = queue.Queue()
         self.probes: queue.Queue[str] = queue.Queue()
         self.changes: queue.Queue[tuple[bool, str]] = queue.Queue()
@@ -30,6 +32,11 @@ class Store:
         self.probes.put(threading.current_thread().name)
         if not self.answers.get(timeout=SOON):
             raise OSError("still out")
+
+    def probers(self) -> list[threading.Thread]:
+        """List the threads that probe it."""
+        named = [t for t in threading.enumerate() if t.name == "irl-probe"]
+        return [t for t in named if t not in self._others]
 
     def fail(self, times: int = FAILURES, text: str = "out") -> None:
         for _ in range(times):
@@ -43,16 +50,12 @@ class Store:
 def store() -> Iterator[Store]:
     store = Store()
     yield store
-    prober = thread()
+    probers = store.probers()
     store.breaker.close()
     store.answers.put(False)
-    if prober is not None:
+    for prober in probers:
         prober.join(SOON)
         assert not prober.is_alive()
-
-
-def thread() -> threading.Thread | None:
-    return next((t for t in threading.enumerate() if t.name == "irl-probe"), None)
 
 
 def test_it_opens_at_the_third_failure_in_a_row_and_not_before(store: Store) -> None:
@@ -122,14 +125,13 @@ def test_once_closed_it_opens_again_at_the_third_failure(store: Store) -> None:
 def test_there_is_one_prober_at_a_time(store: Store) -> None:
     store.fail(times=20)
     assert store.probes.get(timeout=SOON)
-    assert [t.name for t in threading.enumerate()].count("irl-probe") == 1
+    assert len(store.probers()) == 1
 
 
 def test_close_ends_the_prober_and_tells_nothing(store: Store) -> None:
     store.fail()
     assert store.probes.get(timeout=SOON)
-    prober = thread()
-    assert prober is not None
+    (prober,) = store.probers()
     store.breaker.close()
     store.answers.put(True)
     prober.join(SOON)
@@ -141,8 +143,7 @@ def test_close_ends_the_prober_and_tells_nothing(store: Store) -> None:
 def test_close_ends_a_pause() -> None:
     store = Store(pause=3600.0)
     store.fail()
-    prober = thread()
-    assert prober is not None
+    (prober,) = store.probers()
     store.breaker.close()
     prober.join(SOON)
     assert not prober.is_alive()
@@ -152,7 +153,7 @@ def test_close_ends_a_pause() -> None:
 def test_after_close_no_failure_starts_a_prober(store: Store) -> None:
     store.breaker.close()
     store.fail(times=20)
-    assert thread() is None
+    assert store.probers() == []
     assert store.changes.empty()
 
 
