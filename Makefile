@@ -5,6 +5,8 @@ PYTHON ?= python3
 ARGS ?=
 
 VENV := .venv
+# Apart from the libraries of the tests: redis-py, for one, imports OpenTelemetry's where it is.
+BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 SOURCES := $(wildcard flask_irl demo_app loadtests monitoring tests)
 
@@ -43,8 +45,8 @@ format: $(VENV)/.stamp-lint ## mend what ruff can mend
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS="--chart FILE" draws)
-	$(PY) -m loadtests.bench $(ARGS)
+bench: $(BENCH_VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS="--chart FILE" draws)
+	$(BENCH_VENV)/bin/python -m loadtests.bench $(ARGS)
 
 evaluate: $(VENV)/.stamp-test ## judge detection on made-up logs, about ten minutes on two cores (ARGS="--plot FILE")
 	$(PY) -m loadtests.evaluation $(ARGS)
@@ -56,11 +58,11 @@ load: $(VENV)/.stamp-load ## put the demo app on Redis under load for a minute, 
 	$(PY) -m loadtests.load.run $(ARGS)
 
 clean: ## remove .venv, builds and caches
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.stamp-venv:
+$(VENV)/.stamp-venv $(BENCH_VENV)/.stamp-venv:
 	@$(PYTHON) -V >/dev/null 2>&1 || { \
 		echo "There is no working $(PYTHON) here. flask_irl needs Python 3.11 or newer; name one:" \
 			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -71,13 +73,20 @@ $(VENV)/.stamp-venv:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) comes without the venv module. Install it (Debian, Ubuntu: apt-get install" \
 			"python3-venv) or name another Python: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) -V)"
-	@$(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(@D) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(@D)
 	@# Older ones don't know --group.
-	@$(PY) -m pip install -qq --upgrade "pip>=25.1"
+	@$(@D)/bin/python -m pip install -qq --upgrade "pip>=25.1"
 	@touch $@
 
+define install
+@echo "Installing what 'make $(MAKECMDGOALS)' needs; the first time this takes a minute"
+@$(@D)/bin/python -m pip install -qq --constraint constraints.txt $(INSTALL_$(subst .stamp-,,$(@F)))
+@touch $@
+endef
+
 $(VENV)/.stamp-%: $(VENV)/.stamp-venv pyproject.toml constraints.txt
-	@echo "Installing what 'make $(MAKECMDGOALS)' needs; the first time this takes a minute"
-	@$(PY) -m pip install -qq --constraint constraints.txt $(INSTALL_$*)
-	@touch $@
+	$(install)
+
+$(BENCH_VENV)/.stamp-%: $(BENCH_VENV)/.stamp-venv pyproject.toml constraints.txt
+	$(install)
