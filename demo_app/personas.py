@@ -177,9 +177,10 @@ def scanner(random: Random) -> Iterator[Call]:
 
 
 def runaway(random: Random) -> Iterator[Call]:
-    """Repeat a failing request again and again, without a pause."""
+    """Log in again and again with a password that is no longer right, without a pause."""
+    account = {"user": "app", "password": "of last year"}
     while True:
-        yield _post(random.uniform(0.06, 0.1), "/api/process", {"values": "1, 2, 3"})
+        yield _post(random.uniform(0.06, 0.1), "/login", account)
 
 
 @dataclass(frozen=True, slots=True)

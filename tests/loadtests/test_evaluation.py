@@ -278,7 +278,7 @@ def test_moments_of_intervals_are_those_of_the_window() -> None:
 @pytest.mark.integration
 def test_logs_are_judged_in_processes_of_their_own(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
-    options = "--seeds 1 --hours 0.2 --scenarios clean --plain-seeds 0 --recovery-seeds 0"
+    options = "--seeds 1 --hours 0.2 --scenarios clean --recovery-seeds 0"
     options += " --processes 1"
     subprocess.run(
         [sys.executable, "-m", "loadtests.evaluation", *options.split(), "--json", str(out)],
