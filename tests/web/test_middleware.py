@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -344,6 +344,19 @@ def test_a_hook_before_the_limiter_has_the_first_word_on_whom_it_turns_away() ->
     limiter.enabled = False
     assert "X-RateLimit-Limit" not in client.post("/").headers
     state_of(app).limiter.close()
+
+
+def test_an_answer_of_a_hook_before_the_limiters_may_still_read_the_body() -> None:
+    app = Flask("site")
+    app.before_request(lambda: Response(_echo(request.stream)))
+    IntelligentLimiter(app, base_limit=1, background=False)
+    client = app.test_client()
+    assert [client.post("/", data="hello").text for _ in range(3)] == ["hello"] * 3
+    state_of(app).limiter.close()
+
+
+def _echo(stream: IO[bytes]) -> Iterator[bytes]:
+    yield stream.read()
 
 
 def test_what_a_mounted_app_answers_is_not_counted_by_the_one_that_it_is_mounted_in() -> None:
