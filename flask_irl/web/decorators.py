@@ -106,10 +106,12 @@ class LimitDecorator:
         name = f"{kind.__module__}.{kind.__qualname__}"
         passing = has_request_context()
         limit = replace(self.limit, name=name, origin=self.limit, passing=passing)
-        if not add_limit(function, limit) and not passing:
+        # What decorates a function anew in each request would leave a note there in each.
+        noted = passing and any(map(limit.repeats, limits_of(function, self.owner)))
+        if not noted and not add_limit(function, limit) and not passing:
             self._declarations.note(function, limit)
         limited = checked_first(function, functools.partial(self._check, limit), limit)
-        if limit not in limits_of(limited, limit.owner):
+        if not noted and limit not in limits_of(limited, limit.owner):
             add_limit(limited, limit)
         return limited
 

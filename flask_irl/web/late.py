@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Request, Response, has_request_context, request
+from flask import Flask, Request, Response, current_app, has_request_context, request
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
@@ -25,6 +25,7 @@ from flask_irl.web.callbacks import Filter, is_true
 from flask_irl.web.exchange import Exchange
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
+from flask_irl.web.preflights import is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
@@ -138,6 +139,8 @@ class LateDecisions:
         try:
             route = exchange.route = self._routes.missing
             client = exchange.client = self._identity.client(environ)
+            if self._allows(client) or self.passes(quietly=True):
+                return
             question = self._questions.rest(route)
             keys = question.keys_for(client)
             exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
@@ -149,22 +152,25 @@ class LateDecisions:
 
         The answer stands: a hook that comes first has the first word.
         """
-        # The hook isn't there while the limiter is switched off.
+        # Another app, mounted in this one, has the same environment. The hook isn't there while the
+        # limiter is switched off.
         if (
             not has_request_context()
             or request.environ.get(self._slot) is not exchange
+            or current_app != self._app
             or self._hook not in self._app.before_request_funcs[None]
         ):
             return
         current = _current()
         try:
-            exchange.route = self._routes.route(self._app, current.url_rule, current.method)
+            route = exchange.route = self._routes.route(self._app, current.url_rule, current.method)
+            if route.exempt or (route.preflights and is_preflight(current.environ)):
+                self.exempt(exchange)
+                return
         except Exception as error:
             self._limiter.failures.swallow("response", error)
             return
-        if exchange.route.exempt:
-            self.exempt(exchange)
-        elif exchange.decision is None or exchange.decision.admitted:
+        if exchange.decision is None or exchange.decision.admitted:
             self._decide(current, exchange, answered=True)
 
     def _wrap(self) -> None:
@@ -270,6 +276,9 @@ class LateDecisions:
             exchange.add(rest)
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
+
+    def _allows(self, client: str) -> bool:
+        return self._lists is not None and self._lists.rule_for(client) == "allow"
 
     def _filtered(self, passes: Filter, quietly: bool) -> bool:
         try:

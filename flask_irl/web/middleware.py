@@ -88,6 +88,7 @@ class Middleware:
         headers: Headers,
         exc_info: Any = None,
     ) -> Any:
+        before = exchange.decision
         if exchange.early is not None:
             # The app has answered before its first hook.
             self._enforcer.settle(exchange)
@@ -97,7 +98,8 @@ class Middleware:
             self._enforcer.late.miss(environ, exchange)
         decision = exchange.decision
         if decision is not None:
-            if decision.outcome in REFUSED:
+            # An answer that came before the decision stands, and may be made of the body.
+            if decision.outcome in REFUSED and decision is before:
                 self._drop_body(environ)
             self._complete(decision, status, headers)
             self._observe(environ, exchange, status, headers)

@@ -25,6 +25,7 @@ Reach = Literal["whole", "part", "none"]
 
 PLACEHOLDER: Final = re.compile(r"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
 WILD: Final = re.compile(r"[*?[]")
+NEGATED: Final = "[!"
 SAMPLES: Final = ("\ue000", "\ue000\ue001/\ue000\ue001")
 """Texts in the place of a rule's placeholders that only a * matches all of."""
 
@@ -54,9 +55,13 @@ class Pattern:
         if self._by_endpoint:
             return "whole" if self.matches(endpoint) else "none"
         samples = [PLACEHOLDER.sub(sample, rule) for sample in SAMPLES]
-        if rule == self.text or all(map(self.matches, samples)):
+        placeholders = samples[0] != rule
+        # Without one character, or some, a pattern has these samples, and not all paths.
+        if rule == self.text or (
+            all(map(self.matches, samples)) and not (placeholders and NEGATED in self.text)
+        ):
             return "whole"
-        return "part" if samples[0] != rule and self._meets(rule) else "none"
+        return "part" if placeholders and self._meets(rule) else "none"
 
     def _meets(self, rule: str) -> bool:
         """Tell whether a path may match both this and a rule with placeholders."""

@@ -80,6 +80,16 @@ class RouteLimit:
             return True
         return method == "HEAD" and "GET" in self.methods
 
+    def repeats(self, other: RouteLimit) -> bool:
+        """Tell whether another limit was made in the same place, during an earlier request."""
+        mine, theirs = self.origin, other.origin
+        return (
+            other.passing
+            and mine is not None
+            and theirs is not None
+            and (mine.name, mine.limits) == (theirs.name, theirs.limits)
+        )
+
     def scope_name(self, endpoint: str, method: str) -> str:
         """Name the scope of its requests: methods that it singles out count by themselves.
 

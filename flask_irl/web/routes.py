@@ -203,7 +203,8 @@ class RouteTable:
             return Route(label, True, files=StaticFiles(owner, view))
         login = self.logins.word_on(label, endpoint, marks.bearers)
         preflights = method == "OPTIONS" and answers_preflights(rule, view)
-        if preflights and rule.provide_automatic_options:  # type: ignore[attr-defined]
+        # Flask notes it on the rules that it makes, not on one of the app's own in the url_map.
+        if preflights and getattr(rule, "provide_automatic_options", False):
             return Route(label, False, preflights=True, recognisable=False, login=login)
         of_method = {x: of_one_method(x, marks.method) for x in marks.of_method}
         below = tuple(of_method.get(x, x) for x in marks.below)

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask.views import MethodView, View
 
 from flask_irl import ConfigurationError, IntelligentLimiter, RateLimitExceeded
+from flask_irl.web.decorators import limits_of
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 
@@ -490,6 +491,16 @@ def test_a_function_called_by_a_view_has_a_call_of_its_own_and_raises_429(
     assert [r.headers["X-RateLimit-Remaining"] for r in responses] == ["1", "0", "0"]
     assert [r.headers["X-RateLimit-Limit"] for r in responses] == ["2"] * 3
     assert ["Retry-After" in r.headers for r in responses] == [False, False, True]
+
+
+def test_a_function_limited_anew_in_each_request_keeps_one_note_of_it(site: Site) -> None:
+    def helper() -> str:
+        return "helped"
+
+    site.app.add_url_rule("/call", "call", lambda: site.limiter.limit("3/minute")(helper)())
+    statuses = [site.app.test_client().get("/call").status_code for _ in range(4)]
+    assert statuses == [200] * 3 + [429]
+    assert len(limits_of(helper, site.limiter)) == 1
 
 
 def test_a_function_with_more_left_than_the_route_does_not_show(site: Site) -> None:

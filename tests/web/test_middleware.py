@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import TooManyRequests
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
@@ -280,9 +281,7 @@ def test_what_an_exempt_route_or_a_listed_client_asks_for_is_not_asked_about(ask
     assert site.begun == 1
 
 
-def test_what_another_hook_answers_first_is_counted_once(
-    build: Build, redis_url: str
-) -> None:
+def test_what_another_hook_answers_first_is_counted_once(build: Build, redis_url: str) -> None:
     app = Flask("site")
     let_in: list[bool] = [True]
     app.before_request(lambda: None if let_in[0] else ("who are you?", 401))
@@ -344,6 +343,51 @@ def test_a_hook_before_the_limiter_has_the_first_word_on_whom_it_turns_away() ->
     assert listener.exempt == ["/health"]
     limiter.enabled = False
     assert "X-RateLimit-Limit" not in client.post("/").headers
+    state_of(app).limiter.close()
+
+
+def test_an_answer_of_a_hook_before_the_limiters_may_still_read_the_body() -> None:
+    app = Flask("site")
+    app.before_request(lambda: Response(_echo(request.stream)))
+    IntelligentLimiter(app, base_limit=1, background=False)
+    client = app.test_client()
+    assert [client.post("/", data="hello").text for _ in range(3)] == ["hello"] * 3
+    state_of(app).limiter.close()
+
+
+def _echo(stream: IO[bytes]) -> Iterator[bytes]:
+    yield stream.read()
+
+
+def test_what_a_mounted_app_answers_is_not_counted_by_the_one_that_it_is_mounted_in() -> None:
+    listeners = {name: Recorder() for name in ("site", "shop")}
+    site, shop = Flask("site"), Flask("shop")
+    site.wsgi_app = DispatcherMiddleware(site.wsgi_app, {"/shop": shop})  # type: ignore[method-assign]
+    for app in (site, shop):
+        app.add_url_rule("/", "index", lambda: "hello")
+        IntelligentLimiter(app, background=False, listener=listeners[app.name])
+    client = site.test_client()
+    assert [client.get(path).status_code for path in ("/", "/shop/", "/shop/none")] == [
+        200,
+        200,
+        404,
+    ]
+    assert listeners["site"].decided_on == ["/"]
+    assert listeners["shop"].decided_on == ["/", "unmatched"]
+    for app in (site, shop):
+        state_of(app).limiter.close()
+
+
+def test_a_listener_that_fails_keeps_no_answer_of_an_earlier_hook_back() -> None:
+    class Failing:
+        def notify(self, event: object) -> None:
+            raise ValueError("listener")
+
+    app = Flask("site")
+    app.before_request(lambda: "early")
+    limiter = IntelligentLimiter(app, background=False, listener=Failing())
+    app.add_url_rule("/health", "health", limiter.exempt(lambda: "ok"))
+    assert app.test_client().get("/health").text == "early"
     state_of(app).limiter.close()
 
 

@@ -61,7 +61,7 @@ def codes(app: Flask, *paths: str) -> list[int]:
         ("/users/*/edit", "/users/<id>/edit", "whole"),
         ("/users/*/edit", "/users/<id>/show", "none"),
         ("/users/?", "/users/<id>", "part"),
-        ("/users/[!a]*", "/users/<id>", "whole"),
+        ("/users/[!a]*", "/users/<id>", "part"),
         ("/users/[ab]*", "/users/<id>", "part"),
         ("/users/me", "/users/<id>", "part"),
         ("/users/me", "/users/<id>/edit", "none"),

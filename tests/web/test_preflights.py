@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, request
 from flask_cors import CORS, cross_origin
+from werkzeug.routing import Rule
 
 from flask_irl import IntelligentLimiter
 from flask_irl.web.preflights import LEAST, TIMES_BASE
@@ -75,6 +76,12 @@ def by_cross_origin_above_a_limit(app: Flask, limiter: IntelligentLimiter) -> No
     app.add_url_rule("/order", "order", view, methods=["POST"])
 
 
+def by_a_hook_before_us(app: Flask, limiter: IntelligentLimiter) -> None:
+    app.before_request(lambda: "" if request.method == "OPTIONS" else None)
+    app.before_request_funcs[None].reverse()
+    by_flask(app, limiter)
+
+
 def by_a_blueprint(app: Flask, limiter: IntelligentLimiter) -> None:
     shop = Blueprint("shop", "shop")
     CORS(shop)
@@ -89,6 +96,7 @@ BUILDS = [
     by_cross_origin,
     by_cross_origin_below_a_limit,
     by_cross_origin_above_a_limit,
+    by_a_hook_before_us,
     by_a_blueprint,
 ]
 
@@ -171,6 +179,18 @@ def test_an_app_that_answers_options_by_code_of_its_own_has_it_counted(
 
     site = build(own)
     assert [site.preflight().status_code for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+
+
+def test_a_rule_that_the_app_made_by_itself_is_limited(build: Callable[..., Site]) -> None:
+    def bare(app: Flask, limiter: IntelligentLimiter) -> None:
+        app.url_map.add(Rule("/order", endpoint="order", methods=["OPTIONS", "POST"]))
+        app.view_functions["order"] = cross_origin()(new_view())
+
+    site = build(bare)
+    assert site.preflight().status_code == 200
+    statuses = [site.ask("OPTIONS").status_code for _ in range(LIMIT + 1)]
+    assert statuses == [200] * LIMIT + [429]
+    assert site.listener.swallowed_at == []
 
 
 def test_they_need_no_key_function(build: Callable[..., Site]) -> None:

@@ -19,12 +19,12 @@ LIMIT = 5
 class Site:
     """A site with a file ``there.css``, at the root or below a blueprint."""
 
-    def __init__(self, app: Flask, where: str) -> None:
+    def __init__(self, app: Flask, where: str, **options: Any) -> None:
         self.app = app
         self.where = where
         self.listener = Recorder()
         self.limiter = IntelligentLimiter(
-            app, base_limit=LIMIT, background=False, listener=self.listener
+            app, base_limit=LIMIT, background=False, listener=self.listener, **options
         )
         app.add_url_rule("/page", "page", lambda: "hello")
 
@@ -142,3 +142,15 @@ def test_where_the_app_serves_in_its_own_way_the_answer_tells(
     assert site.ask("/page") == 429
     assert site.get("there.css") == 200
     state_of(site.app).limiter.close()
+
+
+def test_who_is_not_limited_is_not_counted_for_files_that_are_not_there(folder: Path) -> None:
+    def app() -> Flask:
+        return Elsewhere("site", static_folder=folder, static_url_path="")
+
+    listed, filtered = Site(app(), "", allow=["127.0.0.1"]), Site(app(), "")
+    filtered.limiter.request_filter(lambda: True)
+    for site in (listed, filtered):
+        assert site.get("unknown.php") == 404
+        assert site.listener.decided_on == []
+        state_of(site.app).limiter.close()
