@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from flask import Blueprint, Flask
 
@@ -31,7 +32,7 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
     Raises:
         ConfigurationError: A token or the prefix is not allowed.
     """
-    options = state.options
+    options, limiter = state.options, state.limiter
     try:
         tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
     except ValueError as error:
@@ -41,13 +42,15 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
     try:
         blueprints = register(
             app,
-            operations=Operations(state.limiter),
+            operations=Operations(limiter),
             tokens=tokens,
             url_prefix=options.url_prefix,
             authorize=authorize,
             docs=options.admin_docs,
             routes=lambda: state.described_routes(app, OWN),
-            failed=lambda reason: state.limiter.notify(AdminRefused(reason)),
+            failed=lambda reason: limiter.failures.guard(
+                "admin", partial(limiter.notify, AdminRefused(reason))
+            ),
         )
     except ImportError as error:
         # The limiter works without; whoever asked for the API by a token is told.

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
-from flask_irl.telemetry.log import event
+from flask_irl.telemetry.log import event, failure
 
 BLUEPRINT: Final = "irl_admin"
 DOCS_BLUEPRINT: Final = "irl_admin_docs"
@@ -49,13 +49,19 @@ class Prefix:
         self._known.update((rule.rule, rule.endpoint) for rule in rules)
         if rules:
             texts = list(dict.fromkeys(rule.rule for rule in rules))
+            withdrawn: list[str] = []
+            try:
+                withdrawn = _withdraw(app, rules)
+            except Exception as error:
+                # A converter of the host's may work with the app's own map only.
+                failure("limiter_error", error, where="admin_prefix")
             event(
                 logging.WARNING,
                 "admin_prefix_shared",
                 prefix=self._path,
                 rules=texts[:NAMED],
                 more=len(texts) - len(texts[:NAMED]),
-                left_to_host=_withdraw(app, rules),
+                left_to_host=withdrawn,
                 set="IRL_ADMIN_URL_PREFIX",
             )
 

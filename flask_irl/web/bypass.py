@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from flask import Flask, Response, request
 
@@ -18,11 +17,9 @@ from flask_irl.limits.decision import REFUSED
 from flask_irl.telemetry.log import event
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.exchange import FAILED, Exchange
+from flask_irl.web.late import LateDecisions
 from flask_irl.web.observer import Observer
 from flask_irl.web.responses import Responder
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 LOST: Final = "refusals in front of Flask, and questions to the store while Flask gets ready"
 MEND: Final = "call init_app before anything else takes app.wsgi_app, and wrap it, don't replace it"
@@ -36,7 +33,7 @@ class Bypass:
         responder: Completes answers.
         observer: Notes answered requests.
         body: Drops what refused requests still have to send.
-        miss: Counts a request for a static file that its answer tells isn't there.
+        late: Counts requests that are decided on only when they are answered.
     """
 
     def __init__(
@@ -46,10 +43,10 @@ class Bypass:
         responder: Responder,
         observer: Observer,
         body: BodyDrain,
-        miss: Callable[[WSGIEnvironment, Exchange], None],
+        late: LateDecisions,
     ) -> None:
         self._slot = slot
-        self._miss = miss
+        self._late = late
         self._complete = responder.complete
         self._observe = observer.observe
         self._drop_body = body.drop
@@ -71,17 +68,24 @@ class Bypass:
 
     def _finish(self, response: Response) -> Response:
         """Complete and observe an answer, as the middleware does."""
-        exchange = self._passed_by()
+        exchange = request.environ.get(self._slot)
         if exchange is None:
+            # A hook before the limiter's has answered.
+            exchange = request.environ[self._slot] = Exchange()
+        if exchange.fronted:
             return response
-        if not self._warned:
+        before = exchange.decision
+        if not exchange.decided:
+            self._late.foreseen(exchange)
+        elif exchange.exempt and response.status_code == 404:
+            self._late.miss(request.environ, exchange)
+        if exchange.decided and not self._warned:
             self._warned = True
             event(logging.WARNING, "middleware_bypassed", lost=LOST, mend=MEND)
-        if exchange.exempt and response.status_code == 404:
-            self._miss(request.environ, exchange)
         decision = exchange.decision
         if decision is not None:
-            if decision.outcome in REFUSED:
+            # As in the middleware.
+            if decision.outcome in REFUSED and decision is before:
                 self._drop_body(request.environ)
             headers = list(response.headers)
             self._complete(decision, response.status, headers)

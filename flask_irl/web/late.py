@@ -152,10 +152,12 @@ class LateDecisions:
 
         The answer stands: a hook that comes first has the first word.
         """
-        # Another app, mounted in this one, has the same environment. The hook isn't there while the
-        # limiter is switched off.
+        shown = exchange.decision
+        # A limited function's refusal stands, too. Another app, mounted in this one, has the same
+        # environment. The hook isn't there while the limiter is switched off.
         if (
-            not has_request_context()
+            (shown is not None and not shown.admitted)
+            or not has_request_context()
             or request.environ.get(self._slot) is not exchange
             or current_app != self._app
             or self._hook not in self._app.before_request_funcs[None]
@@ -170,8 +172,7 @@ class LateDecisions:
         except Exception as error:
             self._limiter.failures.swallow("response", error)
             return
-        if exchange.decision is None or exchange.decision.admitted:
-            self._decide(current, exchange, answered=True)
+        self._decide(current, exchange, answered=True)
 
     def _wrap(self) -> None:
         """Wrap the app's calls, once."""

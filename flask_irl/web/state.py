@@ -127,7 +127,7 @@ class AppState:
             responder=self._responder,
             observer=self._observer,
             body=body,
-            miss=self.enforcer.late.miss,
+            late=self.enforcer.late,
         )
         self.enforcer.register(app, innermost=is_app, bypass=bypass)
         error_handlers.register(app)

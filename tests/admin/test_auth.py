@@ -9,6 +9,7 @@ from flask import Flask, Request, abort, redirect
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import create_environ
 
+from flask_irl import IntelligentLimiter
 from flask_irl.admin.authentication import MAX_ADDRESSES, Authenticator
 from flask_irl.admin.tokens import Token
 from flask_irl.operations import Operations
@@ -321,3 +322,15 @@ class TestOwnLogin:
         ask = Caller(app.test_client(), None)
         response = ask("PUT", "/admin/mode", json={"mode": "off"}, headers=headers)
         assert response.status_code == 200
+
+
+def test_a_listener_that_fails_admits_and_breaks_nothing() -> None:
+    class Failing:
+        def notify(self, event: object) -> None:
+            raise ValueError("listener")
+
+    app = Flask("host")
+    token = "token-of-the-listener-test"
+    limiter = IntelligentLimiter(app, background=False, admin_token=token, listener=Failing())
+    assert app.test_client().get("/admin/stats").status_code == 401
+    limiter.close()

@@ -10,6 +10,7 @@ import pytest
 from flask import Blueprint, Flask
 from flask_admin import Admin, BaseView, expose
 from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
 
 from flask_irl import IntelligentLimiter
 from flask_irl.web.state import state_of
@@ -70,6 +71,24 @@ def test_without_token_and_login_no_page_of_the_hosts_changes(
     assert [(r.levelname, r.getMessage()) for r in told] == [
         ("DEBUG", "admin_not_mounted missing=token set=IRL_ADMIN_TOKEN")
     ]
+
+
+def test_a_converter_that_needs_the_apps_own_map_keeps_no_app_from_starting(
+    limit: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Shop(BaseConverter):
+        def __init__(self, map: Any) -> None:
+            super().__init__(map)
+            self.regex = map.shops
+
+    app = Flask("host")
+    app.url_map.shops = "north|south"  # type: ignore[attr-defined]
+    app.url_map.converters["shop"] = Shop
+    app.add_url_rule("/admin/<shop:name>", "shop", lambda name: name)
+    client = limit(app, admin_token=TOKEN).test_client()
+    assert client.get("/admin/north").text == "north"
+    assert client.get("/admin/stats").status_code == 401
+    assert [fields["rules"] for fields in shared(caplog)] == [["/admin/<shop:name>"]]
 
 
 def test_a_login_of_the_hosts_mounts_it(limit: Callable[..., Flask]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort
+from flask import Flask, Response, abort, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
@@ -100,6 +100,20 @@ def test_one_warning_says_what_is_lost_and_how_to_mend_it(
     assert line.startswith("middleware_bypassed ")
     assert "refusals in front of Flask" in line
     assert "init_app" in line
+
+
+@pytest.mark.parametrize(("after", "path"), BYPASSED)
+def test_what_a_hook_before_the_limiters_answers_is_counted(
+    build: Callable[[Any], Site], after: Any, path: str
+) -> None:
+    site = build(after)
+    site.app.before_request(lambda: "early" if request.method == "POST" else None)
+    site.app.before_request_funcs[None].reverse()
+    assert site.get(path).text == "hello"
+    assert [site.get(path, method="POST").text for _ in range(LIMIT)] == ["early"] * LIMIT
+    assert site.listener.outcomes == ["allowed"] * LIMIT + ["limited"]
+    site.limiter.enabled = False
+    assert "X-RateLimit-Limit" not in site.get(path, method="POST").headers
 
 
 def test_a_refused_upload_is_read_to_its_end(build: Callable[[Any], Site]) -> None:

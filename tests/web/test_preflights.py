@@ -193,6 +193,20 @@ def test_a_rule_that_the_app_made_by_itself_is_limited(build: Callable[..., Site
     assert site.listener.swallowed_at == []
 
 
+def test_one_that_a_limited_function_refuses_is_refused_for_metrics_too(
+    build: Callable[..., Site],
+) -> None:
+    def by_a_limited_hook(app: Flask, limiter: IntelligentLimiter) -> None:
+        count = limiter.limit("1/minute")(lambda: None)
+        app.before_request(count)
+        app.before_request_funcs[None].reverse()
+        by_flask(app, limiter)
+
+    site = build(by_a_limited_hook)
+    assert [site.preflight().status_code for _ in range(2)] == [200, 429]
+    assert site.listener.outcomes == ["limited"]
+
+
 def test_they_need_no_key_function(build: Callable[..., Site]) -> None:
     site = build(by_cors, key_func=lambda: request.headers["X-Client"])
     assert site.preflight().status_code == 200
