@@ -2,7 +2,8 @@
 
 ``python -m loadtests.mlflow_run [OPTION=VALUE …]`` installs both in a virtual environment of its
 own, which takes minutes, and says how long the run took, and whom the limiter refused and flagged.
-Options of the limiter may be given, such as ``base_limit=1000``.
+It fails if a metric is lost or anybody is flagged. Options of the limiter may be given, such as
+``base_limit=1000``.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ with mlflow.start_run() as run:
 seconds = time.monotonic() - began
 history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
 print(f"MLflow {mlflow.__version__}: {len(history)} metrics logged in {seconds:.1f} s")
+raise SystemExit(len(history) != int(os.environ["METRICS"]))
 """
 
 
@@ -105,7 +107,7 @@ def wait_for(server: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run server and client, and print what came of it; give the client's exit code."""
+    """Run server and client, and print what came of it; give 0 if all is as it should be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = install(folder / "venv")
@@ -123,11 +125,12 @@ def main(arguments: list[str]) -> int:
         try:
             wait_for(server)
             client = subprocess.run([python, "-c", CLIENT], env=environment, cwd=folder)
-            print(f"The limiter: {ask('/verdict').decode().strip()}")
+            verdict = json.loads(ask("/verdict"))
+            print(f"The limiter: {verdict}")
         finally:
             server.terminate()
             server.wait()
-    return client.returncode
+    return int(client.returncode != 0 or bool(verdict["flagged"]))
 
 
 if __name__ == "__main__":
