@@ -23,6 +23,8 @@ DAYS_FOR_WEEKDAYS: Final = 28
 MAX_RARITY: Final = 3.0
 MACHINE_PACE: Final = 40.0
 """Requests a minute that no person sends for long."""
+MACHINE_ROWS: Final = 0.1
+"""Least share of rows at such a pace on a route of machines."""
 HIGH_QUANTILE: Final = 0.95
 
 
@@ -86,7 +88,9 @@ def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
 
 
 def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[str, float]:
-    """Learn the routes that machines use, and their pace: the median rate of their rows.
+    """Learn the routes that machines use, and their pace: the median rate of their fast rows.
+
+    People and slow programs may use the same routes: a tenth of fast rows makes a machines' route.
 
     Args:
         routes: Hashes of the rows' routes.
@@ -97,9 +101,10 @@ def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[
     """
     paces: dict[str, float] = {}
     for route in np.unique(routes):
-        pace = float(np.median(rates[routes == route]))
-        if pace >= MACHINE_PACE:
-            paces[str(route)] = round(pace, 1)
+        here = rates[routes == route]
+        fast = here[here >= MACHINE_PACE]
+        if len(fast) >= MACHINE_ROWS * len(here):
+            paces[str(route)] = round(float(np.median(fast)), 1)
     return paces
 
 

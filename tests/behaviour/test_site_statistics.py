@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from flask_irl.behaviour.site_statistics import hour_rarity, learn_site, weekday_rarity
+import numpy as np
+import pytest
+
+from flask_irl.behaviour.site_statistics import (
+    hour_rarity,
+    learn_paces,
+    learn_site,
+    weekday_rarity,
+)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "slow", "paces"),
+    [(1, 9, {"7": 60.0}), (1, 10, {}), (9, 1, {"7": 60.0}), (1, 0, {"7": 60.0}), (0, 5, {})],
+)
+def test_a_route_is_one_of_machines_though_slower_clients_use_it_too(
+    jobs: int, slow: int, paces: dict[str, float]
+) -> None:
+    rates = np.array([60.0] * jobs + [3.0] * slow, dtype=np.float32)
+    assert learn_paces(np.full(jobs + slow, 7, dtype=np.uint32), rates) == paces
 
 
 def test_routes_have_their_shares() -> None:
