@@ -23,7 +23,7 @@ DAYS_FOR_WEEKDAYS: Final = 28
 MAX_RARITY: Final = 3.0
 MACHINE_PACE: Final = 40.0
 """Requests a minute that no person sends for long."""
-MACHINE_ROWS: Final = 0.1
+MACHINE_ROWS: Final = 0.02
 """Least share of rows at such a pace on a route of machines."""
 HIGH_QUANTILE: Final = 0.95
 
@@ -90,7 +90,7 @@ def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
 def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[str, float]:
     """Learn the routes that machines use, and their pace: the median rate of their fast rows.
 
-    People and slow programs may use the same routes: a tenth of fast rows makes a machines' route.
+    People and slow programs may use the same routes: one fast row in fifty makes a machines' route.
 
     Args:
         routes: Hashes of the rows' routes.
