@@ -8,8 +8,8 @@ BY_NAME: Final = 0
 NO_LOGIN: Final = 1
 LOGIN: Final = 2
 FAILED_LOGIN: Final = 3
-"""Whether a request logs in: as its route's name tells, as the app says of its route, or as the app
-says of the request itself: it failed, whatever it was answered with."""
+"""Word on whether a request logs in: as its route's name tells, as the app says of its route, or as
+the app says of the request itself: it failed, whatever it was answered with."""
 
 
 class Observation(NamedTuple):

@@ -7,7 +7,6 @@ from typing import NoReturn
 
 from flask import current_app, request
 
-from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.web.exchange import Exchange
@@ -33,7 +32,6 @@ class Checks:
         questions: Turns routes into questions.
         late: Decides on requests whose view's decorators come first.
         slot: Name in a request's environment under which its exchange is.
-        lists: Clients allowed and denied by configuration.
         exceeded: Makes the exception that refuses a request, of the decision and its message.
     """
 
@@ -46,7 +44,6 @@ class Checks:
         late: LateDecisions,
         *,
         slot: str,
-        lists: AccessLists | None,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],
     ) -> None:
         self._limiter = limiter
@@ -55,7 +52,6 @@ class Checks:
         self._questions = questions
         self._late = late
         self._slot = slot
-        self._lists = lists
         self._exceeded = exceeded
 
     def check(self, limit: RouteLimit) -> None:
@@ -119,8 +115,7 @@ class Checks:
         if exchange.route.exempt or self._late.passes(quietly=True):
             return None
         client = self._identity.client(request.environ)
-        allowed = self._lists is not None and self._lists.rule_for(client) == "allow"
-        return None if allowed else client
+        return None if self._late.allows(client) else client
 
     def _refuse(self, exchange: Exchange, decision: Decision, question: Question) -> NoReturn:
         message = question.message(decision)

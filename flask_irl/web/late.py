@@ -139,7 +139,7 @@ class LateDecisions:
         try:
             route = exchange.route = self._routes.missing
             client = exchange.client = self._identity.client(environ)
-            if self._allows(client) or self.passes(quietly=True):
+            if self.allows(client) or self.passes(quietly=True):
                 return
             question = self._questions.rest(route)
             keys = question.keys_for(client)
@@ -278,7 +278,8 @@ class LateDecisions:
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
 
-    def _allows(self, client: str) -> bool:
+    def allows(self, client: str) -> bool:
+        """Tell whether a client is allowed by configuration."""
         return self._lists is not None and self._lists.rule_for(client) == "allow"
 
     def _filtered(self, passes: Filter, quietly: bool) -> bool:

@@ -112,7 +112,6 @@ class AppState:
             self.questions,
             self.enforcer.late,
             slot=self._slot,
-            lists=lists,
             exceeded=self._responder.exceeded,
         )
         self._observer = new_observer(self.limiter, options.honeypots)

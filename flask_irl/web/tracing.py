@@ -19,8 +19,8 @@ TRACERS: Final = (
     "opentelemetry.instrumentation",
     "ddtrace.opentelemetry",
 )
-"""What an app that records spans has imported. The API alone says nothing: redis-py imports it
-wherever it is installed."""
+"""Modules that an app which records spans has imported. The API alone says nothing: redis-py
+imports it wherever it is installed."""
 
 
 class SpanObserver(Observer):

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 NO_ADDRESS: Final = frozenset(("-", "unix:", "unix", "<local>", "@", "unknown", "0.0.0.0"))  # noqa: S104
-"""What servers write where the client came by a Unix socket."""
+"""Texts that servers write where the client came by a Unix socket."""
 
 _NEAR = tuple(
     map(
