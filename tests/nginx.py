@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.find_redis import install_with_apt
-from tests.redis_server import HOST, Closing, free_port, wait_until
+from tests.redis_server import HOST, Closing, end, free_port, wait_until
 
 OVERRIDE = "TEST_NGINX"
 """Environment variable with the path of another nginx than that on PATH."""
@@ -112,13 +112,8 @@ class NginxServer(Closing):
     def close(self) -> None:
         """End it and remove its folder."""
         process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(STOP_TIMEOUT)
+        if process is not None:
+            end(process, STOP_TIMEOUT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _listens(self) -> bool:

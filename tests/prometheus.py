@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from tests.find_redis import install_with_apt
-from tests.redis_server import HOST, Closing, free_port, wait_until
+from tests.redis_server import HOST, Closing, end, free_port, wait_until
 
 OVERRIDES = {"prometheus": "TEST_PROMETHEUS", "promtool": "TEST_PROMTOOL"}
 """Environment variable by command: the path of another program than that on PATH."""
@@ -157,13 +157,8 @@ class PrometheusServer(Closing):
     def close(self) -> None:
         """End it and remove its folder."""
         process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(STOP_TIMEOUT)
+        if process is not None:
+            end(process, STOP_TIMEOUT)
         shutil.rmtree(self.folder, ignore_errors=True)
         _open_servers.discard(self)
 

@@ -88,6 +88,17 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = STAR
         time.sleep(0.005)
 
 
+def end(process: subprocess.Popen[bytes], timeout: float) -> None:
+    """End a process if it still runs, by force if it takes longer than so many seconds."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout)
+
+
 class Closing:
     """Start at the beginning of a ``with`` block, and close at its end."""
 
