@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from flask import current_app, has_app_context, has_request_context, request
 
@@ -13,7 +14,7 @@ from flask_irl.limits.decision import Decision
 from flask_irl.operations import MAX_REASON, Operations
 from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
 from flask_irl.operations.texts import check_line
-from flask_irl.web.callbacks import Key, key_of
+from flask_irl.web.callbacks import key_of
 from flask_irl.web.state import EXTENSION, AppStates, state_of
 
 HOUR_SECONDS: Final = 3600.0
@@ -29,6 +30,8 @@ NO_REQUEST: Final = (
     "client itself, as your key_func names it: an address, a user's id."
 )
 
+ClientName = str | bytes | int | UUID
+"""A client's name, of any type that a key function may return."""
 Order = Literal["active", "anomalous", "refused", "flagged", "overridden"]
 Verdict = Literal["good", "abuse"]
 
@@ -94,7 +97,7 @@ class ClientControl:
 
     def block(
         self,
-        client: Key,
+        client: ClientName,
         *,
         seconds: float = HOUR_SECONDS,
         reason: str = "",
@@ -120,7 +123,7 @@ class ClientControl:
 
     def allow(
         self,
-        client: Key,
+        client: ClientName,
         *,
         seconds: float = HOUR_SECONDS,
         reason: str = "",
@@ -131,7 +134,7 @@ class ClientControl:
 
     def override(
         self,
-        client: Key,
+        client: ClientName,
         amount: int,
         *,
         seconds: float = HOUR_SECONDS,
@@ -149,7 +152,7 @@ class ClientControl:
         """
         return self._override("override", client, amount, seconds, reason, who or _caller())
 
-    def clear(self, client: Key, *, who: str | None = None) -> bool:
+    def clear(self, client: ClientName, *, who: str | None = None) -> bool:
         """Take a block, an allowance or an override back; tell whether there was one.
 
         Arguments and errors as of :meth:`block`.
@@ -158,7 +161,7 @@ class ClientControl:
         operations = self._operations("clear()")
         return operations.overrides.clear(operations.clients.key_of(_name(client)), who)
 
-    def feedback(self, client: Key, verdict: Verdict, *, who: str | None = None) -> bool:
+    def feedback(self, client: ClientName, verdict: Verdict, *, who: str | None = None) -> bool:
         """Note that a client is good or an abuser, for models to learn from.
 
         For a good client only limits and rules hold, and no model's word.
@@ -178,7 +181,7 @@ class ClientControl:
         operations = self._operations("feedback()")
         return operations.clients.feedback(operations.clients.key_of(_name(client)), verdict, who)
 
-    def client(self, client: Key) -> ClientResult | None:
+    def client(self, client: ClientName) -> ClientResult | None:
         """Describe a client: its step, score, rates and override, and the reasons for them.
 
         Returns:
@@ -217,7 +220,7 @@ class ClientControl:
         on_clients = self._operations("clients()").clients
         return on_clients.ranked(order=order, step=step, offset=offset, limit=limit)[0]
 
-    def reset(self, client: Key = None, *, who: str | None = None) -> bool:
+    def reset(self, client: ClientName | None = None, *, who: str | None = None) -> bool:
         """Forget a client, by its name or stored key, or all of them; tell if any was known.
 
         It is about the current app; outside of an app context, about all apps. Overrides stay.
@@ -242,7 +245,7 @@ class ClientControl:
         return known
 
     def _override(
-        self, word: str, client: Key, amount: int, seconds: float, reason: str, who: str
+        self, word: str, client: ClientName, amount: int, seconds: float, reason: str, who: str
     ) -> ClientOverride:
         operations = self._operations(f"{word}()")
         return operations.overrides.set(

@@ -454,7 +454,7 @@ def test_an_override_is_what_holds(make: Make, uri: str) -> None:
         limiter.block(CLIENT, seconds=500)
     assert codes(app) == [429]
     [[blocked]] = seen
-    assert (blocked.limit, blocked.remaining) == (0, 0)
+    assert (blocked.limit, blocked.remaining, blocked.window_seconds) == (0, 0, 60)
     assert 400 < blocked.reset_after <= 500
 
 

@@ -24,7 +24,9 @@ def limits_of(exchange: Exchange, limiter: Limiter) -> list[CurrentLimit]:
     client = exchange.client or decision.key
     questions = [] if exchange.question is None else [exchange.question]
     questions += exchange.functions.values()
-    if decision.source not in ASKED or not questions or limiter.breaker.is_open:
+    # Of a client that is refused whatever it has left, its counts say nothing.
+    tells = decision.source in ASKED and decision.outcome != "blocked" and questions
+    if not tells or limiter.breaker.is_open:
         return [shown_limit(decision)]
     found: list[CurrentLimit] = []
     try:

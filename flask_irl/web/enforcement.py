@@ -243,8 +243,9 @@ class Enforcer:
         response = ask_app(current, error)
         if response is not None:
             return response
-        exchange.route.plainly_refused = True
+        # First, for who is refused in front of Flask must not miss the app's template.
         self._page.look(current_app)
+        exchange.route.plainly_refused = True
         return refusal(error, current.environ)
 
     def _refuse_early(
