@@ -6,16 +6,14 @@ import sys
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from flask import current_app, has_app_context, has_request_context, request
+from flask import current_app, has_app_context
 
 from flask_irl.errors import ConfigurationError, IrlError
-from flask_irl.limits.current import CurrentLimit
-from flask_irl.limits.decision import Decision
 from flask_irl.operations import MAX_REASON, Operations
 from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
 from flask_irl.operations.texts import check_line
 from flask_irl.web.callbacks import key_of
-from flask_irl.web.state import EXTENSION, AppStates, state_of
+from flask_irl.web.state import AppStates, state_of
 
 HOUR_SECONDS: Final = 3600.0
 MAX_WHO: Final = 100
@@ -24,10 +22,6 @@ MAX_STEP: Final = 127
 NO_APP: Final = (
     "limiter.{name} is about the clients of one app, and there is no app here. Call it in a "
     "request, or within 'with app.app_context():', as in a task of Celery's, a thread or a script."
-)
-NO_REQUEST: Final = (
-    "limiter.current_key names the client of a request, and there is no request here. Give the "
-    "client itself, as your key_func names it: an address, a user's id."
 )
 
 ClientName = str | bytes | int | UUID
@@ -41,7 +35,7 @@ class ClientControl:
 
     Each is about the current app's clients, in a request or in an app context outside of one, and
     may be called from any thread. A client is named as the app's ``key_func`` names it: an
-    address, a user's id; :attr:`current_key` is that of the current request. Changes are in the
+    address, a user's id; ``current_key`` is that of the current request. Changes are in the
     audit log before they are made, and hold in all workers at once; but a worker that is refusing
     the client at the moment may go on for up to two seconds.
 
@@ -59,41 +53,6 @@ class ClientControl:
 
     def __init__(self, states: AppStates) -> None:
         self._states = states
-
-    @property
-    def current_decision(self) -> Decision | None:
-        """Give the decision on the current request; None outside of one, or if it is exempt.
-
-        None, too, in hooks before a request whose limits or key are functions.
-        """
-        if not has_request_context() or EXTENSION not in current_app.extensions:
-            return None
-        return state_of(current_app).decision_on(request.environ)
-
-    @property
-    def current_limits(self) -> list[CurrentLimit]:
-        """List all limits that the current request counts under, as they stand with it.
-
-        They are the limit on all of the client's requests, those of the route, and those of
-        functions called so far. Empty where :attr:`current_decision` is None, and for a client
-        that is allowed everything. Asks the store at each access, within ``store_timeout``; while
-        the store doesn't answer, the list has only the limit that the headers show. Never raises.
-        """
-        if not has_request_context() or EXTENSION not in current_app.extensions:
-            return []
-        return state_of(current_app).limits_on(request.environ)
-
-    @property
-    def current_key(self) -> str:
-        """Name the client of the current request, as it is stored and shown.
-
-        Raises:
-            RuntimeError: There is no request.
-            IrlError: The app has no limiter.
-        """
-        if not has_request_context():
-            raise RuntimeError(NO_REQUEST)
-        return state_of(current_app).key_on(request.environ)
 
     def block(
         self,

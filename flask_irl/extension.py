@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from flask import Flask, current_app, has_app_context, has_request_context, request
+from flask import Flask, current_app, has_app_context
 
 from flask_irl.admin.attach import attach
 from flask_irl.config.options import check_option
@@ -14,12 +14,13 @@ from flask_irl.control import ClientControl
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
+from flask_irl.web.current_request import CurrentRequest
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 
-class IntelligentLimiter(RouteDecorators, ClientControl):
+class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
     """Give each client of a Flask app the rate limit that its behaviour deserves.
 
     ``IntelligentLimiter(app)`` or, with an app factory, ``IntelligentLimiter()`` and
@@ -98,15 +99,6 @@ class IntelligentLimiter(RouteDecorators, ClientControl):
         if options.enabled:
             state.register(app)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
-
-    def failed_login(self) -> None:
-        """Count the current request as a failed login, whatever it is answered with.
-
-        Call it where a wrong password shows the form again or redirects to it. Does nothing outside
-        of a request, and in one that isn't limited.
-        """
-        if has_request_context() and EXTENSION in current_app.extensions:
-            state_of(current_app).note_failed_login(request.environ)
 
     def flush(self) -> int:
         """Flush: learn now from the current app's requests; returns how many there were."""
