@@ -32,5 +32,9 @@ class TrainingRefused(IrlError):
     """Refuse a training, or its model; the message says why."""
 
 
+class LibraryMissing(TrainingRefused):
+    """Refuse a training for want of scikit-learn, which somebody must install."""
+
+
 class LogError(IrlError):
     """Report an access log that can't be opened or is of no known format."""

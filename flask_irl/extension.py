@@ -5,21 +5,22 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from flask import Flask, current_app, has_app_context, has_request_context, request
+from flask import Flask, current_app, has_app_context
 
 from flask_irl.admin.attach import attach
 from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
+from flask_irl.control import ClientControl
 from flask_irl.errors import ConfigurationError
-from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
+from flask_irl.web.current_request import CurrentRequest
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 
-class IntelligentLimiter(RouteDecorators):
+class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
     """Give each client of a Flask app the rate limit that its behaviour deserves.
 
     ``IntelligentLimiter(app)`` or, with an app factory, ``IntelligentLimiter()`` and
@@ -62,8 +63,9 @@ class IntelligentLimiter(RouteDecorators):
         self._listener = listener
         self._authorize = authorize
         self._arguments = options
-        self._states = AppStates()
-        super().__init__(self._states)
+        states = AppStates()
+        RouteDecorators.__init__(self, states)
+        ClientControl.__init__(self, states)
         resolve(options, {}, {})
         if app is not None:
             self.init_app(app)
@@ -98,39 +100,9 @@ class IntelligentLimiter(RouteDecorators):
             state.register(app)
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
-    @property
-    def current_decision(self) -> Decision | None:
-        """Give the decision on the current request; None outside of one, or if it is exempt.
-
-        None, too, in hooks before a request whose limits or key are functions.
-        """
-        if not has_request_context() or EXTENSION not in current_app.extensions:
-            return None
-        return state_of(current_app).decision_on(request.environ)
-
-    def failed_login(self) -> None:
-        """Count the current request as a failed login, whatever it is answered with.
-
-        Call it where a wrong password shows the form again or redirects to it. Does nothing outside
-        of a request, and in one that isn't limited.
-        """
-        if has_request_context() and EXTENSION in current_app.extensions:
-            state_of(current_app).note_failed_login(request.environ)
-
     def flush(self) -> int:
         """Flush: learn now from the current app's requests; returns how many there were."""
         return state_of(current_app).limiter.flush()
-
-    def reset(self, client: str | None = None) -> bool:
-        """Forget a client, by its name or stored key, or all of them; tells if any was known.
-
-        It is about the current app; outside of an app context, about all apps. What operators set
-        for single clients stays.
-
-        Raises:
-            StoreError: The store failed; some may be forgotten.
-        """
-        return any([state.forget(client) for state in self._states.here()])
 
     @property
     def enabled(self) -> bool:

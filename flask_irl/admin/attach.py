@@ -54,7 +54,13 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
         )
     except ImportError as error:
         # The limiter works without; whoever asked for the API by a token is told.
-        event(logging.WARNING, "admin_not_mounted", missing=error.name, install="flask-irl[admin]")
+        missing = error.name if isinstance(error, ModuleNotFoundError) else error
+        event(
+            logging.WARNING,
+            "admin_not_mounted",
+            missing=missing,
+            install="flask-irl[admin]",
+        )
         return ()
     if blueprints:
         state.at_first_request(give_way)

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_irl.admin.responses import json_response
 from flask_irl.errors import ConfigurationError, ModelError, StoreError
 from flask_irl.telemetry.log import event
-from flask_irl.web.responses import PROBLEM
+from flask_irl.web.refusal_body import PROBLEM
 
 MAX_ERRORS: Final = 20
 MAX_FIELD: Final = 100

@@ -18,7 +18,7 @@ from flask_irl.admin.openapi_texts import (
     TAGS,
 )
 from flask_irl.admin.schemas.problem import ProblemSchema
-from flask_irl.web.responses import PROBLEM
+from flask_irl.web.refusal_body import PROBLEM
 
 CONFIG_PREFIX: Final = "IRL_ADMIN"
 BEARER: Final = "bearer"

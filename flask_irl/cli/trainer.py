@@ -18,6 +18,7 @@ from flask_irl.cli.group import fail, irl, plain_errors
 from flask_irl.limiter.open import open_limiter
 from flask_irl.telemetry.events import Listener
 from flask_irl.telemetry.log import FORMS, Form, event, formatter, logger
+from flask_irl.training.forests import check_library
 from flask_irl.web.state import state_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -56,6 +57,7 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
             "the store is memory://, which each process has for itself: a trainer would never "
             "see a request. Set REDIS_URL to the Redis of the web workers."
         )
+    check_library()
     _log_to_stderr(log_format)
     # A limiter of its own: the app's metrics and requests stay out of it.
     listener = (

@@ -133,7 +133,7 @@ def decide(
     else:
         judged = plan.factors[min(step, len(plan.factors) - 1)]
         if override is not None and code:
-            plan, judged = _with_amount(plan, override.amount), plan.factors[0]
+            plan, judged = with_amount(plan, override.amount), plan.factors[0]
         verdict = admit(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
         if not plan.enforce and judged < plan.factors[0] and verdict.admitted:
             tight_refused = not admit(plan, cells, judged, now, cost).admitted
@@ -154,7 +154,7 @@ def decide(
     return hit, verdict.cells
 
 
-def _with_amount(plan: Plan, amount: int) -> Plan:
+def with_amount(plan: Plan, amount: int) -> Plan:
     """Replace the amount of the limits on all of the client's requests."""
     own = plan.scopes[0]
     limits = tuple(

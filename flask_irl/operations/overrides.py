@@ -46,7 +46,8 @@ class OverrideOperations:
         Raises:
             ConfigurationError: A value isn't allowed.
         """
-        if not 0 < seconds <= MAX_SECONDS:
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not number or not 0 < seconds <= MAX_SECONDS:
             raise ConfigurationError(
                 f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
+from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan
@@ -21,8 +22,8 @@ class Store(SiteStore, Protocol):
     """Keep the state of clients, for all processes that share the store.
 
     Safe for threads and forks. Every method may raise :class:`~flask_irl.errors.StoreError`.
-    ``hit``, ``begin`` and ``end`` are on a request's path and never wait longer than the store's
-    timeout; the other methods belong to background work and may take their time.
+    ``hit``, ``begin``, ``end`` and ``peek`` are on a request's path and never wait longer than the
+    store's timeout; the other methods belong to background work and may take their time.
     """
 
     local: bool
@@ -46,6 +47,14 @@ class Store(SiteStore, Protocol):
 
     def end(self, pending: Pending) -> Hit:
         """Wait for the answer to a request that :meth:`begin` sent; call it once."""
+
+    def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
+        """Read the state of a client under the limits of a plan, and change nothing.
+
+        Args:
+            plan: As for :meth:`hit`, like the others.
+            keys: One canonical client key for each of the plan's scopes, the client's own first.
+        """
 
     def now(self) -> float:
         """Tell the store's time, in seconds since the epoch."""

@@ -12,7 +12,14 @@ import functools
 from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+try:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"flask_irl.telemetry.prometheus needs {error.name}, which is not installed: pip install "
+        '"flask-irl[metrics]"',
+        name=error.name,
+    ) from None
 
 from flask_irl.telemetry.events import (
     AdminRefused,

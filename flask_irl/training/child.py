@@ -10,9 +10,10 @@ import os
 import signal
 import sys
 
-from flask_irl.errors import ModelError, TrainingRefused
+from flask_irl.errors import LibraryMissing, ModelError, TrainingRefused
 from flask_irl.model.container import pack
 from flask_irl.training.forests import fit_detector
+from flask_irl.training.refusals import LIBRARY_MISSING, REFUSED
 from flask_irl.training.training_set import TrainingSet
 
 NICENESS = 10
@@ -22,7 +23,8 @@ def main() -> int:
     """Read a training set, fit a detector, and write its arrays.
 
     Returns:
-        The exit status: 0, or 1 with the reason as the last line on stderr.
+        The exit status: 0, or another one with the reason as the last line on stderr, see
+        :mod:`flask_irl.training.refusals`.
     """
     if hasattr(os, "nice"):
         os.nice(NICENESS)
@@ -35,7 +37,10 @@ def main() -> int:
     os.dup2(2, 1)
     try:
         detector = fit_detector(TrainingSet.from_bytes(sys.stdin.buffer.read()))
-    except (ModelError, TrainingRefused, TypeError, ValueError) as error:
+    except TrainingRefused as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return LIBRARY_MISSING if isinstance(error, LibraryMissing) else REFUSED
+    except (ModelError, TypeError, ValueError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     try:

@@ -21,6 +21,7 @@ from flask_irl.errors import ModelError, TrainingRefused
 from flask_irl.model.container import unpack
 from flask_irl.model.detectors import Detector, detector_from
 from flask_irl.training.forests import fit_detector
+from flask_irl.training.refusals import refusal_of
 from flask_irl.training.training_set import TrainingSet
 
 Fit = Callable[[TrainingSet], Detector]
@@ -43,7 +44,8 @@ def fit_here(training_set: TrainingSet) -> Detector:
     """Fit a detector in this process.
 
     Raises:
-        TrainingRefused: There are too few rows, or scikit-learn is not installed.
+        TrainingRefused: There are too few rows.
+        LibraryMissing: scikit-learn is not installed.
         ValueError: The training set is of an unknown kind.
     """
     return fit_detector(training_set)
@@ -80,8 +82,9 @@ def fit_in_child(
         command: Makes the child's command from the timeout.
 
     Raises:
-        TrainingRefused: There are too few rows, scikit-learn is not installed, or the child
-            crashed, took too long or answered with another thing; says which.
+        TrainingRefused: There are too few rows, or the child crashed, took too long or answered
+            with another thing; says which.
+        LibraryMissing: scikit-learn is not installed.
         ValueError: The timeout is out of its range.
     """
     if not 0.0 < timeout < math.inf:
@@ -122,10 +125,8 @@ def _run(command: Sequence[str], request: bytes, timeout: float) -> bytes:
     except OSError as error:
         raise TrainingRefused(f"the training process could not be started: {error}") from error
     if process.returncode != 0:
-        raise TrainingRefused(
-            f"the training process failed ({_ending(process.returncode)}): "
-            f"{_last_line(process.stderr)}"
-        )
+        status = process.returncode
+        raise refusal_of(status, _ending(status), _last_line(process.stderr))
     return process.stdout
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from types import ModuleType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.errors import TrainingRefused
+from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.detectors import (
     BlendDetector,
     Detector,
@@ -42,7 +43,8 @@ def fit_detector(training_set: TrainingSet) -> Detector:
     """Fit a detector in this process.
 
     Raises:
-        TrainingRefused: There are too few rows, or scikit-learn is not installed.
+        TrainingRefused: There are too few rows.
+        LibraryMissing: scikit-learn is not installed.
         ValueError: There is no such kind of detector.
     """
     kind, rows, seed = training_set.kind, training_set.rows, training_set.seed
@@ -72,7 +74,8 @@ def fit_isolation_forest(
         seed: 0 to 2**32 - 1; the same rows and seed give the same forest.
 
     Raises:
-        TrainingRefused: There are too few rows, or scikit-learn is not installed.
+        TrainingRefused: There are too few rows.
+        LibraryMissing: scikit-learn is not installed.
         ValueError: An argument is out of its range.
     """
     if len(rows) < 2:
@@ -100,7 +103,7 @@ def fit_random_forest(
         seed: 0 to 2**32 - 1; the same rows and seed give the same forest.
 
     Raises:
-        TrainingRefused: scikit-learn is not installed.
+        LibraryMissing: scikit-learn is not installed.
     """
     _, tree = _scikit_learn()
     width = legitimate.shape[1]
@@ -142,8 +145,26 @@ def _scikit_learn() -> tuple[ModuleType, ModuleType]:
     try:
         from sklearn import ensemble, tree
     except ImportError as error:
-        raise TrainingRefused(
-            f"training needs scikit-learn, which can't be imported ({error}): "
-            'pip install "flask-irl[train]"'
-        ) from error
+        absent = isinstance(error, ModuleNotFoundError) and error.name == "sklearn"
+        raise _missing("is not installed" if absent else f"can't be imported ({error})") from error
     return ensemble, tree
+
+
+def check_library() -> None:
+    """Check that scikit-learn is installed, without importing it.
+
+    Raises:
+        LibraryMissing: It isn't.
+    """
+    try:
+        found = importlib.util.find_spec("sklearn") is not None
+    except ValueError:
+        found = False
+    if not found:
+        raise _missing("is not installed")
+
+
+def _missing(why: str) -> LibraryMissing:
+    return LibraryMissing(
+        f'training needs scikit-learn, which {why}: pip install "flask-irl[train]"'
+    )

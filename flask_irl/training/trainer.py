@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from flask_irl.behaviour.site_statistics import learn_site
-from flask_irl.errors import ModelError, StoreError, TrainingRefused
+from flask_irl.errors import LibraryMissing, ModelError, StoreError, TrainingRefused
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Notify, TrainingEnded
@@ -87,6 +87,7 @@ class Trainer:
         self._kind = detector
         self._fit = fit
         self._lease = TrainingLease(store)
+        self._warned = False
         self.in_force = ModelInForce(store, notify)
         """The model in force, and its publication."""
         self.last: Training | None = None
@@ -144,7 +145,7 @@ class Trainer:
         try:
             return self._claim()
         except TrainingRefused as error:
-            self._report(Training("refused", str(error)))
+            self._report(Training("refused", str(error)), logging.INFO)
             raise
 
     def train(self, claim: str | None = None) -> Training:
@@ -154,13 +155,18 @@ class Trainer:
             claim: From :meth:`claim`, if that was called.
         """
         started = time.monotonic()
+        level = logging.INFO
         try:
             training = self._train(claim or self._claim())
         except TrainingRefused as error:
             training = Training("refused", str(error))
+            if isinstance(error, LibraryMissing) and not self._warned:
+                # Once: it is the same at each interval, until somebody installs it.
+                self._warned, level = True, logging.WARNING
         except (StoreError, ModelError, ValueError, OSError) as error:
             training = Training("failed", f"{type(error).__name__}: {error}")
-        return self._report(replace(training, seconds=time.monotonic() - started))
+            level = logging.WARNING
+        return self._report(replace(training, seconds=time.monotonic() - started), level)
 
     def drop(self, claim: str) -> None:
         """Give a claim back without a training.
@@ -234,11 +240,11 @@ class Trainer:
             return replace(training, result="rejected", reason=reason, version=0)
         return training
 
-    def _report(self, training: Training) -> Training:
+    def _report(self, training: Training, level: int) -> Training:
         self.last = training
         self._notify(TrainingEnded(training.result, training.seconds))
         event(
-            logging.WARNING if training.result == "failed" else logging.INFO,
+            level,
             f"training_{training.result}",
             version=training.version,
             rows=training.rows,

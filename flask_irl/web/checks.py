@@ -80,10 +80,12 @@ class Checks:
             return
         if found is None:
             return
-        decision, _ = found
+        decision, question = found
         if not exchange.decided:
             # Requests by one connection, as of Socket.IO, have one environment.
             exchange.decision = None
+            exchange.functions = {}
+        exchange.functions = {**exchange.functions, question.plan: question}
         exchange.add(decision)
         if not decision.admitted:
             self._refuse(exchange, *found)

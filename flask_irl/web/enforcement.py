@@ -26,12 +26,9 @@ from flask_irl.web.late import LateDecisions
 from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
-from flask_irl.web.responses import (
-    RateLimitExceeded,
-    early_refusal,
-    may_want_problem,
-    refusal,
-)
+from flask_irl.web.refusal_body import form_for
+from flask_irl.web.refusal_page import RefusalPage
+from flask_irl.web.responses import RateLimitExceeded, early_refusal, refusal
 from flask_irl.web.routes import Route, RouteTable
 
 if TYPE_CHECKING:
@@ -52,6 +49,7 @@ class Enforcer:
         lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
         exceeded: Makes the exception that refuses a request, of the decision and its message.
+        page: The app's page of a refusal.
 
     Attributes:
         late: Decides where the app's hooks must have run.
@@ -70,6 +68,7 @@ class Enforcer:
         lists: AccessLists | None,
         early_refusals: bool,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],
+        page: RefusalPage,
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -81,6 +80,7 @@ class Enforcer:
         self._lists = lists
         self._early_refusals = early_refusals
         self._exceeded = exceeded
+        self._page = page
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
         self._hook = self.decide
@@ -182,6 +182,7 @@ class Enforcer:
             self._limiter.failures.swallow("before_request", error)
             return None
         exchange.decided = True
+        exchange.question = question
         if exchange.decision is None:
             exchange.decision = decision
         else:
@@ -242,8 +243,10 @@ class Enforcer:
         response = ask_app(current, error)
         if response is not None:
             return response
+        # First, for who is refused in front of Flask must not miss the app's template.
+        self._page.look(current_app)
         exchange.route.plainly_refused = True
-        return refusal(current, decision, message)
+        return refusal(error, current.environ)
 
     def _refuse_early(
         self,
@@ -258,12 +261,10 @@ class Enforcer:
         A browser's request from another site goes on to the app, which may have headers for it
         without which the browser hides the refusal; so does one whose refusal the app may answer.
         """
-        if (
-            not self._early_refusals
-            or not route.plainly_refused
-            or "HTTP_ORIGIN" in environ
-            or may_want_problem(environ)
-        ):
+        if not self._early_refusals or not route.plainly_refused or "HTTP_ORIGIN" in environ:
+            return None
+        form = form_for(environ)
+        if form == "problem" or (form == "html" and self._page.is_apps):
             return None
         limiter = self._limiter
         started = time.perf_counter()
@@ -274,4 +275,4 @@ class Enforcer:
         if decision.admitted:
             return None
         limiter.log_refusal(decision, route.label)
-        return early_refusal(environ, decision, question.message(decision))
+        return early_refusal(environ, decision, question.message(decision), form)

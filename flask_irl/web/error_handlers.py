@@ -18,7 +18,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from flask_irl.telemetry.log import event
-from flask_irl.web.responses import PROBLEM, LimiterUnavailable, RateLimitExceeded
+from flask_irl.web.refusal_body import PROBLEM, form_for
+from flask_irl.web.responses import LimiterUnavailable, RateLimitExceeded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -82,11 +83,10 @@ def _refusing(response: Response, error: RateLimitExceeded, environ: WSGIEnviron
 
     Any other would turn refusals into something that no client can tell from a fault.
     """
-    plain = error.get_response(environ)
-    in_form = plain.mimetype != PROBLEM or response.mimetype == PROBLEM
+    in_form = form_for(environ) != "problem" or response.mimetype == PROBLEM
     if response.status_code == error.code and in_form:
         return response
-    return current_app.make_response(plain)
+    return current_app.make_response(error.get_response(environ))
 
 
 def _find(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from werkzeug.routing import Rule
 
 from flask_irl.limits.decision import Decision
+from flask_irl.limits.plan import Plan
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
 
@@ -46,6 +48,8 @@ class Exchange:
         reached: Whether the view's decorators were reached before it was decided on.
         rest: The decision on what doesn't need the hooks, where it was made before them.
         answering: Whether a refusal is being answered, so that nothing more is counted.
+        question: The question about it; None until it is asked.
+        functions: The questions about functions that were called in it, by their plans.
         route: Its route; set as soon as it is known.
         client: The client's key; set as soon as it is known.
         seconds: Time that the decision took.
@@ -62,6 +66,8 @@ class Exchange:
     reached = False
     rest: Decision | None = None
     answering = False
+    question: Question | None = None
+    functions: Mapping[Plan, Question] = MappingProxyType({})
     route: Route
     client = ""
     seconds = 0.0

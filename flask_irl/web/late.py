@@ -268,6 +268,7 @@ class LateDecisions:
             if by_hook
             else questions.question(route, client, without=route.below if answered else ())
         )
+        exchange.question = question
         if word == "deny":
             return limiter.deny(client), question
         if rest is not None:

@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_irl.limits.decision import REFUSED
 from flask_irl.web.exchange import FAILED, Exchange, Headers
+from flask_irl.web.refusal_body import form_for
 from flask_irl.web.responses import RateLimitExceeded, early_refusal
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Middleware:
             return self.app(environ, answer)
         except RateLimitExceeded as error:
             # Raised where Flask answers no more: at the end of a request's context.
-            late = early_refusal(environ, error.decision, error.description)
+            form = form_for(environ)
+            late = early_refusal(environ, error.decision, error.own_message, form)
             return late.send(partial(answer, exc_info=sys.exc_info()))
         except Exception:
             self._enforcer.settle(exchange)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask_irl.config.options import Options
 from flask_irl.limits.decision import Decision, decision_of
-from flask_irl.limits.limit import Limit
+from flask_irl.limits.limit import MAX_AMOUNT, Limit
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.forks import renew_after_fork
@@ -41,7 +41,8 @@ class Preflights:
 
     def __init__(self, options: Options) -> None:
         base = options.base
-        most = Limit(max(LEAST, TIMES_BASE * base.amount), base.window_seconds)
+        amount = min(max(LEAST, TIMES_BASE * base.amount), MAX_AMOUNT)
+        most = Limit(amount, base.window_seconds)
         ttl = max(60, 2 * base.window_seconds)
         self.plan = Plan(
             (Scope(SCOPE, (most,)),), "sliding-window-counter", (1.0,), ttl_seconds=ttl

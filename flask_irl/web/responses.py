@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from flask import Request, Response, has_request_context, request
+from flask import Response, has_request_context, request
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 from werkzeug.http import HTTP_STATUS_CODES
 
 from flask_irl.limits.decision import REFUSED, Decision
+from flask_irl.web.durations import epoch_seconds, retry_seconds, seconds
 from flask_irl.web.exchange import Header, Headers, Refusal
+from flask_irl.web.refusal_body import (
+    CONTENT_TYPES,
+    Form,
+    Page,
+    body_of,
+    form_for,
+    page,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-PROBLEM: Final = "application/problem+json"
 RATE_HEADERS: Final = frozenset(
     f"x-ratelimit-{what}" for what in ("limit", "remaining", "reset")
 ) | {"ratelimit", "ratelimit-policy"}
 USUAL_HEADERS: Final = frozenset({"Content-Type", "Content-Length", "Set-Cookie", "Location"})
 DEFAULT_SCOPE: Final = '"default"'
-PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 
 
 class RateLimitExceeded(TooManyRequests):
@@ -32,9 +39,11 @@ class RateLimitExceeded(TooManyRequests):
         decision: The decision.
         message: Its text instead of "Rate limit exceeded".
         shown: The headers that show the decision.
+        page: Writes the page for browsers; the limiter's own by default.
 
     Attributes:
         decision: The same.
+        own_message: The message given, if any.
         retry_after: Whole seconds after which the client is admitted, at least one.
     """
 
@@ -42,35 +51,35 @@ class RateLimitExceeded(TooManyRequests):
     default_text = "Rate limit exceeded"
 
     def __init__(
-        self, decision: Decision, message: str | None = None, shown: Sequence[Header] = ()
+        self,
+        decision: Decision,
+        message: str | None = None,
+        shown: Sequence[Header] = (),
+        page: Page = page,
     ) -> None:
         super().__init__(message or self.default_text, retry_after=retry_seconds(decision))
         self.decision = decision
-        self._message = message
+        # Not as "message": GraphQL would show it instead of this exception's text.
+        self.own_message = message
         self._shown = shown
+        self._page = page
 
     def get_body(
         self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
     ) -> str:
-        """Write the body as the client asks for it: JSON, or problem+json."""
-        return self._answer(environ).text
+        """Write the body as the client asks for it: JSON, problem+json, or a page."""
+        return body_of(self.decision, self.own_message, _form(environ), self._page)
 
     def get_headers(
         self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
     ) -> Headers:
         """List the headers: type, ``Retry-After``, and those that show the decision."""
-        return [
-            ("Content-Type", self._answer(environ).mimetype),
-            ("Retry-After", str(self.retry_after)),
-            *self._shown,
-        ]
+        retry = ("Retry-After", str(self.retry_after))
+        return [*self.form_headers(environ), retry, *self._shown]
 
-    def _answer(self, environ: WSGIEnvironment | None) -> Body:
-        if environ is not None:
-            problem = _wants_problem(Request(environ))
-        else:
-            problem = has_request_context() and _wants_problem(request)
-        return answer_to(self.decision, self._message, problem=problem)
+    def form_headers(self, environ: WSGIEnvironment | None) -> Headers:
+        """List the headers that tell the body's form."""
+        return [("Content-Type", CONTENT_TYPES[_form(environ)]), ("Vary", "Accept")]
 
 
 class LimiterUnavailable(RateLimitExceeded, ServiceUnavailable):
@@ -78,23 +87,6 @@ class LimiterUnavailable(RateLimitExceeded, ServiceUnavailable):
 
     code = 503
     default_text = "Rate limiter unavailable"
-
-
-def seconds(duration: float) -> int:
-    """Round a duration up to whole seconds, as headers show it, so that waiting it suffices."""
-    # The store counts in microseconds; an excess by floats is no second.
-    return -(-int(duration * 1e6 + 0.5) // 1_000_000) if duration > 0 else 0
-
-
-def retry_seconds(decision: Decision) -> int:
-    """Give the seconds for ``Retry-After`` of a refused request: at least one."""
-    return max(1, seconds(decision.retry_after))
-
-
-def epoch_seconds(at: float, duration: float) -> int:
-    """Give the first whole second since the epoch at which a duration that began at one is over."""
-    micros = int(at * 1e6 + 0.5) + (int(duration * 1e6 + 0.5) if duration > 0 else 0)
-    return -(-micros // 1_000_000)
 
 
 def set_headers(headers: Headers, decision: Decision, *, ietf: bool, epoch: bool = False) -> None:
@@ -136,6 +128,7 @@ class Responder:
         ietf: Whether they show it in the IETF draft's headers, too.
         epoch: Whether ``X-RateLimit-Reset`` is in seconds since the epoch.
         failed: Takes an error, with the place's name.
+        page: Writes the pages of refusals.
     """
 
     def __init__(
@@ -145,18 +138,20 @@ class Responder:
         ietf: bool,
         epoch: bool,
         failed: Callable[[str, BaseException], None],
+        page: Page = page,
     ) -> None:
         self._headers_enabled = headers_enabled
         self._ietf = ietf
         self._epoch = epoch
         self._failed = failed
+        self._page = page
 
     def exceeded(self, decision: Decision, message: str | None) -> RateLimitExceeded:
         """Make the exception that refuses a request."""
         kind = LimiterUnavailable if decision.source == "none" else RateLimitExceeded
         shown: Headers = []
         self.complete(decision, "", shown)
-        return kind(decision, message, shown)
+        return kind(decision, message, shown, self._page)
 
     def complete(self, decision: Decision, status: str, headers: Headers) -> None:
         """Add the decision's headers to an answer; never raises."""
@@ -170,79 +165,39 @@ class Responder:
             self._failed("response", error)
 
 
-class Body(NamedTuple):
-    """Hold the status, mimetype and text of the answer to a refused request."""
+def refusal(error: RateLimitExceeded, environ: WSGIEnvironment) -> Response:
+    """Make the response to a refused request, in the form that the client asks for.
 
-    status: int
-    mimetype: str
-    text: str
-
-
-def answer_to(decision: Decision, message: str | None, *, problem: bool = False) -> Body:
-    """Write the answer to a refused request: 429, or 503 without a store where none may pass.
-
-    Args:
-        decision: The decision.
-        message: Its text instead of "Rate limit exceeded".
-        problem: As ``application/problem+json`` (RFC 9457).
+    The headers that show the decision are added to it on its way, as to any other.
     """
-    if decision.source == "none":
-        status, error = 503, "Rate limiter unavailable"
-    else:
-        status, error = 429, message or "Rate limit exceeded"
-    members = {
-        "limit": decision.limit,
-        "remaining": decision.remaining,
-        "reset_in": seconds(decision.reset_after),
-        "is_anomalous": decision.is_anomalous,
-    }
-    if not problem:
-        body: dict[str, object] = {"detail": {"error": error, **members}}
-        return Body(status, "application/json", json.dumps(body))
-    kind = "abnormal-usage-detected" if decision.is_anomalous else "quota-exceeded"
-    wait = retry_seconds(decision)
-    body = {
-        "type": PROBLEM_TYPES + kind if status == 429 else "about:blank",
-        "title": error,
-        "status": status,
-        "detail": f"{error}. Try again in {wait} second{'s' * (wait > 1)}.",
-        **members,
-    }
-    return Body(status, PROBLEM, json.dumps(body))
+    return Response(
+        error.get_body(environ),
+        error.code,
+        [*error.form_headers(environ), ("Retry-After", str(error.retry_after))],
+    )
 
 
-def refusal(current: Request, decision: Decision, message: str | None) -> Response:
-    """Make the response to a refused request, in the form that the client asks for."""
-    status, mimetype, text = answer_to(decision, message, problem=_wants_problem(current))
-    response = Response(text, status, mimetype=mimetype)
-    response.headers["Retry-After"] = str(retry_seconds(decision))
-    return response
-
-
-def early_refusal(environ: WSGIEnvironment, decision: Decision, message: str | None) -> Refusal:
+def early_refusal(
+    environ: WSGIEnvironment, decision: Decision, message: str | None, form: Form
+) -> Refusal:
     """Make the response to a request that is refused without Flask."""
-    status, mimetype, text = answer_to(decision, message)
-    body = text.encode()
+    body = body_of(decision, message, form).encode()
     headers = [
-        ("Content-Type", mimetype),
+        ("Content-Type", CONTENT_TYPES[form]),
         ("Content-Length", str(len(body))),
+        ("Vary", "Accept"),
         ("Retry-After", str(retry_seconds(decision))),
     ]
+    status = status_of(decision)
     line = f"{status} {HTTP_STATUS_CODES[status].upper()}"
     return Refusal(line, headers, b"" if environ.get("REQUEST_METHOD") == "HEAD" else body)
 
 
-def may_want_problem(environ: WSGIEnvironment) -> bool:
-    """Tell at a glance whether a client may want problem+json."""
-    accept = environ.get("HTTP_ACCEPT")
-    return accept is not None and "problem" in accept.lower()
-
-
-def _wants_problem(current: Request) -> bool:
-    """Tell whether the client names problem+json, and wants it no less than JSON."""
-    accept = current.accept_mimetypes
-    named = any(mimetype.lower() == PROBLEM for mimetype, quality in accept if quality > 0)
-    return named and accept[PROBLEM] >= accept["application/json"]
+def _form(environ: WSGIEnvironment | None) -> Form:
+    """Choose the form of an answer, to the current request if none is given."""
+    if environ is None and has_request_context():
+        environ = request.environ
+    return "json" if environ is None else form_for(environ)
 
 
 def _quoted(name: str) -> str:

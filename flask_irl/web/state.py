@@ -14,8 +14,8 @@ from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
+from flask_irl.limits.current import CurrentLimit
 from flask_irl.limits.decision import Decision
-from flask_irl.limits.keys import canonical
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
@@ -23,6 +23,7 @@ from flask_irl.web.body import BodyDrain
 from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
+from flask_irl.web.current import limits_of
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
@@ -33,6 +34,7 @@ from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
+from flask_irl.web.refusal_page import RefusalPage
 from flask_irl.web.responses import Responder
 from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.switch import switch
@@ -83,15 +85,17 @@ class AppState:
         self._slot = f"flask_irl.{id(self):x}"
         failed = self.limiter.failures.swallow
         self._recognition = Recognition()
+        callback_failed = self.limiter.failures.callback_failed
+        page = RefusalPage(callback_failed)
         self._responder = Responder(
             headers_enabled=options.headers_enabled,
             ietf=options.ietf_headers,
             epoch=options.reset_format == "epoch",
             failed=failed,
+            page=page.write,
         )
-        callback_failed = self.limiter.failures.callback_failed
         self.questions = Questions(self.limiter, callback_failed)
-        identity = Identity(key_func, callback_failed)
+        identity = self._identity = Identity(key_func, callback_failed)
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
@@ -104,6 +108,7 @@ class AppState:
             lists=lists,
             early_refusals=options.early_refusals,
             exceeded=self._responder.exceeded,
+            page=page,
         )
         self.checks = Checks(
             self.limiter,
@@ -180,6 +185,17 @@ class AppState:
         exchange = environ.get(self._slot)
         return None if exchange is None else exchange.decision
 
+    def limits_on(self, environ: WSGIEnvironment) -> list[CurrentLimit]:
+        """List the limits that a request counts under, as they stand, by its environment."""
+        exchange = environ.get(self._slot)
+        return [] if exchange is None else limits_of(exchange, self.limiter)
+
+    def key_on(self, environ: WSGIEnvironment) -> str:
+        """Give the key of a request's client, whether that is limited or not."""
+        exchange = environ.get(self._slot)
+        known = "" if exchange is None else exchange.client
+        return known or self._identity.client(environ)
+
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
@@ -189,12 +205,6 @@ class AppState:
         exchange = environ.get(self._slot)
         if exchange is not None:
             exchange.failed_login = True
-
-    def forget(self, client: str | None) -> bool:
-        """Forget a client, by its name or by its stored key, or with None all of them."""
-        if client is None:
-            return self.limiter.forget_all() > 0
-        return self.limiter.forget(canonical(client))
 
 
 def state_of(app: Flask) -> AppState:

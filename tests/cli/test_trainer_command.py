@@ -259,6 +259,15 @@ def test_the_embedded_store_is_refused() -> None:
     assert "Set REDIS_URL" in result.output
 
 
+def test_without_scikit_learn_it_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    result = run(redis_url)
+    assert result.exit_code == 1
+    assert 'pip install "flask-irl[train]"' in result.output
+
+
 def test_without_prometheus_client_its_metrics_are_a_wrong_call(
     monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:

@@ -137,6 +137,44 @@ def test_without_scikit_learn_a_replay_is_refused_no_more_than_its_trainings() -
     assert "flask-irl[train]" in reason
 
 
+def test_without_prometheus_client_metrics_name_the_extra() -> None:
+    text, name = told(
+        BLOCK,
+        """
+        import json
+        try:
+            import flask_irl.telemetry.prometheus
+        except ModuleNotFoundError as error:
+            print(json.dumps([str(error), error.name]))
+        """,
+    )
+    assert name == "prometheus_client"
+    assert 'pip install "flask-irl[metrics]"' in text
+
+
+def test_without_flask_smorest_a_token_is_answered_by_a_warning() -> None:
+    texts, status = told(
+        BLOCK,
+        """
+        import json, logging
+        from flask import Flask
+        from flask_irl import IntelligentLimiter
+
+        texts = []
+        handler = logging.Handler()
+        handler.emit = lambda record: texts.append([record.levelname, record.getMessage()])
+        logging.getLogger("flask_irl").addHandler(handler)
+        app = Flask("site")
+        IntelligentLimiter(app, background=False, admin_token="t" * 40)
+        print(json.dumps([texts, app.test_client().get("/admin/stats").status_code]))
+        """,
+    )
+    assert texts == [
+        ["WARNING", "admin_not_mounted missing=flask_smorest install=flask-irl[admin]"]
+    ]
+    assert status == 404
+
+
 @pytest.mark.parametrize("module", ["flask_irl", "flask_irl.cli"])
 def test_importing_connects_to_nothing_and_starts_no_thread(module: str) -> None:
     threads = told(

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
-from flask_irl.errors import TrainingRefused
+from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.container import pack
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.training import fit
@@ -168,16 +168,37 @@ def test_a_wrong_timeout_is_refused(timeout: float) -> None:
 
 def test_missing_scikit_learn_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(TrainingRefused, match=r'pip install "flask-irl\[train\]"'):
+    with pytest.raises(LibraryMissing, match=r'pip install "flask-irl\[train\]"'):
         fit_isolation_forest(ROWS, **SETTINGS)
 
 
 def test_missing_scikit_learn_in_the_child_is_refused_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_scikit_learn(tmp_path, monkeypatch, "raise ImportError('No module named sklearn')")
-    with pytest.raises(TrainingRefused, match=r'pip install "flask-irl\[train\]"'):
+    fake_scikit_learn(
+        tmp_path, monkeypatch, "raise ModuleNotFoundError('No module', name='sklearn')"
+    )
+    with pytest.raises(LibraryMissing) as caught:
         fit_in_child(TRAINING_SET)
+    assert str(caught.value) == (
+        'training needs scikit-learn, which is not installed: pip install "flask-irl[train]"'
+    )
+
+
+def test_a_library_that_does_not_load_in_the_child_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_scikit_learn(tmp_path, monkeypatch, "raise ImportError('libgomp.so.1:\\n no such file')")
+    with pytest.raises(LibraryMissing, match=r"can't be imported \(libgomp.so.1: no such file\)"):
+        fit_in_child(TRAINING_SET)
+
+
+def test_a_refusal_of_the_child_is_told_as_it_is() -> None:
+    few = TrainingSet("isolation_forest", TRAINING_SET.rows[:1], seed=1)
+    with pytest.raises(
+        TrainingRefused, match=r"^an Isolation Forest needs at least 2 rows, not 1$"
+    ):
+        fit_in_child(few)
 
 
 def test_what_libraries_print_does_not_spoil_the_answer(

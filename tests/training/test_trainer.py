@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import ABUSE, GOOD, client_hash, pack_rows
-from flask_irl.errors import TrainingRefused
+from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.model.model import dump, load
 from flask_irl.stores.memory.store import MemoryStore
@@ -34,6 +34,22 @@ def test_too_few_requests_are_refused_with_their_number(site: Site) -> None:
     assert training.result == "refused"
     assert "45 requests observed, at least 50" in training.reason
     assert site.store.model_version() == 0
+
+
+def test_a_library_that_is_missing_is_one_warning(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fit(training_set: TrainingSet) -> Detector:
+        raise LibraryMissing("training needs scikit-learn")
+
+    site = Site(clock, fit=fit)
+    assert site.trainer.train().result == "refused"
+    site.learn()
+    with caplog.at_level(logging.INFO, "flask_irl"):
+        for _ in range(3):
+            assert site.trainer.train().reason == "training needs scikit-learn"
+    refused = [r for r in caplog.records if r.message.startswith("training_refused")]
+    assert [r.levelname for r in refused] == ["WARNING", "INFO", "INFO"]
 
 
 def test_requests_without_rows_are_refused(site: Site) -> None:

@@ -11,6 +11,7 @@ from flask_cors import CORS, cross_origin
 from werkzeug.routing import Rule
 
 from flask_irl import IntelligentLimiter
+from flask_irl.limits.limit import MAX_AMOUNT
 from flask_irl.web.preflights import LEAST, TIMES_BASE
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
@@ -211,3 +212,8 @@ def test_they_need_no_key_function(build: Callable[..., Site]) -> None:
     site = build(by_cors, key_func=lambda: request.headers["X-Client"])
     assert site.preflight().status_code == 200
     assert site.listener.swallowed_at == []
+
+
+def test_the_largest_base_limit_is_allowed() -> None:
+    limiter = IntelligentLimiter(Flask("site"), base_limit=MAX_AMOUNT, background=False)
+    limiter.close()

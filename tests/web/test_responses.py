@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Request, Response
+from flask import Blueprint, Flask, Response
 from flask.typing import ResponseReturnValue
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,8 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from flask_irl import Decision, IntelligentLimiter, RateLimitExceeded
 from flask_irl.stores.state import Update
-from flask_irl.web.responses import epoch_seconds, refusal, seconds, set_headers
+from flask_irl.web.durations import epoch_seconds, in_words, seconds
+from flask_irl.web.responses import LimiterUnavailable, refusal, set_headers
 from flask_irl.web.state import state_of
 from tests.conftest import Clock
 
@@ -48,9 +49,13 @@ DETAIL = {
 }
 
 
-def asking(accept: str | None = None) -> Request:
+def answer(
+    decision: Decision, message: str | None = None, *, accept: str | None = None
+) -> Response:
     environ = EnvironBuilder().get_environ()
-    return Request(environ if accept is None else environ | {"HTTP_ACCEPT": accept})
+    kind = LimiterUnavailable if decision.source == "none" else RateLimitExceeded
+    asking = environ if accept is None else environ | {"HTTP_ACCEPT": accept}
+    return refusal(kind(decision, message), asking)
 
 
 def headers_of(decision: Decision, *, ietf: bool = False) -> dict[str, str]:
@@ -68,6 +73,24 @@ def headers_of(decision: Decision, *, ietf: bool = False) -> dict[str, str]:
 )
 def test_seconds_are_whole_and_waiting_them_suffices(duration: float, shown: int) -> None:
     assert seconds(duration) == shown
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (91, "2 minutes"),
+        (120, "2 minutes"),
+        (5400, "90 minutes"),
+        (5401, "2 hours"),
+        (48 * 3600, "48 hours"),
+        (48 * 3600 + 1, "3 days"),
+        (366 * 86_400, "366 days"),
+    ],
+)
+def test_a_duration_in_words_is_rounded_up(duration: int, words: str) -> None:
+    assert in_words(duration) == words
 
 
 @given(st.integers(0, 366 * 86_400 * 10**6))
@@ -88,13 +111,13 @@ def test_headers_show_limit_remaining_and_the_end_of_the_window() -> None:
 
 def test_headers_of_a_refusal_show_the_end_of_the_window_and_not_the_wait() -> None:
     assert headers_of(REFUSED)["X-RateLimit-Reset"] == "23"
-    assert refusal(asking(), REFUSED, None).headers["Retry-After"] == "4"
+    assert answer(REFUSED).headers["Retry-After"] == "4"
 
 
 def test_a_wait_into_the_next_window_is_longer_than_the_reset() -> None:
     decision = REFUSED._replace(reset_after=2.0, retry_after=31.0)
     assert headers_of(decision)["X-RateLimit-Reset"] == "2"
-    response = refusal(asking(), decision, None)
+    response = answer(decision)
     assert response.headers["Retry-After"] == "31"
     assert response.get_json()["detail"]["reset_in"] == 2
 
@@ -152,7 +175,7 @@ def test_ietf_names_are_safe_strings(scope: str, shown: str) -> None:
 
 
 def test_the_body_is_that_of_the_contract() -> None:
-    response = refusal(asking(), REFUSED, None)
+    response = answer(REFUSED)
     assert response.status_code == 429
     assert response.mimetype == "application/json"
     assert json.loads(response.get_data()) == {"detail": DETAIL}
@@ -160,16 +183,16 @@ def test_the_body_is_that_of_the_contract() -> None:
 
 
 def test_a_limits_own_message_stands_for_the_error() -> None:
-    response = refusal(asking(), REFUSED, 'not so fast, "ü"')
+    response = answer(REFUSED, 'not so fast, "ü"')
     assert response.get_json()["detail"]["error"] == 'not so fast, "ü"'
 
 
 def test_without_a_store_it_is_503_whatever_the_message() -> None:
     decision = REFUSED._replace(outcome="blocked", source="none", is_anomalous=False)
-    response = refusal(asking(), decision, "not so fast")
+    response = answer(decision, "not so fast")
     assert response.status_code == 503
     assert response.get_json()["detail"]["error"] == "Rate limiter unavailable"
-    problem = refusal(asking(PROBLEM), decision, None).get_json()
+    problem = answer(decision, accept=PROBLEM).get_json()
     assert (problem["type"], problem["status"]) == ("about:blank", 503)
 
 
@@ -178,7 +201,7 @@ def test_without_a_store_it_is_503_whatever_the_message() -> None:
 )
 def test_problem_json_has_the_same_members(anomalous: bool, kind: str) -> None:
     decision = REFUSED._replace(is_anomalous=anomalous)
-    response = refusal(asking(PROBLEM), decision, None)
+    response = answer(decision, accept=PROBLEM)
     assert response.mimetype == PROBLEM
     body = json.loads(response.get_data())
     assert body["status"] == response.status_code == 429
@@ -210,12 +233,12 @@ def test_problem_json_has_the_same_members(anomalous: bool, kind: str) -> None:
     ],
 )
 def test_problem_json_comes_when_it_is_asked_for(accept: str | None, problem: bool) -> None:
-    assert (refusal(asking(accept), REFUSED, None).mimetype == PROBLEM) is problem
+    assert (answer(REFUSED, accept=accept).mimetype == PROBLEM) is problem
 
 
 @given(st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0")))
 def test_no_accept_header_breaks_the_answer(accept: str) -> None:
-    assert refusal(asking(accept), REFUSED, None).status_code == 429
+    assert answer(REFUSED, accept=accept).status_code == 429
 
 
 # In an app

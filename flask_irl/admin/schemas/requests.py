@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, get_args
 
@@ -16,18 +15,16 @@ from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
 from flask_irl.limits.plan import Mode
 from flask_irl.operations import FEEDBACK, MAX_REASON, ORDERS
+from flask_irl.operations.texts import CONTROLS, UNSAFE
 
 MODES: Final = get_args(Mode)
 VERDICTS: Final = tuple(FEEDBACK)
 MAX_STEP: Final = 100
 HOUR_SECONDS: Final = 3600
-CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-"""Characters that break a line, move a terminal's cursor or turn text around, for a regex's set."""
 
 
 def _one_line(text: str) -> None:
-    # Lone surrogates, too: no store takes them.
-    if re.search(f"[{CONTROLS}\ud800-\udfff]", text):
+    if UNSAFE.search(text):
         raise ma.ValidationError("Give one line without control characters.")
 
 

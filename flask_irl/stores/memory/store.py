@@ -11,6 +11,7 @@ from typing import Final
 
 from flask_irl.errors import StoreError
 from flask_irl.limits.admission import decide
+from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
@@ -104,6 +105,23 @@ class MemoryStore(MemorySite):
 
     def end(self, pending: object) -> Hit:
         raise StoreError("nothing was begun: this store answers at once")
+
+    def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
+        with self._lock:
+            now = self._clock() * 1e6
+            cells: list[Cell] = []
+            for scope, key, signature in zip(plan.scopes, keys, plan.signatures, strict=True):
+                owner = self._living(key if scope.own_key else keys[0], now)
+                entry = None if owner is None else owner.scopes.get((scope.name, signature))
+                cells += [EMPTY] * len(scope.limits) if entry is None else entry[1]
+            client = self._living(keys[0], now)
+        if client is None:
+            return Counted(0, None, cells)
+        return Counted(client.step, client.override, cells)
+
+    def _living(self, key: str, now: float) -> _Client | None:
+        client = self._clients.get(key)
+        return None if client is None or client.expires < now else client
 
     def _touch(self, key: str, now: float, ttl_seconds: int) -> _Client:
         """Give a client's state, made now if there is none, and prolong its time."""

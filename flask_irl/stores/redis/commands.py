@@ -119,6 +119,21 @@ class HitCommands:
         parts = (packed.start, names, packed.plan, bulk(b"%d" % cost), bulk(now))
         return client, b"".join(parts)
 
+    def pack_peek(self, plan: Plan, keys: Sequence[str]) -> tuple[bytes, bytes]:
+        """Pack a reading of the states that a plan counts in; arguments of ``Store.peek``.
+
+        Returns:
+            The client's Redis key, and the command: its answer has a value for each scope.
+        """
+        client = self.client_key(keys[0])
+        names = [client]
+        for scope, key, signature in zip(plan.scopes, keys, plan.signatures, strict=True):
+            tag = self.client_key(key) if scope.own_key else client
+            names.append(tag + _suffix(scope, signature))
+        # The first scope's cells are in the client's own state.
+        del names[1]
+        return client, b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(names)) + b"".join(map(bulk, names))
+
     def _pack_plan(self, plan: Plan) -> _PackedPlan:
         count = len(plan.scopes)
         start = BY_HASH + bulk(b"%d" % count)

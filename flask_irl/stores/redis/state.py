@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.limits.current import Counted
 from flask_irl.limits.override import KINDS, Override
+from flask_irl.limits.plan import Plan
+from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.stores.redis.damage import DamagedError
 from flask_irl.stores.state import ClientState
 
 HEAD: Final = struct.Struct("<BBHHIdf")
 OVERRIDE: Final = struct.Struct("<BId")
 OVERRIDDEN: Final = 128
-CELL_BYTES: Final = 16
+CELL: Final = struct.Struct("<dII")
+CELL_BYTES: Final = CELL.size
+GENERATION: Final = struct.Struct("<H")
 LATEST: Final = 2.0**53
 """The latest time in µs: a double holds no later one exactly."""
 
@@ -46,6 +52,44 @@ def decode_state(value: bytes) -> ClientState | None:
     return ClientState(
         step & ~OVERRIDDEN, score, revision, last / 1e6, value[profile_at:], override
     )
+
+
+def decode_counted(plan: Plan, values: Sequence[bytes | None]) -> Counted:
+    """Read a client's state under a plan.
+
+    Args:
+        plan: The limits.
+        values: The client's state, and the cells of each further scope; None where there are none.
+
+    Raises:
+        DamagedError: The state is none; damaged cells count as absent, as in ``hit.lua``.
+    """
+    state = values[0]
+    known = None if state is None else decode_state(state)
+    own = len(plan.scopes[0].limits)
+    cells, generation = [EMPTY] * own, None
+    if state is not None:
+        flags, count, signature, generation, *_ = HEAD.unpack_from(state)
+        at = HEAD.size + (OVERRIDE.size if flags & OVERRIDDEN else 0)
+        if signature == plan.signatures[0] and count == own:
+            cells = _cells(state, at, own)
+    for scope, value in zip(plan.scopes[1:], values[1:], strict=True):
+        count = len(scope.limits)
+        found = [EMPTY] * count
+        if value is not None and len(value) == GENERATION.size + CELL_BYTES * count:
+            [born] = GENERATION.unpack_from(value)
+            if scope.own_key or generation in (None, born):
+                found = _cells(value, GENERATION.size, count)
+        cells += found
+    if known is None:
+        return Counted(0, None, cells)
+    return Counted(known.step, known.override, cells)
+
+
+def _cells(value: bytes, at: int, count: int) -> list[Cell]:
+    """Read cells that lie one behind the other; one that is no number is empty."""
+    found = [CELL.unpack_from(value, at + CELL_BYTES * index) for index in range(count)]
+    return [cell if math.isfinite(cell[0]) else EMPTY for cell in found]
 
 
 def _decode_override(value: bytes) -> Override:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
 from flask_irl.errors import StoreError
+from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import CODES, Override
 from flask_irl.limits.plan import Plan
@@ -28,7 +29,7 @@ from flask_irl.stores.redis.pool import Pool, store_error
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.servers import Servers
 from flask_irl.stores.redis.site import RedisSite
-from flask_irl.stores.redis.state import decode_state
+from flask_irl.stores.redis.state import decode_counted, decode_state
 from flask_irl.stores.redis.wire import Wire
 from flask_irl.stores.state import ClientState, Update
 
@@ -81,6 +82,7 @@ class RedisStore(RedisSite):
         self._has_struct = False
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
+        self._pack_peek = commands.pack_peek
         self._key = commands.client_key
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
@@ -138,6 +140,27 @@ class RedisStore(RedisSite):
         if isinstance(error, MovedError):
             return self._servers.redirect(error, pool).call(with_text(command), deadline)
         raise error
+
+    def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
+        client, command = self._pack_peek(plan, keys)
+        deadline = time.monotonic() + self._timeout
+        # Not by one function with the request's own call: that one is on every request's path.
+        try:
+            pool = self._servers.of(client, deadline)
+            try:
+                values = pool.call(command, deadline)
+            except ResponseError as error:
+                values = self._repeat(error, pool, command, deadline)
+        except ResponseError as error:
+            raise store_error(error) from error
+        except StoreError:
+            self._servers.report_failure()
+            raise
+        try:
+            return decode_counted(plan, values)
+        except DamagedError as error:
+            self._damage.report(client, error)
+            return decode_counted(plan, [None] * len(values))
 
     def now(self) -> float:
         if self._clock is not None:

@@ -1,0 +1,252 @@
+"""Ask about clients, and steer them, from an app's own code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from flask import current_app, has_app_context
+
+from flask_irl.errors import ConfigurationError, IrlError
+from flask_irl.operations import MAX_REASON, Operations
+from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
+from flask_irl.operations.texts import check_line
+from flask_irl.web.callbacks import key_of
+from flask_irl.web.state import AppStates, state_of
+
+HOUR_SECONDS: Final = 3600.0
+MAX_WHO: Final = 100
+MAX_CLIENTS: Final = 1000
+MAX_STEP: Final = 127
+NO_APP: Final = (
+    "limiter.{name} is about the clients of one app, and there is no app here. Call it in a "
+    "request, or within 'with app.app_context():', as in a task of Celery's, a thread or a script."
+)
+
+ClientName = str | bytes | int | UUID
+"""A client's name, of any type that a key function may return."""
+Order = Literal["active", "anomalous", "refused", "flagged", "overridden"]
+Verdict = Literal["good", "abuse"]
+
+
+class ClientControl:
+    """Give an extension's calls on single clients: the operators' words, for the app's own code.
+
+    Each is about the current app's clients, in a request or in an app context outside of one, and
+    may be called from any thread. A client is named as the app's ``key_func`` names it: an
+    address, a user's id; ``current_key`` is that of the current request. Changes are in the
+    audit log before they are made, and hold in all workers at once; but a worker that is refusing
+    the client at the moment may go on for up to two seconds.
+
+    These calls raise, since they are the app's own:
+
+    - :class:`~flask_irl.errors.StoreError`: The store doesn't answer. A change may have been made
+      or not: repeat it.
+    - :class:`~flask_irl.errors.ConfigurationError` (a ``ValueError``): An argument isn't allowed.
+    - ``RuntimeError``: There is no app context.
+    - :class:`~flask_irl.errors.IrlError`: The app has no limiter.
+
+    Args:
+        states: Those of the extension's apps.
+    """
+
+    def __init__(self, states: AppStates) -> None:
+        self._states = states
+
+    def block(
+        self,
+        client: ClientName,
+        *,
+        seconds: float = HOUR_SECONDS,
+        reason: str = "",
+        who: str | None = None,
+    ) -> ClientOverride:
+        """Refuse every request of a client for a time.
+
+        Args:
+            client: Its name, as ``key_func`` gives it; it need not be known.
+            seconds: For how long: above 0, up to 366 days.
+            reason: Why, for the audit log: a line of at most 500 characters.
+            who: Who does it, for the audit log: a line of at most 100 characters. By default
+                ``app:`` and the function that calls this.
+
+        Returns:
+            The override: ``client``, ``kind``, ``until`` (seconds since the epoch), ``amount``,
+            ``reason`` and ``who``.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed. For the rest, see the class.
+        """
+        return self._override("block", client, 0, seconds, reason, who or _caller())
+
+    def allow(
+        self,
+        client: ClientName,
+        *,
+        seconds: float = HOUR_SECONDS,
+        reason: str = "",
+        who: str | None = None,
+    ) -> ClientOverride:
+        """Let a client pass without limit for a time; arguments and errors as of :meth:`block`."""
+        return self._override("allow", client, 0, seconds, reason, who or _caller())
+
+    def override(
+        self,
+        client: ClientName,
+        amount: int,
+        *,
+        seconds: float = HOUR_SECONDS,
+        reason: str = "",
+        who: str | None = None,
+    ) -> ClientOverride:
+        """Give a client a base limit of its own for a time, whatever its behaviour.
+
+        Args:
+            client: As of :meth:`block`; so are the others, and the errors.
+            amount: Requests per window, 1 to 2**31 - 1.
+            seconds: For how long.
+            reason: Why.
+            who: Who does it.
+        """
+        return self._override("override", client, amount, seconds, reason, who or _caller())
+
+    def clear(self, client: ClientName, *, who: str | None = None) -> bool:
+        """Take a block, an allowance or an override back; tell whether there was one.
+
+        Arguments and errors as of :meth:`block`.
+        """
+        who = _checked(who or _caller())
+        operations = self._operations("clear()")
+        return operations.overrides.clear(operations.clients.key_of(_name(client)), who)
+
+    def feedback(self, client: ClientName, verdict: Verdict, *, who: str | None = None) -> bool:
+        """Note that a client is good or an abuser, for models to learn from.
+
+        For a good client only limits and rules hold, and no model's word.
+
+        Args:
+            client: As of :meth:`block`.
+            verdict: ``good`` or ``abuse``.
+            who: As of :meth:`block`.
+
+        Returns:
+            Whether the client is known; if not, there is nothing to note it with.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed. For the rest, see the class.
+        """
+        who = _checked(who or _caller())
+        operations = self._operations("feedback()")
+        return operations.clients.feedback(operations.clients.key_of(_name(client)), verdict, who)
+
+    def client(self, client: ClientName) -> ClientResult | None:
+        """Describe a client: its step, score, rates and override, and the reasons for them.
+
+        Returns:
+            None if nothing is known of it: it has not been here for a while, or never.
+
+        Raises:
+            ConfigurationError: The name isn't one. For the rest, see the class.
+        """
+        operations = self._operations("client()")
+        return operations.clients.describe(operations.clients.key_of(_name(client)))
+
+    def clients(
+        self,
+        *,
+        order: Order = "active",
+        step: int | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> list[ClientEntry]:
+        """List clients, first those that are first in a ranking; a second old at most.
+
+        Args:
+            order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
+                ``overridden`` (by the override's end, the last first).
+            step: Only clients at this step, 0 (the full limit) to 127.
+            offset: The number of clients to skip, 0 or more.
+            limit: The number of clients to return at most, 1 to 1000.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed. For the rest, see the class.
+        """
+        if step is not None:
+            _check_whole("step", step, 0, MAX_STEP)
+        _check_whole("offset", offset, 0, sys.maxsize)
+        _check_whole("limit", limit, 1, MAX_CLIENTS)
+        on_clients = self._operations("clients()").clients
+        return on_clients.ranked(order=order, step=step, offset=offset, limit=limit)[0]
+
+    def reset(self, client: ClientName | None = None, *, who: str | None = None) -> bool:
+        """Forget a client, by its name or stored key, or all of them; tell if any was known.
+
+        It is about the current app; outside of an app context, about all apps. Overrides stay.
+
+        Args:
+            client: As of :meth:`block`; None for all clients.
+            who: As of :meth:`block`.
+
+        Raises:
+            StoreError: The store failed; some may be forgotten.
+            ConfigurationError: An argument isn't allowed.
+        """
+        who = _checked(who or _caller())
+        name = None if client is None else _name(client)
+        known = False
+        for state in self._states.here():
+            on_clients = Operations(state.limiter).clients
+            if name is None:
+                known |= on_clients.reset_all(who) > 0
+            else:
+                known |= on_clients.reset(on_clients.key_of(name), who)
+        return known
+
+    def _override(
+        self, word: str, client: ClientName, amount: int, seconds: float, reason: str, who: str
+    ) -> ClientOverride:
+        operations = self._operations(f"{word}()")
+        return operations.overrides.set(
+            operations.clients.key_of(_name(client)),
+            "limit" if word == "override" else word,
+            amount=amount,
+            seconds=seconds,
+            reason=check_line("reason", reason, MAX_REASON),
+            who=_checked(who),
+        )
+
+    def _operations(self, call: str) -> Operations:
+        if not has_app_context():
+            raise RuntimeError(NO_APP.format(name=call))
+        return Operations(state_of(current_app).limiter)
+
+
+def _name(client: Any) -> str:
+    """Name a client as a key function does that returns this."""
+    try:
+        name = key_of(lambda: client)
+    except IrlError:
+        name = ""
+    if not name:
+        raise ConfigurationError(
+            f"client is {client!r:.100}, which names nobody: give what key_func returns, such as "
+            "an address or a user's id"
+        )
+    return name
+
+
+def _checked(who: str) -> str:
+    return check_line("who", who, MAX_WHO)
+
+
+def _caller() -> str:
+    """Name the app's function that calls a method of this module, for the audit log."""
+    code = sys._getframe(2).f_code
+    module = sys._getframe(2).f_globals.get("__name__")
+    return f"app:{module}.{code.co_qualname}"[:MAX_WHO]
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(f"{name} is {value!r}: give a whole number from {low} to {high}")
