@@ -1,4 +1,4 @@
-"""Compute figures of many logs: shares by family, and the bars that they are held against."""
+"""Compute figures of many logs: shares by family, and those that are held to a target."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ LOSSES: Final = (
     ("flash crowd with deploy", SHIFTED[:1], 0.5),
     ("holiday", SHIFTED[1:], 0.5),
 )
-"""Scenarios, and the most that legitimate clients may lose there over static, in points."""
+"""Scenarios, and the most that normal clients may lose there, in percent of their requests."""
 FLAGGED_SOON: Final = (
     *(f"attack:scraper_{rate}" for rate in (20, 60, 95)),
     *JITTERED,
     "attack:scan",
     ENUMERATION,
 )
-"""Families with a bar for the first flag; stuffing has its own."""
+"""Families with one target for the first flag; stuffing has its own."""
 
 
 def over_static(families: Mapping[str, Mapping[str, Any]], refused: str = "refused") -> float:
-    """Give the legitimate requests of one log refused beyond the static limit, in points.
+    """Give the loss of one log's normal clients: the share of their requests that was refused
+    beyond those that the limit alone refuses, in percent.
 
     ``refused`` is the member to read: ``refused`` or ``plain_refused``.
     """
@@ -77,7 +78,7 @@ def _share(some: Sequence[Mapping[str, int]], part: str, whole: str) -> float:
 
 
 def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
-    """Give the mean loss over static of the family that loses most, in points, and its name."""
+    """Give the mean loss of the family that loses most, in percent, and its name."""
     losses = (
         (fmean(over_static({label: entry}) for entry in family(logs, label)), label)
         for label in labels(logs)
@@ -86,51 +87,52 @@ def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
     return max(losses, key=itemgetter(0), default=(0.0, "legit:none"))
 
 
-class Bar(NamedTuple):
-    """Hold a figure against a bar, which is the most that is allowed, or the least."""
+class Outcome(NamedTuple):
+    """Hold a figure against its target, which is the most that is wanted, or the least."""
 
     text: str
     figure: float
-    bar: float
+    target: float
     most: bool
     unit: str
 
     @property
     def met(self) -> bool:
         """Tell whether the figure is good enough."""
-        return self.figure <= self.bar if self.most else self.figure >= self.bar
+        return self.figure <= self.target if self.most else self.figure >= self.target
 
 
-def bars(logs: Sequence[Log]) -> list[Bar]:
-    """List the bars that these logs have figures for."""
-    results: list[Bar] = []
+def outcomes(logs: Sequence[Log]) -> list[Outcome]:
+    """List the targets that these logs have figures for."""
+    results: list[Outcome] = []
     for name, scenarios, most in LOSSES:
         if some := of(logs, scenarios):
             loss = fmean(over_static(log["families"]) for log in some)
-            results.append(Bar(f"legitimate over static, {name}", loss, most, True, "points"))
+            text = f"lost by normal clients, {name}"
+            results.append(Outcome(text, loss, most, True, "% of requests"))
     for name, scenarios, most in (("ordinary", ORDINARY, 1.0), ("shifted", SHIFTED, 3.0)):
         if some := of(logs, scenarios):
             loss, label = worst_family(some)
-            text = f"worst legitimate family, {name} ({label[6:]})"
-            results.append(Bar(text, loss, most, True, "points"))
+            text = f"lost by the family that loses most, {name} days ({label[6:]})"
+            results.append(Outcome(text, loss, most, True, "% of requests"))
     ordinary = of(logs, ("ordinary",))
     if ordinary:
-        results += _attack_bars(ordinary)
+        results += _attack_outcomes(ordinary)
     return results
 
 
-def _attack_bars(logs: Sequence[Log]) -> list[Bar]:
+def _attack_outcomes(logs: Sequence[Log]) -> list[Outcome]:
     groups: Sequence[tuple[str, tuple[str, ...], float]] = (
         ("scraper at 95 a minute", ("attack:scraper_95",), 90.0),
         ("scraper at 60 a minute", ("attack:scraper_60",), 85.0),
         ("scraper at 20 a minute", ("attack:scraper_20",), 70.0),
         ("jittered scrapers", JITTERED, 85.0),
-        ("concentrated stuffing", ("attack:stuffing",), 94.0),
-        ("404 scan", ("attack:scan",), 90.0),
+        ("stuffing from one address", ("attack:stuffing",), 94.0),
+        ("scan for files", ("attack:scan",), 90.0),
         ("slow enumeration", (ENUMERATION,), 70.0),
     )
     results = [
-        Bar(f"{text}: refused", mean_share(logs, some), least, False, "%")
+        Outcome(f"{text}: refused", mean_share(logs, some), least, False, "%")
         for text, some, least in groups
         if any(family(logs, label) for label in some)
     ]
@@ -140,7 +142,7 @@ def _attack_bars(logs: Sequence[Log]) -> list[Bar]:
     ):
         firsts = [first for label in some if (first := first_request(logs, label)) is not None]
         if firsts:
-            results.append(Bar(text, max(firsts), most, True, ""))
+            results.append(Outcome(text, max(firsts), most, True, ""))
     return results
 
 

@@ -21,6 +21,7 @@ from flask_irl.replay.logs import LogReader
 from loadtests.simulator.__main__ import main
 from loadtests.simulator.denials import WORKS
 from loadtests.simulator.draws import Picker, Quantiles
+from loadtests.simulator.families import FAMILIES
 from loadtests.simulator.parameters import DESIGN, HELD_OUT, SETS, Parameters
 from loadtests.simulator.scenarios import ATTACKS, EPOCH, SCENARIOS, generate, make_scene
 from loadtests.simulator.scene import HOUR, Row
@@ -126,6 +127,10 @@ def test_rows_are_in_order_of_time_and_within_the_hours(name: str) -> None:
 )
 def test_a_scenario_has_its_families_and_no_others(name: str, more: set[str]) -> None:
     assert {row.label for row in log(name, 1)} == LEGITIMATE | more
+
+
+def test_every_family_is_described_in_words() -> None:
+    assert set(FAMILIES) == LEGITIMATE | set(ATTACKS) | {"legit:flash_crowd", "legit:new_batch"}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
