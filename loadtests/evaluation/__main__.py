@@ -58,77 +58,34 @@ def _parser() -> argparse.ArgumentParser:
         "attackers and of normal clients are refused. Ten minutes on two idle cores.",
         epilog="Exit code: 0 if every figure is as wanted, 1 if one is missed, 2 for a wrong call.",
     )
-    add = parser.add_argument
-    add("--seeds", type=int, default=10, metavar="N", help="logs of each scenario (%(default)s)")
-    add(
-        "--first-seed",
-        type=int,
-        default=201,
-        metavar="N",
-        help="the first log's number (%(default)s); some below were looked at in development",
-    )
-    add(
+    add = partial(parser.add_argument, metavar="N", type=int)
+    flag = partial(parser.add_argument, action="store_true")
+    file = partial(parser.add_argument, metavar="FILE", type=Path)
+    several = partial(parser.add_argument, nargs="*", default=[])
+    add("--seeds", default=10, help="logs of each scenario (%(default)s)")
+    add("--first-seed", default=201, help="seed of the first log (%(default)s)")
+    several("--scenarios", choices=SCENARIOS, default=SCENARIOS, help="which (default: all)")
+    parser.add_argument(
         "--set",
         dest="which",
         choices=("design", "held_out"),
         default="held_out",
-        help="kinds of sites and attacks: those to develop on, or those to judge by (%(default)s)",
+        help="sites and attacks: those to develop on, or those to judge by (%(default)s)",
     )
-    add(
-        "--scenarios",
-        nargs="*",
-        choices=SCENARIOS,
-        default=list(SCENARIOS),
-        help="scenarios to replay (all)",
-    )
-    add("--hours", type=float, default=10.0, help="length of each log (%(default)s)")
-    add("--processes", type=int, default=2, metavar="N", help="logs at a time (%(default)s)")
-    add(
-        "--option",
-        action="append",
-        default=[],
-        metavar="IRL_NAME=VALUE",
-        help="an option of the limiter; may be repeated",
-    )
-    add(
-        "--without",
-        nargs="+",
-        choices=KINDS,
-        default=[],
-        help="attacks that the model isn't taught",
-    )
-    add(
-        "--recovery-seeds",
-        type=int,
-        default=3,
-        metavar="N",
-        help="logs in which clients misbehave and then stop (%(default)s)",
-    )
-    add(
-        "--log",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a real access log; may be repeated",
-    )
-    add(
-        "--ablate",
-        type=int,
-        default=0,
-        metavar="N",
-        help="logs on which to leave out groups of features, one after the other (%(default)s)",
-    )
-    add("--each", action="store_true", help="with --ablate: leave out single features, too")
-    add(
-        "--read",
-        type=partial(stored.read, "logs"),
-        metavar="FILE",
-        help="show the results of an earlier run, by its JSON, instead of running",
-    )
-    add("--json", type=Path, metavar="FILE", help="write the results to FILE, as JSON")
-    add("--plot", type=Path, metavar="FILE", help="draw what is refused, as PNG or SVG")
-    add("--markdown", action="store_true", help="print the tables for documents")
+    parser.add_argument("--hours", type=float, default=10.0, help="length of a log (%(default)s)")
+    add("--recovery-seeds", default=3, help="logs to measure recovery on (%(default)s)")
+    add("--ablate", default=0, help="logs on which to leave features out, in groups (%(default)s)")
+    flag("--each", help="with --ablate: leave each feature out by itself, too")
+    add("--processes", default=2, help="logs replayed at a time (%(default)s)")
+    more = partial(parser.add_argument, action="append", default=[])
+    more("--option", metavar="IRL_NAME=VALUE", help="an option of the limiter; may be repeated")
+    several("--without", choices=KINDS, help="attacks that models aren't taught")
+    more("--log", type=Path, metavar="FILE", help="a real log to replay, too; may be repeated")
+    stored_in = partial(stored.read, "logs")
+    file("--read", type=stored_in, help="show an earlier run's results instead of replaying")
+    file("--json", help="write the results to FILE, as JSON")
+    file("--plot", help="draw what is refused, as PNG or SVG")
+    flag("--markdown", help="print tables for documents")
     return parser
 
 

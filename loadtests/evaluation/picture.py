@@ -71,7 +71,9 @@ def _draw_attacks(axes: Axes, logs: Sequence[Log], attacks: Sequence[str]) -> No
 
 def _mark(axes: Axes, row: float, plain: float, limit: float) -> None:
     axes.vlines(limit, row - 0.24, row + 0.24, color=picture.INK, linewidth=3)
-    axes.scatter(plain, row, 50, picture.NAIVE, "D", ec="white", clip_on=False, zorder=4)
+    axes.scatter(
+        plain, row, s=50, color=picture.NAIVE, marker="D", ec="white", clip_on=False, zorder=4
+    )
 
 
 def _write(axes: Axes, x: float, row: float, text: str, colour: str = picture.INK) -> None:

@@ -28,7 +28,7 @@ from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
 from loadtests.load.site import ROOT, WORKERS, served_site, store
 from loadtests.load.tally import FAILED, complaints, share_served
-from loadtests.tables import Table, make_console
+from loadtests.tables import Table, make_console, print_markdown
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 GRACE: Final = 15
@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = make_console()
     options.results.mkdir(parents=True, exist_ok=True)
+    if options.markdown and options.read:
+        print_markdown([_personas(options.read["counts"])])
+        return 0
     if options.read:
         return _report(console, options.read, options.results)
     try:
@@ -100,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="show and draw an earlier run by its run.json, instead of running",
     )
+    add("--markdown", action="store_true", help="with --read: print a table for documents only")
     return parser
 
 

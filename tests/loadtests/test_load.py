@@ -544,6 +544,13 @@ def test_the_picture_says_how_much_of_an_attack_gets_through() -> None:
     )
 
 
+def test_the_picture_never_rounds_up_to_all_clients() -> None:
+    tally = Tally()
+    for judgement in [Judgement("allowed")] * 2999 + [Judgement("limited")]:
+        tally.count(READER, judgement, 0.01, 3.2)
+    assert title_of(tally.to_json()).splitlines()[1].startswith("99.9% of normal clients' 3,000")
+
+
 # The verdict.
 
 
@@ -679,7 +686,9 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
 
 @pytest.mark.integration
 @pytest.mark.slow
-def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
+def test_a_short_run_on_a_real_site_is_as_it_should_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended = run(
         # Nothing here is about time, and the machine may be busy.
         ["loadtests.load.run", "--results", str(tmp_path), "--store-timeout", "10"],
@@ -705,6 +714,9 @@ def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
     again = tmp_path / "again"
     assert main(["--read", str(tmp_path / "run.json"), "--results", str(again)]) == 0
     assert (again / "load.png").read_bytes() == (tmp_path / "load.png").read_bytes()
+    capsys.readouterr()
+    assert main(["--read", str(tmp_path / "run.json"), "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("The measured time, by persona")
 
 
 @pytest.fixture
