@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH: Final = 7.0
-DPI: Final = 160
+DPI: Final = 140
 OURS: Final = "#0072b2"
 OTHERS: Final = "#aab4c0"
 NAIVE: Final = "#e69f00"
