@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from statistics import fmean, median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from loadtests.targets import Outcome
 
 Log = Mapping[str, Any]
 ORDINARY: Final = ("ordinary", "clean")
@@ -18,6 +20,8 @@ LOSSES: Final = (
     ("holiday", SHIFTED[1:], 0.5),
 )
 """Scenarios, and the most that normal clients may lose there, in percent of their requests."""
+FIRST: Final = "requests until the first flag"
+LOST: Final = "lost by normal clients"
 FLAGGED_SOON: Final = (
     *(f"attack:scraper_{rate}" for rate in (20, 60, 95)),
     *JITTERED,
@@ -87,34 +91,18 @@ def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
     return max(losses, key=itemgetter(0), default=(0.0, "legit:none"))
 
 
-class Outcome(NamedTuple):
-    """Hold a figure against its target, which is the most that is wanted, or the least."""
-
-    text: str
-    figure: float
-    target: float
-    most: bool
-    unit: str
-
-    @property
-    def met(self) -> bool:
-        """Tell whether the figure is good enough."""
-        return self.figure <= self.target if self.most else self.figure >= self.target
-
-
 def outcomes(logs: Sequence[Log]) -> list[Outcome]:
     """List the targets that these logs have figures for."""
     results: list[Outcome] = []
     for name, scenarios, most in LOSSES:
         if some := of(logs, scenarios):
             loss = fmean(over_static(log["families"]) for log in some)
-            text = f"lost by normal clients, {name}"
-            results.append(Outcome(text, loss, most, True, "% of requests"))
-    for name, scenarios, most in (("ordinary", ORDINARY, 1.0), ("shifted", SHIFTED, 3.0)):
+            results.append(Outcome(name, loss, most, "%", 3, text=LOST))
+    for name, scenarios, most in (("all ordinary", ORDINARY, 1.0), ("all changed", SHIFTED, 3.0)):
         if some := of(logs, scenarios):
             loss, label = worst_family(some)
-            text = f"lost by the family that loses most, {name} days ({label[6:]})"
-            results.append(Outcome(text, loss, most, True, "% of requests"))
+            text = f"{LOST}, of the family that loses most: {label[6:]}"
+            results.append(Outcome(f"{name} days", loss, most, "%", 3, text=text))
     ordinary = of(logs, ("ordinary",))
     if ordinary:
         results += _attack_outcomes(ordinary)
@@ -132,17 +120,17 @@ def _attack_outcomes(logs: Sequence[Log]) -> list[Outcome]:
         ("slow enumeration", (ENUMERATION,), 70.0),
     )
     results = [
-        Outcome(f"{text}: refused", mean_share(logs, some), least, False, "%")
+        Outcome(text, mean_share(logs, some), least, "%", 1, least=True, text="requests refused")
         for text, some, least in groups
         if any(family(logs, label) for label in some)
     ]
     for text, some, most in (
-        ("requests to the first flag, slowest family", FLAGGED_SOON, 50.0),
-        ("requests to the first flag, stuffing", ("attack:stuffing",), 20.0),
+        ("slowest family", FLAGGED_SOON, 50.0),
+        ("stuffing", ("attack:stuffing",), 20.0),
     ):
         firsts = [first for label in some if (first := first_request(logs, label)) is not None]
         if firsts:
-            results.append(Outcome(text, max(firsts), most, True, ""))
+            results.append(Outcome(text, max(firsts), most, "", 1, text=FIRST))
     return results
 
 

@@ -11,6 +11,7 @@ from loadtests.evaluation import figures
 from loadtests.evaluation.figures import Log, first_request, over_static, shares
 from loadtests.simulator.families import FAMILIES
 from loadtests.tables import Table
+from loadtests.targets import summary, table
 
 FALSE_FLAG_TARGET: Final = 0.0005
 
@@ -21,21 +22,9 @@ def log_sections(logs: Sequence[Log]) -> Iterator[Table | str]:
         yield _scenario(name, some)
     words = [(label, FAMILIES.get(label, "")) for label in figures.labels(logs)]
     yield Table(("family", "in words"), words, left=2)
-    rows = []
-    for one in figures.outcomes(logs):
-        sign, verdict = "at most" if one.most else "at least", "ok" if one.met else "missed"
-        wanted = f"{sign} {one.target:g} {one.unit}".rstrip()
-        rows.append((one.text, f"{one.figure:.3f}", wanted, verdict))
-    yield Table(("figure", "measured", "wanted", ""), rows)
-    yield summary(logs)
-
-
-def summary(logs: Sequence[Log]) -> str:
-    """Write in a sentence which figures are as wanted."""
     found = figures.outcomes(logs)
-    missed = [one.text for one in found if not one.met]
-    text = f"{len(found) - len(missed)} of {len(found)} figures are as wanted."
-    return f"{text} Missed: {'; '.join(missed)}." if missed else text
+    yield table(found)
+    yield summary(found)
 
 
 def _scenario(name: str, logs: Sequence[Log]) -> Table:

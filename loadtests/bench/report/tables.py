@@ -17,8 +17,9 @@ from loadtests.bench.cases.catalogue import (
     throttled,
 )
 from loadtests.bench.report.figures import Report, added
-from loadtests.bench.report.targets import outcomes, summary
+from loadtests.bench.report.targets import outcomes
 from loadtests.tables import Table
+from loadtests.targets import summary, table
 
 SYSTEMS: Final = (BARE[0], OURS, FLASK_LIMITER, THROTTLED)
 
@@ -27,7 +28,7 @@ def overview(report: Report) -> Iterator[Table | str]:
     """Make what documents show of a run: one figure in each cell."""
     yield _comparison(report)
     yield _growth(report)
-    yield _targets(report)
+    yield table(outcomes(report))
     yield machine_of(report)
 
 
@@ -41,8 +42,8 @@ def sections(report: Report) -> Iterator[Table | str]:
     yield _growth(report)
     details = [(name, f"{value:g}") for name, value in report["details"].items()]
     yield Table(("about the trainings", ""), details)
-    yield _targets(report)
-    yield summary(report)
+    yield table(outcomes(report))
+    yield summary(outcomes(report))
 
 
 def machine_of(report: Report) -> str:
@@ -136,14 +137,4 @@ def _growth(report: Report) -> Table:
         for one in grown
     ]
     headings = ("growth of", "store", "number", "a whole request, µs", "added, µs")
-    return Table(headings, rows, left=2)
-
-
-def _targets(report: Report) -> Table:
-    rows = []
-    for target, value, low, high, verdict in outcomes(report):
-        spread = "" if low == high else f"{target.show(low)} to {target.show(high)}"
-        most = f"{target.most:g}{target.unit}"
-        rows.append((target.name, target.text, target.show(value), spread, most, verdict))
-    headings = ("figure", "", "measured", "quartiles", "wanted at most", "")
     return Table(headings, rows, left=2)
