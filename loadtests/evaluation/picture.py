@@ -93,7 +93,7 @@ def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
                 losses = (figures.over_static(log["families"], member) for log in some)
                 values.append(fmean(losses))
                 colours.append(colour)
-                texts.append(f"{values[-1]:.2f}%  {name}, {text}")
+                texts.append(f"{values[-1]:.2g}%  {name}, {text}")
     picture.draw_bars(axes, values, colours, texts)
     axes.set_xlim(0, max(*values, 1.0) * 1.9)
     axes.xaxis.set_major_formatter("{x:g}%")
