@@ -212,19 +212,19 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         nargs="?",
         choices=["once", "continuous"],
         default="once",
-        help="continuous: attack again and again, until Ctrl-C",
+        help="one attack, or attacks until Ctrl-C (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of all that is drawn by lot")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="number that chance is drawn from (%(default)s)"
+    )
     parser.add_argument(
         "--seconds",
         type=_seconds,
         default=SECONDS,
-        help=f"how long it takes, {LEAST_SECONDS:g} or more; there is not enough to learn in much "
-        f"less than the default of {SECONDS:g}",
+        help=f"how long it takes, {LEAST_SECONDS:g} or more (%(default)g); with much less there is "
+        "too little to learn",
     )
-    parser.add_argument(
-        "--every-client", action="store_true", help="give each client a line in the table"
-    )
+    parser.add_argument("--every-client", action="store_true", help="show each client in the table")
     return parser.parse_args(arguments)
 
 

@@ -20,14 +20,17 @@ because = click.option("--reason", default="", help="Why, for the audit log.")
 
 
 @irl.command()
-@click.option("--order", type=click.Choice(ORDERS), default="active", show_default=True)
-@click.option("--step", type=click.IntRange(0, 127), help="Only those at this step.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--order", type=click.Choice(ORDERS), default="active", show_default=True, help="Which first."
+)
+@click.option("--step", type=click.IntRange(0, 127), help="Only clients at this step.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
+)
 @as_json
 @plain_errors
 def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
-    """Show the clients that are most active, most anomalous, refused most, flagged, or overridden
-    by an operator."""
+    """Show clients, the most active first, or in another order."""
     entries, _ = operations().clients.ranked(order=order, step=step, limit=limit)
     print_table(entries, json_)
 
@@ -37,7 +40,7 @@ def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
 @as_json
 @plain_errors
 def client(client_id: str, json_: bool) -> None:
-    """Show what is known of a client, and why it scores so; exits with 1 if nothing is."""
+    """Show what is known of a client, and why it scores so. Exits with 1 if nothing is known."""
     on_clients = operations().clients
     result = on_clients.describe(on_clients.key_of(client_id))
     if result is None:
@@ -63,8 +66,8 @@ def client(client_id: str, json_: bool) -> None:
 @as_json
 @plain_errors
 def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
-    """Forget a client, or all of them: counts, profiles and steps; exits with 1 if it isn't known.
-    What operators set for single clients stays."""
+    """Forget a client, or all: counts, profiles and steps. Exits with 1 if it isn't known. What
+    operators set for single clients stays."""
     if (client_id is None) is not everybody:
         raise click.UsageError("give a client, or --all")
     on_clients = operations().clients
@@ -85,7 +88,7 @@ def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
 @as_json
 @plain_errors
 def block(client_id: str, seconds: float, reason: str, json_: bool) -> None:
-    """Refuse every request of a client for a time; holds in all workers at once."""
+    """Refuse every request of a client for a time. Holds in all workers at once."""
     entry = _override(client_id, "block", 0, seconds, reason)
     print_change(entry, f"client {entry['client']} is blocked until {when(entry['until'])}", json_)
 
@@ -97,7 +100,7 @@ def block(client_id: str, seconds: float, reason: str, json_: bool) -> None:
 @as_json
 @plain_errors
 def allow(client_id: str, seconds: float, reason: str, json_: bool) -> None:
-    """Let a client pass without limit for a time; holds in all workers at once, but one that is
+    """Let a client pass without limit for a time. Holds in all workers at once, but one that is
     refusing it at the moment may go on for up to two seconds."""
     entry = _override(client_id, "allow", 0, seconds, reason)
     print_change(entry, f"client {entry['client']} passes until {when(entry['until'])}", json_)
@@ -111,8 +114,9 @@ def allow(client_id: str, seconds: float, reason: str, json_: bool) -> None:
 @as_json
 @plain_errors
 def limit(client_id: str, amount: int, seconds: float, reason: str, json_: bool) -> None:
-    """Give a client AMOUNT requests per window for a time, whatever the model says; holds in all
-    workers at once, but one that is refusing it at the moment may go on for up to two seconds."""
+    """Give a client a limit of its own for a time. It has AMOUNT requests per window, whatever the
+    model says. Holds in all workers at once, but one that is refusing it at the moment may go on
+    for up to two seconds."""
     entry = _override(client_id, "limit", amount, seconds, reason)
     print_change(
         entry,
@@ -126,7 +130,7 @@ def limit(client_id: str, amount: int, seconds: float, reason: str, json_: bool)
 @as_json
 @plain_errors
 def unset(client_id: str, json_: bool) -> None:
-    """Take a block, an allowance or a limit back; exits with 1 if there is none."""
+    """Take a block, an allowance or a limit back. Exits with 1 if there is none."""
     on_site = operations()
     key = on_site.clients.key_of(client_id)
     if not on_site.overrides.clear(key, operator()):
@@ -141,8 +145,8 @@ def unset(client_id: str, json_: bool) -> None:
 @as_json
 @plain_errors
 def feedback(client_id: str, verdict: str, json_: bool) -> None:
-    """Note that a client is good (only limits and rules hold for it, no model's word) or an abuser,
-    for models to learn from; exits with 1 if it isn't known."""
+    """Note that a client is good or an abuser. Models learn from it, and for a good one only limits
+    and rules hold, whatever the model says. Exits with 1 if it isn't known."""
     on_clients = operations().clients
     key = on_clients.key_of(client_id)
     if not on_clients.feedback(key, verdict, operator()):

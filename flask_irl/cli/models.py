@@ -12,7 +12,7 @@ from flask_irl.cli.output import print_change, print_record, print_table
 @as_json
 @plain_errors
 def train(json_: bool) -> None:
-    """Train a model now on what was observed; exits with 1 if none came of it."""
+    """Train a model now on what was observed. Exits with 1 if none came of it."""
     training = operations().models.train(operator())
     print_record(
         {
@@ -34,7 +34,7 @@ def train(json_: bool) -> None:
 @as_json
 @plain_errors
 def model(json_: bool) -> None:
-    """Show the model in force; exits with 1 if there is none yet."""
+    """Show the model in force. Exits with 1 if there is none yet."""
     result = operations().models.describe()
     if not result["trained"]:
         fail("no model is in force yet: static limits apply until the first training")
@@ -70,7 +70,7 @@ def models(json_: bool) -> None:
 @as_json
 @plain_errors
 def rollback(version: int, json_: bool) -> None:
-    """Put a kept model in force; exits with 1 if there is no such version."""
+    """Put a kept model in force. Exits with 1 if there is no such version."""
     entry = operations().models.activate(version, operator())
     if entry is None:
         fail(f"there is no model {version}: see the command models")

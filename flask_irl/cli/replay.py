@@ -24,15 +24,17 @@ PROGRESS_REQUESTS = 500
     "--format",
     "format_",
     metavar="NAME",
-    help="Format of the log; guessed without. A wrong name lists all.",
+    help="Format of the log (default: guessed). A wrong name lists all.",
 )
 @click.option(
     "--client-from",
     metavar="WHERE",
-    help="Where the client's address is: peer, xff, xff:first, xff:last, xff:N, real-ip, the number"
-    " of an address in the line, or a field's name; guessed without.",
+    help="Where the client's address is (default: guessed): peer, xff, xff:first, xff:last, xff:N,"
+    " real-ip, the number of an address in the line, or the name of a field.",
 )
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the course as PNG.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw requests and refusals over time, as PNG."
+)
 @plain_errors
 def replay(
     log: Path,
@@ -41,10 +43,11 @@ def replay(
     format_: str | None,
     client_from: str | None,
 ) -> None:
-    """Run an access log through the limiter in virtual time and tell what would have happened.
+    """Run an access log through the limiter in virtual time.
 
-    LOG is an access log of a web server, proxy or load balancer, or CSV with a header, plain or
-    gzip. Its format is guessed, and shown before the replay begins.
+    Tells what would have happened: who would have been refused and flagged, and when. LOG is an
+    access log of a web server, proxy or load balancer, or CSV with a header, plain or gzip. Its
+    format is guessed, and shown before the replay begins.
     """
     from flask_irl.replay.files import check_writable
     from flask_irl.replay.logs import LogReader

@@ -16,7 +16,7 @@ CONFIGURED = "configured"
 @as_json
 @plain_errors
 def status(json_: bool) -> None:
-    """Show whether the store answers, what was counted, and which model is in force."""
+    """Show the store, the site's counts, and the model in force."""
     print_record(operations().site.status(), json_)
 
 
@@ -25,8 +25,8 @@ def status(json_: bool) -> None:
 @as_json
 @plain_errors
 def mode(mode: str | None, json_: bool) -> None:
-    """Show the mode, or change it in all workers: enforce, shadow (refuse nobody on the model's
-    word) or off (static limits alone)."""
+    """Show the mode, or change it in all workers. It is enforce, shadow (refuse nobody on the
+    model's word) or off (static limits alone)."""
     site = operations().site
     if mode is None:
         current = site.mode()
@@ -41,8 +41,8 @@ def mode(mode: str | None, json_: bool) -> None:
 @as_json
 @plain_errors
 def limits(changes: tuple[str, ...], json_: bool) -> None:
-    """Show the limits, or change them in all workers, such as base_limit=200 anomalous_factor=0.5
-    further_factors=0.1,0; base_limit=configured takes a change back."""
+    """Show the limits, or change them in all workers. For example base_limit=200
+    anomalous_factor=0.5 further_factors=0.1,0; base_limit=configured takes a change back."""
     site = operations().site
     result = site.set_limits(dict(map(_change, changes)), operator()) if changes else site.limits()
     steps = [f"{step['limit']} ({step['factor']:.0%})" for step in result["steps"]]
@@ -50,7 +50,9 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
 
 
 @irl.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
+)
 @as_json
 @plain_errors
 def audit(limit: int, json_: bool) -> None:

@@ -47,9 +47,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 )
 @plain_errors
 def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) -> None:
-    """Train on schedule in the foreground until SIGTERM or SIGINT, serving no requests.
+    """Train on schedule in the foreground, serving no requests.
 
-    Then the web workers need not train: set IRL_TRAIN=false for them.
+    It ends at SIGTERM or SIGINT. Web workers need not train then: set IRL_TRAIN=false for them.
     """
     state = state_of(current_app)
     if state.limiter.store.local:

@@ -1,8 +1,8 @@
 """Run ``make bench``: compare flask_irl with its rivals, in one run on one machine.
 
-``python -m loadtests.bench [--quick | --full] [--json FILE] [--chart FILE]``. Every time is that
-of a whole WSGI call of the same small Flask app, except for raw calls, which are marked, and for
-requests to gunicorn. The environment variable BENCH_JSON names a file for the figures, too.
+Every time is that of a whole WSGI call of the same small Flask app, except for raw calls, which are
+marked, and for requests to gunicorn. The environment variable BENCH_JSON names a file for the
+figures, too.
 """
 
 from __future__ import annotations
@@ -11,48 +11,75 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from loadtests import stored
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.report import chart
-from loadtests.bench.report.figures import to_json
-from loadtests.bench.report.tables import sections
+from loadtests.bench.report.figures import report_of
+from loadtests.bench.report.tables import overview, sections
+from loadtests.bench.report.targets import outcomes
 from loadtests.bench.run import DEFAULT, PRESETS, run
-from loadtests.tables import make_console, print_parts
+from loadtests.tables import make_console, print_markdown, print_parts
+from loadtests.targets import is_missed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark, print its tables, write its JSON, and return the exit status."""
+    """Run the benchmark, or read an earlier one's figures, and show them; return the exit code."""
     options = _parser().parse_args(arguments)
-    preset = next((PRESETS[name] for name in PRESETS if getattr(options, name)), DEFAULT)
     if options.chart and find_spec("matplotlib") is None:
         print('a chart needs matplotlib: pip install "flask-irl[plot]"', file=sys.stderr)
         return 2
-    try:
-        results = run(preset, _say)
-    except (BenchError, RuntimeError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
-    _say("")
-    print_parts(make_console(), sections(results))
-    document = to_json(results)
-    for path in dict.fromkeys((options.json, os.environ.get("BENCH_JSON"))):
-        if path:
-            Path(path).write_text(document, encoding="utf-8")
+    if (report := options.read) is None:
+        preset = next((PRESETS[name] for name in PRESETS if getattr(options, name)), DEFAULT)
+        try:
+            report = report_of(run(preset, _say))
+        except (BenchError, RuntimeError) as error:
+            print(f"the benchmark failed: {error}", file=sys.stderr)
+            return 1
+        _say("")
+        for path in dict.fromkeys((options.json, os.environ.get("BENCH_JSON"))):
+            if path:
+                stored.write(Path(path), report)
+    if options.markdown:
+        print_markdown(overview(report))
+    else:
+        print_parts(make_console(), sections(report))
     if options.chart:
-        chart.draw(document, Path(options.chart))
-    return 0
+        chart.draw(report, options.chart)
+    return int(is_missed(outcomes(report)))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
-    preset = parser.add_mutually_exclusive_group()
-    preset.add_argument("--quick", action="store_true", help="under a minute, rough")
-    preset.add_argument("--full", action="store_true", help="a long while, a million clients")
-    preset.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there")
-    parser.add_argument("--chart", metavar="FILE", help="draw the comparison there, as a PNG")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.bench",
+        description="Measure what flask_irl and other rate limiters cost a small Flask app, in one "
+        "run on one machine. A quarter of an hour.",
+        epilog="Exit code: 0 if every figure is as wanted, 1 if one is missed or the benchmark "
+        "failed, 2 for a wrong call. A figure that other work on the machine made unsure is not "
+        "judged; no figure of a run with --quick is.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--quick", action="store_true", help="rough figures in a minute or two")
+    source.add_argument(
+        "--full", action="store_true", help="up to a million clients; takes far longer"
+    )
+    source.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
+    source.add_argument(
+        "--read",
+        type=partial(stored.read, "cases"),
+        metavar="FILE",
+        help="show the figures of an earlier run, by its JSON, instead of running",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE, as JSON")
+    parser.add_argument(
+        "--chart", type=Path, metavar="FILE", help="draw the comparison, PNG or SVG"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print tables for documents instead of the report"
+    )
     return parser
 
 

@@ -16,7 +16,7 @@ from flask_irl.operations import Operations
 from loadtests.bench.cases.apps import limiter_of
 from loadtests.bench.cases.subject import FLUSH_EVERY, address_of
 from loadtests.servers import redis_server
-from loadtests.tables import make_console, make_table
+from loadtests.tables import Table, make_console
 
 TOKEN: Final = "the benchmark's own"  # noqa: S105
 PATHS: Final = (
@@ -51,9 +51,13 @@ def fill(app: Flask, clients: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fill a Redis, ask each endpoint, and print median and maximum of the times."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.bench.admin", description=__doc__)
-    parser.add_argument("--clients", type=int, default=100_000)
-    parser.add_argument("--calls", type=int, default=50)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.bench.admin",
+        description="Time the admin API with many clients in Redis.",
+    )
+    add = parser.add_argument
+    add("--clients", type=int, default=100_000, help="clients in Redis (%(default)s)")
+    add("--calls", type=int, default=50, help="calls of each endpoint (%(default)s)")
     options = parser.parse_args(arguments)
     rows = []
     with redis_server() as url:
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows.append((path, f"{statistics.median(times):.1f}", f"{max(times):.1f}"))
         limiter_of(app).close()
     headings = (f"{options.clients:,} clients, {options.calls} calls", "median ms", "worst ms")
-    make_console().print(make_table(headings, rows))
+    make_console().print(Table(headings, rows))
     return 0
 
 

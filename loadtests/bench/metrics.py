@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from flask import Flask
-from rich.table import Table
 
 from flask_irl import IntelligentLimiter
 from loadtests.bench.cases import PATH, PLENTY
@@ -25,7 +24,7 @@ from loadtests.bench.cases.apps import OURS, silence
 from loadtests.bench.cases.catalogue import Case
 from loadtests.bench.cases.subject import BenchError, Subject, WsgiSubject
 from loadtests.bench.measure.turns import Timing, take_turns
-from loadtests.tables import make_console, make_table
+from loadtests.tables import Table, make_console
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -96,15 +95,19 @@ def table(timings: Sequence[Timing]) -> Table:
     for timing in timings:
         added = "" if timing is bare else f"{statistics.median(timing.added(bare)):.1f}"
         rows.append((timing.case.name, timing.case.store, f"{timing.p50:.1f}", added))
-    return make_table(("metrics", "kept for", "µs a request", "added"), rows, left=2)
+    return Table(("metrics", "kept for", "µs a request", "added"), rows, left=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Time all cases in turn, and print a table."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.bench.metrics", description=__doc__)
-    parser.add_argument("--generations", type=int, default=3, help="fresh starts of all cases")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds in each generation")
-    parser.add_argument("--calls", type=int, default=500, help="calls in each turn of a round")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.bench.metrics",
+        description="Time a request with and without metrics.",
+    )
+    add = parser.add_argument
+    add("--generations", type=int, default=3, help="fresh starts of all cases (%(default)s)")
+    add("--rounds", type=int, default=20, help="rounds after each start (%(default)s)")
+    add("--calls", type=int, default=500, help="calls of each case in a round (%(default)s)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="irl-bench-") as folder:
         timings = take_turns(cases(folder), **vars(options))

@@ -23,7 +23,8 @@ class Settings:
     """Set the amounts of everything; the functions that take them say more.
 
     The first three are amounts of :func:`take_turns`, with ``clients`` in rotation, and so are the
-    ``grown`` ones, for requests at the numbers of clients in ``crowds``.
+    ``grown`` ones, for requests at the numbers of clients in ``crowds``. Figures of small amounts
+    are not to be ``judged``.
     """
 
     generations: int = 8
@@ -45,12 +46,14 @@ class Settings:
     grown_calls: int = 200
     cpu_requests: int = 20_000
     cpu_clients: tuple[int, ...] = (10, 1_000)
+    judged: bool = True
 
 
 DEFAULT: Final = Settings()
 PRESETS: Final = {
     "quick": Settings(
-        3, 2, 50, 200, 2, 150, 4.0, 3000, 1000, 1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, 1_500
+        *(3, 2, 50, 200, 2, 150, 4.0, 3000, 1000, 1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, 1_500),
+        judged=False,
     ),
     "full": Settings(
         generations=16,
@@ -65,7 +68,9 @@ PRESETS: Final = {
         cpu_requests=60_000,
     ),
     # For tests.
-    "tiny": Settings(1, 1, 2, 20, 1, 60, 6.0, 50, 20, 0.2, 1, 1, 20, (30,), 1, 1, 2, 20, (10,)),
+    "tiny": Settings(
+        *(1, 1, 2, 20, 1, 60, 6.0, 50, 20, 0.2, 1, 1, 20, (30,), 1, 1, 2, 20, (10,)), judged=False
+    ),
 }
 
 

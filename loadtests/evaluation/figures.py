@@ -1,11 +1,13 @@
-"""Compute figures of many logs: shares by family, and the bars that they are held against."""
+"""Compute figures of many logs: shares by family, and those that are held to a target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from statistics import fmean, median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from loadtests.targets import Outcome
 
 Log = Mapping[str, Any]
 ORDINARY: Final = ("ordinary", "clean")
@@ -17,18 +19,21 @@ LOSSES: Final = (
     ("flash crowd with deploy", SHIFTED[:1], 0.5),
     ("holiday", SHIFTED[1:], 0.5),
 )
-"""Scenarios, and the most that legitimate clients may lose there over static, in points."""
+"""Scenarios, and the most that normal clients may lose there, in percent of their requests."""
+FIRST: Final = "requests until the first flag"
+LOST: Final = "lost by normal clients"
 FLAGGED_SOON: Final = (
     *(f"attack:scraper_{rate}" for rate in (20, 60, 95)),
     *JITTERED,
     "attack:scan",
     ENUMERATION,
 )
-"""Families with a bar for the first flag; stuffing has its own."""
+"""Families with one target for the first flag; stuffing has its own."""
 
 
 def over_static(families: Mapping[str, Mapping[str, Any]], refused: str = "refused") -> float:
-    """Give the legitimate requests of one log refused beyond the static limit, in points.
+    """Give the loss of one log's normal clients: the share of their requests that was refused
+    beyond those that the limit alone refuses, in percent.
 
     ``refused`` is the member to read: ``refused`` or ``plain_refused``.
     """
@@ -77,7 +82,7 @@ def _share(some: Sequence[Mapping[str, int]], part: str, whole: str) -> float:
 
 
 def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
-    """Give the mean loss over static of the family that loses most, in points, and its name."""
+    """Give the mean loss of the family that loses most, in percent, and its name."""
     losses = (
         (fmean(over_static({label: entry}) for entry in family(logs, label)), label)
         for label in labels(logs)
@@ -86,61 +91,46 @@ def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
     return max(losses, key=itemgetter(0), default=(0.0, "legit:none"))
 
 
-class Bar(NamedTuple):
-    """Hold a figure against a bar, which is the most that is allowed, or the least."""
-
-    text: str
-    figure: float
-    bar: float
-    most: bool
-    unit: str
-
-    @property
-    def met(self) -> bool:
-        """Tell whether the figure is good enough."""
-        return self.figure <= self.bar if self.most else self.figure >= self.bar
-
-
-def bars(logs: Sequence[Log]) -> list[Bar]:
-    """List the bars that these logs have figures for."""
-    results: list[Bar] = []
+def outcomes(logs: Sequence[Log]) -> list[Outcome]:
+    """List the targets that these logs have figures for."""
+    results: list[Outcome] = []
     for name, scenarios, most in LOSSES:
         if some := of(logs, scenarios):
             loss = fmean(over_static(log["families"]) for log in some)
-            results.append(Bar(f"legitimate over static, {name}", loss, most, True, "points"))
-    for name, scenarios, most in (("ordinary", ORDINARY, 1.0), ("shifted", SHIFTED, 3.0)):
+            results.append(Outcome(name, loss, most, "%", 3, text=LOST))
+    for name, scenarios, most in (("all ordinary", ORDINARY, 1.0), ("all changed", SHIFTED, 3.0)):
         if some := of(logs, scenarios):
             loss, label = worst_family(some)
-            text = f"worst legitimate family, {name} ({label[6:]})"
-            results.append(Bar(text, loss, most, True, "points"))
+            text = f"{LOST}, of the family that loses most: {label[6:]}"
+            results.append(Outcome(f"{name} days", loss, most, "%", 3, text=text))
     ordinary = of(logs, ("ordinary",))
     if ordinary:
-        results += _attack_bars(ordinary)
+        results += _attack_outcomes(ordinary)
     return results
 
 
-def _attack_bars(logs: Sequence[Log]) -> list[Bar]:
+def _attack_outcomes(logs: Sequence[Log]) -> list[Outcome]:
     groups: Sequence[tuple[str, tuple[str, ...], float]] = (
         ("scraper at 95 a minute", ("attack:scraper_95",), 90.0),
         ("scraper at 60 a minute", ("attack:scraper_60",), 85.0),
         ("scraper at 20 a minute", ("attack:scraper_20",), 70.0),
         ("jittered scrapers", JITTERED, 85.0),
-        ("concentrated stuffing", ("attack:stuffing",), 94.0),
-        ("404 scan", ("attack:scan",), 90.0),
+        ("stuffing from one address", ("attack:stuffing",), 94.0),
+        ("scan for files", ("attack:scan",), 90.0),
         ("slow enumeration", (ENUMERATION,), 70.0),
     )
     results = [
-        Bar(f"{text}: refused", mean_share(logs, some), least, False, "%")
+        Outcome(text, mean_share(logs, some), least, "%", 1, least=True, text="requests refused")
         for text, some, least in groups
         if any(family(logs, label) for label in some)
     ]
     for text, some, most in (
-        ("requests to the first flag, slowest family", FLAGGED_SOON, 50.0),
-        ("requests to the first flag, stuffing", ("attack:stuffing",), 20.0),
+        ("slowest family", FLAGGED_SOON, 50.0),
+        ("stuffing", ("attack:stuffing",), 20.0),
     ):
         firsts = [first for label in some if (first := first_request(logs, label)) is not None]
         if firsts:
-            results.append(Bar(text, max(firsts), most, True, ""))
+            results.append(Outcome(text, max(firsts), most, "", 1, text=FIRST))
     return results
 
 

@@ -7,40 +7,42 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any, Final
 
-from rich.console import RenderableType
-from rich.table import Table
-
 from loadtests.evaluation import figures
 from loadtests.evaluation.figures import Log, first_request, over_static, shares
-from loadtests.tables import make_table
+from loadtests.simulator.families import FAMILIES
+from loadtests.tables import Table
+from loadtests.targets import summary, table
 
 FALSE_FLAG_TARGET: Final = 0.0005
 
 
-def log_sections(logs: Sequence[Log]) -> Iterator[RenderableType]:
-    """Make the families of each scenario by mean, least and most, and the bars."""
+def log_sections(logs: Sequence[Log]) -> Iterator[Table | str]:
+    """Make the families of each scenario, the families in words, and the targets."""
     for name, some in _grouped(logs, "scenario").items():
         yield _scenario(name, some)
-    rows = []
-    for bar in figures.bars(logs):
-        sign, verdict = "at most" if bar.most else "at least", "met" if bar.met else "MISSED"
-        rows.append((bar.text, f"{bar.figure:.3f}", f"{sign} {bar.bar:g} {bar.unit}", verdict))
-    yield make_table(("bar", "figure", "bar", ""), rows)
+    words = [(label, FAMILIES.get(label, "")) for label in figures.labels(logs)]
+    yield Table(("family", "in words"), words, left=2)
+    found = figures.outcomes(logs)
+    yield table(found)
+    yield summary(found)
 
 
 def _scenario(name: str, logs: Sequence[Log]) -> Table:
-    points = [over_static(log["families"]) for log in logs]
+    loss = [over_static(log["families"]) for log in logs]
     plain = fmean(over_static(log["families"], "plain_refused") for log in logs)
     title = (
-        f"{name}: {len(logs)} logs; legitimate over static, points: mean {fmean(points):.3f}, "
-        f"median {median(points):.3f}, worst {max(points):.3f}; plain rule: mean {plain:.3f}; "
-        f"legitimate requests flagged after learning: {figures.false_flags(logs):.4%}, "
+        f"{name}: {len(logs)} logs. Lost by normal clients, % of their requests: mean "
+        f"{fmean(loss):.3f}, median {median(loss):.3f}, most {max(loss):.3f}; by the plain rule "
+        f"{plain:.3f}. Flagged after learning: {figures.false_flags(logs):.4%} of their requests; "
         f"by the calibrated score alone, regulars apart: {figures.realised_rate(logs):.4%} "
-        f"(target {FALSE_FLAG_TARGET:.4%})"
+        f"(wanted {FALSE_FLAG_TARGET:.2%})"
     )
-    headings = ("family", "refused %", "least", "most", "static %", "plain %", "flagged", "of")
+    headings = (
+        *("family", "refused %", "least %", "most %", "limit alone %", "plain rule %", "clients"),
+        *("flagged", "first flag: request", "second"),
+    )
     rows = [(label, *_family(logs, label)) for label in figures.labels(logs)]
-    return make_table((*headings, "first request", "seconds"), rows, title=title)
+    return Table(headings, rows, title=title)
 
 
 def _family(logs: Sequence[Log], label: str) -> tuple[str, ...]:
@@ -48,14 +50,13 @@ def _family(logs: Sequence[Log], label: str) -> tuple[str, ...]:
     return (
         *(_figure(share, 2) for share in (fmean(ours), min(ours), max(ours))),
         *(_figure(fmean(shares(logs, label, m)), 2) for m in ("static", "plain_refused")),
-        str(sum(r["flagged"] for r in rows)),
-        str(sum(r["clients"] for r in rows)),
+        *(f"{sum(r[member] for r in rows):,}" for member in ("clients", "flagged")),
         _figure(first_request(logs, label)),
         _figure(first_request(logs, label, "first_seconds")),
     )
 
 
-def recovery_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+def recovery_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[Table | str]:
     """Make the seconds from the last bad request to the full limit."""
     rows = []
     for kind, some in sorted(_grouped(results, "kind").items()):
@@ -63,18 +64,19 @@ def recovery_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[Renderab
         rows.append(
             (
                 kind,
-                f"{sum(r['flagged'] for r in some)} of {len(some)}",
+                str(len(some)),
+                str(sum(r["flagged"] for r in some)),
                 _figure(median(seconds) if seconds else None),
                 _figure(max(seconds, default=None)),
-                f"{sum(r['refused'] for r in some)} of {sum(r['well'] for r in some)}",
+                *(str(sum(r[member] for r in some)) for member in ("well", "refused")),
             )
         )
-    title = "five minutes of it, then reading: seconds to the full limit"
-    headings = ("attack", "flagged", "median", "most", "good requests refused")
-    yield make_table(headings, rows, title=title)
+    title = "Five minutes of an attack, then reading: seconds until the client has its full limit."
+    headings = ("attack", "logs", "flagged", "median s", "most s", "good requests", "refused")
+    yield Table(headings, rows, title=title)
 
 
-def real_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+def real_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[Table | str]:
     """Make the totals of real logs by kind of user agent, and the clients refused most."""
     headings = ("client", "clients", "flagged", "requests", "4xx %", "flagged %", "refused %")
     for log in sorted(results, key=lambda log: str(log["log"])):
@@ -84,7 +86,7 @@ def real_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableTy
             for name, some in [("all", log["all"]), *log["agents"].items(), *top]
         ]
         title = f"{log['log']}: {log['models']} models"
-        yield make_table((*headings, "static %"), rows, title=title)
+        yield Table((*headings, "static %"), rows, title=title)
 
 
 def _totals(some: Mapping[str, Any]) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def _totals(some: Mapping[str, Any]) -> tuple[str, ...]:
     return (*counts, *(_figure(some[name] * percent, digits) for name, digits in figures))
 
 
-def ablation_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+def ablation_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[Table | str]:
     """Make the share of attackers' and newcomers' requests flagged without some features."""
     names = list(results[0]["without"])
     every = {k for result in results for shares in result["without"].values() for k in shares}
@@ -115,7 +117,7 @@ def ablation_sections(results: Sequence[Mapping[str, Any]]) -> Iterator[Renderab
         f"{results[0].get('detector', 'blend')} alone, {len(results)} logs: "
         "% of requests flagged; then the loss without"
     )
-    yield make_table(("without", "attacks", "legit", "most is lost on"), rows, title=title)
+    yield Table(("without", "attacks", "legit", "most is lost on"), rows, title=title)
 
 
 def _grouped(results: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[Any]]:
@@ -129,7 +131,7 @@ def _figure(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-SECTIONS: Final[Mapping[str, Callable[[Sequence[Any]], Iterator[RenderableType]]]] = {
+SECTIONS: Final[Mapping[str, Callable[[Sequence[Any]], Iterator[Table | str]]]] = {
     "logs": log_sections,
     "recoveries": recovery_sections,
     "real": real_sections,

@@ -1,9 +1,7 @@
 """Run ``make load``: put the demo app on gunicorn and Redis under load, with locust's clients.
 
-``python -m loadtests.load.run [--results FOLDER] [--store-timeout SECONDS]``.
-``LOAD_SECONDS``, ``LOAD_LEARNING``, ``LOAD_USERS`` and ``LOAD_SEED`` scale it, ``REDIS_URL`` names
-a Redis to use instead of one of its own. Ends with 0 if every answer was right, normal clients were
-served, every kind of attacker was held down, and the site's metrics agree with its clients' counts.
+It ends with 0 if every answer was right, normal clients were served, every kind of attacker was
+held down, and the site's metrics agree with its clients' counts.
 """
 
 from __future__ import annotations
@@ -15,21 +13,22 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from demo_app.keys import SECRET
 from demo_app.server import HOST, Server, ServerError
+from loadtests import stored
 from loadtests.load import scrape
 from loadtests.load.picture import draw
 from loadtests.load.scenario import Scenario, from_environment
 from loadtests.load.session import COUNTS_FILE, TOKEN
 from loadtests.load.site import ROOT, WORKERS, served_site, store
 from loadtests.load.tally import FAILED, complaints, share_served
-from loadtests.tables import make_console, make_table
+from loadtests.tables import Table, make_console, print_markdown
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 GRACE: Final = 15
@@ -49,20 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0 if all was as it should be, 1 if something was not, 2 for a wrong call, 3 if nothing was
     tested, 130 when interrupted.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtests.load.run", description="Put the demo app under load."
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the results")
-    patience = "seconds that a request waits for Redis; for machines that are busy otherwise"
-    parser.add_argument("--store-timeout", type=float, help=patience)
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     console = make_console()
+    options.results.mkdir(parents=True, exist_ok=True)
+    if options.markdown and options.read:
+        print_markdown([_personas(options.read["counts"])])
+        return 0
+    if options.read:
+        return _report(console, options.read, options.results)
     try:
         scenario = from_environment()
     except ValueError as error:
         console.print(f"The load test can't be made: {error}", style="red")
         return 2
-    options.results.mkdir(parents=True, exist_ok=True)
     console.print(
         f"Load test: {scenario.peaceful} normal clients, up to {scenario.attackers} attackers; "
         f"gunicorn with {WORKERS} workers on Redis; {scenario.limit} requests per "
@@ -77,9 +75,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         return INTERRUPTED
-    (options.results / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    draw(run["counts"], scenario, options.results / "load.png")
+    stored.write(options.results / "run.json", run)
     return _report(console, run, options.results)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.load.run",
+        description="Serve the demo app by gunicorn on Redis, attack it beside normal clients, and "
+        "check every answer. LOAD_SECONDS and LOAD_LEARNING (60 each) set how long it takes, "
+        "LOAD_USERS multiplies the clients, LOAD_SEED draws their numbers; REDIS_URL names a Redis "
+        "to use instead of one of its own.",
+        epilog="Exit code: 0 if all was as it should be, 1 if not, 2 for a wrong call, 3 if "
+        "nothing was tested, 130 when interrupted.",
+    )
+    add = parser.add_argument
+    add("--results", type=Path, default=RESULTS, metavar="FOLDER", help="folder for the results")
+    add(
+        "--store-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long a request waits for Redis; more on a busy machine",
+    )
+    add(
+        "--read",
+        type=partial(stored.read, "scenario"),
+        metavar="FILE",
+        help="show and draw an earlier run by its run.json, instead of running",
+    )
+    add("--markdown", action="store_true", help="with --read: print a table for documents only")
+    return parser
 
 
 def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
@@ -143,6 +168,7 @@ def _locust(
 
 
 def _report(console: Console, run: Mapping[str, Any], results: Path) -> int:
+    draw(run, results / "load.png")
     console.print("", _personas(run["counts"]), sep="\n")
     share = share_served(run["counts"])
     if share is not None:
@@ -175,7 +201,7 @@ def _personas(counts: Mapping[str, Any]) -> Table:
             attackers.append(name)
     headings = ("persona", "sent", "admitted", "refused", "failed", "p50", "p95", "p99")
     title = "The measured time, by persona (times in ms)"
-    return make_table(headings, rows, title=title, marked=attackers)
+    return Table(headings, rows, title=title, marked=attackers)
 
 
 def _faults(run: Mapping[str, Any]) -> list[str]:

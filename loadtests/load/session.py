@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from flask_irl.limits.limit import Limit
+from loadtests import stored
 from loadtests.load.checks import Rules
 from loadtests.load.scenario import HEALTH, HEAVY, Scenario, from_environment
 from loadtests.load.tally import Tally, exit_code
@@ -43,7 +43,7 @@ class Session:
         """Write the counts to the file that the environment names, and return the exit code."""
         counts = self.tally.to_json() | {"training": self.training}
         if name := os.environ.get(COUNTS_FILE):
-            Path(name).write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
+            stored.write(Path(name), counts)
         return exit_code(counts)
 
 

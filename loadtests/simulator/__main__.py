@@ -17,13 +17,23 @@ HEADER = "ts,client,method,path,status,bytes,ua_class,label\n"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write one log, and print its clients and requests by label."""
-    parser = argparse.ArgumentParser("python -m loadtests.simulator", description=__doc__)
-    parser.add_argument("--scenario", choices=SCENARIOS, default="ordinary")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--hours", type=float, default=10.0)
-    parser.add_argument("--clean-hours", type=float, help="default: two fifths of all, or none")
-    parser.add_argument("--set", choices=SETS, default="design", dest="which")
-    parser.add_argument("out", metavar="OUT.csv[.gz]", type=Path)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.simulator",
+        description="Write a made-up access log, with the true kind of each client.",
+    )
+    add = parser.add_argument
+    add("--scenario", choices=SCENARIOS, default="ordinary", help="course of events (%(default)s)")
+    add("--seed", type=int, default=0, help="number that all is drawn from (%(default)s)")
+    add("--hours", type=float, default=10.0, help="length of the log (%(default)s)")
+    add("--clean-hours", type=float, help="hours before the first attack (two fifths, or none)")
+    add(
+        "--set",
+        choices=SETS,
+        default="design",
+        dest="which",
+        help="kinds of sites and attacks: those to develop on, or those to judge by (%(default)s)",
+    )
+    add("out", metavar="OUT.csv[.gz]", type=Path, help="file to write")
     options = parser.parse_args(arguments)
     if not 0.1 <= options.hours <= 240:
         parser.error("--hours: from 0.1 to 240")

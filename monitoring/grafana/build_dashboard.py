@@ -74,7 +74,7 @@ def text(board: dashboard.Dashboard) -> str:
 def main() -> None:
     """Write the dashboard's file."""
     parser = argparse.ArgumentParser(description="Build the Grafana dashboard.")
-    parser.add_argument("--runbook", default=RUNBOOK, help="its URL (default: %(default)s)")
+    parser.add_argument("--runbook", default=RUNBOOK, help="URL of the runbook (%(default)s)")
     OUT.write_text(text(build(parser.parse_args().runbook)), encoding="utf-8")
     print(f"Written: {OUT.relative_to(Path.cwd()) if OUT.is_relative_to(Path.cwd()) else OUT}")
 

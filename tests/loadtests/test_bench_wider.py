@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 import threading
@@ -31,7 +30,6 @@ from loadtests.bench.measure.calls import redis_calls
 from loadtests.bench.measure.client import ask
 from loadtests.bench.measure.load import Load, check_loads, client_command, load_of
 from loadtests.bench.report import chart
-from loadtests.bench.report.figures import BARS
 from tests.servers import free_port
 
 NOTHING = Trained(1, b"", (), 0)
@@ -166,13 +164,12 @@ def test_a_crowd_visits_all_routes() -> None:
 
 def test_chart_shows_cases_that_are_measured() -> None:
     measured = {case.key for case in all_cases(Bench("redis://nowhere", NOTHING, 1))}
-    lines = [line for store in ("redis", "memory") for line in chart.lines_of(store)]
-    assert {line.key for line in lines} <= measured
-    assert {line.bar for line in lines if line.bar} <= {bar.name for bar in BARS}
+    assert {key for store in chart.STORES for key in chart.lines_of(store)} <= measured
 
 
-def test_chart_is_a_picture_in_a_folder_it_makes(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs the extra plot")
+@pytest.fixture
+def report() -> dict[str, Any]:
+    """Make what the chart shows of a run, with a name that would be mathematics."""
     cases = [
         {"system": case.system, "store": case.store, "case": case.name, "added_us": 20.0}
         for case in all_cases(Bench("redis://nowhere", NOTHING, 1))
@@ -185,9 +182,26 @@ def test_chart_is_a_picture_in_a_folder_it_makes(tmp_path: Path) -> None:
         "redis": "a server",
         "libraries": libraries,
     }
-    report = {"cases": cases, "bars": {bar.name: bar.bar for bar in BARS}, "machine": machine}
-    chart.draw(json.dumps(report), tmp_path / "images" / "bench.png")
-    assert (tmp_path / "images" / "bench.png").read_bytes().startswith(b"\x89PNG")
+    return {"cases": cases, "machine": machine}
+
+
+@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_chart_is_a_picture_in_a_folder_it_makes(
+    report: dict[str, Any], tmp_path: Path, ending: str, magic: bytes
+) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    file = tmp_path / "images" / f"bench.{ending}"
+    chart.draw(report, file)
+    assert file.read_bytes().startswith(magic)
+
+
+def test_chart_says_the_finding_and_nothing_of_targets(report: dict[str, Any]) -> None:
+    for case in report["cases"]:
+        case["added_us"] = 70.4 if case["system"] == "flask_irl" else 631.2
+    title = chart.title_of(report)
+    assert title.replace("\n", " ") == (
+        "On Redis flask_irl adds 70 µs to a Flask request, Flask-Limiter's sliding counter 631 µs"
+    )
 
 
 @pytest.mark.integration

@@ -25,7 +25,7 @@ from loadtests.evaluation import figures
 from loadtests.evaluation.__main__ import main
 from loadtests.evaluation.ablation import GROUPS
 from loadtests.evaluation.job import KINDS, Job, Realised, families, run, taught_without
-from loadtests.evaluation.picture import draw
+from loadtests.evaluation.picture import draw, title_of
 from loadtests.evaluation.plain import apply_limit, features, plain_rule
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.table import (
@@ -139,13 +139,11 @@ def test_over_static_counts_legitimate_requests_only() -> None:
     assert figures.over_static(log["families"], "plain_refused") == pytest.approx(10.0)
 
 
-def test_a_bar_is_met_on_the_right_side_of_it() -> None:
+def test_a_target_is_met_on_the_right_side_of_it() -> None:
     logs = [_log("ordinary", people=10, scan=890), _log("holiday", people=50, scan=990)]
-    met = {bar.text: bar.met for bar in figures.bars(logs)}
-    assert met["legitimate over static, ordinary days"]
-    assert not met["legitimate over static, holiday"]
-    assert not met["404 scan: refused"]
-    assert met["requests to the first flag, slowest family"]
+    verdicts = {outcome.name: outcome.verdict for outcome in figures.outcomes(logs)}
+    assert verdicts["ordinary days"] == verdicts["slowest family"] == "ok"
+    assert verdicts["holiday"] == verdicts["scan for files"] == "missed"
 
 
 def test_the_worst_family_is_not_mixed_up_with_one_whose_name_begins_alike() -> None:
@@ -156,16 +154,21 @@ def test_the_worst_family_is_not_mixed_up_with_one_whose_name_begins_alike() -> 
     assert (round(loss, 6), name) == (2.0, "legit:office_60")
 
 
-def test_bars_of_what_was_not_replayed_are_left_out() -> None:
-    assert [bar.text for bar in figures.bars([_log("holiday", people=10)])] == [
-        "legitimate over static, holiday",
-        "worst legitimate family, shifted (people)",
-    ]
+def test_targets_of_scenarios_that_were_not_replayed_are_left_out() -> None:
+    found = figures.outcomes([_log("holiday", people=10)])
+    assert [outcome.name for outcome in found] == ["holiday", "all changed days"]
+
+
+def test_the_evaluation_ends_with_a_sentence_on_the_figures_that_are_missed() -> None:
+    last = as_text(*log_sections([_log("ordinary", people=10, scan=890)])).splitlines()[-1]
+    assert last == (
+        "3 of 4 figures are as wanted. Missed: scan for files is 89.0%, wanted at least 90%."
+    )
 
 
 def test_the_table_tells_mean_least_and_most_of_a_family() -> None:
     text = as_text(*log_sections([_log("ordinary", 1, scan=800), _log("ordinary", 2, scan=900)]))
-    [line] = [line for line in text.splitlines() if "attack:scan" in line]
+    line = next(line for line in text.splitlines() if "attack:scan" in line)
     assert line.split()[1:6] == ["85.00", "80.00", "90.00", "1.00", "11.00"]
 
 
@@ -235,7 +238,7 @@ def test_recovery_is_told_also_where_nobody_was_flagged() -> None:
         {**common, "seed": 2, "flagged": False, "seconds": None},
     ]
     line = as_text(*recovery_sections(results)).splitlines()[-1]
-    assert line.split() == "scan 1 of 2 90 90 6 of 120".split()
+    assert line.split() == "scan 2 1 90 90 120 6".split()
 
 
 def test_the_ablation_tells_what_is_lost_on_whom() -> None:
@@ -256,6 +259,14 @@ def test_the_picture_is_small(tmp_path: Path) -> None:
     assert len(data) < 150_000
 
 
+def test_the_picture_says_how_many_attacks_are_refused() -> None:
+    title = title_of([_log("ordinary", scan=900)], ["attack:scan", "attack:drift"])
+    assert title.replace("\n", " ") == (
+        "In 1 of 2 kinds of attack flask_irl refuses 90% or more of the requests, "
+        "a fixed limit alone in none"
+    )
+
+
 def test_results_written_before_are_shown_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,6 +274,14 @@ def test_results_written_before_are_shown_again(
     stored.write_text(json.dumps({"logs": [_log("ordinary", scan=900)]}), encoding="utf-8")
     assert main(["--read", str(stored)]) == 0
     assert "ordinary: 1 logs" in capsys.readouterr().out
+    assert main(["--read", str(stored), "--markdown"]) == 0
+    assert "| attack:scan | 90.00 | 90.00 | 90.00 |" in capsys.readouterr().out
+
+
+def test_an_evaluation_in_which_a_figure_is_missed_fails(tmp_path: Path) -> None:
+    stored = tmp_path / "results.json"
+    stored.write_text(json.dumps({"logs": [_log("ordinary", scan=890)]}), encoding="utf-8")
+    assert main(["--read", str(stored)]) == 1
 
 
 def test_moments_of_intervals_are_those_of_the_window() -> None:

@@ -25,7 +25,8 @@ from flask_irl.limits.strategies.base import EMPTY
 from flask_irl.limits.strategies.sliding_window import sliding_window_counter
 from loadtests.load import scrape
 from loadtests.load.checks import Account, Answer, Judgement, Rules
-from loadtests.load.picture import normal_title
+from loadtests.load.picture import title_of
+from loadtests.load.run import main
 from loadtests.load.scenario import (
     ATTACKERS,
     EVERYBODY,
@@ -531,8 +532,23 @@ def test_the_picture_tells_of_as_many_requests_as_the_table() -> None:
     # The last one was under way when the time was over.
     for second in (0.5, 59.9, 60.0):
         tally.count(READER, Judgement("allowed"), 0.01, second)
-    assert normal_title(tally.to_json()) == "Normal clients served: 100.00% of 3 requests"
-    assert normal_title(Tally().to_json()) == "Normal clients served"
+    assert title_of(tally.to_json()).endswith("100% of normal clients' 3 requests are served")
+
+
+def test_the_picture_says_how_much_of_an_attack_gets_through() -> None:
+    tally = Tally()
+    for judgement in (Judgement("allowed", within=True), *[Judgement("limited", within=True)] * 3):
+        tally.count(FLOOD, judgement, 0.01, 3.2)
+    assert title_of(tally.to_json()).splitlines()[0] == (
+        "25% of the attack gets through (a fixed limit: 100%),"
+    )
+
+
+def test_the_picture_never_rounds_up_to_all_clients() -> None:
+    tally = Tally()
+    for judgement in [Judgement("allowed")] * 2999 + [Judgement("limited")]:
+        tally.count(READER, judgement, 0.01, 3.2)
+    assert title_of(tally.to_json()).splitlines()[1].startswith("99.9% of normal clients' 3,000")
 
 
 # The verdict.
@@ -670,7 +686,9 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
 
 @pytest.mark.integration
 @pytest.mark.slow
-def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
+def test_a_short_run_on_a_real_site_is_as_it_should_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended = run(
         # Nothing here is about time, and the machine may be busy.
         ["loadtests.load.run", "--results", str(tmp_path), "--store-timeout", "10"],
@@ -693,6 +711,12 @@ def test_a_short_run_on_a_real_site_is_as_it_should_be(tmp_path: Path) -> None:
     assert max(attacked) <= 5
     made = {path.name for path in tmp_path.iterdir()}
     assert {"report.html", "load_stats.csv", "load_stats_history.csv", "load.png"} <= made
+    again = tmp_path / "again"
+    assert main(["--read", str(tmp_path / "run.json"), "--results", str(again)]) == 0
+    assert (again / "load.png").read_bytes() == (tmp_path / "load.png").read_bytes()
+    capsys.readouterr()
+    assert main(["--read", str(tmp_path / "run.json"), "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("The measured time, by persona")
 
 
 @pytest.fixture

@@ -216,8 +216,8 @@ def test_the_same_log_gives_the_same_report() -> None:
     rng = random.Random(5)
     entries = sorted(
         [
-            *visitors(4, 30, 1100),
-            *(entry(START + 700 + 0.2 * n, "scraper", f"/x/{rng.random()}") for n in range(900)),
+            *visitors(4, 30, 620),
+            *(entry(START + 400 + 0.2 * n, "scraper", f"/x/{rng.random()}") for n in range(900)),
         ]
     )
     one, two = (replay(entries, min_clients=5).to_json() for _ in range(2))
@@ -228,10 +228,10 @@ def test_the_same_log_gives_the_same_report() -> None:
 def test_a_scraper_is_flagged_and_held_while_people_are_not() -> None:
     rng = random.Random(6)
     scraper = [
-        entry(START + 1500 + 0.7 * n, "scraper", f"/x/{rng.randrange(10**6)}", status=404)
+        entry(START + 700 + 0.7 * n, "scraper", f"/x/{rng.randrange(10**6)}", status=404)
         for n in range(700)
     ]
-    report = replay(sorted([*visitors(7, 40, 2400), *scraper]), min_clients=5)
+    report = replay(sorted([*visitors(7, 40, 1200), *scraper]), min_clients=5)
     caught = client(report, "scraper")
     assert caught.static_refused == 0
     assert caught.refused > 300

@@ -2,104 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from loadtests import picture
 from loadtests.bench.cases.apps import OURS
-from loadtests.bench.cases.catalogue import OURS_FULL, RAW_EVALSHA, Key, their, throttled
+from loadtests.bench.cases.catalogue import IN_FLASK_EVALSHA, OURS_FULL, Key, their, throttled
 from loadtests.bench.cases.rivals import FIXED, MOVING
+from loadtests.bench.report.figures import Report, added
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-BARE: Final = "#d9dde3"
+STORES: Final = {"redis": "on Redis", "memory": "in the worker's memory"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """Describe one line of the chart; ``bar`` names the ratio of our time to it, if it has one."""
-
-    text: str
-    key: Key
-    bar: str = ""
-
-
-def lines_of(store: str) -> list[Line]:
+def lines_of(store: str) -> dict[Key, str]:
     """List the lines of a store from top to bottom, ours first."""
-    on_redis = store == "redis"
-    lines = [
-        Line("flask_irl\nwith model and headers", (OURS, store, OURS_FULL)),
-        Line(
-            "throttled-py\nfixed window, no headers",
-            throttled(store, headers=False),
-            "redis_vs_throttled" if on_redis else "",
-        ),
-        *(
-            Line(f"Flask-Limiter\n{text}, headers", their(store, kind))
-            for kind, text in ((FIXED, "fixed window"), (MOVING, "moving window"))
-        ),
-        Line(
-            "Flask-Limiter\nsliding counter, headers",
-            their(store),
-            f"{store}_vs_flask_limiter",
-        ),
-    ]
-    if on_redis:
-        text = "a script that does nothing\n(redis-py, bare call)"
-        lines.append(Line(text, RAW_EVALSHA, "redis_vs_noop_evalsha"))
-    return lines
+    nothing = {IN_FLASK_EVALSHA: "no limiter: one Redis call\nthat does nothing"}
+    return {
+        (OURS, store, OURS_FULL): "flask_irl\nwith its model",
+        throttled(store, headers=False): "throttled-py\nfixed window, no headers",
+        their(store): "Flask-Limiter\nsliding counter",
+        their(store, MOVING): "Flask-Limiter\nmoving window",
+        their(store, FIXED): "Flask-Limiter\nfixed window",
+    } | (nothing if store == "redis" else {})
 
 
-def draw(document: str, path: Path) -> None:
-    """Draw, as a PNG, the time that each system adds to a request, by the JSON of a run."""
-    report = json.loads(document)
-    added = {
-        (case["system"], case["store"], case["case"]): float(case["added_us"])
-        for case in report["cases"]
-    }
-    with picture.saved_figure(path, (9, 6.6)) as figure:
-        title = "Time added to a Flask request, one limit, in µs; red: what is allowed to flask_irl"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-        upper, lower = figure.subplots(2, 1, height_ratios=(6, 5))
-        _draw(upper, "redis", "on Redis", added, report["bars"])
-        _draw(lower, "memory", "in memory", added, report["bars"])
+def draw(report: Report, path: Path) -> None:
+    """Draw the time that each system adds to a request, by the figures of a run."""
+    times = added(report)
+    with picture.saved_figure(path, 6.4, title_of(report)) as figure:
+        parts = figure.subplots(2, 1, height_ratios=(6, 5))
+        for axes, (store, text) in zip(parts, STORES.items(), strict=True):
+            lines = lines_of(store)
+            values = [times[key] for key in lines]
+            colours = [picture.OURS if key[0] == OURS else picture.OTHERS for key in lines]
+            picture.draw_bars(axes, values, colours, [f"{value:.0f} µs" for value in values])
+            axes.set_yticks(range(len(lines)), list(lines.values()))
+            axes.set_xlim(0, max(*values, 1.0) * 1.12)
+            picture.label(axes, "µs added to a request by one limit, median; less is better")
+            picture.tidy(axes, f"Limits kept {text}")
         machine = report["machine"]
-        lower.set_xlabel(
+        libraries = machine["libraries"]
+        picture.note(
+            figure,
             f"{machine['cpu']}, {machine['cores']} cores; {machine['python']}; "
-            f"{machine['redis'].partition(' (')[0]}; "
-            f"Flask-Limiter {machine['libraries']['Flask-Limiter']}; "
-            f"throttled-py {machine['libraries']['throttled-py']}",
-            color=picture.FAINT,
-            fontsize=8,
-            loc="left",
-            parse_math=False,
+            f"{machine['redis'].partition(' (')[0]}; Flask-Limiter {libraries['Flask-Limiter']} "
+            f"with headers; throttled-py {libraries['throttled-py']}. flask_irl asks Redis while "
+            "Flask finds the route.",
         )
 
 
-def _draw(
-    axes: Axes, store: str, title: str, added: Mapping[Key, float], bars: Mapping[str, float]
-) -> None:
-    lines = lines_of(store)
-    values = [added[line.key] for line in lines]
-    colours = {OURS: picture.OURS, RAW_EVALSHA[0]: BARE}
-    colour = [colours.get(line.key[0], picture.PALE) for line in lines]
-    axes.barh(range(len(lines)), values, height=0.66, color=colour)
-    allowed = {row: bars[line.bar] * values[row] for row, line in enumerate(lines) if line.bar}
-    longest = max(*values, *allowed.values(), 1.0)
-    beside = longest * 0.008
-    for row, value in enumerate(values):
-        axes.text(max(value, 0.0) + beside, row, f"{value:.0f}", va="center")
-    for row, most in allowed.items():
-        axes.vlines(most, row - 0.4, row + 0.4, color=picture.ALLOWED, linewidth=2)
-        text = f"allowed: {bars[lines[row].bar]:g} x = {most:.0f}"
-        # To the right of the other marks on this line.
-        place = max(most, values[row] + 0.07 * longest) + beside
-        axes.text(place, row, text, color=picture.ALLOWED, fontsize=9, va="center")
-    picture.label_bars(axes, [line.text for line in lines])
-    axes.tick_params("y", labelsize=9)
-    axes.set_xlim(0, longest * 1.36)
-    picture.tidy(axes, "x", title)
+def title_of(report: Report) -> str:
+    """Write the finding: our time against that of the rival that most apps use."""
+    times = added(report)
+    ours, theirs = (times[key] for key in ((OURS, "redis", OURS_FULL), their("redis")))
+    return (
+        f"On Redis flask_irl adds {ours:.0f} µs to a Flask request,\n"
+        f"Flask-Limiter's sliding counter {theirs:.0f} µs"
+    )

@@ -1,12 +1,11 @@
-"""Compute figures from measurements: the ratios that have bars, and others; write them as JSON."""
+"""Compute figures from measurements, and write them as JSON."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from loadtests.bench.cases.apps import OURS
 from loadtests.bench.cases.catalogue import (
@@ -21,35 +20,8 @@ from loadtests.bench.cases.catalogue import (
 from loadtests.bench.measure import calls, cpu, growth, load, machine, training
 from loadtests.bench.measure.turns import Timing
 
-
-@dataclass(frozen=True)
-class Bar:
-    """Hold a figure to the most that is allowed."""
-
-    name: str
-    text: str
-    bar: float
-    unit: str = ""
-
-
-BARS: Final = (
-    Bar(
-        "redis_vs_flask_limiter",
-        "added on Redis (1 limit, headers, model) / Flask-Limiter sliding, headers",
-        0.30,
-    ),
-    Bar("redis_vs_throttled", "the same / throttled-py fixed window, no headers", 0.80),
-    Bar("redis_vs_noop_evalsha", "the same / one no-op EVALSHA through redis-py", 2.5),
-    Bar(
-        "memory_vs_flask_limiter",
-        "added in memory (1 limit, headers, model) / Flask-Limiter sliding, headers",
-        0.40,
-    ),
-    Bar("refusal_vs_bare_flask", "a known client's refusal, Redis / a bare Flask 200", 1.0),
-    Bar("p99_while_training", "p99 while a model trains / p99 otherwise", 1.2),
-    Bar("redis_bytes_per_client", "Redis memory per client", 400.0, " B"),
-    Bar("worker_extra_mib", "memory of a gunicorn worker over a bare one", 40.0, " MiB"),
-)
+Report = Mapping[str, Any]
+"""The figures of a run, as its JSON has them; the members are a contract."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +56,6 @@ class Results:
     seconds: float
 
     @property
-    def busy(self) -> bool:
-        """Tell whether other work took the cores, so that p99 tells of that instead."""
-        return self.training.elsewhere > training.BUSY_SHARE
-
-    @property
     def bare(self) -> Timing:
         """Give the timing that all others are compared with."""
         return self.of(BARE)
@@ -102,7 +69,7 @@ class Results:
         return self.of(key).added(self.bare)
 
     def ratios(self) -> dict[str, Figure]:
-        """Give the figures that have bars, by name."""
+        """Give the figures that have targets, by name."""
         pairs = self.training.ratios
         extra = self.workers["flask_irl"] - self.workers["bare"]
         refusal = self.of((OURS, "redis", REFUSED)).medians
@@ -119,7 +86,7 @@ class Results:
         }
 
     def details(self) -> dict[str, float]:
-        """Give the figures without a bar, by name."""
+        """Give the figures without a target, by name."""
         figures = {
             "core_taken_by_others": self.training.elsewhere,
             "training_seconds": self.training.seconds,
@@ -132,16 +99,15 @@ class Results:
         return _ratio(self.added((OURS, store, OURS_FULL)), self.added(key))
 
 
-def to_json(results: Results) -> str:
-    """Write the JSON of a run; its members are a contract."""
+def report_of(results: Results) -> Report:
+    """Give the figures of a run."""
     ratios = results.ratios()
-    report = {
+    return {
         "cases": [_case(timing, timing.added(results.bare)) for timing in results.timings],
         "ratios": {name: round(figure.value, 4) for name, figure in ratios.items()},
         "quartiles": {
             name: [round(figure.low, 4), round(figure.high, 4)] for name, figure in ratios.items()
         },
-        "bars": {bar.name: bar.bar for bar in BARS},
         "details": results.details(),
         "load": {"client": results.http_client, "systems": [asdict(one) for one in results.load]},
         "redis_calls": [asdict(one) for one in results.calls],
@@ -151,7 +117,11 @@ def to_json(results: Results) -> str:
         "machine": asdict(results.machine),
         "settings": {**results.settings, "seconds": round(results.seconds, 1)},
     }
-    return json.dumps(report, indent=1) + "\n"
+
+
+def added(report: Report) -> dict[Key, float]:
+    """Give the time that each case adds to a request, in µs."""
+    return {(one["system"], one["store"], one["case"]): one["added_us"] for one in report["cases"]}
 
 
 def _case(timing: Timing, added: Sequence[float]) -> dict[str, Any]:

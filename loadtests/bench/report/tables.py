@@ -2,109 +2,139 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from rich.console import RenderableType
-from rich.table import Table
+from loadtests.bench.cases.apps import OURS
+from loadtests.bench.cases.catalogue import (
+    BARE,
+    FLASK_LIMITER,
+    IN_FLASK_EVALSHA,
+    OURS_FULL,
+    REFUSED,
+    THROTTLED,
+    their,
+    throttled,
+)
+from loadtests.bench.report.figures import Report, added
+from loadtests.bench.report.targets import outcomes
+from loadtests.tables import Table
+from loadtests.targets import summary, table
 
-from loadtests.bench.report.figures import BARS, Results, quartiles
-from loadtests.tables import make_table
-
-
-def sections(results: Results) -> Iterator[RenderableType]:
-    """Make the report of a run, part by part."""
-    yield _heading(results)
-    yield _cases(results)
-    yield _load(results)
-    yield f"load by {results.http_client}, on the same cores"
-    yield _calls(results)
-    starts = ((name, f"{seconds:.2f}") for name, seconds in results.starts.items())
-    yield make_table(("start of a worker: imports and app", "seconds"), starts)
-    yield _growth(results)
-    yield _cpu(results)
-    yield _bars(results)
-    if results.busy:
-        yield "Other work kept the cores busy: p99 tells of that, not of the training."
-    details = ((name, f"{value:g}") for name, value in results.details().items())
-    yield make_table(("beside the bars", ""), details)
+SYSTEMS: Final = (BARE[0], OURS, FLASK_LIMITER, THROTTLED)
 
 
-def _heading(results: Results) -> str:
-    machine = results.machine
-    libraries = ", ".join(f"{name} {number}" for name, number in machine.libraries.items())
-    settings = ", ".join(f"{name} {value}" for name, value in results.settings.items())
+def overview(report: Report) -> Iterator[Table | str]:
+    """Make what documents show of a run: one figure in each cell."""
+    yield _comparison(report)
+    yield _growth(report)
+    yield table(outcomes(report))
+    yield machine_of(report)
+
+
+def sections(report: Report) -> Iterator[Table | str]:
+    """Make the whole report of a run, part by part."""
+    settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
+    yield f"{machine_of(report)}\n{settings}"
+    yield _cases(report)
+    yield _calls(report)
+    yield _comparison(report)
+    yield _growth(report)
+    details = [(name, f"{value:g}") for name, value in report["details"].items()]
+    yield Table(("about the trainings", ""), details)
+    yield table(outcomes(report))
+    yield summary(outcomes(report))
+
+
+def machine_of(report: Report) -> str:
+    """Describe the machine of a run, with the versions of all that was measured."""
+    machine = report["machine"]
+    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
     return (
-        f"{machine.cpu}, {machine.cores} cores, {machine.system}, load {machine.load} at the start"
-        f"\n{machine.python}, {machine.redis}\n{libraries}\n{settings}; "
-        f"took {results.seconds:.0f} s"
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, load {machine['load']} "
+        f"at the start; {machine['python']}, {machine['redis']}; {libraries}; "
+        f"HTTP client: {report['load']['client']}"
     )
 
 
-def _cases(results: Results) -> Table:
+def _comparison(report: Report) -> Table:
     rows = []
-    for timing in results.timings:
-        added = timing.added(results.bare)
-        beyond = (f"{statistics.median(added):.1f}", _range(*quartiles(added), 1))
-        figures = ("", "") if timing is results.bare else beyond
-        own = (f"{timing.mean:.1f}", f"{timing.p99:.0f}")
-        rows.append((*timing.case.key, f"{timing.p50:.1f}", *figures, *own))
-    headings = ("system", "store", "µs per request, medians of rounds", "p50", "added")
-    return make_table((*headings, "quartiles", "mean", "p99"), rows, left=3)
-
-
-def _load(results: Results) -> Table:
-    rows = []
-    for one in results.load:
-        for text, load in (
-            ("without a flood", one.alone),
-            ("beside a flood", one.beside),
-            (f"(the flood: {one.flood.refused:.0%} refused)", one.flood),
+    times = added(report)
+    for store, text in (("redis", "on Redis"), ("memory", "in memory")):
+        keys = ((OURS, store, OURS_FULL), their(store), throttled(store, headers=False))
+        figures = dict(zip(SYSTEMS[1:], (times[key] for key in keys), strict=True))
+        rows.append(_row(f"added to a request {text}, one limit, µs", figures))
+    figures = {BARE[0]: times[IN_FLASK_EVALSHA]}
+    rows.append(_row("added by a call of Redis that does nothing, µs", figures))
+    whole = {(one["system"], one["store"], one["case"]): one["p50_us"] for one in report["cases"]}
+    rows.append(_row("a whole request without a limiter, µs", {BARE[0]: whole[BARE]}))
+    figures = {OURS: whole[OURS, "redis", REFUSED]}
+    rows.append(_row("a refusal of a client known to be over its limit, µs", figures))
+    for count in ("one limit", "three limits"):
+        figures = {}
+        for one in report["redis_calls"]:
+            if count in one["case"]:
+                figures.setdefault(one["system"], one["round_trips"])
+        rows.append(_row(f"round trips to Redis, {count}", figures))
+    for clients in dict.fromkeys(one["clients"] for one in report["cpu_us_per_request"]):
+        some = [one for one in report["cpu_us_per_request"] if one["clients"] == clients]
+        figures = {one["system"]: one["worker"] + one["server"] for one in some}
+        rows.append(_row(f"CPU of worker and Redis a request, {clients:,} clients, µs", figures))
+    loads = report["load"]["systems"]
+    for when, text in (("alone", ""), ("beside", " beside a flood")):
+        for member, unit in (
+            ("per_second", "requests a second"),
+            ("p50", "p50 ms"),
+            ("p99", "p99 ms"),
         ):
-            figures = (f"{load.per_second:.0f}", f"{load.p50:.1f}", f"{load.p99:.1f}")
-            rows.append((one.system, text, *figures))
-    headings = ("gunicorn on Redis", "normal clients", "per second", "p50 ms", "p99 ms")
-    return make_table(headings, rows, left=2)
+            figures = {one["system"]: one[when][member] for one in loads}
+            rows.append(_row(f"gunicorn, two workers{text}: {unit}", figures))
+    figures = {one["system"]: 100 * one["flood"]["refused"] for one in loads}
+    rows.append(_row("of the flood refused, %", figures))
+    rows.append(_row("start of a worker, s", report["start_seconds"]))
+    title = (
+        f"{FLASK_LIMITER}: sliding window counter, headers; {THROTTLED}: fixed window, no headers. "
+        "Medians; background work of flask_irl included."
+    )
+    return Table(("", *SYSTEMS), rows, title=title)
 
 
-def _calls(results: Results) -> Table:
+def _row(text: str, figures: Mapping[str, float]) -> tuple[str, ...]:
+    cells = (figures.get(system) for system in SYSTEMS)
+    return (text, *("" if value is None else _figure(value) for value in cells))
+
+
+def _figure(value: float) -> str:
+    """Write two digits at least, and all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def _cases(report: Report) -> Table:
     rows = []
-    for one in results.calls:
-        rows.append((one.system, one.case, f"{one.round_trips:.2f}", " ".join(one.commands)))
-    headings = ("Redis per request", "", "round trips", "sent")
-    return make_table(headings, rows, left=2)
+    for one in report["cases"]:
+        key = (one["system"], one["store"], one["case"])
+        low, high = one["added_us_quartiles"]
+        beyond = (f"{one['added_us']:.1f}", f"{low:.1f} to {high:.1f}")
+        figures = ("", "") if key == BARE else beyond
+        own = (f"{one['mean_us']:.1f}", f"{one['p99_us']:.0f}")
+        rows.append((*key, f"{one['p50_us']:.1f}", *figures, *own))
+    headings = ("system", "store", "µs per request, medians of rounds", "p50", "added")
+    return Table((*headings, "quartiles", "mean", "p99"), rows, left=3)
 
 
-def _growth(results: Results) -> Table:
-    grown = sorted(results.grown, key=lambda one: (one.by, one.store, one.size))
-    rows = [(g.by, g.store, f"{g.size:,}", f"{g.p50:.1f}", f"{g.added:.1f}") for g in grown]
-    return make_table(("growth of", "on", "number", "p50 µs", "added µs"), rows, left=2)
+def _calls(report: Report) -> Table:
+    rows = [
+        (one["system"], one["case"], f"{one['round_trips']:.2f}", " ".join(one["commands"]))
+        for one in report["redis_calls"]
+    ]
+    return Table(("Redis per request", "", "round trips", "sent"), rows, left=2)
 
 
-def _cpu(results: Results) -> Table:
-    rows = []
-    for one in results.cpu:
-        times = (one.worker, one.server, one.worker + one.server)
-        rows.append((one.system, f"{one.clients:,}", *(f"{time:.0f}" for time in times)))
-    headings = ("all CPU µs per request, Redis", "active clients", "worker", "Redis", "both")
-    return make_table(headings, rows)
-
-
-def _bars(results: Results) -> Table:
-    ratios = results.ratios()
-    rows = []
-    for bar in BARS:
-        figure = ratios[bar.name]
-        digits = 0 if bar.unit == " B" else 1 if bar.unit else 2
-        spread = "" if figure.low == figure.high else _range(figure.low, figure.high, digits)
-        verdict = "met" if figure.value <= bar.bar else "MISSED"
-        if results.busy and bar.name == "p99_while_training":
-            verdict = "unsure"
-        value = f"{figure.value:.{digits}f}{bar.unit}"
-        rows.append((bar.name, bar.text, value, spread, f"<= {bar.bar:g}{bar.unit}", verdict))
-    headings = ("ratio", "against the bars of the design", "measured", "quartiles", "bar")
-    return make_table((*headings, ""), rows, left=2)
-
-
-def _range(low: float, high: float, digits: int) -> str:
-    return f"{low:.{digits}f} to {high:.{digits}f}"
+def _growth(report: Report) -> Table:
+    grown = sorted(report["growth"], key=lambda one: (one["by"], one["store"], one["size"]))
+    rows = [
+        (one["by"], one["store"], f"{one['size']:,}", f"{one['p50']:.0f}", f"{one['added']:.0f}")
+        for one in grown
+    ]
+    headings = ("growth of", "store", "number", "a whole request, µs", "added, µs")
+    return Table(headings, rows, left=2)
