@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
 
 from flask_irl.admin.attach import attach
+from flask_irl.config.arguments import OptionArguments
 from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
@@ -16,6 +18,7 @@ from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_decorators import RouteDecorators
+from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 
@@ -36,7 +39,8 @@ class IntelligentLimiter(RouteDecorators):
             ``write``, returns the name of the user who may do that, or None.
         **options: Any option of :class:`~flask_irl.config.options.Options`; they win over the app's
             config, which wins over the environment. Changes to the config after ``init_app``
-            are not seen.
+            are not taken up, and warned of at the first request. ``base_limit=None`` switches that
+            limit off; else None counts as not given.
 
     Raises:
         ConfigurationError: An option is not known or not allowed.
@@ -49,7 +53,7 @@ class IntelligentLimiter(RouteDecorators):
         key_func: KeyFunc | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
-        **options: Any,
+        **options: Unpack[OptionArguments],
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
@@ -61,7 +65,7 @@ class IntelligentLimiter(RouteDecorators):
         self._key_func = key_func or remote_address
         self._listener = listener
         self._authorize = authorize
-        self._arguments = options
+        self._arguments: Mapping[str, Any] = options
         self._states = AppStates()
         super().__init__(self._states)
         resolve(options, {}, {})
@@ -81,6 +85,7 @@ class IntelligentLimiter(RouteDecorators):
                 "and not at all when the app was given to IntelligentLimiter(app)."
             )
         options = resolve(self._arguments, app.config)
+        warn_at_start(app)
         state = AppState(
             app,
             self,
@@ -92,6 +97,7 @@ class IntelligentLimiter(RouteDecorators):
         if options.enabled and options.admin:
             # First, since it may refuse its options.
             self._declarations.exempt_blueprints.update(attach(app, state, self._authorize))
+        state.at_first_request(late_warning(options, self._arguments))
         app.extensions[EXTENSION] = state
         self._states.add(state)
         if options.enabled:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flask_irl.cli.group import as_json, irl, operations, operator, plain_errors
-from flask_irl.cli.output import plain, print_change, print_record, print_table
+from flask_irl.cli.output import plain, print_change, print_record, print_table, text
 
 CONFIGURED = "configured"
 
@@ -45,7 +45,7 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
     further_factors=0.1,0; base_limit=configured takes a change back."""
     site = operations().site
     result = site.set_limits(dict(map(_change, changes)), operator()) if changes else site.limits()
-    steps = [f"{step['limit']} ({step['factor']:.0%})" for step in result["steps"]]
+    steps = [f"{text(step['limit'])} ({step['factor']:.0%})" for step in result["steps"]]
     print_record(result if json_ else {**result, "steps": steps}, json_)
 
 
