@@ -18,6 +18,7 @@ from flask_irl.limits.keys import network_key
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import event
 from flask_irl.web.identity import NOBODYS
+from flask_irl.web.siblings import has_siblings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,9 +29,6 @@ MOST_HOPS: Final = 20
 """Addresses of a header that are looked at: a stranger may send any number."""
 PROXY_FIX: Final = "werkzeug.proxy_fix.orig"
 """Name in a request's environment that ProxyFix leaves."""
-TELL_PROCESSES: Final = ("SERVER_SOFTWARE", "uwsgi.version", "mod_wsgi.version")
-"""Names in the environment of servers that know whether they have several processes. Those that
-serve WSGI by way of ASGI say that they have, whatever is so."""
 MEND_PROXY: Final = (
     "if a proxy of yours is at this address, all clients behind it share one limit: set "
     "app.wsgi_app = werkzeug.middleware.proxy_fix.ProxyFix(app.wsgi_app, x_for=1) with the number "
@@ -103,7 +101,7 @@ class FirstRequests:
         # The threads of the first requests come at once.
         with self._lock:
             self._left -= 1
-            siblings = self._siblings_unknown and self._shows_siblings(environ)
+            siblings = self._siblings_unknown and has_siblings(environ)
             self._siblings_unknown = False
             header = self._find_proxy(environ) if self._proxy_unknown else ""
         if siblings:
@@ -117,11 +115,6 @@ class FirstRequests:
                 remote_addr=environ.get("REMOTE_ADDR"),
                 mend=MEND_PROXY,
             )
-
-    def _shows_siblings(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether the server says that this process isn't its only one."""
-        said = environ.get("wsgi.multiprocess", False)
-        return bool(said) and any(name in environ for name in TELL_PROCESSES)
 
     def _find_proxy(self, environ: WSGIEnvironment) -> str:
         """Name the header of a proxy that nobody has configured; empty if there is none yet."""
