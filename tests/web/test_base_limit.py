@@ -12,7 +12,9 @@ from flask.typing import ResponseReturnValue
 from flask_irl import IntelligentLimiter
 from flask_irl.operations import Operations
 from flask_irl.stores.state import Update
+from flask_irl.telemetry.events import RequestDecided
 from flask_irl.web.state import state_of
+from tests.recorder import Recorder
 
 CLIENT = "127.0.0.1"
 LIMIT, LEFT = "X-RateLimit-Limit", "X-RateLimit-Remaining"
@@ -214,6 +216,32 @@ def test_a_base_limit_can_be_set_and_taken_back_while_the_app_runs(make: Make) -
     assert codes(app, "/", "/", "/") == [200, 200, 429]
     assert site.set_limits({"base_limit": None}, "ann")["base_limit"] is None
     assert codes(app, "/", "/") == [200, 200]
+
+
+def test_the_admin_api_tells_that_it_is_off(make: Make) -> None:
+    app, limiter = make(base_limit=None, authorize=lambda scope: "ann")
+    client = app.test_client()
+    assert codes(app, "/") == [200]
+    with app.app_context():
+        limiter.flush()
+    limits: Any = client.get("/admin/limits").json
+    assert (limits["base_limit"], limits["steps"][1]["limit"]) == (None, None)
+    clients: Any = client.get("/admin/clients").json
+    assert [entry["limit"] for entry in clients["clients"]] == [None]
+    known: Any = client.get(f"/admin/client/{CLIENT}").json
+    assert known["limit"] is None
+    changed: Any = client.put("/admin/limits", json={"base_limit": 3}).json
+    assert (changed["base_limit"], changed["steps"][0]["limit"]) == (3, 3)
+    back: Any = client.put("/admin/limits", json={"base_limit": None}).json
+    assert back["base_limit"] is None
+
+
+def test_metrics_count_unlimited_requests(make: Make) -> None:
+    listener = Recorder()
+    app, _ = make(base_limit=None, listener=listener)
+    assert codes(app, "/") == [200]
+    [decided] = [x for x in listener.events if isinstance(x, RequestDecided)]
+    assert (decided.route, decided.decision.outcome) == ("/", "allowed")
 
 
 # Replaced
