@@ -178,4 +178,5 @@ def _with_amount(plan: Plan, amount: int) -> Plan:
         Limit(amount, limit.window_seconds, min(limit.burst or limit.amount, amount))
         for limit in own.limits
     )
-    return replace(plan, scopes=(replace(own, limits=limits), *plan.scopes[1:]))
+    own = replace(own, limits=limits, standby=False)
+    return replace(plan, scopes=(own, *plan.scopes[1:]))
