@@ -34,7 +34,7 @@ use_none()
 
 workers: Final = 1
 threads: Final = 8
-raw_env: Final = ["REDIS_URL="]
+raw_env: Final = ["REDIS_URL=", "IRL_STORAGE_URI="]
 
 
 def on_starting(server: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 
 from demo_app.keys import SECRET, issue_key
 from demo_app.served import INSIDE
+from flask_irl.config.sources import PREFIX
 
 ROOT: Final = Path(__file__).parents[1]
 CONFIG: Final = Path(__file__).with_name("gunicorn_memory.py")
@@ -28,11 +29,10 @@ BACKLOG: Final = 512
 LAST_WORDS: Final = 4000
 """Bytes of the log that an error shows."""
 LEFT_OUT: Final = (
-    "ANOMALY_THRESHOLD BASE_LIMIT BIND GUNICORN_CMD_ARGS IRL_ADMIN_TOKEN PORT "
-    "PROMETHEUS_MULTIPROC_DIR REDIS_URL TRAINING_INTERVAL TRUSTED_PROXIES WEB_CONCURRENCY "
-    "WINDOW_SECONDS"
+    "ANOMALY_THRESHOLD BASE_LIMIT BIND GUNICORN_CMD_ARGS PORT PROMETHEUS_MULTIPROC_DIR REDIS_URL "
+    "TRAINING_INTERVAL TRUSTED_PROXIES WEB_CONCURRENCY WINDOW_SECONDS"
 ).split()
-"""Environment variables that would make it another demo."""
+"""Environment variables that would make it another demo, beside all that begin with ``IRL_``."""
 
 
 class ServerError(Exception):
@@ -74,7 +74,11 @@ class Server:
         # early connections wait instead of being refused.
         with socket.create_server((HOST, 0), backlog=BACKLOG) as listening:
             self.port = listening.getsockname()[1]
-            environment = {k: v for k, v in os.environ.items() if k not in LEFT_OUT}
+            environment = {
+                name: value
+                for name, value in os.environ.items()
+                if name not in LEFT_OUT and not name.startswith(PREFIX)
+            }
             environment |= self._options | {"BIND": f"fd://{listening.fileno()}"}
             self._process = subprocess.Popen(  # noqa: S603
                 self._command,

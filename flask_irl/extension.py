@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 from flask import Flask, current_app, has_app_context
 
 from flask_irl.admin.attach import attach
+from flask_irl.config.arguments import OptionArguments
 from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
 from flask_irl.control import ClientControl
@@ -17,6 +19,7 @@ from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
 from flask_irl.web.current_request import CurrentRequest
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.route_decorators import RouteDecorators
+from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
 
 
@@ -37,7 +40,8 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             ``write``, returns the name of the user who may do that, or None.
         **options: Any option of :class:`~flask_irl.config.options.Options`; they win over the app's
             config, which wins over the environment. Changes to the config after ``init_app``
-            are not seen.
+            are not taken up, and warned of at the first request. ``base_limit=None`` switches that
+            limit off; else None counts as not given.
 
     Raises:
         ConfigurationError: An option is not known or not allowed.
@@ -50,7 +54,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         key_func: KeyFunc | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
-        **options: Any,
+        **options: Unpack[OptionArguments],
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
@@ -62,7 +66,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._key_func = key_func or remote_address
         self._listener = listener
         self._authorize = authorize
-        self._arguments = options
+        self._arguments: Mapping[str, Any] = options
         states = AppStates()
         RouteDecorators.__init__(self, states)
         ClientControl.__init__(self, states)
@@ -83,6 +87,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
                 "and not at all when the app was given to IntelligentLimiter(app)."
             )
         options = resolve(self._arguments, app.config)
+        warn_at_start(app)
         state = AppState(
             app,
             self,
@@ -94,6 +99,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         if options.enabled and options.admin:
             # First, since it may refuse its options.
             self._declarations.exempt_blueprints.update(attach(app, state, self._authorize))
+        state.at_first_request(late_warning(options, self._arguments))
         app.extensions[EXTENSION] = state
         self._states.add(state)
         if options.enabled:

@@ -72,7 +72,8 @@ def operator() -> str:
     """Name the operator, for the audit log."""
     try:
         return f"shell:{getpass.getuser()}"
-    except (KeyError, OSError):
+    except (ImportError, KeyError, OSError):
+        # On Windows there is no module to ask beside the environment.
         return "shell"
 
 

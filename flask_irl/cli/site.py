@@ -8,6 +8,7 @@ import click
 
 from flask_irl.cli.group import as_json, irl, operations, operator, plain_errors
 from flask_irl.cli.output import plain, print_change, print_record, print_table
+from flask_irl.config.values import OFF
 
 CONFIGURED = "configured"
 
@@ -45,8 +46,14 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
     anomalous_factor=0.5 further_factors=0.1,0; base_limit=configured takes a change back."""
     site = operations().site
     result = site.set_limits(dict(map(_change, changes)), operator()) if changes else site.limits()
-    steps = [f"{step['limit']} ({step['factor']:.0%})" for step in result["steps"]]
-    print_record(result if json_ else {**result, "steps": steps}, json_)
+    if json_:
+        print_record(result, True)
+        return
+    off = result["base_limit"] is None
+    shares = [(step["limit"], f"{step['factor']:.0%}") for step in result["steps"]]
+    steps = [share if off else f"{limit} ({share})" for limit, share in shares]
+    shown = {**result, "base_limit": OFF if off else result["base_limit"], "steps": steps}
+    print_record(shown, False)
 
 
 @irl.command()

@@ -9,11 +9,12 @@ import attrs
 
 from flask_irl.config import values
 from flask_irl.errors import ConfigurationError
-from flask_irl.limits.limit import Limit
-from flask_irl.limits.plan import Mode, StrategyName
+from flask_irl.limits.limit import MAX_AMOUNT, Limit
+from flask_irl.limits.plan import Mode, Scope, StrategyName
 
 ResetFormat = Literal["seconds", "epoch"]
 OnStoreError = Literal["memory", "allow", "deny"]
+DetectorName = Literal["isolation_forest", "random_forest", "blend"]
 
 MAX_INTEGER: Final = 2**31 - 1
 MINUTES_OF_WEEK: Final = 7 * 24 * 60.0
@@ -21,17 +22,25 @@ SECONDS_OF_DAY: Final = 86_400
 
 
 class Spec(NamedTuple):
-    """Describe an option: its names elsewhere, and whether its value is a secret.
+    """Describe an option: its names elsewhere, and how its value is treated.
 
     Attributes:
-        config_key: Its key in the app's config.
-        variable: Its environment variable, None if it has none.
+        config_key: Its key in the app's config, and the name of its environment variable.
+        variable: A second environment variable, for which the first wins; None if it has none.
         secret: Whether messages must not quote its value.
+        may_be_off: Whether None, given as an argument, switches it off; else that is as if the
+            option weren't given.
     """
 
     config_key: str
     variable: str | None
     secret: bool
+    may_be_off: bool
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """List its environment variables; the first that is set wins."""
+        return (self.config_key,) if self.variable is None else (self.config_key, self.variable)
 
 
 def _option(
@@ -41,21 +50,23 @@ def _option(
     variable: str | None = None,
     config_key: str | None = None,
     secret: bool = False,
+    may_be_off: bool = False,
 ) -> Any:
     """Declare an option.
 
     Args:
         default: Its value if no source gives one.
         convert: Converts the values of all sources.
-        variable: Its environment variable.
+        variable: A second environment variable, beside that of the config key's name.
         config_key: Its key in the app's config, ``IRL_`` and its name in capitals by default.
         secret: Whether its value must not be shown.
+        may_be_off: Whether it can be switched off.
     """
     return attrs.field(
         default=default,
-        converter=convert,
+        converter=values.or_off(convert) if may_be_off else convert,
         repr=not secret,
-        metadata={"variable": variable, "config_key": config_key},
+        metadata={"variable": variable, "config_key": config_key, "may_be_off": may_be_off},
     )
 
 
@@ -72,16 +83,16 @@ class Options:
     storage_options: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
     key_prefix: str = _option("irl", values.key_prefix)
     strategy: StrategyName = _option("sliding-window-counter", values.strategy)
-    base_limit: int = _option(100, values.integer(1, MAX_INTEGER), variable="BASE_LIMIT")
+    base_limit: int | None = _option(
+        100, values.integer(1, MAX_INTEGER), variable="BASE_LIMIT", may_be_off=True
+    )
     window_seconds: int = _option(
         60, values.integer(1, 366 * SECONDS_OF_DAY), variable="WINDOW_SECONDS"
     )
     burst: int | None = _option(None, values.optional(values.integer(1, MAX_INTEGER)))
     default_limits: tuple[Limit, ...] = _option((), values.limits)
-    exempt: tuple[str, ...] = _option((), values.patterns, variable="IRL_EXEMPT")
-    limits: Mapping[str, tuple[Limit, ...]] = _option(
-        attrs.Factory(dict), values.pattern_limits, variable="IRL_LIMITS"
-    )
+    exempt: tuple[str, ...] = _option((), values.patterns)
+    limits: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), values.pattern_limits)
     enabled: bool = _option(True, values.boolean)
     mode: Mode = _option("enforce", values.choice(*get_args(Mode)))
     headers_enabled: bool = _option(True, values.boolean)
@@ -91,7 +102,7 @@ class Options:
     anomaly_threshold: float = _option(-0.5, values.number(-1.0, 0.0), variable="ANOMALY_THRESHOLD")
     anomalous_factor: float = _option(0.3, values.number(0.0, 1.0, above=True))
     further_factors: tuple[float, ...] = _option((0.1, 0.0), values.factors)
-    detector: str = _option("blend", values.choice("isolation_forest", "random_forest", "blend"))
+    detector: DetectorName = _option("blend", values.choice(*get_args(DetectorName)))
     learning_minutes: float = _option(120.0, values.number(0.0, MINUTES_OF_WEEK))
     login_failures: int = _option(12, values.integer(0, MAX_INTEGER))
     login_routes: tuple[str, ...] = _option((), values.login_patterns)
@@ -106,15 +117,13 @@ class Options:
         variable="TRAINING_INTERVAL",
         config_key="IRL_TRAINING_INTERVAL",
     )
-    train: bool = _option(True, values.boolean, variable="IRL_TRAIN")
+    train: bool = _option(True, values.boolean)
     min_clients: int = _option(25, values.integer(1, MAX_INTEGER))
     rows_capacity: int = _option(20_000, values.integer(50, 1_000_000))
     profile_ttl_seconds: int = _option(3600, values.integer(60, 30 * SECONDS_OF_DAY))
     on_store_error: OnStoreError = _option("memory", values.choice(*get_args(OnStoreError)))
     store_timeout: float = _option(0.05, values.number(0.0, 60.0, above=True))
-    admin_token: str | None = _option(
-        None, values.optional(values.text), variable="IRL_ADMIN_TOKEN", secret=True
-    )
+    admin_token: str | None = _option(None, values.optional(values.text), secret=True)
     api_key_header: str = _option("X-API-Key", values.text)
     admin_tokens: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
     admin: bool = _option(True, values.boolean)
@@ -129,15 +138,34 @@ class Options:
         return (first, *(factor for factor in self.further_factors if factor < first))
 
     @property
-    def base(self) -> Limit:
-        """Give the limit on all requests of a client."""
-        burst = None if self.burst is None else min(self.burst, self.base_limit)
-        return Limit(self.base_limit, self.window_seconds, burst)
+    def base(self) -> Limit | None:
+        """Give the limit on all requests of a client; None where it is switched off."""
+        return None if self.base_limit is None else self._limit(self.base_limit)
+
+    def base_at(self, factor: float) -> int | None:
+        """Give the base limit at a step's factor (0 to 1); None where it is switched off."""
+        base = self.base
+        return None if base is None else base.at(factor)
+
+    @property
+    def own_scope(self) -> Scope:
+        """Give the scope of all requests of a client: on standby where the limit is off."""
+        base = self.base
+        return Scope("", (base or self._limit(MAX_AMOUNT),), standby=base is None)
+
+    def _limit(self, amount: int) -> Limit:
+        burst = None if self.burst is None else min(self.burst, amount)
+        return Limit(amount, self.window_seconds, burst)
 
 
 def _spec(field: attrs.Attribute[Any]) -> Spec:
     config_key = field.metadata["config_key"] or f"IRL_{field.name.upper()}"
-    return Spec(config_key, field.metadata["variable"], secret=not field.repr)
+    return Spec(
+        config_key,
+        field.metadata["variable"],
+        secret=not field.repr,
+        may_be_off=field.metadata["may_be_off"],
+    )
 
 
 OPTIONS: Final[Mapping[str, Spec]] = {field.name: _spec(field) for field in attrs.fields(Options)}

@@ -66,4 +66,10 @@ def _check_setting(name: str, value: object) -> Any:
         raise ConfigurationError(
             f"{name!r} can't be changed at run time: only mode, {', '.join(CHANGEABLE)} can"
         )
-    return check_option(name, value)
+    checked = check_option(name, value)
+    if checked is None:
+        raise ConfigurationError(
+            f"{name} is {value!r}, which is not allowed at run time: give a number; only the "
+            "configuration switches it off"
+        )
+    return checked

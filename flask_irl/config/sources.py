@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flask_irl.config.options import OPTIONS, Options, check_option
+from flask_irl.config.options import OPTIONS, Options, Spec, check_option
 from flask_irl.errors import ConfigurationError
 
-CONFIG_PREFIX: Final = "IRL_"
+PREFIX: Final = "IRL_"
+"""Begins the keys of all options in an app's config, and their environment variables."""
+CONFIG_KEYS: Final = frozenset(spec.config_key for spec in OPTIONS.values())
 
 
 def resolve(
@@ -20,9 +22,13 @@ def resolve(
     """Take each option from its first source: argument, app config, environment, default.
 
     Args:
-        arguments: Options given to ``IntelligentLimiter``; None counts as not given.
-        config: The app's config; keys are ``IRL_`` and the option's name in capitals.
-        environment: ``os.environ`` by default.
+        arguments: Options given to ``IntelligentLimiter``. None counts as not given, but switches
+            off what can be switched off, such as ``base_limit``.
+        config: The app's config; keys are ``IRL_`` and the option's name in capitals. None counts
+            as not given.
+        environment: Variables of the same names as the config's keys, and some of other names,
+            which count only without those; an empty one counts as not given. ``os.environ`` by
+            default.
 
     Raises:
         ConfigurationError: A value is not allowed, or an option is not known; the message names
@@ -30,27 +36,41 @@ def resolve(
     """
     environment = os.environ if environment is None else environment
     _refuse_unknown_arguments(arguments)
-    _refuse_unknown_config(config)
+    for key in unknown_keys(config):
+        known = ", ".join(sorted(CONFIG_KEYS))
+        raise ConfigurationError(f"config key {key!r} is not known; there are: {known}")
     values: dict[str, Any] = {}
     for name, spec in OPTIONS.items():
-        if arguments.get(name) is not None:
-            values[name] = check_option(name, arguments[name])
-        elif config.get(spec.config_key) is not None:
-            values[name] = check_option(name, config[spec.config_key], spec.config_key)
-        elif spec.variable is not None and environment.get(spec.variable):
-            values[name] = check_option(name, environment[spec.variable], spec.variable)
+        given = source_of(name, spec, arguments, config, environment)
+        if given is not None:
+            source, value = given
+            values[name] = check_option(name, value, source)
     return Options(**values)
+
+
+def source_of(
+    name: str,
+    spec: Spec,
+    arguments: Mapping[str, Any],
+    config: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> tuple[str, Any] | None:
+    """Find the first source that gives an option: its name there, and the value; else None."""
+    if arguments.get(name) is not None or (spec.may_be_off and name in arguments):
+        return name, arguments[name]
+    if config.get(spec.config_key) is not None:
+        return spec.config_key, config[spec.config_key]
+    variable = next((x for x in spec.variables if environment.get(x)), None)
+    return None if variable is None else (variable, environment[variable])
+
+
+def unknown_keys(config: Mapping[str, Any]) -> list[str]:
+    """List the keys of an app's config that begin as options' keys do, and are none."""
+    # A config may hold keys of any type.
+    texts = (key for key in config if isinstance(key, str))
+    return [key for key in texts if key.startswith(PREFIX) and key not in CONFIG_KEYS]
 
 
 def _refuse_unknown_arguments(arguments: Mapping[str, Any]) -> None:
     for name in sorted(arguments.keys() - OPTIONS.keys()):
         raise ConfigurationError(f"option {name!r} is not known; there are: {', '.join(OPTIONS)}")
-
-
-def _refuse_unknown_config(config: Mapping[str, Any]) -> None:
-    keys = {spec.config_key for spec in OPTIONS.values()}
-    for key in config:
-        if key.startswith(CONFIG_PREFIX) and key not in keys:
-            raise ConfigurationError(
-                f"config key {key!r} is not known; there are: {', '.join(sorted(keys))}"
-            )

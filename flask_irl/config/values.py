@@ -24,6 +24,9 @@ Convert = Callable[[object], Any]
 MAX_STEPS: Final = 8
 """Most steps below the full limit that a list of factors may give, beside the first."""
 
+OFF: Final = "none"
+"""Switches an option off in a config file and in the environment, as None does as an argument."""
+
 NOT: Final = "!"
 """Begins a pattern of routes that are not meant."""
 
@@ -134,15 +137,32 @@ def strategy(value: object) -> StrategyName:
     return result
 
 
+def or_off(convert: Convert) -> Convert:
+    """Make a converter that takes None, and the word ``none``, for switched off: None."""
+
+    def convert_or_off(value: object) -> Any:
+        if value is None or (isinstance(value, str) and value.strip().lower() == OFF):
+            return None
+        try:
+            return convert(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {OFF}") from None
+
+    return convert_or_off
+
+
 def optional(convert: Convert) -> Convert:
     """Make a converter that takes None and empty text for None, too."""
     return lambda value: None if value is None or value == "" else convert(value)
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """Copy a mapping with text keys."""
+    """Copy a mapping with text keys, or read one from JSON."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError("a mapping with text keys")
+        raise ValueError("a mapping with text keys, in text as JSON")
     return dict(value)
 
 

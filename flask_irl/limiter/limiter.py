@@ -70,7 +70,7 @@ class Limiter:
         self.learning = Learning(options, store, self.notify, self.failures, fit)
         self.profiler = self.learning.profiler
         self.trainer = self.learning.trainer
-        self.plans.use(options.base, self.ladder.factors, options.mode)
+        self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.worker = Worker(
             self.failures,
             Jobs(
@@ -281,7 +281,7 @@ class Limiter:
         self.options = options
         self._mode = options.mode
         self.learning.use(options)
-        self.plans.use(options.base, self.ladder.factors, options.mode)
+        self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.refusals.clear()
         event(logging.WARNING, "settings_changed", **settings)
 

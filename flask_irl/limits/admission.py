@@ -120,12 +120,29 @@ def decide(
     Returns:
         The answer, and the cells to keep: ``cells`` itself if nothing changes.
     """
-    cells = settle(plan, cells, now)
     code, tight_refused = 0, False
     if override is not None and now < float(int(override.until * 1e6)):
         code = CODES[override.kind]
+    if plan.counted is not None and code != CODES["limit"]:
+        # The cells of a scope on standby stay as they are.
+        size = len(plan.scopes[0].limits)
+        rest = cells[size:]
+        hit, after = decide(
+            plan.counted,
+            rest,
+            step=step,
+            score=score,
+            now=now,
+            gap=gap,
+            cost=cost,
+            override=override,
+        )
+        if plan.counted.limits and code != CODES["block"]:
+            hit = hit._replace(binding=hit.binding + size)
+        return hit, cells if after is rest else [*cells[:size], *after]
+    cells = settle(plan, cells, now)
     if override is not None and code == CODES["allow"]:
-        amount = plan.limits[0][1].amount
+        amount = plan.limits[0][1].amount if plan.limits else 0
         verdict = Admission(True, 0, amount, amount, 0.0, 0.0, cells)
     elif override is not None and code == CODES["block"]:
         left = float(int(override.until * 1e6)) - now
@@ -161,4 +178,5 @@ def with_amount(plan: Plan, amount: int) -> Plan:
         Limit(amount, limit.window_seconds, min(limit.burst or limit.amount, amount))
         for limit in own.limits
     )
-    return replace(plan, scopes=(replace(own, limits=limits), *plan.scopes[1:]))
+    own = replace(own, limits=limits, standby=False)
+    return replace(plan, scopes=(own, *plan.scopes[1:]))

@@ -22,7 +22,8 @@ class Hit(NamedTuple):
         step: The client's step on the ladder, 0 for the full limit.
         tight_refused: In shadow mode, true if the step's tighter limit would have refused.
         score: The client's latest calibrated score, 0 to -1.
-        limit: The binding limit at the client's step, in requests.
+        limit: The binding limit at the client's step, in requests; 0 where the request is under
+            none, or is blocked.
         remaining: Requests left of it.
         reset_after: Time until its window ends (GCRA: until it is whole again); when refused, the
             same as ``retry_after``.
@@ -53,7 +54,8 @@ class Decision(NamedTuple):
         outcome: ``allowed``, ``limited``, ``blocked``, ``shadow_limited`` (admitted, though
             refused at the client's step) or ``exempt``.
         key: The client's key, as stored.
-        limit: Requests per window in effect for this client; 0 when exempt.
+        limit: Requests per window in effect for this client; 0 when exempt, when it is blocked, or
+            when it is admitted under no limit.
         remaining: Requests left.
         reset_after: Seconds until the window resets.
         retry_after: Seconds until a refused request would be admitted; 0 when admitted.
@@ -140,13 +142,15 @@ def decision_without_store(plan: Plan, client: str, now: float, *, denied: bool)
         now: Seconds since the epoch.
         denied: Refuse the request.
     """
-    limit = plan.limits[0][1]
+    counted = plan.limits if plan.counted is None else plan.counted.limits
+    limit = (counted or plan.limits)[0][1]
+    amount = limit.amount if counted else 0
     wait = DENIED_RETRY_SECONDS if denied else 0.0
     return Decision(
         outcome="blocked" if denied else "allowed",
         key=client,
-        limit=limit.amount,
-        remaining=0 if denied else limit.amount,
+        limit=amount,
+        remaining=0 if denied else amount,
         reset_after=wait,
         retry_after=wait,
         is_anomalous=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flask_irl.limits.limit import Limit
@@ -20,11 +20,16 @@ class Scope:
         name: A route's endpoint or a shared name; ``""`` for all of the client's requests.
         limits: 1 to 16 limits; none in a scope whose requests are counted already.
         own_key: Count another key than the client's (that of a limit's own ``key_func``).
+        replaces_base: Count instead of the limit on all of the client's requests.
+        standby: Count only while an operator's own limit for the client is in force; only the
+            scope of all the client's requests may.
     """
 
     name: str
     limits: tuple[Limit, ...]
     own_key: bool = False
+    replaces_base: bool = False
+    standby: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +47,8 @@ class Plan:
         signatures: For each scope, 16 bits of its windows and the strategy: a state with another
             signature was counted in another way, and begins anew.
         limits: Each limit with its scope, in the order of ``Hit.binding``.
+        counted: The plan of the limits that count without an operator's own limit, where the first
+            scope is on standby; else None.
     """
 
     scopes: tuple[Scope, ...]
@@ -51,6 +58,7 @@ class Plan:
     ttl_seconds: int = 3600
     signatures: tuple[int, ...] = field(init=False)
     limits: tuple[tuple[Scope, Limit], ...] = field(init=False)
+    counted: Plan | None = field(init=False)
 
     def __post_init__(self) -> None:
         signatures = tuple(
@@ -63,3 +71,7 @@ class Plan:
         object.__setattr__(self, "signatures", signatures)
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "ttl_seconds", max(self.ttl_seconds, 2 * longest))
+        counted = None
+        if self.scopes and self.scopes[0].standby:
+            counted = replace(self, scopes=(Scope("", ()), *self.scopes[1:]))
+        object.__setattr__(self, "counted", counted)

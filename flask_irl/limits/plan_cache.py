@@ -13,7 +13,7 @@ MAX_PLANS: Final = 4096
 
 
 class PlanCache:
-    """Cache plans by their scopes, each with the limit on all of a client's requests before them.
+    """Cache plans by their scopes, each with that of all of a client's requests before them.
 
     Args:
         strategy: Name of the strategy that counts.
@@ -28,7 +28,7 @@ class PlanCache:
     def __init__(self, strategy: StrategyName, longest: int, max_plans: int = MAX_PLANS) -> None:
         self._strategy = strategy
         self._max_plans = max_plans
-        self._base = Limit(1, 1)
+        self._own = self._standby = Scope("", (Limit(1, 1),))
         self._factors: tuple[float, ...] = (1.0,)
         self._mode: Mode = "off"
         self._plans: dict[tuple[Scope, ...], Plan] = {}
@@ -40,18 +40,20 @@ class PlanCache:
         """Count the plans in the cache."""
         return len(self._plans) + len(self._reduced)
 
-    def use(self, base: Limit, factors: tuple[float, ...], mode: Mode) -> None:
+    def use(self, own: Scope, factors: tuple[float, ...], mode: Mode) -> None:
         """Make plans for other settings from now on.
 
         Args:
-            base: The limit on all of a client's requests.
+            own: The scope of all of a client's requests. It is on standby in plans one of whose
+                scopes replaces it.
             factors: Share of each limit that is left at each step.
             mode: ``enforce`` tightens limits, ``shadow`` only records it, ``off`` does neither.
         """
-        self._base = base
+        self._own = own
+        self._standby = dataclasses.replace(own, standby=True)
         self._factors = factors if mode != "off" else (1.0,)
         self._mode = mode
-        self.longest = max(self.longest, 2 * base.window_seconds)
+        self.longest = max(self.longest, *(2 * limit.window_seconds for limit in own.limits))
         self._renew()
 
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
@@ -60,8 +62,9 @@ class PlanCache:
         plans = self._plans
         plan = plans.get(scopes)
         if plan is None:
+            replaced = any(scope.replaces_base for scope in scopes)
             plan = Plan(
-                (Scope("", (self._base,)), *scopes),
+                (self._standby if replaced else self._own, *scopes),
                 self._strategy,
                 self._factors,
                 self._mode == "enforce",

@@ -168,7 +168,7 @@ class ClientOperations:
 
     def _entries(self, states: Mapping[str, ClientState], now: float) -> Iterator[ClientEntry]:
         """Describe clients for a list; unpacking all profiles at once pays for a thousand."""
-        factors, base = self._limiter.ladder.factors, self._limiter.options.base
+        factors, options = self._limiter.ladder.factors, self._limiter.options
         records = profile.decode([state.profile for state in states.values()])
         recent = profile.sums_of(records, "recent")
         n, refused = profile.sums_of(records, "n"), profile.sums_of(records, "refused")
@@ -180,7 +180,7 @@ class ClientOperations:
                 "client": key,
                 "step": state.step,
                 "factor": factor,
-                "limit": base.at(factor),
+                "limit": options.base_at(factor),
                 "score": round(state.score, 4),
                 "is_anomalous": state.step > 0,
                 "override": None if override is None else override.kind,

@@ -44,7 +44,7 @@ class ClientEntry(TypedDict):
     client: str
     step: int
     factor: float
-    limit: int
+    limit: int | None
     score: float
     is_anomalous: bool
     override: str | None
@@ -59,7 +59,7 @@ class ClientResult(TypedDict):
     client: str
     step: int
     factor: float
-    limit: int
+    limit: int | None
     score: float
     is_anomalous: bool
     override: OverrideResult | None
@@ -115,7 +115,7 @@ class StepLimit(TypedDict):
 
     step: int
     factor: float
-    limit: int
+    limit: int | None
 
 
 class Limits(TypedDict):
@@ -123,7 +123,7 @@ class Limits(TypedDict):
 
     mode: str
     strategy: str
-    base_limit: int
+    base_limit: int | None
     window_seconds: int
     anomaly_threshold: float
     anomalous_factor: float

@@ -12,6 +12,7 @@ from flask_irl.config.runtime import (
     read_settings,
     write_settings,
 )
+from flask_irl.config.values import OFF
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.model.model import Model
@@ -74,7 +75,7 @@ class SiteOperations:
         return {
             "mode": self._limiter.mode,
             "strategy": options.strategy,
-            "base_limit": str(options.base),
+            "base_limit": OFF if options.base is None else str(options.base),
             "total_requests": requests,
             "refused": refused,
             "hit_rate": refused / requests if requests else 0.0,
@@ -97,7 +98,7 @@ class SiteOperations:
             "anomalous_factor": options.anomalous_factor,
             "further_factors": list(options.further_factors),
             "steps": [
-                {"step": step, "factor": factor, "limit": options.base.at(factor)}
+                {"step": step, "factor": factor, "limit": options.base_at(factor)}
                 for step, factor in enumerate(self._limiter.ladder.factors)
             ],
             "default_limits": [str(limit) for limit in options.default_limits],

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, request
 
@@ -20,6 +21,9 @@ from flask_irl.web.exchange import FAILED, Exchange
 from flask_irl.web.late import LateDecisions
 from flask_irl.web.observer import Observer
 from flask_irl.web.responses import Responder
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 LOST: Final = "refusals in front of Flask, and questions to the store while Flask gets ready"
 MEND: Final = "call init_app before anything else takes app.wsgi_app, and wrap it, don't replace it"
@@ -34,6 +38,7 @@ class Bypass:
         observer: Notes answered requests.
         body: Drops what refused requests still have to send.
         late: Counts requests that are decided on only when they are answered.
+        look: Looks at the first request that has passed it by.
     """
 
     def __init__(
@@ -44,9 +49,11 @@ class Bypass:
         observer: Observer,
         body: BodyDrain,
         late: LateDecisions,
+        look: Callable[[WSGIEnvironment], None],
     ) -> None:
         self._slot = slot
         self._late = late
+        self._look = look
         self._complete = responder.complete
         self._observe = observer.observe
         self._drop_body = body.drop
@@ -65,6 +72,7 @@ class Bypass:
                 app.after_request_funcs[None].insert(0, self._finish)
                 app.teardown_request_funcs[None].append(self._tear_down)
                 self._serving = True
+                self._look(request.environ)
 
     def _finish(self, response: Response) -> Response:
         """Complete and observe an answer, as the middleware does."""

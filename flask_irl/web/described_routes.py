@@ -59,6 +59,7 @@ def _texts_of(routes: Mapping[str, Route]) -> list[str]:
 def _texts(route: Route) -> list[str]:
     texts = [str(limit) for limit in route.defaults]
     for limit in route.limits:
-        shared = " (shared)" if limit.shared is not None else ""
-        texts += [f"{fixed}{shared}" for fixed in limit.limits] or [f"of each request{shared}"]
+        notes = " (shared)" if limit.shared is not None else ""
+        notes += " (instead of base_limit)" if limit.override_base else ""
+        texts += [f"{fixed}{notes}" for fixed in limit.limits] or [f"of each request{notes}"]
     return texts

@@ -77,13 +77,17 @@ class Exchange:
     fronted = False
 
     def add(self, decision: Decision) -> None:
-        """Add a decision to those made on the request before: the one with least left is shown."""
+        """Add a decision to those made on the request before: the one with least left is shown.
+
+        One under no limit has nothing to show.
+        """
         before = self.decision
         if before is None:
             self.decision = decision
             return
         shown = before
-        if not decision.admitted or decision.remaining < before.remaining:
+        less = decision.remaining < before.remaining and decision.limit > 0
+        if not decision.admitted or less or (before.admitted and not before.limit):
             # The gap is that since the client's previous request, not since the first decision.
             shown = decision._replace(at=before.at, gap=before.gap)
         outcome = before.outcome if decision.outcome == "allowed" else decision.outcome

@@ -90,7 +90,7 @@ class LateDecisions:
         if not follow and not self.waits(exchange.route):
             return self.decide(current, exchange)
         limiter, client = self._limiter, exchange.client
-        if client in limiter.refusals.known:
+        if client in limiter.refusals.known and not exchange.route.may_replace_base:
             rest = self._questions.rest(exchange.route)
             # One more call of the store, for a client only that was just over these limits.
             if limiter.refusals.knows(client, rest.plan):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TIMES_BASE: Final = 20
 LEAST: Final = 300
 """Preflights in a window: so many times the base limit, and never fewer than this."""
+USUAL_BASE: Final = 100
+"""Stands for the base limit where that is switched off."""
 MAX_ADDRESSES: Final = 10_000
 SCOPE: Final = "preflight"
 FLASK_CORS: Final = "flask_cors.decorator"
@@ -40,10 +42,9 @@ class Preflights:
     """
 
     def __init__(self, options: Options) -> None:
-        base = options.base
-        amount = min(max(LEAST, TIMES_BASE * base.amount), MAX_AMOUNT)
-        most = Limit(amount, base.window_seconds)
-        ttl = max(60, 2 * base.window_seconds)
+        base = options.base_limit or USUAL_BASE
+        most = Limit(min(max(LEAST, TIMES_BASE * base), MAX_AMOUNT), options.window_seconds)
+        ttl = max(60, 2 * options.window_seconds)
         self.plan = Plan(
             (Scope(SCOPE, (most,)),), "sliding-window-counter", (1.0,), ttl_seconds=ttl
         )

@@ -122,7 +122,7 @@ class Questions:
                     continue
                 name = name or self._scope_name(limit, route)
                 own = self._own_key(limit)
-                scopes.append(Scope(name, given, own_key=own is not None))
+                scopes.append(Scope(name, given, own is not None, limit.override_base))
                 keys.append(own or client)
                 notices += _notices(name, limit, given)
             else:
@@ -198,6 +198,7 @@ def _scopes(route: Route) -> tuple[Scope, ...]:
     """Group a route's fixed limits into scopes."""
     named: dict[str, tuple[Limit, ...]] = {}
     shared: list[Scope] = []
+    replacing: set[str] = set()
     if route.defaults:
         named[route.endpoint] = route.defaults
     for name, limit in zip(route.names, route.limits, strict=True):
@@ -205,10 +206,13 @@ def _scopes(route: Route) -> tuple[Scope, ...]:
             continue
         if limit.shared is None:
             named[name] = (*named.get(name, ()), *limit.limits)
+            if limit.override_base:
+                replacing.add(name)
         else:
             # Routes that share it may have other limits beside it: it counts apart from those.
-            shared.append(Scope(name, limit.limits))
-    return (*(Scope(name, limits) for name, limits in named.items()), *shared)
+            shared.append(Scope(name, limit.limits, replaces_base=limit.override_base))
+    own = (Scope(name, x, replaces_base=name in replacing) for name, x in named.items())
+    return (*own, *shared)
 
 
 def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Notice]:

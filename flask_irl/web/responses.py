@@ -104,6 +104,9 @@ def set_headers(headers: Headers, decision: Decision, *, ietf: bool, epoch: bool
             headers[:] = [item for item in headers if item[0].lower() not in RATE_HEADERS]
             break
     outcome, _, limit, remaining, reset_after, _, _, _, _, window, scope, _, at, _ = decision
+    if not limit and outcome not in REFUSED:
+        # The request is under no limit.
+        return
     reset = seconds(reset_after)
     headers += (
         ("X-RateLimit-Limit", str(limit)),

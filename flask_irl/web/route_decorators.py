@@ -46,6 +46,7 @@ class RouteDecorators:
         error_message: str | None = None,
         exempt_when: Filter | None = None,
         override_defaults: bool = True,
+        override_base: bool = False,
         cost: int | CostFunc = 1,
         default: str | None = None,
     ) -> LimitDecorator:
@@ -71,6 +72,10 @@ class RouteDecorators:
             error_message: Text of the 429.
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
+            override_base: Replace the limit on all of the client's requests: it neither refuses nor
+                counts the requests that this limit applies to, so this one may be the larger. Where
+                a function returns no limit, or fails without a ``default``, nothing is replaced.
+                On a function that is no view it has no effect: such calls count apart.
             cost: Units that a request counts for, in this and all its other limits; 1 where a
                 function of yours raises.
             default: The limit that holds while the function given as ``limit`` fails; None for
@@ -91,6 +96,7 @@ class RouteDecorators:
                 error_message=error_message,
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
+                override_base=override_base,
                 cost=cost,
                 default=default,
             ),
@@ -105,6 +111,7 @@ class RouteDecorators:
         error_message: str | None = None,
         exempt_when: Filter | None = None,
         override_defaults: bool = True,
+        override_base: bool = False,
         cost: int | CostFunc = 1,
         default: str | None = None,
     ) -> LimitDecorator:
@@ -117,6 +124,7 @@ class RouteDecorators:
             error_message: Text of the 429.
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
+            override_base: Replace the limit on all of the client's requests.
             cost: Units that a request counts for.
             default: The limit that holds while the function given as ``limit`` fails.
 
@@ -135,6 +143,7 @@ class RouteDecorators:
                 error_message=error_message,
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
+                override_base=override_base,
                 cost=cost,
                 default=default,
             ),

@@ -41,6 +41,7 @@ class RouteLimit:
         per_method: Count each method by itself.
         exempt_when: Returns True where it doesn't apply to a request.
         override_defaults: Whether it replaces the default limits or adds to them.
+        override_base: Whether it replaces the base limit, too, wherever it applies.
         cost: Units that a request counts for.
         error_message: Text of the 429, instead of "Rate limit exceeded".
         origin: The limit as the decorator has it, of which this is a use.
@@ -62,6 +63,7 @@ class RouteLimit:
     default: tuple[Limit, ...] = ()
     origin: RouteLimit | None = None
     passing: bool = False
+    override_base: bool = False
 
     @property
     def fixed(self) -> bool:

@@ -54,6 +54,7 @@ class Route:
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
         fixed: Whether its plan is the same for every request.
+        may_replace_base: Whether a limit that depends on the request may replace the base limit.
         preflights: Whether Flask or flask-cors answers its CORS preflights.
         files: The static files that it serves, if it does; what isn't there is unmatched.
         recognisable: Whether all requests under one method and path of it are alike.
@@ -74,6 +75,7 @@ class Route:
     generation: int = -1
     plainly_refused: bool = False
     fixed: bool = field(init=False)
+    may_replace_base: bool = field(init=False)
     preflights: bool = False
     files: StaticFiles | None = None
     recognisable: bool = True
@@ -81,6 +83,7 @@ class Route:
 
     def __post_init__(self) -> None:
         self.fixed = all(limit.fixed for limit in self.limits)
+        self.may_replace_base = any(x.override_base and not x.fixed for x in self.limits)
 
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""

@@ -27,8 +27,10 @@ from flask_irl.web.current import limits_of
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
+from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
+from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
@@ -96,6 +98,7 @@ class AppState:
         )
         self.questions = Questions(self.limiter, callback_failed)
         identity = self._identity = Identity(key_func, callback_failed)
+        self._by_address = isinstance(key_func, KeyFromEnviron) or key_func is logged_in_user
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
@@ -125,13 +128,18 @@ class AppState:
         """Take part in each of an app's requests."""
         self._registered = True
         outer, place, is_app = innermost(app)
-        body = BodyDrain(app.config, self.limiter.failures.swallow)
+        failures = self.limiter.failures
+        body = BodyDrain(app.config, failures.swallow)
+        first = FirstRequests(
+            by_address=self._by_address, local=self.limiter.store.local, guard=failures.guard
+        )
         bypass = Bypass(
             self._slot,
             responder=self._responder,
             observer=self._observer,
             body=body,
             late=self.enforcer.late,
+            look=first.look,
         )
         self.enforcer.register(app, innermost=is_app, bypass=bypass)
         error_handlers.register(app)
@@ -144,6 +152,7 @@ class AppState:
             observer=self._observer,
             body=body,
         )
+        first.watch(middleware)
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
 

@@ -157,7 +157,7 @@ def taught_without(kinds: Sequence[str]) -> Iterator[None]:
 def replaying(config: Mapping[str, Any]) -> Iterator[Replay]:
     """Open the replay of ``irl replay`` on the demo app."""
     with only_errors():
-        app = create_app({"REDIS_URL": "memory://", **config})
+        app = create_app({"IRL_STORAGE_URI": "memory://", **config})
         state = state_of(app)
         with app.app_context():
             course = Replay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,10 +13,14 @@ from flask_irl.config.options import OPTIONS, Options, check_option
 from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Scope
 
 
 class Sample(NamedTuple):
-    """Give values of an option: three good ones, all different, and bad ones."""
+    """Give values of an option: three good ones, all different, and bad ones.
+
+    ``environment`` is its second variable, beside that of its config key's name.
+    """
 
     good: tuple[Any, Any, Any]
     bad: tuple[Any, ...]
@@ -30,7 +35,7 @@ SAMPLES: dict[str, Sample] = {
     "storage_uri": Sample(
         ("redis://a", "redis://b", "redis://c"), ("  ", 5, b"redis://a", ["redis://a"]), "REDIS_URL"
     ),
-    "storage_options": Sample(({"a": 1}, {"b": 2}, {}), ("a=1", 5, {1: 2}, [("a", 1)])),
+    "storage_options": Sample(({"a": 1}, '{"b": 2}', {}), ("a=1", "[1]", 5, {1: 2}, [("a", 1)])),
     "key_prefix": Sample(("a", "b:c", "shop-1."), (" ", "a b", "a{b}", "é", "a\n", 5)),
     "strategy": Sample(
         ("fixed-window", "gcra", "sliding-window-counter"), ("fixed", "GCRA", 5, ["gcra"])
@@ -45,12 +50,10 @@ SAMPLES: dict[str, Sample] = {
     "exempt": Sample(
         (("/health", "endpoint:static-*"), "/a,endpoint:b", '["/c"]'),
         ("health", "endpoint:", "/a,b", 5, [5], b"/a"),
-        "IRL_EXEMPT",
     ),
     "limits": Sample(
         ({"/a/*": "5/minute"}, '{"endpoint:b": ["1/second", "5/minute"]}', {}),
         ("/a=5/minute", "[1]", {"a": "5/minute"}, {5: "5/minute"}, {"/a": ""}, {"/a": 5}, 5),
-        "IRL_LIMITS",
     ),
     "enabled": BOOLEAN,
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
@@ -58,13 +61,13 @@ SAMPLES: dict[str, Sample] = {
     "ietf_headers": BOOLEAN,
     "reset_format": Sample(("epoch", "seconds", "epoch"), ("date", "", 1, ["epoch"])),
     "early_refusals": BOOLEAN,
-    "train": BOOLEAN._replace(environment="IRL_TRAIN"),
+    "train": BOOLEAN,
     "anomaly_threshold": Sample(
         (-1, "-0.25", 0.0), (0.1, -1.5, "x", True, "nan", "inf", 10**400, [0]), "ANOMALY_THRESHOLD"
     ),
     "anomalous_factor": Sample((0.5, "0.1", 1), (0, 1.01, -0.1, "x", True, "nan", None.__class__)),
     "further_factors": Sample(
-        ((0.2, 0.1), "0.1,0", ()),
+        ((0.2, 0.1), "0.1,0", (0.05,)),
         (
             *("0.1,0.2", [0.1, 0.1], "x", 5, [1.5], [-0.1], b"0.1", "nan", [True]),
             *([0.9, "0.8", None], tuple(0.9 - i / 10 for i in range(9))),
@@ -75,11 +78,13 @@ SAMPLES: dict[str, Sample] = {
     ),
     "learning_minutes": Sample((0, "30", 10_080), (-1, 10_081, "x", True, "nan")),
     "login_failures": Sample((0, "20", 5), COUNT),
-    "login_routes": Sample((("/a",), "/b,!endpoint:c", []), (5, [5], b"/a", "a", "endpoint:", "!")),
+    "login_routes": Sample(
+        (("/a",), "/b,!endpoint:c", ["/d"]), (5, [5], b"/a", "a", "endpoint:", "!")
+    ),
     "unknown_paths": Sample((0, "20", 5), COUNT),
-    "honeypots": Sample((("/a",), "/b,/c", []), (5, [5], b"/a")),
-    "allow": Sample((("10.0.0.0/8",), "a,b", []), (5, [5], b"a")),
-    "deny": Sample((("10.0.0.0/8",), "a,b", []), (5, [5], b"a")),
+    "honeypots": Sample((("/a",), "/b,/c", ["/d"]), (5, [5], b"/a")),
+    "allow": Sample((("10.0.0.0/8",), "a,b", ["c"]), (5, [5], b"a")),
+    "deny": Sample((("10.0.0.0/8",), "a,b", ["c"]), (5, [5], b"a")),
     "false_flag_rate": Sample((0.01, "0.1", 0.2), (0, 0.3, "x", False, "nan")),
     "training_interval_minutes": Sample(
         (1, "2.5", 10_080), (0, -1, "x", 10_081, True), "TRAINING_INTERVAL", "IRL_TRAINING_INTERVAL"
@@ -89,7 +94,7 @@ SAMPLES: dict[str, Sample] = {
     "profile_ttl_seconds": Sample((60, "3600", 30 * 86_400), (59, 30 * 86_400 + 1, "x", True)),
     "on_store_error": Sample(("memory", "allow", "deny"), ("raise", "", True)),
     "store_timeout": Sample((0.1, "0.25", 60), (0, -1, 61, "x", True, "inf")),
-    "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret"), "IRL_ADMIN_TOKEN"),
+    "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret")),
     "api_key_header": Sample(("X-Key", "Authorization", "X-Token"), ("", " ", 5)),
     "admin_tokens": Sample(
         ({"a": {"token": "x", "scope": "read"}}, {}, {"b": {"token": "y", "scope": "write"}}),
@@ -101,6 +106,7 @@ SAMPLES: dict[str, Sample] = {
     "background": BOOLEAN,
 }
 NAMES = sorted(SAMPLES)
+MAY_BE_OFF = {"base_limit"}
 READ: dict[str, dict[Any, Any]] = {
     "default_limits": {
         "5/minute": (Limit(5, 60),),
@@ -112,6 +118,7 @@ READ: dict[str, dict[Any, Any]] = {
         '{"endpoint:b": ["1/second", "5/minute"]}': {"endpoint:b": (Limit(1, 1), Limit(5, 60))},
     },
     "further_factors": {"0.1,0": (0.1, 0.0)},
+    "storage_options": {'{"b": 2}': {"b": 2}},
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
     "honeypots": {"/b,/c": ("/b", "/c")},
     "allow": {"a,b": ("a", "b")},
@@ -131,10 +138,18 @@ def value_of(name: str, **sources: Mapping[str, Any]) -> Any:
     return getattr(resolve(*mappings), name)
 
 
+def as_text(value: Any) -> str:
+    """Write a value as an environment variable has it."""
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def converted(name: str, good: Any) -> Any:
     """Give the value of an option that a good value of its sample should become."""
     if name in READ:
-        return READ[name].get(good if isinstance(good, str) else str(good), good)
+        read = READ[name].get(good if isinstance(good, str) else str(good), good)
+        return tuple(read) if isinstance(read, list) else read
     default = getattr(Options(), name)
     if good == "off" and name != "mode":
         return False
@@ -181,22 +196,41 @@ def test_an_argument_wins_over_the_config_and_that_over_the_environment(name: st
     everywhere: dict[str, Mapping[str, Any]] = {
         "arguments": {name: first},
         "config": {config_key(name): second},
-        "environment": {sample.environment: str(third)} if sample.environment else {},
+        "environment": {config_key(name): as_text(third)},
     }
     assert value_of(name, **everywhere) == converted(name, first)
     del everywhere["arguments"]
     assert value_of(name, **everywhere) == converted(name, second)
     del everywhere["config"]
-    if sample.environment:
-        assert value_of(name, **everywhere) == converted(name, third)
+    assert value_of(name, **everywhere) == converted(name, third)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if SAMPLES[name].environment])
+def test_of_two_variables_the_one_of_the_config_keys_name_wins(name: str) -> None:
+    first, second, _ = map(as_text, SAMPLES[name].good)
+    second_variable = SAMPLES[name].environment or ""
+    both = {second_variable: second, config_key(name): first}
+    assert value_of(name, environment=both) == value_of(name, config={config_key(name): first})
+    both[config_key(name)] = ""
+    assert value_of(name, environment=both) == value_of(name, config={config_key(name): second})
 
 
 @each_option
 def test_none_and_an_empty_environment_variable_count_as_not_given(name: str) -> None:
-    sample = SAMPLES[name]
-    environment = {sample.environment: ""} if sample.environment else {}
-    sources = {"arguments": {name: None}, "config": {config_key(name): None}}
+    environment = {config_key(name): "", SAMPLES[name].environment or "": ""}
+    arguments = {} if name in MAY_BE_OFF else {name: None}
+    sources = {"arguments": arguments, "config": {config_key(name): None}}
     assert value_of(name, **sources, environment=environment) == getattr(Options(), name)
+
+
+@pytest.mark.parametrize("name", sorted(MAY_BE_OFF))
+def test_what_may_be_off_is_so_by_none_as_argument_and_by_the_word_elsewhere(name: str) -> None:
+    key = config_key(name)
+    assert value_of(name, arguments={name: None}, config={key: 5}) is None
+    assert value_of(name, config={key: "none"}, environment={key: "5"}) is None
+    assert value_of(name, environment={key: " None "}) is None
+    with pytest.raises(ConfigurationError, match=rf"^{key} is 'nine'.* or none"):
+        value_of(name, environment={key: "nine"})
 
 
 @pytest.mark.parametrize(
@@ -217,13 +251,13 @@ def test_a_bad_value_is_refused_with_its_source_and_the_values_allowed(name: str
             assert repr(bad) in message
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if SAMPLES[name].environment])
+@each_option
 def test_a_bad_environment_variable_is_named(name: str) -> None:
-    variable = SAMPLES[name].environment or ""
     bad = [value for value in SAMPLES[name].bad if isinstance(value, str) and value]
-    for value in bad:
-        with pytest.raises(ConfigurationError, match=f"^{variable} is "):
-            value_of(name, environment={variable: value})
+    for variable in {config_key(name), SAMPLES[name].environment or config_key(name)}:
+        for value in bad:
+            with pytest.raises(ConfigurationError, match=f"^{variable}(:| is) "):
+                value_of(name, environment={variable: value})
 
 
 def test_the_process_environment_is_read_when_no_other_is_given(
@@ -297,8 +331,17 @@ def test_flask_limiters_moving_window_is_the_sliding_window_counter() -> None:
 def test_the_base_limit_has_its_window_and_a_burst_no_larger_than_itself() -> None:
     options = resolve({"base_limit": 10, "window_seconds": 30}, {}, {})
     assert options.base == Limit(10, 30)
+    assert options.own_scope == Scope("", (Limit(10, 30),))
     assert attrs.evolve(options, burst=4).base == Limit(10, 30, 4)
     assert attrs.evolve(options, burst=40).base == Limit(10, 30, 10)
+
+
+def test_a_base_limit_that_is_off_stands_by_with_its_window() -> None:
+    options = resolve({"base_limit": None, "window_seconds": 30, "burst": 5}, {}, {})
+    assert (options.base, options.base_at(0.3)) == (None, None)
+    [standby] = options.own_scope.limits
+    assert options.own_scope.standby
+    assert (standby.amount, standby.window_seconds, standby.burst) == (2**31 - 1, 30, 5)
 
 
 @pytest.mark.parametrize(

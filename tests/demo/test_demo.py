@@ -353,7 +353,8 @@ def _demo(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_a_demo_too_short_to_learn_says_so_and_fails() -> None:
     # What the environment says of limits is not the demo's.
-    process = _demo("--seconds", "5", BASE_LIMIT="1", TRAINING_INTERVAL="nonsense")
+    nonsense = {"TRAINING_INTERVAL": "nonsense", "IRL_MODE": "nonsense"}
+    process = _demo("--seconds", "5", BASE_LIMIT="1", **nonsense)
     shown, _ = process.communicate(timeout=STOP)
     assert process.returncode == 1, shown
     assert "Who was admitted, flagged, refused" in shown

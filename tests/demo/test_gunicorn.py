@@ -22,7 +22,8 @@ pytestmark = pytest.mark.integration
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
     # The store is the embedded one whatever the environment says.
     home, port = tmp_path_factory.mktemp("home"), free_port()
-    environment = {"BASE_LIMIT": "3", "REDIS_URL": "redis://127.0.0.1:1"}
+    nowhere = "redis://127.0.0.1:1"
+    environment = {"BASE_LIMIT": "3", "REDIS_URL": nowhere, "IRL_STORAGE_URI": nowhere}
     environment |= {"BIND": f"127.0.0.1:{port}", "PROMETHEUS_MULTIPROC_DIR": str(home / "metrics")}
     server = Gunicorn(MEMORY, home, **environment)
     server.port = port

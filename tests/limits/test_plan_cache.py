@@ -14,11 +14,16 @@ FACTORS = (1.0, 0.3)
 ROUTES = tuple((Scope(name, (Limit(2, 60),)),) for name in "abc")
 
 
+def own(amount: int) -> Scope:
+    """Make the scope of all of a client's requests."""
+    return Scope("", (Limit(amount, 60),))
+
+
 @pytest.fixture
 def plans() -> PlanCache:
     """Make plans of a site."""
     plans = PlanCache("fixed-window", 3600)
-    plans.use(Limit(30, 60), FACTORS, "enforce")
+    plans.use(own(30), FACTORS, "enforce")
     return plans
 
 
@@ -38,7 +43,7 @@ def test_a_plan_without_its_first_scopes_keeps_the_others(plans: PlanCache) -> N
 
 def test_plans_of_former_settings_are_dropped(plans: PlanCache) -> None:
     for amount in range(1, 51):
-        plans.use(Limit(amount, 60), FACTORS, "enforce")
+        plans.use(own(amount), FACTORS, "enforce")
         for scopes in ROUTES:
             plans.without_base(plans.plan(scopes))
     assert len(plans) == 2 * len(ROUTES)
@@ -53,7 +58,7 @@ def test_plans_of_a_shorter_time_to_live_are_dropped(plans: PlanCache) -> None:
 
 def test_plans_are_bounded() -> None:
     plans = PlanCache("fixed-window", 3600, max_plans=10)
-    plans.use(Limit(30, 60), FACTORS, "enforce")
+    plans.use(own(30), FACTORS, "enforce")
     for number in range(1, 100):
         plans.without_base(plans.plan((Scope(f"x{number}", (Limit(2, 60),)),)))
     assert len(plans) <= 20
@@ -72,7 +77,20 @@ changes: list[Callable[[], object]] = []
 
 def test_a_plan_of_settings_that_change_meanwhile_is_not_kept(plans: PlanCache) -> None:
     scopes = Scopes(ROUTES[0])
-    changes.append(lambda: plans.use(Limit(5, 60), FACTORS, "enforce"))
+    changes.append(lambda: plans.use(own(5), FACTORS, "enforce"))
     plans.plan(scopes)
     assert changes == []
     assert plans.plan(scopes).scopes[0].limits == (Limit(5, 60),)
+
+
+def test_a_scope_that_replaces_the_limit_on_all_requests_leaves_it_on_standby(
+    plans: PlanCache,
+) -> None:
+    plan = plans.plan((Scope("plan", (Limit(300, 60),), replaces_base=True), *ROUTES[0]))
+    assert plan.scopes[0] == Scope("", (Limit(30, 60),), standby=True)
+    assert plan.counted is not None
+    assert [str(limit) for _, limit in plan.counted.limits] == [
+        "300 per 60 seconds",
+        "2 per 60 seconds",
+    ]
+    assert plans.plan(ROUTES[0]).counted is None

@@ -571,3 +571,35 @@ def test_it_goes_on_counting_after(store: Store, way: str) -> None:
 
 def test_only_memory_is_local(store: Store, backend: Backend) -> None:
     assert store.local == (backend.kind == "memory")
+
+
+def test_a_scope_on_standby_neither_counts_nor_refuses(store: Store) -> None:
+    asleep = Scope("", PLAN.scopes[0].limits, standby=True)
+    alone = Plan((asleep,), "fixed-window", (1.0, 0.4))
+    beside = Plan((asleep, VIEW), "fixed-window", (1.0, 0.4))
+    for _ in range(2):
+        store.hit(PLAN, ("c",), 1)
+    free = [store.hit(alone, ("c",), 1) for _ in range(9)]
+    assert {(hit.admitted, hit.binding, hit.limit) for hit in free} == {(True, 0, 0)}
+    shown = [store.hit(beside, ("c", "c"), 1) for _ in range(4)]
+    assert [(hit.admitted, hit.binding, hit.remaining) for hit in shown] == [
+        *((True, 1, 2), (True, 1, 1), (True, 1, 0)),
+        (False, 1, 0),
+    ]
+    # What was counted before is where it was.
+    assert store.hit(PLAN, ("c",), 1).remaining == 2
+
+
+def test_a_scope_on_standby_counts_while_the_client_has_a_limit_of_its_own(store: Store) -> None:
+    alone = Plan((Scope("", PLAN.scopes[0].limits, standby=True),), "fixed-window", (1.0, 0.4))
+    until = float(int(store.now()) + 30)
+    store.set_override("c", Override("limit", until, 2), TTL)
+    hits = [store.hit(alone, ("c",), 1) for _ in range(3)]
+    assert [(hit.admitted, hit.limit, hit.remaining) for hit in hits] == [
+        *((True, 2, 1), (True, 2, 0)),
+        (False, 2, 0),
+    ]
+    store.set_override("c", Override("block", until), TTL)
+    assert not store.hit(alone, ("c",), 1).admitted
+    store.set_override("c", Override("allow", until), TTL)
+    assert store.hit(alone, ("c",), 1).admitted

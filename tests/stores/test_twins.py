@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -43,17 +44,29 @@ def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope
 def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
     """Draw the plans of some routes: all begin with the same scope, and some share others.
 
-    In a third of all cases there is a single limit on everything, which Lua answers apart.
+    In some of them that is on standby. In a third of all cases there is a single limit on
+    everything, which Lua answers apart.
     """
     if draw.random() < 0.33:
         alone = Scope("", (random_limit(draw),))
-        return [Plan((alone,), strategy, draw.choice(LADDERS), draw.random() < 0.7, TTL)]
+        scopes = draw.choice([[alone], [alone], [alone, replace(alone, standby=True)]])
+        ladder, enforce = draw.choice(LADDERS), draw.random() < 0.7
+        return [Plan((scope,), strategy, ladder, enforce, TTL) for scope in scopes]
     base = random_scope(draw, "")
     pool = [random_scope(draw, name) for name in ("view", "shared:x")]
     pool.append(random_scope(draw, "by user", own_key=True))
     ladder, enforce = draw.choice(LADDERS), draw.random() < 0.7
     plans = [
-        Plan((base, *draw.sample(pool, draw.randint(0, 3))), strategy, ladder, enforce, TTL)
+        Plan(
+            (
+                replace(base, standby=draw.random() < 0.2),
+                *draw.sample(pool, draw.randint(0, 3)),
+            ),
+            strategy,
+            ladder,
+            enforce,
+            TTL,
+        )
         for _ in range(3)
     ]
     # A check within a request that was counted already asks about further limits only.

@@ -60,7 +60,7 @@ class StepSchema(ma.Schema):
 
     step = integer("Number of the step; 0 is the full limit.", 1)
     factor = number("Share of every limit that is left.", 0.3)
-    limit = integer("Base limit at this step.", 30)
+    limit = integer("Base limit at this step; null where it is off.", 30, allow_none=True)
 
 
 class RouteSchema(ma.Schema):
@@ -77,7 +77,11 @@ class LimitsSchema(ma.Schema):
 
     mode = string("Mode of the limiter.", "enforce", validate=validate.OneOf(MODES))
     strategy = string("Strategy that counts requests.", "sliding-window-counter")
-    base_limit = integer("Requests per window for a normal client.", 100)
+    base_limit = integer(
+        "Requests per window for a normal client; null where that limit is off.",
+        100,
+        allow_none=True,
+    )
     window_seconds = integer("Length of the window.", 60)
     anomaly_threshold = number("Score below which a client is anomalous.", -0.5)
     anomalous_factor = number("Share of its limits that an anomalous client keeps.", 0.3)

@@ -14,6 +14,8 @@ HIT: Final = read_script("hit")
 REPLY: Final = struct.Struct("<?BB?fIIddddB")
 """Packed :class:`~flask_irl.limits.decision.Hit`, its fields in order."""
 STRATEGY_CODES: Final = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
+STANDBY: Final = 2
+"""Stands in the place where 1 says that a scope counts another key."""
 MAX_PLANS: Final = 4096
 LENGTHS: Final = tuple(b"$%d\r\n" % length for length in range(256))
 """Beginnings of short bulk strings."""
@@ -50,7 +52,8 @@ def pack_plan(plan: Plan) -> bytes:
     for index, scope in enumerate(plan.scopes):
         longest = max((limit.window_seconds for limit in scope.limits), default=0)
         ttl = plan.ttl_seconds if index == 0 else 2 * longest
-        packed += struct.pack("<BBI", len(scope.limits), scope.own_key, ttl)
+        kind = STANDBY if scope.standby else scope.own_key
+        packed += struct.pack("<BBI", len(scope.limits), kind, ttl)
         for limit in scope.limits:
             packed += struct.pack(
                 "<ddd", limit.amount, limit.window_seconds * 1e6, limit.burst or limit.amount

@@ -33,10 +33,10 @@ end
 if scopes == 1 and answer and #answer >= 38 then
   local step, ncells, counted, _, _, last, score, anchor, current, previous =
     unpack('<BBHHI4dfdI4I4', answer)
-  local count, _, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)
+  local count, own, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)
   local rung, eighth = min(step, steps - 1), ttl * 125000
   local factor = unpack('<d', plan, at + 8 * rung)
-  if count == 1 and ncells == 1 and counted == signature and step < 128 and factor > 0
+  if count == 1 and own == 0 and ncells == 1 and counted == signature and step < 128 and factor > 0
     and (enforce == 1 or rung == 0) and last > 0 and floor(now / eighth) == floor(last / eighth)
     and anchor == anchor and score - score == 0
   then
@@ -159,12 +159,16 @@ local function settle(anchor, amount, window)
 end
 
 -- Read every limit and its cell once. A cell that was counted in another way, or before the client
--- was forgotten, begins anew.
-local limits, n, mended = {}, 0, false
+-- was forgotten, begins anew. The cells of a scope on standby (own is 2) are left alone while no
+-- override has a limit: its limits are passed over, which moves the places of all others.
+local limits, n, mended, passed = {}, 0, false, 0
 local headers = {}
 for s = 1, scopes do
   local count, own, ttl
   count, own, ttl, at = unpack('<BBI4', plan, at)
+  if own == 2 and override ~= 3 then
+    passed, at, count = count, at + 24 * count, 0
+  end
   local raw, pos
   if s == 1 then
     if state and counted == signature and ncells == count then
@@ -241,7 +245,8 @@ local admitted, binding, limit, left, reset, wait
 local tight, counts = 0, true
 if override == 1 then
   admitted, counts = true, false
-  binding, limit, left, reset, wait = 0, limits[1][4], limits[1][4], 0, 0
+  local amount = n > 0 and limits[1][4] or 0
+  binding, limit, left, reset, wait = n > 0 and passed or 0, amount, amount, 0, 0
 elseif override == 2 then
   admitted, counts = false, false
   binding, limit, left, reset, wait = 0, 0, 0, ends - now, ends - now
@@ -253,6 +258,7 @@ else
   if enforce == 0 and judged < full and admitted and not admit(judged, false) then
     tight = 1
   end
+  binding = n > 0 and binding + passed or 0
   counts = admitted
 end
 

@@ -11,7 +11,6 @@ import os
 import socket
 import ssl
 import struct
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -33,7 +32,10 @@ TRIED_AGAIN: Final = 32
 """One in so many answers is polled for all the same: the server may be quick again."""
 CLOSED: Final = "the server closed the connection"
 TOO_LATE: Final = "no answer in time"
-OPTIONS: Final = () if sys.platform == "win32" else (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO)
+LOOK: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
+"""Flag of a read that doesn't wait; 0 where there is none, as on Windows."""
+OPTIONS: Final = (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO) if LOOK else ()
+"""Time-outs of the kernel's, where they are given in seconds and µs, and a read may not wait."""
 
 
 class Wire:
@@ -110,7 +112,7 @@ class Wire:
         missed = self._missed
         if self._kernel and (missed < MOST_MISSED or missed % TRIED_AGAIN == 0):
             try:
-                data = self._receive(ANSWER_BYTES, socket.MSG_DONTWAIT)
+                data = self._receive(ANSWER_BYTES, LOOK)
             except BlockingIOError:
                 data = self._poll(deadline)
             else:
@@ -161,7 +163,7 @@ class Wire:
         until = self._clock() + LOOK_SECONDS
         while self._clock() < until:
             try:
-                data = self._receive(ANSWER_BYTES, socket.MSG_DONTWAIT)
+                data = self._receive(ANSWER_BYTES, LOOK)
             except BlockingIOError:
                 continue
             self._missed = 0

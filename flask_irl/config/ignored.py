@@ -1,0 +1,103 @@
+"""Find settings that nobody reads: misspelt variables, keys of Flask-Limiter, changes too late."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask_irl.config.options import OPTIONS, Options, check_option
+from flask_irl.config.sources import CONFIG_KEYS, PREFIX, source_of, unknown_keys
+from flask_irl.errors import ConfigurationError
+
+FLASK_LIMITER: Final[Mapping[str, str]] = {
+    "RATELIMIT_ENABLED": "IRL_ENABLED",
+    "RATELIMIT_KEY_FUNC": "the argument key_func",
+    "RATELIMIT_KEY_PREFIX": "IRL_KEY_PREFIX",
+    "RATELIMIT_FAIL_ON_FIRST_BREACH": "",
+    "RATELIMIT_ON_BREACH_CALLBACK": "an error handler for 429",
+    "RATELIMIT_SWALLOW_ERRORS": "IRL_ON_STORE_ERROR",
+    "RATELIMIT_APPLICATION": "IRL_BASE_LIMIT with IRL_WINDOW_SECONDS",
+    "RATELIMIT_APPLICATION_PER_METHOD": "",
+    "RATELIMIT_APPLICATION_EXEMPT_WHEN": "a request_filter",
+    "RATELIMIT_APPLICATION_DEDUCT_WHEN": "",
+    "RATELIMIT_APPLICATION_COST": "the decorators' cost",
+    "RATELIMIT_DEFAULT": "IRL_DEFAULT_LIMITS",
+    "RATELIMIT_DEFAULTS_PER_METHOD": "the decorators' per_method",
+    "RATELIMIT_DEFAULTS_EXEMPT_WHEN": "the decorators' exempt_when",
+    "RATELIMIT_DEFAULTS_DEDUCT_WHEN": "",
+    "RATELIMIT_DEFAULTS_COST": "the decorators' cost",
+    "RATELIMIT_REQUEST_IDENTIFIER": "",
+    "RATELIMIT_STRATEGY": "IRL_STRATEGY",
+    "RATELIMIT_STORAGE_URI": "IRL_STORAGE_URI",
+    "RATELIMIT_STORAGE_OPTIONS": "IRL_STORAGE_OPTIONS",
+    "RATELIMIT_HEADERS_ENABLED": "IRL_HEADERS_ENABLED",
+    "RATELIMIT_HEADER_LIMIT": "",
+    "RATELIMIT_HEADER_REMAINING": "",
+    "RATELIMIT_HEADER_RESET": "",
+    "RATELIMIT_HEADER_RETRY_AFTER": "",
+    "RATELIMIT_HEADER_RETRY_AFTER_VALUE": "",
+    "RATELIMIT_IN_MEMORY_FALLBACK": "IRL_ON_STORE_ERROR",
+    "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": "IRL_ON_STORE_ERROR",
+    "RATELIMIT_META": "IRL_FURTHER_FACTORS",
+    "RATELIMIT_ON_META_BREACH_CALLBACK": "",
+    # Of its versions before 2 and 3.
+    "RATELIMIT_GLOBAL": "IRL_BASE_LIMIT with IRL_WINDOW_SECONDS",
+    "RATELIMIT_STORAGE_URL": "IRL_STORAGE_URI",
+}
+"""Keys of Flask-Limiter in an app's config, each with its counterpart here; ``""`` for none."""
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """List the environment variables that begin as options' do and are none's.
+
+    Args:
+        environment: ``os.environ`` by default.
+
+    Returns:
+        For each name the known one nearest to it, ``""`` where none is near.
+    """
+    environment = os.environ if environment is None else environment
+    names = [x for x in environment if x.startswith(PREFIX) and x not in CONFIG_KEYS]
+    if not names:
+        return {}
+    from difflib import get_close_matches
+
+    # Without the prefix, which makes all of them alike.
+    known = {key.removeprefix(PREFIX): key for key in sorted(CONFIG_KEYS)}
+    near = {name: get_close_matches(name.removeprefix(PREFIX), known, n=1) for name in names}
+    return {name: known[found[0]] if found else "" for name, found in sorted(near.items())}
+
+
+def flask_limiter_keys(config: Mapping[str, Any]) -> dict[str, str]:
+    """List the keys of Flask-Limiter in an app's config, each with its counterpart here."""
+    return {key: FLASK_LIMITER[key] for key in config if key in FLASK_LIMITER}
+
+
+def late_changes(
+    options: Options,
+    arguments: Mapping[str, Any],
+    config: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
+    """List the names under which sources now give other values than those of the options.
+
+    Args:
+        options: The options, made of these sources as they were.
+        arguments: As of :func:`~flask_irl.config.sources.resolve`, like the others.
+        config: The app's config.
+        environment: ``os.environ`` by default.
+    """
+    environment = os.environ if environment is None else environment
+    defaults = Options()
+    changed = []
+    for name, spec in OPTIONS.items():
+        given = source_of(name, spec, arguments, config, environment)
+        source, value = given or (spec.config_key, getattr(defaults, name))
+        try:
+            same = check_option(name, value, source) == getattr(options, name)
+        except ConfigurationError:
+            same = False
+        if not same:
+            changed.append(source)
+    return [*changed, *unknown_keys(config)]
