@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Flask, current_app, has_app_context
 
-from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
@@ -92,7 +91,6 @@ class AppState:
         callback_failed = self.limiter.failures.callback_failed
         self.questions = Questions(self.limiter, callback_failed)
         identity = Identity(key_func, callback_failed)
-        lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
             identity,
@@ -101,7 +99,6 @@ class AppState:
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,
-            lists=lists,
             early_refusals=options.early_refusals,
             exceeded=self._responder.exceeded,
         )

@@ -373,7 +373,7 @@ def test_the_other_workers_audit_log_shows_every_change(
         ("override", client),
         ("override", client),
         ("override", client),
-        ("clear_override", client),
+        ("clear", client),
         ("reset", client),
         ("mode", ""),
         ("limits", ""),

@@ -120,11 +120,11 @@ def test_an_override_that_is_cleared(site: Site, here: Worker) -> None:
         here,
         change=lambda o, client: o.overrides.clear(client, ADA),
         in_force=passes,
-        action="clear_override",
+        action="clear",
         prepare=lambda client: override(here, "block", client),
     )
     assert overridden(here) == set()
-    cleared = [entry for entry in here.audited(1000) if entry["action"] == "clear_override"]
+    cleared = [entry for entry in here.audited(1000) if entry["action"] == "clear"]
     assert {entry["before"] and entry["before"]["kind"] for entry in cleared} == {"block"}
 
 
