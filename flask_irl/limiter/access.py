@@ -75,7 +75,9 @@ class Access:
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
         self._own: Mapping[str, float] = {}
-        self._lock = threading.Lock()
+        self._ended: set[str] = set()
+        self._first_end = math.inf
+        self.after_fork()
         self.window_seconds = options.window_seconds
         self.networks: Mapping[str, NetworkOverride] = {}
         self.rule: Callable[[str, str], Ruling] | None = None
@@ -92,20 +94,22 @@ class Access:
             StoreError: The store failed; all that is known stays.
         """
         # What is read later is used later.
-        with self._lock:
+        with self._reading:
             changed = news.networks != before.networks
             if changed or news.epoch != before.epoch:
                 networks = self._read_networks() if changed else self.networks
                 own = self._read_own() if networks or self._lists.allows else {}
                 if networks or own:
                     self._ahead = self._store.now() - self._monotonic()
-                self._use(networks, own)
-            now = self.now()
-            if self._first_end <= now:
-                ended = [name for name, x in self.networks.items() if x.override.until <= now]
-                self._use_unended(now)
+                with self._changing:
+                    self._ended -= networks.keys()
+                    self._use(networks, own)
+            self._use_unended()
+            ended = list(self._ended)
+            if ended:
                 # Where others change them at this moment, a later refresh does it.
                 self._store.drop_networks(ended, news.networks)
+                self._ended.difference_update(ended)
 
     def now(self) -> float:
         """Tell the store's time in seconds since the epoch, without a call of it."""
@@ -120,8 +124,8 @@ class Access:
         return self._lists.rule_for(client)
 
     def after_fork(self) -> None:
-        """Begin anew in a forked process: a thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
+        """Begin anew in a forked process: a thread of the parent may have held a lock."""
+        self._reading, self._changing = threading.Lock(), threading.Lock()
 
     def _rule(self, client: str, remote: str) -> Ruling:
         found = self._find(client, remote)
@@ -132,7 +136,7 @@ class Access:
         if until < math.inf:
             now = self.now()
             if until <= now:
-                self._use_unended(now)
+                self._use_unended()
                 return self._rule(client, remote)
         if word == "own":
             return Ruling(client, None)
@@ -157,12 +161,15 @@ class Access:
         self._first_end = min(ends, default=math.inf)
         self.rule = self._rule if networks or self._is_listing else None
 
-    def _use_unended(self, now: float) -> None:
-        """Rule by the overrides that haven't ended."""
-        self._use(
-            {name: each for name, each in self.networks.items() if each.override.until > now},
-            {client: until for client, until in self._own.items() if until > now},
-        )
+    def _use_unended(self) -> None:
+        """Rule by the overrides that haven't ended; the next refresh drops the others."""
+        if self._first_end > self.now():
+            return
+        with self._changing:
+            now = self.now()
+            networks = {n: x for n, x in self.networks.items() if x.override.until > now}
+            self._ended |= self.networks.keys() - networks.keys()
+            self._use(networks, {c: until for c, until in self._own.items() if until > now})
 
     def _read_networks(self) -> dict[str, NetworkOverride]:
         """Read the networks that are overridden; damaged ones are reported and left out."""
