@@ -46,10 +46,15 @@ def check_seen(clients: ClientOperations, client_id: str) -> None:
         f"no client {clients.key_of(client_id)} has been seen: {seen}, or whatever the app's "
         "key_func gives; for an API key give --api-key KEY, for a network 203.0.113.0/24"
     )
-    if not sys.stdin.isatty():
+    if not on_terminal():
         fail(f"{doubt}; --yes does it all the same")
     click.echo(plain(doubt), err=True)
     click.confirm("Do it all the same?", abort=True, err=True)
+
+
+def on_terminal() -> bool:
+    """Tell whether somebody is there who can answer."""
+    return sys.stdin.isatty()
 
 
 def name_of(key: str) -> str:

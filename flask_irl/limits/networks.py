@@ -61,6 +61,15 @@ def parse_network(text: str) -> str | None:
     return str(_unmapped(network))
 
 
+def check_prefix(text: str) -> None:
+    """Check that a text isn't meant as a network and yet is none.
+
+    Raises:
+        ConfigurationError: The prefix length isn't allowed.
+    """
+    _read_network(text)
+
+
 def read_address(text: str) -> Address | None:
     """Read an address, with a port or a zone perhaps, or a network; None for other texts."""
     if "/" in text:
