@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from flask_irl.limits.keys import canonical
-from flask_irl.limits.networks import CLIENT_BITS, NetworkTable, addresses_of
+from flask_irl.limits.networks import CLIENT_BITS, Addresses, NetworkTable, addresses_of
 
 ListRule = Literal["allow", "deny", ""]
 """Rule for a client whatever it does; empty if it is on no list."""
@@ -43,10 +43,14 @@ class AccessLists:
             remote: Address of the other end, by which networks hold for clients that have other
                 names, such as API keys; empty if it isn't known.
         """
+        return self.rule_at(client, addresses_of(client, remote))
+
+    def rule_at(self, client: str, addresses: Addresses) -> ListRule:
+        """Find the rule for a client whose addresses are read."""
         rule = self._keys.get(client)
         if rule is not None:
             return rule
-        own, other = addresses_of(client, remote)
+        own, other = addresses
         # Else whoever calls itself by an address would be out of a denied network.
         if other is not None and self._networks.find(other) == "deny":
             return "deny"

@@ -22,6 +22,7 @@ from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
 from flask_irl.limits.network_override import NetworkOverride, decode
+from flask_irl.limits.networks import addresses_of
 from flask_irl.limits.override import Override
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import OVERRIDDEN, RANKED, Revisions
@@ -117,7 +118,7 @@ class Access:
 
     def network_of(self, client: str) -> NetworkOverride | None:
         """Find the override of the longest network that holds a client's address."""
-        return self._rules.network_of(client, "")
+        return self._rules.network_at(addresses_of(client, ""))
 
     def listed(self, client: str) -> str:
         """Tell the configuration's rule for a client: ``allow``, ``deny`` or nothing."""

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.limits.network_override import NetworkOverride
-from flask_irl.limits.networks import NetworkTable, addresses_of
+from flask_irl.limits.networks import Addresses, NetworkTable, addresses_of
 
 
 class AccessRule(NamedTuple):
@@ -50,25 +50,26 @@ class AccessRules:
 
     def find(self, client: str, remote: str) -> AccessRule | None:
         """Find the rule for a client, with the address of the other end of its connection."""
-        listed = self._lists.rule_for(client, remote)
+        addresses = addresses_of(client, remote)
+        listed = self._lists.rule_at(client, addresses)
         if listed == "deny":
             return AccessRule("deny", client, math.inf)
         until = self._own.get(client)
         if until is not None:
             return AccessRule("own", client, until)
-        found = self.network_of(client, remote)
+        found = self.network_at(addresses)
         if found is not None:
             override = found.override
             return AccessRule(override.kind, found.network, override.until)
         return AccessRule("allow", client, math.inf) if listed else None
 
-    def network_of(self, client: str, remote: str) -> NetworkOverride | None:
+    def network_at(self, addresses: Addresses) -> NetworkOverride | None:
         """Find the override of the longest network that holds a client's address.
 
         That of the other end counts beside an address that the client is named by only if it is the
         stricter one: else whoever calls itself by an address would be out of a blocked network.
         """
-        own, other = addresses_of(client, remote)
+        own, other = addresses
         found = None if own is None else self._networks.find(own)
         if other is not None:
             behind = self._networks.find(other)

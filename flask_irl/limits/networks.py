@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from socket import AF_INET, inet_pton
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from flask_irl.errors import ConfigurationError
@@ -72,7 +73,15 @@ def check_prefix(text: str) -> None:
 
 def read_address(text: str) -> Address | None:
     """Read an address, with a port or a zone perhaps, or a network; None for other texts."""
-    if "/" in text:
+    head, slash, tail = text.partition("/")
+    if not slash or (tail.isdecimal() and tail.isascii() and len(tail) < 3 and int(tail) <= 32):
+        try:
+            # The commonest case: ten times as fast as the others.
+            number = int.from_bytes(inet_pton(AF_INET, head), "big")
+            return Address(4, number, int(tail) if slash else 32)
+        except (OSError, ValueError):
+            pass
+    if slash:
         try:
             network = _read_network(text)
         except ConfigurationError:
@@ -137,7 +146,10 @@ def addresses_of(client: str, remote: str) -> Addresses:
             network of the other end.
         remote: Address of the other end; empty if it isn't known.
     """
-    named, end = read_address(client), read_address(remote)
+    named = read_address(client)
+    if client == remote:
+        return Addresses(named, None)
+    end = read_address(remote)
     if named is None or end is None:
         return Addresses(named or end, None)
     shift = BITS[end.version] - named.bits
