@@ -76,6 +76,7 @@ class Access:
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
         self._own: Mapping[str, float] = {}
+        self._read: Mapping[str, bytes] = {}
         self._ended: set[str] = set()
         self._first_end = math.inf
         self.after_fork()
@@ -175,7 +176,12 @@ class Access:
     def _read_networks(self) -> dict[str, NetworkOverride]:
         """Read the networks that are overridden; damaged ones are reported and left out."""
         networks: dict[str, NetworkOverride] = {}
-        for network, data in self._store.networks().items():
+        before, self._read = self._read, self._store.networks()
+        for network, data in self._read.items():
+            known = self.networks.get(network)
+            if known is not None and before.get(network) == data:
+                networks[network] = known
+                continue
             try:
                 networks[network] = decode(network, data)
             except ConfigurationError as error:
