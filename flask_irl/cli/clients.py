@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
-from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen, name_of
+from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen, name_of, note_unseen_address
 from flask_irl.cli.output import print_change, print_record, print_table, when
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import FEEDBACK, ORDERS
@@ -175,6 +175,8 @@ def _override(
     on_site = operations()
     if not yes:
         check_seen(on_site.clients, client_id)
-    return on_site.overrides.set(
+    entry = on_site.overrides.set(
         client_id, kind, amount=amount, seconds=seconds, reason=reason, who=operator()
     )
+    note_unseen_address(entry)
+    return entry

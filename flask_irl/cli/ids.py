@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 
 import click
+from flask import current_app
 
 from flask_irl.cli.group import fail
 from flask_irl.cli.output import plain
 from flask_irl.operations.clients import ClientOperations
-from flask_irl.operations.ids import is_network
+from flask_irl.operations.ids import is_address, is_network
+from flask_irl.operations.results import ClientOverride
 from flask_irl.web.key_functions import key_of_api_key
+from flask_irl.web.state import state_of
 
 by_api_key = click.option(
     "--api-key",
@@ -50,6 +53,19 @@ def check_seen(clients: ClientOperations, client_id: str) -> None:
         fail(f"{doubt}; --yes does it all the same")
     click.echo(plain(doubt), err=True)
     click.confirm("Do it all the same?", abort=True, err=True)
+
+
+def note_unseen_address(entry: ClientOverride) -> None:
+    """Say on standard error that an override may hold for nobody: clients have other names."""
+    key = entry["client"]
+    if entry["known"] or not is_address(key) or state_of(current_app).names_addresses:
+        return
+    whole = key if "/" in key else f"{key}/32"
+    click.echo(
+        f"note: no client {key} has been seen, and clients here may have other names; {whole} is "
+        "a network: all requests from there, whatever their client",
+        err=True,
+    )
 
 
 def on_terminal() -> bool:

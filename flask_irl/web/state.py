@@ -27,6 +27,7 @@ from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
+from flask_irl.web.key_functions import remote_address
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
@@ -71,6 +72,8 @@ class AppState:
         self._app = weakref.ref(app)
         self.owner = owner
         self.options = options
+        self.names_addresses = key_func is remote_address
+        """Tells that clients are named by their addresses."""
         self._enabled = options.enabled
         self._registered = self._closed = False
         self.limiter = open_limiter(options, listener=listener)

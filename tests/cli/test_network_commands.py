@@ -200,6 +200,31 @@ def test_an_api_key_that_was_never_seen_is_doubted_by_its_hash(
 
 
 @pytest.mark.parametrize(
+    ("client", "noted"),
+    [("203.0.113.7", True), ("127.0.0.1", False), (NETWORK, False), ("203.0.113.7/32", False)],
+)
+def test_an_address_where_clients_have_other_names_is_noted(
+    keyed: Callable[..., Result], client: str, noted: bool
+) -> None:
+    app = keyed.app  # type: ignore[attr-defined]
+    # Without a key.
+    app.test_client().get("/")
+    result = keyed("block", client)
+    assert result.exit_code == 0
+    assert (f"{client}/32 is a network: all requests from there" in result.stderr) is noted
+
+
+def test_an_address_where_clients_are_addresses_needs_no_note() -> None:
+    app = Flask("plain")
+    limiter = IntelligentLimiter(app, background=False)
+    app.cli.add_command(irl)
+    result = app.test_cli_runner().invoke(args=["irl", "block", "203.0.113.7"])
+    limiter.close()
+    assert result.exit_code == 0
+    assert "/32" not in result.stderr
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("block", SOMEBODY, "--api-key", SECRET),
