@@ -45,8 +45,8 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "id": {
         "in": "path",
         "name": "id",
-        "description": "Id of the client; slashes may be sent as they are or as %2F, "
-        "but # only as %23.",
+        "description": "Id of the client, or a network; slashes may be sent as they are or as "
+        "%2F, but # only as %23.",
         "example": "203.0.113.7",
     },
     "version": {
@@ -68,5 +68,6 @@ TAGS: Final = {
 }
 DESCRIPTION: Final = (
     "Look into the limiter and change it. The id of a client is its address (IPv6: its /64 "
-    "network), or the key that the app's key function gives it. Errors are problem+json (RFC 9457)."
+    "network), or the key that the app's key function gives it; overrides also take networks. "
+    "Errors are problem+json (RFC 9457)."
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
+from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen, name_of, note_unseen_address
 from flask_irl.cli.output import print_change, print_record, print_table, when
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import FEEDBACK, ORDERS
 from flask_irl.operations.results import ClientOverride
+from flask_irl.stores.site import OVERRIDDEN
 
 HOUR = 3600.0
 DETAILS = ("features", "rules", "why")
@@ -17,6 +19,7 @@ for_seconds = click.option(
     "--seconds", type=float, default=HOUR, show_default=True, help="For how long."
 )
 because = click.option("--reason", default="", help="Why, for the audit log.")
+surely = click.option("--yes", is_flag=True, help="Don't ask about a client not seen yet.")
 
 
 @irl.command()
@@ -32,15 +35,19 @@ because = click.option("--reason", default="", help="Why, for the audit log.")
 def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
     """Show clients, the most active first, or in another order."""
     entries, _ = operations().clients.ranked(order=order, step=step, limit=limit)
-    print_table(entries, json_)
+    # Reason and operator are told of the overridden alone.
+    untold = set() if json_ or order == OVERRIDDEN else {"reason", "who"}
+    print_table([{n: v for n, v in x.items() if n not in untold} for x in entries], json_)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id")
+@by_api_key
 @as_json
 @plain_errors
 def client(client_id: str, json_: bool) -> None:
-    """Show what is known of a client, and why it scores so. Exits with 1 if nothing is known."""
+    """Show what is known of a client, and why it scores so. Exits with 1 if nothing is known. Of
+    a network, the override in force and all that it counted."""
     on_clients = operations().clients
     result = on_clients.describe(on_clients.key_of(client_id))
     if result is None:
@@ -60,8 +67,9 @@ def client(client_id: str, json_: bool) -> None:
     print_record(result["features"], False)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id", required=False)
+@by_api_key
 @click.option("--all", "everybody", is_flag=True, help="Forget all clients instead of one.")
 @as_json
 @plain_errors
@@ -81,67 +89,77 @@ def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
     print_change({"client": key, "reset": True}, f"client {key} is forgotten", json_)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id")
+@by_api_key
 @for_seconds
 @because
+@surely
 @as_json
 @plain_errors
-def block(client_id: str, seconds: float, reason: str, json_: bool) -> None:
-    """Refuse every request of a client for a time. Holds in all workers at once."""
-    entry = _override(client_id, "block", 0, seconds, reason)
-    print_change(entry, f"client {entry['client']} is blocked until {when(entry['until'])}", json_)
+def block(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -> None:
+    """Refuse every request of a client or network for a time. A network is given as 203.0.113.0/24.
+    Holds in all workers at once, for a network within two seconds."""
+    entry = _override(client_id, "block", 0, seconds, reason, yes)
+    sentence = f"{name_of(entry['client'])} is blocked until {when(entry['until'])}"
+    print_change(entry, sentence, json_)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id")
+@by_api_key
 @for_seconds
 @because
+@surely
 @as_json
 @plain_errors
-def allow(client_id: str, seconds: float, reason: str, json_: bool) -> None:
-    """Let a client pass without limit for a time. Holds in all workers at once, but one that is
-    refusing it at the moment may go on for up to two seconds."""
-    entry = _override(client_id, "allow", 0, seconds, reason)
-    print_change(entry, f"client {entry['client']} passes until {when(entry['until'])}", json_)
+def allow(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -> None:
+    """Let a client or network pass without limit for a time. Holds in all workers at once, but one
+    that is refusing it at the moment may go on for up to two seconds."""
+    entry = _override(client_id, "allow", 0, seconds, reason, yes)
+    sentence = f"{name_of(entry['client'])} passes until {when(entry['until'])}"
+    print_change(entry, sentence, json_)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id")
 @click.argument("amount", type=click.IntRange(1))
+@by_api_key
 @for_seconds
 @because
+@surely
 @as_json
 @plain_errors
-def limit(client_id: str, amount: int, seconds: float, reason: str, json_: bool) -> None:
+def override(
+    client_id: str, amount: int, seconds: float, reason: str, yes: bool, json_: bool
+) -> None:
     """Give a client a limit of its own for a time. It has AMOUNT requests per window, whatever the
-    model says. Holds in all workers at once, but one that is refusing it at the moment may go on
-    for up to two seconds."""
-    entry = _override(client_id, "limit", amount, seconds, reason)
-    print_change(
-        entry,
-        f"client {entry['client']} has a limit of {amount} until {when(entry['until'])}",
-        json_,
-    )
+    model says; a network has them for all its clients together. Holds in all workers within two
+    seconds."""
+    entry = _override(client_id, "limit", amount, seconds, reason, yes)
+    sentence = f"{name_of(entry['client'])} has a limit of {amount} until {when(entry['until'])}"
+    print_change(entry, sentence, json_)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id")
+@by_api_key
 @as_json
 @plain_errors
-def unset(client_id: str, json_: bool) -> None:
-    """Take a block, an allowance or a limit back. Exits with 1 if there is none."""
+def clear(client_id: str, json_: bool) -> None:
+    """Take back a block, an allowance or a limit. Exits with 1 if there is none."""
     on_site = operations()
     key = on_site.clients.key_of(client_id)
     if not on_site.overrides.clear(key, operator()):
-        fail(f"client {key} is neither blocked nor let pass nor given a limit")
-    sentence = f"client {key} is left to the limiter again"
+        fail(f"{name_of(key)} is neither blocked nor let pass nor given a limit")
+    sentence = f"{name_of(key)} is left to the limiter again"
     print_change({"client": key, "removed": True}, sentence, json_)
 
 
-@irl.command()
+@irl.command(cls=ClientCommand)
 @click.argument("client_id")
 @click.argument("verdict", type=click.Choice(list(FEEDBACK)))
+@by_api_key
 @as_json
 @plain_errors
 def feedback(client_id: str, verdict: str, json_: bool) -> None:
@@ -155,10 +173,13 @@ def feedback(client_id: str, verdict: str, json_: bool) -> None:
 
 
 def _override(
-    client_id: str, kind: str, amount: int, seconds: float, reason: str
+    client_id: str, kind: str, amount: int, seconds: float, reason: str, yes: bool
 ) -> ClientOverride:
     on_site = operations()
-    key = on_site.clients.key_of(client_id)
-    return on_site.overrides.set(
-        key, kind, amount=amount, seconds=seconds, reason=reason, who=operator()
+    if not yes:
+        check_seen(on_site.clients, client_id)
+    entry = on_site.overrides.set(
+        client_id, kind, amount=amount, seconds=seconds, reason=reason, who=operator()
     )
+    note_unseen_address(entry)
+    return entry

@@ -6,7 +6,7 @@ import getpass
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec
+from typing import Any, Final, NoReturn, ParamSpec
 
 import click
 from flask import current_app
@@ -22,8 +22,16 @@ from flask_irl.web.state import state_of
 P = ParamSpec("P")
 
 
+ALIASES: Final = {"limit": "override", "unset": "clear"}
+"""Commands by the names that they had before."""
+
+
 class IrlGroup(AppGroup):
-    """Report errors of the app's configuration in a line."""
+    """Report errors of the app's configuration in a line, and know commands by earlier names."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command by its name, or by the one that it had before."""
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; this makes the app, from the configuration as it is."""

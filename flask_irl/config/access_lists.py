@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Literal
 
 from flask_irl.limits.keys import canonical
+from flask_irl.limits.networks import CLIENT_BITS, Addresses, NetworkTable, addresses_of
 
-AccessRule = Literal["allow", "deny", ""]
+ListRule = Literal["allow", "deny", ""]
 """Rule for a client whatever it does; empty if it is on no list."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class AccessLists:
-    """Keep the lists of allowed and denied clients; a client on both is denied.
+    """Keep the lists of allowed and denied clients.
+
+    The longest network that holds a client's address decides, and the client's own key before any
+    network; what is on both lists is denied.
 
     Args:
         allow: Networks such as ``192.0.2.0/24``, addresses, or keys as ``key_func`` gives them.
@@ -24,39 +24,34 @@ class AccessLists:
     """
 
     def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
-        self._keys: dict[str, AccessRule] = {canonical(key): "allow" for key in allow}
-        self._keys |= {canonical(key): "deny" for key in deny}
-        # Denied ones first: they win.
-        self._networks = [*_networks(deny, "deny"), *_networks(allow, "allow")]
-        self.rule_for = lru_cache(maxsize=4096)(self._find)
-        """Find the rule for a client, by its stored key."""
-
-    def _find(self, client: str) -> AccessRule:
-        rule = self._keys.get(client, "")
-        if not rule and (own := _network(client)) is not None:
-            rule = next((rule for network, rule in self._networks if _covers(network, own)), "")
-        return rule
-
-
-def _networks(entries: Iterable[str], rule: AccessRule) -> list[tuple[Network, AccessRule]]:
-    """List the entries that are networks or addresses, each with its rule."""
-    networks = map(_network, entries)
-    return [(network, rule) for network in networks if network is not None]
-
-
-def _covers(network: Network, client: Network) -> bool:
-    """Tell whether a network holds a client's address."""
-    if isinstance(client, ipaddress.IPv4Network) and isinstance(network, ipaddress.IPv4Network):
-        return client.subnet_of(network)
-    if isinstance(client, ipaddress.IPv6Network) and isinstance(network, ipaddress.IPv6Network):
+        # Denied ones last: they win.
+        entries: list[tuple[str, ListRule]] = [
+            *((entry, "allow") for entry in allow),
+            *((entry, "deny") for entry in deny),
+        ]
+        self._keys: dict[str, ListRule] = {canonical(entry): rule for entry, rule in entries}
         # An IPv6 client is a /64: one address of it names them all.
-        return client.overlaps(network)
-    return False
+        self._networks = NetworkTable(entries, CLIENT_BITS)
+        self.allows = "allow" in self._keys.values()
+        """Tells whether anybody is allowed."""
 
+    def rule_for(self, client: str, remote: str = "") -> ListRule:
+        """Find the rule for a client.
 
-def _network(entry: str) -> Network | None:
-    """Parse a network or an address; None for a key that is neither."""
-    try:
-        return ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        return None
+        Args:
+            client: Its stored key.
+            remote: Address of the other end, by which networks hold for clients that have other
+                names, such as API keys; empty if it isn't known.
+        """
+        return self.rule_at(client, addresses_of(client, remote))
+
+    def rule_at(self, client: str, addresses: Addresses) -> ListRule:
+        """Find the rule for a client whose addresses are read."""
+        rule = self._keys.get(client)
+        if rule is not None:
+            return rule
+        own, other = addresses
+        # Else whoever calls itself by an address would be out of a denied network.
+        if other is not None and self._networks.find(other) == "deny":
+            return "deny"
+        return (own and self._networks.find(own)) or ""

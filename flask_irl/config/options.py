@@ -108,8 +108,8 @@ class Options:
     login_routes: tuple[str, ...] = _option((), values.login_patterns)
     unknown_paths: int = _option(15, values.integer(0, MAX_INTEGER))
     honeypots: tuple[str, ...] = _option((), values.texts)
-    allow: tuple[str, ...] = _option((), values.texts)
-    deny: tuple[str, ...] = _option((), values.texts)
+    allow: tuple[str, ...] = _option((), values.clients)
+    deny: tuple[str, ...] = _option((), values.clients)
     false_flag_rate: float = _option(0.0005, values.number(0.0, 0.2, above=True))
     training_interval_minutes: float = _option(
         5.0,

@@ -16,6 +16,7 @@ from typing import Any, Final, get_args
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit, parse_limits
+from flask_irl.limits.networks import check_prefix
 from flask_irl.limits.plan import StrategyName
 
 Convert = Callable[[object], Any]
@@ -103,6 +104,19 @@ def texts(value: object) -> tuple[str, ...]:
     if parts is not None and all(isinstance(part, str) for part in parts):
         return tuple(part.strip() for part in parts if part.strip())
     raise ValueError("a list of texts, or one text with commas between them")
+
+
+def clients(value: object) -> tuple[str, ...]:
+    """Convert names of clients, addresses and networks, as :func:`texts` does.
+
+    Raises:
+        ConfigurationError: A network has a prefix length that isn't allowed.
+        ValueError: The value is no list of texts.
+    """
+    found = texts(value)
+    for text in found:
+        check_prefix(text)
+    return found
 
 
 def factors(value: object) -> tuple[float, ...]:

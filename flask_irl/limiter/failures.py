@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from flask_irl.config.options import Options
@@ -19,6 +19,7 @@ from flask_irl.errors import IrlError, StoreError
 from flask_irl.limiter.breaker import Breaker
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
+from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.memory.store import MemoryStore
@@ -164,6 +165,11 @@ class Failures:
     def forget_all(self) -> None:
         """Forget the local limiter's clients."""
         self._local.forget_all(0)
+
+    def hold(self, overrides: Mapping[str, Override | None]) -> None:
+        """Hold clients to operators' overrides in the local limiter, too; None ends one."""
+        for client, override in overrides.items():
+            self._local.set_override(client, override, 0)
 
     def start(self) -> None:
         """Tell the listener that a forked process asks the store, though its parent didn't.

@@ -11,12 +11,13 @@ from typing import Any
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
+from flask_irl.limiter.access import Access
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.learning import Learning
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
-from flask_irl.limits.decision import REFUSED, Decision, decision_of, decision_on_denied
+from flask_irl.limits.decision import REFUSED, Decision, decision_of
 from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plan_cache import PlanCache
 from flask_irl.stores.base import Pending, Store
@@ -44,6 +45,7 @@ class Limiter:
         notify: Takes an event for the listener.
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         learning: Keeps profiles, verdicts and models.
+        access: Clients and networks that are let pass, refused or counted as one.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
         log_refusal: Logs a refused request, with its route.
         asks_ahead: Whether :meth:`begin` may be of use.
@@ -64,6 +66,7 @@ class Limiter:
         self.notify: Notify = ignore if listener is None else listener.notify
         self.failures = Failures(store, options, self.notify)
         self.breaker = self.failures.breaker
+        self.access = Access(options, store, self.failures, monotonic)
         self.refusals = Refusals()
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
@@ -182,10 +185,6 @@ class Limiter:
             else:
                 self.profiler.observe(note)
 
-    def deny(self, client: str) -> Decision:
-        """Decide on a client that is denied by configuration."""
-        return decision_on_denied(client, self.options.window_seconds, time.time())
-
     def flush(self) -> int:
         """Merge observations and judge their clients now; returns the number of observations.
 
@@ -223,7 +222,7 @@ class Limiter:
         self.refusals.forget(client)
 
     def refresh(self) -> None:
-        """Take up changes made elsewhere: the model, the settings, clients to forget.
+        """Take up changes made elsewhere: model, settings, overrides, clients to forget.
 
         Raises:
             StoreError: The store failed.
@@ -234,6 +233,7 @@ class Limiter:
         try:
             if news.epoch != before.epoch:
                 self.refusals.clear()
+            self.access.refresh(before, news)
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored))
@@ -273,6 +273,7 @@ class Limiter:
         self.failures.after_fork()
         self.learning.after_fork()
         self.store.after_fork()
+        self.access.after_fork()
         self.refusals = Refusals()
 
     def _apply(self, settings: dict[str, Any]) -> None:
@@ -280,6 +281,7 @@ class Limiter:
         options = apply_settings(self.configured, settings)
         self.options = options
         self._mode = options.mode
+        self.access.window_seconds = options.window_seconds
         self.learning.use(options)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.refusals.clear()

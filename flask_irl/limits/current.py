@@ -70,6 +70,8 @@ def current_limits(plan: Plan, counted: Counted, at: float) -> list[CurrentLimit
     result = []
     cells = settle(plan, counted.cells, now)
     for (scope, limit), cell in zip(plan.limits, cells, strict=True):
+        if scope.standby:
+            continue
         amount, window = scale(limit.amount, factor), limit.window_seconds
         most = float((limit.burst or limit.amount) - 1)
         burst = 1 + math.floor(most * amount / limit.amount)

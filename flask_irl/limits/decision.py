@@ -164,6 +164,20 @@ def decision_without_store(plan: Plan, client: str, now: float, *, denied: bool)
     )
 
 
+def decision_on_blocked(key: str, window_seconds: int, now: float, until: float) -> Decision:
+    """Make the decision on a client of a network that an operator has blocked.
+
+    Args:
+        key: The network, which stands for all its clients.
+        window_seconds: Seconds of the base limit's window.
+        now: Seconds since the epoch.
+        until: End of the block.
+    """
+    left = max(until - now, 0.0)
+    denied = decision_on_denied(key, window_seconds, now)
+    return denied._replace(reset_after=left, retry_after=left, source="local")
+
+
 def decision_on_denied(client: str, window_seconds: int, now: float) -> Decision:
     """Make the decision on a client that is denied by configuration."""
     return Decision(

@@ -75,9 +75,14 @@ def network_key(address: str) -> str:
     return address
 
 
-@functools.lru_cache(maxsize=4096)
-def _network(address: str) -> str:
-    text = address.strip()
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Parse an address as a server or proxy reports it; None for a text that is none.
+
+    IPv4 mapped into IPv6 becomes IPv4; a port, a zone, brackets and blanks are dropped.
+    """
+    if len(text) > MAX_ADDRESS_CHARACTERS:
+        return None
+    text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -85,9 +90,16 @@ def _network(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return parsed if mapped is None else mapped
+
+
+@functools.lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    parsed = parse_address(address)
+    if parsed is None:
         return UNKNOWN
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)

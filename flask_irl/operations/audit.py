@@ -86,6 +86,14 @@ class AuditLog:
                 return entry
         return None
 
+    def latest_of_all(self, action: str) -> dict[str, AuditEntry]:
+        """Find the latest entry of an action on each target that is still kept."""
+        found: dict[str, AuditEntry] = {}
+        for entry in self.entries(limit=AUDIT_KEPT)[0]:
+            if entry["action"] == action:
+                found.setdefault(entry["target"], entry)
+        return found
+
     def _read(self, blob: bytes) -> AuditEntry | None:
         try:
             entry = json.loads(blob, parse_constant=_refuse_constant)

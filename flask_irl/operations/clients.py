@@ -9,20 +9,22 @@ import numpy as np
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURES
-from flask_irl.config.access_lists import AccessLists
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limits.keys import UNKNOWN, canonical, network_key
+from flask_irl.limits.keys import canonical
+from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, active_override
-from flask_irl.operations.results import ClientEntry, ClientResult
-from flask_irl.stores.site import RANKED
+from flask_irl.operations.overridden import Overridden, active_override
+from flask_irl.operations.results import ClientEntry, ClientFigures, ClientResult
+from flask_irl.stores.site import OVERRIDDEN, RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
 from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules
 
 ORDERS: Final = (*RANKINGS, OVERRIDDEN)
+UNSEEN: Final = ClientState(0, 0.0, 0, 0.0, b"")
+"""State of a client that made no request."""
 FEEDBACK: Final = {"good": 1, "abuse": 2}
 FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
 
@@ -33,51 +35,63 @@ class ClientOperations:
     Args:
         limiter: The limiter.
         audit: Records the changes.
-        overrides: Describes the clients' overrides.
     """
 
-    def __init__(self, limiter: Limiter, audit: AuditLog, overrides: OverrideOperations) -> None:
+    def __init__(self, limiter: Limiter, audit: AuditLog) -> None:
         self._limiter = limiter
         self._store = limiter.store
         self._audit = audit
-        self._overrides = overrides
+        self._overridden = Overridden(limiter, audit)
 
     def key_of(self, client_id: str) -> str:
-        """Find the key of a client by its id.
+        """Find the key of a client by its id, or the usual form of a network.
 
-        An address may be given in full where its network is the client, as with IPv6: an override
-        of a key that no request ever counts under would do nothing.
+        Raises:
+            ConfigurationError: A network is written wrong.
         """
-        key, network = canonical(client_id), network_key(client_id)
-        if network in (UNKNOWN, key) or self.describe(key) is not None:
-            return key
-        return network
+        return ids.key_of(self._store, client_id)
+
+    def is_known(self, client_id: str) -> bool:
+        """Tell whether a client's id can be right: it was seen, or is an address or a network.
+
+        Raises:
+            ConfigurationError: A network is written wrong.
+        """
+        key = self.key_of(client_id)
+        return ids.is_network(key) or ids.is_address(client_id) or self._store.load([key]) != [None]
+
+    def examples(self) -> list[str]:
+        """List the keys of some active clients, to show the form of ids."""
+        return ids.examples(self._store)
 
     def describe(self, client: str) -> ClientResult | None:
         """Describe a client with the reasons for its score; None if nothing is known of it."""
         self._limiter.refresh()
         key = canonical(client)
         state = self._store.load([key])[0]
-        options = self._limiter.options
-        listed = AccessLists(options.allow, options.deny).rule_for(key)
-        if state is None:
-            if not listed:
-                return None
-            # Requests of listed clients are never counted: there is no more to tell.
-            state = ClientState(0, 0.0, 0, 0.0, b"")
-        model = self._limiter.trainer.model
         now = self._store.now()
+        options = self._limiter.options
+        listed = self._limiter.access.listed(key)
+        override = self._overridden.describe(key, state, now)
+        covering = self._overridden.covering(key, now)
+        if state is None:
+            if not (listed or override or covering):
+                return None
+            # Requests of such clients may never be counted as theirs: there is no more to tell.
+            state = UNSEEN
+        model = self._limiter.trainer.model
         row = self._limiter.profiler.features_of(state, now)
         records = profile.decode([state.profile])
         record = records[0]
         rules = Rules(options.login_failures, options.unknown_paths)
         return {
-            **next(self._entries({key: state}, now)),
+            **next(self._figures({key: state}, now)),
             "requests": int(record["total"]),
             "first_seen": float(record["first"]) or state.last_seen,
             "feedback": _feedback(state),
             "listed": listed or None,
-            "override": self._overrides.describe(key, state, now),
+            "override": override,
+            "covered_by": covering,
             "features": {
                 feature.name: round(float(value) + 0.0, 6)  # not -0
                 for feature, value in zip(FEATURES, row, strict=True)
@@ -93,7 +107,7 @@ class ClientOperations:
 
         Args:
             order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
-                ``overridden`` (by the override's end, the last first).
+                ``overridden`` (by the override's end, the last first; networks, too).
             step: Restricts the list to clients at this step.
             offset: The number of clients to skip.
             limit: The number of clients to return at most.
@@ -104,6 +118,11 @@ class ClientOperations:
         if order not in ORDERS:
             raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
         self._limiter.refresh()
+        if order == OVERRIDDEN:
+            entries = self._with_override()
+            if step is not None:
+                entries = [entry for entry in entries if entry["step"] == step]
+            return entries[offset : offset + limit], len(entries)
         if step is None:
             names, total = self._store.ranked(order, offset, limit)
             entries = self._live(order, names)
@@ -150,6 +169,24 @@ class ClientOperations:
         self._audit.record(who, "feedback", key, before, {"verdict": verdict})
         return self._limiter.profiler.label(key, FEEDBACK[verdict])
 
+    def _with_override(self) -> list[ClientEntry]:
+        """Describe the clients and networks with an override, that with the latest end first."""
+        now = self._store.now()
+        results = self._overridden.networks(now)
+        clients = self._store.ranked(OVERRIDDEN, 0, RANKED)[0]
+        listed = self._live(OVERRIDDEN, [name for name in clients if name not in results])
+        results |= self._overridden.describe_all([entry["client"] for entry in listed], now)
+        names = list(results)
+        states = dict(zip(names, self._store.load(names), strict=True))
+        known = {name: states[name] or UNSEEN for name in names}
+        entries = self._entries(known, now)
+        for entry in entries:
+            result = results[entry["client"]]
+            entry["override"] = result["kind"]
+            entry["until"] = result["until"]
+            entry["reason"], entry["who"] = result["reason"], result["who"]
+        return sorted(entries, key=lambda entry: (entry["until"] or 0, entry["client"]))[::-1]
+
     def _live(self, order: str, names: list[str]) -> list[ClientEntry]:
         """Describe ranked clients; clients forgotten meanwhile leave the ranking."""
         if not names:
@@ -164,9 +201,22 @@ class ClientOperations:
         gone = [name for name in names if name not in live]
         if gone:
             self._store.rank(order, {}, gone)
-        return list(self._entries(live, now))
+        return self._entries(live, now)
 
-    def _entries(self, states: Mapping[str, ClientState], now: float) -> Iterator[ClientEntry]:
+    def _entries(self, states: Mapping[str, ClientState], now: float) -> list[ClientEntry]:
+        """Describe clients for a list, without the authors of their overrides."""
+        overrides = (active_override(state, now) for state in states.values())
+        return [
+            {
+                **figures,
+                "until": None if override is None else override.until,
+                "reason": None,
+                "who": None,
+            }
+            for figures, override in zip(self._figures(states, now), overrides, strict=True)
+        ]
+
+    def _figures(self, states: Mapping[str, ClientState], now: float) -> Iterator[ClientFigures]:
         """Describe clients for a list; unpacking all profiles at once pays for a thousand."""
         factors, options = self._limiter.ladder.factors, self._limiter.options
         records = profile.decode([state.profile for state in states.values()])

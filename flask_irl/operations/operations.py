@@ -30,6 +30,6 @@ class Operations:
     def __init__(self, limiter: Limiter) -> None:
         self.audit = AuditLog(limiter.store)
         self.overrides = OverrideOperations(limiter, self.audit)
-        self.clients = ClientOperations(limiter, self.audit, self.overrides)
+        self.clients = ClientOperations(limiter, self.audit)
         self.models = ModelOperations(limiter, self.audit)
         self.site = SiteOperations(limiter, self.audit)

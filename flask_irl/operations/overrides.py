@@ -1,4 +1,4 @@
-"""Override the limits and the model for single clients."""
+"""Override the limits and the model for single clients and for networks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Final, cast
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limits.keys import canonical
+from flask_irl.limits.network_override import NetworkOverride
 from flask_irl.limits.override import MAX_SECONDS, Kind, Override
+from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.results import ClientOverride, OverrideResult, OverrideState
+from flask_irl.operations.overridden import Overridden, active_override, state_of
+from flask_irl.operations.results import ClientOverride, OverrideResult
+from flask_irl.stores.site import OVERRIDDEN
 from flask_irl.stores.state import ClientState
 
 MAX_REASON: Final = 500
-OVERRIDDEN: Final = "overridden"
-"""Name of the ranking of clients with an override, by the override's end."""
+MAX_NETWORKS: Final = 10_000
+"""Networks that can be overridden at a time: every worker knows them all."""
 
 
 class OverrideOperations:
@@ -29,14 +32,18 @@ class OverrideOperations:
         self._limiter = limiter
         self._store = limiter.store
         self._audit = audit
+        self._overridden = Overridden(limiter, audit)
 
     def set(
         self, client: str, kind: str, *, amount: int, seconds: float, reason: str, who: str
     ) -> ClientOverride:
-        """Allow, block or limit a client for a time; holds in every worker at once.
+        """Allow, block or limit a client or a network for a time.
+
+        Holds for a client in every worker at once; for a network in this one at once, in all others
+        within two seconds. The clients of a network count together, as one, against its limit.
 
         Args:
-            client: The client's id or key, known to the store or not.
+            client: The client's id or key, known to the store or not, or a network.
             kind: ``allow``, ``block`` or ``limit``.
             amount: Requests per window, with ``limit``; else 0.
             seconds: The time until the override ends, up to a year.
@@ -44,7 +51,8 @@ class OverrideOperations:
             who: The operator.
 
         Raises:
-            ConfigurationError: A value isn't allowed.
+            ConfigurationError: A value isn't allowed, the configuration denies the client, or too
+                many networks are overridden.
         """
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not number or not 0 < seconds <= MAX_SECONDS:
@@ -53,49 +61,70 @@ class OverrideOperations:
             )
         if len(reason) > MAX_REASON:
             raise ConfigurationError(f"reason is too long: give at most {MAX_REASON} characters")
-        key = canonical(client)
+        key = ids.key_of(self._store, client)
         state = self._store.load([key])[0]
         now = self._store.now()
         override = Override(cast(Kind, kind), now + seconds, amount)
-        after = _state_of(override)
-        current = active_override(state, now)
-        before = None if current is None else _state_of(current)
+        if kind != "block" and self._limiter.access.listed(key) == "deny":
+            raise ConfigurationError(
+                f"{key} is denied by the configuration (IRL_DENY), which goes before any override: "
+                "take it out there"
+            )
+        self._limiter.refresh()
+        network = ids.is_network(key)
+        after = state_of(override)
+        current = self._current(key, state, now)
+        before = None if current is None else state_of(current)
         self._audit.record(who, "override", key, before, after, reason)
+        # A network has it, too: the limit counts there, and a worker of an older version that
+        # knows nothing of networks has clients that are called so.
         self._store.set_override(key, override, self._limiter.plans.longest)
-        self._store.rank(OVERRIDDEN, {key: override.until})
-        self._limiter.drop_refusals(key)
-        self._store.advance_epoch()
-        return {"client": key, **after, "reason": reason, "who": who}
+        if network:
+            self._put(NetworkOverride(key, override, reason, who))
+        self._rank(key, None if network else override)
+        known = network or state is not None
+        return {"client": key, **after, "reason": reason, "who": who, "known": known}
 
     def clear(self, client: str, who: str) -> bool:
-        """Leave a client to the limiter again; tell whether an override was in force."""
-        key = canonical(client)
-        override = active_override(self._store.load([key])[0], self._store.now())
+        """Leave a client or a network to the limiter again; tell if an override was in force."""
+        key = ids.key_of(self._store, client)
+        self._limiter.refresh()
+        state = self._store.load([key])[0]
+        override = self._current(key, state, self._store.now())
         if override is not None:
-            self._audit.record(who, "clear_override", key, before=_state_of(override))
+            self._audit.record(who, "clear", key, before=state_of(override))
             self._store.set_override(key, None, self._limiter.plans.longest)
+        if ids.is_network(key):
+            self._store.drop_networks([key])
         # Also without an override: the store may have failed here at the last try.
-        self._store.rank(OVERRIDDEN, {}, [key])
-        self._limiter.drop_refusals(key)
-        self._store.advance_epoch()
+        self._rank(key, None)
         return override is not None
 
-    def describe(self, key: str, state: ClientState, now: float) -> OverrideResult | None:
+    def describe(self, key: str, state: ClientState | None, now: float) -> OverrideResult | None:
         """Describe the override in force, with its author while the audit log has the entry."""
-        override = active_override(state, now)
+        return self._overridden.describe(key, state, now)
+
+    def _current(self, key: str, state: ClientState | None, now: float) -> Override | None:
+        """Find the override of a client or a network that is in force."""
+        network = self._limiter.access.networks.get(key)
+        if network is not None and network.override.until > now:
+            return network.override
+        return active_override(state, now)
+
+    def _put(self, override: NetworkOverride) -> None:
+        if not self._store.put_network(override.network, override.encode(), MAX_NETWORKS):
+            self._store.set_override(override.network, None, self._limiter.plans.longest)
+            raise ConfigurationError(
+                f"{MAX_NETWORKS} networks are overridden, and no more can be: clear some, or give "
+                "larger networks for them"
+            )
+
+    def _rank(self, key: str, override: Override | None) -> None:
+        """Rank a client by its override, and have all workers take up the change."""
         if override is None:
-            return None
-        entry = self._audit.latest("override", key)
-        if entry is None:
-            return {**_state_of(override), "reason": "", "who": None}
-        return {**_state_of(override), "reason": entry["reason"], "who": entry["who"]}
-
-
-def active_override(state: ClientState | None, now: float) -> Override | None:
-    """Give a client's override unless it has ended: a store may keep it for longer."""
-    override = None if state is None else state.override
-    return override if override is not None and override.until > now else None
-
-
-def _state_of(override: Override) -> OverrideState:
-    return {"kind": override.kind, "until": override.until, "amount": override.amount}
+            self._store.rank(OVERRIDDEN, {}, [key])
+        else:
+            self._store.rank(OVERRIDDEN, {key: override.until})
+        self._limiter.drop_refusals(key)
+        self._store.advance_epoch()
+        self._limiter.refresh()

@@ -33,13 +33,23 @@ class OverrideResult(OverrideState):
 
 
 class ClientOverride(OverrideResult):
-    """Describe an override that was set for a client."""
+    """Describe an override that was set for a client or a network.
+
+    ``known`` is False for a client that the store knows nothing of: perhaps no client is called so.
+    """
 
     client: str
+    known: bool
 
 
-class ClientEntry(TypedDict):
-    """Describe a client in a ranking."""
+class CoveringOverride(OverrideResult):
+    """Describe an override of a network that holds a client."""
+
+    network: str
+
+
+class ClientFigures(TypedDict):
+    """Describe a client in short."""
 
     client: str
     step: int
@@ -53,6 +63,17 @@ class ClientEntry(TypedDict):
     refused_share: float
 
 
+class ClientEntry(ClientFigures):
+    """Describe a client in a ranking, or a network that is overridden.
+
+    ``until`` is the end of the override; ``reason`` and ``who`` are told among the overridden only.
+    """
+
+    until: float | None
+    reason: str | None
+    who: str | None
+
+
 class ClientResult(TypedDict):
     """Describe a client: state, profile, and the reasons for its score."""
 
@@ -63,6 +84,7 @@ class ClientResult(TypedDict):
     score: float
     is_anomalous: bool
     override: OverrideResult | None
+    covered_by: CoveringOverride | None
     last_seen: float
     requests_per_minute: float
     refused_share: float

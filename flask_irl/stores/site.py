@@ -11,6 +11,8 @@ RANKED: Final = 1000
 """Clients of each ranking that are kept."""
 MODELS_KEPT: Final = 5
 """Versions of the model that are kept."""
+OVERRIDDEN: Final = "overridden"
+"""Name of the ranking of clients with an override of their own, by the override's end."""
 
 
 class Revisions(NamedTuple):
@@ -20,11 +22,13 @@ class Revisions(NamedTuple):
         model: Version of the model in force, 0 for none.
         settings: Revision of the settings made at run time, 0 for none.
         epoch: Number that grows whenever workers must drop their memories of clients.
+        networks: Revision of the operators' overrides of networks, 0 for none.
     """
 
     model: int
     settings: int
     epoch: int
+    networks: int = 0
 
 
 class SiteStore(Protocol):
@@ -44,6 +48,26 @@ class SiteStore(Protocol):
 
     def put_settings(self, expected: int, settings: bytes) -> bool:
         """Replace the settings if ``expected`` is still their revision, which then grows by one."""
+
+    def networks(self) -> dict[str, bytes]:
+        """Read the networks that operators have overridden, each with its encoded override."""
+
+    def put_network(self, network: str, override: bytes, most: int) -> bool:
+        """Write a network's override; False if there are ``most`` other networks already.
+
+        Their revision grows.
+        """
+
+    def drop_networks(self, networks: Sequence[str], expected: int | None = None) -> bool:
+        """Remove overrides of networks; the revision grows if there were any.
+
+        Args:
+            networks: The networks.
+            expected: Revision at which they are to be removed; None for any.
+
+        Returns:
+            False if the revision is another.
+        """
 
     def add_audit(self, entry: bytes) -> None:
         """Append an entry to the audit log; the last thousand are kept."""

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from flask import current_app, request
 
+from flask_irl.limiter.access import Ruling
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.web.exchange import Exchange
@@ -94,30 +95,33 @@ class Checks:
         """Decide on a function's limit alone; None where it doesn't apply to the request."""
         if not limit.applies_to(request.method):
             return None
-        known = exchange.client if exchange.decided else ""
-        client = known or self._client(exchange)
-        if client is None:
-            return None
+        refusal = None
+        client = exchange.client if exchange.decided else ""
+        if not client:
+            client, refusal = self._rule(exchange)
+            if not client:
+                return None
         route = self._routes.alone(
             limit, exchange.route.label, request.endpoint or "", request.method
         )
         question = self._questions.question(route, client)
         if len(question.plan.scopes) == 1:
             return None
+        if refusal is not None:
+            return refusal, question
         # The limit on all requests of the client has counted this one before, or will.
         plan = self._limiter.plans.without_base(question.plan)
         keys = question.keys_for(client)
         return self._limiter.decide(plan, keys, question.cost), question
 
-    def _client(self, exchange: Exchange) -> str | None:
-        """Identify the client of a request not yet decided on; None where it is exempt."""
+    def _rule(self, exchange: Exchange) -> Ruling:
+        """Rule on the client of a request not yet decided on; exempt ones have no key."""
         if not exchange.late:
             exchange.route = self._routes.route(current_app, request.url_rule, request.method)
         # A filter that needs what a login is only about to provide fails here; it is asked again.
         if exchange.route.exempt or self._late.passes(quietly=True):
-            return None
-        client = self._identity.client(request.environ)
-        return None if self._late.allows(client) else client
+            return Ruling("", None)
+        return self._late.rule(self._identity.client(request.environ), request.environ)
 
     def _refuse(self, exchange: Exchange, decision: Decision, question: Question) -> NoReturn:
         message = question.message(decision)

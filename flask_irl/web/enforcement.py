@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response, current_app, request
 
-from flask_irl.config.access_lists import AccessLists
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.web.bypass import Bypass
@@ -46,7 +45,6 @@ class Enforcer:
         recognition: Remembers routes for :meth:`ask`.
         slot: Name in a request's environment under which its exchange is.
         filters: Return True for requests that aren't limited; may grow.
-        lists: Clients allowed and denied by configuration.
         early_refusals: Whether clients may be refused without Flask.
         exceeded: Makes the exception that refuses a request, of the decision and its message.
         page: The app's page of a refusal.
@@ -65,7 +63,6 @@ class Enforcer:
         recognition: Recognition,
         slot: str,
         filters: list[Filter],
-        lists: AccessLists | None,
         early_refusals: bool,
         exceeded: Callable[[Decision, str | None], RateLimitExceeded],
         page: RefusalPage,
@@ -77,7 +74,7 @@ class Enforcer:
         self._recognition = recognition
         self._slot = slot
         self._filters = filters
-        self._lists = lists
+        self._access = limiter.access
         self._early_refusals = early_refusals
         self._exceeded = exceeded
         self._page = page
@@ -91,7 +88,6 @@ class Enforcer:
             questions,
             slot=slot,
             filters=filters,
-            lists=lists,
             refuse=self._refuse,
             routes=routes,
         )
@@ -130,9 +126,14 @@ class Enforcer:
             client = self._early_key(environ)
             if client is None:
                 return None
-            if client in limiter.refusals.known:
-                return self._refuse_early(environ, exchange, route, question, client)
-            if limiter.asks_ahead and (self._lists is None or not self._lists.rule_for(client)):
+            ruled, refusal = self._access.rule, None
+            if ruled is not None:
+                client, refusal = ruled(client, environ.get("REMOTE_ADDR", ""))
+                if not client:
+                    return None
+            if refusal is not None or client in limiter.refusals.known:
+                return self._refuse_early(environ, exchange, route, question, client, refusal)
+            if limiter.asks_ahead:
                 started = time.perf_counter()
                 keys = question.keys_for(client)
                 exchange.route, exchange.client = route, client
@@ -217,18 +218,20 @@ class Enforcer:
         client = None if self._filters else self._identity.known(environ)
         if client is None:
             return self.late.begin(current, exchange)
+        ruled, refusal = self._access.rule, None
+        if ruled is not None:
+            client, refusal = ruled(client, environ.get("REMOTE_ADDR", ""))
+            if not client:
+                self.late.exempt(exchange)
+                return None
         exchange.client = client
-        word = "" if self._lists is None else self._lists.rule_for(client)
-        if word == "allow":
-            self.late.exempt(exchange)
-            return None
-        if word == "deny":
-            return limiter.deny(client), self._questions.rest(route)
         question = self._questions.fixed(route)
         if question is None:
+            if refusal is not None:
+                return refusal, self._questions.rest(route)
             return self.late.begin(current, exchange)
         keys = question.keys_for(client)
-        decision = limiter.decide(question.plan, keys, question.cost)
+        decision = refusal or limiter.decide(question.plan, keys, question.cost)
         useful = limiter.asks_ahead or not decision.admitted
         if useful and route.recognisable and self._early_key is not None:
             self._recognition.learn(environ, route, current.url_rule)
@@ -255,8 +258,9 @@ class Enforcer:
         route: Route,
         question: Question,
         client: str,
+        refusal: Decision | None,
     ) -> Refusal | None:
-        """Refuse a client that is known to be over its limit, unless the app must answer.
+        """Refuse a client that is known to be refused, unless the app must answer.
 
         A browser's request from another site goes on to the app, which may have headers for it
         without which the browser hides the refusal; so does one whose refusal the app may answer.
@@ -268,7 +272,9 @@ class Enforcer:
             return None
         limiter = self._limiter
         started = time.perf_counter()
-        decision = limiter.decide(question.plan, question.keys_for(client), question.cost)
+        decision = refusal or limiter.decide(
+            question.plan, question.keys_for(client), question.cost
+        )
         exchange.decision, exchange.route, exchange.client = decision, route, client
         exchange.decided = True
         exchange.seconds = time.perf_counter() - started

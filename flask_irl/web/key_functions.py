@@ -156,6 +156,12 @@ def api_key(
     return ApiKey(header, verify, remember_seconds)
 
 
+def key_of_api_key(key: str) -> str:
+    """Give the key of the client that sends an API key, as :func:`api_key` names it."""
+    # Servers hand on a header's bytes as Latin-1, without the blanks around it.
+    return _hashed(key.strip().encode(errors="surrogateescape").decode("latin-1"))
+
+
 def _hashed(value: str) -> str:
     return "key:" + hashlib.blake2b(value.encode(errors="replace"), digest_size=12).hexdigest()
 

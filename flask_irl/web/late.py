@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, current_app, has_request_context, request
 
-from flask_irl.config.access_lists import AccessLists
+from flask_irl.limiter.access import Ruling
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
@@ -46,7 +46,6 @@ class LateDecisions:
         questions: Turns routes into questions.
         slot: Name in a request's environment under which its exchange is.
         filters: Return True for requests that aren't limited; may grow.
-        lists: Clients allowed and denied by configuration.
         refuse: Answers a refused request, or raises for the app to answer.
         routes: The app's routes.
     """
@@ -59,7 +58,6 @@ class LateDecisions:
         *,
         slot: str,
         filters: list[Filter],
-        lists: AccessLists | None,
         refuse: Refuse,
         routes: RouteTable,
     ) -> None:
@@ -68,7 +66,7 @@ class LateDecisions:
         self._questions = questions
         self._slot = slot
         self._filters = filters
-        self._lists = lists
+        self._access = limiter.access
         self._refuse = refuse
         self._routes = routes
         self._wrapped = False
@@ -138,12 +136,14 @@ class LateDecisions:
             return
         try:
             route = exchange.route = self._routes.missing
-            client = exchange.client = self._identity.client(environ)
-            if self.allows(client) or self.passes(quietly=True):
+            client, refusal = self.rule(self._identity.client(environ), environ)
+            exchange.client = client
+            if not client or self.passes(quietly=True):
                 return
             question = self._questions.rest(route)
             keys = question.keys_for(client)
-            exchange.decision = self._limiter.decide(question.plan, keys, question.cost)
+            decision = refusal or self._limiter.decide(question.plan, keys, question.cost)
+            exchange.decision = decision
         except Exception as error:
             self._limiter.failures.swallow("response", error)
 
@@ -256,11 +256,11 @@ class LateDecisions:
             self.exempt(exchange)
             return None
         client = exchange.client or self._identity.client(current.environ, quietly=answered)
-        exchange.client = client
-        word = "" if self._lists is None else self._lists.rule_for(client)
-        if word == "allow":
+        client, refusal = self.rule(client, current.environ)
+        if not client:
             self.exempt(exchange)
             return None
+        exchange.client = client
         questions, rest = self._questions, exchange.rest
         by_hook = answered and not exchange.reached
         question = (
@@ -269,8 +269,8 @@ class LateDecisions:
             else questions.question(route, client, without=route.below if answered else ())
         )
         exchange.question = question
-        if word == "deny":
-            return limiter.deny(client), question
+        if refusal is not None:
+            return refusal, question
         if rest is not None:
             left = None if by_hook else questions.without_rest(route, question)
             if left is None:
@@ -279,9 +279,12 @@ class LateDecisions:
             question = left
         return limiter.decide(question.plan, question.keys_for(client), question.cost), question
 
-    def allows(self, client: str) -> bool:
-        """Tell whether a client is allowed by configuration."""
-        return self._lists is not None and self._lists.rule_for(client) == "allow"
+    def rule(self, client: str, environ: WSGIEnvironment) -> Ruling:
+        """Rule on a client's request by what is allowed, refused or overridden as a whole."""
+        rule = self._access.rule
+        return (
+            Ruling(client, None) if rule is None else rule(client, environ.get("REMOTE_ADDR", ""))
+        )
 
     def _filtered(self, passes: Filter, quietly: bool) -> bool:
         try:

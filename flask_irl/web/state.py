@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Flask, current_app, has_app_context
 
-from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
@@ -30,7 +29,7 @@ from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
-from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user
+from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
@@ -76,6 +75,8 @@ class AppState:
         self._app = weakref.ref(app)
         self.owner = owner
         self.options = options
+        self.names_addresses = key_func is remote_address
+        """Tells that clients are named by their addresses."""
         self._enabled = options.enabled
         self._registered = self._closed = False
         self.limiter = open_limiter(options, listener=listener)
@@ -99,7 +100,6 @@ class AppState:
         self.questions = Questions(self.limiter, callback_failed)
         identity = self._identity = Identity(key_func, callback_failed)
         self._by_address = isinstance(key_func, KeyFromEnviron) or key_func is logged_in_user
-        lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
         self.enforcer = Enforcer(
             self.limiter,
             identity,
@@ -108,7 +108,6 @@ class AppState:
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,
-            lists=lists,
             early_refusals=options.early_refusals,
             exceeded=self._responder.exceeded,
             page=page,

@@ -150,7 +150,7 @@ def test_an_override_is_set_shown_and_removed(ask: Caller, clock: Clock) -> None
         **{"kind": "limit", "amount": 7, "until": clock() + 90},
         **{"reason": "Too keen.", "who": "oncall"},
     }
-    assert response.json == {"client": KNOWN, **expected}
+    assert response.json == {"client": KNOWN, "known": True, **expected}
     assert ask("GET", f"/admin/client/{KNOWN}").json["override"] == expected
     [entry] = ask("GET", "/admin/clients?order=overridden").json["clients"]
     assert (entry["client"], entry["override"]) == (KNOWN, "limit")

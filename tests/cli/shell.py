@@ -38,14 +38,14 @@ ODD = {
     "markup": '{"<b>&\\',
 }
 """Names that would do something to a terminal, or to what reads it."""
-CLIENT_COMMANDS = ("client", "reset", "block", "allow", "unset")
+CLIENT_COMMANDS = ("client", "reset", "block", "allow", "clear")
 """What takes a client alone."""
 COMMANDS: dict[str, list[str]] = {
     "status": [],
     "train": [],
     "clients": [],
     **{name: [SOMEBODY] for name in CLIENT_COMMANDS},
-    "limit": [SOMEBODY, "5"],
+    "override": [SOMEBODY, "5"],
     "feedback": [SOMEBODY, "good"],
     "model": [],
     "models": [],

@@ -36,11 +36,12 @@ def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
     assert {
         *("client", "step", "factor", "limit", "score", "is_anomalous", "last_seen"),
         *("requests_per_minute", "refused_share", "override"),
+        *("until", "reason", "who"),
     } == found[0].keys()
     assert is_moment(found[0]["last_seen"])
     shown = cells(site.done("clients"))
     assert [line["client"] for line in shown] == ["busy", "middling", "calm"]
-    assert shown[0].keys() == found[0].keys()
+    assert shown[0].keys() == found[0].keys() - {"reason", "who"}
 
 
 def test_clients_stop_at_the_limit(site: Site) -> None:
@@ -84,7 +85,7 @@ def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained
     assert {
         *("client", "step", "factor", "limit", "score", "is_anomalous", "requests"),
         *("first_seen", "last_seen", "requests_per_minute", "refused_share"),
-        *("override", "feedback", "listed", "features", "rules", "why"),
+        *("override", "covered_by", "feedback", "listed", "features", "rules", "why"),
     } == found.keys()
     assert (found["client"], found["requests"], found["override"]) == ("prober", 30, None)
     assert is_moment(found["first_seen"])
@@ -145,10 +146,10 @@ def test_clients_with_an_override_are_listed(site: Site) -> None:
 
 
 def test_a_client_with_a_limit_of_its_own_is_held_to_it(site: Site) -> None:
-    shown = site.done("limit", SOMEBODY, "2", "--seconds", "60")
+    shown = site.done("override", SOMEBODY, "2", "--seconds", "60")
     assert shown.startswith(f"client {SOMEBODY} has a limit of 2 until ")
     assert site.ask(count=3) == [200, 200, 429]
-    site.done("unset", SOMEBODY)
+    site.done("clear", SOMEBODY)
     site.engine.refresh()
     assert site.ask() == [200]
 
@@ -168,7 +169,7 @@ def test_what_is_changed_is_told_in_json_too(site: Site, trained: Model) -> None
     told = {
         name: site.json(*name.split())
         for name in (
-            *(f"block {SOMEBODY}", f"unset {SOMEBODY}", f"limit {SOMEBODY} 7"),
+            *(f"block {SOMEBODY}", f"clear {SOMEBODY}", f"override {SOMEBODY} 7"),
             *(f"allow {SOMEBODY}", f"feedback {SOMEBODY} good", f"reset {SOMEBODY}"),
             *("mode shadow", "mode", "rollback 1"),
         )
@@ -176,8 +177,8 @@ def test_what_is_changed_is_told_in_json_too(site: Site, trained: Model) -> None
     blocked = told[f"block {SOMEBODY}"]
     assert (blocked["client"], blocked["kind"]) == (SOMEBODY, "block")
     assert is_moment(blocked["until"])
-    assert told[f"unset {SOMEBODY}"] == {"client": SOMEBODY, "removed": True}
-    assert told[f"limit {SOMEBODY} 7"]["amount"] == 7
+    assert told[f"clear {SOMEBODY}"] == {"client": SOMEBODY, "removed": True}
+    assert told[f"override {SOMEBODY} 7"]["amount"] == 7
     assert told[f"allow {SOMEBODY}"]["kind"] == "allow"
     assert told[f"feedback {SOMEBODY} good"] == {"client": SOMEBODY, "verdict": "good"}
     assert told[f"reset {SOMEBODY}"] == {"client": SOMEBODY, "reset": True}
@@ -186,7 +187,7 @@ def test_what_is_changed_is_told_in_json_too(site: Site, trained: Model) -> None
     assert (told["rollback 1"]["version"], told["rollback 1"]["in_force"]) == (1, True)
 
 
-# reset, block, allow, unset
+# reset, block, allow, clear
 
 
 def test_a_client_that_is_reset_is_not_known_any_more(site: Site) -> None:
@@ -233,15 +234,15 @@ def test_an_allowed_client_passes_above_the_limit(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["block", "allow"])
-def test_unset_takes_an_override_back(site: Site, kind: str) -> None:
+def test_clear_takes_an_override_back(site: Site, kind: str) -> None:
     site.done(kind, SOMEBODY)
-    assert site.done("unset", SOMEBODY) == f"client {SOMEBODY} is left to the limiter again\n"
+    assert site.done("clear", SOMEBODY) == f"client {SOMEBODY} is left to the limiter again\n"
     assert site.ask(count=LIMIT + 1) == [*[200] * LIMIT, 429]
 
 
-def test_unset_of_a_client_without_an_override_is_a_complaint(site: Site) -> None:
+def test_clear_of_a_client_without_an_override_is_a_complaint(site: Site) -> None:
     site.ask()
-    assert "neither blocked nor let pass" in site.failed("unset", SOMEBODY)
+    assert "neither blocked nor let pass" in site.failed("clear", SOMEBODY)
 
 
 def test_an_override_ends_after_the_seconds_given(site: Site) -> None:
@@ -280,7 +281,7 @@ def test_an_address_of_ipv6_stands_for_the_network_that_is_the_client(
 ) -> None:
     assert "client 2001:db8:0:7::/64 " in site.done(command, "2001:db8:0:7::1")
     assert site.json("client", "2001:db8:0:7::2")["override"]["kind"] == command
-    assert "client 2001:db8:0:7::/64 " in site.done("unset", "2001:db8:0:7::3")
+    assert "client 2001:db8:0:7::/64 " in site.done("clear", "2001:db8:0:7::3")
 
 
 def test_an_address_of_ipv6_that_is_itself_a_client_stays_one(site: Site) -> None:

@@ -39,8 +39,10 @@ def test_an_odd_id_is_answered_with_a_line_that_does_nothing_to_the_terminal(
 ) -> None:
     # ``run`` looks at what is sent.
     result = local.run(command, name)
-    assert result.exit_code == (0 if command in ("block", "allow") else 1)
+    assert result.exit_code == 1
     assert re.search(r"client #[0-9a-f]{32} ", result.output)
+    if command in ("block", "allow"):
+        assert re.search(r"client #[0-9a-f]{32} ", local.done(command, name, "--yes"))
 
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
@@ -196,9 +198,9 @@ def test_an_app_that_is_configured_wrong_is_one_line_without_secrets(
         ["clients", "--step", "-1"],
         ["clients", "--limit", "0"],
         ["audit", "--limit", "1001"],
-        ["limit", SOMEBODY],
-        ["limit", SOMEBODY, "0"],
-        ["limit", SOMEBODY, "many"],
+        ["override", SOMEBODY],
+        ["override", SOMEBODY, "0"],
+        ["override", SOMEBODY, "many"],
         ["feedback", SOMEBODY, "bad"],
         ["limits", "base_limit"],
         ["status", "now"],

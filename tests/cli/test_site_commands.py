@@ -40,7 +40,7 @@ def test_limits_that_are_not_allowed_change_nothing(local: Site, change: str) ->
     assert local.json("limits")["window_seconds"] == 60
 
 
-@pytest.mark.parametrize("command", ["client", "reset", "unset"])
+@pytest.mark.parametrize("command", ["client", "reset", "clear"])
 def test_a_client_that_is_not_known_is_named_in_the_complaint(site: Site, command: str) -> None:
     assert f"client {SOMEBODY} is " in site.failed(command, SOMEBODY)
 
@@ -77,7 +77,7 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
     site.publish(trained, 1, 2)
     site.ask()
     site.done("block", SOMEBODY, "--reason", "scrapes")
-    site.done("unset", SOMEBODY)
+    site.done("clear", SOMEBODY)
     site.done("reset", SOMEBODY)
     site.done("rollback", "1")
     site.done("mode", "off")
@@ -86,7 +86,7 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
         ("mode", ""),
         ("activate_model", "1"),
         ("reset", SOMEBODY),
-        ("clear_override", SOMEBODY),
+        ("clear", SOMEBODY),
         ("override", SOMEBODY),
     ]
     assert {"at", "who", "action", "target", "before", "after", "reason"} == found[0].keys()

@@ -41,6 +41,47 @@ def test_a_client_on_both_lists_is_denied() -> None:
     assert [lists.rule_for(client) for client in ("10.1.2.3", "a")] == ["deny", "deny"]
 
 
+@pytest.mark.parametrize(
+    ("client", "rule"),
+    [
+        ("10.1.2.3", "allow"),
+        ("10.1.2.4", "deny"),
+        ("10.2.0.1", "allow"),
+        ("2001:db8:0:1::/64", "deny"),
+        ("2001:db8:0:2::/64", "allow"),
+    ],
+)
+def test_the_longest_network_on_either_list_decides(client: str, rule: str) -> None:
+    lists = AccessLists(
+        allow=["10.0.0.0/8", "10.1.2.3", "2001:db8::/32"], deny=["10.1.0.0/16", "2001:db8:0:1::/64"]
+    )
+    assert lists.rule_for(client) == rule
+
+
+@pytest.mark.parametrize(
+    ("client", "remote", "rule"),
+    [
+        ("key:abc", "203.0.113.7", "deny"),
+        ("key:abc", "192.0.2.7", "allow"),
+        ("key:mine", "203.0.113.7", "allow"),
+        ("key:abc", "", ""),
+        # Whoever calls itself by an address isn't out of a denied network.
+        ("192.0.2.7", "203.0.113.7", "deny"),
+        # A proxy of the site's has told the address.
+        ("198.51.100.1", "192.0.2.7", ""),
+    ],
+)
+def test_networks_hold_for_clients_of_other_names(client: str, remote: str, rule: str) -> None:
+    lists = AccessLists(allow=["192.0.2.0/24", "key:mine"], deny=["203.0.113.0/24"])
+    assert lists.rule_for(client, remote) == rule
+
+
+@pytest.mark.parametrize("option", ["allow", "deny"])
+def test_a_network_with_a_prefix_that_is_none_is_refused_at_start(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{option}.*203.0.113.0/33.*from 0 to 32"):
+        site(**{option: ["192.0.2.0/24", "203.0.113.0/33"]})
+
+
 def site(**options: Any) -> Flask:
     """Make an app of one page, limited to three requests a minute."""
     app = Flask("site")

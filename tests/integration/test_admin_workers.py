@@ -302,6 +302,23 @@ def test_a_client_that_the_other_worker_is_refusing_is_let_in_after_a_refresh(
     assert site.asks(path, client) == [200]
 
 
+def test_a_network_holds_in_both_workers_after_a_refresh_and_so_does_taking_it_back(
+    site: Site,
+) -> None:
+    lines = (site.one, site.other)
+    site.override("203.0.113.0/24", "block")
+    site.refreshed()
+    assert [site.asks("/", "203.0.113.7", 2, line=line) for line in lines] == [[429, 429]] * 2
+    assert [site.asks("/", "198.51.100.7", line=line) for line in lines] == [[200]] * 2
+    site.override("203.0.113.0/24", "limit", amount=3)
+    site.refreshed()
+    answers = [site.asks("/", f"203.0.113.{n}", line=lines[n % 2]) for n in range(1, 6)]
+    assert answers == [[200]] * 3 + [[429]] * 2
+    site.change("DELETE", "/client/203.0.113.0/24/override")
+    site.refreshed()
+    assert [site.asks("/", "203.0.113.7", line=line) for line in lines] == [[200]] * 2
+
+
 @pytest.mark.parametrize(("mode", "limit"), [("shadow", LIMIT), ("off", LIMIT), ("enforce", TIGHT)])
 def test_a_mode_holds_in_the_other_worker_after_a_refresh(
     site: Site, mode: str, limit: int
@@ -373,7 +390,7 @@ def test_the_other_workers_audit_log_shows_every_change(
         ("override", client),
         ("override", client),
         ("override", client),
-        ("clear_override", client),
+        ("clear", client),
         ("reset", client),
         ("mode", ""),
         ("limits", ""),

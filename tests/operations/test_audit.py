@@ -156,6 +156,8 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "site.set_mode": lambda o: o.site.set_mode("off", ADA),
     "clients.describe": lambda o: o.clients.describe("c"),
     "clients.key_of": lambda o: o.clients.key_of("2001:db8::1"),
+    "clients.is_known": lambda o: o.clients.is_known("c"),
+    "clients.examples": lambda o: o.clients.examples(),
     "clients.ranked": lambda o: o.clients.ranked(),
     "clients.ranked at a step": lambda o: o.clients.ranked(step=1),
     "clients.reset": lambda o: o.clients.reset("c", ADA),
@@ -173,6 +175,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "models.activate": lambda o: o.models.activate(1, ADA),
     "audit.entries": lambda o: o.audit.entries(),
     "audit.latest": lambda o: o.audit.latest("mode", ""),
+    "audit.latest_of_all": lambda o: o.audit.latest_of_all("mode"),
     "audit.record": lambda o: o.audit.record(ADA, "mode", ""),
 }
 

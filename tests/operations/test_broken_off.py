@@ -120,12 +120,52 @@ def test_an_override_that_is_cleared(site: Site, here: Worker) -> None:
         here,
         change=lambda o, client: o.overrides.clear(client, ADA),
         in_force=passes,
-        action="clear_override",
+        action="clear",
         prepare=lambda client: override(here, "block", client),
     )
     assert overridden(here) == set()
-    cleared = [entry for entry in here.audited(1000) if entry["action"] == "clear_override"]
+    cleared = [entry for entry in here.audited(1000) if entry["action"] == "clear"]
     assert {entry["before"] and entry["before"]["kind"] for entry in cleared} == {"block"}
+
+
+def network_of(client: str) -> str:
+    """Name a network of a client's own."""
+    return f"10.{client.removeprefix('client-')}.0.0/16"
+
+
+def is_passed(worker: Worker, client: str) -> bool:
+    """Tell whether a worker knows that a client's network is allowed."""
+    worker.limiter.refresh()
+    rule = worker.limiter.access.rule
+    address = network_of(client).removesuffix("/16")
+    return rule is not None and rule(address, address).key == ""
+
+
+def test_an_override_of_a_network(site: Site, here: Worker) -> None:
+    other = site.worker()
+    break_off_everywhere(
+        here,
+        change=lambda o, client: override(here, "allow", network_of(client)),
+        in_force=lambda client: is_passed(other, client),
+        action="override",
+        prepare=lambda client: None,
+        target=network_of,
+    )
+    assert overridden(here) == {entry["target"] for entry in here.audited(1000)}
+
+
+def test_an_override_of_a_network_that_is_cleared(site: Site, here: Worker) -> None:
+    other = site.worker()
+    break_off_everywhere(
+        here,
+        change=lambda o, client: o.overrides.clear(network_of(client), ADA),
+        in_force=lambda client: not is_passed(other, client),
+        action="clear",
+        prepare=lambda client: override(here, "allow", network_of(client)),
+        target=network_of,
+    )
+    assert overridden(here) == set()
+    assert here.store.networks() == {}
 
 
 def test_a_reset(site: Site, here: Worker) -> None:

@@ -99,7 +99,7 @@ def test_a_listed_client_is_told_in_figures(site: Site, here: Worker) -> None:
         "limit": 3,
         "score": -0.75,
         "is_anomalous": True,
-        "override": None,
+        **dict.fromkeys(("override", "until", "reason", "who")),
         "last_seen": site.clock(),
         "requests_per_minute": 20.0,
         "refused_share": 0.5,

@@ -91,7 +91,7 @@ def test_an_override_is_audited_with_its_reason(site: Site, here: Worker) -> Non
     until = site.clock() + 90
     assert given == {
         **{"client": "c", "kind": "limit", "amount": 7, "until": until},
-        **{"reason": "Too keen.", "who": "bob"},
+        **{"reason": "Too keen.", "who": "bob", "known": True},
     }
     entry = here.audited()[0]
     assert (entry["who"], entry["action"], entry["target"]) == ("bob", "override", "c")
@@ -167,7 +167,7 @@ def test_a_cleared_override_decides_no_more(site: Site, here: Worker) -> None:
     assert here.operations.overrides.clear("c", ADA)
     assert here.admitted(2) == 2
     entry = here.audited()[0]
-    assert (entry["who"], entry["action"], entry["target"]) == (ADA, "clear_override", "c")
+    assert (entry["who"], entry["action"], entry["target"]) == (ADA, "clear", "c")
     assert entry["before"] == {"kind": "block", "until": site.clock() + 600, "amount": 0}
 
 

@@ -289,3 +289,66 @@ def test_an_override_outlives_that_its_client_is_forgotten(store: Store, clock: 
     assert state is not None
     assert (state.override, state.last_seen) == (override, 0.0)
     assert not store.hit(PLAN, ("c",), 1).admitted
+
+
+# Networks
+
+NETWORK, OTHER = "203.0.113.0/24", "2001:db8::/48"
+
+
+def test_at_first_no_network_is_overridden(store: Store) -> None:
+    assert store.networks() == {}
+    assert store.drop_networks([NETWORK])
+    assert store.revisions().networks == 0
+
+
+def test_networks_come_back_and_each_change_has_a_revision(store: Store) -> None:
+    revisions = [store.revisions().networks]
+    assert store.put_network(NETWORK, b"\0one", 10)
+    revisions.append(store.revisions().networks)
+    assert store.put_network(OTHER, b"two", 10)
+    revisions.append(store.revisions().networks)
+    assert store.put_network(NETWORK, b"three", 10)
+    revisions.append(store.revisions().networks)
+    assert store.networks() == {NETWORK: b"three", OTHER: b"two"}
+    assert store.drop_networks([NETWORK, "192.0.2.0/24"])
+    revisions.append(store.revisions().networks)
+    assert store.networks() == {OTHER: b"two"}
+    assert sorted(set(revisions)) == revisions
+
+
+def test_there_are_no_more_networks_than_are_allowed(store: Store) -> None:
+    assert store.put_network(NETWORK, b"one", 1)
+    before = store.revisions()
+    assert not store.put_network(OTHER, b"two", 1)
+    assert (store.networks(), store.revisions()) == ({NETWORK: b"one"}, before)
+    assert store.put_network(NETWORK, b"three", 1)
+
+
+def test_networks_are_dropped_only_at_the_revision_that_is_expected(store: Store) -> None:
+    store.put_network(NETWORK, b"one", 10)
+    read = store.revisions().networks
+    store.put_network(NETWORK, b"longer", 10)
+    assert not store.drop_networks([NETWORK], read)
+    assert store.networks() == {NETWORK: b"longer"}
+    assert store.drop_networks([NETWORK], store.revisions().networks)
+    assert store.networks() == {}
+
+
+def test_thousands_of_networks_are_dropped_at_once(store: Store) -> None:
+    names = [f"10.{n // 250}.{n % 250}.0/24" for n in range(1200)]
+    for name in names:
+        store.put_network(name, b"x", 10_000)
+    assert store.drop_networks(names, store.revisions().networks)
+    assert store.networks() == {}
+
+
+def test_no_revision_of_networks_comes_twice_after_all_is_lost(redis_backend: Backend) -> None:
+    store = redis_backend.open()
+    store.put_network(NETWORK, b"one", 10)
+    before = store.revisions().networks
+    for server in redis_backend.servers:
+        with server.client() as client:
+            client.flushall()
+    store.put_network(OTHER, b"two", 10)
+    assert store.revisions().networks > before

@@ -37,7 +37,17 @@ class OverrideSchema(ma.Schema):
 class OverriddenSchema(OverrideSchema):
     """Describe an override as it was set."""
 
-    client = _client()
+    client = string("Key of the client, as stored, or the network.", "203.0.113.7")
+    known = boolean(
+        "False if the store knows nothing of the client: perhaps no client is called so. True for "
+        "networks."
+    )
+
+
+class CoveringSchema(OverrideSchema):
+    """Describe an override of a network that holds a client."""
+
+    network = string("Network.", "203.0.113.0/24")
 
 
 class WhySchema(ma.Schema):
@@ -75,6 +85,15 @@ class ClientSchema(ma.Schema):
         required=True,
         allow_none=True,
         metadata=described("Override by an operator; null if there is none."),
+    )
+    covered_by = fields.Nested(
+        CoveringSchema,
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "Override of the longest network that holds the client's address, which decides unless "
+            "there is one of the client's own; null if there is none."
+        ),
     )
     feedback = string(
         "Feedback of an operator; null if there is none.",
@@ -117,6 +136,13 @@ class ClientEntrySchema(ma.Schema):
         allow_none=True,
         validate=validate.OneOf(KINDS),
     )
+    until = moment("End of the override, null if there is none", allow_none=True)
+    reason = string(
+        "Reason of the override; null but in the order `overridden`.",
+        "Scrapes the price list.",
+        allow_none=True,
+    )
+    who = string("Operator; null as the reason is.", "oncall", allow_none=True)
     requests_per_minute = number("Recent rate of requests.", 212.5)
     refused_share = number("Share of recent requests that were refused, 0 to 1.", 0.6)
     last_seen = moment("Time of the last request")

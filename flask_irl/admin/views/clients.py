@@ -26,7 +26,10 @@ from flask_irl.operations.results import ClientOverride, ClientResult
     "GET", "/clients", ClientsSchema, query=ClientsQuery, paged=True, tag="clients"
 )
 def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """List the most active, most anomalous, most refused or flagged clients"""
+    """List the most active, most anomalous, most refused or flagged clients
+
+    With `order=overridden` networks, too.
+    """
     offset, limit = offset_and_limit(query)
     entries, total = current_admin().operations.clients.ranked(
         order=query["order"], step=query.get("step"), offset=offset, limit=limit
@@ -34,7 +37,9 @@ def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return page_answer("clients", entries, total, query)
 
 
-@blueprint.operation("GET", "/client/<irl_client:id>", ClientSchema, errors=(404,), tag="clients")
+@blueprint.operation(
+    "GET", "/client/<irl_client:id>", ClientSchema, errors=(404, 422), tag="clients"
+)
 def client(id: str) -> ClientResult:
     """Show a client's profile and verdict, and the reasons for them"""
     on_clients = current_admin().operations.clients
@@ -44,7 +49,9 @@ def client(id: str) -> ClientResult:
     return result
 
 
-@blueprint.operation("POST", "/reset/<irl_client:id>", ResetSchema, errors=(404,), tag="clients")
+@blueprint.operation(
+    "POST", "/reset/<irl_client:id>", ResetSchema, errors=(404, 422), tag="clients"
+)
 def reset(id: str) -> dict[str, Any]:
     """Forget a client: its counts, its profile and its step
 
@@ -65,10 +72,15 @@ def reset(id: str) -> dict[str, Any]:
     tag="clients",
 )
 def override(change: dict[str, Any], id: str) -> ClientOverride:
-    """Allow, block or limit a client for a time, whatever it does
+    """Allow, block or limit a client or a network for a time, whatever it does
 
     Holds in all workers at once; but one that is refusing the client at the moment may go on for up
-    to two seconds. The client need not be known yet.
+    to two seconds. The client need not be known yet; `known` tells whether it is.
+
+    A network such as `203.0.113.0/24` or `2001:db8::/48` stands for all requests from its
+    addresses, whatever their clients are called; it holds within two seconds in all workers. With
+    kind `limit` its clients count together, as one. The longest network wins, an override of the
+    client's own before it, and the configuration's `IRL_DENY` before all.
     """
     operations = current_admin().operations
     return operations.overrides.set(
@@ -85,11 +97,11 @@ def override(change: dict[str, Any], id: str) -> ClientOverride:
     "DELETE",
     "/client/<irl_client:id>/override",
     OverrideRemovedSchema,
-    errors=(404,),
+    errors=(404, 422),
     tag="clients",
 )
 def remove_override(id: str) -> dict[str, Any]:
-    """Leave a client to the limiter again
+    """Leave a client or a network to the limiter again
 
     A worker that is refusing the client at the moment may go on for up to two seconds.
     """

@@ -22,6 +22,8 @@ class MemorySite:
         self._lock = threading.Lock()
         self._epoch = 0
         self._settings: tuple[int, bytes | None] = (0, None)
+        self._networks: dict[str, bytes] = {}
+        self._networks_revision = 0
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
         self._rankings: dict[str, dict[str, float]] = {}
         self._unique = UniqueCount()
@@ -32,7 +34,7 @@ class MemorySite:
         self._leases: dict[str, tuple[str, float]] = {}
 
     def revisions(self) -> Revisions:
-        return Revisions(self._version, self._settings[0], self._epoch)
+        return Revisions(self._version, self._settings[0], self._epoch, self._networks_revision)
 
     def advance_epoch(self) -> None:
         with self._lock:
@@ -46,6 +48,26 @@ class MemorySite:
             if self._settings[0] != expected:
                 return False
             self._settings = (expected + 1, settings)
+            return True
+
+    def networks(self) -> dict[str, bytes]:
+        with self._lock:
+            return dict(self._networks)
+
+    def put_network(self, network: str, override: bytes, most: int) -> bool:
+        with self._lock:
+            if network not in self._networks and len(self._networks) >= most:
+                return False
+            self._networks[network] = override
+            self._networks_revision += 1
+            return True
+
+    def drop_networks(self, networks: Sequence[str], expected: int | None = None) -> bool:
+        with self._lock:
+            if expected is not None and expected != self._networks_revision:
+                return False
+            dropped = [network for network in networks if self._networks.pop(network, None)]
+            self._networks_revision += bool(dropped)
             return True
 
     def add_audit(self, entry: bytes) -> None:

@@ -16,6 +16,9 @@ ACTIVATE: Final = read_script("activate")
 PUBLISH: Final = read_script("publish")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
+PUT_NETWORK: Final = read_script("put_network")
+DROP_NETWORKS: Final = read_script("drop_networks")
+DROPPED_AT_ONCE: Final = 500
 
 
 class RedisSite:
@@ -36,13 +39,15 @@ class RedisSite:
         self._site_prefix = f"{prefix}1.{{site}}.".encode()
 
     def revisions(self) -> Revisions:
-        model, settings, epoch = self._site_key("model", "settings", "epoch")
-        answers = self._run(("GET", model), ("HGET", settings, "revision"), ("GET", epoch))
-        return Revisions(
-            self._whole(model, answers[0]),
-            self._whole(settings, answers[1]),
-            self._whole(epoch, answers[2]),
+        keys = self._site_key("model", "settings", "epoch", "networks")
+        model, settings, epoch, networks = keys
+        answers = self._run(
+            ("GET", model),
+            ("HGET", settings, "revision"),
+            ("GET", epoch),
+            ("HGET", networks, "revision"),
         )
+        return Revisions(*map(self._whole, keys, answers))
 
     def advance_epoch(self) -> None:
         [key] = self._site_key("epoch")
@@ -60,6 +65,31 @@ class RedisSite:
     def put_settings(self, expected: int, settings: bytes) -> bool:
         [key] = self._site_key("settings")
         return self._run_strictly(("EVAL", SETTINGS.text, 1, key, expected, settings)) == 1
+
+    def networks(self) -> dict[str, bytes]:
+        [key] = self._site_key("networks")
+        [fields] = self._run(("HGETALL", key))
+        named = ((self._text(key, name), value) for name, value in (fields or {}).items())
+        return {name: value for name, value in named if name not in (None, "revision")}
+
+    def put_network(self, network: str, override: bytes, most: int) -> bool:
+        [key] = self._site_key("networks")
+        arguments = (_milliseconds(), most, network, override)
+        return self._run_strictly(("EVAL", PUT_NETWORK.text, 1, key, *arguments)) == 1
+
+    def drop_networks(self, networks: Sequence[str], expected: int | None = None) -> bool:
+        [key] = self._site_key("networks")
+        start = ("EVAL", DROP_NETWORKS.text, 1, key, _milliseconds())
+        for at in range(0, len(networks), DROPPED_AT_ONCE):
+            part = networks[at : at + DROPPED_AT_ONCE]
+            revision: Any = self._run_strictly(
+                (*start, "" if expected is None else expected, *part)
+            )
+            if not revision:
+                return False
+            if expected is not None:
+                expected = self._whole(key, revision)
+        return True
 
     def add_audit(self, entry: bytes) -> None:
         [key] = self._site_key("audit")
@@ -202,6 +232,10 @@ class RedisSite:
         except UnicodeDecodeError as error:
             self._damage.report(key, error)
             return None
+
+
+def _milliseconds() -> int:
+    return int(time.time() * 1000)
 
 
 def _page(offset: int, count: int) -> tuple[int, int]:

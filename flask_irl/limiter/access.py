@@ -1,0 +1,212 @@
+"""Rule on requests before their limits: let them pass, refuse them, or count them as one client's.
+
+The configuration's lists and the networks that operators have overridden are known in every
+process, so that they hold without a call of the store, and while it is out. While there are none,
+:attr:`Access.rule` is None, and a request costs nothing here.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from flask_irl.config.access_lists import AccessLists
+from flask_irl.config.options import Options
+from flask_irl.errors import ConfigurationError
+from flask_irl.limiter.access_rules import AccessRule, AccessRules
+from flask_irl.limiter.failures import Failures
+from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
+from flask_irl.limits.network_override import NetworkOverride, decode
+from flask_irl.limits.networks import addresses_of
+from flask_irl.limits.override import Override
+from flask_irl.stores.base import Store
+from flask_irl.stores.site import OVERRIDDEN, RANKED, Revisions
+from flask_irl.telemetry.log import Sampler, event
+
+REMEMBERED: Final = 8192
+"""Clients whose rule is remembered."""
+LOG_SECONDS: Final = 1.0
+
+
+class Ruling(NamedTuple):
+    """Hold the outcome of the rules for one request.
+
+    Attributes:
+        key: Key under which the request counts; empty if it isn't limited at all.
+        refusal: The decision that refuses it; None where its limits decide.
+    """
+
+    key: str
+    refusal: Decision | None
+
+
+class Access:
+    """Rule by the configuration's lists and by operators' overrides of networks.
+
+    Args:
+        options: Its ``allow`` and ``deny``.
+        store: Keeps the networks.
+        failures: Has the local limiter, which must know the networks' limits, too.
+        monotonic: Seconds of a clock that is never set.
+
+    Attributes:
+        rule: Gives the ruling for a client's key and the address of the other end; None while there
+            is nothing to rule by.
+        networks: The overrides of networks that are in force.
+        window_seconds: Seconds of the base limit's window, for refusals.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        store: Store,
+        failures: Failures,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._failures = failures
+        self._monotonic = monotonic
+        self._ahead = 0.0
+        self._log = Sampler(LOG_SECONDS)
+        self._lists = AccessLists(options.allow, options.deny)
+        self._is_listing = bool(options.allow or options.deny)
+        self._own: Mapping[str, float] = {}
+        self._read: Mapping[str, bytes] = {}
+        self._ended: set[str] = set()
+        self._first_end = math.inf
+        self.after_fork()
+        self.window_seconds = options.window_seconds
+        self.networks: Mapping[str, NetworkOverride] = {}
+        self.rule: Callable[[str, str], Ruling] | None = None
+        self._use({}, {})
+
+    def refresh(self, before: Revisions, news: Revisions) -> None:
+        """Take up changed overrides; those that have ended leave the store and this process.
+
+        Args:
+            before: The revisions that were taken up last.
+            news: Those of now.
+
+        Raises:
+            StoreError: The store failed; all that is known stays.
+        """
+        # What is read later is used later.
+        with self._reading:
+            changed = news.networks != before.networks
+            if changed or news.epoch != before.epoch:
+                networks = self._read_networks() if changed else self.networks
+                own = self._read_own() if networks or self._lists.allows else {}
+                if networks or own:
+                    self._ahead = self._store.now() - self._monotonic()
+                with self._changing:
+                    self._ended -= networks.keys()
+                    self._use(networks, own)
+            self._use_unended()
+            ended = list(self._ended)
+            if ended:
+                # Where others change them at this moment, a later refresh does it.
+                self._store.drop_networks(ended, news.networks)
+                self._ended.difference_update(ended)
+
+    def now(self) -> float:
+        """Tell the store's time in seconds since the epoch, without a call of it."""
+        return self._store.now() if self._store.local else self._monotonic() + self._ahead
+
+    def network_of(self, client: str) -> NetworkOverride | None:
+        """Find the override of the longest network that holds a client's address."""
+        return self._rules.network_at(addresses_of(client, ""))
+
+    def listed(self, client: str) -> str:
+        """Tell the configuration's rule for a client: ``allow``, ``deny`` or nothing."""
+        return self._lists.rule_for(client)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: a thread of the parent may have held a lock."""
+        self._reading, self._changing = threading.Lock(), threading.Lock()
+
+    def _rule(self, client: str, remote: str) -> Ruling:
+        found = self._find(client, remote)
+        if found is None:
+            return Ruling(client, None)
+        word, key, until = found
+        now = 0.0
+        if until < math.inf:
+            now = self.now()
+            if until <= now:
+                self._use_unended()
+                return self._rule(client, remote)
+        if word == "own":
+            return Ruling(client, None)
+        if word == "allow":
+            return Ruling("", None)
+        if word == "limit":
+            return Ruling(key, None)
+        if word == "block":
+            return Ruling(key, decision_on_blocked(key, self.window_seconds, now, until))
+        return Ruling(key, decision_on_denied(key, self.window_seconds, time.time()))
+
+    def _use(self, networks: Mapping[str, NetworkOverride], own: Mapping[str, float]) -> None:
+        """Rule by other overrides from now on."""
+        if not self._store.local:
+            before, after = _limits(self.networks), _limits(networks)
+            gone = before.keys() - after.keys()
+            self._failures.hold({**after, **dict.fromkeys(gone)})
+        rules = AccessRules(self._lists, networks, own)
+        self._rules, self.networks, self._own = rules, networks, own
+        self._find: Callable[[str, str], AccessRule | None] = lru_cache(REMEMBERED)(rules.find)
+        ends = [*own.values(), *(each.override.until for each in networks.values())]
+        self._first_end = min(ends, default=math.inf)
+        self.rule = self._rule if networks or self._is_listing else None
+
+    def _use_unended(self) -> None:
+        """Rule by the overrides that haven't ended; the next refresh drops the others."""
+        if self._first_end > self.now():
+            return
+        with self._changing:
+            now = self.now()
+            networks = {n: x for n, x in self.networks.items() if x.override.until > now}
+            self._ended |= self.networks.keys() - networks.keys()
+            self._use(networks, {c: until for c, until in self._own.items() if until > now})
+
+    def _read_networks(self) -> dict[str, NetworkOverride]:
+        """Read the networks that are overridden; damaged ones are reported and left out."""
+        networks: dict[str, NetworkOverride] = {}
+        before, self._read = self._read, self._store.networks()
+        for network, data in self._read.items():
+            known = self.networks.get(network)
+            if known is not None and before.get(network) == data:
+                networks[network] = known
+                continue
+            try:
+                networks[network] = decode(network, data)
+            except ConfigurationError as error:
+                held = self._log.passes()
+                if held is not None:
+                    event(
+                        logging.WARNING,
+                        "network_override_damaged",
+                        network=network,
+                        reason=error,
+                        not_logged=held,
+                    )
+        return networks
+
+    def _read_own(self) -> dict[str, float]:
+        """Read the ends of the overrides of single clients."""
+        clients, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
+        states = self._store.load(clients)
+        return {
+            client: state.override.until
+            for client, state in zip(clients, states, strict=True)
+            if state is not None and state.override is not None
+        }
+
+
+def _limits(networks: Mapping[str, NetworkOverride]) -> dict[str, Override]:
+    """Select the overrides that are limits."""
+    return {name: x.override for name, x in networks.items() if x.override.kind == "limit"}
