@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
 
@@ -15,8 +15,14 @@ from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
 from flask_irl.web.key_functions import remote_address
+from flask_irl.web.late_command import LateCommand
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
+
+if TYPE_CHECKING:
+    from click import Command
+
+COMMAND: Final = "irl"
 
 
 class IntelligentLimiter(RouteDecorators):
@@ -96,6 +102,9 @@ class IntelligentLimiter(RouteDecorators):
         self._states.add(state)
         if options.enabled:
             state.register(app)
+        # Flask's own command finds it by the package's entry point; an app's test runner doesn't.
+        if COMMAND not in app.cli.commands:
+            app.cli.add_command(LateCommand(COMMAND, _load_commands, help="Steer the limiter."))
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
     @property
@@ -163,3 +172,10 @@ class IntelligentLimiter(RouteDecorators):
     def healthy(self) -> bool:
         """Tell whether the current app's store answers."""
         return not state_of(current_app).limiter.breaker.is_open
+
+
+def _load_commands() -> Command:
+    """Import the commands: a web worker never needs them."""
+    from flask_irl.cli import irl
+
+    return irl
