@@ -48,7 +48,7 @@ class Change(TypedDict):
     in_force: Any
 
 
-class Rollback(TypedDict):
+class RollbackStatus(TypedDict):
     """Describe a rollback: an older model is in force than the newest that is kept."""
 
     version: int
@@ -84,7 +84,7 @@ class Status(KnownStatus):
     model_age_seconds: float | None
     model_advisory: bool | None
     learning: str | None
-    rollback: Rollback | None
+    rollback: RollbackStatus | None
     crowd_guard: bool | None
     last_training: dict[str, Any] | None
     training_rows: int | None
@@ -240,7 +240,7 @@ def learning(model: Model) -> str:
     return "advisory" if model.advisory else "active"
 
 
-def rollback(store: Store) -> Rollback | None:
+def rollback(store: Store) -> RollbackStatus | None:
     """Describe the rollback in force; None if the newest model is."""
     version, kept = store.model_version(), store.model_versions()
     newest = max(kept, default=0)

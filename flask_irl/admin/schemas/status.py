@@ -73,7 +73,7 @@ class SettingChangeSchema(ma.Schema):
     in_force = fields.Raw(required=True, metadata=described("Value in force.", 200))
 
 
-class RollbackSchema(ma.Schema):
+class RollbackStatusSchema(ma.Schema):
     """Describe a rollback."""
 
     version = integer("Version in force.", 6)
@@ -133,7 +133,7 @@ class StatusSchema(ma.Schema):
         allow_none=True,
         validate=validate.OneOf(("learning", "advisory", "active")),
     )
-    rollback = _part(RollbackSchema, "Rollback in force; null if the newest model is.")
+    rollback = _part(RollbackStatusSchema, "Rollback in force; null if the newest model is.")
     crowd_guard = boolean(
         "True if so many clients look odd at once that nobody else is flagged.", allow_none=True
     )

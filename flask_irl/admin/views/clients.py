@@ -88,7 +88,7 @@ def override(change: dict[str, Any], id: str) -> ClientOverride:
     errors=(404,),
     tag="clients",
 )
-def remove_override(id: str) -> dict[str, Any]:
+def clear(id: str) -> dict[str, Any]:
     """Leave a client to the limiter again
 
     A worker that is refusing the client at the moment may go on for up to two seconds.
