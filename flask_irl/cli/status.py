@@ -34,8 +34,11 @@ def status(json_: bool) -> None:
 def ago(seconds: float) -> str:
     """Write a span of time in its largest unit, such as ``4 minutes``."""
     name, unit = next((age for age in AGES if seconds >= age[1]), AGES[-1])
-    count = int(seconds // unit)
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return _number_of(int(seconds // unit), name)
+
+
+def _number_of(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def _draw(found: SiteStatus) -> None:
@@ -63,7 +66,7 @@ def _lines(found: SiteStatus) -> Iterator[tuple[str, str]]:
     yield (
         "in all",
         (
-            f"{found['total_requests']:,} requests, {found['refused']:,} refused"
+            f"{_number_of(found['total_requests'] or 0, 'request')}, {found['refused']:,} refused"
             f" ({found['refused_share'] or 0:.1%})"
         ),
     )
@@ -137,4 +140,4 @@ def _training(training: Mapping[str, Any] | None) -> str:
     line = f"{training['result']} at {text(training['at'], 'at')}"
     if training["reason"]:
         return f"{line}: {training['reason']}"
-    return f"{line}: version {training['version']}, {training['clients']} clients"
+    return f"{line}: version {training['version']}, {_number_of(training['clients'], 'client')}"

@@ -43,7 +43,7 @@ def test_it_fits_a_screen_and_tells_what_is_out_of_the_ordinary(
     site.engine.flush()
     store = site.engine.store
     hour_ago = int(store.now() // 60) - 60
-    store.add_counts({}, {m: MinuteCounts(600, 60) for m in (hour_ago - 1, hour_ago)})
+    store.add_counts({}, {m: MinuteCounts(600, 60) for m in (hour_ago - 1, hour_ago, hour_ago + 1)})
     store.tell_worker("web-1:7", b'{"crowd_guard": true}')
     site.done("block", SOMEBODY)
     site.done("limits", "base_limit=30")
