@@ -96,7 +96,7 @@ def operations() -> Operations:
 def audited_actions() -> set[str]:
     """Find the actions that operations record."""
     return {
-        call.args[1].value
+        str(call.args[1].value)
         for path in OPERATIONS.glob("*.py")
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call)

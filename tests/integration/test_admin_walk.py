@@ -45,7 +45,7 @@ def walk_of_documents() -> str:
         for block in re.findall(r"^```\w*\n(.*?)^```$", document.read_text(), re.M | re.S)
     )
     [walk] = {block for block in blocks if re.search(r"^curl .*/admin/stats", block, re.M)}
-    return walk
+    return str(walk)
 
 
 def run(script: str, port: int) -> str:
