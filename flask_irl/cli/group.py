@@ -76,6 +76,11 @@ def _errors_in_json(wanted: bool) -> Iterator[None]:
         complaint = {"error": error.format_message(), "exit_code": error.exit_code}
         click.echo(json.dumps(complaint), err=True)
         raise click.exceptions.Exit(error.exit_code) from None
+    except click.Abort:
+        if not wanted:
+            raise
+        click.echo(json.dumps({"error": "aborted", "exit_code": 1}), err=True)
+        raise click.exceptions.Exit(1) from None
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:

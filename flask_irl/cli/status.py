@@ -27,7 +27,7 @@ def status(json_: bool) -> None:
         print_record(found, True)
     else:
         _draw(found)
-    if not found["store"]["answers"]:
+    if not found["store"]["counts_requests"]:
         raise click.exceptions.Exit(1)
 
 
@@ -90,6 +90,8 @@ def _lines(found: SiteStatus) -> Iterator[tuple[str, str]]:
 def _store(store: StoreStatus) -> str:
     if not store["answers"]:
         return f"DOES NOT ANSWER: {store['address']}: {store['error']}"
+    if not store["counts_requests"]:
+        return f"REFUSES TO COUNT: {store['address']}: {store['error']}"
     if store["kind"] == "memory":
         return "in the memory of this process"
     version = f", {store['version']}" if store["version"] else ""

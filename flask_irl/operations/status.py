@@ -25,6 +25,7 @@ class StoreStatus(TypedDict):
     kind: str
     address: str
     answers: bool
+    counts_requests: bool
     error: str | None
     milliseconds: float | None
     version: str | None
@@ -170,7 +171,7 @@ class StatusOperations:
         model = self._limiter.trainer.model
         known: Any = dict.fromkeys(Status.__annotations__)
         known |= self._known()
-        known["store"] = self._store_status(error=str(error))
+        known["store"] = self._store_status(answers=False, error=str(error))
         if model.version:
             known |= {
                 "model_version": model.version,
@@ -189,7 +190,7 @@ class StatusOperations:
         took = self._stopwatch() - began
         server = self._store.server()
         return {
-            **self._store_status(),
+            **self._store_status(answers=True, error=self._refusal()),
             "milliseconds": round(took * 1000, 3),
             "version": server.version,
             "memory_used_bytes": server.memory_used,
@@ -197,11 +198,23 @@ class StatusOperations:
             "policy": server.policy,
         }
 
-    def _store_status(self, error: str | None = None) -> StoreStatus:
+    def _refusal(self) -> str | None:
+        """Ask whether the store counts requests; one that is full or a replica only answers."""
+        if self._store.local:
+            return None
+        try:
+            self._limiter.failures.probe()
+        except StoreError as error:
+            # This process may be further away than the workers, which the time-out is meant for.
+            return str(error) if error.kind == "response" else None
+        return None
+
+    def _store_status(self, *, answers: bool, error: str | None) -> StoreStatus:
         return {
             "kind": self._store.kind,
             "address": self._store.address,
-            "answers": error is None,
+            "answers": answers,
+            "counts_requests": error is None,
             "error": error,
             "milliseconds": None,
             "version": None,

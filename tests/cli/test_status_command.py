@@ -84,6 +84,19 @@ def test_a_store_that_does_not_answer_is_the_first_line_before_what_is_known(mak
     assert "geheim" not in result.output
 
 
+def test_a_store_that_refuses_to_count_is_the_first_line_before_all_the_rest(make: Make) -> None:
+    with RedisServer() as server:
+        site = make(server.url)
+        site.ask()
+        with server.client() as client:
+            client.config_set("maxmemory", 1)
+        result = site.run("status")
+    first, *others = result.stdout.splitlines()
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert re.match(r"store +REFUSES TO COUNT: redis://.*OOM", first)
+    assert "clients" in lines_of("\n".join(others))
+
+
 def test_a_store_that_does_not_answer_is_told_in_json(make: Make) -> None:
     result = make(f"redis://:geheim@{HOST}:{free_port()}/0").run("status", "--json")
     found = strict(result.stdout)

@@ -28,6 +28,7 @@ def ranked(worker: Worker, **query: Any) -> object:
 
 ASKED: dict[str, Callable[[Worker], object]] = {
     "stats": lambda w: w.operations.site.stats(),
+    "status": lambda w: w.operations.status.read(),
     "limits": lambda w: w.operations.site.limits(),
     "client": lambda w: w.operations.clients.describe("client-7"),
     "audit": lambda w: w.operations.audit.entries(),

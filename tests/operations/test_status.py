@@ -271,7 +271,7 @@ def test_the_store_is_told_with_what_it_tells(limited: RedisServer) -> None:
     worker = Worker(RedisStore(locate(limited.url), timeout=5), {})
     found = worker.operations.status.read()["store"]
     assert (found["kind"], found["address"]) == ("redis", f"{limited.url.rstrip(chr(47))}")
-    assert (found["answers"], found["error"]) == (True, None)
+    assert (found["answers"], found["counts_requests"], found["error"]) == (True, True, None)
     assert found["milliseconds"] is not None
     assert found["milliseconds"] > 0
     assert (found["memory_limit_bytes"], found["policy"]) == (50 * 1024 * 1024, "noeviction")
@@ -288,6 +288,41 @@ def test_a_store_that_does_not_answer_is_told_with_what_is_known_without_it(
     found: dict[str, Any] = dict(worker.operations.status.read())
     assert found.keys() == Status.__annotations__.keys()
     assert (found["store"]["answers"], found["store"]["error"]) == (False, "out")
+    assert found["store"]["counts_requests"] is False
     assert (found["mode"], found["base_limit"]) == ("enforce", "10 per 60 seconds")
     assert (found["model_version"], found["learning"]) == (4, "active")
     assert (found["now"], found["clients"], found["workers"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), "OOM"),
+        (("REPLICAOF", "127.0.0.1", "1"), "READONLY"),
+    ],
+    ids=["full", "replica"],
+)
+def test_a_store_that_answers_and_yet_counts_nothing_is_told_with_all_the_rest(
+    limited: RedisServer, command: tuple[str, ...], reason: str
+) -> None:
+    worker = Worker(RedisStore(locate(limited.url), timeout=5), {})
+    ask(worker, 4)
+    with limited.client() as client:
+        client.execute_command(*command)
+    found = worker.operations.status.read()
+    assert (found["store"]["answers"], found["store"]["counts_requests"]) == (True, False)
+    assert found["store"]["error"] is not None
+    assert reason in found["store"]["error"]
+    assert (found["total_requests"], found["breaker"]) == (4, "closed")
+    with limited.client() as client:
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    worker.limiter.close()
+
+
+def test_a_store_that_is_too_far_away_for_requests_is_not_said_to_refuse(here: Worker) -> None:
+    def hit(*_: object) -> None:
+        raise StoreError("no answer within 50 ms", kind="timeout")
+
+    vars(here.store)["hit"] = hit
+    found = here.operations.status.read()["store"]
+    assert (found["answers"], found["counts_requests"], found["error"]) == (True, True, None)
