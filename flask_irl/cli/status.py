@@ -9,9 +9,9 @@ import click
 
 from flask_irl.cli.group import as_json, irl, operations, plain_errors
 from flask_irl.cli.output import draw, plain, print_record, text
+from flask_irl.operations.rates import Rates
 from flask_irl.operations.status import Status as SiteStatus
 from flask_irl.operations.status import StoreStatus
-from flask_irl.operations.traffic import Rates
 
 AGES: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 MEBI: Final = 1024 * 1024

@@ -13,7 +13,7 @@ from flask_irl.limiter.presence import read_report
 from flask_irl.limits.override import KINDS
 from flask_irl.model.model import Model
 from flask_irl.operations.clients import ClientOperations
-from flask_irl.operations.traffic import Rates, read_rates
+from flask_irl.operations.rates import Rates, read_rates
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 from flask_irl.training.last import read_last
