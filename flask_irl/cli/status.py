@@ -133,7 +133,8 @@ def _model(found: SiteStatus) -> str:
 def _rollback(rollback: Mapping[str, Any] | None) -> str:
     if rollback is None:
         return "none"
-    return f"version {rollback['version']} is in force instead of {rollback['newest']}"
+    until = f" until {text(rollback['until'], 'until')}" if rollback["until"] else ""
+    return f"version {rollback['version']} is in force instead of {rollback['newest']}{until}"
 
 
 def _training(training: Mapping[str, Any] | None) -> str:

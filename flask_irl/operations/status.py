@@ -14,7 +14,6 @@ from flask_irl.limits.override import KINDS
 from flask_irl.model.model import Model
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.rates import Rates, read_rates
-from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 from flask_irl.training.last import read_last
 
@@ -50,10 +49,14 @@ class Change(TypedDict):
 
 
 class RollbackStatus(TypedDict):
-    """Describe a rollback: an older model is in force than the newest that is kept."""
+    """Describe a rollback: an older model is in force than the newest that is kept.
+
+    It ends at a time, in seconds since the epoch, or lasts until it is taken back (None).
+    """
 
     version: int
     newest: int
+    until: float | None
 
 
 class Workers(TypedDict):
@@ -146,7 +149,7 @@ class StatusOperations:
             "model_age_seconds": None if age is None else round(age, 1),
             "model_advisory": model.advisory,
             "learning": learning(model),
-            "rollback": rollback(self._store),
+            "rollback": rollback(self._limiter),
             "crowd_guard": self._limiter.profiler.guarding or any(guards),
             "last_training": read_last(self._store),
             "training_rows": self._store.row_count(),
@@ -253,8 +256,10 @@ def learning(model: Model) -> str:
     return "advisory" if model.advisory else "active"
 
 
-def rollback(store: Store) -> RollbackStatus | None:
+def rollback(limiter: Limiter) -> RollbackStatus | None:
     """Describe the rollback in force; None if the newest model is."""
-    version, kept = store.model_version(), store.model_versions()
-    newest = max(kept, default=0)
-    return {"version": version, "newest": newest} if 0 < version < newest else None
+    store = limiter.store
+    version, newest = store.model_version(), max(store.model_versions(), default=0)
+    if not 0 < version < newest:
+        return None
+    return {"version": version, "newest": newest, "until": None}

@@ -60,7 +60,10 @@ def test_the_status_tells_of_a_store_that_does_not_answer(ask: Caller, worker: W
 def test_the_status_tells_of_a_rollback(ask: Caller) -> None:
     ask("POST", f"/admin/models/{OLDER_MODEL}/activate")
     found = ask("GET", "/admin/status").json
-    assert found["rollback"] == {"version": OLDER_MODEL, "newest": MODEL}
+    assert found["rollback"] == {
+        **{"version": OLDER_MODEL, "newest": MODEL},
+        "until": None,
+    }
 
 
 # Times

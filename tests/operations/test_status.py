@@ -140,7 +140,7 @@ def test_a_rollback_is_told_until_a_newer_model_is_in_force(here: Worker, traine
     for version in (1, 2):
         here.publish(trained, version)
     here.operations.models.activate(1, ADA)
-    assert here.operations.status.read()["rollback"] == {"version": 1, "newest": 2}
+    assert here.operations.status.read()["rollback"] == {"version": 1, "newest": 2, "until": None}
     here.operations.models.activate(2, ADA)
     assert here.operations.status.read()["rollback"] is None
 

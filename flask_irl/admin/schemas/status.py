@@ -79,6 +79,7 @@ class RollbackStatusSchema(ma.Schema):
 
     version = integer("Version in force.", 6)
     newest = integer("Newest version that is kept.", 7)
+    until = moment("End of it; null if it lasts until it is taken back", allow_none=True)
 
 
 class LatestTrainingSchema(ma.Schema):
