@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from flask import Flask, current_app, has_app_context
 
@@ -18,9 +18,15 @@ from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
 from flask_irl.web.current_request import CurrentRequest
 from flask_irl.web.key_functions import remote_address
+from flask_irl.web.late_command import LateCommand
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
+
+if TYPE_CHECKING:
+    from click import Command
+
+COMMAND: Final = "irl"
 
 
 class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
@@ -104,6 +110,9 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._states.add(state)
         if options.enabled:
             state.register(app)
+        # Flask's own command finds it by the package's entry point; an app's test runner doesn't.
+        if COMMAND not in app.cli.commands:
+            app.cli.add_command(LateCommand(COMMAND, _load_commands, help="Steer the limiter."))
         app.jinja_env.globals.setdefault("irl_decision", lambda: self.current_decision)
 
     def flush(self) -> int:
@@ -141,3 +150,10 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
     def healthy(self) -> bool:
         """Tell whether the current app's store answers."""
         return not state_of(current_app).limiter.breaker.is_open
+
+
+def _load_commands() -> Command:
+    """Import the commands: a web worker never needs them."""
+    from flask_irl.cli import irl
+
+    return irl

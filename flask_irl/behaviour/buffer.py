@@ -51,6 +51,11 @@ class Buffer:
             ]
         return observations
 
+    def count(self) -> int:
+        """Count the observations, each refusal by itself."""
+        with self._lock:
+            return len(self._waiting) + sum(n for n, _ in self._refused.values())
+
     def count_by_client(self, limit: int = 100) -> dict[str, int]:
         """Count the observations of each client, of at most ``limit`` clients; most first."""
         counts = Counter(fields[CLIENT] for fields in list(self._waiting))

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURES
-from flask_irl.behaviour.observation import Fields
 
 MAX_ROUTES: Final = 1000
 DAYS_FOR_HOURS: Final = 7
@@ -26,31 +24,6 @@ MACHINE_PACE: Final = 40.0
 MACHINE_ROWS: Final = 0.02
 """Least share of rows at such a pace on a route of machines."""
 HIGH_QUANTILE: Final = 0.95
-
-
-def count_observations(observations: Sequence[Fields]) -> Counter[str]:
-    """Count observations for the store's counters.
-
-    Returns:
-        ``requests``, ``refused``, ``anomalous``, and ``route:…``, ``hour:…``, ``weekday:…``,
-        ``day:…``, none of them 0; hours and days in UTC.
-    """
-    totals: Counter[str] = Counter()
-    hours: Counter[int] = Counter()
-    for _, at, _, route, *_, refused, times, anomalous, _ in observations:
-        totals["requests"] += times
-        totals[f"route:{route}"] += times
-        hours[int(at // 3600)] += times
-        if refused:
-            totals["refused"] += times
-        if anomalous:
-            totals["anomalous"] += times
-    for hour, times in hours.items():
-        moment = time.gmtime(hour * 3600)
-        totals[f"hour:{moment.tm_hour}"] += times
-        totals[f"weekday:{moment.tm_wday}"] += times
-        totals[f"day:{hour // 24}"] += times
-    return totals
 
 
 def learn_site(counts: Mapping[str, int]) -> dict[str, Any]:

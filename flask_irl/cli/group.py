@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec
 
@@ -20,6 +22,9 @@ from flask_irl.telemetry.log import logger
 from flask_irl.web.state import state_of
 
 P = ParamSpec("P")
+JSON: Final = "--json"
+META: Final = "flask_irl.json"
+"""Name under which click's context knows whether JSON was asked for."""
 
 
 ALIASES: Final = {"limit": "override", "unset": "clear"}
@@ -27,27 +32,64 @@ ALIASES: Final = {"limit": "override", "unset": "clear"}
 
 
 class IrlGroup(AppGroup):
-    """Report errors of the app's configuration in a line, and know commands by earlier names."""
+    """Report errors in a line, those of arguments and of the app's configuration, too.
+
+    With ``--json`` the line is JSON: ``{"error": "…", "exit_code": 2}``. Commands are known by
+    earlier names, too.
+    """
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command by its name, or by the one that it had before."""
         return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the group's own arguments; those of its command are read by :meth:`invoke`."""
+        wanted = JSON in args[: args.index("--")] if "--" in args else JSON in args
+        with _errors_in_json(wanted):
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[META] = wanted
+        return context
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; this makes the app, from the configuration as it is."""
-        try:
-            return super().invoke(ctx)
-        except ConfigurationError as error:
-            fail(str(error))
+        with _errors_in_json(bool(ctx.meta.get(META))):
+            try:
+                return super().invoke(ctx)
+            except ConfigurationError as error:
+                fail(str(error))
 
 
 irl = IrlGroup("irl", help="Look into and steer the app's IntelligentLimiter.")
-as_json = click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")
+as_json = click.option(JSON, "json_", is_flag=True, help="Print JSON, for programs.")
 
 
 def fail(message: str) -> NoReturn:
     """End with a message and exit code 1."""
     raise click.ClickException(plain(message))
+
+
+@contextmanager
+def _errors_in_json(wanted: bool) -> Iterator[None]:
+    """Print a complaint as JSON instead of click's lines, with the same exit code."""
+    try:
+        yield
+    except click.ClickException as error:
+        if not wanted:
+            raise
+        complaint = {"error": error.format_message(), "exit_code": error.exit_code}
+        click.echo(json.dumps(complaint), err=True)
+        raise click.exceptions.Exit(error.exit_code) from None
+    except click.Abort:
+        if not wanted:
+            raise
+        click.echo(json.dumps({"error": "aborted", "exit_code": 1}), err=True)
+        raise click.exceptions.Exit(1) from None
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -90,11 +132,12 @@ def _limiter() -> Limiter:
     _silence_events()
     limiter = state_of(current_app).limiter
     if limiter.store.local:
-        click.echo(
-            "note: the store is memory://, which each process has for itself; "
-            "this command sees nothing of a running server. Set REDIS_URL to share one.",
-            err=True,
+        note = (
+            "the store is memory://, which each process has for itself; "
+            "this command sees nothing of a running server. Set REDIS_URL to share one."
         )
+        wanted = click.get_current_context().meta.get(META)
+        click.echo(json.dumps({"note": note}) if wanted else f"note: {note}", err=True)
     return limiter
 
 

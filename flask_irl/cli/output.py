@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from flask_irl.operations.moments import is_moment, with_moments
+from flask_irl.operations.moments import when as when
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "model_trained_at", "until"}
-"""Names of members that are moments, in seconds since the epoch."""
 WIDTH: Final = 100_000
 """Columns of the page that rich draws on: more than any line has, so that no id is wrapped."""
 
@@ -22,7 +22,7 @@ WIDTH: Final = 100_000
 def print_record(record: Mapping[str, Any], as_json: bool) -> None:
     """Print the members of a result: a line each, or JSON."""
     if as_json:
-        click.echo(json.dumps(_readable(record)))
+        click.echo(json.dumps(with_moments(record)))
         return
     from rich.table import Table
 
@@ -43,7 +43,7 @@ def print_change(result: Mapping[str, Any], sentence: str, as_json: bool) -> Non
 def print_table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print results of one kind: a table, or JSON."""
     if as_json:
-        click.echo(json.dumps([_readable(row) for row in rows]))
+        click.echo(json.dumps([with_moments(row) for row in rows]))
         return
     if not rows:
         click.echo("none")
@@ -90,7 +90,7 @@ def text(value: Any, name: str = "") -> str:
     """Write a value for people."""
     if value is None:
         return "-"
-    if name in TIMES and isinstance(value, (int, float)):
+    if is_moment(name, value):
         return when(value) or "-"
     if isinstance(value, float):
         # Not -0.
@@ -105,25 +105,3 @@ def text(value: Any, name: str = "") -> str:
 def plain(message: str) -> str:
     """Escape a text, so that it stays in one line and does nothing else to a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
-
-
-def when(seconds: float) -> str | None:
-    """Write a moment in ISO 8601; None for 0 and for moments that no calendar has."""
-    if not seconds:
-        return None
-    try:
-        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="seconds")
-
-
-def _readable(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a record's moments in ISO 8601."""
-    return {name: _in_json(name, value) for name, value in record.items()}
-
-
-def _in_json(name: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _readable(value)
-    return when(value) if name in TIMES and isinstance(value, (int, float)) else value

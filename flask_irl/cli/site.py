@@ -14,14 +14,6 @@ CONFIGURED = "configured"
 
 
 @irl.command()
-@as_json
-@plain_errors
-def status(json_: bool) -> None:
-    """Show the store, the site's counts, and the model in force."""
-    print_record(operations().site.status(), json_)
-
-
-@irl.command()
 @click.argument("mode", type=click.Choice(["enforce", "shadow", "off"]), required=False)
 @as_json
 @plain_errors

@@ -71,7 +71,7 @@ class Failures:
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
-        self.breaker = Breaker(self._probe, self._report)
+        self.breaker = Breaker(self.probe, self._report)
         self._left_open = False
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
@@ -190,7 +190,7 @@ class Failures:
         self.breaker.reset()
         self._local.after_fork()
 
-    def _probe(self) -> None:
+    def probe(self) -> None:
         """Raise while the store is out, or answers and yet can't count (full, or a replica)."""
         self._store.ping()
         self._store.hit(self._probe_plan, (PROBE_KEY,), 0)

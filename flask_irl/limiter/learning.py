@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
@@ -95,6 +96,10 @@ class Learning:
         """
         self.profiler.flush()
         self._trainings.start_if_due()
+
+    def report(self) -> dict[str, Any]:
+        """Describe this process's part in short, ready for JSON."""
+        return {"crowd_guard": self.profiler.guarding, "model": self.trainer.model.version}
 
     def close(self) -> bool:
         """Start no training any more; returns whether one still runs."""

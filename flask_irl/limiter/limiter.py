@@ -14,6 +14,7 @@ from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.learning import Learning
+from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
@@ -83,6 +84,7 @@ class Limiter:
                 end_training=self.learning.close,
                 leave_training=self.trainer.leave,
                 expire=self._expire,
+                tell=Presence(store, self.learning.report).tell,
             ),
             train_seconds=options.training_interval_minutes * 60,
         )

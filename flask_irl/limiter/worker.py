@@ -25,6 +25,7 @@ class Jobs(NamedTuple):
         end_training: Starts no training any more; tells whether one still runs.
         leave_training: Leaves the turn to other workers, in the midst of a training.
         expire: Drops idle clients.
+        tell: Tells others, if it is time to, that this process lives.
     """
 
     flush: Callable[[], object]
@@ -33,6 +34,7 @@ class Jobs(NamedTuple):
     end_training: Callable[[], bool]
     leave_training: Callable[[], object]
     expire: Callable[[], object]
+    tell: Callable[[], object]
 
 
 class Worker:
@@ -57,7 +59,7 @@ class Worker:
         self.jobs = jobs
         self._schedule = Schedule(
             flush=functools.partial(self._run, "flush", jobs.flush),
-            poll=functools.partial(self._run, "poll", jobs.refresh),
+            poll=self._poll,
             train=None if jobs.train is None else functools.partial(self._run, "train", jobs.train),
             expire=functools.partial(failures.guard, "expire", jobs.expire),
             train_seconds=train_seconds,
@@ -89,6 +91,10 @@ class Worker:
     def _end_training(self) -> None:
         if self.jobs.end_training():
             self._run("close", self.jobs.leave_training)
+
+    def _poll(self) -> None:
+        self._run("poll", self.jobs.refresh)
+        self._run("poll", self.jobs.tell)
 
     def _run(self, where: str, job: Callable[[], object]) -> None:
         if not self._failures.breaker.is_open:

@@ -8,6 +8,7 @@ from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
 from flask_irl.operations.site import SiteOperations
+from flask_irl.operations.status import StatusOperations
 
 
 class Operations:
@@ -22,9 +23,10 @@ class Operations:
         overrides: Operators' overrides of single clients.
         models: Trainings and the models that are kept.
         site: The site as a whole: counters, limits, mode.
+        status: All that is out of the ordinary, on one screen; tells of a store that fails.
 
     Raises:
-        StoreError: By every method of all of them, when the store doesn't answer.
+        StoreError: By every method of all others, when the store doesn't answer.
     """
 
     def __init__(self, limiter: Limiter) -> None:
@@ -33,3 +35,4 @@ class Operations:
         self.clients = ClientOperations(limiter, self.audit)
         self.models = ModelOperations(limiter, self.audit)
         self.site = SiteOperations(limiter, self.audit)
+        self.status = StatusOperations(limiter, self.clients)

@@ -107,29 +107,16 @@ class Stats(TypedDict):
     model_version: int
     learning: str
     buffer_size: dict[str, int]
+    waiting: int
     refused: int
     anomalous: int
+    refused_share: float
     hit_rate: float
     anomaly_rate: float
     flagged_clients: int
     mode: str
     store: str
     store_ok: bool
-
-
-class Status(TypedDict):
-    """Describe the site in short, for the command line."""
-
-    mode: str
-    strategy: str
-    base_limit: str
-    total_requests: int
-    refused: int
-    hit_rate: float
-    training_rows: int
-    model_version: int
-    model_trained_at: float
-    model_advisory: bool
 
 
 class StepLimit(TypedDict):

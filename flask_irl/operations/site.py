@@ -12,12 +12,11 @@ from flask_irl.config.runtime import (
     read_settings,
     write_settings,
 )
-from flask_irl.config.values import OFF
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.model.model import Model
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.results import Limits, ModeChange, Stats, Status
+from flask_irl.operations.results import Limits, ModeChange, Stats
+from flask_irl.operations.status import learning
 
 MAX_TRIES: Final = 5
 Settings = dict[str, Any]
@@ -42,6 +41,7 @@ class SiteOperations:
         counts = self._store.counts()
         requests, refused = counts.get("requests", 0), counts.get("refused", 0)
         anomalous = counts.get("anomalous", 0)
+        share = refused / requests if requests else 0.0
         model = self._limiter.trainer.model
         return {
             "total_requests": requests,
@@ -53,36 +53,18 @@ class SiteOperations:
             },
             "model_trained": model.version > 0,
             "model_version": model.version,
-            "learning": _learning(model),
+            "learning": learning(model),
             "buffer_size": self._limiter.profiler.waiting(),
+            "waiting": self._limiter.profiler.waiting_total(),
             "refused": refused,
             "anomalous": anomalous,
-            "hit_rate": refused / requests if requests else 0.0,
+            "refused_share": share,
+            "hit_rate": share,
             "anomaly_rate": anomalous / requests if requests else 0.0,
             "flagged_clients": self._store.ranked("flagged", 0, 1)[1],
             "mode": self._limiter.mode,
             "store": "memory" if self._store.local else "redis",
             "store_ok": not self._limiter.breaker.is_open,
-        }
-
-    def status(self) -> Status:
-        """Describe the site in short: its mode, its traffic and its model."""
-        self._store.ping()
-        self._limiter.refresh()
-        counts = self._store.counts()
-        requests, refused = counts.get("requests", 0), counts.get("refused", 0)
-        model, options = self._limiter.trainer.model, self._limiter.options
-        return {
-            "mode": self._limiter.mode,
-            "strategy": options.strategy,
-            "base_limit": OFF if options.base is None else str(options.base),
-            "total_requests": requests,
-            "refused": refused,
-            "hit_rate": refused / requests if requests else 0.0,
-            "training_rows": self._store.row_count(),
-            "model_version": model.version,
-            "model_trained_at": model.trained_at,
-            "model_advisory": model.advisory,
         }
 
     def limits(self) -> Limits:
@@ -178,9 +160,3 @@ def _checked_names(names: Iterable[str]) -> set[str]:
             f"{name!r} can't be changed at run time: only {', '.join(CHANGEABLE)} can"
         )
     return result
-
-
-def _learning(model: Model) -> str:
-    if not model.version:
-        return "learning"
-    return "advisory" if model.advisory else "active"

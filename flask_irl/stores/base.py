@@ -9,7 +9,7 @@ from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan
-from flask_irl.stores.site import SiteStore
+from flask_irl.stores.site import ServerInfo, SiteStore
 from flask_irl.stores.state import ClientState, Update
 
 SaveResult = Literal["saved", "stale", "gone"]
@@ -28,6 +28,10 @@ class Store(SiteStore, Protocol):
 
     local: bool
     """Tells that the store is in this process, and costs no round trip."""
+    kind: str
+    """Kind of the store: ``memory``, ``redis``, ``cluster`` or ``sentinel``."""
+    address: str
+    """Its address, without user and password."""
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
         """Count one request.
@@ -61,6 +65,9 @@ class Store(SiteStore, Protocol):
 
     def ping(self) -> None:
         """Return if the store answers."""
+
+    def server(self) -> ServerInfo:
+        """Ask the server about itself; what it doesn't tell is None."""
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         """Load the states of clients, None for a client that is not known."""

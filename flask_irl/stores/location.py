@@ -38,6 +38,24 @@ class Location:
     connect: Mapping[str, Any] = field(default_factory=dict, repr=False)
     connection_class: type[Connection] | type[UnixDomainSocketConnection] = Connection
 
+    @property
+    def address(self) -> str:
+        """Give the address without user, password and options, for people."""
+        if self.connection_class is UnixDomainSocketConnection:
+            return f"unix://{self.connect['path']}"
+        if not self.hosts:
+            return "memory://"
+        scheme = "rediss" if self.connection_class is SSLConnection else "redis"
+        if self.kind != "single":
+            scheme += f"+{self.kind}"
+        hosts = ",".join(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts
+        )
+        places = [self.master] if self.master else []
+        if self.kind != "cluster":
+            places.append(str(self.connect.get("db") or 0))
+        return "/".join([f"{scheme}://{hosts}", *places])
+
 
 def mask_password(uri: str) -> str:
     """Hide the password of a URI, for messages and logs."""

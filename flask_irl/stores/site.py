@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from flask_irl.behaviour.site_counts import MinuteCounts
+
 AUDIT_KEPT: Final = 1000
 """Entries of the audit log that are kept."""
 RANKED: Final = 1000
@@ -13,6 +15,10 @@ MODELS_KEPT: Final = 5
 """Versions of the model that are kept."""
 OVERRIDDEN: Final = "overridden"
 """Name of the ranking of clients with an override of their own, by the override's end."""
+MINUTES_KEPT: Final = 125
+"""Minutes whose requests are counted each by itself."""
+WORKER_SECONDS: Final = 30.0
+"""Time after which a worker that tells nothing of itself isn't counted any more."""
 
 
 class Revisions(NamedTuple):
@@ -29,6 +35,22 @@ class Revisions(NamedTuple):
     settings: int
     epoch: int
     networks: int = 0
+
+
+class ServerInfo(NamedTuple):
+    """Describe the server behind a store, as far as it may be asked.
+
+    Attributes:
+        version: Its name and version.
+        memory_used: Bytes.
+        memory_limit: Bytes; None for no limit, too.
+        policy: Its policy for a full memory.
+    """
+
+    version: str | None = None
+    memory_used: int | None = None
+    memory_limit: int | None = None
+    policy: str | None = None
 
 
 class SiteStore(Protocol):
@@ -102,11 +124,42 @@ class SiteStore(Protocol):
     def row_count(self) -> int:
         """Count the training rows without loading them."""
 
-    def add_counts(self, counts: Mapping[str, int]) -> None:
-        """Add to the site's counters."""
+    def add_counts(
+        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+    ) -> None:
+        """Add to the site's counters, and to those of some minutes, in one round trip.
+
+        Args:
+            counts: Amounts by the counter's name.
+            minutes: Amounts by minute since the epoch; kept for about two hours.
+        """
 
     def counts(self) -> dict[str, int]:
         """Read the site's counters."""
+
+    def minutes(self, wanted: Sequence[int]) -> dict[int, MinuteCounts]:
+        """Read the counters of some minutes; those without a request or kept no longer are absent.
+
+        Args:
+            wanted: Minutes since the epoch.
+        """
+
+    def tell_worker(self, worker: str, report: bytes) -> None:
+        """Note that a worker lives, with its report of itself; for half a minute.
+
+        Args:
+            worker: Its name, not empty.
+            report: Any bytes.
+        """
+
+    def workers(self) -> dict[str, bytes]:
+        """Read the reports of the workers that live."""
+
+    def put_note(self, name: str, note: bytes) -> None:
+        """Write a note that replaces the one of that name."""
+
+    def note(self, name: str) -> bytes | None:
+        """Read a note; None if there is none."""
 
     def model_version(self) -> int:
         """Read the version of the model in force, 0 for none."""

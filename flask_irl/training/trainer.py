@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from flask_irl.behaviour.site_statistics import learn_site
@@ -15,6 +15,7 @@ from flask_irl.telemetry.events import Notify, TrainingEnded
 from flask_irl.telemetry.log import event
 from flask_irl.training.candidate import Terms, make_candidate
 from flask_irl.training.fit import Fit, fit_in_child
+from flask_irl.training.last import write_last
 from flask_irl.training.lease import TrainingLease
 from flask_irl.training.publication import ModelInForce
 from flask_irl.training.rows import NO_ROWS, check_requests, sort_rows
@@ -242,6 +243,7 @@ class Trainer:
 
     def _report(self, training: Training, level: int) -> Training:
         self.last = training
+        write_last(self._store, self._notify, asdict(training))
         self._notify(TrainingEnded(training.result, training.seconds))
         event(
             level,

@@ -94,6 +94,11 @@ class Profiler:
         self._site = SiteUpdate()
         self._flushing = threading.Lock()
 
+    @property
+    def guarding(self) -> bool:
+        """Tell whether the crowd guard lets nobody else be flagged at the moment."""
+        return self._guard.active
+
     def __len__(self) -> int:
         return len(self._buffer)
 
@@ -104,6 +109,10 @@ class Profiler:
     def waiting(self) -> dict[str, int]:
         """Count each client's observations in this process's buffer; most first."""
         return self._buffer.count_by_client()
+
+    def waiting_total(self) -> int:
+        """Count all observations in this process's buffer."""
+        return self._buffer.count()
 
     def trap(self, client: str) -> None:
         """Send a client, whose request is observed too, to the last step with the next flush."""

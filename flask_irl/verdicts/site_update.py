@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flask_irl.behaviour.observation import Fields
-from flask_irl.behaviour.site_statistics import count_observations
+from flask_irl.behaviour.site_counts import MinuteCounts, count_observations
 from flask_irl.stores.base import Store
 from flask_irl.verdicts.rankings import Rankings
 
@@ -17,12 +17,17 @@ class SiteUpdate:
     """Gather counters, training rows and rankings of a flush."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    minutes: dict[int, MinuteCounts] = field(default_factory=dict)
     rows: list[bytes] = field(default_factory=list)
     rankings: Rankings = field(default_factory=Rankings)
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""
-        self.counts.update(count_observations(observations))
+        counted = count_observations(observations)
+        self.counts.update(counted.totals)
+        for minute, counts in counted.minutes.items():
+            before = self.minutes.get(minute)
+            self.minutes[minute] = counts if before is None else counts.plus(before)
 
     def save(self, store: Store, rows_capacity: int) -> None:
         """Save all of it.
@@ -38,6 +43,7 @@ class SiteUpdate:
             store.add_rows(list(self.rows), rows_capacity)
             self.counts["rows"] += len(self.rows)
             self.rows.clear()
-        store.add_counts(dict(self.counts))
+        store.add_counts(dict(self.counts), dict(self.minutes))
         self.counts.clear()
+        self.minutes.clear()
         self.rankings.save(store)

@@ -21,6 +21,7 @@ from loadtests.tables import Table, make_console
 TOKEN: Final = "the benchmark's own"  # noqa: S105
 PATHS: Final = (
     "/admin/stats",
+    "/admin/status",
     "/admin/clients?order=active&page_size=50",
     "/admin/clients?order=anomalous&page_size=50",
     "/admin/clients?order=active&step=0&page_size=50",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
@@ -56,3 +57,8 @@ def problem_of(response: TestResponse, status: int) -> dict[str, Any]:
     assert members["status"] == status
     assert members["detail"]
     return members
+
+
+def moment(seconds: float) -> str:
+    """Write a moment as the API does."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

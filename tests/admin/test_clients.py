@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import Operations
-from tests.admin.api import Caller, problem_of
+from tests.admin.api import Caller, moment, problem_of
 from tests.admin.site import KNOWN
 from tests.conftest import Clock
 from tests.operations.worker import Worker
@@ -147,7 +147,7 @@ def test_an_override_is_set_shown_and_removed(ask: Caller, clock: Clock) -> None
     change = {"kind": "limit", "amount": 7, "seconds": 90, "reason": "Too keen."}
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json=change)
     expected = {
-        **{"kind": "limit", "amount": 7, "until": clock() + 90},
+        **{"kind": "limit", "amount": 7, "until": moment(clock() + 90)},
         **{"reason": "Too keen.", "who": "oncall"},
     }
     assert response.json == {"client": KNOWN, "known": True, **expected}
@@ -170,7 +170,7 @@ def test_a_reason_may_be_in_any_language(ask: Caller) -> None:
 
 def test_an_override_ends_after_an_hour_if_nothing_is_said(ask: Caller, clock: Clock) -> None:
     response = ask("PUT", f"/admin/client/{KNOWN}/override", json={"kind": "allow"})
-    assert response.json["until"] == clock() + 3600
+    assert response.json["until"] == moment(clock() + 3600)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.admin.site import KNOWN
 
 OPERATIONS = {
     ("get", "/admin/stats"),
+    ("get", "/admin/status"),
     ("get", "/admin/limits"),
     ("put", "/admin/limits"),
     ("get", "/admin/mode"),

@@ -19,6 +19,7 @@ from flask import Flask, request
 from flask_irl import IntelligentLimiter
 from flask_irl.cli import clients, irl, models
 from flask_irl.cli import site as site_commands
+from flask_irl.cli import status as status_command
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.model.model import Model, dump
 from flask_irl.training.fit import fit_here
@@ -64,7 +65,7 @@ def worded(name: str) -> list[str]:
     return [*name.split(), *COMMANDS[name]]
 
 
-OPERATING = {module.__name__ for module in (clients, models, site_commands)}
+OPERATING = {module.__name__ for module in (clients, models, site_commands, status_command)}
 
 
 class Site:

@@ -98,7 +98,7 @@ def test_an_odd_argument_is_wrong_usage_that_does_nothing_to_the_terminal(
 # What the store says
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"status"}))
 def test_a_store_that_refuses_is_one_line_without_secrets(make: Make, command: str) -> None:
     site = make(f"redis://:geheim@{HOST}:{free_port()}/0")
     complaint = site.failed(*worded(command))
@@ -106,7 +106,7 @@ def test_a_store_that_refuses_is_one_line_without_secrets(make: Make, command: s
     assert "geheim" not in complaint
 
 
-@pytest.mark.parametrize("command", ["status", "block", "train"])
+@pytest.mark.parametrize("command", ["mode", "block", "train"])
 def test_a_wrong_password_is_one_line_without_secrets(make: Make, command: str) -> None:
     with RedisServer(config={"requirepass": "right"}) as server:
         site = make(f"redis://:geheim@{HOST}:{server.port}/0")

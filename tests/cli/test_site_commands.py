@@ -117,21 +117,3 @@ def test_who_has_no_name_is_audited_as_a_shell(
     monkeypatch.setattr(getpass, "getuser", nobody)
     local.done("mode", "off")
     assert local.json("audit")[0]["who"] == "shell"
-
-
-# status
-
-
-def test_status_has_all_figures(site: Site, trained: Model) -> None:
-    site.publish(trained, 1)
-    site.ask(count=LIMIT + 2)
-    site.engine.flush()
-    found = site.json("status")
-    assert {
-        *("mode", "strategy", "base_limit", "total_requests", "refused", "hit_rate"),
-        *("training_rows", "model_version", "model_trained_at", "model_advisory"),
-    } == found.keys()
-    assert (found["total_requests"], found["refused"], found["model_version"]) == (LIMIT + 2, 2, 1)
-    assert is_moment(found["model_trained_at"])
-    shown = site.done("status").splitlines()
-    assert [re.split(" {2,}", line)[0].replace(" ", "_") for line in shown] == list(found)

@@ -19,7 +19,7 @@ from tests.operations.worker import ADA, Site, Worker, attack
 def test_at_first_all_figures_are_nought(here: Worker) -> None:
     found = here.operations.site.stats()
     assert (found["total_requests"], found["refused"], found["anomalous"]) == (0, 0, 0)
-    assert (found["hit_rate"], found["anomaly_rate"]) == (0.0, 0.0)
+    assert (found["refused_share"], found["anomaly_rate"]) == (0.0, 0.0)
     assert (found["unique_clients"], found["flagged_clients"]) == (0, 0)
     assert (found["endpoints"], found["buffer_size"]) == ({}, {})
     assert (found["model_trained"], found["model_version"], found["learning"]) == (
@@ -37,16 +37,19 @@ def test_figures_are_those_of_the_traffic(here: Worker) -> None:
     here.limiter.flush()
     found = here.operations.site.stats()
     assert (found["total_requests"], found["refused"], found["unique_clients"]) == (15, 3, 2)
-    assert found["hit_rate"] == pytest.approx(3 / 15)
+    assert found["refused_share"] == found["hit_rate"] == pytest.approx(3 / 15)
     assert list(found["endpoints"].items()) == [("/x", 9), ("/y", 6)]
 
 
 def test_what_waits_for_the_flush_is_told_by_client(here: Worker) -> None:
     here.admitted(2, "few")
     here.admitted(5, "many")
-    assert list(here.operations.site.stats()["buffer_size"].items()) == [("many", 5), ("few", 2)]
+    found = here.operations.site.stats()
+    assert list(found["buffer_size"].items()) == [("many", 5), ("few", 2)]
+    assert found["waiting"] == 7
     here.limiter.flush()
-    assert here.operations.site.stats()["buffer_size"] == {}
+    found = here.operations.site.stats()
+    assert (found["buffer_size"], found["waiting"]) == ({}, 0)
 
 
 def test_requests_of_flagged_clients_count_as_anomalous(here: Worker) -> None:
@@ -94,21 +97,6 @@ def test_flagged_clients_are_counted_and_listed(site: Site, trained: Model) -> N
         *("mallory", 1),
         *(True, 1),
     )
-
-
-def test_the_status_tells_the_number_of_rows_without_loading_them(
-    here: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def rows() -> list[bytes]:
-        raise AssertionError("all rows were loaded")
-
-    here.admitted(7, "a")
-    here.admitted(8, "b")
-    here.limiter.flush()
-    monkeypatch.setattr(here.store, "rows", rows)
-    assert here.operations.site.status()["training_rows"] == 2
-    here.store.add_rows([b"x", b"y", b"z"], 4)
-    assert here.operations.site.status()["training_rows"] == 4
 
 
 # Limits

@@ -97,7 +97,7 @@ def break_store(store: Store, error: Exception) -> None:
         raise error
 
     for name in dir(store):
-        if not name.startswith("_") and name not in ("local", "close"):
+        if not name.startswith("_") and name not in ("local", "kind", "address", "close"):
             setattr(store, name, fail)
 
 

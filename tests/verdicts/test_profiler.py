@@ -159,11 +159,12 @@ def test_a_flush_of_many_parts_saves_the_counts_of_the_site_once(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[Any] = []
-    monkeypatch.setattr(site.store, "add_counts", saved.append)
+    monkeypatch.setattr(site.store, "add_counts", lambda *counts: saved.append(counts))
     for _ in range(700):
         site.ask()
     site.limiter.profiler.flush(gently=True)
-    assert [counts["requests"] for counts in saved] == [700]
+    [(counts, minutes)] = saved
+    assert (counts["requests"], sum(minute.requests for minute in minutes.values())) == (700, 700)
 
 
 def test_a_gentle_flush_ends_though_refusals_keep_coming(clock: Clock) -> None:

@@ -78,8 +78,8 @@ class ClientSchema(ma.Schema):
     refused_share = fields.Float(
         metadata=described("Share of recent requests that were refused, 0 to 1.", 0.6)
     )
-    first_seen = moment("Time of the first request")
-    last_seen = moment("Time of the last request")
+    first_seen = moment("Time of the first request; null if there was none", allow_none=True)
+    last_seen = moment("Time of the last request; null if there was none", allow_none=True)
     override = fields.Nested(
         OverrideSchema,
         required=True,
@@ -145,7 +145,7 @@ class ClientEntrySchema(ma.Schema):
     who = string("Operator; null as the reason is.", "oncall", allow_none=True)
     requests_per_minute = number("Recent rate of requests.", 212.5)
     refused_share = number("Share of recent requests that were refused, 0 to 1.", 0.6)
-    last_seen = moment("Time of the last request")
+    last_seen = moment("Time of the last request; null if there was none", allow_none=True)
 
 
 class ClientsSchema(PageSchema):

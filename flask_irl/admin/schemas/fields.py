@@ -7,6 +7,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields
 
+from flask_irl.operations.moments import when, with_moments
+
 
 def described(text: str, *examples: object, **more: Any) -> dict[str, Any]:
     """Give the metadata of a field: its description and examples for the documentation."""
@@ -34,6 +36,20 @@ class Whole(fields.Integer):
         return super()._validated(value)
 
 
+class Moment(fields.DateTime):
+    """Write a moment, which is a number of seconds since the epoch inside, in ISO 8601."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str | None:
+        return None if value is None else when(value)
+
+
+class State(fields.Dict):
+    """Write a mapping with the moments in it, which are numbers inside, in ISO 8601."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> Any:
+        return None if value is None else with_moments(value)
+
+
 def integer(text: str, *examples: int | None, **more: Any) -> fields.Integer:
     """Make a member that is an integer."""
     return fields.Integer(required=True, metadata=described(text, *examples), **more)
@@ -54,9 +70,16 @@ def boolean(text: str, **more: Any) -> fields.Boolean:
     return fields.Boolean(required=True, metadata=described(text), **more)
 
 
-def moment(text: str, **more: Any) -> fields.Float:
-    """Make a member that is a moment in seconds since the epoch."""
-    return number(f"{text}, in seconds since the epoch.", 1_750_000_000.0, **more)
+def moment(text: str, **more: Any) -> Moment:
+    """Make a member that is a moment."""
+    metadata = described(f"{text}, in UTC.", "2026-11-27T15:40:00Z")
+    return Moment(required=True, metadata=metadata, **more)
+
+
+def old_name(name: str, example: float, **more: Any) -> fields.Float:
+    """Make a member that has the value of another one, under the name that it had before."""
+    metadata = described(f"Old name of `{name}`.", example, deprecated=True)
+    return fields.Float(required=True, metadata=metadata, **more)
 
 
 def counts(text: str, example: dict[str, int]) -> fields.Dict:
@@ -69,11 +92,9 @@ def counts(text: str, example: dict[str, int]) -> fields.Dict:
     )
 
 
-def mapping(text: str, *examples: object, **more: Any) -> fields.Dict:
+def mapping(text: str, *examples: object, **more: Any) -> State:
     """Make a member that maps names to values of any type."""
-    return fields.Dict(
-        keys=fields.String(), required=True, metadata=described(text, *examples), **more
-    )
+    return State(keys=fields.String(), required=True, metadata=described(text, *examples), **more)
 
 
 def strings(text: str, *examples: list[str]) -> fields.List[Any]:

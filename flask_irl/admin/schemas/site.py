@@ -14,6 +14,7 @@ from flask_irl.admin.schemas.fields import (
     moment,
     number,
     objects,
+    old_name,
     string,
     strings,
 )
@@ -37,12 +38,15 @@ class StatsSchema(ma.Schema):
     model_trained = boolean("True if a model is in force.")
     model_version = integer("Version of the model in force; 0 if there is none.", 7)
     buffer_size = counts(
-        "Requests that wait to be learned from, by client of this worker; at most 100 clients.",
+        "Requests that wait to be learned from, by client of this worker; at most 100 clients. "
+        "`waiting` has their number.",
         {"203.0.113.7": 12},
     )
+    waiting = integer("Requests of this worker that wait to be learned from.", 12)
     refused = integer("Refused requests.", 640)
     anomalous = integer("Requests of flagged clients.", 955)
-    hit_rate = number("Share of requests that were refused, 0 to 1.", 0.0351)
+    refused_share = number("Share of requests that were refused, 0 to 1.", 0.0351)
+    hit_rate = old_name("refused_share", 0.0351)
     anomaly_rate = number("Share of requests that flagged clients sent, 0 to 1.", 0.0524)
     flagged_clients = integer("Clients that are flagged now.", 3)
     mode = string("Mode of the limiter.", "enforce", validate=validate.OneOf(MODES))

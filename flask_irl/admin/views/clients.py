@@ -100,7 +100,7 @@ def override(change: dict[str, Any], id: str) -> ClientOverride:
     errors=(404, 422),
     tag="clients",
 )
-def remove_override(id: str) -> dict[str, Any]:
+def clear(id: str) -> dict[str, Any]:
     """Leave a client or a network to the limiter again
 
     A worker that is refusing the client at the moment may go on for up to two seconds.

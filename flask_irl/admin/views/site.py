@@ -14,14 +14,26 @@ from flask_irl.admin.schemas.site import (
     ModeSchema,
     StatsSchema,
 )
+from flask_irl.admin.schemas.status import StatusSchema
 from flask_irl.admin.state import current_admin
 from flask_irl.operations.results import Limits, ModeChange, Stats
+from flask_irl.operations.status import Status
 
 
 @blueprint.operation("GET", "/stats", StatsSchema, tag="site")
 def stats() -> Stats:
     """Show the site's counters"""
     return current_admin().operations.site.stats()
+
+
+@blueprint.operation("GET", "/status", StatusSchema, tag="site")
+def status() -> Status:
+    """Show traffic, clients, store, model and what operators changed
+
+    For whoever is on call. While the store doesn't answer, `store` says so, and what only the store
+    knows is null.
+    """
+    return current_admin().operations.status.read()
 
 
 @blueprint.operation("GET", "/limits", LimitsSchema, tag="site")

@@ -6,8 +6,16 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
+from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.memory.unique import UniqueCount
-from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
+from flask_irl.stores.site import (
+    AUDIT_KEPT,
+    MINUTES_KEPT,
+    MODELS_KEPT,
+    RANKED,
+    WORKER_SECONDS,
+    Revisions,
+)
 
 
 class MemorySite:
@@ -29,6 +37,9 @@ class MemorySite:
         self._unique = UniqueCount()
         self._rows: deque[bytes] = deque()
         self._counts: Counter[str] = Counter()
+        self._minutes: dict[int, MinuteCounts] = {}
+        self._workers: dict[str, tuple[float, bytes]] = {}
+        self._notes: dict[str, bytes] = {}
         self._models: dict[int, bytes] = {}
         self._version = 0
         self._leases: dict[str, tuple[str, float]] = {}
@@ -116,13 +127,45 @@ class MemorySite:
     def row_count(self) -> int:
         return len(self._rows)
 
-    def add_counts(self, counts: Mapping[str, int]) -> None:
+    def add_counts(
+        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+    ) -> None:
         with self._lock:
             self._counts.update(counts)
+            for minute, added in (minutes or {}).items():
+                self._minutes[minute] = added.plus(self._minutes.get(minute, MinuteCounts(0, 0)))
+            first = self._clock() // 60 - MINUTES_KEPT
+            for old in [minute for minute in self._minutes if minute <= first]:
+                del self._minutes[old]
 
     def counts(self) -> dict[str, int]:
         with self._lock:
             return dict(self._counts)
+
+    def minutes(self, wanted: Sequence[int]) -> dict[int, MinuteCounts]:
+        first = self._clock() // 60 - MINUTES_KEPT
+        with self._lock:
+            return {m: self._minutes[m] for m in wanted if m in self._minutes and m > first}
+
+    def tell_worker(self, worker: str, report: bytes) -> None:
+        with self._lock:
+            self._workers[worker] = (self._clock(), report)
+
+    def workers(self) -> dict[str, bytes]:
+        with self._lock:
+            now = self._clock()
+            self._workers = {
+                name: (at, report)
+                for name, (at, report) in self._workers.items()
+                if abs(now - at) <= WORKER_SECONDS
+            }
+            return {name: report for name, (_, report) in self._workers.items()}
+
+    def put_note(self, name: str, note: bytes) -> None:
+        self._notes[name] = note
+
+    def note(self, name: str) -> bytes | None:
+        return self._notes.get(name)
 
     def model_version(self) -> int:
         return self._version

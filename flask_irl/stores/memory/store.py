@@ -18,6 +18,7 @@ from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.memory.site import MemorySite
+from flask_irl.stores.site import ServerInfo
 from flask_irl.stores.state import ClientState, Update
 
 EXPIRED_AT_ONCE: Final = 1000
@@ -58,6 +59,8 @@ class MemoryStore(MemorySite):
     """
 
     local = True
+    kind = "memory"
+    address = "memory://"
 
     def __init__(
         self, *, max_clients: int = 100_000, clock: Callable[[], float] = time.time
@@ -153,6 +156,9 @@ class MemoryStore(MemorySite):
 
     def ping(self) -> None:
         return
+
+    def server(self) -> ServerInfo:
+        return ServerInfo()
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         now = self._clock() * 1e6

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.redis.damage import DamagedError, DamageLog, parse_whole
 from flask_irl.stores.redis.pipeline import Command, Pipeline
 from flask_irl.stores.redis.scripts import read_script
-from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
+from flask_irl.stores.site import (
+    AUDIT_KEPT,
+    MINUTES_KEPT,
+    MODELS_KEPT,
+    RANKED,
+    WORKER_SECONDS,
+    Revisions,
+)
 
 SETTINGS: Final = read_script("settings")
 ACTIVATE: Final = read_script("activate")
@@ -19,6 +27,9 @@ RELEASE: Final = read_script("release")
 PUT_NETWORK: Final = read_script("put_network")
 DROP_NETWORKS: Final = read_script("drop_networks")
 DROPPED_AT_ONCE: Final = 500
+MINUTE: Final = read_script("minute")
+WORKERS: Final = read_script("workers")
+MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
 class RedisSite:
@@ -31,11 +42,19 @@ class RedisSite:
         pipeline: Runs the commands.
         prefix: Begins every key.
         damage: Takes reports of damaged values.
+        clock: Seconds since the epoch; None for the server's time.
     """
 
-    def __init__(self, pipeline: Pipeline, prefix: str, damage: DamageLog) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        prefix: str,
+        damage: DamageLog,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._damage = damage
+        self._clock = clock
         self._site_prefix = f"{prefix}1.{{site}}.".encode()
 
     def revisions(self) -> Revisions:
@@ -146,10 +165,16 @@ class RedisSite:
         [count] = self._run(("LLEN", key))
         return int(count or 0)
 
-    def add_counts(self, counts: Mapping[str, int]) -> None:
+    def add_counts(
+        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+    ) -> None:
         [key] = self._site_key("counts")
         items = list(counts.items())
-        answers = self._run(*(("HINCRBY", key, field, n) for field, n in items))
+        commands: list[Command] = [("HINCRBY", key, field, n) for field, n in items]
+        for minute, added in (minutes or {}).items():
+            [place] = self._site_key(f"minute.{minute}")
+            commands.append(("EVAL", MINUTE.text, 1, place, *added, MINUTE_SECONDS))
+        answers = self._run(*commands)[: len(items)]
         # A damaged count begins anew.
         self._run(
             *(
@@ -168,6 +193,42 @@ class RedisSite:
             if name is not None and count >= 0:
                 counts[name] = count
         return counts
+
+    def minutes(self, wanted: Sequence[int]) -> dict[int, MinuteCounts]:
+        keys = self._site_key(*(f"minute.{minute}" for minute in wanted))
+        values = self._run(*(("GET", key) for key in keys))
+        found: dict[int, MinuteCounts] = {}
+        for minute, key, value in zip(wanted, keys, values, strict=True):
+            if value is not None:
+                # A later version may write more behind them.
+                counts = [self._whole(key, part, -1) for part in value.split(b" ")[:2]]
+                if len(counts) == 2 and min(counts) >= 0:
+                    found[minute] = MinuteCounts(*counts)
+        return found
+
+    def tell_worker(self, worker: str, report: bytes) -> None:
+        self._ask_workers(worker, report)
+
+    def workers(self) -> dict[str, bytes]:
+        answer = self._ask_workers("", b"")
+        return {name.decode(errors="replace"): report for name, report in answer.items()}
+
+    def _ask_workers(self, worker: str, report: bytes) -> dict[bytes, bytes]:
+        [key] = self._site_key("workers")
+        now = "" if self._clock is None else int(self._clock())
+        seconds = int(WORKER_SECONDS)
+        [live] = self._run(("EVAL", WORKERS.text, 1, key, now, seconds, worker, report))
+        pairs = iter(live or ())
+        return dict(zip(pairs, pairs, strict=True))
+
+    def put_note(self, name: str, note: bytes) -> None:
+        [key] = self._site_key(f"note.{name}")
+        self._run(("SET", key, note))
+
+    def note(self, name: str) -> bytes | None:
+        [key] = self._site_key(f"note.{name}")
+        [note] = self._run(("GET", key))
+        return None if note is None else bytes(note)
 
     def model_version(self) -> int:
         [key] = self._site_key("model")

@@ -27,10 +27,12 @@ from flask_irl.stores.redis.damage import DamagedError, DamageLog
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool, store_error
 from flask_irl.stores.redis.scripts import read_script
+from flask_irl.stores.redis.server_info import read_server_info
 from flask_irl.stores.redis.servers import Servers
 from flask_irl.stores.redis.site import RedisSite
 from flask_irl.stores.redis.state import decode_counted, decode_state
 from flask_irl.stores.redis.wire import Wire
+from flask_irl.stores.site import ServerInfo
 from flask_irl.stores.state import ClientState, Update
 
 SAVE: Final = read_script("save")
@@ -76,9 +78,10 @@ class RedisStore(RedisSite):
     ) -> None:
         damage = DamageLog()
         self._servers = Servers(location, options or {}, timeout, REPLY.size)
-        super().__init__(Pipeline(self._servers, damage), prefix, damage)
+        super().__init__(Pipeline(self._servers, damage), prefix, damage, clock)
+        self.kind: str = "redis" if location.kind == "single" else location.kind
+        self.address = location.address
         self._timeout = timeout
-        self._clock = clock
         self._has_struct = False
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
@@ -171,6 +174,9 @@ class RedisStore(RedisSite):
     def ping(self) -> None:
         self._servers.refresh()
         self._run(("PING",))
+
+    def server(self) -> ServerInfo:
+        return read_server_info(self._servers.all())
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         keys = [self._key(client) for client in clients]

@@ -1,0 +1,48 @@
+"""Write moments in ISO 8601; inside, a moment is a number of seconds since the epoch."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+MOMENT_NAME: Final = re.compile(r"(?:^|_)(?:at|since|until)$|_seen$")
+"""Ends of the names of members that are moments: ``trained_at``, ``last_seen``, ``until``."""
+
+
+def when(seconds: float) -> str | None:
+    """Write a moment in UTC, such as ``2026-11-27T15:40:00Z``.
+
+    Args:
+        seconds: Since the epoch.
+
+    Returns:
+        None for 0, which stands for never, and for moments that no calendar has.
+    """
+    if not seconds:
+        return None
+    try:
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def with_moments(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the moments of a record and of the records inside it; all else stays as it is."""
+    return {name: _written(name, value) for name, value in record.items()}
+
+
+def is_moment(name: str, value: object) -> bool:
+    """Tell whether a record's member is a moment."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and MOMENT_NAME.search(name) is not None
+
+
+def _written(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return with_moments(value)
+    if isinstance(value, list):
+        return [_written("", item) for item in value]
+    return when(value) if is_moment(name, value) else value

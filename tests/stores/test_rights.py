@@ -1,0 +1,57 @@
+"""Test that the rights that the documents give a user of Redis are enough."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import redis
+
+from flask_irl.stores.location import locate
+from flask_irl.stores.redis.store import RedisStore
+from flask_irl.stores.site import ServerInfo
+from tests.operations.worker import ADA, Worker, override
+from tests.servers import HOST, RedisServer
+
+PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+
+
+def documented_rights() -> list[str]:
+    """Read the command that makes the user, with a password of its own."""
+    [line] = re.findall(r"^ACL SETUSER irl .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return shlex.split(line.replace(">long-random-password", ">geheim"))
+
+
+def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() -> None:
+    with RedisServer() as server:
+        with redis.Redis(HOST, server.port) as client:
+            client.execute_command(*documented_rights())
+        store = RedisStore(locate(f"redis://irl:geheim@{HOST}:{server.port}"), timeout=5)
+        worker = Worker(store, {})
+        for number in range(60):
+            worker.ask(f"c{number % 6}")
+        worker.limiter.flush()
+        worker.limiter.worker.jobs.tell()
+        assert worker.operations.models.train(ADA).result == "accepted"
+        override(worker, "block", "c1")
+        found = worker.operations.status.read()
+        worker.limiter.close()
+    assert (found["store"]["answers"], found["total_requests"]) == (True, 60)
+    assert found["now"] is not None
+    assert found["now"]["requests_per_second"] > 0
+    assert found["last_training"] is not None
+    assert found["workers"] is not None
+    assert (found["last_training"]["result"], found["workers"]["seen"]) == ("accepted", 1)
+    assert found["store"]["version"] is not None
+
+
+def test_without_the_right_to_ask_for_info_the_rest_of_the_status_is_told() -> None:
+    with RedisServer() as server:
+        with redis.Redis(HOST, server.port) as client:
+            client.execute_command(*(word for word in documented_rights() if word != "+info"))
+        store = RedisStore(locate(f"redis://irl:geheim@{HOST}:{server.port}"), timeout=5)
+        assert store.server() == ServerInfo()
+        worker = Worker(store, {})
+        assert worker.operations.status.read()["store"]["answers"]
+        worker.limiter.close()

@@ -1,0 +1,134 @@
+"""Hold the words: what an operator does is called alike in all places where it can be done."""
+
+from __future__ import annotations
+
+import ast
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from flask_irl.cli import irl
+from flask_irl.operations import Operations
+from flask_irl.stores.memory.store import MemoryStore
+from tests.admin.api import Caller, make_app
+from tests.operations.worker import Worker
+
+OPERATIONS: Final = Path(__file__).parents[1] / "flask_irl" / "operations"
+CLIENT: Final = "/admin/client/{id}"
+
+
+class Word(NamedTuple):
+    """Name what an operator does, in each place.
+
+    Attributes:
+        command: The command.
+        endpoints: Operation ids of the admin API, by method and path.
+        action: The action in the audit log; empty for what changes nothing.
+        python: The method of the operations.
+        other: Names above that are others than the word, each with its reason.
+    """
+
+    command: str
+    endpoints: dict[str, str] = {}  # noqa: RUF012 - never changed
+    action: str = ""
+    python: str = ""
+    other: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+PUT_OVERRIDE: Final = {f"PUT {CLIENT}/override": "override"}
+KIND: Final = {"override": "its kind is the word"}
+INFO: Final = {"model_info": "the contract's path is /model-info"}
+WORDS: Final = (
+    Word("status", {"GET /admin/status": "status"}, python="status.read"),
+    Word("clients", {"GET /admin/clients": "clients"}, python="clients.ranked"),
+    Word("client", {f"GET {CLIENT}": "client"}, python="clients.describe"),
+    Word("block", PUT_OVERRIDE, "override", "overrides.set", KIND),
+    Word("allow", PUT_OVERRIDE, "override", "overrides.set", KIND),
+    Word("limit", PUT_OVERRIDE, "override", "overrides.set", KIND),
+    Word(
+        "unset",
+        {f"DELETE {CLIENT}/override": "clear"},
+        "clear_override",
+        "overrides.clear",
+        {"clear": "the word, of which unset is an alias", "clear_override": "the same"},
+    ),
+    Word("feedback", {f"POST {CLIENT}/feedback": "feedback"}, "feedback", "clients.feedback"),
+    Word("reset", {"POST /admin/reset/{id}": "reset"}, "reset", "clients.reset"),
+    Word("train", {"POST /admin/train": "train"}, "train", "models.train"),
+    Word("model", {"GET /admin/model-info": "model_info"}, python="models.describe", other=INFO),
+    Word("models", {"GET /admin/models": "models"}, python="models.versions"),
+    Word(
+        "rollback",
+        {"POST /admin/models/{version}/activate": "activate_model"},
+        "activate_model",
+        "models.activate",
+        {"activate_model": "its first name"},
+    ),
+    Word(
+        "limits",
+        {"GET /admin/limits": "limits", "PUT /admin/limits": "change_limits"},
+        "limits",
+        "site.set_limits",
+        {"change_limits": "the change of what the word shows"},
+    ),
+    Word(
+        "mode",
+        {"GET /admin/mode": "mode", "PUT /admin/mode": "change_mode"},
+        "mode",
+        "site.set_mode",
+        {"change_mode": "the change of what the word shows"},
+    ),
+    Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
+)
+ONLY_COMMANDS: Final = {"replay", "trainer"}
+"""Commands that run for long, for which the API has no place."""
+ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats"}
+"""The contract's counters; the command status shows them."""
+
+
+@pytest.fixture(scope="module")
+def operations() -> Operations:
+    return Worker(MemoryStore(), {}).operations
+
+
+def audited_actions() -> set[str]:
+    """Find the actions that operations record."""
+    return {
+        str(call.args[1].value)
+        for path in OPERATIONS.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", "") == "record"
+        and isinstance(call.args[1], ast.Constant)
+    }
+
+
+def test_every_command_has_its_word() -> None:
+    assert {word.command for word in WORDS} | ONLY_COMMANDS == set(irl.commands)
+
+
+def test_every_endpoint_has_its_word(operations: Operations) -> None:
+    document: dict[str, Any] = Caller(make_app(operations).test_client())(
+        "GET", "/admin/openapi.json"
+    ).json
+    found = {
+        f"{method.upper()} {path}": operation["operationId"]
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if isinstance(operation, dict)
+    }
+    told = {place: name for word in WORDS for place, name in word.endpoints.items()}
+    assert {**told, **ONLY_ENDPOINTS} == found
+
+
+def test_every_audited_action_has_its_word() -> None:
+    assert {word.action for word in WORDS} - {""} == audited_actions()
+
+
+@pytest.mark.parametrize("word", WORDS, ids=lambda word: word.command)
+def test_a_word_is_the_same_in_all_places(word: Word, operations: Operations) -> None:
+    names = {*word.endpoints.values(), word.action} - {"", word.command}
+    assert names == word.other.keys()
+    assert callable(attrgetter(word.python)(operations))
