@@ -13,7 +13,15 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "model_trained_at", "until"}
+TIMES: Final = {
+    "at",
+    "first_seen",
+    "last_seen",
+    "trained_at",
+    "model_trained_at",
+    "until",
+    "model_pinned_until",
+}
 """Names of members that are moments, in seconds since the epoch."""
 WIDTH: Final = 100_000
 """Columns of the page that rich draws on: more than any line has, so that no id is wrapped."""

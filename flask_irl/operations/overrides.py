@@ -8,11 +8,10 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.override import MAX_SECONDS, Kind, Override
-from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.results import ClientOverride, OverrideResult, OverrideState
 from flask_irl.stores.state import ClientState
 
-MAX_REASON: Final = 500
 OVERRIDDEN: Final = "overridden"
 """Name of the ranking of clients with an override, by the override's end."""
 
@@ -50,8 +49,7 @@ class OverrideOperations:
             raise ConfigurationError(
                 f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
             )
-        if len(reason) > MAX_REASON:
-            raise ConfigurationError(f"reason is too long: give at most {MAX_REASON} characters")
+        check_reason(reason)
         key = canonical(client)
         state = self._store.load([key])[0]
         now = self._store.now()

@@ -50,6 +50,7 @@ COMMANDS: dict[str, list[str]] = {
     "model": [],
     "models": [],
     "rollback": ["1"],
+    "unpin": [],
     "mode": [],
     "mode shadow": [],
     "limits": [],

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
+from flask_irl.stores.memory.models import MemoryModels
 from flask_irl.stores.memory.unique import UniqueCount
-from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
+from flask_irl.stores.site import AUDIT_KEPT, RANKED, Revisions
 
 
-class MemorySite:
+class MemorySite(MemoryModels):
     """Keep the state of the site; see the protocol ``SiteStore``.
 
     Args:
@@ -18,8 +18,7 @@ class MemorySite:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
+        super().__init__(clock)
         self._epoch = 0
         self._settings: tuple[int, bytes | None] = (0, None)
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
@@ -27,12 +26,13 @@ class MemorySite:
         self._unique = UniqueCount()
         self._rows: deque[bytes] = deque()
         self._counts: Counter[str] = Counter()
-        self._models: dict[int, bytes] = {}
-        self._version = 0
         self._leases: dict[str, tuple[str, float]] = {}
 
     def revisions(self) -> Revisions:
-        return Revisions(self._version, self._settings[0], self._epoch)
+        now = self._clock()
+        with self._lock:
+            pin = self._pin_at(now)
+            return Revisions(self._version, self._settings[0], self._epoch, pin)
 
     def advance_epoch(self) -> None:
         with self._lock:
@@ -101,33 +101,6 @@ class MemorySite:
     def counts(self) -> dict[str, int]:
         with self._lock:
             return dict(self._counts)
-
-    def model_version(self) -> int:
-        return self._version
-
-    def model(self, version: int) -> bytes | None:
-        return self._models.get(version)
-
-    def model_versions(self) -> list[int]:
-        with self._lock:
-            return sorted(self._models, reverse=True)
-
-    def publish(self, expected: int, version: int, blob: bytes) -> bool:
-        with self._lock:
-            if self._version != expected:
-                return False
-            self._models[version] = blob
-            self._version = version
-            for old in sorted(self._models, reverse=True)[MODELS_KEPT:]:
-                del self._models[old]
-            return True
-
-    def activate(self, version: int) -> bool:
-        with self._lock:
-            if version not in self._models:
-                return False
-            self._version = version
-            return True
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         now = self._clock()

@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from flask_irl.stores.redis.damage import DamagedError, DamageLog, parse_whole
-from flask_irl.stores.redis.pipeline import Command, Pipeline
+from flask_irl.stores.redis.models import RedisModels
+from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
-from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
+from flask_irl.stores.site import AUDIT_KEPT, RANKED
 
 SETTINGS: Final = read_script("settings")
-ACTIVATE: Final = read_script("activate")
-PUBLISH: Final = read_script("publish")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
 
 
-class RedisSite:
-    """Keep the state of the site; see the protocol ``SiteStore``.
-
-    A damaged value is reported and counts as absent. Only calls that an operator makes, and that
-    would be lost by it, raise.
-
-    Args:
-        pipeline: Runs the commands.
-        prefix: Begins every key.
-        damage: Takes reports of damaged values.
-    """
-
-    def __init__(self, pipeline: Pipeline, prefix: str, damage: DamageLog) -> None:
-        self._pipeline = pipeline
-        self._damage = damage
-        self._site_prefix = f"{prefix}1.{{site}}.".encode()
-
-    def revisions(self) -> Revisions:
-        model, settings, epoch = self._site_key("model", "settings", "epoch")
-        answers = self._run(("GET", model), ("HGET", settings, "revision"), ("GET", epoch))
-        return Revisions(
-            self._whole(model, answers[0]),
-            self._whole(settings, answers[1]),
-            self._whole(epoch, answers[2]),
-        )
+class RedisSite(RedisModels):
+    """Keep the state of the site; see the protocol ``SiteStore``."""
 
     def advance_epoch(self) -> None:
         [key] = self._site_key("epoch")
@@ -139,31 +114,6 @@ class RedisSite:
                 counts[name] = count
         return counts
 
-    def model_version(self) -> int:
-        [key] = self._site_key("model")
-        [version] = self._run(("GET", key))
-        return self._whole(key, version)
-
-    def model(self, version: int) -> bytes | None:
-        [key] = self._site_key("models")
-        [blob] = self._run(("HGET", key, version))
-        return None if blob is None else bytes(blob)
-
-    def model_versions(self) -> list[int]:
-        [key] = self._site_key("models")
-        [names] = self._run(("HKEYS", key))
-        versions = (self._whole(key, name, -1) for name in names or ())
-        return sorted((version for version in versions if version >= 0), reverse=True)
-
-    def publish(self, expected: int, version: int, blob: bytes) -> bool:
-        keys = self._site_key("model", "models")
-        command = ("EVAL", PUBLISH.text, 2, *keys, expected, version, blob, MODELS_KEPT)
-        return self._run_strictly(command) == 1
-
-    def activate(self, version: int) -> bool:
-        keys = self._site_key("model", "models")
-        return self._run_strictly(("EVAL", ACTIVATE.text, 2, *keys, version)) == 1
-
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         [key] = self._site_key(f"lease.{name}")
         milliseconds = max(1, int(seconds * 1000))
@@ -172,36 +122,6 @@ class RedisSite:
     def release_lease(self, name: str, owner: str) -> None:
         [key] = self._site_key(f"lease.{name}")
         self._run_strictly(("EVAL", RELEASE.text, 1, key, owner))
-
-    def _site_key(self, *names: str) -> list[bytes]:
-        return [self._site_prefix + name.encode() for name in names]
-
-    def _run(self, *commands: Command) -> list[Any]:
-        """Run commands on the site's keys; a damaged value's answer is None."""
-        return self._pipeline.run([(self._site_prefix, command) for command in commands])
-
-    def _run_strictly(self, *commands: Command) -> object:
-        """Run commands on the site's keys, for the last one's answer; raise for damaged values."""
-        keyed = [(self._site_prefix, command) for command in commands]
-        return self._pipeline.run(keyed, strict=True)[-1]
-
-    def _whole(self, key: bytes, value: bytes | None, default: int = 0) -> int:
-        """Read a whole number; the default for none or a damaged one."""
-        if value is None:
-            return default
-        try:
-            return parse_whole(value)
-        except DamagedError as error:
-            self._damage.report(key, error)
-            return default
-
-    def _text(self, key: bytes, value: bytes) -> str | None:
-        """Read a name; None for a damaged one."""
-        try:
-            return value.decode()
-        except UnicodeDecodeError as error:
-            self._damage.report(key, error)
-            return None
 
 
 def _page(offset: int, count: int) -> tuple[int, int]:

@@ -23,8 +23,9 @@ from flask_irl.stores.base import SaveResult
 from flask_irl.stores.location import Location
 from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk, with_text
 from flask_irl.stores.redis.damage import DamagedError, DamageLog
+from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.pipeline import Pipeline
-from flask_irl.stores.redis.pool import Pool, store_error
+from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.servers import Servers
 from flask_irl.stores.redis.site import RedisSite
@@ -75,9 +76,8 @@ class RedisStore(RedisSite):
     ) -> None:
         damage = DamageLog()
         self._servers = Servers(location, options or {}, timeout, REPLY.size)
-        super().__init__(Pipeline(self._servers, damage), prefix, damage)
+        super().__init__(Pipeline(self._servers, damage), prefix, damage, clock)
         self._timeout = timeout
-        self._clock = clock
         self._has_struct = False
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
@@ -138,12 +138,6 @@ class RedisStore(RedisSite):
         if isinstance(error, MovedError):
             return self._servers.redirect(error, pool).call(with_text(command), deadline)
         raise error
-
-    def now(self) -> float:
-        if self._clock is not None:
-            return self._clock()
-        [[seconds, micros]] = self._run(("TIME",))
-        return int(seconds) + int(micros) / 1e6
 
     def ping(self) -> None:
         self._servers.refresh()
