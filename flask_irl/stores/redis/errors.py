@@ -52,20 +52,26 @@ ANSWERS: Final[Texts] = (
     (r"max number of clients", "the server takes no more connections (maxclients)"),
     (r"DB index is out of range", "the server has no database of the number in REDIS_URL"),
     (
-        r"[Uu]nknown (?:Redis )?command\W+([\w|]+)",
+        r"[Uu]nknown command\W+([\w|]+)",
         "the server doesn't know the command {0}: it is older than Redis 7, or no Redis or Valkey",
+    ),
+    (
+        r"Unknown Redis command called from script",
+        "the server lacks a command of the scripts: it is older than Redis 7, or no Redis",
     ),
     (
         r"cluster support disabled",
         "the server is no cluster: REDIS_URL must begin with redis:// or rediss://",
     ),
     (r"SELECT is not allowed in cluster mode", "a cluster has no databases: leave out the number"),
+    (r"^CLUSTERDOWN The cluster is down", "the cluster is down"),
     (r"^CLUSTERDOWN (.*)", "the cluster is down: {0}"),
 )
 """What servers answer, with or without the code that redis-py takes away."""
 
 CONNECTIONS: Final[Texts] = (
-    (r"connecting to unix:(\S+)\. No such file", "there is no socket {0}"),
+    (r"connecting to (/\S*)\. No such file", "there is no socket {0}"),
+    (r"connecting to (/\S*)\. Permission denied", "this process may not use the socket {0}"),
     (r"connecting to (\S+)\. Connection refused", "{0} refuses connections"),
     (r"refused", "the server refuses connections"),
     (
