@@ -92,9 +92,7 @@ class Options:
     anomalous_factor: float = _option(0.3, values.number(0.0, 1.0, above=True))
     further_factors: tuple[float, ...] = _option((0.1, 0.0), values.factors)
     detector: str = _option("blend", values.choice("isolation_forest", "random_forest", "blend"))
-    learning_minutes: float = _option(
-        120.0, values.number(0.0, MINUTES_OF_WEEK), variable="IRL_LEARNING_MINUTES"
-    )
+    learning_minutes: float = _option(120.0, values.number(0.0, MINUTES_OF_WEEK))
     login_failures: int = _option(12, values.integer(0, MAX_INTEGER))
     login_routes: tuple[str, ...] = _option((), values.login_patterns)
     unknown_paths: int = _option(15, values.integer(0, MAX_INTEGER))
@@ -109,7 +107,7 @@ class Options:
         config_key="IRL_TRAINING_INTERVAL",
     )
     train: bool = _option(True, values.boolean, variable="IRL_TRAIN")
-    min_clients: int = _option(25, values.integer(1, MAX_INTEGER), variable="IRL_MIN_CLIENTS")
+    min_clients: int = _option(25, values.integer(1, MAX_INTEGER))
     rows_capacity: int = _option(20_000, values.integer(50, 1_000_000))
     profile_ttl_seconds: int = _option(3600, values.integer(60, 30 * SECONDS_OF_DAY))
     on_store_error: OnStoreError = _option("memory", values.choice(*get_args(OnStoreError)))

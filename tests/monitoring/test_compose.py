@@ -129,6 +129,29 @@ def test_app_and_trainer_share_their_options(services: dict[str, dict[str, Any]]
     assert trainer["REDIS_URL"] == "redis://redis:6379/0"
 
 
+def test_the_model_acts_within_minutes_of_the_first_requests(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    options = services["trainer"]["environment"]
+    names = ("TRAINING_INTERVAL", "IRL_LEARNING_MINUTES", "IRL_MIN_CLIENTS")
+    defaults = {name: re.fullmatch(rf"\$\{{{name}:-(\d+)\}}", options[name]) for name in names}
+    values = {name: int(found[1]) for name, found in defaults.items() if found is not None}
+    assert values.keys() == set(names)
+    assert values["TRAINING_INTERVAL"] + values["IRL_LEARNING_MINUTES"] <= 5
+    assert values["IRL_MIN_CLIENTS"] <= 10
+
+
+def test_every_option_that_the_stack_sets_is_one(services: dict[str, dict[str, Any]]) -> None:
+    known = {name for spec in OPTIONS.values() for name in (spec.config_key, spec.variable)}
+    names = {name for service in OURS for name in services[service]["environment"]}
+    assert {name for name in names if name.startswith("IRL_")} <= known
+
+
+def test_redis_is_well_only_when_it_serves(services: dict[str, dict[str, Any]]) -> None:
+    # Without -e, redis-cli ends with 0 for a server that answers that it is still loading.
+    assert services["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "-e", "ping"]
+
+
 def test_redis_keeps_what_it_has_and_refuses_rather_than_forgets(
     services: dict[str, dict[str, Any]],
 ) -> None:
