@@ -12,6 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from flask_irl.config.options import OPTIONS
+from monitoring import runbook
+from monitoring.grafana import build_dashboard
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -198,6 +200,19 @@ def test_prometheus_is_given_the_config_that_is_mounted(
 ) -> None:
     assert "--config.file=/etc/prometheus/prometheus.yml" in services["prometheus"]["command"]
     assert "./monitoring/prometheus:/etc/prometheus:ro" in services["prometheus"]["volumes"]
+
+
+def test_prometheus_serves_the_runbook_that_alerts_and_panels_link_to(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    command = services["prometheus"]["command"]
+    assert "--web.console.templates=/etc/prometheus/consoles" in command
+    [url] = [word for word in command if word.startswith("--web.external-url=")]
+    port = services["prometheus"]["ports"][0].removesuffix(":9090")
+    assert url == f"--web.external-url=http://{port}"
+    shown = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", url.partition("=")[2])
+    assert runbook.URL.replace("{{ $externalURL }}", shown) == build_dashboard.RUNBOOK
+    assert runbook.PAGE.relative_to(ROOT / "monitoring" / "prometheus").parts[0] == "consoles"
 
 
 def test_grafana_finds_its_prometheus_and_its_dashboards(
