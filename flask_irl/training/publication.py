@@ -72,7 +72,7 @@ class ModelInForce:
         self.pin = pin
         if pin is None:
             self.candidate = None
-        self._notify(ModelPinned(0 if pin is None else pin.version))
+        self._notify_pin()
         if pin is not None:
             until = moment(pin.until) if pin.until else None
             event(logging.WARNING, "model_pinned", version=pin.version, until=until)
@@ -111,6 +111,7 @@ class ModelInForce:
         self.model = model
         self._refused_version = 0
         self._notify(ModelLoaded(model.version, model.trained_at))
+        self._notify_pin()
         event(
             logging.INFO,
             "model_loaded",
@@ -119,3 +120,7 @@ class ModelInForce:
             clients=model.clients,
             advisory=model.advisory,
         )
+
+    def _notify_pin(self) -> None:
+        # With each model, too: a metric that is never set is not there.
+        self._notify(ModelPinned(0 if self.pin is None else self.pin.version))
