@@ -129,6 +129,7 @@ def test_status_has_all_figures(site: Site, trained: Model) -> None:
     found = site.json("status")
     assert {
         *("mode", "strategy", "base_limit", "total_requests", "refused", "hit_rate"),
+        *("model_pinned", "model_pinned_until"),
         *("training_rows", "model_version", "model_trained_at", "model_advisory"),
     } == found.keys()
     assert (found["total_requests"], found["refused"], found["model_version"]) == (LIMIT + 2, 2, 1)
