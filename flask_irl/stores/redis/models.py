@@ -42,7 +42,11 @@ class RedisModels(SiteValues):
         )
 
     def model_version(self) -> int:
-        return self.revisions().model
+        model, pin = self._site_key("model", "pin")
+        commands = (("GET", model), ("HMGET", pin, "version", "until"))
+        (version, held), now = self._run_with_time(*commands)
+        pinned = self._pin(pin, held, now)
+        return self._whole(model, version) if pinned is None else pinned.version
 
     def model(self, version: int) -> bytes | None:
         blobs = self._run(*(("HGET", key, version) for key in self._site_key(KEPT, LATEST)))
