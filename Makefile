@@ -20,7 +20,7 @@ INSTALL_load := --editable ".[all]" --group test --group load
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench evaluate load dashboard clean
+.PHONY: help demo run test lint format bench evaluate load dashboard runbook clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -53,6 +53,9 @@ evaluate: $(VENV)/.stamp-test ## judge detection on made-up logs, about ten minu
 
 dashboard: $(VENV)/.stamp-test ## build the Grafana dashboard (ARGS="--runbook URL" links to yours)
 	$(PY) -m monitoring.grafana.build_dashboard $(ARGS)
+
+runbook: $(VENV)/.stamp-test ## build the runbook's page for Prometheus (ARGS="--url URL" has alerts link to yours)
+	$(PY) -m monitoring.runbook $(ARGS)
 
 load: $(VENV)/.stamp-load ## put the demo app on Redis under load for a minute, after one of learning
 	$(PY) -m loadtests.load.run $(ARGS)

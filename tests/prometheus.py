@@ -113,13 +113,15 @@ class PrometheusServer(Closing):
 
     Args:
         config: Configuration in YAML; ``scrape_config()`` writes a simple one.
+        arguments: Further arguments of the command line.
     """
 
-    def __init__(self, config: str) -> None:
+    def __init__(self, config: str, *arguments: str) -> None:
         self.port = free_port()
         self.programs = find_prometheus()
         self.folder = Path(tempfile.mkdtemp(prefix="irl-prometheus-"))
         self._config = config
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
         _open_servers.add(self)
@@ -145,7 +147,9 @@ class PrometheusServer(Closing):
                     f"--config.file={config}",
                     f"--storage.tsdb.path={self.folder / 'data'}",
                     f"--web.listen-address={HOST}:{self.port}",
+                    f"--web.external-url={self.url}",
                     "--log.level=warn",
+                    *self._arguments,
                 ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

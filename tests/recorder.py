@@ -10,6 +10,7 @@ from flask_irl.telemetry.events import (
     ClientsFlagged,
     ErrorSwallowed,
     Event,
+    ModelPinned,
     RequestDecided,
     RequestExempted,
     StoreBack,
@@ -73,6 +74,11 @@ class Recorder:
     def results(self) -> list[str]:
         """List the results of trainings."""
         return [event.result for event in self.of(TrainingEnded)]
+
+    @property
+    def pins(self) -> list[int]:
+        """List the pinned version, 0 for none, each time that it changed."""
+        return [event.version for event in self.of(ModelPinned)]
 
     @property
     def flagged(self) -> int:

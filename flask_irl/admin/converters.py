@@ -8,7 +8,7 @@ from typing import Final
 
 from werkzeug.routing import BaseConverter, Map
 
-from flask_irl.admin.prefix import LAST
+from flask_irl.admin.prefix import LAST, LAST_AT
 
 
 class ClientConverter(BaseConverter):
@@ -50,8 +50,25 @@ class BelowConverter(BaseConverter):
         self.regex = rf"{re.escape(prefix[1:])}/(?s:.*)"
 
 
+class AtConverter(BaseConverter):
+    """Match a prefix itself, with a slash at its end or without, after all rules of the host.
+
+    Args:
+        map: The app's rules.
+        prefix: The prefix, with its first slash.
+    """
+
+    part_isolating = False
+    weight = BelowConverter.weight - 1
+
+    def __init__(self, map: Map, prefix: str) -> None:
+        super().__init__(map)
+        self.regex = rf"{re.escape(prefix[1:])}/?"
+
+
 CONVERTERS: Final[Mapping[str, type[BaseConverter]]] = {
     "irl_client": ClientConverter,
     "irl_version": VersionConverter,
     LAST: BelowConverter,
+    LAST_AT: AtConverter,
 }

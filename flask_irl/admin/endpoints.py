@@ -33,6 +33,14 @@ class _Parser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}  # noqa: RUF012
 
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        if isinstance(schema, Body) and schema.optional and not self._has_body(req):
+            return {}
+        return super().load_json(req, schema)
+
+    def _has_body(self, req: Request) -> bool:
+        return bool(req.get_data(cache=True))
+
     def _raw_load_json(self, req: Request) -> Any:
         if not req.is_json:
             raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
@@ -76,6 +84,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         query: Schema | None = None,
         errors: Iterable[int] = (),
         paged: bool = False,
+        deprecated: bool = False,
         tag: Literal["site", "clients", "models"],
     ) -> Callable[[View], View]:
         """Register a view, and document it: the view's docstring is the operation's text.
@@ -89,6 +98,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             query: The schema of the request's query, which the view gets as a dict.
             errors: The statuses of the view's errors, beside those of all views.
             paged: Adds a header ``X-Pagination`` to the documentation.
+            deprecated: Marks an endpoint that another one has replaced.
             tag: The group in the documentation.
         """
         statuses = {*COMMON_ERRORS, *errors}
@@ -103,12 +113,15 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 _respond(view, answer(), status)
             )
             if body is not None:
-                view_func = self.arguments(body, location="json", example=body.example)(view_func)
+                view_func = self.arguments(
+                    body, location="json", required=not body.optional, example=body.example
+                )(view_func)
             if query is not None:
                 view_func = self.arguments(query, location="query")(view_func)
             for code in sorted(statuses, reverse=True):
                 view_func = self.alt_response(code, HTTPStatus(code).name)(view_func)
-            view_func = self.doc(operationId=view.__name__)(view_func)
+            marks = {"deprecated": True} if deprecated else {}
+            view_func = self.doc(operationId=view.__name__, **marks)(view_func)
             self.add_url_rule(
                 rule,
                 view.__name__,

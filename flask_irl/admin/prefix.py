@@ -22,6 +22,8 @@ SAMPLE: Final = "1"
 """A text that each converter of the API's rules matches."""
 LAST: Final = "irl_below"
 """Name of the converter of the rule that comes after all others."""
+LAST_AT: Final = f"{LAST}_at"
+"""Name of the converter of the rule before that, for the prefix itself."""
 
 
 def is_own(rule: Rule) -> bool:

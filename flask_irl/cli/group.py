@@ -103,7 +103,9 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except StoreError as error:
-            fail(f"the store does not answer ({error}): is the server up, and REDIS_URL right?")
+            if error.kind == "response":
+                fail(f"the store can't be used: {error}")
+            fail(f"the store does not answer: {error}. Is the server up, and REDIS_URL right?")
         except ConfigurationError as error:
             # The app's own configuration was read before: the value is one of this command's.
             raise click.UsageError(plain(str(error))) from None

@@ -134,7 +134,7 @@ def _rollback(rollback: Mapping[str, Any] | None) -> str:
     if rollback is None:
         return "none"
     until = f" until {text(rollback['until'], 'until')}" if rollback["until"] else ""
-    return f"version {rollback['version']} is in force instead of {rollback['newest']}{until}"
+    return f"version {rollback['version']} is pinned{until}; the newest is {rollback['newest']}"
 
 
 def _training(training: Mapping[str, Any] | None) -> str:

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -15,13 +16,20 @@ import click
 from flask import current_app
 
 from flask_irl.cli.group import fail, irl, plain_errors
+from flask_irl.errors import StoreError
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
-from flask_irl.telemetry.events import Listener
-from flask_irl.telemetry.log import FORMS, Form, event, formatter, logger
+from flask_irl.telemetry.events import Listener, StoreFailed
+from flask_irl.telemetry.log import FORMS, Form, Sampler, event, formatter, logger
 from flask_irl.training.forests import check_library
 from flask_irl.web.state import state_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RETRY_SECONDS = 2.0
+WAITING_LOG_SECONDS = 60.0
+
+Wait = Callable[[float | None], signal.Signals | None]
+"""Wait for a signal to end, for so many seconds or, with None, until it comes; None for none."""
 
 
 @irl.command()
@@ -49,7 +57,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) -> None:
     """Train on schedule in the foreground, serving no requests.
 
-    It ends at SIGTERM or SIGINT. Web workers need not train then: set IRL_TRAIN=false for them.
+    It ends at SIGTERM or SIGINT. Web workers need not train then: set IRL_TRAIN=false for them. A
+    store that doesn't answer yet is waited for.
     """
     state = state_of(current_app)
     if state.limiter.store.local:
@@ -70,8 +79,10 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
     )
     with _end_signals() as wait:
         try:
-            # Before the first training: rows that the model in force has seen count as old.
-            limiter.refresh()
+            number = _wait_for_store(limiter, wait)
+            if number is not None:
+                event(logging.INFO, "trainer_stopped", signal=number.name)
+                return
             limiter.start(train_at_once=True)
             event(
                 logging.INFO,
@@ -79,21 +90,49 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
                 interval_minutes=limiter.options.training_interval_minutes,
                 metrics_port=metrics_port,
             )
-            event(logging.INFO, "trainer_stopped", signal=wait().name)
+            number = wait(None)
+            event(logging.INFO, "trainer_stopped", signal=number and number.name)
         finally:
             limiter.close()
 
 
+def _wait_for_store(limiter: Limiter, wait: Wait) -> signal.Signals | None:
+    """Take up the model in force, as soon as the store answers: it may start after this process.
+
+    Before the first training: rows that the model in force has seen count as old.
+
+    Returns:
+        The signal that ended the wait; None when the store has answered.
+    """
+    tells = Sampler(WAITING_LOG_SECONDS)
+    while True:
+        try:
+            limiter.refresh()
+        except StoreError as error:
+            limiter.failures.guard("listener", partial(limiter.notify, StoreFailed(error.kind)))
+            if tells.passes() is not None:
+                event(logging.WARNING, "trainer_waiting", kind=error.kind, error=error)
+        else:
+            return None
+        number = wait(RETRY_SECONDS)
+        if number is not None:
+            return number
+
+
 @contextmanager
-def _end_signals() -> Iterator[Callable[[], signal.Signals]]:
+def _end_signals() -> Iterator[Wait]:
     """Catch the signals to end, and give a function that waits for one."""
 
     def ignore(number: int, frame: FrameType | None) -> None:
         return
 
-    def wait() -> signal.Signals:
+    def wait(seconds: float | None) -> signal.Signals | None:
+        reading.settimeout(seconds)
         while True:
-            number = signal.Signals(reading.recv(1)[0])
+            try:
+                number = signal.Signals(reading.recv(1)[0])
+            except TimeoutError:
+                return None
             if number in SIGNALS:
                 return number
 

@@ -241,6 +241,7 @@ class Limiter:
                 self._apply(read_settings(stored))
             if news.model != before.model or news.model != self.trainer.model.version:
                 self.trainer.poll()
+            self.trainer.in_force.take_pin(news.pin)
         except BaseException:
             self._news = before
             raise

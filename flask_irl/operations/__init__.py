@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from flask_irl.operations.audit import MAX_REASON
 from flask_irl.operations.clients import FEEDBACK, ORDERS
 from flask_irl.operations.operations import Operations
-from flask_irl.operations.overrides import MAX_REASON
 from flask_irl.operations.site import MAX_TRIES
 
 __all__ = ["FEEDBACK", "MAX_REASON", "MAX_TRIES", "ORDERS", "Operations"]

@@ -8,16 +8,27 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn, TypeGuard
 
+from flask_irl.errors import ConfigurationError
 from flask_irl.operations.results import AuditEntry
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import AUDIT_KEPT
-from flask_irl.telemetry.log import Sampler, event
+from flask_irl.telemetry.log import LAST_MOMENT, Sampler, event
 
 LOG_SECONDS: Final = 1.0
-LAST_MOMENT: Final = 253_402_300_799.0
-"""End of the year 9999, in seconds since the epoch: later ones have no date."""
+MAX_REASON: Final = 500
+"""Most characters of an operator's reason."""
 TEXTS: Final = ("who", "action", "target", "reason")
 STATES: Final = ("before", "after")
+
+
+def check_reason(reason: str) -> None:
+    """Check the length of an operator's reason.
+
+    Raises:
+        ConfigurationError: It is too long.
+    """
+    if len(reason) > MAX_REASON:
+        raise ConfigurationError(f"reason is too long: give at most {MAX_REASON} characters")
 
 
 class AuditLog:

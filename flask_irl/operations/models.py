@@ -1,20 +1,32 @@
-"""Train models, list those that are kept, and put one in force."""
+"""Train models, list those that are kept, put one in force and pin it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask_irl.behaviour.features import FEATURES
-from flask_irl.errors import ModelError
+from flask_irl.errors import ConfigurationError, ModelError
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.override import MAX_SECONDS
 from flask_irl.model.model import Model, load
-from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.results import ModelEntry, TrainingStart
+from flask_irl.operations.audit import AuditLog, check_reason
+from flask_irl.operations.results import (
+    ModelEntry,
+    PinState,
+    RollbackResult,
+    TrainingStart,
+    UnpinResult,
+)
+from flask_irl.stores.site import Pin, Revisions
+from flask_irl.telemetry.log import moment
 from flask_irl.training.trainer import Training
+
+ROLLBACK: Final = "rollback"
+"""Name of the action in the audit log."""
 
 
 class ModelOperations:
-    """Train, list and activate models.
+    """Train, list, pin and unpin models.
 
     Args:
         limiter: The limiter.
@@ -41,12 +53,13 @@ class ModelOperations:
         """Train now, and wait for the end; the audit log has the start and the result."""
         before = self._record_start(who)
         training = self._limiter.train()
+        after = training.version if training.result == "accepted" else before
         self._audit.record(
             who,
             "train",
             str(training.version or ""),
             {"version": before},
-            {"version": training.version or before, "result": training.result},
+            {"version": after, "result": training.result},
             training.reason,
         )
         return training
@@ -56,9 +69,16 @@ class ModelOperations:
         self._limiter.refresh()
         model = self._limiter.trainer.model
         last = self._limiter.trainer.last
+        pinned = self.pinned()
         return {
-            **_entry(model.version, model, in_force=True),
+            "version": model.version,
+            "trained_at": model.trained_at or None,
+            "rows": model.rows,
+            "clients": model.clients,
+            "requests": model.requests,
+            "advisory": model.advisory,
             "trained": model.version > 0,
+            "pinned": pinned,
             "kind": model.detector.kind,
             "threshold": self._limiter.options.anomaly_threshold,
             "false_flag_rate": self._limiter.options.false_flag_rate,
@@ -82,30 +102,82 @@ class ModelOperations:
 
     def versions(self) -> list[ModelEntry]:
         """List the models that are kept, newest first."""
-        in_force = self._store.model_version()
+        news, now = self._store.revisions(), self._store.now()
         return [
-            _entry(version, self._read(version), in_force=version == in_force)
+            _entry(version, self._read(version), news, now)
             for version in self._store.model_versions()
         ]
 
-    def activate(self, version: int, who: str) -> ModelEntry | None:
-        """Put a kept model in force; None if there is no such version.
+    def rollback(
+        self,
+        version: int,
+        who: str,
+        *,
+        seconds: float | None = None,
+        until: float | None = None,
+        reason: str = "",
+    ) -> RollbackResult | None:
+        """Put a kept model in force and pin it; None if there is no such version.
+
+        Until the pin ends, trainings go on, and their models are kept aside.
+
+        Args:
+            version: The model's version.
+            who: The operator.
+            seconds: Time until the pin ends, above 0, up to a year; None for no end.
+            until: End of the pin in seconds since the epoch, instead of ``seconds``.
+            reason: The operator's reason, for the audit log.
 
         Raises:
+            ConfigurationError: A value isn't allowed; names it.
             ModelError: The model can't be read.
         """
+        check_reason(reason)
+        now = self._store.now()
+        end = _end_of(now, seconds, until)
         if version not in self._store.model_versions():
             return None
         model = self._read(version)
         if model is None:
             raise ModelError(f"model {version} can't be read: it is damaged or of another schema")
-        before, after = {"version": self._store.model_version()}, {"version": version}
-        self._audit.record(who, "activate_model", str(version), before, after)
-        if not self._store.activate(version):
-            # A newer model has taken its place meanwhile.
+        after = {"version": version, "pinned": version, "until": end}
+        before = _state_of(self._store.revisions())
+        self._audit.record(who, ROLLBACK, str(version), before, after, reason)
+        if not self._store.pin(version, end or 0.0):
+            # Newer models have taken its place meanwhile.
             return None
         self._limiter.refresh()
-        return _entry(version, model, in_force=True)
+        pinned = Revisions(version, 0, 0, pin=Pin(version))
+        return {**_entry(version, model, pinned, now), "until": end, "reason": reason}
+
+    def unpin(self, who: str, reason: str = "") -> UnpinResult | None:
+        """Take the pin back, so that the next training publishes again; None if there is none.
+
+        Raises:
+            ConfigurationError: The reason is too long.
+        """
+        check_reason(reason)
+        news = self._store.revisions()
+        if news.pin is None:
+            return None
+        after = {"version": news.model, "pinned": None}
+        self._audit.record(who, "unpin", str(news.pin.version), _state_of(news), after, reason)
+        self._store.unpin()
+        self._limiter.refresh()
+        return {"version": news.pin.version, "unpinned": True}
+
+    def pinned(self) -> PinState | None:
+        """Describe the pin in force, with its author while the audit log has the entry."""
+        pin = self._store.revisions().pin
+        if pin is None:
+            return None
+        entry = self._audit.latest(ROLLBACK, str(pin.version))
+        return {
+            "version": pin.version,
+            "until": pin.until or None,
+            "who": entry and entry["who"],
+            "reason": entry["reason"] if entry else "",
+        }
 
     def _record_start(self, who: str) -> int:
         """Record the start of a training, and give the version in force."""
@@ -125,16 +197,46 @@ class ModelOperations:
         return model if model.version == version else None
 
 
-def _entry(version: int, model: Model | None, *, in_force: bool) -> ModelEntry:
+def _entry(version: int, model: Model | None, news: Revisions, now: float) -> ModelEntry:
+    in_force = version == news.model
+    pinned = news.pin is not None and version == news.pin.version
     if model is None:
-        return {"version": version, "readable": False, "in_force": in_force}
+        return {"version": version, "readable": False, "in_force": in_force, "pinned": pinned}
+    share = model.report.get("gate", {}).get("flagged_share")
     return {
         "version": version,
         "trained_at": model.trained_at or None,
+        "age_seconds": max(0.0, now - model.trained_at),
+        "kind": model.detector.kind,
         "rows": model.rows,
         "clients": model.clients,
         "requests": model.requests,
+        "flagged_share": share,
         "advisory": model.advisory,
         "readable": True,
         "in_force": in_force,
+        "pinned": pinned,
     }
+
+
+def _state_of(news: Revisions) -> dict[str, float | None]:
+    """Describe version and pin in force, for the audit log."""
+    if news.pin is None:
+        return {"version": news.model, "pinned": None}
+    return {"version": news.model, "pinned": news.pin.version, "until": news.pin.until or None}
+
+
+def _end_of(now: float, seconds: float | None, until: float | None) -> float | None:
+    """Give the end of a pin, in seconds since the epoch; None for no end."""
+    if seconds is not None:
+        if not 0 < seconds <= MAX_SECONDS:
+            raise ConfigurationError(
+                f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
+            )
+        return now + seconds
+    if until is not None and not now < until <= now + MAX_SECONDS:
+        raise ConfigurationError(
+            f"until is {moment(until)}: give a time to come, at most "
+            f"{MAX_SECONDS / 86_400:.0f} days from now"
+        )
+    return until

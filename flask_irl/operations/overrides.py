@@ -9,13 +9,12 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.network_override import NetworkOverride
 from flask_irl.limits.override import MAX_SECONDS, Kind, Override
 from flask_irl.operations import ids
-from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.overridden import Overridden, active_override, state_of
 from flask_irl.operations.results import ClientOverride, OverrideResult
 from flask_irl.stores.site import OVERRIDDEN
 from flask_irl.stores.state import ClientState
 
-MAX_REASON: Final = 500
 MAX_NETWORKS: Final = 10_000
 """Networks that can be overridden at a time: every worker knows them all."""
 
@@ -59,8 +58,7 @@ class OverrideOperations:
             raise ConfigurationError(
                 f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
             )
-        if len(reason) > MAX_REASON:
-            raise ConfigurationError(f"reason is too long: give at most {MAX_REASON} characters")
+        check_reason(reason)
         key = ids.key_of(self._store, client)
         state = self._store.load([key])[0]
         now = self._store.now()

@@ -97,7 +97,14 @@ class ClientResult(TypedDict):
     why: list[dict[str, Any]]
 
 
-class Stats(TypedDict):
+class PinOfSite(TypedDict):
+    """Describe the pin in force in short: its version, and its end as in :class:`PinState`."""
+
+    model_pinned: int | None
+    model_pinned_until: float | None
+
+
+class Stats(PinOfSite):
     """Describe the site's traffic and the state of learning."""
 
     total_requests: int
@@ -159,13 +166,46 @@ class TrainingStart(TypedDict):
 
 
 class ModelEntry(TypedDict):
-    """Describe a model that is kept; of one that can't be read, only the version is known."""
+    """Describe a model that is kept; of one that can't be read, only the version is known.
+
+    The age is in seconds, the flagged share that of legitimate clients at the gate, 0 to 1.
+    """
 
     version: int
     trained_at: NotRequired[float | None]
+    age_seconds: NotRequired[float]
+    kind: NotRequired[str]
     rows: NotRequired[int]
     clients: NotRequired[int]
     requests: NotRequired[int]
+    flagged_share: NotRequired[float | None]
     advisory: NotRequired[bool]
     readable: bool
     in_force: bool
+    pinned: bool
+
+
+class PinState(TypedDict):
+    """Describe the pin of a model: its end in seconds since the epoch, None until it is taken back.
+
+    Operator and reason are those of the audit log, None and empty if it has them no more.
+    """
+
+    version: int
+    until: float | None
+    who: str | None
+    reason: str
+
+
+class RollbackResult(ModelEntry):
+    """Describe a model that was put in force and pinned; the end as in :class:`PinState`."""
+
+    until: float | None
+    reason: str
+
+
+class UnpinResult(TypedDict):
+    """Describe a pin that was taken back, by its version."""
+
+    version: int
+    unpinned: bool

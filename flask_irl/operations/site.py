@@ -15,7 +15,7 @@ from flask_irl.config.runtime import (
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.results import Limits, ModeChange, Stats
+from flask_irl.operations.results import Limits, ModeChange, PinOfSite, Stats
 from flask_irl.operations.status import learning
 
 MAX_TRIES: Final = 5
@@ -44,6 +44,7 @@ class SiteOperations:
         share = refused / requests if requests else 0.0
         model = self._limiter.trainer.model
         return {
+            **self._pin(),
             "total_requests": requests,
             "unique_clients": self._store.unique_clients(),
             "endpoints": {
@@ -135,6 +136,13 @@ class SiteOperations:
         self._audit.record(who, "mode", "", {"mode": before}, after)
         self._change(lambda settings: {**settings, **after})
         return {"mode": mode, "before": before}
+
+    def _pin(self) -> PinOfSite:
+        """Describe the pin that this worker has just taken up."""
+        pin = self._limiter.trainer.in_force.pin
+        if pin is None:
+            return {"model_pinned": None, "model_pinned_until": None}
+        return {"model_pinned": pin.version, "model_pinned_until": pin.until or None}
 
     def _change(self, change: Callable[[Settings], Settings]) -> None:
         """Change the settings made at run time; others may do the same meanwhile."""

@@ -50,7 +50,7 @@ class Change(TypedDict):
 
 
 class RollbackStatus(TypedDict):
-    """Describe a rollback: an older model is in force than the newest that is kept.
+    """Describe a rollback: a version is pinned, and the newest that is kept stays aside.
 
     It ends at a time, in seconds since the epoch, or lasts until it is taken back (None).
     """
@@ -258,9 +258,9 @@ def learning(model: Model) -> str:
 
 
 def rollback(limiter: Limiter) -> RollbackStatus | None:
-    """Describe the rollback in force; None if the newest model is."""
-    store = limiter.store
-    version, newest = store.model_version(), max(store.model_versions(), default=0)
-    if not 0 < version < newest:
+    """Describe the rollback in force, None for none, as this worker has just taken it up."""
+    pin = limiter.trainer.in_force.pin
+    if pin is None:
         return None
-    return {"version": version, "newest": newest, "until": None}
+    newest = max(limiter.store.model_versions(), default=pin.version)
+    return {"version": pin.version, "newest": newest, "until": pin.until or None}

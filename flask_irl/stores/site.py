@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import Final, NamedTuple, Protocol
 
 from flask_irl.behaviour.site_counts import MinuteCounts
@@ -11,14 +12,39 @@ AUDIT_KEPT: Final = 1000
 """Entries of the audit log that are kept."""
 RANKED: Final = 1000
 """Clients of each ranking that are kept."""
-MODELS_KEPT: Final = 5
-"""Versions of the model that are kept."""
 OVERRIDDEN: Final = "overridden"
 """Name of the ranking of clients with an override of their own, by the override's end."""
 MINUTES_KEPT: Final = 125
 """Minutes whose requests are counted each by itself."""
 WORKER_SECONDS: Final = 30.0
 """Time after which a worker that tells nothing of itself isn't counted any more."""
+
+
+class Pin(NamedTuple):
+    """Hold a model in force, whatever is published meanwhile.
+
+    Attributes:
+        version: The model's version, 1 or more.
+        until: End, in seconds since the epoch; 0 for a pin that lasts until it is taken back.
+    """
+
+    version: int
+    until: float = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Tell whether the pin is in force at a time, in seconds since the epoch."""
+        return not self.until or now < self.until
+
+
+class Publication(IntEnum):
+    """Name the outcome of the publication of a model; false for a model that isn't stored."""
+
+    OVERTAKEN = 0
+    """Another version than the expected one is in force, or a model has this version already."""
+    IN_FORCE = 1
+    """It is stored and in force."""
+    KEPT_ASIDE = 2
+    """It is stored, but another version is pinned."""
 
 
 class Revisions(NamedTuple):
@@ -29,12 +55,14 @@ class Revisions(NamedTuple):
         settings: Revision of the settings made at run time, 0 for none.
         epoch: Number that grows whenever workers must drop their memories of clients.
         networks: Revision of the operators' overrides of networks, 0 for none.
+        pin: The pin in force, None for none.
     """
 
     model: int
     settings: int
     epoch: int
     networks: int = 0
+    pin: Pin | None = None
 
 
 class ServerInfo(NamedTuple):
@@ -170,11 +198,26 @@ class SiteStore(Protocol):
     def model_versions(self) -> list[int]:
         """List the versions of stored models, newest first."""
 
-    def publish(self, expected: int, version: int, blob: bytes) -> bool:
-        """Store a model and put it in force, if version ``expected`` still is in force."""
+    def publish(self, expected: int, version: int, blob: bytes) -> Publication:
+        """Store a model and put it in force, if version ``expected`` still is in force.
 
-    def activate(self, version: int) -> bool:
-        """Put a stored model in force; False if the version is not stored."""
+        While a version is pinned, the model is stored and that version stays in force. Older
+        models are thinned out as :mod:`flask_irl.stores.retention` says.
+        """
+
+    def pin(self, version: int, until: float = 0.0) -> bool:
+        """Put a stored model in force and pin it there, in place of any other pin.
+
+        Args:
+            version: The model's version.
+            until: End of the pin, in seconds since the epoch; 0 for none.
+
+        Returns:
+            False if the version is not stored.
+        """
+
+    def unpin(self) -> bool:
+        """Take the pin back; the model stays in force until one is published. False for none."""
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         """Take or renew a lease; False while another owner has it."""

@@ -47,7 +47,7 @@ class TrainingEnded(NamedTuple):
     """Report a training.
 
     Attributes:
-        result: ``accepted``, ``rejected``, ``refused`` or ``failed``.
+        result: ``accepted``, ``kept_aside``, ``rejected``, ``refused`` or ``failed``.
         seconds: Duration of the training.
     """
 
@@ -65,6 +65,12 @@ class ModelLoaded(NamedTuple):
 
     version: int
     trained_at: float
+
+
+class ModelPinned(NamedTuple):
+    """Report the version that is pinned as this process knows it, 0 for none."""
+
+    version: int
 
 
 class StoreFailed(NamedTuple):
@@ -108,6 +114,7 @@ Event = (
     | ClientsFlagged
     | TrainingEnded
     | ModelLoaded
+    | ModelPinned
     | StoreFailed
     | StoreLost
     | StoreBack

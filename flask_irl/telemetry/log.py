@@ -24,6 +24,9 @@ FORMS: Final[tuple[Form, ...]] = get_args(Form)
 TEXT: Final = "%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s"
 TEXT_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 
+LAST_MOMENT: Final = 253_402_300_799.0
+"""End of the year 9999, in seconds since the epoch: later ones have no date."""
+
 logger = logging.getLogger("flask_irl")
 
 
@@ -76,6 +79,17 @@ def failure(name: str, error: BaseException, /, **fields: object) -> None:
     """Log an error of this package that the host must not notice, with its traceback."""
     fields = {**fields, "error": repr(error)}
     logger.error("%s", _text(name, fields), exc_info=error, extra=_extra(name, fields))
+
+
+def moment(seconds: float) -> str:
+    """Write a time in ISO 8601, in UTC.
+
+    Args:
+        seconds: The time in seconds since the epoch; earlier and later ones that have
+            no date here are written as 1970 and the end of the year 9999.
+    """
+    at = datetime.datetime.fromtimestamp(min(max(seconds, 0.0), LAST_MOMENT), datetime.UTC)
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def place_of(error: BaseException) -> str:

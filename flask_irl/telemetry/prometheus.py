@@ -29,6 +29,7 @@ from flask_irl.telemetry.events import (
     ErrorSwallowed,
     Event,
     ModelLoaded,
+    ModelPinned,
     RequestDecided,
     RequestExempted,
     StoreBack,
@@ -45,9 +46,9 @@ DECISION_BUCKETS: Final = (
 SCORE_BUCKETS: Final = tuple(round(-0.95 + 0.05 * i, 2) for i in range(20))
 TRAINING_BUCKETS: Final = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds."""
-TRAINED: Final = frozenset({"accepted", "rejected"})
+TRAINED: Final = frozenset({"accepted", "kept_aside", "rejected"})
 """Results of trainings that made a model."""
-RESULTS: Final = ("accepted", "rejected", "refused", "failed")
+RESULTS: Final = ("accepted", "kept_aside", "rejected", "refused", "failed")
 STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
 """Kinds of errors of a store. Counted from 0, as are the results of trainings: ``increase()``
 doesn't see a counter that appears with its first event."""
@@ -61,6 +62,7 @@ class _Metrics(NamedTuple):
     scores: Histogram
     version: Gauge
     trained_at: Gauge
+    pinned: Gauge
     training_seconds: Histogram
     trainings: Counter
     flagged: Gauge
@@ -108,6 +110,12 @@ def _make_metrics() -> _Metrics:
         trained_at=Gauge(
             "irl_model_trained_timestamp_seconds",
             "When the model in force was trained, in seconds since the epoch",
+            registry=None,
+            multiprocess_mode="livemostrecent",
+        ),
+        pinned=Gauge(
+            "irl_model_pinned",
+            "Version of the model that an operator has pinned, 0 for none",
             registry=None,
             multiprocess_mode="livemostrecent",
         ),
@@ -207,6 +215,7 @@ class PrometheusListener:
             ClientsFlagged: self._clients_flagged,
             TrainingEnded: self._training_ended,
             ModelLoaded: self._model_loaded,
+            ModelPinned: self._model_pinned,
             StoreFailed: self._store_failed,
             StoreLost: self._store_lost,
             StoreBack: self._store_back,
@@ -253,6 +262,9 @@ class PrometheusListener:
     def _model_loaded(self, event: ModelLoaded) -> None:
         self._metrics.version.set(event.version)
         self._metrics.trained_at.set(event.trained_at)
+
+    def _model_pinned(self, event: ModelPinned) -> None:
+        self._metrics.pinned.set(event.version)
 
     def _store_failed(self, event: StoreFailed) -> None:
         self._metrics.store_errors.labels(event.kind).inc()

@@ -8,8 +8,9 @@ from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
 from flask_irl.errors import ModelError
 from flask_irl.model.model import Model, dump, load
 from flask_irl.stores.base import Store
-from flask_irl.telemetry.events import ModelLoaded, Notify
-from flask_irl.telemetry.log import event
+from flask_irl.stores.site import Pin, Publication
+from flask_irl.telemetry.events import ModelLoaded, ModelPinned, Notify
+from flask_irl.telemetry.log import event, moment
 
 
 class ModelInForce:
@@ -17,7 +18,12 @@ class ModelInForce:
 
     Args:
         store: Holds the models.
-        notify: Takes the events of loaded models.
+        notify: Takes the events of loaded and of pinned models.
+
+    Attributes:
+        model: The model in force.
+        pin: The pin in force, as far as this process knows; None for none.
+        candidate: The latest model of this process that was kept aside for the pin; None for none.
     """
 
     def __init__(self, store: Store, notify: Notify) -> None:
@@ -25,6 +31,8 @@ class ModelInForce:
         self._notify = notify
         self._refused_version = 0
         self.model = Model.untrained(SCHEMA, FEATURE_NAMES)
+        self.pin: Pin | None = None
+        self.candidate: Model | None = None
 
     def poll(self) -> bool:
         """Load the store's model in force if it is another one than this process has.
@@ -51,23 +59,44 @@ class ModelInForce:
         self._use(model)
         return True
 
-    def publish(self, expected: int, model: Model) -> bool:
-        """Put a model in force in all workers.
+    def take_pin(self, pin: Pin | None) -> None:
+        """Take up the pin that is in force now, and tell of a change.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        before = self.pin
+        if pin == before:
+            return
+        ended = pin is None and before is not None and not before.holds(self._store.now())
+        self.pin = pin
+        if pin is None:
+            self.candidate = None
+        self._notify_pin()
+        if pin is not None:
+            until = moment(pin.until) if pin.until else None
+            event(logging.WARNING, "model_pinned", version=pin.version, until=until)
+        elif before is not None and ended:
+            event(logging.WARNING, "model_pin_ended", version=before.version)
+        elif before is not None:
+            event(logging.WARNING, "model_unpinned", version=before.version)
+
+    def publish(self, expected: int, model: Model) -> Publication:
+        """Put a model in force in all workers, unless another one is pinned.
 
         Args:
             expected: Version that must be in force for that.
             model: The new model.
 
-        Returns:
-            Whether it is in force; False if another version than ``expected`` was.
-
         Raises:
             StoreError: The store failed.
         """
-        if not self._store.publish(expected, model.version, dump(model)):
-            return False
-        self._use(model)
-        return True
+        publication = self._store.publish(expected, model.version, dump(model))
+        if publication is Publication.IN_FORCE:
+            self._use(model)
+        elif publication is Publication.KEPT_ASIDE:
+            self.candidate = model
+        return publication
 
     def _load(self, version: int) -> Model:
         blob = self._store.model(version)
@@ -82,6 +111,7 @@ class ModelInForce:
         self.model = model
         self._refused_version = 0
         self._notify(ModelLoaded(model.version, model.trained_at))
+        self._notify_pin()
         event(
             logging.INFO,
             "model_loaded",
@@ -90,3 +120,7 @@ class ModelInForce:
             clients=model.clients,
             advisory=model.advisory,
         )
+
+    def _notify_pin(self) -> None:
+        # With each model, too: a metric that is never set is not there.
+        self._notify(ModelPinned(0 if self.pin is None else self.pin.version))

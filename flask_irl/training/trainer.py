@@ -11,6 +11,7 @@ from flask_irl.behaviour.site_statistics import learn_site
 from flask_irl.errors import LibraryMissing, ModelError, StoreError, TrainingRefused
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
+from flask_irl.stores.site import Publication
 from flask_irl.telemetry.events import Notify, TrainingEnded
 from flask_irl.telemetry.log import event
 from flask_irl.training.candidate import Terms, make_candidate
@@ -21,7 +22,7 @@ from flask_irl.training.publication import ModelInForce
 from flask_irl.training.rows import NO_ROWS, check_requests, sort_rows
 from flask_irl.training.schedule import TURN_SHARE, is_outdated
 
-Result = Literal["accepted", "rejected", "refused", "failed"]
+Result = Literal["accepted", "kept_aside", "rejected", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class Training:
     """Report a training.
 
     Attributes:
-        result: ``accepted`` (in force), ``rejected`` (by the gate, or another worker was faster),
-            ``refused`` (not started), ``failed``.
+        result: ``accepted`` (in force), ``kept_aside`` (good, but another version is pinned),
+            ``rejected`` (by the gate, or another model came into force meanwhile), ``refused``
+            (not started), ``failed``.
         reason: Why, for people; empty when accepted.
         version: The model's version; 0 if there is none.
         rows: Number of rows it was trained on.
@@ -125,7 +127,9 @@ class Trainer:
         if self._lease.is_taken or not self._lease.take_schedule(self._interval * TURN_SHARE):
             return False
         counts, now = self._store.counts(), self._store.now()
-        return is_outdated(self.model, counts, now, self._learning_seconds)
+        # Under a pin the model in force grows ever older: what counts is the latest candidate.
+        latest = self.in_force.candidate or self.model
+        return is_outdated(latest, counts, now, self._learning_seconds)
 
     def tick(self) -> Training | None:
         """Train if it is this process's turn and there is enough that is new; else None.
@@ -164,7 +168,10 @@ class Trainer:
             if isinstance(error, LibraryMissing) and not self._warned:
                 # Once: it is the same at each interval, until somebody installs it.
                 self._warned, level = True, logging.WARNING
-        except (StoreError, ModelError, ValueError, OSError) as error:
+        except StoreError as error:
+            training = Training("failed", f"the store failed: {error}")
+            level = logging.WARNING
+        except (ModelError, ValueError, OSError) as error:
             training = Training("failed", f"{type(error).__name__}: {error}")
             level = logging.WARNING
         return self._report(replace(training, seconds=time.monotonic() - started), level)
@@ -236,8 +243,13 @@ class Trainer:
         )
         if not trial.passed:
             return replace(training, result="rejected", reason=trial.reason, version=0)
-        if not self.in_force.publish(current, model):
-            reason = "another worker published a model meanwhile"
+        publication = self.in_force.publish(current, model)
+        if publication is Publication.KEPT_ASIDE:
+            pin = self._store.revisions().pin
+            reason = "a version was pinned" if pin is None else f"version {pin.version} is pinned"
+            return replace(training, result="kept_aside", reason=reason)
+        if publication is Publication.OVERTAKEN:
+            reason = "another model was put in force meanwhile"
             return replace(training, result="rejected", reason=reason, version=0)
         return training
 

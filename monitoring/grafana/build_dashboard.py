@@ -22,7 +22,8 @@ from monitoring.grafana.promql import JOB
 from monitoring.grafana.spec import Row
 
 OUT: Final = Path(__file__).parent / "dashboards" / "flask_irl.json"
-RUNBOOK: Final = "docs/runbook.md"
+RUNBOOK: Final = "http://127.0.0.1:9090/consoles/runbook.html"
+"""As the compose stack's Prometheus serves it, see :mod:`monitoring.runbook`."""
 UID: Final = "flask-irl"
 DATASOURCE_UID: Final = "flask-irl-prometheus"
 """As in ``provisioning/datasources``."""

@@ -25,10 +25,14 @@ LEARNING: Final = Row(
     (
         Panel(
             "Model version",
-            "The version in force. It rises with each accepted training, and falls after a "
-            "rollback. Worry when jobs on the same store differ for more than a few seconds.",
+            "The version in force, and the one that an operator has pinned, 0 for none. It rises "
+            "with each accepted training, and falls after a rollback. Worry when jobs on the same "
+            "store differ for more than a few seconds.",
             "none",
-            (Query(f"max by (job) (irl_model_version{{{JOB}}})", "{{job}}"),),
+            (
+                Query(f"max by (job) (irl_model_version{{{JOB}}})", "{{job}}"),
+                Query(f"max by (job) (irl_model_pinned{{{JOB}}})", "{{job}} pinned"),
+            ),
             kind="steps",
             decimals=0,
             runbook="irlmodelstale",

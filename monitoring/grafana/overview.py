@@ -217,8 +217,9 @@ CHARTS: Final = (
     Panel(
         "Trainings by result",
         "Trainings in the hour before, as counted by those who ran them: accepted (in force), "
-        "rejected (by the gate), refused (not enough to learn from), failed. At five minutes' "
-        "interval it is twelve in all. Worry when accepted falls to none.",
+        "kept_aside (another version is pinned), rejected (by the gate), refused (not enough to "
+        "learn from), failed. At five minutes' interval it is twelve in all. Worry when accepted "
+        "falls to none.",
         "short",
         (
             Query(
@@ -228,7 +229,13 @@ CHARTS: Final = (
         ),
         kind="steps",
         height=6,
-        colors={"accepted": GREEN, "rejected": ORANGE, "refused": BLUE, "failed": RED},
+        colors={
+            "accepted": GREEN,
+            "kept_aside": BLUE,
+            "rejected": ORANGE,
+            "refused": BLUE,
+            "failed": RED,
+        },
         decimals=1,
         runbook="irltrainingfailing",
     ),

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_irl.operations import Operations
 from tests.admin.api import READ, WRITE, Caller, make_app, problem_of
-from tests.admin.site import KNOWN
+from tests.admin.site import KNOWN, MODEL
 
 OPERATIONS = {
     ("get", "/admin/stats"),
@@ -31,7 +31,9 @@ OPERATIONS = {
     ("post", "/admin/train"),
     ("get", "/admin/model-info"),
     ("get", "/admin/models"),
+    ("post", "/admin/models/{version}/rollback"),
     ("post", "/admin/models/{version}/activate"),
+    ("post", "/admin/models/unpin"),
 }
 
 
@@ -166,6 +168,7 @@ BODIES = {
     ("put", "/admin/mode"),
     ("put", "/admin/client/{id}/override"),
     ("post", "/admin/client/{id}/feedback"),
+    ("post", "/admin/models/{version}/rollback"),
 }
 
 
@@ -176,7 +179,7 @@ def test_every_example_of_a_body_may_be_sent_as_it_stands(
     for method, path, operation in operations_of(document):
         if "requestBody" in operation:
             example = operation["requestBody"]["content"]["application/json"]["example"]
-            response = ask(method, path.replace("{id}", KNOWN), json=example)
+            response = ask(method, path.format(id=KNOWN, version=MODEL), json=example)
             assert response.status_code == 200, response.text
             tried.add((method, path))
     assert tried == BODIES

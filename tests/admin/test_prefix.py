@@ -189,3 +189,63 @@ def test_another_prefix_is_shared_with_nobody(
     assert client.get("/admin/stats").text == "the host's"
     assert client.get("/irl/stats").status_code == 401
     assert shared(caplog) == []
+
+
+# The prefix itself
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/"])
+def test_the_prefix_leads_to_the_docs(limit: Callable[..., Flask], path: str) -> None:
+    app = limit(Flask("host"), admin_token=TOKEN)
+    answer = app.test_client().get(path)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/docs")
+    followed = app.test_client().get(path, follow_redirects=True, buffered=True)
+    assert (followed.status_code, followed.request.path) == (200, "/admin/docs")
+
+
+def test_it_leads_there_below_another_prefix_and_mount_point(limit: Callable[..., Flask]) -> None:
+    app = limit(Flask("host"), admin_token=TOKEN, url_prefix="/ops/irl")
+    answer = app.test_client().get("/ops/irl", environ_overrides={"SCRIPT_NAME": "/shop"})
+    assert answer.headers["Location"] == "/shop/ops/irl/docs"
+    assert app.test_client().get("/admin").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/"])
+def test_without_the_docs_it_leads_nowhere(limit: Callable[..., Flask], path: str) -> None:
+    app = limit(Flask("host"), admin_token=TOKEN, admin_docs=False)
+    assert app.test_client().get(path).status_code == 404
+
+
+def test_it_counts_against_no_limit(limit: Callable[..., Flask]) -> None:
+    app = limit(Flask("host"), admin_token=TOKEN, base_limit=2)
+    assert [app.test_client().get("/admin").status_code for _ in range(4)] == [302] * 4
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("rule", "path", "status"),
+    [
+        ("/admin", "/admin", 200),
+        ("/admin", "/admin/", 404),
+        ("/admin/", "/admin/", 200),
+        ("/admin/", "/admin", 308),
+        ("/<path:page>", "/admin", 200),
+        ("/<path:page>", "/admin/", 200),
+        ("/<page>", "/admin", 200),
+        ("/admin/users", "/admin", 404),
+        ("/admin/docs", "/admin", 404),
+    ],
+)
+def test_the_prefix_leads_nowhere_where_the_host_has_a_page(
+    limit: Callable[..., Flask], rule: str, path: str, status: int, first: bool
+) -> None:
+    app = Flask("host")
+    if first:
+        app.add_url_rule(rule, "page", lambda **_: "the host's")
+    limit(app, admin_token=TOKEN)
+    if not first:
+        app.add_url_rule(rule, "page", lambda **_: "the host's")
+    app.register_error_handler(NotFound, lambda error: ("the host's 404", 404))
+    answer = app.test_client().get(path)
+    assert answer.status_code == status
+    assert status == 308 or answer.text in ("the host's", "the host's 404")

@@ -145,18 +145,91 @@ def test_models_are_listed_also_those_that_cannot_be_read(ask: Caller) -> None:
 
 
 def test_an_older_model_is_put_in_force(ask: Caller) -> None:
-    assert ask("POST", f"/admin/models/{OLDER_MODEL}/activate").json["in_force"] is True
+    assert ask("POST", f"/admin/models/{OLDER_MODEL}/rollback").json["in_force"] is True
     assert ask("GET", "/admin/stats").json["model_version"] == OLDER_MODEL
 
 
 @pytest.mark.parametrize("version", ["8", "0", "-1", "007", "x", "6.0", "٦", "9" * 10, "9" * 5000])
 def test_a_model_that_is_not_kept_is_not_found(ask: Caller, version: str) -> None:
-    problem_of(ask("POST", f"/admin/models/{version}/activate"), 404)
+    problem_of(ask("POST", f"/admin/models/{version}/rollback"), 404)
 
 
 def test_a_damaged_model_is_not_put_in_force(ask: Caller) -> None:
-    found = problem_of(ask("POST", f"/admin/models/{DAMAGED_MODEL}/activate"), 409)
+    found = problem_of(ask("POST", f"/admin/models/{DAMAGED_MODEL}/rollback"), 409)
     assert "damaged" in found["detail"]
+
+
+# Pins
+
+
+def test_a_rollback_without_a_body_is_pinned_until_it_is_taken_back(ask: Caller) -> None:
+    found = ask("POST", f"/admin/models/{OLDER_MODEL}/rollback").json
+    assert (found["version"], found["pinned"], found["until"]) == (OLDER_MODEL, True, None)
+    pin = ask("GET", "/admin/model-info").json["pinned"]
+    assert (pin["version"], pin["until"], pin["who"]) == (OLDER_MODEL, None, "oncall")
+    assert ask("GET", "/admin/stats").json["model_pinned"] == OLDER_MODEL
+    assert ask("POST", "/admin/models/unpin").json == {"version": OLDER_MODEL, "unpinned": True}
+    assert ask("GET", "/admin/model-info").json["pinned"] is None
+    assert ask("GET", "/admin/stats").json["model_version"] == OLDER_MODEL
+
+
+def test_a_rollback_may_end_and_have_a_reason(ask: Caller) -> None:
+    body = {"seconds": 3600, "reason": "flags our partners"}
+    found = ask("POST", f"/admin/models/{OLDER_MODEL}/rollback", json=body).json
+    assert found["until"] is not None
+    assert found["reason"] == "flags our partners"
+    assert ask("GET", "/admin/model-info").json["pinned"]["reason"] == "flags our partners"
+    assert ask("GET", "/admin/stats").json["model_pinned_until"] == found["until"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"seconds": 0}, "seconds"),
+        ({"seconds": "60"}, "seconds"),
+        ({"seconds": 1e9}, "seconds"),
+        ({"hours": 1}, "hours"),
+        ({"reason": "a\nb"}, "reason"),
+        ({"reason": "x" * 501}, "reason"),
+    ],
+    ids=str,
+)
+def test_a_rollback_that_is_not_allowed_changes_nothing(
+    ask: Caller, body: dict[str, object], field: str
+) -> None:
+    response = ask("POST", f"/admin/models/{OLDER_MODEL}/rollback", json=body)
+    assert field in problem_of(response, 422)["errors"]
+    assert ask("GET", "/admin/stats").json["model_version"] == MODEL
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"{}", "text/plain", 415),
+        (b"{}", "application/json", 200),
+        (b"", "application/json", 200),
+        (b"", None, 200),
+    ],
+)
+def test_a_body_that_is_sent_must_be_json(
+    ask: Caller, data: bytes, kind: str | None, status: int
+) -> None:
+    path = f"/admin/models/{OLDER_MODEL}/rollback"
+    assert ask("POST", path, data=data, content_type=kind).status_code == status
+
+
+def test_the_old_name_of_a_rollback_pins_too(ask: Caller) -> None:
+    assert ask("POST", f"/admin/models/{OLDER_MODEL}/activate").json["pinned"] is True
+    assert ask("GET", "/admin/stats").json["model_pinned"] == OLDER_MODEL
+    document = ask("GET", "/admin/openapi.json").json
+    paths = document["paths"]
+    assert paths["/admin/models/{version}/activate"]["post"]["deprecated"] is True
+    assert "deprecated" not in paths["/admin/models/{version}/rollback"]["post"]
+
+
+def test_without_a_pin_there_is_none_to_take_back(ask: Caller) -> None:
+    assert problem_of(ask("POST", "/admin/models/unpin"), 404)["detail"] == "No model is pinned."
 
 
 def test_changes_are_audited_the_latest_first(ask: Caller) -> None:

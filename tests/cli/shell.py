@@ -51,6 +51,7 @@ COMMANDS: dict[str, list[str]] = {
     "model": [],
     "models": [],
     "rollback": ["1"],
+    "unpin": [],
     "mode": [],
     "mode shadow": [],
     "limits": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import NoReturn
 
@@ -9,6 +10,7 @@ import pytest
 
 from flask_irl.errors import TrainingRefused
 from flask_irl.model.model import Model
+from flask_irl.operations import models
 from tests.cli.shell import (
     Site,
     cells,
@@ -29,7 +31,7 @@ def test_model_tells_of_the_one_in_force(site: Site, trained: Model) -> None:
     found = site.json("model")
     assert {
         *("version", "detector", "trained_at", "rows", "clients", "requests", "advisory"),
-        *("threshold", "schema", "features", "gate", "versions"),
+        *("threshold", "schema", "features", "gate", "versions", "pinned"),
     } == found.keys()
     assert (found["version"], found["versions"], found["clients"]) == (2, [2, 1], 40)
     assert is_moment(found["trained_at"])
@@ -43,8 +45,8 @@ def test_models_are_listed_newest_first_with_the_one_in_force_marked(
     found = site.json("models")
     assert [(entry["version"], entry["in_force"]) for entry in found] == [(2, True), (1, False)]
     assert {
-        *("version", "trained_at", "rows", "clients", "requests", "advisory"),
-        *("readable", "in_force"),
+        *("version", "trained_at", "age_seconds", "kind", "rows", "clients", "requests"),
+        *("flagged_share", "advisory", "readable", "in_force", "pinned"),
     } == found[0].keys()
     assert is_moment(found[0]["trained_at"])
     shown = cells(site.done("models"))
@@ -71,6 +73,87 @@ def test_rollback_puts_an_earlier_model_in_force(site: Site, trained: Model) -> 
     assert site.json("model")["version"] == 1
     site.engine.refresh()
     assert site.engine.trainer.model.version == 1
+
+
+def test_rollback_pins_until_unpin(site: Site, trained: Model) -> None:
+    site.publish(trained, 1, 2)
+    told = site.done("rollback", "1", "--reason", "flags our partners")
+    assert told.startswith('model 1 is in force and pinned until "unpin"')
+    assert site.json("model")["pinned"]["reason"] == "flags our partners"
+    assert site.json("status")["model_pinned"] == 1
+    assert re.search(r"^model pinned +1$", site.done("status"), re.MULTILINE)
+    assert [line["pinned"] for line in cells(site.done("models"))] == ["False", "True"]
+    assert site.done("unpin").startswith("model 1 is no longer pinned")
+    assert site.json("status")["model_pinned"] is None
+    assert site.failed("unpin") == "no model is pinned"
+
+
+def test_a_training_while_a_version_is_pinned_is_no_failure(site: Site, trained: Model) -> None:
+    site.publish(trained, 1, 2)
+    site.done("rollback", "1")
+    site.learn()
+    found = site.json("train")
+    assert (found["result"], found["reason"]) == ("kept_aside", "version 1 is pinned")
+    assert site.json("model")["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--hours", "1.5"],
+        ["--until", "2099-01-01T00:00:00Z"],
+        ["--until", "2099-01-01T00:00:00+02:00"],
+    ],
+    ids=" ".join,
+)
+def test_rollback_pins_for_a_time(
+    site: Site, trained: Model, given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "MAX_SECONDS", 1e10)
+    site.publish(trained, 1)
+    found = site.json("rollback", "1", *given)
+    until = datetime.datetime.fromisoformat(found["until"])
+    wanted = (
+        datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1.5)
+        if given[0] == "--hours"
+        else datetime.datetime.fromisoformat(given[1])
+    )
+    assert abs(until - wanted) < datetime.timedelta(minutes=1)
+    assert is_moment(site.json("status")["model_pinned_until"])
+    assert is_moment(site.json("model")["pinned"]["until"])
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["--hours", "0"], "give a number above 0"),
+        (["--hours", "-1"], "give a number above 0"),
+        (["--hours", "nan"], "give a number above 0"),
+        (["--hours", "many"], "not a valid float"),
+        (["--until", "2026-11-27T15:40:00"], "give a time with its zone"),
+        (["--until", "tomorrow"], "give a time with its zone"),
+        (["--until", "0001-01-01T00:00:00+14:00"], "give a time"),
+        (["--until", "2020-01-01T00:00:00Z"], "give a time to come"),
+        (["--hours", "1", "--until", "2099-01-01T00:00:00Z"], "not both"),
+    ],
+    ids=str,
+)
+def test_a_time_that_is_none_is_wrong_usage_and_changes_nothing(
+    local: Site, trained: Model, given: list[str], complaint: str
+) -> None:
+    local.publish(trained, 1, 2)
+    told = " ".join(local.misused("rollback", "1", *given).split())
+    assert complaint in told
+    assert local.json("model")["version"] == 2
+
+
+def test_models_show_their_ages_in_words(
+    local: Site, trained: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.publish(trained, 1)
+    for seconds, word in ((1, "1 s"), (119, "119 s"), (300, "5 min"), (7200, "2 h"), (2e5, "2 d")):
+        monkeypatch.setattr(local.engine.store, "now", lambda: trained.trained_at + seconds)  # noqa: B023
+        assert cells(local.done("models"))[0]["age"] == word
 
 
 @pytest.mark.parametrize("version", ["3", "999999999", "9" * 40])

@@ -111,8 +111,7 @@ def test_a_wrong_password_is_one_line_without_secrets(make: Make, command: str) 
     with RedisServer(config={"requirepass": "right"}) as server:
         site = make(f"redis://:geheim@{HOST}:{server.port}/0")
         complaint = site.failed(*worded(command))
-    assert complaint.startswith("the store does not answer")
-    assert "geheim" not in complaint
+    assert complaint == "the store can't be used: wrong user name or password"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -134,6 +133,7 @@ def test_a_shared_store_needs_no_remark(
     site.learn()
     site.publish(trained, 1)
     site.ask()
+    site.engine.store.pin(1)
     site.done("block", SOMEBODY)
     result = site.run(*worded(command))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -150,6 +150,7 @@ def test_no_events_are_shown_where_the_app_shows_none(
     site.learn()
     site.publish(trained, 1)
     site.ask()
+    site.engine.store.pin(1)
     site.done("block", SOMEBODY)
     site.shell.engine._news = Revisions(0, 0, 0)
     result = site.run(*worded(command))

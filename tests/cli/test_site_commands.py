@@ -84,7 +84,7 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
     found = site.json("audit")
     assert [(entry["action"], entry["target"]) for entry in found] == [
         ("mode", ""),
-        ("activate_model", "1"),
+        ("rollback", "1"),
         ("reset", SOMEBODY),
         ("clear", SOMEBODY),
         ("override", SOMEBODY),

@@ -60,7 +60,7 @@ def test_it_fits_a_screen_and_tells_what_is_out_of_the_ordinary(
     assert re.fullmatch(refused, found["refused"])
     assert (found["clients"], found["overrides"]) == ("0 flagged, 1 blocked", "1 block")
     assert found["changed"] == f"base_limit is 30, configured {LIMIT}"
-    assert found["rollback"] == "version 1 is in force instead of 2"
+    assert found["rollback"] == "version 1 is pinned; the newest is 2"
     assert found["crowd guard"].startswith("ON")
     assert (found["workers"], found["mode"]) == ("1 seen", "enforce")
 

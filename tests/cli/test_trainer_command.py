@@ -245,10 +245,25 @@ def test_what_other_loggers_warn_of_is_in_that_form_too() -> None:
 
 
 @pytest.mark.integration
-def test_a_store_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> None:
+def test_started_before_its_store_it_waits_and_then_trains_by_itself(tmp_path: Path) -> None:
+    port = free_port()
+    with Trainer(tmp_path, f"redis://{HOST}:{port}") as trainer:
+        wait_until(lambda: trainer.says("trainer_waiting"), "the trainer", PATIENCE)
+        assert f"{HOST}:{port} refuses connections" in trainer.log
+        with RedisServer(port=port):
+            wait_until(lambda: trainer.says("training_refused"), "a first training", PATIENCE)
+            assert trainer.end() == 0
+    assert trainer.log.count("trainer_waiting") == 1
+    assert "trainer_stopped signal=SIGTERM" in trainer.log
+    assert "Traceback" not in trainer.log
+
+
+@pytest.mark.integration
+def test_it_ends_with_0_when_told_while_it_waits(tmp_path: Path) -> None:
     with Trainer(tmp_path, f"redis://{HOST}:{free_port()}") as trainer:
-        assert trainer.process.wait(PATIENCE) == 1
-    assert "the store does not answer" in trainer.log
+        wait_until(lambda: trainer.says("trainer_waiting"), "the trainer", PATIENCE)
+        assert trainer.end() == 0
+    assert "trainer_stopped signal=SIGTERM" in trainer.log
     assert "Traceback" not in trainer.log
 
 

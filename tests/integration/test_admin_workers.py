@@ -271,7 +271,7 @@ def test_the_interval_of_refreshes_is_the_one_that_the_api_states(site: Site) ->
     assert stating == {
         "put /admin/limits",
         "put /admin/mode",
-        "post /admin/models/{version}/activate",
+        "post /admin/models/{version}/rollback",
         "put /admin/client/{id}/override",
         "delete /admin/client/{id}/override",
         "post /admin/reset/{id}",
@@ -360,7 +360,7 @@ def test_a_rollback_holds_in_the_other_worker_after_a_refresh(
 ) -> None:
     earlier, latest = versions
     for version in (latest, earlier, latest):
-        site.change("POST", f"/models/{version}/activate")
+        site.change("POST", f"/models/{version}/rollback")
         site.refreshed()
         assert site.state()["version"] == version
 
@@ -374,7 +374,7 @@ def test_the_other_workers_audit_log_shows_every_change(
     client = site.newcomer()
     assert site.asks("/", client) == [200]
     earlier, latest = versions
-    site.change("POST", f"/models/{latest}/activate")
+    site.change("POST", f"/models/{latest}/rollback")
     before = len(site.audited())
     site.override(client, "block", reason="scrapes")
     site.override(client, "allow")
@@ -383,7 +383,7 @@ def test_the_other_workers_audit_log_shows_every_change(
     site.change("POST", f"/reset/{client}")
     site.change("PUT", "/mode", {"mode": "shadow"})
     site.change("PUT", "/limits", {"base_limit": LIMIT + 1})
-    site.change("POST", f"/models/{earlier}/activate")
+    site.change("POST", f"/models/{earlier}/rollback")
     found = site.audited()
     new = found[: len(found) - before]
     assert [(entry["action"], entry["target"]) for entry in reversed(new)] == [
@@ -394,7 +394,7 @@ def test_the_other_workers_audit_log_shows_every_change(
         ("reset", client),
         ("mode", ""),
         ("limits", ""),
-        ("activate_model", str(earlier)),
+        ("rollback", str(earlier)),
     ]
     assert {entry["who"] for entry in new} == {"admin"}
     assert new[-1]["reason"] == "scrapes"
@@ -402,7 +402,10 @@ def test_the_other_workers_audit_log_shows_every_change(
     by_action = {entry["action"]: (entry["before"], entry["after"]) for entry in new}
     assert by_action["mode"] == ({"mode": "enforce"}, {"mode": "shadow"})
     assert by_action["limits"] == ({"base_limit": LIMIT}, {"base_limit": LIMIT + 1})
-    assert by_action["activate_model"] == ({"version": latest}, {"version": earlier})
+    assert by_action["rollback"] == (
+        {"version": latest, "pinned": latest, "until": None},
+        {"version": earlier, "pinned": earlier, "until": None},
+    )
 
 
 def test_a_training_is_in_the_other_workers_audit_log(

@@ -413,7 +413,7 @@ def test_training_never_raises(subject: Subject) -> None:
     subject.store.error = StoreError("no", kind="refused")
     training = subject.limiter.train()
     assert training.result == "failed"
-    assert "StoreError" in training.reason
+    assert training.reason == "the store failed: no"
 
 
 # Logs

@@ -12,6 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from flask_irl.config.options import OPTIONS
+from monitoring import runbook
+from monitoring.grafana import build_dashboard
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -129,6 +131,29 @@ def test_app_and_trainer_share_their_options(services: dict[str, dict[str, Any]]
     assert trainer["REDIS_URL"] == "redis://redis:6379/0"
 
 
+def test_the_model_acts_within_minutes_of_the_first_requests(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    options = services["trainer"]["environment"]
+    names = ("TRAINING_INTERVAL", "IRL_LEARNING_MINUTES", "IRL_MIN_CLIENTS")
+    defaults = {name: re.fullmatch(rf"\$\{{{name}:-(\d+)\}}", options[name]) for name in names}
+    values = {name: int(found[1]) for name, found in defaults.items() if found is not None}
+    assert values.keys() == set(names)
+    assert values["TRAINING_INTERVAL"] + values["IRL_LEARNING_MINUTES"] <= 5
+    assert values["IRL_MIN_CLIENTS"] <= 10
+
+
+def test_every_option_that_the_stack_sets_is_one(services: dict[str, dict[str, Any]]) -> None:
+    known = {name for spec in OPTIONS.values() for name in (spec.config_key, spec.variable)}
+    names = {name for service in OURS for name in services[service]["environment"]}
+    assert {name for name in names if name.startswith("IRL_")} <= known
+
+
+def test_redis_is_well_only_when_it_serves(services: dict[str, dict[str, Any]]) -> None:
+    # Without -e, redis-cli ends with 0 for a server that answers that it is still loading.
+    assert services["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "-e", "ping"]
+
+
 def test_redis_keeps_what_it_has_and_refuses_rather_than_forgets(
     services: dict[str, dict[str, Any]],
 ) -> None:
@@ -175,6 +200,19 @@ def test_prometheus_is_given_the_config_that_is_mounted(
 ) -> None:
     assert "--config.file=/etc/prometheus/prometheus.yml" in services["prometheus"]["command"]
     assert "./monitoring/prometheus:/etc/prometheus:ro" in services["prometheus"]["volumes"]
+
+
+def test_prometheus_serves_the_runbook_that_alerts_and_panels_link_to(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    command = services["prometheus"]["command"]
+    assert "--web.console.templates=/etc/prometheus/consoles" in command
+    [url] = [word for word in command if word.startswith("--web.external-url=")]
+    port = services["prometheus"]["ports"][0].removesuffix(":9090")
+    assert url == f"--web.external-url=http://{port}"
+    shown = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", url.partition("=")[2])
+    assert runbook.URL.replace("{{ $externalURL }}", shown) == build_dashboard.RUNBOOK
+    assert runbook.PAGE.relative_to(ROOT / "monitoring" / "prometheus").parts[0] == "consoles"
 
 
 def test_grafana_finds_its_prometheus_and_its_dashboards(

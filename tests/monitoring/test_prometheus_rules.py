@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.prometheus import promtool
+from monitoring import runbook
+from tests.prometheus import START_TIMEOUT, PrometheusServer, promtool
+from tests.redis_server import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -87,8 +90,9 @@ def test_an_alert_says_how_bad_what_and_where_to_read_on(alert: str) -> None:
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in {"warning", "critical"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    document, anchor = rule["annotations"]["runbook_url"].split("#")
-    assert document == "docs/runbook.md"
+    url, anchor = rule["annotations"]["runbook_url"].split("#")
+    assert url == runbook.URL
+    assert f'id="{anchor}"' in runbook.PAGE.read_text()
     section = headings()[anchor]
     assert [word for word in ("Means", "Look at", "Do") if f"**{word}:**" not in section] == []
 
@@ -102,3 +106,35 @@ def test_links_within_the_runbook_lead_somewhere() -> None:
         anchor for body in headings().values() for anchor in re.findall(r"\]\(#(.+?)\)", body)
     }
     assert linked <= set(headings())
+
+
+def test_the_runbooks_page_is_that_of_the_docs() -> None:
+    built = runbook.page(runbook.SOURCE.read_text())
+    assert runbook.PAGE.read_text() == built, "python -m monitoring.runbook"
+
+
+def test_an_alerts_link_leads_to_its_section(tmp_path: Path) -> None:
+    rule = {**ALERTS["IrlModelPinned"], "expr": "vector(7)", "for": "0s"}
+    (tmp_path / "rules.yml").write_text(
+        yaml.safe_dump({"groups": [{"name": "g", "rules": [rule]}]})
+    )
+    config = yaml.safe_dump(
+        {"global": {"evaluation_interval": "1s"}, "rule_files": [str(tmp_path / "rules.yml")]}
+    )
+    with PrometheusServer(config, f"--web.console.templates={runbook.CONSOLES}") as server:
+        wait_until(lambda: bool(server.api("alerts")["alerts"]), "the alert", START_TIMEOUT)
+        [alert] = server.api("alerts")["alerts"]
+        link = alert["annotations"]["runbook_url"]
+        assert link == f"{server.url}/consoles/runbook.html#irlmodelpinned"
+        with urllib.request.urlopen(link, timeout=START_TIMEOUT) as answer:  # noqa: S310
+            shown = answer.read().decode()
+    assert '<h2 id="irlmodelpinned">IrlModelPinned</h2>' in shown
+    assert "{{" not in shown
+
+
+def test_a_runbook_published_elsewhere_may_be_linked_to() -> None:
+    there = runbook.linked(runbook.RULES.read_text(), "https://docs.example/runbook/")
+    links = re.findall(r"runbook_url: (.+)", there)
+    assert len(links) == len(ALERTS)
+    assert {link.strip('"').split("#")[0] for link in links} == {"https://docs.example/runbook/"}
+    assert runbook.linked(there, runbook.URL) == runbook.RULES.read_text()

@@ -253,10 +253,10 @@ def test_a_model(site: Site, here: Worker, trained: Model) -> None:
 
     break_off_everywhere(
         here,
-        change=lambda o, _: o.models.activate(1, ADA),
+        change=lambda o, _: o.models.rollback(1, ADA),
         in_force=is_first,
-        action="activate_model",
-        prepare=lambda _: here.operations.models.activate(2, ADA),
+        action="rollback",
+        prepare=lambda _: here.operations.models.rollback(2, ADA),
         target=lambda _: "1",
     )
 

@@ -136,12 +136,12 @@ def test_the_model_in_force_has_an_age(site: Site, here: Worker, trained: Model)
     assert (found["model_advisory"], found["learning"]) == (trained.advisory, "active")
 
 
-def test_a_rollback_is_told_until_a_newer_model_is_in_force(here: Worker, trained: Model) -> None:
+def test_a_rollback_is_told_until_it_is_taken_back(here: Worker, trained: Model) -> None:
     for version in (1, 2):
         here.publish(trained, version)
-    here.operations.models.activate(1, ADA)
+    here.operations.models.rollback(1, ADA)
     assert here.operations.status.read()["rollback"] == {"version": 1, "newest": 2, "until": None}
-    here.operations.models.activate(2, ADA)
+    here.operations.models.unpin(ADA)
     assert here.operations.status.read()["rollback"] is None
 
 

@@ -16,7 +16,6 @@ from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import Store
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
-from flask_irl.stores.site import MODELS_KEPT
 from flask_irl.stores.state import ClientState, Update
 from tests.conftest import Clock
 from tests.servers import wait_until
@@ -486,10 +485,10 @@ def test_a_model_is_published_only_over_the_one_it_was_made_against(store: Store
     assert (store.model(1), store.model(2), store.model(3)) == (b"one", b"two", None)
 
 
-def test_the_last_few_models_are_kept(store: Store) -> None:
+def test_the_latest_models_are_kept_and_one_of_the_hour(store: Store) -> None:
     for version in range(1, 13):
         assert store.publish(version - 1, version, b"%d" % version)
-    assert store.model_versions() == [12, 11, 10, 9, 8][:MODELS_KEPT]
+    assert store.model_versions() == [12, 11, 10, 9, 8, 1]
     assert store.model(7) is None
     assert store.model(8) == b"8"
 

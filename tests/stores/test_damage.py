@@ -318,13 +318,16 @@ def test_a_ranked_client_of_no_text_is_left_out(store: Store, raw: redis.Redis) 
 
 @pytest.mark.parametrize("kind", ["string", *TYPES])
 def test_values_of_another_type_are_absent(store: Store, raw: redis.Redis, kind: str) -> None:
-    names = ("counts", "rank.active", "unique", "rows", "model", "models", "settings", "epoch")
-    for name in (*names, "networks"):
+    names = [
+        *("counts", "rank.active", "unique", "rows", "model", "settings", "epoch", "networks"),
+        *("models", "models.kept", "models.times", "pin"),
+    ]
+    for name in names:
         if kind == "string":
             raw.set(f"{SITE}{name}", "hello")
         else:
             put_other_type(raw, kind, f"{SITE}{name}")
-    assert tuple(store.revisions()) == (0, 0, 0, 0)
+    assert tuple(store.revisions()) == (0, 0, 0, 0, None)
     assert store.networks() == {} or kind == "hash"
     assert store.counts() == {} or kind == "hash"
     assert store.ranked("active", 0, 9) == ([], 0) or kind == "zset"

@@ -7,7 +7,7 @@ import pytest
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.override import Kind, Override
 from flask_irl.stores.base import Store
-from flask_irl.stores.site import AUDIT_KEPT, MODELS_KEPT, RANKED, Revisions
+from flask_irl.stores.site import AUDIT_KEPT, RANKED, Revisions
 from tests.conftest import Clock
 from tests.stores.conftest import Backend, plan_of
 
@@ -214,34 +214,6 @@ def test_many_clients_are_counted_to_about_a_percent(store: Store, count: int) -
     for start in range(0, count, 5000):
         store.count_unique(names[start : start + 5000])
     assert store.unique_clients() == pytest.approx(count, rel=0.033)
-
-
-# Models
-
-
-def test_a_kept_model_is_put_in_force_again(store: Store) -> None:
-    store.publish(0, 1, b"one")
-    store.publish(1, 2, b"two")
-    assert store.activate(1)
-    assert (store.model_version(), store.revisions().model) == (1, 1)
-    assert store.model_versions() == [2, 1]
-
-
-def test_a_model_that_is_not_kept_is_not_put_in_force(store: Store) -> None:
-    for version in range(1, MODELS_KEPT + 2):
-        store.publish(version - 1, version, b"x")
-    assert not store.activate(1)
-    assert not store.activate(99)
-    assert store.model_version() == MODELS_KEPT + 1
-
-
-def test_after_a_rollback_a_new_model_is_published_over_the_one_in_force(store: Store) -> None:
-    store.publish(0, 1, b"one")
-    store.publish(1, 2, b"two")
-    store.activate(1)
-    assert not store.publish(2, 3, b"three")
-    assert store.publish(1, 3, b"three")
-    assert (store.model_version(), store.model_versions()) == (3, [3, 2, 1])
 
 
 # Overrides

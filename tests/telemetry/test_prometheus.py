@@ -19,6 +19,7 @@ from flask_irl.telemetry.events import (
     Event,
     Listener,
     ModelLoaded,
+    ModelPinned,
     RequestDecided,
     RequestExempted,
     StoreBack,
@@ -147,7 +148,7 @@ def test_counters_that_alerts_watch_begin_at_zero(metrics: Metrics) -> None:
     assert [metrics.value("irl_store_errors_total", kind=kind) for kind in kinds] == [0] * 5
 
 
-@pytest.mark.parametrize("result", ["accepted", "rejected", "refused", "failed"])
+@pytest.mark.parametrize("result", ["accepted", "kept_aside", "rejected", "refused", "failed"])
 def test_trainings_are_counted_by_result(metrics: Metrics, result: str) -> None:
     metrics.listener.notify(TrainingEnded(result, 1.5))
     assert metrics.value("irl_model_trainings_total", result=result) == 1
@@ -167,6 +168,14 @@ def test_the_model_in_force_is_shown_even_after_a_rollback(metrics: Metrics) -> 
     metrics.listener.notify(ModelLoaded(3, 1_700_000_000.0))
     assert metrics.value("irl_model_version") == 3
     assert metrics.value("irl_model_trained_timestamp_seconds") == 1_700_000_000.0
+
+
+def test_the_pinned_version_is_shown_while_it_is_pinned(metrics: Metrics) -> None:
+    assert metrics.value("irl_model_pinned") == 0
+    metrics.listener.notify(ModelPinned(3))
+    assert metrics.value("irl_model_pinned") == 3
+    metrics.listener.notify(ModelPinned(0))
+    assert metrics.value("irl_model_pinned") == 0
 
 
 def test_the_fallback_is_one_while_the_store_is_lost(metrics: Metrics) -> None:
@@ -243,6 +252,7 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         ClientsFlagged: ClientsFlagged(3),
         TrainingEnded: TrainingEnded("accepted", 1.0),
         ModelLoaded: ModelLoaded(2, 1_700_000_000.0),
+        ModelPinned: ModelPinned(2),
         StoreFailed: StoreFailed("timeout"),
         StoreLost: StoreLost("gone"),
         StoreBack: StoreBack(),

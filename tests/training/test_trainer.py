@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_a_model_published_meanwhile_wins(clock: Clock) -> None:
     site.learn()
     training = site.trainer.train()
     assert training.result == "rejected"
-    assert "another worker published" in training.reason
+    assert "another model was put in force meanwhile" in training.reason
     assert site.store.model_version() == 7
 
 
@@ -197,14 +198,118 @@ def test_others_load_what_one_published(site: Site) -> None:
     assert np.array_equal(other.trainer.model.score(rows), site.trainer.model.score(rows))
 
 
-def test_the_last_five_versions_are_kept(site: Site) -> None:
+def test_the_last_five_versions_are_kept_and_one_of_the_hour(site: Site) -> None:
     for seed in range(7):
         site.learn(seed=seed)
         site.trainer.train()
-    assert site.store.model_versions() == [7, 6, 5, 4, 3]
+    assert site.store.model_versions() == [7, 6, 5, 4, 3, 1]
     kept = site.store.model(7)
     assert kept is not None
     assert dump(load(kept, schema=site.trainer.model.schema)) == kept
+
+
+# While a version is pinned
+
+
+@pytest.fixture
+def pinned(site: Site) -> Site:
+    """Give a site with two models, of which the first is pinned."""
+    for seed in (1, 2):
+        site.learn(seed=seed)
+        assert site.trainer.train().result == "accepted"
+    assert site.store.pin(1)
+    refresh(site)
+    return site
+
+
+def refresh(site: Site) -> None:
+    """Take up model and pin, as a worker does every two seconds."""
+    site.trainer.poll()
+    site.trainer.in_force.take_pin(site.store.revisions().pin)
+
+
+def test_a_rollback_survives_the_next_training_whose_model_is_kept_aside(pinned: Site) -> None:
+    pinned.learn(seed=3)
+    pinned.clock.advance(300)
+    training = pinned.trainer.tick()
+    assert training is not None
+    assert (training.result, training.version) == ("kept_aside", 3)
+    assert training.reason == "version 1 is pinned"
+    assert pinned.listener.results[-1] == "kept_aside"
+    assert (pinned.trainer.model.version, pinned.store.model_version()) == (1, 1)
+    kept = pinned.store.model(3)
+    assert kept is not None
+    assert load(kept, schema=pinned.trainer.model.schema).version == 3
+
+
+def test_a_training_under_way_does_not_undo_a_rollback(clock: Clock) -> None:
+    def overtaken(training_set: TrainingSet) -> Detector:
+        if store.model_version():
+            assert store.pin(1)
+        return NullDetector(WIDTH)
+
+    store = MemoryStore(clock=clock)
+    site = Site(clock, store, fit=overtaken)
+    results = []
+    for seed in (1, 2):
+        site.learn(seed=seed)
+        results.append(site.trainer.train().result)
+    assert results == ["accepted", "kept_aside"]
+    assert store.model_version() == 1
+
+
+def test_after_the_pin_the_next_training_publishes_as_usual(pinned: Site) -> None:
+    pinned.learn(seed=3)
+    assert pinned.trainer.train().result == "kept_aside"
+    pinned.store.unpin()
+    refresh(pinned)
+    assert pinned.trainer.model.version == 1
+    pinned.clock.advance(300)
+    training = pinned.trainer.tick()
+    assert training is not None
+    assert (training.result, training.version) == ("accepted", 4)
+
+
+def test_a_quiet_site_is_not_trained_again_and_again_under_a_pin(pinned: Site) -> None:
+    pinned.learn(seed=3)
+    for trained in (True, False, False):
+        pinned.clock.advance(300)
+        assert (pinned.trainer.tick() is not None) == trained
+
+
+def test_a_pin_is_told_once_when_it_begins_and_when_it_is_taken_back(
+    pinned: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="flask_irl")
+    pinned.store.pin(2, pinned.clock() + 60)
+    for _ in range(2):
+        refresh(pinned)
+    pinned.store.unpin()
+    for _ in range(2):
+        refresh(pinned)
+    assert [record.getMessage() for record in caplog.records] == [
+        "model_pinned version=2 until=2023-11-14T22:14:20Z",
+        "model_unpinned version=2",
+    ]
+    assert [version for version, _ in groupby(pinned.listener.pins)] == [0, 1, 2, 0]
+
+
+def test_the_end_of_a_pins_time_is_told(pinned: Site, caplog: pytest.LogCaptureFixture) -> None:
+    pinned.store.pin(2, pinned.clock() + 60)
+    refresh(pinned)
+    caplog.clear()
+    pinned.clock.advance(60)
+    refresh(pinned)
+    assert [record.getMessage() for record in caplog.records] == ["model_pin_ended version=2"]
+
+
+def test_a_pin_of_a_time_that_no_calendar_has_is_told(
+    pinned: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="flask_irl")
+    pinned.store.pin(2, 1e12)
+    refresh(pinned)
+    assert "until=9999-12-31T23:59:59Z" in caplog.text
 
 
 def test_one_heavy_client_does_not_fill_the_training_set(site: Site) -> None:

@@ -16,7 +16,7 @@ from flask_irl.admin.schemas.fields import (
     string,
 )
 
-RESULTS = ("accepted", "rejected", "refused", "failed")
+RESULTS = ("accepted", "kept_aside", "rejected", "refused", "failed")
 
 
 class TrainingSchema(ma.Schema):
@@ -38,15 +38,16 @@ class LastTrainingSchema(ma.Schema):
     """Describe the latest training of this worker."""
 
     result = string(
-        "`accepted`: its model is in force; `rejected`: it is kept aside; `refused`: it was not "
-        "started; `failed`.",
+        "`accepted`: its model is in force; `kept_aside`: it is stored, but another version is "
+        "pinned; `rejected`: it didn't pass the gate, or another one came into force meanwhile; "
+        "`refused`: it was not started; `failed`.",
         "accepted",
         validate=validate.OneOf(RESULTS),
     )
     reason = string("Reason, unless it was accepted.", "")
     at = moment("Time of the training")
     seconds = number("Duration in seconds.", 1.8)
-    version = integer("Version of the model; 0 if it isn't in force.", 8)
+    version = integer("Version of the model; 0 if there is none.", 8)
     rows = integer("Rows trained on.", 5120)
     clients = integer("Different clients among the rows.", 240)
     requests = integer("Requests that the rows stand for.", 18230)
@@ -66,7 +67,16 @@ class ModelSchema(ma.Schema):
     version = integer("Version of the model.", 7)
     readable = boolean("True if the model can be put in force.")
     in_force = boolean("True if the model is in force.")
+    pinned = boolean("True if it is pinned: no training puts another one in force.")
     trained_at = moment("Time of the training", dump_default=None, allow_none=True)
+    age_seconds = number("Seconds since then.", 300.0, dump_default=None, allow_none=True)
+    kind = string("Kind of the detector.", "blend", dump_default=None, allow_none=True)
+    flagged_share = number(
+        "Share of recent legitimate clients that it flagged at the gate, 0 to 1.",
+        0.004,
+        dump_default=None,
+        allow_none=True,
+    )
     rows = integer("Rows trained on.", 5120, dump_default=None, allow_none=True)
     clients = integer("Different clients among the rows.", 240, dump_default=None, allow_none=True)
     requests = integer(
@@ -79,6 +89,29 @@ class ModelSchema(ma.Schema):
     )
 
 
+class RollbackSchema(ModelSchema):
+    """Describe a model that was put in force and pinned."""
+
+    until = moment("End of the pin; null if it lasts until it is taken back", allow_none=True)
+    reason = string("Reason; may be empty.", "The new one flags our partners.")
+
+
+class UnpinSchema(ma.Schema):
+    """Describe a pin that was taken back."""
+
+    version = integer("Version that was pinned.", 7)
+    unpinned = boolean("True.")
+
+
+class PinSchema(ma.Schema):
+    """Describe the pin of a model."""
+
+    version = integer("Version that is pinned.", 7)
+    until = moment("End of the pin; null if it lasts until it is taken back", allow_none=True)
+    who = string("Operator, if the audit log still has it.", "oncall", allow_none=True)
+    reason = string("Reason; may be empty.", "The new one flags our partners.")
+
+
 class ModelsSchema(ma.Schema):
     """Describe the models that are kept."""
 
@@ -89,6 +122,12 @@ class ModelInfoSchema(ma.Schema):
     """Describe the model in force."""
 
     trained = boolean("True if a model is in force.")
+    pinned = fields.Nested(
+        PinSchema,
+        required=True,
+        allow_none=True,
+        metadata=described("Pin of the model in force; null if trainings replace it."),
+    )
     version = integer("Version of the model; 0 if there is none.", 7)
     kind = string("Kind of the detector.", "isolation_forest")
     trained_at = moment("Time of the training", allow_none=True)

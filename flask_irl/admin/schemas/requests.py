@@ -28,6 +28,19 @@ def _one_line(text: str) -> None:
         raise ma.ValidationError("Give one line without control characters.")
 
 
+def _reason(example: str) -> fields.String:
+    """Make a member for an operator's reason."""
+    return fields.String(
+        load_default="",
+        validate=[validate.Length(max=MAX_REASON), _one_line],
+        metadata=described(
+            "Reason, for the audit log; one line without control characters.",
+            example,
+            pattern=f"^[^{CONTROLS}]*$",
+        ),
+    )
+
+
 class Request(ma.Schema):
     """Refuse unknown fields."""
 
@@ -38,6 +51,8 @@ class Request(ma.Schema):
     """Rules for the documentation beyond those of the fields."""
     example: ClassVar[Mapping[str, Any] | None] = None
     """Body that may be sent as it stands; None to make one of the fields' own examples."""
+    optional: ClassVar[bool] = False
+    """Tells that a request may go without the body."""
 
 
 class PageQuery(Request):
@@ -100,15 +115,7 @@ class OverrideRequest(Request):
         validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
         metadata=described("Duration of the override.", HOUR_SECONDS, exclusiveMinimum=0),
     )
-    reason = fields.String(
-        load_default="",
-        validate=[validate.Length(max=MAX_REASON), _one_line],
-        metadata=described(
-            "Reason, for the audit log; one line without control characters.",
-            "Scrapes the price list.",
-            pattern=f"^[^{CONTROLS}]*$",
-        ),
-    )
+    reason = _reason("Scrapes the price list.")
 
     @ma.validates_schema
     def _check_amount(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -128,6 +135,23 @@ class FeedbackRequest(Request):
         validate=validate.OneOf(VERDICTS),
         metadata=described("Verdict on the client's traffic.", "good"),
     )
+
+
+class RollbackRequest(Request):
+    """Pin a model, for a time or until it is unpinned."""
+
+    optional = True
+    example: ClassVar = {"seconds": 86400, "reason": "The new one flags our partners."}
+
+    seconds = Number(
+        validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
+        metadata=described(
+            "Duration of the pin; without it, it lasts until it is taken back.",
+            86_400,
+            exclusiveMinimum=0,
+        ),
+    )
+    reason = _reason("The new one flags our partners.")
 
 
 class ModeRequest(Request):

@@ -37,6 +37,12 @@ class StatsSchema(ma.Schema):
     endpoints = counts("Requests by route.", {"/api/data": 17012, "/": 1218})
     model_trained = boolean("True if a model is in force.")
     model_version = integer("Version of the model in force; 0 if there is none.", 7)
+    model_pinned = integer(
+        "Version that is pinned, so that no training replaces it; null for none.", allow_none=True
+    )
+    model_pinned_until = moment(
+        "End of the pin; null for none, or if it lasts until it is taken back", allow_none=True
+    )
     buffer_size = counts(
         "Requests that wait to be learned from, by client of this worker; at most 100 clients. "
         "`waiting` has their number.",

@@ -135,7 +135,7 @@ class StatusSchema(ma.Schema):
         allow_none=True,
         validate=validate.OneOf(("learning", "advisory", "active")),
     )
-    rollback = _part(RollbackStatusSchema, "Rollback in force; null if the newest model is.")
+    rollback = _part(RollbackStatusSchema, "Rollback in force; null for none.")
     crowd_guard = boolean(
         "True if so many clients look odd at once that nobody else is flagged.", allow_none=True
     )

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from flask_irl.behaviour.site_counts import MinuteCounts
+from flask_irl.stores.memory.models import MemoryModels
 from flask_irl.stores.memory.unique import UniqueCount
-from flask_irl.stores.site import (
-    AUDIT_KEPT,
-    MINUTES_KEPT,
-    MODELS_KEPT,
-    RANKED,
-    WORKER_SECONDS,
-    Revisions,
-)
+from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS, Revisions
 
 
-class MemorySite:
+class MemorySite(MemoryModels):
     """Keep the state of the site; see the protocol ``SiteStore``.
 
     Args:
@@ -26,8 +19,7 @@ class MemorySite:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
+        super().__init__(clock)
         self._epoch = 0
         self._settings: tuple[int, bytes | None] = (0, None)
         self._networks: dict[str, bytes] = {}
@@ -40,12 +32,14 @@ class MemorySite:
         self._minutes: dict[int, MinuteCounts] = {}
         self._workers: dict[str, tuple[float, bytes]] = {}
         self._notes: dict[str, bytes] = {}
-        self._models: dict[int, bytes] = {}
-        self._version = 0
         self._leases: dict[str, tuple[str, float]] = {}
 
     def revisions(self) -> Revisions:
-        return Revisions(self._version, self._settings[0], self._epoch, self._networks_revision)
+        now = self._clock()
+        with self._lock:
+            pin = self._pin_at(now)
+            settings = self._settings[0]
+            return Revisions(self._version, settings, self._epoch, self._networks_revision, pin)
 
     def advance_epoch(self) -> None:
         with self._lock:
@@ -166,33 +160,6 @@ class MemorySite:
 
     def note(self, name: str) -> bytes | None:
         return self._notes.get(name)
-
-    def model_version(self) -> int:
-        return self._version
-
-    def model(self, version: int) -> bytes | None:
-        return self._models.get(version)
-
-    def model_versions(self) -> list[int]:
-        with self._lock:
-            return sorted(self._models, reverse=True)
-
-    def publish(self, expected: int, version: int, blob: bytes) -> bool:
-        with self._lock:
-            if self._version != expected:
-                return False
-            self._models[version] = blob
-            self._version = version
-            for old in sorted(self._models, reverse=True)[MODELS_KEPT:]:
-                del self._models[old]
-            return True
-
-    def activate(self, version: int) -> bool:
-        with self._lock:
-            if version not in self._models:
-                return False
-            self._version = version
-            return True
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         now = self._clock()

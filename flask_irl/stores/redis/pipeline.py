@@ -10,7 +10,8 @@ from redis.exceptions import MovedError, NoScriptError
 
 from flask_irl.errors import StoreError
 from flask_irl.stores.redis.damage import DamageLog, is_damage
-from flask_irl.stores.redis.pool import BACKGROUND_SECONDS, Pool, store_error
+from flask_irl.stores.redis.errors import store_error
+from flask_irl.stores.redis.pool import BACKGROUND_SECONDS, Pool
 from flask_irl.stores.redis.scripts import Script
 from flask_irl.stores.redis.servers import Servers
 

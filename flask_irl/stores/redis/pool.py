@@ -15,17 +15,13 @@ from typing import Any, TypeVar
 
 from redis.backoff import NoBackoff
 from redis.connection import UnixDomainSocketConnection
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.location import Address
+from flask_irl.stores.redis.errors import CONNECT_SECONDS, span, store_error
 from flask_irl.stores.redis.wire import Wire
-
-CONNECT_SECONDS = 1.0
-"""Time-out of each step of connecting, on a helper thread."""
 
 BACKGROUND_SECONDS = 2.0
 """Time-out of background work."""
@@ -35,27 +31,16 @@ AnyConnection = Any
 T = TypeVar("T")
 
 
-def store_error(error: BaseException) -> StoreError:
-    """Turn an error of redis-py or of a socket into a store's error."""
-    if isinstance(error, StoreError):
-        return error
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, (RedisTimeoutError, TimeoutError, BlockingIOError)):
-        return StoreError(text, kind="timeout")
-    if isinstance(error, AuthenticationError):
-        return StoreError(text, kind="response")
-    if isinstance(error, (RedisConnectionError, OSError)):
-        return StoreError(text, kind="refused" if "refused" in text else "connection")
-    return StoreError(text, kind="response")
-
-
-def run_until(deadline: float, work: Callable[[], T], late: Callable[[T], object]) -> T:
+def run_until(
+    deadline: float, work: Callable[[], T], late: Callable[[T], object], given: float | None = None
+) -> T:
     """Do blocking work on a helper thread, and wait for it no longer than until a deadline.
 
     Args:
         deadline: Time of ``time.monotonic``.
         work: Blocking work.
         late: Takes the result if it comes after the wait.
+        given: Seconds that the whole call was given, for the message; those left by default.
 
     Raises:
         StoreError: The deadline has passed, or the work failed.
@@ -83,7 +68,8 @@ def run_until(deadline: float, work: Callable[[], T], late: Callable[[T], object
         raise StoreError(f"no connection: {error}") from error
     if not done.wait(seconds):
         abandoned.set()
-        raise StoreError(f"no connection within {seconds * 1000:.0f} ms", kind="timeout")
+        waited = span(seconds if given is None else given)
+        raise StoreError(f"no connection within {waited}", kind="timeout")
     if errors:
         raise store_error(errors[0]) from errors[0]
     return results[0]
@@ -198,13 +184,13 @@ class Pool:
             raise error
         wire.close()
         if not isinstance(error, ConnectionError):
-            raise store_error(error) from error
+            raise store_error(error, self._timeout) from error
         # The server closed it while it was idle: the other connections are gone, too.
         self._idle.clear()
         return self._call_on_new(command, deadline)
 
     def _call_on_new(self, command: bytes, deadline: float) -> Any:
-        wire = run_until(deadline, self._connect, self._idle.append)
+        wire = run_until(deadline, self._connect, self._idle.append, self._timeout)
         try:
             answer = wire.ask(command, deadline)
         except ResponseError:
@@ -212,7 +198,7 @@ class Pool:
             raise
         except (RedisError, OSError) as error:
             wire.close()
-            raise store_error(error) from error
+            raise store_error(error, self._timeout) from error
         self._idle.append(wire)
         return answer
 
@@ -258,7 +244,7 @@ class Pool:
         except (RedisError, OSError) as error:
             if wire is not None:
                 wire.close()
-            raise store_error(error) from error
+            raise store_error(error, BACKGROUND_SECONDS) from error
         self._background.append(wire)
         return answers
 

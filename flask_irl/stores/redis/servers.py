@@ -13,6 +13,7 @@ from redis.exceptions import MovedError
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.location import Address, Location
+from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.pool import Pool, run_until
 
 SEARCH_SECONDS = 1.0
@@ -85,7 +86,13 @@ class Servers:
         return [self._master] if self._master is not None else list(dict.fromkeys(self._slots))
 
     def redirect(self, error: MovedError, sender: Pool) -> Pool:
-        """Note the new server of a cluster's slot, and give it; no host means the sender's."""
+        """Note the new server of a cluster's slot, and give it; no host means the sender's.
+
+        Raises:
+            MovedError: The servers are meant to be no cluster.
+        """
+        if not self._slots:
+            raise error
         pool = self._pool((error.host or sender.host, error.port))
         self._slots[error.slot_id] = pool
         return pool
@@ -128,7 +135,8 @@ class Servers:
                     self._slots = self._ask_cluster(host)
                 return
             except StoreError as error:
-                errors.append(f"{host[0]}:{host[1]}: {error}")
+                name = f"{host[0]}:{host[1]}"
+                errors.append(str(error) if name in str(error) else f"{name}: {error}")
         raise StoreError("no server found: " + "; ".join(errors))
 
     def forget(self) -> None:
@@ -155,7 +163,7 @@ class Servers:
     def _ask_cluster(self, host: Address) -> list[Pool]:
         answer = self._pool(host).run([("CLUSTER", "SLOTS")])[0]
         if not isinstance(answer, list):
-            raise StoreError(f"not a cluster: {answer}", kind="response")
+            raise store_error(answer) from answer
         slots: list[Pool | None] = [None] * 16384
         for first, last, master, *_ in answer:
             pool = self._pool(((master[0] or b"").decode() or host[0], int(master[1])))

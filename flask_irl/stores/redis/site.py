@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.behaviour.site_counts import MinuteCounts
-from flask_irl.stores.redis.damage import DamagedError, DamageLog, parse_whole
-from flask_irl.stores.redis.pipeline import Command, Pipeline
+from flask_irl.stores.redis.models import RedisModels
+from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
-from flask_irl.stores.site import (
-    AUDIT_KEPT,
-    MINUTES_KEPT,
-    MODELS_KEPT,
-    RANKED,
-    WORKER_SECONDS,
-    Revisions,
-)
+from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS
 
 SETTINGS: Final = read_script("settings")
-ACTIVATE: Final = read_script("activate")
-PUBLISH: Final = read_script("publish")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
 PUT_NETWORK: Final = read_script("put_network")
@@ -32,41 +23,8 @@ WORKERS: Final = read_script("workers")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
-class RedisSite:
-    """Keep the state of the site; see the protocol ``SiteStore``.
-
-    A damaged value is reported and counts as absent. Only calls that an operator makes, and that
-    would be lost by it, raise.
-
-    Args:
-        pipeline: Runs the commands.
-        prefix: Begins every key.
-        damage: Takes reports of damaged values.
-        clock: Seconds since the epoch; None for the server's time.
-    """
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        prefix: str,
-        damage: DamageLog,
-        clock: Callable[[], float] | None = None,
-    ) -> None:
-        self._pipeline = pipeline
-        self._damage = damage
-        self._clock = clock
-        self._site_prefix = f"{prefix}1.{{site}}.".encode()
-
-    def revisions(self) -> Revisions:
-        keys = self._site_key("model", "settings", "epoch", "networks")
-        model, settings, epoch, networks = keys
-        answers = self._run(
-            ("GET", model),
-            ("HGET", settings, "revision"),
-            ("GET", epoch),
-            ("HGET", networks, "revision"),
-        )
-        return Revisions(*map(self._whole, keys, answers))
+class RedisSite(RedisModels):
+    """Keep the state of the site; see the protocol ``SiteStore``."""
 
     def advance_epoch(self) -> None:
         [key] = self._site_key("epoch")
@@ -230,31 +188,6 @@ class RedisSite:
         [note] = self._run(("GET", key))
         return None if note is None else bytes(note)
 
-    def model_version(self) -> int:
-        [key] = self._site_key("model")
-        [version] = self._run(("GET", key))
-        return self._whole(key, version)
-
-    def model(self, version: int) -> bytes | None:
-        [key] = self._site_key("models")
-        [blob] = self._run(("HGET", key, version))
-        return None if blob is None else bytes(blob)
-
-    def model_versions(self) -> list[int]:
-        [key] = self._site_key("models")
-        [names] = self._run(("HKEYS", key))
-        versions = (self._whole(key, name, -1) for name in names or ())
-        return sorted((version for version in versions if version >= 0), reverse=True)
-
-    def publish(self, expected: int, version: int, blob: bytes) -> bool:
-        keys = self._site_key("model", "models")
-        command = ("EVAL", PUBLISH.text, 2, *keys, expected, version, blob, MODELS_KEPT)
-        return self._run_strictly(command) == 1
-
-    def activate(self, version: int) -> bool:
-        keys = self._site_key("model", "models")
-        return self._run_strictly(("EVAL", ACTIVATE.text, 2, *keys, version)) == 1
-
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         [key] = self._site_key(f"lease.{name}")
         milliseconds = max(1, int(seconds * 1000))
@@ -263,36 +196,6 @@ class RedisSite:
     def release_lease(self, name: str, owner: str) -> None:
         [key] = self._site_key(f"lease.{name}")
         self._run_strictly(("EVAL", RELEASE.text, 1, key, owner))
-
-    def _site_key(self, *names: str) -> list[bytes]:
-        return [self._site_prefix + name.encode() for name in names]
-
-    def _run(self, *commands: Command) -> list[Any]:
-        """Run commands on the site's keys; a damaged value's answer is None."""
-        return self._pipeline.run([(self._site_prefix, command) for command in commands])
-
-    def _run_strictly(self, *commands: Command) -> object:
-        """Run commands on the site's keys, for the last one's answer; raise for damaged values."""
-        keyed = [(self._site_prefix, command) for command in commands]
-        return self._pipeline.run(keyed, strict=True)[-1]
-
-    def _whole(self, key: bytes, value: bytes | None, default: int = 0) -> int:
-        """Read a whole number; the default for none or a damaged one."""
-        if value is None:
-            return default
-        try:
-            return parse_whole(value)
-        except DamagedError as error:
-            self._damage.report(key, error)
-            return default
-
-    def _text(self, key: bytes, value: bytes) -> str | None:
-        """Read a name; None for a damaged one."""
-        try:
-            return value.decode()
-        except UnicodeDecodeError as error:
-            self._damage.report(key, error)
-            return None
 
 
 def _milliseconds() -> int:

@@ -24,8 +24,9 @@ from flask_irl.stores.base import SaveResult
 from flask_irl.stores.location import Location
 from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk, with_text
 from flask_irl.stores.redis.damage import DamagedError, DamageLog
+from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.pipeline import Pipeline
-from flask_irl.stores.redis.pool import Pool, store_error
+from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.server_info import read_server_info
 from flask_irl.stores.redis.servers import Servers
@@ -164,12 +165,6 @@ class RedisStore(RedisSite):
         except DamagedError as error:
             self._damage.report(client, error)
             return decode_counted(plan, [None] * len(values))
-
-    def now(self) -> float:
-        if self._clock is not None:
-            return self._clock()
-        [[seconds, micros]] = self._run(("TIME",))
-        return int(seconds) + int(micros) / 1e6
 
     def ping(self) -> None:
         self._servers.refresh()

@@ -139,17 +139,18 @@ class Wire:
 
         Raises:
             OSError: As for :meth:`ask`, with the time-out of the wire for each read.
+            InvalidResponse: The answer isn't one of Redis's.
         """
-        sock, reader = self._sock, self._reader
+        sock = self._sock
         sock.sendall(b"".join(hiredis.pack_command(tuple(command)) for command in commands))
         answers: list[Any] = []
         while len(answers) < len(commands):
-            answer = reader.gets()
+            answer = self._next()
             if answer is False:
                 data = sock.recv(READ_BYTES)
                 if not data:
                     raise ConnectionResetError(CLOSED)
-                reader.feed(data)
+                self._reader.feed(data)
             elif not isinstance(answer, hiredis.PushNotification):
                 answers.append(answer)
         return answers
@@ -179,16 +180,20 @@ class Wire:
             if not data:
                 raise ConnectionResetError(CLOSED)
             reader.feed(data)
-            try:
-                answer = reader.gets()
-                while isinstance(answer, hiredis.PushNotification):
-                    answer = reader.gets()
-            except hiredis.ProtocolError as error:
-                raise InvalidResponse(f"no answer of Redis's: {error}") from None
+            answer = self._next()
+            while isinstance(answer, hiredis.PushNotification):
+                answer = self._next()
             if answer is not False:
                 return answer
             self._wait_until(deadline)
             data = self._receive(READ_BYTES)
+
+    def _next(self) -> Any:
+        """Parse the next answer of those that have come; False for none."""
+        try:
+            return self._reader.gets()
+        except hiredis.ProtocolError as error:
+            raise InvalidResponse(str(error)) from None
 
     def _wait_until(self, deadline: float) -> None:
         """Have the next write or read end at the deadline; raise if that has passed."""
