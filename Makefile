@@ -7,6 +7,8 @@ ARGS ?=
 VENV := .venv
 # Apart from the libraries of the tests: redis-py, for one, imports OpenTelemetry's where it is.
 BENCH_VENV := .venv-bench
+# MLflow wants other versions than the tests do.
+MLFLOW_VENV := .venv-mlflow
 PY := $(VENV)/bin/python
 SOURCES := $(wildcard flask_irl demo_app loadtests monitoring tests)
 
@@ -20,11 +22,11 @@ INSTALL_load := --editable ".[all]" --group test --group load
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench evaluate load dashboard runbook clean
+.PHONY: help demo run test test-mlflow lint format bench evaluate load dashboard runbook clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.stamp-demo ## protect a site on the embedded store, show who was flagged and refused
 	$(PY) -m demo_app.demo $(ARGS)
@@ -35,6 +37,9 @@ run: $(VENV)/.stamp-demo ## serve the demo app on http://127.0.0.1:8000
 test: $(VENV)/.stamp-test ## run all the tests on all cores, against a real Redis server; the slow ones last
 	$(PY) -m tests.servers
 	$(PY) -m tests.stages $(ARGS)
+
+test-mlflow: $(VENV)/.stamp-test $(MLFLOW_VENV)/.stamp-mlflow ## run the test of MLflow, which needs minutes to install
+	$(PY) -m pytest tests/integration/test_mlflow.py $(ARGS)
 
 lint: $(VENV)/.stamp-lint ## ruff, mypy strict
 	$(PY) -m ruff check .
@@ -61,11 +66,11 @@ load: $(VENV)/.stamp-load ## put the demo app on Redis under load for a minute, 
 	$(PY) -m loadtests.load.run $(ARGS)
 
 clean: ## remove .venv, builds and caches
-	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(BENCH_VENV) $(MLFLOW_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.stamp-venv $(BENCH_VENV)/.stamp-venv:
+$(VENV)/.stamp-venv $(BENCH_VENV)/.stamp-venv $(MLFLOW_VENV)/.stamp-venv:
 	@$(PYTHON) -V >/dev/null 2>&1 || { \
 		echo "There is no working $(PYTHON) here. flask_irl needs Python 3.11 or newer; name one:" \
 			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -93,3 +98,8 @@ $(VENV)/.stamp-%: $(VENV)/.stamp-venv pyproject.toml constraints.txt
 
 $(BENCH_VENV)/.stamp-%: $(BENCH_VENV)/.stamp-venv pyproject.toml constraints.txt
 	$(install)
+
+$(MLFLOW_VENV)/.stamp-mlflow: $(MLFLOW_VENV)/.stamp-venv pyproject.toml constraints-mlflow.txt
+	@echo "Installing MLflow, which takes minutes the first time"
+	@$(@D)/bin/python -m pip install -qq --constraint constraints-mlflow.txt --editable . --group mlflow
+	@touch $@
