@@ -42,18 +42,13 @@ KIND: Final = {"override": "its kind is the word"}
 INFO: Final = {"model_info": "the contract's path is /model-info"}
 WORDS: Final = (
     Word("status", {"GET /admin/status": "status"}, python="status.read"),
+    Word("find", python="clients.find"),
     Word("clients", {"GET /admin/clients": "clients"}, python="clients.ranked"),
     Word("client", {f"GET {CLIENT}": "client"}, python="clients.describe"),
     Word("block", PUT_OVERRIDE, "override", "overrides.set", KIND),
     Word("allow", PUT_OVERRIDE, "override", "overrides.set", KIND),
-    Word("limit", PUT_OVERRIDE, "override", "overrides.set", KIND),
-    Word(
-        "unset",
-        {f"DELETE {CLIENT}/override": "clear"},
-        "clear_override",
-        "overrides.clear",
-        {"clear": "the word, of which unset is an alias", "clear_override": "the same"},
-    ),
+    Word("override", PUT_OVERRIDE, "override", "overrides.set"),
+    Word("clear", {f"DELETE {CLIENT}/override": "clear"}, "clear", "overrides.clear"),
     Word("feedback", {f"POST {CLIENT}/feedback": "feedback"}, "feedback", "clients.feedback"),
     Word("reset", {"POST /admin/reset/{id}": "reset"}, "reset", "clients.reset"),
     Word("train", {"POST /admin/train": "train"}, "train", "models.train"),
@@ -61,11 +56,15 @@ WORDS: Final = (
     Word("models", {"GET /admin/models": "models"}, python="models.versions"),
     Word(
         "rollback",
-        {"POST /admin/models/{version}/activate": "activate_model"},
-        "activate_model",
-        "models.activate",
-        {"activate_model": "its first name"},
+        {
+            "POST /admin/models/{version}/rollback": "rollback",
+            "POST /admin/models/{version}/activate": "activate_model",
+        },
+        "rollback",
+        "models.rollback",
+        {"activate_model": "its old name, deprecated"},
     ),
+    Word("unpin", {"POST /admin/models/unpin": "unpin"}, "unpin", "models.unpin"),
     Word(
         "limits",
         {"GET /admin/limits": "limits", "PUT /admin/limits": "change_limits"},

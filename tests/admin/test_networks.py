@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from flask_irl.operations import Operations
-from tests.admin.api import Caller, problem_of
+from tests.admin.api import Caller, moment, problem_of
 from tests.admin.site import KNOWN
 from tests.conftest import Clock
 
@@ -18,7 +18,7 @@ NETWORK = "203.0.113.0/24"
 def test_a_network_is_overridden_shown_and_cleared(ask: Caller, clock: Clock, path: str) -> None:
     change = {"kind": "limit", "amount": 7, "seconds": 90, "reason": "Too keen."}
     expected = {
-        **{"kind": "limit", "amount": 7, "until": clock() + 90},
+        **{"kind": "limit", "amount": 7, "until": moment(clock() + 90)},
         **{"reason": "Too keen.", "who": "oncall"},
     }
     response = ask("PUT", f"/admin/client/{path}/override", json=change)
@@ -79,6 +79,6 @@ def test_an_entry_of_another_list_tells_only_until_when(ask: Caller, clock: Cloc
     ask("PUT", f"/admin/client/{KNOWN}/override", json={"kind": "block", "reason": "x"})
     [entry] = ask("GET", "/admin/clients").json["clients"]
     assert [entry[name] for name in ("override", "until", "reason", "who")] == [
-        *("block", clock() + 3600),
+        *("block", moment(clock() + 3600)),
         *(None, None),
     ]

@@ -51,7 +51,9 @@ def test_limits_and_status_say_that_it_is_off(run: Run) -> None:
     shown = run("limits").stdout
     assert re.search(r"^base limit +none$", shown, re.MULTILINE)
     assert re.search(r"^steps +100%, 30%, 10%, 0%$", shown, re.MULTILINE)
-    assert re.search(r"^base limit +none$", run("status").stdout, re.MULTILINE)
+    assert re.search(
+        r"^base limit +none, sliding-window-counter$", run("status").stdout, re.MULTILINE
+    )
     found = json.loads(run("limits", "--json").stdout)
     assert (found["base_limit"], {step["limit"] for step in found["steps"]}) == (None, {None})
 

@@ -231,7 +231,7 @@ def test_without_a_server_it_is_a_line_and_exit_1(make: Make, command: list[str]
     site = make(f"redis://:geheim@{HOST}:{free_port()}/0")
     result = site.run(*command)
     assert result.exit_code == 1
-    assert "refused" in result.output
+    assert "refuses connections" in result.output
     assert "geheim" not in result.output
 
 

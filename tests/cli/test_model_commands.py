@@ -80,11 +80,10 @@ def test_rollback_pins_until_unpin(site: Site, trained: Model) -> None:
     told = site.done("rollback", "1", "--reason", "flags our partners")
     assert told.startswith('model 1 is in force and pinned until "unpin"')
     assert site.json("model")["pinned"]["reason"] == "flags our partners"
-    assert site.json("status")["model_pinned"] == 1
-    assert re.search(r"^model pinned +1$", site.done("status"), re.MULTILINE)
+    assert site.json("status")["rollback"]["version"] == 1
     assert [line["pinned"] for line in cells(site.done("models"))] == ["False", "True"]
     assert site.done("unpin").startswith("model 1 is no longer pinned")
-    assert site.json("status")["model_pinned"] is None
+    assert site.json("status")["rollback"] is None
     assert site.failed("unpin") == "no model is pinned"
 
 
@@ -119,7 +118,7 @@ def test_rollback_pins_for_a_time(
         else datetime.datetime.fromisoformat(given[1])
     )
     assert abs(until - wanted) < datetime.timedelta(minutes=1)
-    assert is_moment(site.json("status")["model_pinned_until"])
+    assert is_moment(site.json("status")["rollback"]["until"])
     assert is_moment(site.json("model")["pinned"]["until"])
 
 

@@ -297,8 +297,8 @@ def test_a_store_that_does_not_answer_is_told_with_what_is_known_without_it(
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        (("CONFIG", "SET", "maxmemory", "1"), "OOM"),
-        (("REPLICAOF", "127.0.0.1", "1"), "READONLY"),
+        (("CONFIG", "SET", "maxmemory", "1"), "the server is full"),
+        (("REPLICAOF", "127.0.0.1", "1"), "read-only replica"),
     ],
     ids=["full", "replica"],
 )

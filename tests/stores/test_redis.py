@@ -1,4 +1,4 @@
-"""Test how long the Redis store keeps a client's key, and that it keeps the profile."""
+"""Test how long the Redis store keeps keys, what it keeps in them, and its connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
 from tests.conftest import Clock
-from tests.servers import RedisServer
+from tests.servers import RedisServer, wait_until
 
 TTL = 8000
 KEY = "irl1:{c}"
@@ -52,3 +52,18 @@ def test_a_write_in_place_keeps_the_profile(redis_server: RedisServer, clock: Cl
     assert state.profile == b"the profile"
     assert state.last_seen == clock.now
     store.close()
+
+
+def test_a_store_that_is_used_once_more_after_its_end_leaves_no_connection(
+    redis_server: RedisServer,
+) -> None:
+    """As a training does that ends after its limiter was closed."""
+    plan = Plan(ONE, "fixed-window", (1.0,), ttl_seconds=TTL)
+    store = RedisStore(locate(redis_server.url), timeout=5.0)
+    with redis_server.client() as client:
+        before = len(client.client_list())
+        store.close()
+        store.put_note("training", b"{}")
+        store.hit(plan, ["c"], 1)
+        assert store.note("training") == b"{}"
+        wait_until(lambda: len(client.client_list()) == before, "its connections are closed")

@@ -75,6 +75,13 @@ def run_until(
     return results[0]
 
 
+class _Closing(deque[Wire]):
+    """Close the connections that are put back: a training may end after its limiter was closed."""
+
+    def append(self, wire: Wire) -> None:
+        wire.close()
+
+
 class Pool:
     """Hold open connections to one server; threads take one each and put it back.
 
@@ -249,11 +256,11 @@ class Pool:
         return answers
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
-        while self._idle:
-            self._idle.pop().close()
-        while self._background:
-            self._background.pop().close()
+        """Close the connections that are not in use, and from now on each after its use."""
+        idle, self._idle = self._idle, _Closing()
+        background, self._background = self._background, _Closing()
+        for wire in (*idle, *background):
+            wire.close()
 
     def forget(self) -> None:
         """Drop the connections of a parent process, and send nothing on their sockets."""
