@@ -28,6 +28,7 @@ from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
+from flask_irl.web.labels import LabelFunc, Labels
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
@@ -52,6 +53,7 @@ class AppState:
         owner: The extension.
         options: The app's options.
         key_func: Identifies clients.
+        label_of: Names clients for people.
         declarations: The extension's; may grow.
         listener: Takes events.
 
@@ -66,6 +68,7 @@ class AppState:
         options: Options,
         *,
         key_func: KeyFunc,
+        label_of: LabelFunc | None = None,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
@@ -90,6 +93,8 @@ class AppState:
             failed=failed,
         )
         callback_failed = self.limiter.failures.callback_failed
+        if label_of is not None:
+            self.limiter.label_of = Labels(label_of, callback_failed)
         self.questions = Questions(self.limiter, callback_failed)
         identity = Identity(key_func, callback_failed)
         lists = AccessLists(options.allow, options.deny) if options.allow or options.deny else None
