@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "model_trained_at", "until"}
+TIMES: Final = frozenset("at first_seen last_seen model_trained_at since trained_at until".split())
 """Names of members that are moments, in seconds since the epoch."""
 WIDTH: Final = 100_000
 """Columns of the page that rich draws on: more than any line has, so that no id is wrapped."""
@@ -88,7 +88,7 @@ def draw(*parts: RenderableType, err: bool = False) -> None:
 
 def text(value: Any, name: str = "") -> str:
     """Write a value for people."""
-    if value is None:
+    if value is None or value == "":
         return "-"
     if name in TIMES and isinstance(value, (int, float)):
         return when(value) or "-"

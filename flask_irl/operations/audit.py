@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeGuard
 
 from flask_irl.operations.results import AuditEntry
@@ -85,6 +85,19 @@ class AuditLog:
             if entry is not None and (entry["action"], entry["target"]) == (action, target):
                 return entry
         return None
+
+    def latest_of(self, action: str, targets: Sequence[str]) -> dict[str, AuditEntry]:
+        """Find the latest entry of an action on each of some targets; without those not kept."""
+        wanted, found = set(targets), dict[str, AuditEntry]()
+        name = json.dumps(action).encode()
+        for blob in self._store.audit(0, AUDIT_KEPT)[0]:
+            if not wanted:
+                break
+            entry = self._read(blob) if name in blob else None
+            if entry is not None and entry["action"] == action and entry["target"] in wanted:
+                wanted.discard(entry["target"])
+                found[entry["target"]] = entry
+        return found
 
     def _read(self, blob: bytes) -> AuditEntry | None:
         try:

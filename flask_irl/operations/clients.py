@@ -1,34 +1,40 @@
-"""Look at single clients, reset them, and note operators' feedback on them."""
+"""List, find and describe clients, reset them, and note operators' feedback on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import numpy as np
-
 from flask_irl.behaviour import profile
-from flask_irl.behaviour.features import FEATURES
+from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.entries import Entries
 from flask_irl.operations.overrides import OVERRIDDEN, OverrideOperations, active_override
 from flask_irl.operations.results import ClientEntry, ClientResult
+from flask_irl.operations.search import (
+    ANOMALOUS,
+    MAX_FOUND,
+    Found,
+    check_order,
+    key_matcher,
+    route_wanted,
+    unknown_route,
+)
+from flask_irl.operations.traffic import answers_of, asked_routes, routes_beside, routes_of
 from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
-from flask_irl.verdicts.rankings import RANKINGS
-from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.rankings import RANKINGS, leave_rankings
 
-ORDERS: Final = (*RANKINGS, OVERRIDDEN)
 FEEDBACK: Final = {"good": 1, "abuse": 2}
 FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
 
 
 class ClientOperations:
-    """Rank, describe and reset clients, and note feedback on them.
+    """List, find, describe and reset clients, and note feedback on them.
 
     Args:
         limiter: The limiter.
@@ -41,6 +47,7 @@ class ClientOperations:
         self._store = limiter.store
         self._audit = audit
         self._overrides = overrides
+        self._entries = Entries(limiter, audit)
 
     def key_of(self, client_id: str) -> str:
         """Find the key of a client by its id.
@@ -65,31 +72,44 @@ class ClientOperations:
                 return None
             # Requests of listed clients are never counted: there is no more to tell.
             state = ClientState(0, 0.0, 0, 0.0, b"")
-        model = self._limiter.trainer.model
         now = self._store.now()
-        row = self._limiter.profiler.features_of(state, now)
-        records = profile.decode([state.profile])
-        record = records[0]
-        rules = Rules(options.login_failures, options.unknown_paths)
+        [entry] = self._entries.list({key: state}, now)
+        record = profile.decode([state.profile])
+        rules, reasons = self._entries.why(state, record, entry["score"], now)
         return {
-            **next(self._entries({key: state}, now)),
-            "requests": int(record["total"]),
-            "first_seen": float(record["first"]) or state.last_seen,
+            "client": key,
+            "label": entry["label"],
+            "step": entry["step"],
+            "factor": entry["factor"],
+            "limit": entry["limit"],
+            "score": entry["score"],
+            "is_anomalous": entry["is_anomalous"],
+            "since": entry["since"],
+            "until": entry["until"],
+            "last_seen": entry["last_seen"],
+            "requests_per_minute": entry["requests_per_minute"],
+            "refused_share": entry["refused_share"],
+            "requests": int(record[0]["total"]),
+            "first_seen": float(record[0]["first"]) or state.last_seen,
             "feedback": _feedback(state),
             "listed": listed or None,
             "override": self._overrides.describe(key, state, now),
+            "answers": answers_of(record),
+            "routes": asked_routes(record, routes_of(self._store.counts()), now),
             "features": {
-                feature.name: round(float(value) + 0.0, 6)  # not -0
-                for feature, value in zip(FEATURES, row, strict=True)
+                name: round(float(value) + 0.0, 6)  # not -0
+                for name, value in zip(
+                    FEATURE_NAMES, self._entries.features(record, now), strict=True
+                )
             },
-            "rules": explain.broken_rules(model, rules, records),
-            "why": explain.as_json(explain.reasons(model, row)),
+            "rules": rules,
+            "why": explain.as_json(reasons),
         }
 
     def ranked(
         self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
     ) -> tuple[list[ClientEntry], int]:
-        """List the clients of a ranking, and count them.
+        """List the clients of a ranking as of now, and count them.
 
         Args:
             order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
@@ -101,17 +121,85 @@ class ClientOperations:
         Raises:
             ConfigurationError: There is no such ranking.
         """
-        if order not in ORDERS:
-            raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+        check_order(order)
         self._limiter.refresh()
-        if step is None:
-            names, total = self._store.ranked(order, offset, limit)
-            entries = self._live(order, names)
-            return entries, total - (len(names) - len(entries))
-        # Rankings are short: to count the clients at a step, look at all of them.
-        everybody = self._live(order, self._store.ranked(order, 0, RANKED)[0])
-        matches = [entry for entry in everybody if entry["step"] == step]
-        return matches[offset : offset + limit], len(matches)
+        now = self._store.now()
+        if step is None and order != ANOMALOUS:
+            names, total = self._names(order, now, offset, limit)
+            states = self._live(order, names, now)
+            return self._entries.list(states, now), total - (len(names) - len(states))
+        # Rankings are short: to count the clients at a step, or to judge them anew, look at all.
+        states = self._live(order, self._names(order, now, 0, RANKED)[0], now)
+        if step is not None:
+            states = {key: state for key, state in states.items() if state.step == step}
+        if order == ANOMALOUS:
+            states = self._found(states, now).by(order)
+        return self._page(states, now, offset, limit), len(states)
+
+    def find(
+        self,
+        text: str = "",
+        *,
+        route: str = "",
+        order: str = "active",
+        step: int | None = None,
+        everybody: bool = False,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[list[ClientEntry], int]:
+        """Find clients by their keys or by a route that they ask for, and count them.
+
+        Args:
+            text: Beginning of their keys, an address, or a network such as ``203.0.113.0/24``.
+            route: A route, perhaps with a method before it, such as ``POST /login``; those that ask
+                for it most come first. Profiles count the routes in 16 groups: clients of another
+                route of its group may be found, too (:meth:`same_group`).
+            order: As of :meth:`ranked`, for clients found without a route.
+            step: Restricts the list to clients at this step.
+            everybody: Looks at all clients that are known, a part after the other, up to a thousand
+                found; otherwise at those of the rankings, a thousand each at most.
+            offset: The number of clients to skip.
+            limit: The number of clients to return at most.
+
+        Raises:
+            ConfigurationError: There is no such ranking or network.
+        """
+        check_order(order)
+        matches, begins = key_matcher(text)
+        wanted = None
+        if route:
+            wanted = route_wanted(route, routes_of(self._store.counts()))
+            if wanted is None:
+                return [], 0
+        self._limiter.refresh()
+        now = self._store.now()
+        states: dict[str, ClientState] = {}
+        parts = self._store.clients(begins) if everybody else iter([self._ranked_names()])
+        for part in parts:
+            names = [name for name in part if name not in states and matches(name)]
+            loaded = self._load(names)
+            if step is not None:
+                loaded = {key: state for key, state in loaded.items() if state.step == step}
+            if wanted is not None:
+                loaded = self._found(loaded, now).asking_for(wanted)
+            states |= loaded
+            if everybody and len(states) >= MAX_FOUND:
+                break
+        found = self._found(states, now)
+        states = found.by(order) if wanted is None else found.asking_for(wanted)
+        return self._page(states, now, offset, limit), len(states)
+
+    def same_group(self, route: str) -> list[str]:
+        """List the other routes of the site that profiles count together with a route.
+
+        Raises:
+            ConfigurationError: Nobody has asked for such a route.
+        """
+        routes = routes_of(self._store.counts())
+        wanted = route_wanted(route, routes)
+        if wanted is None:
+            raise ConfigurationError(unknown_route(route, routes))
+        return routes_beside(routes, wanted.route)
 
     def reset(self, client: str, who: str) -> bool:
         """Forget a client's counts, profile and step; tell whether it was known."""
@@ -121,8 +209,7 @@ class ClientOperations:
         self._audit.record(who, "reset", key, before, {"known": False})
         known = self._limiter.forget(key)
         # Without the ranking of overrides: an override outlives a reset.
-        for order in RANKINGS:
-            self._store.rank(order, {}, [key])
+        leave_rankings(self._store, [key])
         self._store.advance_epoch()
         return known
 
@@ -150,44 +237,45 @@ class ClientOperations:
         self._audit.record(who, "feedback", key, before, {"verdict": verdict})
         return self._limiter.profiler.label(key, FEEDBACK[verdict])
 
-    def _live(self, order: str, names: list[str]) -> list[ClientEntry]:
-        """Describe ranked clients; clients forgotten meanwhile leave the ranking."""
-        if not names:
-            return []
-        now = self._store.now()
-        states = dict(zip(names, self._store.load(names), strict=True))
+    def _names(self, order: str, now: float, offset: int, limit: int) -> tuple[list[str], int]:
+        """List clients of a ranking without those whose values have faded away, and count them."""
+        ranking = RANKINGS.get(order)
+        if ranking is None:
+            return self._store.ranked(order, offset, limit)
+        return self._store.ranked(ranking.stored, offset, limit, ranking.least_rank(now))
+
+    def _ranked_names(self) -> list[str]:
+        """List the clients of all rankings, whatever has faded."""
+        stored = (*(ranking.stored for ranking in RANKINGS.values()), OVERRIDDEN)
+        return [name for order in stored for name in self._store.ranked(order, 0, RANKED)[0]]
+
+    def _load(self, names: list[str]) -> dict[str, ClientState]:
+        """Load clients; those that are not known any more are left out."""
+        names = list(dict.fromkeys(names))
+        states = zip(names, self._store.load(names) if names else (), strict=True)
+        return {name: state for name, state in states if state is not None}
+
+    def _live(self, order: str, names: list[str], now: float) -> dict[str, ClientState]:
+        """Load ranked clients; clients forgotten meanwhile leave the ranking."""
         live = {
             name: state
-            for name, state in states.items()
-            if state is not None and (order != OVERRIDDEN or active_override(state, now))
+            for name, state in self._load(names).items()
+            if order != OVERRIDDEN or active_override(state, now)
         }
         gone = [name for name in names if name not in live]
         if gone:
-            self._store.rank(order, {}, gone)
-        return list(self._entries(live, now))
+            self._store.rank(RANKINGS[order].stored if order in RANKINGS else order, {}, gone)
+        return live
 
-    def _entries(self, states: Mapping[str, ClientState], now: float) -> Iterator[ClientEntry]:
-        """Describe clients for a list; unpacking all profiles at once pays for a thousand."""
-        factors, base = self._limiter.ladder.factors, self._limiter.options.base
+    def _found(self, states: dict[str, ClientState], now: float) -> Found:
         records = profile.decode([state.profile for state in states.values()])
-        recent = profile.sums_of(records, "recent")
-        n, refused = profile.sums_of(records, "n"), profile.sums_of(records, "refused")
-        shares = np.minimum(refused / np.maximum(n, 1e-3), 1.0)
-        for index, (key, state) in enumerate(states.items()):
-            factor = factors[min(state.step, len(factors) - 1)]
-            override = active_override(state, now)
-            yield {
-                "client": key,
-                "step": state.step,
-                "factor": factor,
-                "limit": base.at(factor),
-                "score": round(state.score, 4),
-                "is_anomalous": state.step > 0,
-                "override": None if override is None else override.kind,
-                "last_seen": state.last_seen,
-                "requests_per_minute": round(float(recent[index]), 3),
-                "refused_share": round(float(shares[index]), 4),
-            }
+        return Found(states, records, lambda: self._entries.scores(states, records, now), now)
+
+    def _page(
+        self, states: dict[str, ClientState], now: float, offset: int, limit: int
+    ) -> list[ClientEntry]:
+        names = list(states)[offset : offset + limit]
+        return self._entries.list({name: states[name] for name in names}, now)
 
 
 def _verdict_of(state: ClientState | None) -> dict[str, Any]:

@@ -39,30 +39,68 @@ class ClientOverride(OverrideResult):
 
 
 class ClientEntry(TypedDict):
-    """Describe a client in a ranking."""
+    """Describe a client in a list; moments in seconds since the epoch.
+
+    Members:
+        label: The name that the app gives it.
+        override: The kind of an operator's override; ``amount`` is its limit.
+        since, until: Beginning and end of the override; or of the step, which ends then at the
+            earliest. None at the full limit.
+        reason: The operator's reason; or the first reason for the step.
+        who: The operator that set the override, while the audit log has it.
+    """
 
     client: str
+    label: str | None
     step: int
     factor: float
     limit: int
     score: float
     is_anomalous: bool
     override: str | None
+    amount: int
+    since: float | None
+    until: float | None
+    reason: str
+    who: str | None
     last_seen: float
     requests_per_minute: float
     refused_share: float
+
+
+class RouteShare(TypedDict):
+    """Describe routes that a client asks for, counted together: share and number of requests."""
+
+    routes: list[str]
+    share: float
+    requests: float
+
+
+class Answers(TypedDict):
+    """Describe the answers to a client as shares of its requests: 429 by the limiter; 401, 403 or
+    a failed login; 404; another 4xx; 5xx; any other."""
+
+    refused: float
+    denied: float
+    missing: float
+    other_4xx: float
+    failed: float
+    fine: float
 
 
 class ClientResult(TypedDict):
     """Describe a client: state, profile, and the reasons for its score."""
 
     client: str
+    label: str | None
     step: int
     factor: float
     limit: int
     score: float
     is_anomalous: bool
     override: OverrideResult | None
+    since: float | None
+    until: float | None
     last_seen: float
     requests_per_minute: float
     refused_share: float
@@ -70,6 +108,8 @@ class ClientResult(TypedDict):
     first_seen: float
     feedback: str | None
     listed: str | None
+    answers: Answers | None
+    routes: list[RouteShare]
     features: dict[str, float]
     rules: list[str]
     why: list[dict[str, Any]]

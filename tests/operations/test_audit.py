@@ -158,6 +158,9 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "clients.key_of": lambda o: o.clients.key_of("2001:db8::1"),
     "clients.ranked": lambda o: o.clients.ranked(),
     "clients.ranked at a step": lambda o: o.clients.ranked(step=1),
+    "clients.find": lambda o: o.clients.find("a"),
+    "clients.find among all": lambda o: o.clients.find("a", everybody=True),
+    "clients.same_group": lambda o: o.clients.same_group("/"),
     "clients.reset": lambda o: o.clients.reset("c", ADA),
     "clients.reset_all": lambda o: o.clients.reset_all(ADA),
     "clients.feedback": lambda o: o.clients.feedback("c", "good", ADA),
@@ -173,6 +176,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "models.activate": lambda o: o.models.activate(1, ADA),
     "audit.entries": lambda o: o.audit.entries(),
     "audit.latest": lambda o: o.audit.latest("mode", ""),
+    "audit.latest_of": lambda o: o.audit.latest_of("override", ["c"]),
     "audit.record": lambda o: o.audit.record(ADA, "mode", ""),
 }
 

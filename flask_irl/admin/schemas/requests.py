@@ -15,7 +15,7 @@ from flask_irl.config.values import MAX_STEPS
 from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
 from flask_irl.limits.plan import Mode
-from flask_irl.operations import FEEDBACK, MAX_REASON, ORDERS
+from flask_irl.operations import FEEDBACK, MAX_REASON, MAX_TEXT, ORDERS
 
 MODES: Final = get_args(Mode)
 VERDICTS: Final = tuple(FEEDBACK)
@@ -72,6 +72,25 @@ class ClientsQuery(PageQuery):
     step = fields.Integer(
         validate=validate.Range(0, MAX_STEP),
         metadata=described("Only clients at this step; 0 is the full limit."),
+    )
+    q = fields.String(
+        load_default="",
+        validate=validate.Length(max=MAX_TEXT),
+        metadata=described(
+            "Beginning of the ids of clients, an address, or a network; searches the clients of "
+            "all rankings, a thousand of each at most.",
+            "203.0.113.0/24",
+        ),
+    )
+    route = fields.String(
+        load_default="",
+        validate=validate.Length(max=MAX_TEXT),
+        metadata=described(
+            "Only clients that ask for this route, those that do so most first; perhaps with a "
+            "method before it. Searches as `q` does. Routes are counted in 16 groups: clients of "
+            "another route of its group may be among them.",
+            "POST /login",
+        ),
     )
 
 
