@@ -47,6 +47,9 @@ def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
     if result["label"]:
         yield "label", result["label"]
     yield "limit", _limit(result)
+    since, until = when(result["since"] or 0.0), when(result["until"] or 0.0)
+    if since and until:
+        yield "held", f"since {since}, until {until} at least"
     override = result["override"]
     if override is not None:
         # Its members by name, as the API has them.
@@ -68,12 +71,12 @@ def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
 
 
 def _limit(result: ClientResult) -> str:
-    limit = str(result["limit"]) if result["factor"] else "blocked"
     if not result["step"]:
-        return limit
-    since, until = when(result["since"] or 0.0), when(result["until"] or 0.0)
-    held = f", since {since}, until {until} at least" if since and until else ""
-    return f"{limit} (step {result['step']}, {percent(result['factor'])} of every limit{held})"
+        return str(result["limit"])
+    if not result["factor"]:
+        return f"blocked (step {result['step']})"
+    share = percent(result["factor"])
+    return f"{result['limit']} (step {result['step']}, {share} of every limit)"
 
 
 def _requests(result: ClientResult) -> str:

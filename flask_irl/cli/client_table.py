@@ -78,9 +78,14 @@ def _note(entry: ClientEntry) -> str:
     if not entry["step"]:
         return ""
     if not entry["factor"] and until is not None:
-        return plain(f"step {entry['step']} until {until} at least{reason}")
+        return plain(f"blocked until {until}{reason}")
     return plain(f"step {entry['step']}{reason}")
 
 
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    """Shorten a text: a sentence at a word, anything else where it has to be."""
+    if len(text) <= width:
+        return text
+    head = text[: width - 1]
+    words = head.rpartition(" ")[0].rstrip(";:, ")
+    return f"{words if 2 * len(words) > width else head}…"

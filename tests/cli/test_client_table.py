@@ -72,7 +72,7 @@ def test_a_client_has_the_figures_that_an_operator_needs(
         ),
         (
             {"step": 3, "factor": 0.0, "limit": 0, "until": 1.7e9, "reason": "Scans."},
-            *("blocked", "  step 3 until 2023-11-14T22:13:20"),
+            *("blocked", "  blocked until 2023-11-14T22:13:20"),
         ),
         ({}, "100", None),
     ],
