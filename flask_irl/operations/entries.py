@@ -91,9 +91,8 @@ class Entries:
             override = overrides[key]
             if override is not None:
                 _add_override(entry, override, set_by.get(key))
-            elif state.step > 0:
-                entry["reason"] = _first(self.why(state, records[index : index + 1], 0.0, now))
             entries.append(entry)
+        self._add_reasons(entries, records)
         return entries
 
     def why(self, state: ClientState, record: profile.Records, score: float, now: float) -> Why:
@@ -124,6 +123,24 @@ class Entries:
         row: np.ndarray[Any, Any] = matrix(view)[0]
         return row
 
+    def _add_reasons(self, entries: Sequence[ClientEntry], records: profile.Records) -> None:
+        """Add the first reason why each client that is held by no operator is at a lower step."""
+        model = self._limiter.trainer.model
+        unbroken: list[int] = []
+        for index, entry in enumerate(entries):
+            if entry["step"] == 0 or entry["override"] is not None:
+                continue
+            rules = explain.broken_rules(model, self._rules, records[index : index + 1])
+            if rules:
+                entry["reason"] = rules[0]
+            else:
+                unbroken.append(index)
+        if not unbroken:
+            return
+        rows = [self.features(records[i : i + 1], float(records["updated"][i])) for i in unbroken]
+        for index, reasons in zip(unbroken, explain.reasons_of(model, np.stack(rows)), strict=True):
+            entries[index]["reason"] = reasons[0].sentence if reasons else ""
+
     @property
     def _rules(self) -> Rules:
         options = self._limiter.options
@@ -139,8 +156,3 @@ def _add_override(entry: ClientEntry, override: Override, change: AuditEntry | N
     entry["since"] = None if change is None else change["at"]
     if change is not None:
         entry["reason"], entry["who"] = change["reason"], change["who"]
-
-
-def _first(why: Why) -> str:
-    rules, reasons = why
-    return next((text for text in (*rules, *(reason.sentence for reason in reasons))), "")

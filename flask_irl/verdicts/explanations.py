@@ -25,6 +25,8 @@ from flask_irl.verdicts.sentences import is_remarkable, sentence
 from flask_irl.verdicts.themes import THEMES, Theme
 
 MAX_REASONS: Final = 5
+AT_ONCE: Final = 100
+"""Clients whose variants are scored together."""
 MIN_EFFECT: Final = 0.005
 MAX_EXCESS: Final = 3.0
 """Times of e by which a value exceeds the usual one, from which on more of it is no worse."""
@@ -54,22 +56,45 @@ class Reason(NamedTuple):
 
 
 def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
-    """List the reasons for a client's score as an operator would: the worst harm first.
-
-    Only what few other clients do is a reason.
+    """List the reasons for a client's score, as :func:`reasons_of` does.
 
     Args:
         model: The model in force.
         row: The client's features.
+    """
+    return reasons_of(model, row[None])[0]
+
+
+def reasons_of(model: Model, rows: NDArray[np.float32]) -> list[list[Reason]]:
+    """List the reasons for the scores of clients as an operator would: the worst harm first.
+
+    Only what few other clients do is a reason. To ask for many clients at once costs little more
+    than for one.
+
+    Args:
+        model: The model in force.
+        rows: The clients' features, one row each.
 
     Returns:
-        At most five, each of another behaviour.
+        For each client at most five, each of another behaviour.
     """
     usual: Mapping[str, Sequence[float]] = model.site.get("usual", {})
     if not model.version or not usual:
-        return []
+        return [[] for _ in rows]
+    told: list[list[Reason]] = []
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        effects = _effects(model, part, usual)
+        told += [_told(row, usual, own) for row, own in zip(part, effects, strict=True)]
+    return told
+
+
+def _told(
+    row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effects: Sequence[float]
+) -> list[Reason]:
+    """Choose the reasons of one client, and put them in order."""
     found: dict[str, tuple[float, Theme, Reason]] = {}
-    for theme, effect in zip(THEMES, _effects(model, row, usual), strict=True):
+    for theme, effect in zip(THEMES, effects, strict=True):
         reason = _reason(theme, row, usual, effect) if effect > MIN_EFFECT else None
         if reason is not None:
             harm = theme.harm if reason.value >= theme.least else theme.harm / 2
@@ -80,19 +105,20 @@ def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
 
 
 def _effects(
-    model: Model, row: NDArray[np.float32], usual: Mapping[str, Sequence[float]]
-) -> list[float]:
-    """Compute the effect of each theme."""
+    model: Model, rows: NDArray[np.float32], usual: Mapping[str, Sequence[float]]
+) -> list[list[float]]:
+    """Compute the effect of each theme on each client's score."""
     median = np.array([usual[name][0] for name in FEATURE_NAMES], dtype=np.float32)
-    without = np.tile(row, (len(THEMES) + 1, 1))
-    alone = np.tile(median, (len(THEMES) + 1, 1))
+    shape = (len(THEMES) + 1, *rows.shape)
+    without = np.broadcast_to(rows, shape).copy()
+    alone = np.broadcast_to(median, shape).copy()
     for index, columns in enumerate(_COLUMNS):
-        without[index, columns] = median[columns]
-        alone[index, columns] = row[columns]
-    scores = model.score(np.concatenate((without, alone)))
-    scores_without, scores_alone = np.split(scores, 2)
+        without[index][:, columns] = median[columns]
+        alone[index][:, columns] = rows[:, columns]
+    scores = model.score(np.concatenate((without, alone)).reshape(-1, rows.shape[1]))
+    scores_without, scores_alone = scores.reshape(2, *shape[:2])
     rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
-    effects: list[float] = ((rise + fall) / 2)[:-1].tolist()
+    effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()
     return effects
 
 

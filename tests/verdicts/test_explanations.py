@@ -20,7 +20,14 @@ from flask_irl.behaviour.site_statistics import usual_values
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import NullDetector, Rows
 from flask_irl.model.model import Model
-from flask_irl.verdicts.explanations import MAX_REASONS, Reason, as_json, reasons
+from flask_irl.verdicts.explanations import (
+    AT_ONCE,
+    MAX_REASONS,
+    Reason,
+    as_json,
+    reasons,
+    reasons_of,
+)
 from flask_irl.verdicts.themes import THEMES
 
 WIDTH = len(FEATURE_NAMES)
@@ -236,6 +243,13 @@ def test_a_feature_in_favour_of_a_client_is_no_reason() -> None:
 def test_a_client_as_usual_has_no_reasons() -> None:
     model = model_of({name: 0.03 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
     assert reasons(model, row_of()) == []
+
+
+def test_many_clients_have_the_reasons_that_each_has_alone() -> None:
+    model = model_of({name: 0.02 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
+    rows = np.random.default_rng(1).uniform(0, 2, (2 * AT_ONCE + 7, WIDTH)).astype(np.float32)
+    assert reasons_of(model, rows) == [reasons(model, row) for row in rows]
+    assert reasons_of(model, rows[:0]) == []
 
 
 def test_the_row_that_is_explained_stays_as_it_is() -> None:
