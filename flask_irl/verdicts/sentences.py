@@ -129,15 +129,14 @@ TEMPLATES: Final[Mapping[str, Template]] = {
     "refused_share": Template("{} of its requests were sent while it was over its limit", percent),
     "write_share": Template("{} of its requests change something (POST, PUT, DELETE)", percent),
     "probe_share": Template("{} of its requests use HEAD, OPTIONS or odd methods", percent),
-    "new_paths_per_minute": Template("{} new paths a minute", plain),
-    "sustained_new_paths": Template("{} new paths a minute over ten minutes", plain),
-    "hourly_new_paths": Template("{} new paths a minute over an hour", plain),
+    "new_paths_per_minute": Template("{} paths a minute that are new to it", plain),
+    "sustained_new_paths": Template(
+        "{} paths a minute that are new to it, over ten minutes", plain
+    ),
+    "hourly_new_paths": Template("{} paths a minute that are new to it, over an hour", plain),
     "new_path_share": Template("{} of its requests are for paths that are new to it", percent),
     "interval_variation": Template(
         "pauses as even as a machine's: they vary by {}", _variation, is_low=True
-    ),
-    "interval_entropy": Template(
-        "pauses as even as a machine's: {} of 8 lengths", _things, is_low=True
     ),
     "size_mean": Template("{} an answer", _bytes),
     "top_route_share": Template("{} of its requests go to one route", percent),

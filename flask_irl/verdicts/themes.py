@@ -48,7 +48,7 @@ THEMES: Final = (
     Theme(0.4, ("bad_share",)),
     Theme(0.4, ("write_share",), implied_by=("failed_write_share",)),
     Theme(0.3, ("probe_share",)),
-    Theme(0.3, ("interval_variation", "interval_entropy"), ("interval_deviation",)),
+    Theme(0.3, ("interval_variation",), ("interval_entropy", "interval_deviation")),
     Theme(0.2, ("size_mean",), ("size_deviation",)),
     Theme(0.2, ("top_route_share", "route_entropy")),
     Theme(0.2, ("endpoint_rarity",)),

@@ -279,16 +279,16 @@ def test_a_detector_that_finds_nothing_gives_no_reasons() -> None:
 def test_a_reason_has_a_sentence() -> None:
     model = model_of({"new_paths_per_minute": 0.01}, {"new_paths_per_minute": [0.5, 3.0]})
     [reason] = reasons(model, row_of(new_paths_per_minute=41.0))
-    assert reason.sentence == "41 new paths a minute; usual is 0.5"
+    assert reason.sentence == "41 paths a minute that are new to it; usual is 0.5"
 
 
 def test_nought_has_no_sign() -> None:
-    # An entropy of one thing only is -0.0.
+    # As the entropy of one thing only is.
     model = dataclasses.replace(
-        model_of({}, {"interval_entropy": [1.0, 2.0]}),
-        detector=Weighted(tuple(by_name({"interval_entropy": -0.5})), start=0.5),
+        model_of({}, {"interval_variation": [1.0, 2.0]}),
+        detector=Weighted(tuple(by_name({"interval_variation": -0.5})), start=0.5),
     )
-    [reason] = reasons(model, row_of(interval_entropy=-0.0))
+    [reason] = reasons(model, row_of(interval_variation=-0.0))
     assert str(reason.value) == "0.0"
 
 

@@ -34,7 +34,7 @@ def test_every_feature_that_tells_a_theme_has_a_sentence_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("name", "figures", "expected"),
     [
-        ("new_paths_per_minute", (41.2, 0.5), "41 new paths a minute; usual is 0.5"),
+        ("new_paths_per_minute", (41.2, 0.5), "41 paths a minute that are new to it; usual is 0.5"),
         ("requests_per_minute", (2240.4, 11.1), "2,240 requests a minute; usual is 11"),
         (
             *("denied_share", (0.9, 0.0)),
