@@ -110,22 +110,24 @@ TEMPLATES: Final[Mapping[str, Template]] = {
     "requests_per_minute": Template("{} requests a minute", plain),
     "sustained_rate": Template("{} requests a minute over ten minutes", plain),
     "hourly_rate": Template("{} requests a minute over an hour", plain),
-    "denied_share": Template("{} of its requests were denied (401, 403, a failed login)", percent),
+    "denied_share": Template(
+        "{} of the answers to it are denials (401, 403, a failed login)", percent
+    ),
     "failed_write_share": Template(
-        "{} of its requests are failed logins or denied changes (401, 403)", percent
+        "{} of the answers to it are failed logins or denied changes (401, 403)", percent
     ),
     "failures_per_minute": Template(
         "{} failures a minute over ten minutes (401, 403, 404, failed logins)", plain
     ),
-    "missing_share": Template("{} of its requests got 404", percent),
+    "missing_share": Template("{} of the answers to it are 404", percent),
     "unknown_path_share": Template(
-        "{} of its requests are guesses at paths that don't exist", percent
+        "{} of the answers to it are 404 for paths that it guesses", percent
     ),
     "hourly_unknown_share": Template(
-        "{} of its requests over an hour are guesses at paths that don't exist", percent
+        "{} of the answers to it over an hour are 404 for paths that it guesses", percent
     ),
-    "bad_share": Template("{} of its requests got another 4xx (not 401, 403, 404)", percent),
-    "failed_share": Template("{} of its requests got a server error (5xx)", percent),
+    "bad_share": Template("{} of the answers to it are another 4xx (not 401, 403, 404)", percent),
+    "failed_share": Template("{} of the answers to it are server errors (5xx)", percent),
     "refused_share": Template("{} of its requests were sent while it was over its limit", percent),
     "write_share": Template("{} of its requests change something (POST, PUT, DELETE)", percent),
     "probe_share": Template("{} of its requests use HEAD, OPTIONS or odd methods", percent),

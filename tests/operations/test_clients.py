@@ -151,7 +151,7 @@ def test_why_begins_with_what_an_operator_would_say(site: Site, trained: Model) 
     assert found is not None
     assert found["is_anomalous"]
     first = found["why"][0]
-    assert first["sentence"] == "100% of its requests got 404; usual is 11%"
+    assert first["sentence"] == "100% of the answers to it are 404; usual is 11%"
     assert first["value"] == pytest.approx(found["features"]["missing_share"], abs=1e-3)
     assert first["median"] < first["high"] < first["value"]
     told = [reason["feature"] for reason in found["why"]]

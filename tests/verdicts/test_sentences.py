@@ -38,7 +38,7 @@ def test_every_feature_that_tells_a_theme_has_a_sentence_of_its_own() -> None:
         ("requests_per_minute", (2240.4, 11.1), "2,240 requests a minute; usual is 11"),
         (
             *("denied_share", (0.9, 0.0)),
-            "90% of its requests were denied (401, 403, a failed login); usual is 0%",
+            "90% of the answers to it are denials (401, 403, a failed login); usual is 0%",
         ),
         # Kept as logarithms, shown without.
         ("size_mean", log1p(50_000, 9), "50 kB an answer; usual is 9 bytes"),
