@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from flask_irl.config.values import OFF
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TIMES: Final = {"at", "first_seen", "last_seen", "trained_at", "model_trained_at", "until"}
+TIMES: Final = frozenset("at first_seen last_seen model_trained_at since trained_at until".split())
 """Names of members that are moments, in seconds since the epoch."""
 WIDTH: Final = 100_000
 """Columns of the page that rich draws on: more than any line has, so that no id is wrapped."""
@@ -88,7 +90,7 @@ def draw(*parts: RenderableType, err: bool = False) -> None:
 
 def text(value: Any, name: str = "") -> str:
     """Write a value for people."""
-    if value is None:
+    if value is None or value == "":
         return "-"
     if name in TIMES and isinstance(value, (int, float)):
         return when(value) or "-"
@@ -105,6 +107,11 @@ def text(value: Any, name: str = "") -> str:
 def plain(message: str) -> str:
     """Escape a text, so that it stays in one line and does nothing else to a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+
+
+def base_limit(amount: int | None) -> str:
+    """Write a base limit; None for one that is off."""
+    return OFF if amount is None else str(amount)
 
 
 def when(seconds: float) -> str | None:
