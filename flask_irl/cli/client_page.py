@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-from flask_irl.cli.output import base_limit, plain, print_record, text, when
+from flask_irl.cli.client_table import base_limit, overridden_limit
+from flask_irl.cli.output import plain, print_record, text, when
 from flask_irl.operations.results import ClientResult
 from flask_irl.verdicts.sentences import percent
 from flask_irl.verdicts.sentences import plain as number
@@ -73,6 +74,13 @@ def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
 
 
 def _limit(result: ClientResult) -> str:
+    override, covering = result["override"], result["covered_by"]
+    if override is not None:
+        return overridden_limit(override["kind"], override["amount"])
+    if covering is not None:
+        together = ", all its clients together" if covering["kind"] == "limit" else ""
+        limit = overridden_limit(covering["kind"], covering["amount"])
+        return f"{limit} (network {covering['network']}{together})"
     limit = base_limit(result["limit"])
     if not result["step"]:
         return limit

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from flask_irl.cli.output import base_limit, plain, print_table, when
+from flask_irl.cli.output import plain, print_table, when
 from flask_irl.config.values import OFF
 from flask_irl.operations.results import ClientEntry
 from flask_irl.verdicts.sentences import percent
@@ -50,13 +50,19 @@ def print_clients(entries: Sequence[ClientEntry], as_json: bool, *, wide: bool =
 
 def limit_of(entry: ClientEntry) -> str:
     """Write the limit that holds for a client."""
-    if entry["override"] == "allow":
-        return OFF
-    if entry["override"] == "block":
-        return "blocked"
     if entry["override"] is not None:
-        return str(entry["amount"])
+        return overridden_limit(entry["override"], entry["amount"])
     return base_limit(entry["limit"]) if entry["factor"] else "blocked"
+
+
+def overridden_limit(kind: str, amount: int) -> str:
+    """Write the limit that an override sets."""
+    return {"allow": OFF, "block": "blocked"}.get(kind, str(amount))
+
+
+def base_limit(amount: int | None) -> str:
+    """Write a base limit; None for one that is off."""
+    return OFF if amount is None else str(amount)
 
 
 def _figures(entry: ClientEntry) -> tuple[str, ...]:

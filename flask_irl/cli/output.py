@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from flask_irl.config.values import OFF
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -107,11 +105,6 @@ def text(value: Any, name: str = "") -> str:
 def plain(message: str) -> str:
     """Escape a text, so that it stays in one line and does nothing else to a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
-
-
-def base_limit(amount: int | None) -> str:
-    """Write a base limit; None for one that is off."""
-    return OFF if amount is None else str(amount)
 
 
 def when(seconds: float) -> str | None:

@@ -49,7 +49,11 @@ class Overridden:
     def find(self, key: str, state: ClientState | None, now: float) -> Override | None:
         """Find the override of a client, or of a network by its usual form."""
         network = self._network(key, now)
-        return active_override(state, now) if network is None else network.override
+        if network is not None:
+            return network.override
+        own = None if state is None else state.override
+        # A store may keep one for longer than it is in force.
+        return own if own is not None and own.until > now else None
 
     def find_all(self, states: Mapping[str, ClientState], now: float) -> dict[str, Override]:
         """Find the overrides of clients and networks; without those that have none."""
@@ -84,12 +88,6 @@ class Overridden:
     def _network(self, key: str, now: float) -> NetworkOverride | None:
         network = self._access.networks.get(key)
         return network if network is not None and network.override.until > now else None
-
-
-def active_override(state: ClientState | None, now: float) -> Override | None:
-    """Give a client's override unless it has ended: a store may keep it for longer."""
-    override = None if state is None else state.override
-    return override if override is not None and override.until > now else None
 
 
 def state_of(override: Override) -> OverrideState:

@@ -47,6 +47,10 @@ def test_a_network_is_overridden_shown_and_cleared(site: Site, command: str, tol
     shown = site.done("client", "203.0.113.7")
     covered = rf"^covered by +network={NETWORK}, kind=\S+, until=\S+, .*reason=scrapes, who="
     assert re.search(covered, shown, re.MULTILINE)
+    limit = {"block": "blocked", "allow": "none", "override": "5"}[command]
+    together = ", all its clients together" if command == "override" else ""
+    assert re.search(rf"^limit +{limit} \(network {NETWORK}{together}\)$", shown, re.MULTILINE)
+    assert re.search(rf"^limit +{limit}$", site.done("client", NETWORK), re.MULTILINE)
     assert site.done("clear", NETWORK) == f"network {NETWORK} is left to the limiter again\n"
     assert "neither blocked nor let pass" in site.failed("clear", NETWORK)
     assert "is not known" in site.failed("client", "203.0.113.7")
