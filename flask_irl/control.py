@@ -141,10 +141,17 @@ class ClientControl:
         return operations.clients.feedback(operations.clients.key_of(_name(client)), verdict, who)
 
     def client(self, client: ClientName) -> ClientResult | None:
-        """Describe a client: its step, score, rates and override, and the reasons for them.
+        """Describe a client as of now: its step, score, rates and override, and the reasons.
+
+        Args:
+            client: As of :meth:`block`.
 
         Returns:
-            None if nothing is known of it: it has not been here for a while, or never.
+            Its members are those of ``GET /admin/client/<id>``, with moments in seconds since the
+            epoch: ``since`` and ``until`` are those of ``override``, else of the step, and None at
+            the full limit; ``limit`` is None where the base limit is off; ``covered_by`` is the
+            override of the longest network that holds its address. None if nothing is known of it:
+            it has not been here for a while, or never.
 
         Raises:
             ConfigurationError: The name isn't one. For the rest, see the class.
@@ -160,14 +167,22 @@ class ClientControl:
         offset: int = 0,
         limit: int = 50,
     ) -> list[ClientEntry]:
-        """List clients, first those that are first in a ranking; a second old at most.
+        """List clients as of now, first those that are first in a ranking.
+
+        Rates, scores and refusals fade while a client sends nothing; what it sends counts within
+        about a second.
 
         Args:
             order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
-                ``overridden`` (by the override's end, the last first).
+                ``overridden`` (by the override's end, the last first; networks, too).
             step: Only clients at this step, 0 (the full limit) to 127.
             offset: The number of clients to skip, 0 or more.
             limit: The number of clients to return at most, 1 to 1000.
+
+        Returns:
+            Their members are those of ``GET /admin/clients``: among them ``label`` (the name that
+            ``label_of`` gives), ``override`` with ``amount``, and ``since``, ``until`` (in seconds
+            since the epoch), ``reason`` and ``who`` of the override, else of the step.
 
         Raises:
             ConfigurationError: An argument isn't allowed. For the rest, see the class.

@@ -18,6 +18,7 @@ from flask_irl.telemetry.events import Listener
 from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
 from flask_irl.web.current_request import CurrentRequest
 from flask_irl.web.key_functions import remote_address
+from flask_irl.web.labels import LabelFunc
 from flask_irl.web.late_command import LateCommand
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
@@ -41,6 +42,8 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             all ``before_request`` hooks have run. If it raises or returns nothing, or nothing that
             has a text of its own, the remote address counts. Like each function that a limiter is
             given, it may be async.
+        label_of: Names a client for people: given a client's key as it is stored, returns a text or
+            None. Asked only when clients are shown, in the process that shows them.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -58,18 +61,24 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         app: Flask | None = None,
         *,
         key_func: KeyFunc | None = None,
+        label_of: LabelFunc | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
         **options: Unpack[OptionArguments],
     ) -> None:
         if key_func is not None and not callable(key_func):
             raise ConfigurationError(f"key_func is {key_func!r}: give a function without arguments")
-        for option, function in (("key_func", key_func), ("authorize", authorize)):
+        for option, function in (
+            ("key_func", key_func),
+            ("label_of", label_of),
+            ("authorize", authorize),
+        ):
             if function is not None:
                 check_callback(option, function)
         if listener is not None and inspect.iscoroutinefunction(getattr(listener, "notify", None)):
             raise ConfigurationError(f"listener {listener!r} is not allowed: its notify is async")
         self._key_func = key_func or remote_address
+        self._label_of = label_of
         self._listener = listener
         self._authorize = authorize
         self._arguments: Mapping[str, Any] = options
@@ -99,6 +108,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             self,
             options,
             key_func=self._key_func,
+            label_of=self._label_of,
             declarations=self._declarations,
             listener=self._listener,
         )

@@ -11,7 +11,7 @@ From a request to a row of features::
     site_statistics.py  the site's shares, hours, paces and quantiles
 
 To add a feature: give it a line in ``features.py``; if no sum holds its data, a line in ``sums.py``
-(and a column in ``events.py`` if it needs more of a request); and a sentence in
-``flask_irl/verdicts/sentences.py``, which a test misses otherwise. Both tables are part of
-``SCHEMA``: profiles, rows and models of the old schema are no longer used.
+(and a column in ``events.py`` if it needs more of a request); and a place in
+``flask_irl/verdicts/themes.py``, which a test misses otherwise, perhaps with a sentence. Both
+tables are part of ``SCHEMA``: profiles, rows and models of the old schema are no longer used.
 """

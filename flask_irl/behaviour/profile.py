@@ -62,6 +62,7 @@ Records = NDArray[Any]
 
 _MAX_SUM_BITS: Final = int(np.float16(MAX_SUM).view(np.uint16))
 """Half-precision numbers from 0 to ``MAX_SUM``, and no others, have bits up to these."""
+_COLUMN: Final = {item.name: index for index, item in enumerate(SUMS)}
 _DISTINCT_HORIZONS, _HORIZON_OF_CELL = np.unique(HORIZONS, return_inverse=True)
 
 
@@ -101,6 +102,15 @@ def fade_idle(records: Records, latest: Floats, horizons: Floats) -> None:
     records["sums"] = records["sums"] * np.exp(-idle / horizons)[:, None]
 
 
+def faded(records: Records, now: float) -> Records:
+    """Copy profiles as they are at a time, in seconds since the epoch, without further requests."""
+    copies: Records = records.copy()
+    idle = np.where(records["updated"] == 0, 0.0, np.maximum(now - records["updated"], 0.0))
+    copies["sums"] = records["sums"] * decay(idle)
+    copies["updated"] = records["updated"] + idle
+    return copies
+
+
 def decay(seconds: Floats) -> Floats:
     """Compute the share of each sum that is left after a time; one row for each time."""
     by_horizon = np.exp(-seconds[:, None] / _DISTINCT_HORIZONS)
@@ -127,10 +137,21 @@ def view(records: Records, hour_rarity: float, weekday_rarity: float) -> View:
     )
 
 
-def sums_of(records: Records, name: str) -> Floats:
-    """Read the profiles' sums of a name, as of their latest request."""
-    column = [s.name for s in SUMS].index(name)
-    return np.asarray(records["sums"][:, column], dtype=np.float64)
+def sums_of(records: Records, name: str, now: float | None = None) -> Floats:
+    """Read the profiles' sums of a name.
+
+    Args:
+        records: The profiles.
+        name: One of ``SUMS``.
+        now: Time as of which they are read, in seconds since the epoch; by default that of each
+            client's latest request.
+    """
+    column = _COLUMN[name]
+    sums = np.asarray(records["sums"][:, column], dtype=np.float64)
+    if now is None:
+        return sums
+    idle = np.maximum(now - records["updated"], 0.0)
+    return np.asarray(sums * np.exp(-idle / HORIZONS[column]), dtype=np.float64)
 
 
 def _are_valid(records: Records) -> NDArray[np.bool_]:

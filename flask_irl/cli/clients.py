@@ -4,48 +4,99 @@ from __future__ import annotations
 
 import click
 
+from flask_irl.cli.client_page import print_client
+from flask_irl.cli.client_table import print_clients
 from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
 from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen, name_of, note_unseen_address
-from flask_irl.cli.output import print_change, print_record, print_table, when
+from flask_irl.cli.output import plain, print_change, print_record, when
 from flask_irl.limits.keys import canonical
-from flask_irl.operations import FEEDBACK, ORDERS
+from flask_irl.operations import FEEDBACK, MAX_FOUND, ORDERS
 from flask_irl.operations.results import ClientOverride
-from flask_irl.stores.site import OVERRIDDEN
 
 HOUR = 3600.0
-DETAILS = ("features", "rules", "why")
-"""Members of a client that get lines of their own."""
+MAX_NAMED = 5
+"""Routes that a note names."""
 for_seconds = click.option(
     "--seconds", type=float, default=HOUR, show_default=True, help="For how long."
 )
+in_order = click.option(
+    "--order", type=click.Choice(ORDERS), default="active", show_default=True, help="Which first."
+)
+at_step = click.option("--step", type=click.IntRange(0, 127), help="Only clients at this step.")
+at_most = click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
+)
+wide_lines = click.option("--wide", is_flag=True, help="Show all members, in lines of any length.")
 because = click.option("--reason", default="", help="Why, for the audit log.")
 surely = click.option("--yes", is_flag=True, help="Don't ask about a client not seen yet.")
 
 
 @irl.command()
-@click.option(
-    "--order", type=click.Choice(ORDERS), default="active", show_default=True, help="Which first."
-)
-@click.option("--step", type=click.IntRange(0, 127), help="Only clients at this step.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
-)
+@in_order
+@at_step
+@at_most
+@wide_lines
 @as_json
 @plain_errors
-def clients(order: str, step: int | None, limit: int, json_: bool) -> None:
-    """Show clients, the most active first, or in another order."""
+def clients(order: str, step: int | None, limit: int, wide: bool, json_: bool) -> None:
+    """Show clients, the most active first, or in another order. All figures are as of now. With
+    --order overridden, networks too."""
     entries, _ = operations().clients.ranked(order=order, step=step, limit=limit)
-    # Reason and operator are told of the overridden alone.
-    untold = set() if json_ or order == OVERRIDDEN else {"reason", "who"}
-    print_table([{n: v for n, v in x.items() if n not in untold} for x in entries], json_)
+    print_clients(entries, json_, wide=wide)
+
+
+@irl.command()
+@click.argument("text", default="")
+@click.option("--route", default="", help="Only who asks for this route, such as 'POST /login'.")
+@in_order
+@at_step
+@click.option("--all", "everybody", is_flag=True, help="Search all clients, not the ranked ones.")
+@at_most
+@wide_lines
+@as_json
+@plain_errors
+def find(
+    text: str,
+    route: str,
+    order: str,
+    step: int | None,
+    everybody: bool,
+    limit: int,
+    wide: bool,
+    json_: bool,
+) -> None:
+    """Find clients by id, network or route. TEXT is the beginning of their ids, an address, or a
+    network such as 203.0.113.0/24, whose own override is found with its clients.
+
+    Searches the ranked clients, up to a thousand of each order; with --all, all that are known, in
+    small steps. With --route, those that ask for it most come first. Exits with 1 without any.
+    """
+    if not text.strip() and not route.strip():
+        raise click.UsageError("give the beginning of an id, a network, or --route")
+    on_clients = operations().clients
+    beside = on_clients.same_group(route) if route else []
+    entries, total = on_clients.find(
+        text, route=route, order=order, step=step, everybody=everybody, limit=limit
+    )
+    if beside:
+        names = ", ".join(map(plain, beside[:MAX_NAMED]))
+        more = f" and {len(beside) - MAX_NAMED} more" if len(beside) > MAX_NAMED else ""
+        click.echo(f"note: counted together with this route: {names}{more}", err=True)
+    if not entries:
+        fail("no client is found" if everybody else "no ranked client is found; try --all")
+    print_clients(entries, json_, wide=wide)
+    if total > len(entries):
+        end = " or more" if everybody and total >= MAX_FOUND else ""
+        click.echo(f"note: {len(entries)} of {total}{end}; --limit shows more", err=True)
 
 
 @irl.command(cls=ClientCommand)
 @click.argument("client_id")
 @by_api_key
+@click.option("--wide", is_flag=True, help="Show the features that the model sees, too.")
 @as_json
 @plain_errors
-def client(client_id: str, json_: bool) -> None:
+def client(client_id: str, wide: bool, json_: bool) -> None:
     """Show what is known of a client, and why it scores so. Exits with 1 if nothing is known. Of
     a network, the override in force and all that it counted."""
     on_clients = operations().clients
@@ -57,14 +108,8 @@ def client(client_id: str, json_: bool) -> None:
         )
     if json_:
         print_record(result, True)
-        return
-    print_record({name: value for name, value in result.items() if name not in DETAILS}, False)
-    for rule in result["rules"]:
-        click.echo(f"rule: {rule}")
-    for number, reason in enumerate(result["why"], 1):
-        click.echo(f"why {number}: {reason['sentence']}")
-    click.echo()
-    print_record(result["features"], False)
+    else:
+        print_client(result, wide=wide)
 
 
 @irl.command(cls=ClientCommand)

@@ -86,7 +86,7 @@ def model(json_: bool) -> None:
 @as_json
 @plain_errors
 def models(json_: bool) -> None:
-    """Show the models kept, newest first. They are the latest ones, and fewer of each day before."""
+    """Show the models kept, newest first. Of days before there are fewer."""
     entries = operations().models.versions()
     print_table(entries if json_ else [_row(entry) for entry in entries], json_)
 

@@ -88,7 +88,7 @@ def draw(*parts: RenderableType, err: bool = False) -> None:
 
 def text(value: Any, name: str = "") -> str:
     """Write a value for people."""
-    if value is None:
+    if value is None or value == "":
         return "-"
     if is_moment(name, value):
         return when(value) or "-"

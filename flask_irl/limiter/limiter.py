@@ -48,6 +48,7 @@ class Limiter:
         learning: Keeps profiles, verdicts and models.
         access: Clients and networks that are let pass, refused or counted as one.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
+        label_of: Names a client by its key for people, or gives None; by default for all.
         log_refusal: Logs a refused request, with its route.
         asks_ahead: Whether :meth:`begin` may be of use.
     """
@@ -94,6 +95,7 @@ class Limiter:
         self._monotonic = monotonic
         self._refusal_log = RefusalLog()
         self.log_refusal = self._refusal_log.write
+        self.label_of: Callable[[str], str | None] = lambda client: None
         self._started = False
         follow_process(self)
 

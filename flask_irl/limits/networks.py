@@ -91,6 +91,13 @@ def read_address(text: str) -> Address | None:
     return None if parsed is None else Address(parsed.version, int(parsed), BITS[parsed.version])
 
 
+def is_within(part: Address, network: Address) -> bool:
+    """Tell whether an address or a network is part of a network."""
+    version, number, bits = network
+    shift = BITS[version] - bits
+    return part.version == version and part.bits >= bits and part.number >> shift == number >> shift
+
+
 class NetworkTable(Generic[T]):
     """Map networks to values, and find the value of the longest one that holds an address.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeGuard
 
 from flask_irl.errors import ConfigurationError
@@ -87,22 +87,20 @@ class AuditLog:
         entries = (self._read(blob) for blob in blobs)
         return [entry for entry in entries if entry is not None], total
 
-    def latest(self, action: str, target: str) -> AuditEntry | None:
-        """Find the latest entry of an action on a target; None if it is no longer kept."""
-        name = json.dumps(target).encode()
+    def latest_of(self, action: str, targets: Sequence[str]) -> dict[str, AuditEntry]:
+        """Find the latest entry of an action on each of some targets; without those not kept."""
+        wanted, found = set(targets), dict[str, AuditEntry]()
+        if not wanted:
+            return found
+        # To read a thousand entries as JSON would take longer than anything else here.
+        name = json.dumps(targets[0] if len(wanted) == 1 else action).encode()
         for blob in self._store.audit(0, AUDIT_KEPT)[0]:
-            # To read a thousand entries as JSON would take longer than anything else here.
             entry = self._read(blob) if name in blob else None
-            if entry is not None and (entry["action"], entry["target"]) == (action, target):
-                return entry
-        return None
-
-    def latest_of_all(self, action: str) -> dict[str, AuditEntry]:
-        """Find the latest entry of an action on each target that is still kept."""
-        found: dict[str, AuditEntry] = {}
-        for entry in self.entries(limit=AUDIT_KEPT)[0]:
-            if entry["action"] == action:
-                found.setdefault(entry["target"], entry)
+            if entry is not None and entry["action"] == action and entry["target"] in wanted:
+                wanted.discard(entry["target"])
+                found[entry["target"]] = entry
+                if not wanted:
+                    break
         return found
 
     def _read(self, blob: bytes) -> AuditEntry | None:

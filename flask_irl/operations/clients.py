@@ -1,36 +1,42 @@
-"""Look at single clients, reset them, and note operators' feedback on them."""
+"""List, find and describe clients, reset them, and note operators' feedback on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-import numpy as np
+from itertools import chain
 
 from flask_irl.behaviour import profile
-from flask_irl.behaviour.features import FEATURES
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.overridden import Overridden, active_override
-from flask_irl.operations.results import ClientEntry, ClientFigures, ClientResult
+from flask_irl.operations.description import (
+    FEEDBACK,
+    UNSEEN,
+    Description,
+    feedback_on,
+    verdict_on,
+)
+from flask_irl.operations.entries import Entries
+from flask_irl.operations.overridden import Overridden
+from flask_irl.operations.results import ClientEntry, ClientResult
+from flask_irl.operations.search import (
+    ANOMALOUS,
+    MAX_FOUND,
+    Found,
+    check_order,
+    key_matcher,
+    route_wanted,
+    unknown_route,
+)
+from flask_irl.operations.traffic import routes_beside, routes_of
 from flask_irl.stores.site import OVERRIDDEN, RANKED
 from flask_irl.stores.state import ClientState
-from flask_irl.verdicts import explanations as explain
-from flask_irl.verdicts.rankings import RANKINGS
-from flask_irl.verdicts.rules import Rules
-
-ORDERS: Final = (*RANKINGS, OVERRIDDEN)
-UNSEEN: Final = ClientState(0, 0.0, 0, 0.0, b"")
-"""State of a client that made no request."""
-FEEDBACK: Final = {"good": 1, "abuse": 2}
-FEEDBACK_NAMES: Final = {code: name for name, code in FEEDBACK.items()}
+from flask_irl.verdicts.rankings import RANKINGS, leave_rankings
 
 
 class ClientOperations:
-    """Rank, describe and reset clients, and note feedback on them.
+    """List, find, describe and reset clients, and note feedback on them.
 
     Args:
         limiter: The limiter.
@@ -42,6 +48,8 @@ class ClientOperations:
         self._store = limiter.store
         self._audit = audit
         self._overridden = Overridden(limiter, audit)
+        self._entries = Entries(limiter, self._overridden)
+        self._description = Description(limiter, self._entries, self._overridden)
 
     def key_of(self, client_id: str) -> str:
         """Find the key of a client by its id, or the usual form of a network.
@@ -68,42 +76,12 @@ class ClientOperations:
         """Describe a client with the reasons for its score; None if nothing is known of it."""
         self._limiter.refresh()
         key = canonical(client)
-        state = self._store.load([key])[0]
-        now = self._store.now()
-        options = self._limiter.options
-        listed = self._limiter.access.listed(key)
-        override = self._overridden.describe(key, state, now)
-        covering = self._overridden.covering(key, now)
-        if state is None:
-            if not (listed or override or covering):
-                return None
-            # Requests of such clients may never be counted as theirs: there is no more to tell.
-            state = UNSEEN
-        model = self._limiter.trainer.model
-        row = self._limiter.profiler.features_of(state, now)
-        records = profile.decode([state.profile])
-        record = records[0]
-        rules = Rules(options.login_failures, options.unknown_paths)
-        return {
-            **next(self._figures({key: state}, now)),
-            "requests": int(record["total"]),
-            "first_seen": float(record["first"]) or state.last_seen,
-            "feedback": _feedback(state),
-            "listed": listed or None,
-            "override": override,
-            "covered_by": covering,
-            "features": {
-                feature.name: round(float(value) + 0.0, 6)  # not -0
-                for feature, value in zip(FEATURES, row, strict=True)
-            },
-            "rules": explain.broken_rules(model, rules, records),
-            "why": explain.as_json(explain.reasons(model, row)),
-        }
+        return self._description.of(key, self._store.load([key])[0], self._store.now())
 
     def ranked(
         self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
     ) -> tuple[list[ClientEntry], int]:
-        """List the clients of a ranking, and count them.
+        """List the clients of a ranking as of now, and count them.
 
         Args:
             order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
@@ -115,33 +93,100 @@ class ClientOperations:
         Raises:
             ConfigurationError: There is no such ranking.
         """
-        if order not in ORDERS:
-            raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+        check_order(order)
         self._limiter.refresh()
+        now = self._store.now()
+        if step is None and order not in (ANOMALOUS, OVERRIDDEN):
+            names, total = self._names(order, now, offset, limit)
+            states = self._live(order, names, now)
+            return self._entries.list(states, now), total - (len(names) - len(states))
+        # Rankings are short: to count the clients at a step, to judge them anew, or to put networks
+        # among them, look at all.
+        states = self._live(order, self._names(order, now, 0, RANKED)[0], now)
         if order == OVERRIDDEN:
-            entries = self._with_override()
+            states |= self._load(self._overridden.networks(now), now)
+        if step is not None:
+            states = {key: state for key, state in states.items() if state.step == step}
+        if order in (ANOMALOUS, OVERRIDDEN):
+            states = self._found(states, now).by(order)
+        return self._page(states, now, offset, limit), len(states)
+
+    def find(
+        self,
+        text: str = "",
+        *,
+        route: str = "",
+        order: str = "active",
+        step: int | None = None,
+        everybody: bool = False,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[list[ClientEntry], int]:
+        """Find clients by their keys or by a route that they ask for, and count them.
+
+        Networks that are overridden are found as clients are.
+
+        Args:
+            text: Beginning of their keys, an address, or a network such as ``203.0.113.0/24``.
+            route: A route, perhaps with a method before it, such as ``POST /login``; those that ask
+                for it most come first. Profiles count the routes in 16 groups: clients of another
+                route of its group may be found, too (:meth:`same_group`).
+            order: As of :meth:`ranked`, for clients found without a route.
+            step: Restricts the list to clients at this step.
+            everybody: Looks at all clients that are known, a part after the other, up to a thousand
+                found; otherwise at those of the rankings, a thousand each at most.
+            offset: The number of clients to skip.
+            limit: The number of clients to return at most.
+
+        Raises:
+            ConfigurationError: There is no such ranking or network.
+        """
+        check_order(order)
+        matches, begins = key_matcher(text)
+        wanted = None
+        if route:
+            wanted = route_wanted(route, routes_of(self._store.counts()))
+            if wanted is None:
+                return [], 0
+        self._limiter.refresh()
+        now = self._store.now()
+        states: dict[str, ClientState] = {}
+        parts = self._store.clients(begins) if everybody else iter([self._ranked_names()])
+        for part in chain([self._overridden.networks(now)], parts):
+            names = [name for name in part if name not in states and matches(name)]
+            loaded = self._load(names, now)
             if step is not None:
-                entries = [entry for entry in entries if entry["step"] == step]
-            return entries[offset : offset + limit], len(entries)
-        if step is None:
-            names, total = self._store.ranked(order, offset, limit)
-            entries = self._live(order, names)
-            return entries, total - (len(names) - len(entries))
-        # Rankings are short: to count the clients at a step, look at all of them.
-        everybody = self._live(order, self._store.ranked(order, 0, RANKED)[0])
-        matches = [entry for entry in everybody if entry["step"] == step]
-        return matches[offset : offset + limit], len(matches)
+                loaded = {key: state for key, state in loaded.items() if state.step == step}
+            if wanted is not None:
+                loaded = self._found(loaded, now).asking_for(wanted)
+            states |= loaded
+            if everybody and len(states) >= MAX_FOUND:
+                break
+        found = self._found(states, now)
+        states = found.by(order) if wanted is None else found.asking_for(wanted)
+        return self._page(states, now, offset, limit), len(states)
+
+    def same_group(self, route: str) -> list[str]:
+        """List the other routes of the site that profiles count together with a route.
+
+        Raises:
+            ConfigurationError: Nobody has asked for such a route.
+        """
+        routes = routes_of(self._store.counts())
+        wanted = route_wanted(route, routes)
+        if wanted is None:
+            raise ConfigurationError(unknown_route(route, routes))
+        return routes_beside(routes, wanted.route)
 
     def reset(self, client: str, who: str) -> bool:
         """Forget a client's counts, profile and step; tell whether it was known."""
         key = canonical(client)
         state = self._store.load([key])[0]
-        before = {"known": state is not None, **_verdict_of(state)}
+        before = {"known": state is not None, **verdict_on(state)}
         self._audit.record(who, "reset", key, before, {"known": False})
         known = self._limiter.forget(key)
         # Without the ranking of overrides: an override outlives a reset.
-        for order in RANKINGS:
-            self._store.rank(order, {}, [key])
+        leave_rankings(self._store, [key])
         self._store.advance_epoch()
         return known
 
@@ -165,94 +210,53 @@ class ClientOperations:
         state = self._store.load([key])[0]
         if state is None:
             return False
-        before = {"verdict": _feedback(state)}
+        before = {"verdict": feedback_on(state)}
         self._audit.record(who, "feedback", key, before, {"verdict": verdict})
         return self._limiter.profiler.label(key, FEEDBACK[verdict])
 
-    def _with_override(self) -> list[ClientEntry]:
-        """Describe the clients and networks with an override, that with the latest end first."""
-        now = self._store.now()
-        results = self._overridden.networks(now)
-        clients = self._store.ranked(OVERRIDDEN, 0, RANKED)[0]
-        listed = self._live(OVERRIDDEN, [name for name in clients if name not in results])
-        results |= self._overridden.describe_all([entry["client"] for entry in listed], now)
-        names = list(results)
-        states = dict(zip(names, self._store.load(names), strict=True))
-        known = {name: states[name] or UNSEEN for name in names}
-        entries = self._entries(known, now)
-        for entry in entries:
-            result = results[entry["client"]]
-            entry["override"] = result["kind"]
-            entry["until"] = result["until"]
-            entry["reason"], entry["who"] = result["reason"], result["who"]
-        return sorted(entries, key=lambda entry: (entry["until"] or 0, entry["client"]))[::-1]
+    def _names(self, order: str, now: float, offset: int, limit: int) -> tuple[list[str], int]:
+        """List clients of a ranking without those whose values have faded away, and count them."""
+        ranking = RANKINGS.get(order)
+        if ranking is None:
+            return self._store.ranked(order, offset, limit)
+        return self._store.ranked(ranking.stored, offset, limit, ranking.least_rank(now))
 
-    def _live(self, order: str, names: list[str]) -> list[ClientEntry]:
-        """Describe ranked clients; clients forgotten meanwhile leave the ranking."""
-        if not names:
-            return []
-        now = self._store.now()
-        states = dict(zip(names, self._store.load(names), strict=True))
+    def _ranked_names(self) -> list[str]:
+        """List the clients of all rankings, whatever has faded."""
+        stored = (*(ranking.stored for ranking in RANKINGS.values()), OVERRIDDEN)
+        return [name for order in stored for name in self._store.ranked(order, 0, RANKED)[0]]
+
+    def _load(self, names: list[str], now: float) -> dict[str, ClientState]:
+        """Load clients; those that are not known any more are left out, unless overridden."""
+        names = list(dict.fromkeys(names))
+        states = zip(names, self._store.load(names) if names else (), strict=True)
+        return {
+            name: state or UNSEEN
+            for name, state in states
+            if state is not None or self._overridden.find(name, None, now)
+        }
+
+    def _live(self, order: str, names: list[str], now: float) -> dict[str, ClientState]:
+        """Load ranked clients; clients forgotten meanwhile leave the ranking."""
         live = {
             name: state
-            for name, state in states.items()
-            if state is not None and (order != OVERRIDDEN or active_override(state, now))
+            for name, state in self._load(names, now).items()
+            if order != OVERRIDDEN or self._overridden.find(name, state, now)
         }
         gone = [name for name in names if name not in live]
         if gone:
-            self._store.rank(order, {}, gone)
-        return self._entries(live, now)
+            self._store.rank(RANKINGS[order].stored if order in RANKINGS else order, {}, gone)
+        return live
 
-    def _entries(self, states: Mapping[str, ClientState], now: float) -> list[ClientEntry]:
-        """Describe clients for a list, without the authors of their overrides."""
-        overrides = (active_override(state, now) for state in states.values())
-        return [
-            {
-                **figures,
-                "until": None if override is None else override.until,
-                "reason": None,
-                "who": None,
-            }
-            for figures, override in zip(self._figures(states, now), overrides, strict=True)
-        ]
-
-    def _figures(self, states: Mapping[str, ClientState], now: float) -> Iterator[ClientFigures]:
-        """Describe clients for a list; unpacking all profiles at once pays for a thousand."""
-        factors, options = self._limiter.ladder.factors, self._limiter.options
+    def _found(self, states: dict[str, ClientState], now: float) -> Found:
         records = profile.decode([state.profile for state in states.values()])
-        recent = profile.sums_of(records, "recent")
-        n, refused = profile.sums_of(records, "n"), profile.sums_of(records, "refused")
-        shares = np.minimum(refused / np.maximum(n, 1e-3), 1.0)
-        for index, (key, state) in enumerate(states.items()):
-            factor = factors[min(state.step, len(factors) - 1)]
-            override = active_override(state, now)
-            yield {
-                "client": key,
-                "step": state.step,
-                "factor": factor,
-                "limit": options.base_at(factor),
-                "score": round(state.score, 4),
-                "is_anomalous": state.step > 0,
-                "override": None if override is None else override.kind,
-                "last_seen": state.last_seen,
-                "requests_per_minute": round(float(recent[index]), 3),
-                "refused_share": round(float(shares[index]), 4),
-            }
+        overrides = self._overridden.find_all(states, now)
+        return Found(
+            states, records, lambda: self._entries.scores(states, records, now), overrides, now
+        )
 
-
-def _verdict_of(state: ClientState | None) -> dict[str, Any]:
-    """Describe a client's verdict for the audit log; empty if it isn't known."""
-    if state is None:
-        return {}
-    record = profile.decode([state.profile])[0]
-    return {
-        "step": state.step,
-        "score": round(state.score, 4),
-        "requests": int(record["total"]),
-        "feedback": _feedback(state),
-    }
-
-
-def _feedback(state: ClientState) -> str | None:
-    """Name an operator's feedback on a client, if there is any."""
-    return FEEDBACK_NAMES.get(int(profile.decode([state.profile])[0]["feedback"]))
+    def _page(
+        self, states: dict[str, ClientState], now: float, offset: int, limit: int
+    ) -> list[ClientEntry]:
+        names = list(states)[offset : offset + limit]
+        return self._entries.list({name: states[name] for name in names}, now)

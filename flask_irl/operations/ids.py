@@ -6,6 +6,7 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
 from flask_irl.limits.networks import parse_network
 from flask_irl.stores.base import Store
+from flask_irl.verdicts.rankings import RANKINGS
 
 EXAMPLES = 3
 
@@ -54,4 +55,4 @@ def is_address(client_id: str) -> bool:
 
 def examples(store: Store) -> list[str]:
     """List the keys of some active clients, to show their form."""
-    return store.ranked("active", 0, EXAMPLES)[0]
+    return store.ranked(RANKINGS["active"].stored, 0, EXAMPLES)[0]

@@ -171,7 +171,8 @@ class ModelOperations:
         pin = self._store.revisions().pin
         if pin is None:
             return None
-        entry = self._audit.latest(ROLLBACK, str(pin.version))
+        target = str(pin.version)
+        entry = self._audit.latest_of(ROLLBACK, [target]).get(target)
         return {
             "version": pin.version,
             "until": pin.until or None,

@@ -1,24 +1,36 @@
-"""Describe the overrides that are in force."""
+"""Find the overrides that are in force, with their authors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.network_override import NetworkOverride
 from flask_irl.limits.override import Override
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.results import (
-    AuditEntry,
-    CoveringOverride,
-    OverrideResult,
-    OverrideState,
-)
+from flask_irl.operations.results import AuditEntry, CoveringOverride, OverrideState
 from flask_irl.stores.state import ClientState
 
 
+class Authored(NamedTuple):
+    """Hold an override with its author.
+
+    Attributes:
+        override: The override.
+        since: Its beginning in seconds since the epoch; None if the audit log no longer has it.
+        reason: The operator's reason; may be empty.
+        who: The operator; None if nothing has it any more.
+    """
+
+    override: Override
+    since: float | None
+    reason: str
+    who: str | None
+
+
 class Overridden:
-    """Describe overrides of clients and networks, as this process knew them last.
+    """Find overrides of clients, and those of networks as this process knew them last.
 
     Args:
         limiter: The limiter, which knows the networks.
@@ -26,60 +38,56 @@ class Overridden:
     """
 
     def __init__(self, limiter: Limiter, audit: AuditLog) -> None:
-        self._store = limiter.store
         self._access = limiter.access
         self._audit = audit
 
-    def describe(self, key: str, state: ClientState | None, now: float) -> OverrideResult | None:
-        """Describe the override of a client or a network.
+    def networks(self, now: float) -> list[str]:
+        """List the networks with an override, by name."""
+        # Sorted, so that pages neither repeat nor skip one of several that end together.
+        return sorted(name for name in self._access.networks if self._network(name, now))
+
+    def find(self, key: str, state: ClientState | None, now: float) -> Override | None:
+        """Find the override of a client, or of a network by its usual form."""
+        network = self._network(key, now)
+        if network is not None:
+            return network.override
+        own = None if state is None else state.override
+        # A store may keep one for longer than it is in force.
+        return own if own is not None and own.until > now else None
+
+    def find_all(self, states: Mapping[str, ClientState], now: float) -> dict[str, Override]:
+        """Find the overrides of clients and networks; without those that have none."""
+        found = ((key, self.find(key, state, now)) for key, state in states.items())
+        return {key: override for key, override in found if override is not None}
+
+    def authored(self, states: Mapping[str, ClientState], now: float) -> dict[str, Authored]:
+        """Find the overrides of clients and networks with their authors.
 
         Raises:
             StoreError: The store failed.
         """
-        network = self._access.networks.get(key)
-        if network is not None and network.override.until > now:
-            return _of_network(network)
-        override = active_override(state, now)
-        if override is None:
-            return None
-        return _with_author(override, self._audit.latest("override", key))
-
-    def describe_all(self, clients: Sequence[str], now: float) -> dict[str, OverrideResult]:
-        """Describe the overrides of many clients' own.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        if not clients:
-            return {}
-        entries = self._audit.latest_of_all("override")
-        found: dict[str, OverrideResult] = {}
-        for client, state in zip(clients, self._store.load(clients), strict=True):
-            override = active_override(state, now)
-            if override is not None:
-                found[client] = _with_author(override, entries.get(client))
-        return found
+        overrides = self.find_all(states, now)
+        changes = self._audit.latest_of("override", list(overrides))
+        return {
+            key: _authored(override, changes.get(key), self._network(key, now))
+            for key, override in overrides.items()
+        }
 
     def covering(self, key: str, now: float) -> CoveringOverride | None:
         """Describe the override of the longest network that holds a client, but not its own."""
         network = self._access.network_of(key)
         if network is None or network.network == key or network.override.until <= now:
             return None
-        return {"network": network.network, **_of_network(network)}
-
-    def networks(self, now: float) -> dict[str, OverrideResult]:
-        """Describe the overrides of networks."""
         return {
-            name: _of_network(each)
-            for name, each in self._access.networks.items()
-            if each.override.until > now
+            "network": network.network,
+            **state_of(network.override),
+            "reason": network.reason,
+            "who": network.who,
         }
 
-
-def active_override(state: ClientState | None, now: float) -> Override | None:
-    """Give a client's override unless it has ended: a store may keep it for longer."""
-    override = None if state is None else state.override
-    return override if override is not None and override.until > now else None
+    def _network(self, key: str, now: float) -> NetworkOverride | None:
+        network = self._access.networks.get(key)
+        return network if network is not None and network.override.until > now else None
 
 
 def state_of(override: Override) -> OverrideState:
@@ -87,11 +95,13 @@ def state_of(override: Override) -> OverrideState:
     return {"kind": override.kind, "until": override.until, "amount": override.amount}
 
 
-def _with_author(override: Override, entry: AuditEntry | None) -> OverrideResult:
-    if entry is None:
-        return {**state_of(override), "reason": "", "who": None}
-    return {**state_of(override), "reason": entry["reason"], "who": entry["who"]}
-
-
-def _of_network(network: NetworkOverride) -> OverrideResult:
-    return {**state_of(network.override), "reason": network.reason, "who": network.who}
+def _authored(
+    override: Override, change: AuditEntry | None, network: NetworkOverride | None
+) -> Authored:
+    since = None if change is None else change["at"]
+    if network is not None:
+        # That of a network has its author with it.
+        return Authored(override, since, network.reason, network.who)
+    if change is None:
+        return Authored(override, since, "", None)
+    return Authored(override, since, change["reason"], change["who"])

@@ -10,17 +10,16 @@ from flask_irl.limits.network_override import NetworkOverride
 from flask_irl.limits.override import MAX_SECONDS, Kind, Override
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog, check_reason
-from flask_irl.operations.overridden import Overridden, active_override, state_of
-from flask_irl.operations.results import ClientOverride, OverrideResult
+from flask_irl.operations.overridden import Overridden, state_of
+from flask_irl.operations.results import ClientOverride
 from flask_irl.stores.site import OVERRIDDEN
-from flask_irl.stores.state import ClientState
 
 MAX_NETWORKS: Final = 10_000
 """Networks that can be overridden at a time: every worker knows them all."""
 
 
 class OverrideOperations:
-    """Set, clear and look up operators' overrides.
+    """Set and clear operators' overrides.
 
     Args:
         limiter: The limiter.
@@ -71,7 +70,7 @@ class OverrideOperations:
         self._limiter.refresh()
         network = ids.is_network(key)
         after = state_of(override)
-        current = self._current(key, state, now)
+        current = self._overridden.find(key, state, now)
         before = None if current is None else state_of(current)
         self._audit.record(who, "override", key, before, after, reason)
         # A network has it, too: the limit counts there, and a worker of an older version that
@@ -88,7 +87,7 @@ class OverrideOperations:
         key = ids.key_of(self._store, client)
         self._limiter.refresh()
         state = self._store.load([key])[0]
-        override = self._current(key, state, self._store.now())
+        override = self._overridden.find(key, state, self._store.now())
         if override is not None:
             self._audit.record(who, "clear", key, before=state_of(override))
             self._store.set_override(key, None, self._limiter.plans.longest)
@@ -97,17 +96,6 @@ class OverrideOperations:
         # Also without an override: the store may have failed here at the last try.
         self._rank(key, None)
         return override is not None
-
-    def describe(self, key: str, state: ClientState | None, now: float) -> OverrideResult | None:
-        """Describe the override in force, with its author while the audit log has the entry."""
-        return self._overridden.describe(key, state, now)
-
-    def _current(self, key: str, state: ClientState | None, now: float) -> Override | None:
-        """Find the override of a client or a network that is in force."""
-        network = self._limiter.access.networks.get(key)
-        if network is not None and network.override.until > now:
-            return network.override
-        return active_override(state, now)
 
     def _put(self, override: NetworkOverride) -> None:
         if not self._store.put_network(override.network, override.encode(), MAX_NETWORKS):

@@ -48,36 +48,67 @@ class CoveringOverride(OverrideResult):
     network: str
 
 
-class ClientFigures(TypedDict):
-    """Describe a client in short."""
+class ClientEntry(TypedDict):
+    """Describe a client in a list, or a network that is overridden; moments in seconds since the
+    epoch.
+
+    Members:
+        label: The name that the app gives it.
+        limit: Base limit at its step; None where the base limit is off.
+        override: The kind of an operator's override; ``amount`` is its limit.
+        since, until: Beginning and end of the override (the beginning while the audit log has it);
+            or of the step, which ends then at the earliest. None at the full limit.
+        reason: The operator's reason; or the first reason for the step.
+        who: The operator that set the override; of a client's, while the audit log has it.
+    """
 
     client: str
+    label: str | None
     step: int
     factor: float
     limit: int | None
     score: float
     is_anomalous: bool
     override: str | None
+    amount: int
+    since: float | None
+    until: float | None
+    reason: str
+    who: str | None
     last_seen: float
     requests_per_minute: float
     refused_share: float
 
 
-class ClientEntry(ClientFigures):
-    """Describe a client in a ranking, or a network that is overridden.
+class RouteShare(TypedDict):
+    """Describe routes that a client asks for, counted together: share and number of requests."""
 
-    ``until`` is the end of the override; ``reason`` and ``who`` are told among the overridden only.
-    """
+    routes: list[str]
+    share: float
+    requests: float
 
-    until: float | None
-    reason: str | None
-    who: str | None
+
+class Answers(TypedDict):
+    """Describe the answers to a client as shares of its requests: 429 by the limiter; 401, 403 or
+    a failed login; 404; another 4xx; 5xx; any other."""
+
+    refused: float
+    denied: float
+    missing: float
+    other_4xx: float
+    failed: float
+    fine: float
 
 
 class ClientResult(TypedDict):
-    """Describe a client: state, profile, and the reasons for its score."""
+    """Describe a client: state, profile, and the reasons for its score.
+
+    Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
+    longest network that holds its address, which decides unless there is one of the client's own.
+    """
 
     client: str
+    label: str | None
     step: int
     factor: float
     limit: int | None
@@ -85,6 +116,8 @@ class ClientResult(TypedDict):
     is_anomalous: bool
     override: OverrideResult | None
     covered_by: CoveringOverride | None
+    since: float | None
+    until: float | None
     last_seen: float
     requests_per_minute: float
     refused_share: float
@@ -92,6 +125,8 @@ class ClientResult(TypedDict):
     first_seen: float
     feedback: str | None
     listed: str | None
+    answers: Answers | None
+    routes: list[RouteShare]
     features: dict[str, float]
     rules: list[str]
     why: list[dict[str, Any]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 from flask_irl.limits.current import Counted
@@ -71,6 +71,13 @@ class Store(SiteStore, Protocol):
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         """Load the states of clients, None for a client that is not known."""
+
+    def clients(self, prefix: str = "") -> Iterator[list[str]]:
+        """Walk through the keys of all clients that begin with a text, in bounded parts.
+
+        Others are served between two parts. A client that comes or goes meanwhile may be missed;
+        one may come twice.
+        """
 
     def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
         """Save profiles and verdicts, each only if its revision is still current."""

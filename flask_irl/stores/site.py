@@ -134,8 +134,17 @@ class SiteStore(Protocol):
             gone: Clients to remove.
         """
 
-    def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
-        """Read the clients of a ranking, highest first, and the number of all its clients."""
+    def ranked(
+        self, name: str, offset: int, count: int, least: float | None = None
+    ) -> tuple[list[str], int]:
+        """Read the clients of a ranking, highest first, and the number of all its clients.
+
+        Args:
+            name: The ranking.
+            offset: The number of clients to skip, 0 or more.
+            count: The number of clients to read at most.
+            least: Leaves out clients of a lower value, also of the number; None for no one.
+        """
 
     def count_unique(self, clients: Sequence[str]) -> None:
         """Count clients among the unique ones."""

@@ -10,5 +10,6 @@ each with record fields that no other one writes, and the pure judge between the
                       save.py            profiles, scores and steps -> the store
                       site_update.py     counters, rows and rankings.py -> the store, once
 
-``explanations.py`` and ``sentences.py`` give the reasons for a score.
+``present.py`` judges clients that are looked at as of now. ``explanations.py``, ``themes.py`` and
+``sentences.py`` give the reasons for a score.
 """

@@ -1,11 +1,14 @@
-"""Explain a client's score by the features that move it, and by broken rules. Pure.
+"""Explain a client's score by the behaviour that moves it, and by broken rules. Pure.
 
-The effect of a feature is the rise of the score when that feature alone is set to the site's median
-(occlusion, as in Zeiler 2014), which needs nothing of a detector but its scores.
+The effect of a behaviour is the mean of two: the rise of the score when all features of that
+behaviour are set to the site's median (occlusion, as in Zeiler 2014), and the fall of the score of
+a client that is usual in all else. One of them alone says nothing where several behaviours would
+each be enough. It needs nothing of a detector but its scores.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -13,26 +16,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
-from flask_irl.behaviour.features import FEATURES
+from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.behaviour.site_statistics import began_at
 from flask_irl.model.model import Model
 from flask_irl.verdicts.judge import regulars, trusted
 from flask_irl.verdicts.rules import LOGIN_EXCESS, Rules, denied_writes
-from flask_irl.verdicts.sentences import sentence
+from flask_irl.verdicts.sentences import is_remarkable, sentence
+from flask_irl.verdicts.themes import THEMES, Theme
 
 MAX_REASONS: Final = 5
+AT_ONCE: Final = 100
+"""Clients whose variants are scored together."""
 MIN_EFFECT: Final = 0.005
+MAX_EXCESS: Final = 3.0
+"""Times of e by which a value exceeds the usual one, from which on more of it is no worse."""
+
+_COLUMN: Final = {name: index for index, name in enumerate(FEATURE_NAMES)}
+_COLUMNS: Final = [[_COLUMN[name] for name in (*theme.told, *theme.shown)] for theme in THEMES]
 
 
 class Reason(NamedTuple):
-    """Describe one feature's part in a score.
+    """Describe one behaviour's part in a score.
 
     Attributes:
-        feature: Its name.
+        feature: The name of the feature that it is told by.
         value: The client's value.
         median: The site's median.
         high: The value that 95 % of the site's rows don't exceed.
-        effect: The rise of the score if the value were the median, 0 to 1.
+        effect: The part of the score that the behaviour accounts for, 0 to 1.
         sentence: The same for people.
     """
 
@@ -45,40 +56,95 @@ class Reason(NamedTuple):
 
 
 def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
-    """List the features that move a client's score most, the most important first; at most five.
+    """List the reasons for a client's score, as :func:`reasons_of` does.
 
     Args:
         model: The model in force.
         row: The client's features.
     """
+    return reasons_of(model, row[None])[0]
+
+
+def reasons_of(model: Model, rows: NDArray[np.float32]) -> list[list[Reason]]:
+    """List the reasons for the scores of clients as an operator would: the worst harm first.
+
+    Only what few other clients do is a reason. To ask for many clients at once costs little more
+    than for one.
+
+    Args:
+        model: The model in force.
+        rows: The clients' features, one row each.
+
+    Returns:
+        For each client at most five, each of another behaviour.
+    """
     usual: Mapping[str, Sequence[float]] = model.site.get("usual", {})
     if not model.version or not usual:
-        return []
-    variants = np.tile(row, (len(FEATURES) + 1, 1))
-    for column, feature in enumerate(FEATURES):
-        variants[column + 1, column] = usual[feature.name][0]
-    scores = model.score(variants)
-    effects = scores[1:] - scores[0]
-    order = np.argsort(-effects, kind="stable")[:MAX_REASONS]
-    return [
-        _reason(int(c), row, usual, float(effects[c])) for c in order if effects[c] > MIN_EFFECT
-    ]
+        return [[] for _ in rows]
+    told: list[list[Reason]] = []
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        effects = _effects(model, part, usual)
+        told += [_told(row, usual, own) for row, own in zip(part, effects, strict=True)]
+    return told
+
+
+def _told(
+    row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effects: Sequence[float]
+) -> list[Reason]:
+    """Choose the reasons of one client, and put them in order."""
+    found: dict[str, tuple[float, Theme, Reason]] = {}
+    for theme, effect in zip(THEMES, effects, strict=True):
+        reason = _reason(theme, row, usual, effect) if effect > MIN_EFFECT else None
+        if reason is not None:
+            harm = theme.harm if reason.value >= theme.least else theme.harm / 2
+            found[reason.feature] = harm * _excess(reason) * effect, theme, reason
+    told = [x for x in found.values() if not found.keys() & set(x[1].implied_by)]
+    told.sort(key=lambda item: -item[0])
+    return [reason for _, _, reason in told[:MAX_REASONS]]
+
+
+def _effects(
+    model: Model, rows: NDArray[np.float32], usual: Mapping[str, Sequence[float]]
+) -> list[list[float]]:
+    """Compute the effect of each theme on each client's score."""
+    median = np.array([usual[name][0] for name in FEATURE_NAMES], dtype=np.float32)
+    shape = (len(THEMES) + 1, *rows.shape)
+    without = np.broadcast_to(rows, shape).copy()
+    alone = np.broadcast_to(median, shape).copy()
+    for index, columns in enumerate(_COLUMNS):
+        without[index][:, columns] = median[columns]
+        alone[index][:, columns] = rows[:, columns]
+    scores = model.score(np.concatenate((without, alone)).reshape(-1, rows.shape[1]))
+    scores_without, scores_alone = scores.reshape(2, *shape[:2])
+    rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
+    effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()
+    return effects
 
 
 def _reason(
-    column: int, row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effect: float
-) -> Reason:
-    feature = FEATURES[column]
-    value = float(row[column]) + 0.0  # turns -0 into 0
-    median, high = usual[feature.name][0], usual[feature.name][1]
-    return Reason(
-        feature.name,
-        round(value, 4),
-        round(median, 4),
-        round(high, 4),
-        round(effect, 4),
-        sentence(feature, value, median, high),
-    )
+    theme: Theme, row: NDArray[np.float32], usual: Mapping[str, Sequence[float]], effect: float
+) -> Reason | None:
+    """Tell a theme by the first of its features whose value is remarkable; None without one."""
+    for name in theme.told:
+        value = float(row[_COLUMN[name]]) + 0.0  # turns -0 into 0
+        median, high = usual[name][0], usual[name][1]
+        if is_remarkable(name, value, median, high):
+            return Reason(
+                name,
+                round(value, 4),
+                round(median, 4),
+                round(high, 4),
+                round(effect, 4),
+                sentence(name, value, median),
+            )
+    return None
+
+
+def _excess(reason: Reason) -> float:
+    """Measure how far a value is from the usual one: 1 for a little, up to ``MAX_EXCESS``."""
+    low, high = sorted((abs(reason.value), abs(reason.median)))
+    return min(1.0 + math.log(high / max(low, 1e-2 * high)), MAX_EXCESS) if high else 1.0
 
 
 def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:
@@ -97,15 +163,15 @@ def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[st
     sentences = (
         (
             Rules(rules.login_failures, 0),
-            f"fails to log in or is denied what it posts: about {denied:.0f} times within ten "
-            f"minutes; {rules.login_failures} are too many"
+            f"{denied:.0f} failed logins or denied changes within ten minutes; "
+            f"{rules.login_failures} are too many"
             if denied >= rules.login_failures
-            else f"does little but log in: about {logins:.0f} times within ten minutes; "
+            else f"{logins:.0f} logins within ten minutes, and little else; "
             f"{LOGIN_EXCESS * rules.login_failures:g} are too many",
         ),
         (
             Rules(0, rules.unknown_paths),
-            f"scans for paths that don't exist: about {unknown:.0f} different ones within an hour; "
+            f"{unknown:.0f} guesses at paths that don't exist within an hour; "
             f"{rules.unknown_paths} within ten minutes, or {2 * rules.unknown_paths} within an "
             "hour, are too many",
         ),

@@ -21,6 +21,7 @@ from flask_irl.behaviour.site_statistics import (
     began_at,
     expected_pace,
     hour_rarity,
+    likely_pace,
     machine_share,
     usual_median,
     weekday_rarity,
@@ -82,7 +83,7 @@ def judge(
     steps: NDArray[np.int64],
     scores: NDArray[np.float64],
     elapsed: NDArray[np.float64],
-    routes: Sequence[str],
+    routes: Sequence[str] | None,
     now: float,
 ) -> Verdicts:
     """Judge clients by their profiles, which must be up to date.
@@ -95,7 +96,7 @@ def judge(
         steps: Their present steps.
         scores: Their smoothed scores until now.
         elapsed: Seconds since each was judged; infinite where it never was.
-        routes: The route of each one's latest request.
+        routes: The route of each one's latest request; None where that isn't known.
         now: The present, in seconds since the epoch.
     """
     site = model.site
@@ -122,10 +123,16 @@ def judge(
 
 
 def _keep_machine_pace(
-    site: Mapping[str, Any], features: NDArray[np.float32], view: View, routes: Sequence[str]
+    site: Mapping[str, Any],
+    features: NDArray[np.float32],
+    view: View,
+    routes: Sequence[str] | None,
 ) -> Mask:
     """Tell whether each client keeps to routes of machines, and is no faster than those are."""
-    paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
+    if routes is None:
+        paces = likely_pace(site, view.route_bins)
+    else:
+        paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
     at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
     return at_pace & (machine_share(site, view.route_bins) >= MACHINE_SHARE)
 

@@ -7,17 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.buffer import Buffer
-from flask_irl.behaviour.features import matrix
-from flask_irl.behaviour.site_statistics import hour_rarity, weekday_rarity
 from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
-from flask_irl.stores.state import ClientState, Update
+from flask_irl.stores.state import Update
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
@@ -136,14 +131,6 @@ class Profiler:
             if result != "stale":
                 return result == "saved"
         raise StoreError(f"the profile of {client} is saved by others all the time")
-
-    def features_of(self, state: ClientState, now: float) -> NDArray[np.float32]:
-        """Compute a stored client's features at a time, in seconds since the epoch."""
-        site = self._model().site
-        records = profile.decode([state.profile])
-        view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
-        row: NDArray[np.float32] = matrix(view)[0]
-        return row
 
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget all clients, in the store and in the buffer; returns how many the store knew.

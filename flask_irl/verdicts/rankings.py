@@ -1,22 +1,65 @@
-"""Rank clients for operators: the most active, refused, anomalous, and the flagged ones."""
+"""Rank clients for operators: the most active, refused, anomalous, and the flagged ones.
+
+Values fade while a client sends nothing, and all of a ranking's at the same pace. So a ranking
+holds the logarithm of each value plus the time by which it would fade to 1/e: an order that stays
+right for ever, though no entry is written again.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from typing import Any, Final
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
+from flask_irl.behaviour.sums import LONG, SHORT, Floats
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import RANKED
 
-RANKINGS: Final = ("active", "anomalous", "refused", "flagged")
-"""Names of the rankings that flushes keep up."""
 MAX_ENTRIES: Final = 50
 """Clients that one flush puts into each ranking at most, however many it judges."""
+
+
+class Ranking(NamedTuple):
+    """Describe a ranking that flushes keep up.
+
+    Attributes:
+        stored: Its name in the store.
+        fades: Seconds over which its values fade to 1/e; infinite if they don't.
+        least: The value below which a client is no longer listed.
+    """
+
+    stored: str
+    fades: float = math.inf
+    least: float = 0.0
+
+    def rank(self, values: Floats, at: Floats) -> Floats:
+        """Compute the stored values.
+
+        Args:
+            values: Values above 0.
+            at: The time of each one, in seconds since the epoch.
+        """
+        return values if math.isinf(self.fades) else np.log(values) + at / self.fades
+
+    def least_rank(self, now: float) -> float | None:
+        """Compute the stored value of clients about to leave the list; None if none do."""
+        return None if math.isinf(self.fades) else math.log(self.least) + now / self.fades
+
+
+RANKINGS: Final[Mapping[str, Ranking]] = {
+    "active": Ranking("rate", SHORT, 0.01),
+    "anomalous": Ranking("anomaly", LONG, 0.01),
+    "refused": Ranking("refusals", LONG, 0.05),
+    "flagged": Ranking("flagged"),
+}
+"""Rankings by name: requests in a minute, scores, refusals in ten minutes, time of the step."""
+FORMER: Final = ("active", "anomalous", "refused")
+"""Rankings by values that don't fade, which workers of an earlier version may still write."""
 
 
 class Rankings:
@@ -55,9 +98,12 @@ class Rankings:
         }
         for name, value in values.items():
             chosen = np.flatnonzero(value > 0)
+            ranks = RANKINGS[name].rank(value[chosen], records["updated"][chosen])
             if len(chosen) > MAX_ENTRIES:
-                chosen = chosen[np.argpartition(-value[chosen], MAX_ENTRIES)[:MAX_ENTRIES]]
-            self._entries[name].update({clients[i]: float(value[i]) for i in chosen.tolist()})
+                highest = np.argpartition(-ranks, MAX_ENTRIES)[:MAX_ENTRIES]
+                chosen, ranks = chosen[highest], ranks[highest]
+            entries = zip(chosen.tolist(), ranks.tolist(), strict=True)
+            self._entries[name].update({clients[i]: float(rank) for i, rank in entries})
         for index in np.flatnonzero(steps > 0).tolist():
             self._mended.pop(clients[index], None)
 
@@ -74,7 +120,17 @@ class Rankings:
             highest = dict(heapq.nlargest(MAX_ENTRIES, entries.items(), key=lambda item: item[1]))
             gone = list(self._mended)[:RANKED] if name == "flagged" else []
             if highest or gone:
-                store.rank(name, highest, gone)
+                store.rank(RANKINGS[name].stored, highest, gone)
+
+
+def leave_rankings(store: Store, clients: Sequence[str]) -> None:
+    """Take clients out of all rankings.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    for ranking in RANKINGS.values():
+        store.rank(ranking.stored, {}, clients)
 
 
 def clear_rankings(store: Store) -> None:
@@ -83,5 +139,5 @@ def clear_rankings(store: Store) -> None:
     Raises:
         StoreError: The store failed.
     """
-    for name in RANKINGS:
+    for name in (*(ranking.stored for ranking in RANKINGS.values()), *FORMER):
         store.rank(name, {}, store.ranked(name, 0, 2 * RANKED)[0])

@@ -1,7 +1,7 @@
-"""Write a feature's value as a sentence for people; each feature has a template here. Pure.
+"""Write a feature's value as a sentence for people; each that tells a theme has one here.
 
 Nobody thinks in nats: a logarithm or an entropy is written as a time, a share, or a number of
-different things.
+different things. Pure.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from flask_irl.behaviour.features import Feature
-
 MAX_LOGARITHM: Final = 40.0
 """Features stay far below it; those of a damaged model must not overflow."""
+EVEN: Final = 0.5
+"""Share of the usual value below which a client's pauses are remarkably even."""
 
 
 class Template(NamedTuple):
@@ -23,105 +23,126 @@ class Template(NamedTuple):
     Attributes:
         text: The client's behaviour, with ``{}`` for the value.
         write: Writes a value.
-        is_falling: Whether the written number falls as the feature's value rises.
+        is_low: Whether low values are remarkable, instead of high ones.
     """
 
     text: str
     write: Callable[[float], str]
-    is_falling: bool = False
+    is_low: bool = False
 
 
-def sentence(feature: Feature, value: float, median: float, high: float) -> str:
-    """Write a sentence on a client's value of a feature, and the usual values on the site.
+def is_remarkable(feature: str, value: float, median: float, high: float) -> bool:
+    """Tell whether a client's value of a feature is one that somebody may be flagged for.
+
+    One that reads like the usual value isn't.
 
     Args:
-        feature: One of ``FEATURES``.
+        feature: The name of one of ``TEMPLATES``.
         value: The client's value.
         median: The site's median.
         high: The value that 95 % of the site's rows don't exceed.
+    """
+    _, write, is_low = TEMPLATES[feature]
+    is_beyond = value < EVEN * median if is_low else value > max(median, high)
+    return is_beyond and write(value) != write(median)
+
+
+def sentence(feature: str, value: float, median: float) -> str:
+    """Write a sentence on a client's value of a feature, and the usual one on the site.
+
+    Args:
+        feature: The name of one of ``TEMPLATES``.
+        value: The client's value.
+        median: The site's median.
 
     Returns:
-        Such as ``asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3``.
+        Such as ``580 requests a minute; usual is 6``.
     """
-    template = TEMPLATES.get(feature.name) or Template(f"{feature.text}: {{}}", _plain)
-    text, write, is_falling = template
-    usual = f"{text.format(write(value))}; usual is {write(median)}"
-    # A low value isn't odd because of the high ones.
-    if value < median:
-        return usual
-    return f"{usual}, for 95 % at {'least' if is_falling else 'most'} {write(high)}"
+    text, write, _ = TEMPLATES[feature]
+    return f"{text.format(write(value))}; usual is {write(median)}"
 
 
-def _plain(value: float) -> str:
+def percent(share: float) -> str:
+    """Write a share for people: whole percents, or the first figure of less than one."""
+    # Estimated shares may exceed 1.
+    share = min(max(share, 0.0), 1.0)
+    if share >= 0.0095:
+        return f"{100 * share:.0f}%"
+    return f"{max(100 * share, 0.01):.1g}%" if share > 0.0 else "0%"
+
+
+def plain(value: float) -> str:
+    """Write a number for people: two figures, or all before the point."""
     value += 0.0  # turns -0 into 0
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _percent(share: float) -> str:
-    return f"{_plain(100 * share)} %" if abs(share) >= 0.1 else f"{100 * share + 0.0:.2g} %"
-
-
-def _share(value: float) -> str:
-    # The share of new paths is an estimate, which may exceed 1.
-    return _percent(round(min(value, 1.0), 2) if value >= 0.1 else value)
+    if abs(value) >= 9.95:
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if abs(value) >= 0.005 else "0"
 
 
 def _seconds(value: float) -> str:
-    return f"{_plain(float(np.expm1(min(value, MAX_LOGARITHM))))} s"
+    return f"{plain(float(np.expm1(min(value, MAX_LOGARITHM))))} s"
 
 
 def _bytes(value: float) -> str:
-    return f"{_plain(float(np.expm1(min(value, MAX_LOGARITHM))))} bytes"
+    size = float(np.expm1(min(value, MAX_LOGARITHM)))
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{plain(size)} {unit}"
+        size /= 1000
+    return f"{plain(size)} GB"
 
 
-def _times(value: float) -> str:
-    """Write the ratio of a logarithm, or the number of different things of an entropy."""
-    return _plain(float(np.exp(min(value, MAX_LOGARITHM))))
+def _things(value: float) -> str:
+    """Write the number of different things of an entropy."""
+    return plain(float(np.exp(min(value, MAX_LOGARITHM))))
+
+
+def _variation(value: float) -> str:
+    # May exceed 100%.
+    return f"{100 * max(value, 0.0):.0f}%"
 
 
 def _rarity(value: float) -> str:
-    return _percent(float(np.exp(-max(value, 0.0))))
+    return percent(float(np.exp(-max(value, 0.0))))
 
 
 TEMPLATES: Final[Mapping[str, Template]] = {
-    "hour_rarity": Template("comes at an hour {} times quieter than the average one", _times),
-    "weekday_rarity": Template("comes on a weekday {} times quieter than the average one", _times),
-    "requests_per_minute": Template("sends {} requests a minute", _plain),
-    "sustained_rate": Template("sends {} requests a minute, over ten minutes", _plain),
-    "rate_ratio": Template("sends {} times as much in this minute as in the last ten", _plain),
-    "endpoint_rarity": Template(
-        "asks for routes that get {} of the site's requests", _rarity, True
+    "requests_per_minute": Template("{} requests a minute", plain),
+    "sustained_rate": Template("{} requests a minute over ten minutes", plain),
+    "hourly_rate": Template("{} requests a minute over an hour", plain),
+    "denied_share": Template(
+        "{} of the answers to it are denials (401, 403, a failed login)", percent
     ),
-    "interval_mean": Template("sends a request every {}", _seconds),
-    "interval_deviation": Template("varies the time between its requests by {}", _seconds),
-    "interval_variation": Template("varies the time between its requests by {} of it", _percent),
-    "interval_entropy": Template(
-        "spaces its requests in {} different ways (a clock has 1)", _times
+    "failed_write_share": Template(
+        "{} of the answers to it are failed logins or denied changes (401, 403)", percent
     ),
-    "denied_share": Template("gets 401 or 403, or fails to log in, for {} of its requests", _share),
-    "missing_share": Template("gets 404 for {} of its requests", _share),
-    "bad_share": Template("gets another 4xx than 401, 403 or 404 for {} of its requests", _share),
-    "failed_share": Template("gets 5xx for {} of its requests", _share),
-    "write_share": Template("wants to change something (POST and such) in {} of requests", _share),
-    "probe_share": Template("uses HEAD, OPTIONS or odd methods in {} of its requests", _share),
-    "refused_share": Template("goes on while it is refused, with {} of its requests", _share),
-    "route_entropy": Template("spreads its requests over {} routes", _times),
-    "top_route_share": Template("sends {} of its requests to one and the same route", _share),
-    "new_path_share": Template("asks for a path that is new to it in {} of its requests", _share),
-    "new_paths_per_minute": Template("asks for {} new paths a minute", _plain),
-    "sustained_new_paths": Template("asks for {} new paths a minute, over ten minutes", _plain),
-    "hourly_rate": Template("sends {} requests a minute, over an hour", _plain),
-    "hourly_new_paths": Template("asks for {} new paths a minute, over an hour", _plain),
     "failures_per_minute": Template(
-        "is denied, or asks for what is missing, {} times a minute, over ten minutes", _plain
+        "{} failures a minute over ten minutes (401, 403, 404, failed logins)", plain
     ),
-    "failed_write_share": Template("fails to log in or change something in {} of requests", _share),
+    "missing_share": Template("{} of the answers to it are 404", percent),
     "unknown_path_share": Template(
-        "asks for ever other paths that don't exist in {} of requests", _share
+        "{} of the answers to it are 404 for paths that it guesses", percent
     ),
     "hourly_unknown_share": Template(
-        "asks for ever other paths that don't exist in {} of requests, over an hour", _share
+        "{} of the answers to it over an hour are 404 for paths that it guesses", percent
     ),
-    "size_mean": Template("gets answers of {}", _bytes),
-    "size_deviation": Template("gets answers that differ in size by a factor of {}", _times),
+    "bad_share": Template("{} of the answers to it are another 4xx (not 401, 403, 404)", percent),
+    "failed_share": Template("{} of the answers to it are server errors (5xx)", percent),
+    "refused_share": Template("{} of its requests were sent while it was over its limit", percent),
+    "write_share": Template("{} of its requests change something (POST, PUT, DELETE)", percent),
+    "probe_share": Template("{} of its requests use HEAD, OPTIONS or odd methods", percent),
+    "new_paths_per_minute": Template("{} paths a minute that are new to it", plain),
+    "sustained_new_paths": Template(
+        "{} paths a minute that are new to it, over ten minutes", plain
+    ),
+    "hourly_new_paths": Template("{} paths a minute that are new to it, over an hour", plain),
+    "new_path_share": Template("{} of its requests are for paths that are new to it", percent),
+    "interval_variation": Template(
+        "pauses as even as a machine's: they vary by {}", _variation, is_low=True
+    ),
+    "size_mean": Template("{} an answer", _bytes),
+    "top_route_share": Template("{} of its requests go to one route", percent),
+    "route_entropy": Template("requests spread evenly over {} routes", _things),
+    "endpoint_rarity": Template("asks for routes that get {} of the site's requests", _rarity),
+    "hour_rarity": Template("comes at an hour that has {} of an average hour's requests", _rarity),
 }

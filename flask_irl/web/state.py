@@ -30,6 +30,7 @@ from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
+from flask_irl.web.labels import LabelFunc, Labels
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
@@ -55,6 +56,7 @@ class AppState:
         owner: The extension.
         options: The app's options.
         key_func: Identifies clients.
+        label_of: Names clients for people.
         declarations: The extension's; may grow.
         listener: Takes events.
 
@@ -69,6 +71,7 @@ class AppState:
         options: Options,
         *,
         key_func: KeyFunc,
+        label_of: LabelFunc | None = None,
         declarations: Declarations,
         listener: Listener | None,
     ) -> None:
@@ -97,6 +100,8 @@ class AppState:
             failed=failed,
             page=page.write,
         )
+        if label_of is not None:
+            self.limiter.label_of = Labels(label_of, callback_failed)
         self.questions = Questions(self.limiter, callback_failed)
         identity = self._identity = Identity(key_func, callback_failed)
         self._by_address = isinstance(key_func, KeyFromEnviron) or key_func is logged_in_user

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flask_irl.admin.schemas.clients import (
+    AnswersSchema,
+    ClientEntrySchema,
+    ClientSchema,
+    RouteShareSchema,
+)
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import Operations
+from flask_irl.operations.results import Answers, ClientEntry, ClientResult, RouteShare
+from flask_irl.verdicts.rankings import RANKINGS
 from tests.admin.api import Caller, moment, problem_of
 from tests.admin.site import KNOWN
 from tests.conftest import Clock
@@ -57,11 +65,9 @@ def test_a_client_is_told_with_why(ask: Caller) -> None:
     result = ask("GET", f"/admin/client/{KNOWN}").json
     assert (result["client"], result["step"], result["limit"]) == (KNOWN, 1, 30)
     assert tuple(result["features"]) == FEATURE_NAMES
-    assert result["rules"][0].startswith("scans for paths that don't exist")
+    assert result["rules"][0].startswith("18 guesses at paths that don't exist")
     sentences = {reason["feature"]: reason["sentence"] for reason in result["why"]}
-    assert sentences["requests_per_minute"] == (
-        "sends 20 requests a minute; usual is 8, for 95 % at most 8"
-    )
+    assert sentences["requests_per_minute"] == "20 requests a minute; usual is 8"
     assert result["override"] is None
 
 
@@ -228,7 +234,7 @@ def test_clients_come_in_pages(ask: Caller, worker: Worker) -> None:
         client = f"198.51.100.{number}"
         worker.ask(client)
         worker.flag(client)
-        worker.store.rank("refused", {client: 100.0 - number})
+        worker.store.rank(RANKINGS["refused"].stored, {client: 1e9 - number})
     response = ask("GET", "/admin/clients?page=2&page_size=20&order=refused&step=1")
     found = response.json
     assert [x["client"] for x in found["clients"]] == [f"198.51.100.{n}" for n in range(30, 50)]
@@ -254,9 +260,42 @@ def test_a_page_after_the_last_is_empty(ask: Caller) -> None:
     assert "page" not in json.loads(response.headers["X-Pagination"])
 
 
+def test_clients_are_searched_for(ask: Caller, worker: Worker) -> None:
+    for client, route in (("203.0.113.8", "/login"), ("198.51.100.9", "/login"), ("user", "/")):
+        for _ in range(3):
+            worker.ask(client, route, method="POST")
+    worker.limiter.flush()
+
+    def found(query: str) -> list[str]:
+        body = ask("GET", f"/admin/clients?{query}").json
+        assert body["total"] == len(body["clients"])
+        return [entry["client"] for entry in body["clients"]]
+
+    assert found("q=203.0.113") == [KNOWN, "203.0.113.8"]
+    assert found("q=203.0.113.0%2F24&step=1") == [KNOWN]
+    assert found("route=POST%20%2Flogin") == ["203.0.113.8", "198.51.100.9"]
+    assert found("q=203&route=%2Flogin") == ["203.0.113.8"]
+    assert found("q=nobody") == []
+    assert found("route=%2Fnowhere") == []
+
+
+def test_a_search_for_a_network_that_is_none_is_refused(ask: Caller) -> None:
+    found = problem_of(ask("GET", "/admin/clients?q=203.0.113.0%2F33"), 422)
+    assert "203.0.113.0/33 is no network: give a prefix length from 0 to 32" in found["detail"]
+
+
+def test_lists_and_commands_have_the_same_members() -> None:
+    assert set(ClientEntrySchema().fields) == ClientEntry.__required_keys__
+    assert set(ClientSchema().fields) == ClientResult.__required_keys__
+    assert set(AnswersSchema().fields) == Answers.__required_keys__
+    assert set(RouteShareSchema().fields) == RouteShare.__required_keys__
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
+        ("q=" + "x" * 201, "q"),
+        ("route=" + "x" * 201, "route"),
         ("page=0", "page"),
         ("page=-1", "page"),
         ("page=x", "page"),

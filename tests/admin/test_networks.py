@@ -75,10 +75,10 @@ def test_an_override_says_whether_the_client_is_known(
     assert (response.status_code, response.json["known"]) == (200, known)
 
 
-def test_an_entry_of_another_list_tells_only_until_when(ask: Caller, clock: Clock) -> None:
+def test_an_entry_of_any_list_tells_of_the_override(ask: Caller, clock: Clock) -> None:
     ask("PUT", f"/admin/client/{KNOWN}/override", json={"kind": "block", "reason": "x"})
     [entry] = ask("GET", "/admin/clients").json["clients"]
     assert [entry[name] for name in ("override", "until", "reason", "who")] == [
         *("block", moment(clock() + 3600)),
-        *(None, None),
+        *("x", "oncall"),
     ]

@@ -306,7 +306,9 @@ def test_answers_can_be_read_on_a_terminal(ask: Caller) -> None:
 
 def test_what_matters_most_comes_first(ask: Caller) -> None:
     found = json.loads(ask("GET", f"/admin/client/{KNOWN}").data)
-    assert list(found)[:6] == ["client", "step", "factor", "limit", "score", "is_anomalous"]
+    assert list(found)[:7] == [
+        *("client", "label", "step", "factor", "limit", "score", "is_anomalous"),
+    ]
     assert list(found)[-4:] == ["rules", "why", "listed", "features"]
     assert next(iter(json.loads(ask("GET", "/admin/stats").data))) == "total_requests"
 

@@ -9,6 +9,7 @@ from flask_irl.behaviour.site_statistics import (
     hour_rarity,
     learn_paces,
     learn_site,
+    likely_pace,
     weekday_rarity,
 )
 
@@ -22,6 +23,15 @@ def test_a_route_is_one_of_machines_though_slower_clients_use_it_too(
 ) -> None:
     rates = np.array([60.0] * jobs + [3.0] * slow, dtype=np.float32)
     assert learn_paces(np.full(jobs + slow, 7, dtype=np.uint32), rates) == paces
+
+
+def test_the_pace_of_machines_is_that_of_the_bin_that_a_client_asks_for_most() -> None:
+    site = {"paces": {"5": 60.0, "21": 80.0, "7": 300.0}}
+    bins = np.zeros((3, 16))
+    bins[0, [5, 7]] = 9.0, 1.0
+    bins[1, 3] = 1.0
+    assert likely_pace(site, bins).tolist() == [80.0, 0.0, 0.0]
+    assert likely_pace({}, bins).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_routes_have_their_shares() -> None:

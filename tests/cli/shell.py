@@ -46,6 +46,7 @@ COMMANDS: dict[str, list[str]] = {
     "train": [],
     "clients": [],
     **{name: [SOMEBODY] for name in CLIENT_COMMANDS},
+    "find": ["192"],
     "override": [SOMEBODY, "5"],
     "feedback": [SOMEBODY, "good"],
     "model": [],

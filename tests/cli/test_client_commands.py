@@ -11,6 +11,7 @@ from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limits.override import MAX_SECONDS
 from flask_irl.model.model import Model
 from flask_irl.operations import ORDERS, Operations
+from flask_irl.operations.results import ClientEntry, ClientResult
 from tests.cli.shell import (
     LIMIT,
     SOMEBODY,
@@ -33,15 +34,15 @@ def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
     site.engine.flush()
     found = site.json("clients")
     assert [entry["client"] for entry in found] == ["busy", "middling", "calm"]
-    assert {
-        *("client", "step", "factor", "limit", "score", "is_anomalous", "last_seen"),
-        *("requests_per_minute", "refused_share", "override"),
-        *("until", "reason", "who"),
-    } == found[0].keys()
+    assert ClientEntry.__required_keys__ == found[0].keys()
     assert is_moment(found[0]["last_seen"])
-    shown = cells(site.done("clients"))
-    assert [line["client"] for line in shown] == ["busy", "middling", "calm"]
-    assert shown[0].keys() == found[0].keys() - {"reason", "who"}
+    wide = cells(site.done("clients", "--wide"))
+    assert [line["client"] for line in wide] == ["busy", "middling", "calm"]
+    assert wide[0].keys() == found[0].keys()
+    heading, *lines = site.done("clients").splitlines()
+    assert heading.split() == ["client", "limit", "req/min", "refused", "score"]
+    assert [line.split()[0] for line in lines] == ["busy", "middling", "calm"]
+    assert lines[0].split()[1:] == ["40", "30", "0%", "0.00"]
 
 
 def test_clients_stop_at_the_limit(site: Site) -> None:
@@ -82,11 +83,7 @@ def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained
         site.ask("prober", path=f"/nothing/{number}")
     site.engine.flush()
     found = site.json("client", "prober")
-    assert {
-        *("client", "step", "factor", "limit", "score", "is_anomalous", "requests"),
-        *("first_seen", "last_seen", "requests_per_minute", "refused_share"),
-        *("override", "covered_by", "feedback", "listed", "features", "rules", "why"),
-    } == found.keys()
+    assert ClientResult.__required_keys__ == found.keys()
     assert (found["client"], found["requests"], found["override"]) == ("prober", 30, None)
     assert is_moment(found["first_seen"])
     assert tuple(found["features"]) == FEATURE_NAMES
@@ -100,7 +97,8 @@ def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained
 
 def test_why_is_told_to_people_in_the_same_sentences(site: Site, trained: Model) -> None:
     site.publish(trained, 1)
-    site.ask("prober", 30, path="/nothing")
+    for number in range(30):
+        site.ask("prober", path=f"/nothing/{number}")
     site.engine.flush()
     shown = site.done("client", "prober").splitlines()
     sentences = [line.partition(": ")[2] for line in shown if line.startswith("why ")]
@@ -116,6 +114,45 @@ def test_a_client_without_a_model_has_no_why(site: Site) -> None:
     site.engine.flush()
     assert site.json("client", SOMEBODY)["why"] == []
     assert "why" not in site.done("client", SOMEBODY)
+
+
+def test_the_features_of_the_model_are_shown_to_who_asks_for_them(site: Site) -> None:
+    site.ask(count=9)
+    site.engine.flush()
+    assert "interval entropy" not in site.done("client", SOMEBODY)
+    assert "interval entropy" in site.done("client", SOMEBODY, "--wide")
+
+
+def test_a_client_is_shown_with_its_routes_and_answers(site: Site) -> None:
+    site.ask("prober", 30)
+    site.ask("prober", 10, path="/nothing")
+    site.ask("prober", 20)
+    site.engine.flush()
+    shown = site.done("client", "prober").splitlines()
+    lines = dict(re.split(" {2,}", line, maxsplit=1) for line in shown if "  " in line)
+    assert lines["answers"] == "50% fine, 33% refused (429), 17% 404"
+    assert lines["routes"] == "83% /, 17% paths that no route matches"
+    assert lines["limit"] == "40"
+    found = site.json("client", "prober")
+    assert found["answers"]["missing"] == pytest.approx(0.167, abs=0.01)
+    assert [x["routes"] for x in found["routes"]] == [["/"], ["unmatched"]]
+    assert found["routes"][0]["requests"] == pytest.approx(50, rel=0.1)
+
+
+def test_of_who_is_held_it_is_shown_since_when_and_until_when_at_least(site: Site) -> None:
+    for number in range(30):
+        site.ask("prober", path=f"/nothing/{number}")
+    site.engine.flush()
+    shown = site.done("client", "prober")
+    assert re.search(r"^limit +12 \(step 1, 30% of every limit\)$", shown, re.MULTILINE)
+    held = re.search(r"^held +since (\S+), until (\S+) at least$", shown, re.MULTILINE)
+    assert held is not None
+    assert all(map(is_moment, held.groups()))
+    found = site.json("client", "prober")
+    assert is_moment(found["since"])
+    assert is_moment(found["until"])
+    site.done("allow", "prober")
+    assert re.search(r"^held ", site.done("client", "prober"), re.MULTILINE) is None
 
 
 @pytest.mark.parametrize("kind", ["block", "allow"])
@@ -143,6 +180,8 @@ def test_clients_with_an_override_are_listed(site: Site) -> None:
     site.done("block", SOMEBODY)
     [entry] = site.json("clients", "--order", "overridden")
     assert (entry["client"], entry["override"]) == (SOMEBODY, "block")
+    assert is_moment(entry["until"])
+    assert " blocked " in site.done("clients", "--order", "overridden")
 
 
 def test_a_client_with_a_limit_of_its_own_is_held_to_it(site: Site) -> None:

@@ -12,6 +12,7 @@ from flask import Flask
 
 from flask_irl import IntelligentLimiter, api_key
 from flask_irl.cli import irl
+from flask_irl.cli.client_table import COLUMNS
 from flask_irl.operations import Operations
 from flask_irl.web.key_functions import key_of_api_key
 from flask_irl.web.state import state_of
@@ -44,7 +45,12 @@ def test_a_network_is_overridden_shown_and_cleared(site: Site, command: str, tol
     covering = site.json("client", "203.0.113.7")["covered_by"]
     assert covering == {"network": NETWORK, **override}
     shown = site.done("client", "203.0.113.7")
-    assert re.search(rf"^covered by +network={NETWORK}, kind=", shown, re.MULTILINE)
+    covered = rf"^covered by +network={NETWORK}, kind=\S+, until=\S+, .*reason=scrapes, who="
+    assert re.search(covered, shown, re.MULTILINE)
+    limit = {"block": "blocked", "allow": "none", "override": "5"}[command]
+    together = ", all its clients together" if command == "override" else ""
+    assert re.search(rf"^limit +{limit} \(network {NETWORK}{together}\)$", shown, re.MULTILINE)
+    assert re.search(rf"^limit +{limit}$", site.done("client", NETWORK), re.MULTILINE)
     assert site.done("clear", NETWORK) == f"network {NETWORK} is left to the limiter again\n"
     assert "neither blocked nor let pass" in site.failed("clear", NETWORK)
     assert "is not known" in site.failed("client", "203.0.113.7")
@@ -59,11 +65,27 @@ def test_networks_are_listed_with_reason_and_operator(site: Site) -> None:
         (SOMEBODY, "limit", "keen"),
     ]
     assert all(is_moment(x["until"]) and x["who"].startswith("shell:") for x in listed)
-    shown = cells(site.done("clients", "--order", "overridden"))
+    shown = cells(site.done("clients", "--order", "overridden", "--wide"))
     assert [(line["client"], line["reason"]) for line in shown] == [
         (NETWORK, "scrapes"),
         (SOMEBODY, "keen"),
     ]
+    _, *lines = site.done("clients", "--order", "overridden").splitlines()
+    assert [line.split()[:2] for line in lines[::2]] == [[NETWORK, "blocked"], [SOMEBODY, "5"]]
+    notes = r"  blocked by shell:\S+ until \S+: scrapes\n  own limit by shell:\S+ until \S+: keen"
+    assert re.fullmatch(notes, "\n".join(lines[1::2]))
+    assert max(map(len, lines)) <= COLUMNS
+
+
+def test_a_network_is_found_with_the_clients_in_it(site: Site) -> None:
+    site.ask("203.0.113.7")
+    site.engine.flush()
+    site.done("block", NETWORK, "--reason", "scrapes")
+    for options in ((), ("--all",)):
+        assert [x["client"] for x in site.json("find", NETWORK, *options)] == [
+            "203.0.113.7",
+            NETWORK,
+        ]
 
 
 @pytest.mark.parametrize("command", WITH_KEY)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from flask_irl.behaviour import profile
 from flask_irl.config.sources import resolve
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
@@ -148,7 +149,7 @@ def test_what_two_workers_saw_of_a_client_adds_up(workers: list[Limiter]) -> Non
     assert workers[0].store.counts()["requests"] == 60
     [state] = workers[0].store.load(["a"])
     assert state is not None
-    assert workers[0].profiler.features_of(state, workers[0].store.now())[2] > 55
+    assert profile.sums_of(profile.decode([state.profile]), "recent")[0] > 55
 
 
 def counting(calls: Counter[str], name: str, whole: Callable[..., object]) -> Callable[..., object]:

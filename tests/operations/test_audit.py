@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from flask_irl.errors import StoreError
-from flask_irl.limits.override import Override
 from flask_irl.operations import Operations
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.stores.state import ClientState
 from tests.conftest import Clock
 from tests.operations.worker import ADA, Site, Worker, break_store, override
 
@@ -146,7 +144,6 @@ def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_known(here: Worker)
 
 # Without the store
 
-OVERRIDDEN = ClientState(0, 0.0, 0, 0.0, b"", Override("block", 60.0))
 ALL: dict[str, Callable[[Operations], object]] = {
     "site.stats": lambda o: o.site.stats(),
     "site.limits": lambda o: o.site.limits(),
@@ -159,6 +156,9 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "clients.examples": lambda o: o.clients.examples(),
     "clients.ranked": lambda o: o.clients.ranked(),
     "clients.ranked at a step": lambda o: o.clients.ranked(step=1),
+    "clients.find": lambda o: o.clients.find("a"),
+    "clients.find among all": lambda o: o.clients.find("a", everybody=True),
+    "clients.same_group": lambda o: o.clients.same_group("/"),
     "clients.reset": lambda o: o.clients.reset("c", ADA),
     "clients.reset_all": lambda o: o.clients.reset_all(ADA),
     "clients.feedback": lambda o: o.clients.feedback("c", "good", ADA),
@@ -166,7 +166,6 @@ ALL: dict[str, Callable[[Operations], object]] = {
         "c", "block", amount=0, seconds=60, reason="", who=ADA
     ),
     "overrides.clear": lambda o: o.overrides.clear("c", ADA),
-    "overrides.describe": lambda o: o.overrides.describe("c", OVERRIDDEN, 0.0),
     "models.train": lambda o: o.models.train(ADA),
     "models.start_training": lambda o: o.models.start_training(ADA),
     "models.describe": lambda o: o.models.describe(),
@@ -175,8 +174,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "models.unpin": lambda o: o.models.unpin(ADA),
     "models.pinned": lambda o: o.models.pinned(),
     "audit.entries": lambda o: o.audit.entries(),
-    "audit.latest": lambda o: o.audit.latest("mode", ""),
-    "audit.latest_of_all": lambda o: o.audit.latest_of_all("mode"),
+    "audit.latest_of": lambda o: o.audit.latest_of("override", ["c"]),
     "audit.record": lambda o: o.audit.record(ADA, "mode", ""),
 }
 

@@ -10,6 +10,7 @@ from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access import Ruling
 from flask_irl.operations import overrides
 from flask_irl.operations.results import ClientEntry
+from flask_irl.stores.site import AUDIT_KEPT
 from tests.operations.worker import ADA, Site, Worker, break_store, override
 
 NETWORK = "203.0.113.0/24"
@@ -318,17 +319,40 @@ def test_networks_are_listed_among_the_overridden(site: Site, here: Worker) -> N
     entries, total = listed()
     until = site.clock()
     assert [
-        tuple(x[n] for n in ("client", "override", "until", "reason", "who")) for x in entries
+        tuple(x[n] for n in ("client", "override", "amount", "since", "until", "reason", "who"))
+        for x in entries
     ] == [
-        (NETWORK, "limit", until + 120, "Two.", "bob"),
-        ("short", "block", until + 60, "One.", ADA),
-        ("2001:db8::/64", "allow", until + 30, "", ADA),
+        (NETWORK, "limit", 2, until, until + 120, "Two.", "bob"),
+        ("short", "block", 0, until, until + 60, "One.", ADA),
+        ("2001:db8::/64", "allow", 0, until, until + 30, "", ADA),
     ]
+    assert all(entry.keys() == ClientEntry.__required_keys__ for entry in entries)
     assert total == 3
     second, total = here.operations.clients.ranked(order="overridden", offset=1, limit=1)
     assert ([entry["client"] for entry in second], total) == (["short"], 3)
     site.clock.advance(60)
     assert [entry["client"] for entry in listed()[0]] == [NETWORK]
+
+
+def test_a_network_has_its_author_when_the_audit_log_has_it_no_longer(here: Worker) -> None:
+    override(here, "block", NETWORK, reason="Scrapes.", who="bob")
+    override(here, "block", "c", reason="Scrapes.", who="bob")
+    for _ in range(AUDIT_KEPT):
+        here.store.add_audit(b"{}")
+    entries, _ = here.operations.clients.ranked(order="overridden")
+    assert {x["client"]: (x["since"], x["reason"], x["who"]) for x in entries} == {
+        NETWORK: (None, "Scrapes.", "bob"),
+        "c": (None, "", None),
+    }
+
+
+def test_an_app_may_name_a_network(here: Worker) -> None:
+    here.limiter.label_of = {NETWORK: "Acme Ltd"}.get
+    override(here, "block", NETWORK)
+    [entry], _ = here.operations.clients.ranked(order="overridden")
+    found = here.operations.clients.describe(NETWORK)
+    assert found is not None
+    assert entry["label"] == found["label"] == "Acme Ltd"
 
 
 # Refused

@@ -163,6 +163,23 @@ def test_a_ranking_comes_in_pages(store: Store, offset: int, count: int, page: l
     assert store.ranked("active", offset, count) == (page, 5)
 
 
+@pytest.mark.parametrize(
+    ("least", "page", "total"),
+    [(None, ["c3", "c2"], 5), (1.5, ["c3", "c2"], 3), (3.0, ["c3"], 2), (9.5, [], 0)],
+)
+def test_of_a_ranking_the_low_values_may_be_left_out(
+    store: Store, least: float | None, page: list[str], total: int
+) -> None:
+    store.rank("active", {f"c{n}": float(n) for n in range(5)})
+    assert store.ranked("active", 1, 2, least) == (page, total)
+
+
+def test_a_least_value_may_be_as_large_and_precise_as_a_time(store: Store) -> None:
+    at = 28_333_333.331234567
+    store.rank("active", {"below": at - 1e-6, "at": at, "over": at + 1e-6})
+    assert store.ranked("active", 0, 9, at) == (["over", "at"], 2)
+
+
 def test_the_order_of_equals_is_that_of_their_names_backwards(store: Store) -> None:
     # So that pages neither repeat nor skip a client, on any store.
     store.rank("active", dict.fromkeys(("b", "é", "a", "客户", "c"), 1.0))

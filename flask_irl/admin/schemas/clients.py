@@ -6,6 +6,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from flask_irl.admin.schemas.fields import (
+    Moment,
     boolean,
     described,
     integer,
@@ -24,8 +25,32 @@ def _client() -> fields.String:
     return string("Key of the client, as stored.", "203.0.113.7")
 
 
+def _label() -> fields.String:
+    return string(
+        "Name that the app gives the client by `label_of`; null without one.",
+        "Acme Ltd",
+        allow_none=True,
+    )
+
+
+def _since() -> Moment:
+    return moment(
+        "Beginning of the override, null if the audit log no longer has it; or of the step; else "
+        "null",
+        allow_none=True,
+    )
+
+
+def _until() -> Moment:
+    return moment(
+        "End of the override, or the time at which the client leaves its step at the earliest; "
+        "else null",
+        allow_none=True,
+    )
+
+
 class OverrideSchema(ma.Schema):
-    """Describe an operator's override of a client."""
+    """Describe an operator's override of a client or a network."""
 
     kind = string("Kind of the override.", "block", validate=validate.OneOf(KINDS))
     until = moment("End of the override")
@@ -51,23 +76,40 @@ class CoveringSchema(OverrideSchema):
 
 
 class WhySchema(ma.Schema):
-    """Describe a feature's part in a client's score."""
+    """Describe a behaviour's part in a client's score."""
 
-    feature = string("Name of the feature.", "new_paths")
-    value = number("Value of the client.", 41.0)
-    median = number("Median of the site.", 0.4)
-    high = number("Value that few of the site's clients exceed.", 3.0)
-    effect = number("Improvement of the score if the value were the median.", 0.31)
-    sentence = string(
-        "Explanation for people.",
-        "asks for 41 new paths a minute; usual is 0.5, for 95 % at most 3",
-    )
+    feature = string("Name of the feature that it is told by.", "requests_per_minute")
+    value = number("Value of the client.", 580.0)
+    median = number("Median of the site.", 6.0)
+    high = number("Value that few of the site's clients exceed.", 38.0)
+    effect = number("Part of the score that the behaviour accounts for, 0 to 1.", 0.31)
+    sentence = string("Explanation for people.", "580 requests a minute; usual is 6")
+
+
+class AnswersSchema(ma.Schema):
+    """Describe the answers to a client, as shares of its latest requests, 0 to 1."""
+
+    refused = number("Refused by the limiter (429).", 0.6)
+    denied = number("401, 403 and failed logins.", 0.0)
+    missing = number("404.", 0.3)
+    other_4xx = number("Other 4xx.", 0.0)
+    failed = number("5xx.", 0.0)
+    fine = number("Any other.", 0.1)
+
+
+class RouteShareSchema(ma.Schema):
+    """Describe routes that a client asks for; a profile counts some of them together."""
+
+    routes = strings("Routes of the site that are counted here, most asked for first.", ["/login"])
+    share = number("Share of the client's latest requests, 0 to 1.", 0.97)
+    requests = number("Requests of about ten minutes, fading.", 212.0)
 
 
 class ClientSchema(ma.Schema):
     """Describe a client with the reasons for its score."""
 
     client = _client()
+    label = _label()
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps.", 0.3)
     limit = integer("Base limit at this step; null where it is off.", 30, allow_none=True)
@@ -80,6 +122,15 @@ class ClientSchema(ma.Schema):
     )
     first_seen = moment("Time of the first request; null if there was none", allow_none=True)
     last_seen = moment("Time of the last request; null if there was none", allow_none=True)
+    since = _since()
+    until = _until()
+    answers = fields.Nested(
+        AnswersSchema,
+        required=True,
+        allow_none=True,
+        metadata=described("Answers to its latest requests; null if there were none."),
+    )
+    routes = objects(RouteShareSchema, "Routes that it asks for most, at most five.")
     override = fields.Nested(
         OverrideSchema,
         required=True,
@@ -103,12 +154,13 @@ class ClientSchema(ma.Schema):
     )
     rules = strings(
         "Rules that the client breaks, a sentence each; they hold whatever the model says.",
-        [
-            "fails to log in or is denied what it posts: about 17 times within ten minutes; "
-            "12 are too many"
-        ],
+        ["17 failed logins or denied changes within ten minutes; 12 are too many"],
     )
-    why = objects(WhySchema, "Features that moved the score most, the most important first.")
+    why = objects(
+        WhySchema,
+        "Reasons for the score, the worst harm first, at most five; none for a client that behaves "
+        "like others. Those of a client below the full limit are as of its latest request.",
+    )
     listed = string(
         "List of the configuration that decides on the client, whatever else is said here.",
         "deny",
@@ -124,10 +176,12 @@ class ClientSchema(ma.Schema):
 
 
 class ClientEntrySchema(ma.Schema):
-    """Describe a client in a list."""
+    """Describe a client in a list, or a network that is overridden."""
 
     client = _client()
+    label = _label()
     step = integer("Step on the ladder; 0 is the full limit.", 1)
+    factor = number("Share of every limit that the client keeps at this step.", 0.3)
     limit = integer("Base limit at this step; null where it is off.", 30, allow_none=True)
     score = number("Score, from 0 (as normal as can be) to -1.", -0.71)
     override = string(
@@ -136,14 +190,20 @@ class ClientEntrySchema(ma.Schema):
         allow_none=True,
         validate=validate.OneOf(KINDS),
     )
-    until = moment("End of the override, null if there is none", allow_none=True)
+    is_anomalous = boolean("True if the client is below the full limit.")
+    amount = integer("Requests per window with an override of kind `limit`, else 0.", 0)
+    since = _since()
+    until = _until()
     reason = string(
-        "Reason of the override; null but in the order `overridden`.",
-        "Scrapes the price list.",
+        "Reason of the override, or the first reason for the step; empty if there is none.",
+        "580 requests a minute; usual is 6",
+    )
+    who = string(
+        "Operator that set the override; null if there is none, or the audit log no longer has it.",
+        "oncall",
         allow_none=True,
     )
-    who = string("Operator; null as the reason is.", "oncall", allow_none=True)
-    requests_per_minute = number("Recent rate of requests.", 212.5)
+    requests_per_minute = number("Requests in the last minute, fading.", 212.5)
     refused_share = number("Share of recent requests that were refused, 0 to 1.", 0.6)
     last_seen = moment("Time of the last request; null if there was none", allow_none=True)
 

@@ -14,7 +14,7 @@ from flask_irl.config.values import MAX_STEPS
 from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
 from flask_irl.limits.plan import Mode
-from flask_irl.operations import FEEDBACK, MAX_REASON, ORDERS
+from flask_irl.operations import FEEDBACK, MAX_REASON, MAX_TEXT, ORDERS
 from flask_irl.operations.texts import CONTROLS, UNSAFE
 
 MODES: Final = get_args(Mode)
@@ -78,12 +78,32 @@ class ClientsQuery(PageQuery):
         validate=validate.OneOf(ORDERS),
         metadata=described(
             "Ranking, the highest first; with `flagged`, only clients flagged now, the latest "
-            "first; with `overridden`, only clients with an override, the longest first."
+            "first; with `overridden`, only clients and networks with an override, the longest "
+            "first."
         ),
     )
     step = fields.Integer(
         validate=validate.Range(0, MAX_STEP),
         metadata=described("Only clients at this step; 0 is the full limit."),
+    )
+    q = fields.String(
+        load_default="",
+        validate=validate.Length(max=MAX_TEXT),
+        metadata=described(
+            "Beginning of the ids of clients, an address, or a network; searches the clients of "
+            "all rankings, a thousand of each at most, and the networks that are overridden.",
+            "203.0.113.0/24",
+        ),
+    )
+    route = fields.String(
+        load_default="",
+        validate=validate.Length(max=MAX_TEXT),
+        metadata=described(
+            "Only clients that ask for this route, those that do so most first; perhaps with a "
+            "method before it. Searches as `q` does. Routes are counted in 16 groups: clients of "
+            "another route of its group may be among them.",
+            "POST /login",
+        ),
     )
 
 

@@ -26,14 +26,20 @@ from flask_irl.operations.results import ClientOverride, ClientResult
     "GET", "/clients", ClientsSchema, query=ClientsQuery, paged=True, tag="clients"
 )
 def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """List the most active, most anomalous, most refused or flagged clients
+    """List the most active, most anomalous, most refused or flagged clients, or search for some
 
-    With `order=overridden` networks, too.
+    All figures are as of now, and fade while a client sends nothing. Networks that are overridden
+    are listed with `order=overridden`, and found by `q`.
     """
     offset, limit = offset_and_limit(query)
-    entries, total = current_admin().operations.clients.ranked(
-        order=query["order"], step=query.get("step"), offset=offset, limit=limit
-    )
+    on_clients = current_admin().operations.clients
+    order, step, text, route = query["order"], query.get("step"), query["q"], query["route"]
+    if text or route:
+        entries, total = on_clients.find(
+            text, route=route, order=order, step=step, offset=offset, limit=limit
+        )
+    else:
+        entries, total = on_clients.ranked(order=order, step=step, offset=offset, limit=limit)
     return page_answer("clients", entries, total, query)
 
 

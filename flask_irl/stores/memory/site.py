@@ -94,9 +94,14 @@ class MemorySite(MemoryModels):
                 highest = _highest_first(ranking)
                 self._rankings[name] = {client: ranking[client] for client in highest}
 
-    def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
+    def ranked(
+        self, name: str, offset: int, count: int, least: float | None = None
+    ) -> tuple[list[str], int]:
         with self._lock:
-            order = _highest_first(self._rankings.get(name, {}))
+            ranking = self._rankings.get(name, {})
+            order = _highest_first(ranking)
+            if least is not None:
+                order = [client for client in order if ranking[client] >= least]
         return order[offset : offset + count], len(order)
 
     def count_unique(self, clients: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from flask_irl.errors import StoreError
@@ -169,6 +169,12 @@ class MemoryStore(MemorySite):
                 else None
                 for c in map(self._clients.get, clients)
             ]
+
+    def clients(self, prefix: str = "") -> Iterator[list[str]]:
+        with self._lock:
+            keys = list(self._clients)
+        for start in range(0, len(keys), EXPIRED_AT_ONCE):
+            yield [key for key in keys[start : start + EXPIRED_AT_ONCE] if key.startswith(prefix)]
 
     def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
         results: list[SaveResult] = []

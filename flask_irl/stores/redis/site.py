@@ -91,12 +91,18 @@ class RedisSite(RedisModels):
             commands.append(("ZREMRANGEBYRANK", key, 0, -RANKED - 1))
         self._run(*commands)
 
-    def ranked(self, name: str, offset: int, count: int) -> tuple[list[str], int]:
+    def ranked(
+        self, name: str, offset: int, count: int, least: float | None = None
+    ) -> tuple[list[str], int]:
         [key] = self._site_key(f"rank.{name}")
+        if least is not None:
+            # A ranking is short: to read all that is left costs less than to count it, too.
+            [members] = self._run(("ZRANGE", key, "+inf", repr(least), "BYSCORE", "REV"))
+            names = self._texts(key, members)
+            return names[offset : offset + count], len(names)
         first, last = _page(offset, count)
         members, total = self._run(("ZRANGE", key, first, last, "REV"), ("ZCARD", key))
-        texts = [self._text(key, member) for member in members or ()]
-        return [text for text in texts if text is not None], int(total or 0)
+        return self._texts(key, members), int(total or 0)
 
     def count_unique(self, clients: Sequence[str]) -> None:
         if clients:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
@@ -185,6 +185,12 @@ class RedisStore(RedisSite):
             self._damage.report(key, error)
             return None
 
+    def clients(self, prefix: str = "") -> Iterator[list[str]]:
+        begin = len(self._key("")) - 1
+        for keys in self._pipeline.scan(self._pattern(prefix) + b"*}", SCANNED_AT_ONCE):
+            names = (self._text(key, key[begin:-1]) for key in keys)
+            yield [name for name in names if name is not None]
+
     def save(self, updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
         commands = []
         for update in updates:
@@ -198,8 +204,8 @@ class RedisStore(RedisSite):
         return self._run_on_client(client, FORGET.text, ttl_seconds) == 1
 
     def forget_all(self, ttl_seconds: int) -> int:
-        # All clients' keys begin so, and only those of a client's state end in a brace.
-        pattern = GLOB.sub(rb"\\\g<0>", self._key("")[:-1]) + b"*"
+        # Only the keys of a client's state end in a brace.
+        pattern = self._pattern("") + b"*"
         known = 0
         for keys in self._pipeline.scan(pattern, SCANNED_AT_ONCE):
             states = [key for key in keys if key.endswith(b"}")]
@@ -215,6 +221,10 @@ class RedisStore(RedisSite):
             kind, amount, until = CODES[override.kind], override.amount, override.until
             ttl = max(ttl, int(until - self.now()) + 1)
         self._run_on_client(client, OVERRIDE.text, kind, amount, int(until * 1e6), ttl)
+
+    def _pattern(self, prefix: str) -> bytes:
+        """Escape the beginning of the keys of clients that begin with a text."""
+        return GLOB.sub(rb"\\\g<0>", self._key(prefix)[:-1])
 
     def _run_on_client(self, client: str, script: bytes, *arguments: int) -> object:
         key = self._key(client)

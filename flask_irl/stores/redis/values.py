@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask_irl.stores.redis.damage import DamagedError, DamageLog, parse_whole
@@ -72,6 +72,11 @@ class SiteValues:
         except DamagedError as error:
             self._damage.report(key, error)
             return default
+
+    def _texts(self, key: bytes, values: Sequence[bytes] | None) -> list[str]:
+        """Read names; leave out damaged ones."""
+        texts = (self._text(key, value) for value in values or ())
+        return [text for text in texts if text is not None]
 
     def _text(self, key: bytes, value: bytes) -> str | None:
         """Read a name; None for a damaged one."""

@@ -1,0 +1,104 @@
+"""Print what is known of a client, for people: the plainest first, the model's figures last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from flask_irl.cli.client_table import base_limit, overridden_limit
+from flask_irl.cli.output import plain, print_record, text, when
+from flask_irl.operations.results import ClientResult
+from flask_irl.verdicts.sentences import percent
+from flask_irl.verdicts.sentences import plain as number
+
+ANSWERS: Final = {
+    "refused": "refused (429)",
+    "denied": "denied (401, 403, failed logins)",
+    "missing": "404",
+    "other_4xx": "other 4xx",
+    "failed": "5xx",
+    "fine": "fine",
+}
+UNMATCHED: Final = "unmatched"
+
+
+def print_client(result: ClientResult, *, wide: bool = False) -> None:
+    """Print a client.
+
+    Args:
+        result: The client.
+        wide: Prints the features that the model sees, too.
+    """
+    print_record(dict(_lines(result)), False)
+    for rule in result["rules"]:
+        click.echo(f"rule: {plain(rule)}")
+    for index, reason in enumerate(result["why"], 1):
+        click.echo(f"why {index}: {reason['sentence']}")
+    if result["step"] and not result["rules"] and not result["why"]:
+        click.echo("why: nothing in its profile; it may have hit a honeypot, or mended since")
+    if wide:
+        click.echo()
+        print_record(result["features"], False)
+
+
+def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
+    yield "client", result["client"]
+    if result["label"]:
+        yield "label", result["label"]
+    yield "limit", _limit(result)
+    override, covering = result["override"], result["covered_by"]
+    since, until = when(result["since"] or 0.0), when(result["until"] or 0.0)
+    if since and until and override is None:
+        yield "held", f"since {since}, until {until} at least"
+    # Their members by name, as the API has them.
+    if override is not None:
+        yield "override", text(override)
+    if covering is not None:
+        yield "covered by", text(covering)
+    if result["listed"]:
+        yield "configuration", f"{result['listed']}, whatever else is said here"
+    if result["feedback"]:
+        yield "feedback", result["feedback"]
+    yield "score", f"{result['score'] + 0.0:.2f}"
+    yield "requests", _requests(result)
+    yield "requests a minute", number(result["requests_per_minute"])
+    answers = result["answers"]
+    if answers is not None:
+        shares = [(float(answers[name]), words) for name, words in ANSWERS.items()]  # type: ignore[literal-required]
+        shares.sort(key=lambda item: -item[0])
+        yield "answers", ", ".join(f"{percent(x)} {words}" for x, words in shares if x >= 0.005)
+    if result["routes"]:
+        yield "routes", ", ".join(_route(x["routes"], x["share"]) for x in result["routes"])
+
+
+def _limit(result: ClientResult) -> str:
+    override, covering = result["override"], result["covered_by"]
+    if override is not None:
+        return overridden_limit(override["kind"], override["amount"])
+    if covering is not None:
+        together = ", all its clients together" if covering["kind"] == "limit" else ""
+        limit = overridden_limit(covering["kind"], covering["amount"])
+        return f"{limit} (network {covering['network']}{together})"
+    limit = base_limit(result["limit"])
+    if not result["step"]:
+        return limit
+    if not result["factor"]:
+        return f"blocked (step {result['step']})"
+    share = percent(result["factor"])
+    return f"{limit} (step {result['step']}, {share} of every limit)"
+
+
+def _requests(result: ClientResult) -> str:
+    count = f"{result['requests']:,}"
+    first, last = when(result["first_seen"]), when(result["last_seen"])
+    return f"{count} since {first}, the latest {last}" if first and last else count
+
+
+def _route(routes: list[str], share: float) -> str:
+    names = [("paths that no route matches" if x == UNMATCHED else x) for x in routes]
+    if not names:
+        return f"{percent(share)} other routes"
+    others = f" (or {', '.join(names[1:])})" if names[1:] else ""
+    return f"{percent(share)} {names[0]}{others}"
