@@ -17,7 +17,6 @@ from flask_irl.config.options import OPTIONS, Options
 from flask_irl.telemetry.prometheus import PrometheusListener
 from tests.docs.blocks import DOCUMENTS, PAGES, README, ROOT, section
 
-ARGUMENTS_ONLY: Final = {"key_func", "listener", "authorize"}
 MOST_WORDS: Final = 1200
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -58,8 +57,9 @@ def table(lines: list[str]) -> list[list[str]]:
 
 
 def option_rows() -> list[list[str]]:
-    """Read the table of options."""
-    return table((ROOT / "docs" / "options.md").read_text().splitlines())
+    """Read the tables of options."""
+    lines = (ROOT / "docs" / "options.md").read_text().splitlines()
+    return [row for row in table(lines) if re.match(r"`\w+`", row[0])]
 
 
 def test_the_readme_is_short() -> None:
@@ -108,27 +108,25 @@ def test_config_keys_and_variables_that_begin_with_irl_exist(document: Path) -> 
     assert named <= known
 
 
-def test_the_table_of_options_has_each_option_once_and_no_other() -> None:
+def test_the_tables_of_options_have_each_option_once_and_no_other() -> None:
     named = [name for row in option_rows() for name in re.findall(r"`(\w+)`", row[0])]
-    assert sorted(named) == sorted(OPTIONS.keys() | ARGUMENTS_ONLY)
+    assert sorted(named) == sorted(OPTIONS)
 
 
-def test_the_table_of_options_names_each_ones_config_key_and_variable() -> None:
-    rows = [[re.findall(r"`(\w+)`", cell) for cell in row[:3]] for row in option_rows()]
-    told = {name: (keys, set(variables)) for names, keys, variables in rows for name in names}
-    wrong = []
-    for name, spec in OPTIONS.items():
-        keys, variables = told.get(name, ([], set()))
-        expected = {spec.variable} if spec.variable else set()
-        if spec.config_key not in keys or variables != expected:
-            wrong.append(name)
-    assert wrong == []
+def test_the_tables_of_options_name_each_ones_config_key_and_variables() -> None:
+    rows = [[re.findall(r"`(\w+)`", cell) for cell in row[:2]] for row in option_rows()]
+    told = {tuple(names): set(keys) for names, keys in rows}
+    expected = {
+        names: {key for name in names for key in (OPTIONS[name].config_key, OPTIONS[name].variable)}
+        for names in told
+    }
+    assert told == {names: keys - {None} for names, keys in expected.items()}
 
 
-def test_the_table_of_options_gives_each_ones_default() -> None:
+def test_the_tables_of_options_give_each_ones_default() -> None:
     options = Options()
     told = {
-        name: row[3].strip("`").replace(",", "")
+        name: row[2].strip("`").replace(",", "")
         for row in option_rows()
         for name in re.findall(r"`(\w+)`", row[0])
     }
