@@ -126,7 +126,7 @@ class Profiler:
             [result] = self._store.save([update], self._ttl_seconds)
             if result != "stale":
                 return result == "saved"
-        raise StoreError(f"the profile of {client} is saved by others all the time")
+        raise StoreError(f"the profile of {client} is being saved by other workers all the time")
 
     def features_of(self, state: ClientState, now: float) -> NDArray[np.float32]:
         """Compute a stored client's features at a time, in seconds since the epoch."""

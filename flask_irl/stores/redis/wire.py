@@ -182,7 +182,7 @@ class Wire:
                 while isinstance(answer, hiredis.PushNotification):
                     answer = reader.gets()
             except hiredis.ProtocolError as error:
-                raise InvalidResponse(f"no answer of Redis's: {error}") from None
+                raise InvalidResponse(f"not an answer of Redis: {error}") from None
             if answer is not False:
                 return answer
             self._wait_until(deadline)
