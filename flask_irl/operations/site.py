@@ -119,9 +119,7 @@ class SiteOperations:
             ConfigurationError: A change isn't allowed; names it.
         """
         if "mode" in changes:
-            raise ConfigurationError(
-                "mode is not a limit: it has a command of its own"
-            )
+            raise ConfigurationError("mode is not a limit: it has a command of its own")
         new = check_settings({name: value for name, value in changes.items() if value is not None})
         back = _checked_names(name for name, value in changes.items() if value is None)
 
