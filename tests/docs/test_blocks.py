@@ -10,13 +10,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
+from flask_irl import IntelligentLimiter
 from tests.docs.blocks import BLOCKS, Block, of
 from tests.docs.exceptions import NOT_RUN, reason
 from tests.nginx import find_nginx
 from tests.servers import RedisServer
 
-RUN = {"python", "shell", "json", "nginx", "redis"}
+RUN = {"python", "shell", "json", "nginx", "redis", "html"}
 """Languages whose blocks are run: Python and shell in the files beside this one."""
 CERTIFICATE = (
     *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
@@ -51,6 +53,20 @@ def test_python_is_python(block: Block) -> None:
 @pytest.mark.parametrize("block", of("json"), ids=ids)
 def test_json_is_json(block: Block) -> None:
     json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", of("html"), ids=ids)
+def test_a_template_of_the_apps_is_shown_to_browsers(block: Block, tmp_path: Path) -> None:
+    template = tmp_path / str(block.title)
+    template.parent.mkdir(parents=True)
+    template.write_text(block.text)
+    (tmp_path / "templates" / "base.html").write_text("{% block content %}{% endblock %}")
+    app = Flask("shop", root_path=str(tmp_path))
+    limiter = IntelligentLimiter(app, base_limit=1, background=False)
+    app.add_url_rule("/", "index", lambda: "hello")
+    pages = [app.test_client().get("/", headers={"Accept": "text/html"}).text for _ in range(2)]
+    limiter.close()
+    assert "<h1>Slow down, please</h1>" in pages[1]
 
 
 @pytest.mark.integration

@@ -42,6 +42,7 @@ def outputs(page: str, folder: Path, redis: str, **environment: str) -> dict[str
     """Run a page's shell blocks, and give their outputs by the blocks' first lines."""
     found = {}
     for name, text in files_of(page).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     with Page(folder, redis, **environment) as shell:
         for block in commands_of(page):
