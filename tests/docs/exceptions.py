@@ -9,6 +9,7 @@ from tests.docs.blocks import Block
 NOT_RUN: Final = {
     ("README.md", "make demo "): "minutes long; tests/demo and the other tests are what they run",
     ("admin.md", "rule: fails"): "reasons of one client; tests/verdicts holds their sentences",
+    ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "ten minutes a line; tests/loadtests runs short ones",
     ("logs.md", "request_refused client="): "a line of a log; tests/telemetry holds its form",
     ("metrics.md", "cp .env.example "): "needs Docker; tests/monitoring checks the compose file",
