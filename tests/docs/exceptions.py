@@ -9,6 +9,7 @@ from tests.docs.blocks import Block
 NOT_RUN: Final = {
     ("README.md", "make demo "): "minutes long; tests/demo and the other tests are what they run",
     ("admin.md", "A="): "tests/integration/test_admin_walk.py runs it line by line",
+    ("admin.md", "store  "): "a screen of some site; tests/cli holds its lines",
     ("admin.md", "rule: fails"): "reasons of one client; tests/verdicts holds their sentences",
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "ten minutes a line; tests/loadtests runs short ones",
