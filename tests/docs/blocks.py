@@ -65,5 +65,7 @@ def section(page: str, heading: str) -> str:
     found = re.search(rf"^(#+) {re.escape(heading)}\n", text, re.MULTILINE)
     assert found, f"{page} has no section {heading!r}"
     rest = text[found.end() :]
-    end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
+    # A # within a block is a comment.
+    prose = FENCE.sub(lambda fence: " " * len(fence[0]), rest)
+    end = re.search(rf"^#{{1,{len(found[1])}}} ", prose, re.MULTILINE)
     return rest[: end.start()] if end else rest

@@ -10,7 +10,11 @@ NOT_RUN: Final = {
     ("README.md", "make demo "): "minutes long; tests/demo and the other tests are what they run",
     ("admin.md", "A="): "tests/integration/test_admin_walk.py runs it line by line",
     ("admin.md", "store  "): "a screen of some site; tests/cli holds its lines",
-    ("admin.md", "rule: fails"): "reasons of one client; tests/verdicts holds their sentences",
+    ("admin.md", "$ flask --app yourapp irl clients"): "output; tests/cli holds its form",
+    (
+        "admin.md",
+        "$ flask --app yourapp irl client 2",
+    ): "output; tests/verdicts holds its sentences",
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "ten minutes a line; tests/loadtests runs short ones",
     ("logs.md", "request_refused client="): "a line of a log; tests/telemetry holds its form",

@@ -118,5 +118,10 @@ def test_the_commands_of_the_table_run_in_order(app: Flask) -> None:
 
 STARTED_ELSEWHERE = {"replay", "trainer"}
 """Commands that read a log or run until SIGTERM; other tests run them."""
-EXPECTED = {"train": 1, "model": 1, "rollback 12": 1, "unpin": 1}
+EXPECTED = {
+    "train": 1,
+    "model": 1,
+    'rollback 12 --hours 24 --reason "flags our partners"': 1,
+    "unpin": 1,
+}
 """Exit codes other than 0: too little to learn from here, so no model, none pinned."""
