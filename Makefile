@@ -18,11 +18,12 @@ INSTALL_test := --editable ".[all]" --group test
 INSTALL_lint := --editable ".[all]" --group dev --group bench
 INSTALL_bench := --editable ".[all]" --group bench
 INSTALL_load := --editable ".[all]" --group test --group load
+INSTALL_docs := --editable ".[metrics]" --group docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-mlflow lint format bench evaluate load dashboard runbook clean
+.PHONY: help demo run test test-mlflow docs lint format bench evaluate load dashboard runbook clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -40,6 +41,9 @@ test: $(VENV)/.stamp-test ## run all the tests on all cores, against a real Redi
 
 test-mlflow: $(VENV)/.stamp-test $(MLFLOW_VENV)/.stamp-mlflow ## run the test of MLflow, which needs minutes to install
 	$(PY) -m pytest tests/integration/test_mlflow.py $(ARGS)
+
+docs: $(VENV)/.stamp-docs ## build the pages of docs/ and the API reference into site/ (ARGS=serve serves them)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs $(or $(ARGS),build) --strict
 
 lint: $(VENV)/.stamp-lint ## ruff, mypy strict
 	$(PY) -m ruff check .
@@ -67,7 +71,7 @@ load: $(VENV)/.stamp-load ## put the demo app on Redis under load for a minute, 
 
 clean: ## remove .venv, builds and caches
 	rm -rf $(VENV) $(BENCH_VENV) $(MLFLOW_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		.coverage htmlcov
+		.coverage htmlcov site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.stamp-venv $(BENCH_VENV)/.stamp-venv $(MLFLOW_VENV)/.stamp-venv:

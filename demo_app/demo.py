@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"So that there is something to see in that time, its window is short: {LIMIT} requests "
         f"per {WINDOW_SECONDS} s for a normal client, {HELD} for an anomalous one.\nIt learns for "
         "a minute instead of for two hours, and goes no further down than that first step; in "
-        "service the next ones are 10 % and a short block."
+        "service the next ones are 10% and a short block."
     )
     settings = {
         "BASE_LIMIT": str(LIMIT),

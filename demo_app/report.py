@@ -69,7 +69,7 @@ def print_statistics(console: Console, entries: Sequence[Entry], seconds: float)
         table.add_row(
             "response time",
             f"{statistics.median(durations) * 1000:.1f} ms median, "
-            f"{durations[int(len(durations) * 0.95)] * 1000:.1f} ms at 95 %",
+            f"{durations[int(len(durations) * 0.95)] * 1000:.1f} ms for 95%",
         )
     console.print(table)
 
@@ -134,4 +134,4 @@ def _limits(entry: Entry) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "0 %"
+    return f"{part / whole:.1%}" if whole else "0%"

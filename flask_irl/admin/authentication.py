@@ -124,7 +124,7 @@ class Authenticator:
             raise Forbidden("This token is not known here.")
         if scope == "write" and token.scope != "write":
             self._refused(request, "read_only", name=token.name)
-            raise Forbidden("This token may look, but not change anything.")
+            raise Forbidden("This token may read, but not change anything.")
         return token.name
 
     def _match(self, credentials: bytes) -> Token | None:

@@ -85,7 +85,7 @@ def _store_problem(error: StoreError) -> Response:
     event(logging.WARNING, "admin_store_error", kind=error.kind)
     detail = f"The store doesn't answer as it should: {str(error).rstrip('.')}."
     if request.method not in SAFE_METHODS:
-        detail += " What was to be changed may have been or not: send it again."
+        detail += " The change may have been made or not: send it again."
     return problem(503, detail, headers=[("Retry-After", "1")])
 
 

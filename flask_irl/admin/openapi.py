@@ -60,7 +60,7 @@ class AdminApi(flask_smorest.Api):  # type: ignore[misc]
             scheme = {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "A token of the configuration; a read token may only look.",
+                "description": "A token of the configuration; one of scope read changes nothing.",
             }
             self.spec.components.security_scheme(BEARER, scheme)
         self.register_converter(

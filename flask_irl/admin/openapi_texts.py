@@ -29,7 +29,7 @@ ERROR_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
 ERROR_EXAMPLES: Final[Mapping[int, tuple[str, Errors | None]]] = {
     400: ("body: Not JSON.", {"body": ["Not JSON."]}),
     401: ("This needs a token: send it as 'Authorization: Bearer <token>'.", None),
-    403: ("This token may look, but not change anything.", None),
+    403: ("This token may read, but not change anything.", None),
     404: ("No client 203.0.113.7 is known.", None),
     409: ("another worker is training", None),
     413: ("Send at most 65536 bytes.", None),

@@ -72,7 +72,7 @@ def _option(
 
 @attrs.frozen
 class Options:
-    """Hold the options of a limiter; the README's table of options says what each means.
+    """Hold the options of a limiter; ``docs/options.md`` says what each means.
 
     Raises:
         ValueError: A value is not allowed; :func:`check_option` and

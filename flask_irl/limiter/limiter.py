@@ -62,7 +62,7 @@ class Limiter:
         fit: Fit = fit_in_child,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.options = options
+        self.options = self.configured = options
         self.store = store
         self.listener = listener
         self.notify: Notify = ignore if listener is None else listener.notify
@@ -73,8 +73,7 @@ class Limiter:
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
         self.learning = Learning(options, store, self.notify, self.failures, fit)
-        self.profiler = self.learning.profiler
-        self.trainer = self.learning.trainer
+        self.profiler, self.trainer = self.learning.profiler, self.learning.trainer
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.worker = Worker(
             self.failures,
@@ -89,7 +88,6 @@ class Limiter:
             ),
             train_seconds=options.training_interval_minutes * 60,
         )
-        self.configured = options
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
         self._monotonic = monotonic

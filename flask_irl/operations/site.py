@@ -103,7 +103,7 @@ class SiteOperations:
             ConfigurationError: A change isn't allowed; names it.
         """
         if "mode" in changes:
-            raise ConfigurationError("mode is no limit: change it by itself")
+            raise ConfigurationError("mode is not a limit: it has a command of its own")
         new = check_settings({name: value for name, value in changes.items() if value is not None})
         back = _checked_names(name for name, value in changes.items() if value is None)
 
@@ -153,7 +153,7 @@ class SiteOperations:
                 self._store.advance_epoch()
                 self._limiter.refresh()
                 return
-        raise StoreError("others change the settings at this moment", kind="response")
+        raise StoreError("somebody else is changing the settings: try again", kind="response")
 
 
 def _checked_names(names: Iterable[str]) -> set[str]:

@@ -90,7 +90,7 @@ def _locate(uri: str) -> Location:
         raise ValueError("it has no scheme")
     if scheme == "memory":
         if rest.strip("/"):
-            raise ValueError("memory:// takes nothing behind it")
+            raise ValueError("memory:// has no host, port or path")
         return Location("memory")
     if scheme in ("redis+unix", "unix"):
         connect = dict(parse_url(f"unix://{rest}"))

@@ -78,7 +78,7 @@ def _make_metrics() -> _Metrics:
     return _Metrics(
         requests=Counter(
             "irl_requests_total",
-            "Requests by what was decided on them",
+            "Requests by the decision on them",
             ("outcome", "route"),
             registry=None,
         ),
@@ -127,7 +127,7 @@ def _make_metrics() -> _Metrics:
         ),
         trainings=Counter(
             "irl_model_trainings_total",
-            "Trainings by what came of them",
+            "Trainings by result",
             ("result",),
             registry=None,
         ),
@@ -152,7 +152,7 @@ def _make_metrics() -> _Metrics:
         ),
         admin_refusals=Counter(
             "irl_admin_refusals_total",
-            "Requests that the admin API refused, by what was wrong with the token",
+            "Requests that the admin API refused, by reason",
             ("reason",),
             registry=None,
         ),

@@ -130,7 +130,7 @@ class Profiler:
             [result] = self._store.save([update], self._ttl_seconds)
             if result != "stale":
                 return result == "saved"
-        raise StoreError(f"the profile of {client} is saved by others all the time")
+        raise StoreError(f"the profile of {client} is being saved by other workers all the time")
 
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget all clients, in the store and in the buffer; returns how many the store knew.

@@ -616,7 +616,7 @@ def test_normal_clients_that_were_not_served_are_told_of() -> None:
 
 # The site's own metrics.
 
-PAGE = """# HELP irl_requests_total Requests by what was decided on them
+PAGE = """# HELP irl_requests_total Requests by the decision on them
 # TYPE irl_requests_total counter
 irl_requests_total{outcome="allowed",route="/api/data"} 12.0
 irl_requests_total{outcome="allowed",route="/a \\"b\\"} c"} 3.0

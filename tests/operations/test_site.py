@@ -263,7 +263,7 @@ def test_who_is_never_first_is_told_so(here: Worker, monkeypatch: pytest.MonkeyP
         return False
 
     monkeypatch.setattr(here.store, "put_settings", put_settings)
-    with pytest.raises(StoreError, match="others change the settings") as caught:
+    with pytest.raises(StoreError, match="somebody else is changing the settings") as caught:
         here.operations.site.set_limits({"base_limit": 3}, ADA)
     assert (caught.value.kind, len(tries)) == ("response", MAX_TRIES)
     assert here.operations.site.limits()["base_limit"] == 10

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ from flask_irl import IntelligentLimiter
 from flask_irl.telemetry.events import RequestExempted
 from flask_irl.web.patterns import Pattern, Reach
 from flask_irl.web.state import state_of
+from tests.docs.blocks import section
 from tests.recorder import Recorder
 
-README = Path(__file__).parents[2] / "README.md"
 Limited = Callable[..., IntelligentLimiter]
 LIMITS = "X-RateLimit-Limit"
 DASH_ASSETS = "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>"
@@ -231,14 +230,11 @@ def test_the_table_of_routes_does_not_grow_with_paths(limited: Limited) -> None:
     assert len(state_of(app).routes) == 2
 
 
-def test_the_readmes_dash_app_runs_as_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
-    section = (
-        README.read_text().partition("\n### Apps you didn't write\n")[2].partition("\n### ")[0]
-    )
-    [block] = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+def test_the_pages_dash_app_runs_as_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    text = section("limits.md", "Apps you didn't write")
+    [block] = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     names: dict[str, Any] = {"__name__": "yourapp"}
-    exec("from flask_irl import IntelligentLimiter\n" + block, names)  # noqa: S102 - our README
-    names["site"].layout = html.Div("hello")
+    exec(block, names)  # noqa: S102 - our own page
     client = names["site"].server.test_client()
     with caplog.at_level(logging.WARNING, "flask_irl"):
         assert LIMITS in client.get("/").headers

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from flask_irl.web.state import state_of
-
-PAGE: Final = Path(__file__).parents[2] / "docs" / "limits.md"
+from tests.docs.blocks import section
 
 
 @pytest.fixture
 def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The app of the recipe under a heading."""
-    section = PAGE.read_text().partition(f"\n## {request.param}\n")[2].partition("\n## ")[0]
-    (block,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    text = section("limits.md", request.param)
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     names: dict[str, Any] = {"__name__": "yourapp"}
     exec(block, names)  # noqa: S102 - our own page
     yield names["app"]
@@ -38,6 +36,39 @@ def bearer(app: Flask, user: str) -> dict[str, str]:
 
 def recipe(heading: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("app", [heading], indirect=True)
+
+
+@recipe("Limits on routes")
+def test_limits_of_all_kinds_on_one_app(app: Flask) -> None:
+    paths = ("/export", "/search", "/ping")
+    assert [app.test_client().get(path).status_code for path in paths] == [200, 200, 200]
+    headers = app.test_client().get("/search").headers
+    # Nearer to its end than the blueprint's limits, which it replaces.
+    assert headers["X-RateLimit-Limit"] == "30"
+    assert "X-RateLimit-Limit" not in app.test_client().get("/ping").headers
+    order = {"items": ["a", "b", "c"]}
+    assert app.test_client().post("/orders", json=order).status_code == 200
+    headers = app.test_client().get("/", headers={"X-Probe": "a long secret"}).headers
+    assert "X-RateLimit-Limit" not in headers
+
+
+@recipe("Keys: who a client is")
+def test_only_a_key_that_exists_names_a_client(app: Flask) -> None:
+    def left(key: str) -> str:
+        answer = app.test_client().get("/", headers={"X-API-Key": key})
+        return answer.headers["X-RateLimit-Remaining"]
+
+    assert [left("k-4f1d"), left("k-9b22"), left("k-4f1d")] == ["99", "99", "98"]
+    assert [left("invented"), left("another")] == ["99", "98"]
+
+
+@recipe("Logins")
+def test_a_login_tells_of_its_failures(app: Flask) -> None:
+    client = app.test_client()
+    codes = [client.post("/enter", data={"password": "a"}).status_code for _ in range(20)]
+    assert set(codes) == {200}
+    state_of(app).limiter.flush()
+    assert client.post("/enter", data={"password": "a"}).headers["X-RateLimit-Limit"] == "30"
 
 
 @recipe("When a function fails")

@@ -83,7 +83,7 @@ class ModelSchema(ma.Schema):
         "Requests that the rows stand for.", 18230, dump_default=None, allow_none=True
     )
     advisory = boolean(
-        "True if the model has seen too few clients to be heeded.",
+        "True if the model only advises, since it has seen too few clients.",
         dump_default=None,
         allow_none=True,
     )
@@ -134,7 +134,7 @@ class ModelInfoSchema(ma.Schema):
     rows = integer("Rows trained on.", 5120)
     clients = integer("Different clients among the rows.", 240)
     requests = integer("Requests that the rows stand for.", 18230)
-    advisory = boolean("True if the model has seen too few clients to be heeded.")
+    advisory = boolean("True if the model only advises, since it has seen too few clients.")
     threshold = number("Score below which a client is anomalous.", -0.5)
     false_flag_rate = number("Share of legitimate rows that calibration lets below -0.5.", 0.002)
     features = objects(FeatureSchema, "Features that the model looks at.")
