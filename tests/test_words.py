@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -93,15 +94,18 @@ def operations() -> Operations:
 
 
 def audited_actions() -> set[str]:
-    """Find the actions that operations record."""
-    return {
-        str(call.args[1].value)
-        for path in OPERATIONS.glob("*.py")
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call)
-        and getattr(call.func, "attr", "") == "record"
-        and isinstance(call.args[1], ast.Constant)
-    }
+    """Find the actions that operations record, as a text or by a constant of their module."""
+    actions = set()
+    for path in OPERATIONS.glob("*.py"):
+        module = import_module(f"flask_irl.operations.{path.stem}")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "record":
+                match call.args[1]:
+                    case ast.Constant(value=str(action)):
+                        actions.add(action)
+                    case ast.Name(id=name):
+                        actions.add(getattr(module, name))
+    return actions
 
 
 def test_every_command_has_its_word() -> None:
