@@ -21,8 +21,10 @@ DAYS_FOR_WEEKDAYS: Final = 28
 MAX_RARITY: Final = 3.0
 MACHINE_PACE: Final = 40.0
 """Requests a minute that no person sends for long."""
-MACHINE_ROWS: Final = 0.02
-"""Least share of rows at such a pace on a route of machines."""
+MACHINE_ROWS: Final = 3
+"""Least rows at such a pace on a route of machines: a single one may be a person's haste."""
+MACHINE_SHARE: Final = 0.5
+"""Least share of the requests there that came at such a pace."""
 HIGH_QUANTILE: Final = 0.95
 
 
@@ -63,7 +65,8 @@ def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
 def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[str, float]:
     """Learn the routes that machines use, and their pace: the median rate of their fast rows.
 
-    People and slow programs may use the same routes: one fast row in fifty makes a machines' route.
+    People and slow programs may use the same routes, even in more rows; most of the requests come
+    from machines all the same.
 
     Args:
         routes: Hashes of the rows' routes.
@@ -76,7 +79,7 @@ def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[
     for route in np.unique(routes):
         here = rates[routes == route]
         fast = here[here >= MACHINE_PACE]
-        if len(fast) >= MACHINE_ROWS * len(here):
+        if len(fast) >= MACHINE_ROWS and fast.sum() >= MACHINE_SHARE * here.sum():
             paces[str(route)] = round(float(np.median(fast)), 1)
     return paces
 

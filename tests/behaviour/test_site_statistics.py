@@ -16,7 +16,7 @@ from flask_irl.behaviour.site_statistics import (
 
 @pytest.mark.parametrize(
     ("jobs", "slow", "paces"),
-    [(1, 49, {"7": 60.0}), (1, 50, {}), (9, 1, {"7": 60.0}), (1, 0, {"7": 60.0}), (0, 5, {})],
+    [(3, 60, {"7": 60.0}), (3, 61, {}), (9, 1, {"7": 60.0}), (2, 0, {}), (0, 5, {})],
 )
 def test_a_route_is_one_of_machines_though_slower_clients_use_it_too(
     jobs: int, slow: int, paces: dict[str, float]
