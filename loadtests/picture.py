@@ -31,7 +31,8 @@ FAINT: Final = "#5b6675"
 def saved_figure(path: Path, height: float, title: str) -> Iterator[Figure]:
     """Make a figure of a height in inches, and save it when the block ends; make its folder.
 
-    Its format, PNG or SVG, is told by the path.
+    Its format, PNG or SVG, is told by the path. Its metadata have the title, too: a test compares
+    it with the texts of documents.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -46,7 +47,8 @@ def saved_figure(path: Path, height: float, title: str) -> Iterator[Figure]:
         FigureCanvasAgg(figure)
         figure.suptitle(title, x=0.015, ha="left", fontsize=12.5, weight="bold", linespacing=1.3)
         yield figure
-        figure.savefig(path, format="svg" if path.suffix == ".svg" else "png")
+        kind = "svg" if path.suffix == ".svg" else "png"
+        figure.savefig(path, format=kind, metadata={"Title": " ".join(title.split())})
 
 
 def tidy(axes: Axes, title: str) -> None:

@@ -1,10 +1,12 @@
-"""Hold the figures of documents: those in the benchmark's tables are of the stored run."""
+"""Hold documents to the stored run: the benchmark's tables, and the texts of pictures."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("flask_limiter", reason="needs the dependency group bench")
 pytest.importorskip("throttled", reason="needs the dependency group bench")
@@ -14,6 +16,7 @@ from loadtests.stored import read
 from loadtests.tables import Table
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 STORED = ROOT / "docs" / "images" / "bench.json"
 
 
@@ -31,10 +34,19 @@ def differing(document: str) -> list[str]:
 
 
 def test_documents_have_the_figures_of_the_stored_run() -> None:
-    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    assert [line for path in documents for line in differing(path.read_text("utf-8"))] == []
+    assert [line for path in DOCUMENTS for line in differing(path.read_text("utf-8"))] == []
 
 
 def test_a_figure_of_another_run_is_found() -> None:
     wrong = "| added to a request on Redis, one limit, µs |  | 1 | 2 | 3 |"
     assert differing(f"# Cost\n\n{wrong}\n") == [wrong]
+
+
+@pytest.mark.parametrize("name", ["bench", "detection", "load"])
+def test_the_text_of_a_picture_begins_with_its_title(name: str) -> None:
+    with Image.open(ROOT / "docs" / "images" / f"{name}.png") as picture:
+        title = picture.info["Title"]
+    pattern = re.compile(rf"!\[([^\]]*)\]\([\w/]*images/{name}\.png\)")
+    shown = [text for path in DOCUMENTS for text in pattern.findall(path.read_text("utf-8"))]
+    assert shown
+    assert [text for text in shown if not " ".join(text.split()).startswith(title)] == []
