@@ -179,6 +179,23 @@ def test_the_current_key_is_known_where_nothing_is_limited(make: Make) -> None:
     assert app.test_client().get("/free").text == CLIENT
 
 
+@pytest.mark.parametrize("kind", ["limit", "block"])
+def test_the_current_key_is_the_clients_own_where_its_network_is_overridden(
+    make: Make, kind: str
+) -> None:
+    app, limiter = make()
+    seen: list[str] = []
+    app.teardown_request(lambda _: seen.append(limiter.current_key))
+    with app.app_context():
+        operations = Operations(state_of(app).limiter)
+        amount = 50 if kind == "limit" else 0
+        operations.overrides.set(
+            "127.0.0.0/8", kind, amount=amount, seconds=600, reason="", who="ann"
+        )
+    codes(app)
+    assert seen == [CLIENT]
+
+
 def test_without_a_request_there_is_no_current_key(make: Make) -> None:
     app, limiter = make()
     with app.app_context(), pytest.raises(RuntimeError, match="as your key_func names it"):
@@ -405,8 +422,11 @@ def test_to_ask_for_the_limits_counts_nothing(make: Make, uri: str) -> None:
     assert codes(app) == [429]
 
 
-def test_limits_of_functions_are_told_once_they_are_called(make: Make, uri: str) -> None:
-    app, limiter = make(uri)
+@pytest.mark.parametrize("base", [100, None])
+def test_limits_of_functions_are_told_once_they_are_called(
+    make: Make, uri: str, base: int | None
+) -> None:
+    app, limiter = make(uri, base_limit=base)
 
     @limiter.limit("3/hour", key_func=lambda: "everybody")
     def costly() -> None:
@@ -419,7 +439,8 @@ def test_limits_of_functions_are_told_once_they_are_called(make: Make, uri: str)
         return show(limiter)
 
     name = f"{costly.__module__}.{costly.__qualname__}"
-    assert limits(app) == [["", 100, 99, 60], [name, 3, 1, 3600]]
+    own = [] if base is None else [["", 100, 99, 60]]
+    assert limits(app) == [*own, [name, 3, 1, 3600]]
 
 
 def test_limits_by_a_key_of_their_own_are_told(make: Make, uri: str) -> None:
