@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from flask import Flask, session
+from flask import Flask, request, session
 from werkzeug.local import LocalProxy
 
 from flask_irl import ConfigurationError, IntelligentLimiter, IrlError, StoreError
@@ -177,6 +177,35 @@ def test_the_current_key_is_known_where_nothing_is_limited(make: Make) -> None:
     assert app.test_client().get("/free").text == CLIENT
     limiter.enabled = False
     assert app.test_client().get("/free").text == CLIENT
+
+
+@pytest.mark.parametrize("name", ["0.0.0.0/0", "127.0.0.1/8", "::/0"])
+def test_a_client_that_calls_itself_a_network_is_blocked_alone(
+    make: Make, uri: str, name: str
+) -> None:
+    app, limiter = make(uri, key_func=lambda: request.headers["User"])
+    with app.app_context():
+        limiter.block(name)
+        assert state_of(app).limiter.access.networks == {}
+    assert codes(app, headers={"User": name}) == [429]
+    assert codes(app, headers={"User": "bob"}) == [200]
+    with app.app_context():
+        assert [client["client"] for client in limiter.clients(order="overridden")] == [name]
+        assert limiter.clear(name)
+    assert codes(app, headers={"User": name}) == [200]
+
+
+def test_an_operators_network_is_not_cleared_by_the_name_of_a_client(make: Make) -> None:
+    app, limiter = make()
+    with app.app_context():
+        operations = Operations(state_of(app).limiter)
+        operations.overrides.set(
+            "127.0.0.0/8", "block", amount=0, seconds=600, reason="", who="ann"
+        )
+        for change in (limiter.clear, limiter.allow):
+            with pytest.raises(ConfigurationError, match="an operator has overridden"):
+                change("127.0.0.0/8")
+    assert codes(app) == [429]
 
 
 @pytest.mark.parametrize("kind", ["limit", "block"])

@@ -59,6 +59,10 @@ class ClientOperations:
         """
         return ids.key_of(self._store, client_id)
 
+    def key_of_name(self, name: str) -> str:
+        """Find the key of a client by its name, though that may look like a network's."""
+        return ids.client_key_of(self._store, name)
+
     def is_known(self, client_id: str) -> bool:
         """Tell whether a client's id can be right: it was seen, or is an address or a network.
 
