@@ -508,6 +508,20 @@ def test_an_override_is_what_holds(make: Make, uri: str) -> None:
     assert 400 < blocked.reset_after <= 500
 
 
+def test_a_client_that_is_admitted_again_is_told_all_its_limits(make: Make) -> None:
+    app, limiter = make(base_limit=1)
+
+    @app.get("/limits")
+    @limiter.limit("5/hour")
+    def view() -> Any:
+        return show(limiter)
+
+    assert codes(app, 3, path="/limits") == [200, 429, 429]
+    # As if its window were over.
+    state_of(app).limiter.store.forget(CLIENT, 0)
+    assert limits(app) == [["", 1, 0, 60], ["view", 5, 4, 3600]]
+
+
 def test_where_nothing_is_limited_there_are_no_limits(make: Make) -> None:
     app, limiter = make()
     app.add_url_rule("/limits", "limits", limiter.exempt(lambda: show(limiter)))

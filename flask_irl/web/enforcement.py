@@ -276,7 +276,7 @@ class Enforcer:
             question.plan, question.keys_for(client), question.cost
         )
         exchange.decision, exchange.route, exchange.client = decision, route, client
-        exchange.decided = True
+        exchange.decided, exchange.question = True, question
         exchange.seconds = time.perf_counter() - started
         if decision.admitted:
             return None
