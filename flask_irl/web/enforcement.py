@@ -1,9 +1,10 @@
 """Ask the limiter about each request, as early as can be, and let it through or refuse it.
 
 A request like an earlier one is asked about before Flask sees it: a client that is known to be over
-its limit is refused without Flask, and about any other one the store is asked while Flask gets
-ready. The decision is made in the app's first hook, where Flask knows the route; where limits or
-client depend on the app's other hooks, it is made after them (``web/late.py``).
+its limit, or denied or blocked with its network, is refused without Flask, and about any other one
+the store is asked while Flask gets ready. The decision is made in the app's first hook, where Flask
+knows the route; where limits or client depend on the app's other hooks, it is made after them
+(``web/late.py``).
 """
 
 from __future__ import annotations
