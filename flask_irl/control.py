@@ -36,9 +36,10 @@ class ClientControl:
     Each is about the current app's clients, in a request or in an app context outside of one, and
     may be called from any thread. A client is named as the app's ``key_func`` names it: an
     address, a user's id; ``current_key`` is that of the current request. One that is called like a
-    network is that client alone: networks are overridden by operators, except for the /64 of IPv6
-    that is one client. Changes are in the audit log before they are made, and hold in all workers
-    at once; but a worker that is refusing the client at the moment may go on for up to two seconds.
+    network is that client alone; where ``key_func`` is ``remote_address``, nobody is, and a network
+    is meant. Changes are in the audit log before they are made, and hold in all workers at once (of
+    networks within two seconds); but a worker that is refusing the client at the moment may go on
+    for up to two seconds.
 
     These calls raise, since they are the app's own:
 
@@ -119,7 +120,7 @@ class ClientControl:
         """
         who = _checked(who or _caller())
         operations = self._operations("clear()")
-        return operations.overrides.clear(_name(client), who, named=True)
+        return operations.overrides.clear(_name(client), who, named=_may_name_anything())
 
     def feedback(self, client: ClientName, verdict: Verdict, *, who: str | None = None) -> bool:
         """Note that a client is good or an abuser, for models to learn from.
@@ -232,7 +233,7 @@ class ClientControl:
             seconds=seconds,
             reason=check_line("reason", reason, MAX_REASON),
             who=_checked(who),
-            named=True,
+            named=_may_name_anything(),
         )
 
     def _operations(self, call: str) -> Operations:
@@ -253,6 +254,11 @@ def _name(client: Any) -> str:
             "an address or a user's id"
         )
     return name
+
+
+def _may_name_anything() -> bool:
+    """Tell whether a client of the current app may be called like a network."""
+    return not state_of(current_app).names_addresses
 
 
 def _checked(who: str) -> str:

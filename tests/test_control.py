@@ -179,7 +179,7 @@ def test_the_current_key_is_known_where_nothing_is_limited(make: Make) -> None:
     assert app.test_client().get("/free").text == CLIENT
 
 
-@pytest.mark.parametrize("name", ["0.0.0.0/0", "127.0.0.1/8", "::/0"])
+@pytest.mark.parametrize("name", ["0.0.0.0/0", "127.0.0.1/8", "::/0", "2001:db8::/64"])
 def test_a_client_that_calls_itself_a_network_is_blocked_alone(
     make: Make, uri: str, name: str
 ) -> None:
@@ -195,8 +195,18 @@ def test_a_client_that_calls_itself_a_network_is_blocked_alone(
     assert codes(app, headers={"User": name}) == [200]
 
 
-def test_an_operators_network_is_not_cleared_by_the_name_of_a_client(make: Make) -> None:
+def test_where_clients_are_addresses_a_network_is_meant(make: Make) -> None:
     app, limiter = make()
+    with app.app_context():
+        limiter.block("127.0.0.0/8")
+    assert codes(app) == [429]
+    with app.app_context():
+        assert limiter.clear("127.0.0.0/8")
+    assert codes(app) == [200]
+
+
+def test_an_operators_network_is_not_cleared_by_the_name_of_a_client(make: Make) -> None:
+    app, limiter = make(key_func=lambda: "bob")
     with app.app_context():
         operations = Operations(state_of(app).limiter)
         operations.overrides.set(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import UNKNOWN, canonical, network_key
-from flask_irl.limits.networks import CLIENT_BITS, parse_network, read_address
+from flask_irl.limits.networks import parse_network
 from flask_irl.stores.base import Store
 from flask_irl.verdicts.rankings import RANKINGS
 
@@ -50,12 +50,6 @@ def client_key_of(store: Store, name: str) -> str:
     if network in (UNKNOWN, key) or store.load([key]) != [None]:
         return key
     return network
-
-
-def is_clients_network(key: str) -> bool:
-    """Tell whether a key is the network that stands for one client: a /64 of IPv6."""
-    address = read_address(key) if is_network(key) else None
-    return address is not None and address.version == 6 and address.bits == CLIENT_BITS
 
 
 def is_network(key: str) -> bool:

@@ -121,12 +121,12 @@ class OverrideOperations:
         return (ids.client_key_of if named else ids.key_of)(self._store, client)
 
     def _is_network(self, key: str, named: bool) -> bool:
-        """Tell whether an override is one of a network; that of a /64 is, whoever is called so.
+        """Tell whether an override is one of a network.
 
         Raises:
             ConfigurationError: A client's name is that of an overridden network.
         """
-        if not named or ids.is_clients_network(key):
+        if not named:
             return ids.is_network(key)
         if key in self._limiter.access.networks:
             raise ConfigurationError(
