@@ -35,9 +35,11 @@ class ClientControl:
 
     Each is about the current app's clients, in a request or in an app context outside of one, and
     may be called from any thread. A client is named as the app's ``key_func`` names it: an
-    address, a user's id; ``current_key`` is that of the current request. Changes are in the
-    audit log before they are made, and hold in all workers at once; but a worker that is refusing
-    the client at the moment may go on for up to two seconds.
+    address, a user's id; ``current_key`` is that of the current request. One that is called like a
+    network is that client alone; where ``key_func`` is ``remote_address``, nobody is, and a network
+    is meant. Changes are in the audit log before they are made, and hold in all workers at once (of
+    networks within two seconds); but a worker that is refusing the client at the moment may go on
+    for up to two seconds.
 
     These calls raise, since they are the app's own:
 
@@ -118,7 +120,7 @@ class ClientControl:
         """
         who = _checked(who or _caller())
         operations = self._operations("clear()")
-        return operations.overrides.clear(operations.clients.key_of(_name(client)), who)
+        return operations.overrides.clear(_name(client), who, named=_may_name_anything())
 
     def feedback(self, client: ClientName, verdict: Verdict, *, who: str | None = None) -> bool:
         """Note that a client is good or an abuser, for models to learn from.
@@ -138,7 +140,9 @@ class ClientControl:
         """
         who = _checked(who or _caller())
         operations = self._operations("feedback()")
-        return operations.clients.feedback(operations.clients.key_of(_name(client)), verdict, who)
+        return operations.clients.feedback(
+            operations.clients.key_of_name(_name(client)), verdict, who
+        )
 
     def client(self, client: ClientName) -> ClientResult | None:
         """Describe a client as of now: its step, score, rates and override, and the reasons.
@@ -157,7 +161,7 @@ class ClientControl:
             ConfigurationError: The name isn't one. For the rest, see the class.
         """
         operations = self._operations("client()")
-        return operations.clients.describe(operations.clients.key_of(_name(client)))
+        return operations.clients.describe(operations.clients.key_of_name(_name(client)))
 
     def clients(
         self,
@@ -215,7 +219,7 @@ class ClientControl:
             if name is None:
                 known |= on_clients.reset_all(who) > 0
             else:
-                known |= on_clients.reset(on_clients.key_of(name), who)
+                known |= on_clients.reset(on_clients.key_of_name(name), who)
         return known
 
     def _override(
@@ -223,12 +227,13 @@ class ClientControl:
     ) -> ClientOverride:
         operations = self._operations(f"{word}()")
         return operations.overrides.set(
-            operations.clients.key_of(_name(client)),
+            _name(client),
             "limit" if word == "override" else word,
             amount=amount,
             seconds=seconds,
             reason=check_line("reason", reason, MAX_REASON),
             who=_checked(who),
+            named=_may_name_anything(),
         )
 
     def _operations(self, call: str) -> Operations:
@@ -249,6 +254,11 @@ def _name(client: Any) -> str:
             "an address or a user's id"
         )
     return name
+
+
+def _may_name_anything() -> bool:
+    """Tell whether a client of the current app may be called like a network."""
+    return not state_of(current_app).names_addresses
 
 
 def _checked(who: str) -> str:

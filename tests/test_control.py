@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from flask import Flask, session
+from flask import Flask, request, session
 from werkzeug.local import LocalProxy
 
 from flask_irl import ConfigurationError, IntelligentLimiter, IrlError, StoreError
@@ -177,6 +177,62 @@ def test_the_current_key_is_known_where_nothing_is_limited(make: Make) -> None:
     assert app.test_client().get("/free").text == CLIENT
     limiter.enabled = False
     assert app.test_client().get("/free").text == CLIENT
+
+
+@pytest.mark.parametrize("name", ["0.0.0.0/0", "127.0.0.1/8", "::/0", "2001:db8::/64"])
+def test_a_client_that_calls_itself_a_network_is_blocked_alone(
+    make: Make, uri: str, name: str
+) -> None:
+    app, limiter = make(uri, key_func=lambda: request.headers["User"])
+    with app.app_context():
+        limiter.block(name)
+        assert state_of(app).limiter.access.networks == {}
+    assert codes(app, headers={"User": name}) == [429]
+    assert codes(app, headers={"User": "bob"}) == [200]
+    with app.app_context():
+        assert [client["client"] for client in limiter.clients(order="overridden")] == [name]
+        assert limiter.clear(name)
+    assert codes(app, headers={"User": name}) == [200]
+
+
+def test_where_clients_are_addresses_a_network_is_meant(make: Make) -> None:
+    app, limiter = make()
+    with app.app_context():
+        limiter.block("127.0.0.0/8")
+    assert codes(app) == [429]
+    with app.app_context():
+        assert limiter.clear("127.0.0.0/8")
+    assert codes(app) == [200]
+
+
+def test_an_operators_network_is_not_cleared_by_the_name_of_a_client(make: Make) -> None:
+    app, limiter = make(key_func=lambda: "bob")
+    with app.app_context():
+        operations = Operations(state_of(app).limiter)
+        operations.overrides.set(
+            "127.0.0.0/8", "block", amount=0, seconds=600, reason="", who="ann"
+        )
+        for change in (limiter.clear, limiter.allow):
+            with pytest.raises(ConfigurationError, match="an operator has overridden"):
+                change("127.0.0.0/8")
+    assert codes(app) == [429]
+
+
+@pytest.mark.parametrize("kind", ["limit", "block"])
+def test_the_current_key_is_the_clients_own_where_its_network_is_overridden(
+    make: Make, kind: str
+) -> None:
+    app, limiter = make()
+    seen: list[str] = []
+    app.teardown_request(lambda _: seen.append(limiter.current_key))
+    with app.app_context():
+        operations = Operations(state_of(app).limiter)
+        amount = 50 if kind == "limit" else 0
+        operations.overrides.set(
+            "127.0.0.0/8", kind, amount=amount, seconds=600, reason="", who="ann"
+        )
+    codes(app)
+    assert seen == [CLIENT]
 
 
 def test_without_a_request_there_is_no_current_key(make: Make) -> None:
@@ -405,8 +461,11 @@ def test_to_ask_for_the_limits_counts_nothing(make: Make, uri: str) -> None:
     assert codes(app) == [429]
 
 
-def test_limits_of_functions_are_told_once_they_are_called(make: Make, uri: str) -> None:
-    app, limiter = make(uri)
+@pytest.mark.parametrize("base", [100, None])
+def test_limits_of_functions_are_told_once_they_are_called(
+    make: Make, uri: str, base: int | None
+) -> None:
+    app, limiter = make(uri, base_limit=base)
 
     @limiter.limit("3/hour", key_func=lambda: "everybody")
     def costly() -> None:
@@ -419,7 +478,8 @@ def test_limits_of_functions_are_told_once_they_are_called(make: Make, uri: str)
         return show(limiter)
 
     name = f"{costly.__module__}.{costly.__qualname__}"
-    assert limits(app) == [["", 100, 99, 60], [name, 3, 1, 3600]]
+    own = [] if base is None else [["", 100, 99, 60]]
+    assert limits(app) == [*own, [name, 3, 1, 3600]]
 
 
 def test_limits_by_a_key_of_their_own_are_told(make: Make, uri: str) -> None:
@@ -456,6 +516,20 @@ def test_an_override_is_what_holds(make: Make, uri: str) -> None:
     [[blocked]] = seen
     assert (blocked.limit, blocked.remaining, blocked.window_seconds) == (0, 0, 60)
     assert 400 < blocked.reset_after <= 500
+
+
+def test_a_client_that_is_admitted_again_is_told_all_its_limits(make: Make) -> None:
+    app, limiter = make(base_limit=1)
+
+    @app.get("/limits")
+    @limiter.limit("5/hour")
+    def view() -> Any:
+        return show(limiter)
+
+    assert codes(app, 3, path="/limits") == [200, 429, 429]
+    # As if its window were over.
+    state_of(app).limiter.store.forget(CLIENT, 0)
+    assert limits(app) == [["", 1, 0, 60], ["view", 5, 4, 3600]]
 
 
 def test_where_nothing_is_limited_there_are_no_limits(make: Make) -> None:

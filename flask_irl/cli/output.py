@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from flask_irl.operations.moments import is_moment, with_moments
+from flask_irl.operations.moments import COUNTS, is_moment, with_moments
 from flask_irl.operations.moments import when as when
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def text(value: Any, name: str = "") -> str:
         # Not -0.
         return f"{value + 0.0:.4g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{plain(str(n))}={text(item, n)}" for n, item in value.items()) or "-"
+        items = ((n, text(item, "" if name in COUNTS else n)) for n, item in value.items())
+        return ", ".join(f"{plain(str(n))}={shown}" for n, shown in items) or "-"
     if isinstance(value, (list, tuple)):
         return ", ".join(text(item) for item in value) or "-"
     return plain(str(value))

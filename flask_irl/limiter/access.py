@@ -165,10 +165,11 @@ class Access:
 
     def _use_unended(self) -> None:
         """Rule by the overrides that haven't ended; the next refresh drops the others."""
-        if self._first_end > self.now():
-            return
+        # Also where nothing has ended: others may be about to use rules that have.
         with self._changing:
             now = self.now()
+            if self._first_end > now:
+                return
             networks = {n: x for n, x in self.networks.items() if x.override.until > now}
             self._ended |= self.networks.keys() - networks.keys()
             self._use(networks, {c: until for c, until in self._own.items() if until > now})

@@ -53,7 +53,8 @@ class Decision(NamedTuple):
     Attributes:
         outcome: ``allowed``, ``limited``, ``blocked``, ``shadow_limited`` (admitted, though
             refused at the client's step) or ``exempt``.
-        key: The client's key, as stored.
+        key: The key that the request counts under, as stored: the client's, or that of its network
+            where an operator has limited or blocked that.
         limit: Requests per window in effect for this client; 0 when exempt, when it is blocked, or
             when it is admitted under no limit.
         remaining: Requests left.
@@ -65,8 +66,8 @@ class Decision(NamedTuple):
         window_seconds: The window of the limit shown.
         scope: Name of the scope of the limit shown; ``""`` is all of the client's requests.
         source: Origin of the decision: ``store``, ``local`` (a refusal that this process
-            remembers), ``fallback`` (counted here while the store is out), ``none``, or ``list``
-            (denied by configuration).
+            remembers, or a network that it knows to be blocked), ``fallback`` (counted here while
+            the store is out), ``none``, or ``list`` (denied by configuration).
         at: The store's time, in seconds since the epoch.
         gap: Seconds since the client's previous request, or -1.
     """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain
+from typing import Final
 
 from flask_irl.behaviour import profile
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
+from flask_irl.limits.override import KINDS
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.description import (
@@ -19,7 +22,7 @@ from flask_irl.operations.description import (
 )
 from flask_irl.operations.entries import Entries
 from flask_irl.operations.overridden import Overridden
-from flask_irl.operations.results import ClientEntry, ClientResult
+from flask_irl.operations.results import ClientCounts, ClientEntry, ClientResult
 from flask_irl.operations.search import (
     ANOMALOUS,
     MAX_FOUND,
@@ -33,6 +36,8 @@ from flask_irl.operations.traffic import routes_beside, routes_of
 from flask_irl.stores.site import OVERRIDDEN, RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts.rankings import RANKINGS, leave_rankings
+
+FLAGGED: Final = "flagged"
 
 
 class ClientOperations:
@@ -58,6 +63,10 @@ class ClientOperations:
             ConfigurationError: A network is written wrong.
         """
         return ids.key_of(self._store, client_id)
+
+    def key_of_name(self, name: str) -> str:
+        """Find the key of a client by its name, though that may look like a network's."""
+        return ids.client_key_of(self._store, name)
 
     def is_known(self, client_id: str) -> bool:
         """Tell whether a client's id can be right: it was seen, or is an address or a network.
@@ -165,6 +174,24 @@ class ClientOperations:
         found = self._found(states, now)
         states = found.by(order) if wanted is None else found.asking_for(wanted)
         return self._page(states, now, offset, limit), len(states)
+
+    def count_held(self) -> ClientCounts:
+        """Count the flagged clients and the overrides, of a thousand clients each at most."""
+        now = self._store.now()
+        flagged = self._live(FLAGGED, self._names(FLAGGED, now, 0, RANKED)[0], now)
+        held = {key: state for key, state in flagged.items() if state.step > 0}
+        names = [*self._names(OVERRIDDEN, now, 0, RANKED)[0], *self._overridden.networks(now)]
+        overrides = self._overridden.find_all(self._load(names, now), now)
+        kinds = Counter(override.kind for override in overrides.values())
+        # An operator's word goes before the model's.
+        left = held.keys() - self._overridden.find_all(held, now).keys()
+        steps = self._limiter.ladder.steps
+        shut = [key for key in left if not steps[min(held[key].step, len(steps) - 1)].factor]
+        return {
+            "flagged": len(held),
+            "blocked": len(shut) + kinds["block"],
+            "overridden": {kind: kinds[kind] for kind in KINDS},
+        }
 
     def same_group(self, route: str) -> list[str]:
         """List the other routes of the site that profiles count together with a route.

@@ -32,9 +32,21 @@ def key_of(store: Store, client_id: str) -> str:
         if store.load([key]) != [None]:
             return key
         raise
-    if network is not None:
-        return network
-    network = network_key(client_id)
+    return network or client_key_of(store, client_id)
+
+
+def client_key_of(store: Store, name: str) -> str:
+    """Find the key of a client by its name, whose owner may have called it like a network.
+
+    Args:
+        store: Knows the clients.
+        name: Name or key of a client, or an address.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    key = canonical(name)
+    network = network_key(name)
     if network in (UNKNOWN, key) or store.load([key]) != [None]:
         return key
     return network

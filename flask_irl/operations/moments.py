@@ -9,6 +9,8 @@ from typing import Any, Final
 
 MOMENT_NAME: Final = re.compile(r"(?:^|_)(?:at|since|until)$|_seen$")
 """Ends of the names of members that are moments: ``trained_at``, ``last_seen``, ``until``."""
+COUNTS: Final = frozenset({"endpoints", "buffer_size"})
+"""Members that map names of routes or clients to counts: those names may end like moments'."""
 
 
 def when(seconds: float) -> str | None:
@@ -31,7 +33,9 @@ def when(seconds: float) -> str | None:
 
 def with_moments(record: Mapping[str, Any]) -> dict[str, Any]:
     """Write the moments of a record and of the records inside it; all else stays as it is."""
-    return {name: _written(name, value) for name, value in record.items()}
+    return {
+        name: value if name in COUNTS else _written(name, value) for name, value in record.items()
+    }
 
 
 def is_moment(name: str, value: object) -> bool:

@@ -33,7 +33,15 @@ class OverrideOperations:
         self._overridden = Overridden(limiter, audit)
 
     def set(
-        self, client: str, kind: str, *, amount: int, seconds: float, reason: str, who: str
+        self,
+        client: str,
+        kind: str,
+        *,
+        amount: int,
+        seconds: float,
+        reason: str,
+        who: str,
+        named: bool = False,
     ) -> ClientOverride:
         """Allow, block or limit a client or a network for a time.
 
@@ -47,10 +55,12 @@ class OverrideOperations:
             seconds: The time until the override ends, up to a year.
             reason: The operator's reason, for the audit log.
             who: The operator.
+            named: Takes a client that is called like a network for that client alone: names may be
+                chosen by strangers.
 
         Raises:
-            ConfigurationError: A value isn't allowed, the configuration denies the client, or too
-                many networks are overridden.
+            ConfigurationError: A value isn't allowed, the configuration denies the client, too
+                many networks are overridden, or a client's name is that of an overridden network.
         """
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not number or not 0 < seconds <= MAX_SECONDS:
@@ -58,7 +68,7 @@ class OverrideOperations:
                 f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
             )
         check_reason(reason)
-        key = ids.key_of(self._store, client)
+        key = self._key_of(client, named)
         state = self._store.load([key])[0]
         now = self._store.now()
         override = Override(cast(Kind, kind), now + seconds, amount)
@@ -68,7 +78,7 @@ class OverrideOperations:
                 "take it out there"
             )
         self._limiter.refresh()
-        network = ids.is_network(key)
+        network = self._is_network(key, named)
         after = state_of(override)
         current = self._overridden.find(key, state, now)
         before = None if current is None else state_of(current)
@@ -82,20 +92,48 @@ class OverrideOperations:
         known = network or state is not None
         return {"client": key, **after, "reason": reason, "who": who, "known": known}
 
-    def clear(self, client: str, who: str) -> bool:
-        """Leave a client or a network to the limiter again; tell if an override was in force."""
-        key = ids.key_of(self._store, client)
+    def clear(self, client: str, who: str, *, named: bool = False) -> bool:
+        """Leave a client or a network to the limiter again; tell if an override was in force.
+
+        Args:
+            client: As of :meth:`set`, like the others.
+            who: The operator.
+            named: Takes a client that is called like a network for that client alone.
+
+        Raises:
+            ConfigurationError: A client's name is that of an overridden network.
+        """
+        key = self._key_of(client, named)
         self._limiter.refresh()
+        network = self._is_network(key, named)
         state = self._store.load([key])[0]
         override = self._overridden.find(key, state, self._store.now())
         if override is not None:
             self._audit.record(who, "clear", key, before=state_of(override))
             self._store.set_override(key, None, self._limiter.plans.longest)
-        if ids.is_network(key):
+        if network:
             self._store.drop_networks([key])
         # Also without an override: the store may have failed here at the last try.
         self._rank(key, None)
         return override is not None
+
+    def _key_of(self, client: str, named: bool) -> str:
+        return (ids.client_key_of if named else ids.key_of)(self._store, client)
+
+    def _is_network(self, key: str, named: bool) -> bool:
+        """Tell whether an override is one of a network.
+
+        Raises:
+            ConfigurationError: A client's name is that of an overridden network.
+        """
+        if not named:
+            return ids.is_network(key)
+        if key in self._limiter.access.networks:
+            raise ConfigurationError(
+                f"{key} is a network that an operator has overridden: change it there, by the "
+                "command line or the admin API"
+            )
+        return False
 
     def _put(self, override: NetworkOverride) -> None:
         if not self._store.put_network(override.network, override.encode(), MAX_NETWORKS):

@@ -42,6 +42,14 @@ class ClientOverride(OverrideResult):
     known: bool
 
 
+class ClientCounts(TypedDict):
+    """Count clients: flagged ones, those whose every request is refused, overrides by kind."""
+
+    flagged: int
+    blocked: int
+    overridden: dict[str, int]
+
+
 class CoveringOverride(OverrideResult):
     """Describe an override of a network that holds a client."""
 

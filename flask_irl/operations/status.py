@@ -11,11 +11,10 @@ from flask_irl.config.values import OFF
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.presence import read_report
-from flask_irl.limits.override import KINDS
 from flask_irl.model.model import Model
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.rates import Rates, read_rates
-from flask_irl.stores.site import RANKED
+from flask_irl.operations.results import ClientCounts
 from flask_irl.training.last import read_last
 
 
@@ -32,14 +31,6 @@ class StoreStatus(TypedDict):
     memory_used_bytes: int | None
     memory_limit_bytes: int | None
     policy: str | None
-
-
-class ClientCounts(TypedDict):
-    """Count clients: flagged ones, those whose every request is refused, overrides by kind."""
-
-    flagged: int
-    blocked: int
-    overridden: dict[str, int]
 
 
 class Change(TypedDict):
@@ -142,7 +133,7 @@ class StatusOperations:
             "store": store,
             "now": now,
             "hour_ago": hour_ago,
-            "clients": self._count_clients(),
+            "clients": self._clients.count_held(),
             **self._known(),
             "changed": self._changed(),
             "model_version": model.version,
@@ -225,19 +216,6 @@ class StatusOperations:
             "memory_used_bytes": None,
             "memory_limit_bytes": None,
             "policy": None,
-        }
-
-    def _count_clients(self) -> ClientCounts:
-        flagged, _ = self._clients.ranked(order="flagged", limit=RANKED)
-        overridden, _ = self._clients.ranked(order="overridden", limit=RANKED)
-        kinds = [entry["override"] for entry in overridden]
-        held = [entry for entry in flagged if entry["step"] > 0]
-        # An operator's word goes before the model's.
-        shut = sum(entry["override"] is None and entry["factor"] == 0 for entry in held)
-        return {
-            "flagged": len(held),
-            "blocked": shut + kinds.count("block"),
-            "overridden": {kind: kinds.count(kind) for kind in KINDS},
         }
 
     def _changed(self) -> dict[str, Change]:

@@ -31,10 +31,12 @@ def limits_of(exchange: Exchange, limiter: Limiter) -> list[CurrentLimit]:
     found: list[CurrentLimit] = []
     try:
         for question in questions:
-            counted = limiter.store.peek(question.plan, question.keys_for(client))
-            limits = current_limits(question.plan, counted, decision.at)
-            # The limit on all requests of the client is part of each question.
-            found += limits if question is exchange.question else limits[1:]
+            plan = question.plan
+            if question is not exchange.question:
+                # As when it was counted: the limit on all requests of the client is the request's.
+                plan = limiter.plans.without_base(plan)
+            counted = limiter.store.peek(plan, question.keys_for(client))
+            found += current_limits(plan, counted, decision.at)
     except Exception as error:
         limiter.failures.store_failed(error)
         return [shown_limit(decision)]

@@ -1,9 +1,10 @@
 """Ask the limiter about each request, as early as can be, and let it through or refuse it.
 
 A request like an earlier one is asked about before Flask sees it: a client that is known to be over
-its limit is refused without Flask, and about any other one the store is asked while Flask gets
-ready. The decision is made in the app's first hook, where Flask knows the route; where limits or
-client depend on the app's other hooks, it is made after them (``web/late.py``).
+its limit, or denied or blocked with its network, is refused without Flask, and about any other one
+the store is asked while Flask gets ready. The decision is made in the app's first hook, where Flask
+knows the route; where limits or client depend on the app's other hooks, it is made after them
+(``web/late.py``).
 """
 
 from __future__ import annotations
@@ -276,7 +277,7 @@ class Enforcer:
             question.plan, question.keys_for(client), question.cost
         )
         exchange.decision, exchange.route, exchange.client = decision, route, client
-        exchange.decided = True
+        exchange.decided, exchange.question = True, question
         exchange.seconds = time.perf_counter() - started
         if decision.admitted:
             return None

@@ -51,7 +51,8 @@ class Exchange:
         question: The question about it; None until it is asked.
         functions: The questions about functions that were called in it, by their plans.
         route: Its route; set as soon as it is known.
-        client: The client's key; set as soon as it is known.
+        client: The key that it counts under, the client's or its network's; set as soon as it is
+            known.
         seconds: Time that the decision took.
         early: The question whose answer is still to be read, if one was sent early.
         observed: Whether the observer has noted it.

@@ -28,8 +28,10 @@ CONTENT_TYPES: Final[dict[Form, str]] = {
     "html": f"{HTML}; charset=utf-8",
 }
 PROBLEM_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
-MAX_CACHED: Final = 500
-"""Characters of an ``Accept`` header whose form is remembered; those of browsers have 200."""
+MAX_ACCEPT: Final = 500
+"""Characters of an ``Accept`` header that are looked at; those of browsers have 200."""
+MAX_RANGES: Final = 16
+"""Media ranges of it: a stranger may send hundreds, and to parse one takes as long as to refuse."""
 
 # Without a style or a script, which a strict Content-Security-Policy would forbid: the browser's
 # own are readable, and dark where the user likes that. It doesn't load itself again when the time
@@ -66,14 +68,13 @@ Page = Callable[[Decision, str | None], str]
 def form_for(environ: WSGIEnvironment) -> Form:
     """Choose the form that a client asks for; JSON unless it names another one."""
     accept: str | None = environ.get("HTTP_ACCEPT")
-    if accept is None:
-        return "json"
-    return _form(accept) if len(accept) <= MAX_CACHED else _form.__wrapped__(accept)
+    return "json" if accept is None else _form(accept[:MAX_ACCEPT])
 
 
 @functools.lru_cache(maxsize=256)
 def _form(accept: str) -> Form:
-    ranges = parse_accept_header(accept, MIMEAccept)
+    first = ",".join(accept.split(",", MAX_RANGES)[:MAX_RANGES])
+    ranges = parse_accept_header(first, MIMEAccept)
     named = {mimetype.lower() for mimetype, quality in ranges if quality > 0}
     if PROBLEM in named and ranges[PROBLEM] >= ranges[JSON]:
         return "problem"

@@ -207,7 +207,10 @@ class AppState:
         """Give the key of a request's client, whether that is limited or not."""
         exchange = environ.get(self._slot)
         known = "" if exchange is None else exchange.client
-        return known or self._identity.client(environ)
+        if not known or known in self.limiter.access.networks:
+            # A request that counts as its network's has a client all the same.
+            return self._identity.client(environ)
+        return known
 
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from threading import Thread
 
 import pytest
 
 from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.limiter import access
 from flask_irl.limiter.access import Ruling
 from flask_irl.operations import overrides
 from flask_irl.operations.results import ClientEntry
@@ -145,6 +148,30 @@ def test_the_network_around_one_that_ended_holds(site: Site, here: Worker) -> No
     assert is_blocked(here)
     here.limiter.refresh()
     assert list(here.store.networks()) == ["203.0.0.0/16"]
+
+
+def test_a_request_amid_a_change_waits_for_rules_that_have_ended(
+    site: Site, here: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    override(here, "block", "203.0.0.0/16", seconds=900)
+    there = site.worker()
+    there.limiter.refresh()
+    override(here, "allow", NETWORK, seconds=60)
+    site.clock.advance(60)
+    found: list[Ruling] = []
+
+    def between(*ends: Iterable[float], default: float) -> float:
+        monkeypatch.undo()
+        request.start()
+        # It has to wait, and is let wait so long.
+        request.join(0.1)
+        return min(*ends, default=default)
+
+    request = Thread(target=lambda: found.append(ruling(there, CLIENT)))
+    monkeypatch.setattr(access, "min", between, raising=False)
+    there.limiter.refresh()
+    request.join()
+    assert [ruled.key for ruled in found] == ["203.0.0.0/16"]
 
 
 def test_a_network_that_is_cleared_holds_nowhere(site: Site, here: Worker) -> None:

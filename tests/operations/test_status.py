@@ -115,6 +115,17 @@ def test_clients_are_counted_by_what_holds_for_them(here: Worker) -> None:
 # Settings, models
 
 
+def test_to_count_clients_asks_for_nobodys_name(here: Worker) -> None:
+    asked: list[str] = []
+    here.limiter.label_of = asked.append
+    here.ask("held")
+    here.flag("held")
+    here.store.rank("flagged", {"held": 1.0})
+    override(here, "block", "c")
+    assert here.operations.status.read()["clients"]["flagged"] == 1  # type: ignore[index]
+    assert asked == []
+
+
 def test_settings_changed_at_run_time_are_told_beside_the_configured_ones(here: Worker) -> None:
     here.operations.site.set_mode("shadow", ADA)
     here.operations.site.set_limits({"base_limit": 7}, ADA)

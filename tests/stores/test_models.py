@@ -214,6 +214,7 @@ def test_a_pin_holds_here_whatever_an_older_build_publishes(
     assert store.publish(1, 12, b"twelve") is Publication.KEPT_ASIDE
     store.unpin()
     assert (store.model_version(), client.get(f"{SITE}model")) == (1, b"1")
+    assert client.hget(f"{SITE}models", "1") == b"1"
 
 
 def test_an_older_build_finds_the_pinned_model_and_drops_no_older_ones(

@@ -99,6 +99,11 @@ def test_a_program_gets_json(accept: str) -> None:
     assert form_for({"HTTP_ACCEPT": accept}) == "json"
 
 
+@pytest.mark.parametrize("before", ["a/b, " * 20, f"text/plain;x={'a' * 500}, "])
+def test_only_the_beginning_of_a_long_header_is_looked_at(before: str) -> None:
+    assert form_for({"HTTP_ACCEPT": f"{before}text/html"}) == "json"
+
+
 def test_who_says_nothing_gets_json() -> None:
     assert form_for({}) == "json"
 

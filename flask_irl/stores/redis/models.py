@@ -77,7 +77,7 @@ class RedisModels(SiteValues):
         return self._run_strictly(command) == 1
 
     def unpin(self) -> bool:
-        keys = self._site_key("model", "pin")
+        keys = self._site_key("model", LATEST, KEPT, "pin")
         command = ("EVAL", UNPIN.text, len(keys), *keys, self._time_argument())
         return self._run_strictly(command) == 1
 
