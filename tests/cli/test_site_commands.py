@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from typing import NoReturn
 
 import pytest
+from flask import Flask
 
+from flask_irl import IntelligentLimiter
 from flask_irl.model.model import Model
 from tests.cli.shell import (
     LIMIT,
@@ -43,6 +46,39 @@ def test_limits_that_are_not_allowed_change_nothing(local: Site, change: str) ->
 @pytest.mark.parametrize("command", ["client", "reset", "clear"])
 def test_a_client_that_is_not_known_is_named_in_the_complaint(site: Site, command: str) -> None:
     assert f"client {SOMEBODY} is " in site.failed(command, SOMEBODY)
+
+
+def test_limits_tell_those_of_each_route(local: Site) -> None:
+    app, limiter = local.app, local.limiter
+    app.add_url_rule("/export", "export", limiter.limit("5/hour")(lambda: "x"), methods=["POST"])
+    plan = limiter.limit(lambda: "9/minute", override_base=True)
+    app.add_url_rule("/search", "search", plan(lambda: "x"))
+    app.add_url_rule("/health", "health", limiter.exempt(lambda: "x"))
+    found = {route["route"]: route for route in local.json("limits")["routes"]}
+    assert found["/export"] == {
+        "route": "/export",
+        "methods": ["POST"],
+        "limits": ["5 per 3600 seconds"],
+        "exempt": False,
+    }
+    assert found["/health"]["exempt"] is True
+    shown = local.done("limits")
+    assert re.search(r"^/export +POST +5 per 3600 seconds$", shown, re.MULTILINE)
+    assert re.search(
+        r"^/search +GET +by a function \(instead of base_limit\)$", shown, re.MULTILINE
+    )
+    assert re.search(r"^/health +GET +exempt$", shown, re.MULTILINE)
+    assert shown.endswith("1 other route has no limit besides the base limit\n")
+
+
+def test_limits_leave_out_the_admin_apis_routes() -> None:
+    app = Flask("guarded", static_folder=None)
+    token = "a-long-random-token-of-ours"
+    limiter = IntelligentLimiter(app, admin_token=token, background=False)
+    app.add_url_rule("/", "index", lambda: "hello")
+    result = app.test_cli_runner().invoke(args=["irl", "limits", "--json"])
+    limiter.close()
+    assert [route["route"] for route in json.loads(result.stdout)["routes"]] == ["/"]
 
 
 # mode
