@@ -7,9 +7,15 @@ import click
 from flask_irl.cli.client_page import print_client
 from flask_irl.cli.client_table import print_clients
 from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
-from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen, name_of, note_unseen_address
+from flask_irl.cli.ids import (
+    ClientCommand,
+    by_api_key,
+    check_seen,
+    name_of,
+    not_known,
+    note_unseen_address,
+)
 from flask_irl.cli.output import plain, print_change, print_record, when
-from flask_irl.limits.keys import canonical
 from flask_irl.operations import FEEDBACK, MAX_FOUND, ORDERS
 from flask_irl.operations.results import ClientOverride
 
@@ -100,12 +106,10 @@ def client(client_id: str, wide: bool, json_: bool) -> None:
     """Show what is known of a client, and why it scores so. Exits with 1 if nothing is known. Of
     a network, the override in force and all that it counted."""
     on_clients = operations().clients
-    result = on_clients.describe(on_clients.key_of(client_id))
+    key = on_clients.key_of(client_id)
+    result = on_clients.describe(key)
     if result is None:
-        fail(
-            f"client {canonical(client_id)} is not known: it has not been here for a while, "
-            "or never"
-        )
+        fail(not_known(key, "it has not been here for a while, or never"))
     if json_:
         print_record(result, True)
     else:
@@ -130,7 +134,7 @@ def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
         return
     key = on_clients.key_of(client_id)
     if not on_clients.reset(key, operator()):
-        fail(f"client {key} is not known: there is nothing to forget")
+        fail(not_known(key, "there is nothing to forget"))
     print_change({"client": key, "reset": True}, f"client {key} is forgotten", json_)
 
 
@@ -213,7 +217,7 @@ def feedback(client_id: str, verdict: str, json_: bool) -> None:
     on_clients = operations().clients
     key = on_clients.key_of(client_id)
     if not on_clients.feedback(key, verdict, operator()):
-        fail(f"client {key} is not known: there is nothing to note that with")
+        fail(not_known(key, "there is nothing to note that with"))
     print_change({"client": key, "verdict": verdict}, f"client {key} is noted as {verdict}", json_)
 
 

@@ -10,7 +10,7 @@ from flask import current_app
 from flask_irl.cli.group import fail
 from flask_irl.cli.output import plain
 from flask_irl.operations.clients import ClientOperations
-from flask_irl.operations.ids import is_address, is_network
+from flask_irl.operations.ids import is_address, is_no_client
 from flask_irl.operations.results import ClientOverride
 from flask_irl.web.key_functions import key_of_api_key
 from flask_irl.web.state import state_of
@@ -75,5 +75,19 @@ def on_terminal() -> bool:
 
 def name_of(key: str) -> str:
     """Name a client or a network in a sentence."""
-    is_client = not is_network(key) or (":" in key and key.endswith("/64"))
-    return f"{'client' if is_client else 'network'} {key}"
+    return f"{'network' if is_no_client(key) else 'client'} {key}"
+
+
+def not_known(key: str, therefore: str) -> str:
+    """Say that nothing is known of a client, and for a network where its clients are.
+
+    Args:
+        key: The client or the network.
+        therefore: What that means for a client.
+    """
+    if is_no_client(key):
+        return (
+            f"network {key} has no override, so nothing is counted under it: irl find {key} lists "
+            "the clients in it"
+        )
+    return f"client {key} is not known: {therefore}"
