@@ -9,8 +9,9 @@ import click
 from flask import current_app
 
 from flask_irl.cli.group import as_json, irl, operations, operator, plain_errors
-from flask_irl.cli.output import plain, print_change, print_record, print_table
+from flask_irl.cli.output import plain, print_change, print_record, print_table, text
 from flask_irl.config.values import OFF
+from flask_irl.operations.results import AuditEntry
 from flask_irl.web.state import state_of
 
 CONFIGURED = "configured"
@@ -63,7 +64,32 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
 @plain_errors
 def audit(limit: int, json_: bool) -> None:
     """Show the latest changes that operators made."""
-    print_table(operations().audit.entries(limit=limit)[0], json_)
+    entries = operations().audit.entries(limit=limit)[0]
+    if json_ or not entries:
+        print_table(entries, json_)
+    else:
+        _print_changes(entries)
+
+
+def _print_changes(entries: Sequence[AuditEntry]) -> None:
+    """Print changes: a line each, and below it what was changed and why."""
+    heads = [
+        (text(entry["at"], "at"), *(plain(entry[name] or "-") for name in ("who", "action")))
+        for entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
+    for entry, head in zip(entries, heads, strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(head, widths, strict=True))
+        click.echo("  ".join((*cells, plain(entry["target"]))).rstrip())
+        parts = [
+            f"{word} {text(value)}"
+            for word, value in (("was", entry["before"]), ("is", entry["after"]))
+            if value
+        ]
+        if entry["reason"]:
+            parts.append(f"reason: {plain(entry['reason'])}")
+        if parts:
+            click.echo(f"  {'; '.join(parts)}")
 
 
 def _print_routes(routes: Sequence[Mapping[str, Any]]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_irl import IntelligentLimiter
+from flask_irl.cli.client_table import COLUMNS
 from flask_irl.model.model import Model
 from tests.cli.shell import (
     LIMIT,
@@ -132,15 +133,26 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
     assert found[-1]["reason"] == "scrapes"
 
 
-def test_the_audit_log_is_a_table_for_people_that_stops_at_the_limit(site: Site) -> None:
+def test_the_audit_log_has_two_short_lines_for_each_change(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
+    site.done("block", "203.0.113.0/24", "--reason", "scrapes")
     for mode in ("off", "shadow"):
         site.done("mode", mode)
-    shown = site.done("audit", "--limit", "1").splitlines()
-    assert len(shown) == 3
-    assert shown[0].split() == ["at", "who", "action", "target", "before", "after", "reason"]
-    assert "mode=off" in shown[2]
-    assert "mode=shadow" in shown[2]
-    assert "{" not in shown[2]
+    end = re.escape(site.json("client", "203.0.113.0/24")["override"]["until"])
+    assert re.fullmatch(
+        r"\S+Z  shell:ann  mode\n"
+        r"  was mode=off; is mode=shadow\n"
+        r"\S+Z  shell:ann  mode\n"
+        r"  was mode=enforce; is mode=off\n",
+        site.done("audit", "--limit", "2"),
+    )
+    lines = site.done("audit").splitlines()
+    assert re.fullmatch(r"\S+Z  shell:ann  override  203\.0\.113\.0/24", lines[-2])
+    change = rf"  is kind=block, until={end}, amount=0; reason: scrapes"
+    assert re.fullmatch(change, lines[-1])
+    assert max(map(len, lines)) <= COLUMNS
 
 
 @pytest.mark.parametrize("error", [KeyError, OSError])
