@@ -6,7 +6,7 @@ import click
 
 from flask_irl.cli.client_page import print_client
 from flask_irl.cli.client_table import print_clients
-from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
+from flask_irl.cli.group import as_json, fail, irl, note, operations, operator, plain_errors
 from flask_irl.cli.ids import (
     ClientCommand,
     by_api_key,
@@ -15,7 +15,7 @@ from flask_irl.cli.ids import (
     not_known,
     note_unseen_address,
 )
-from flask_irl.cli.output import plain, print_change, print_record, when
+from flask_irl.cli.output import print_change, print_record, when
 from flask_irl.operations import FEEDBACK, MAX_FOUND, ORDERS
 from flask_irl.operations.results import ClientOverride
 
@@ -47,8 +47,9 @@ surely = click.option("--yes", is_flag=True, help="Don't ask about a client not 
 def clients(order: str, step: int | None, limit: int, wide: bool, json_: bool) -> None:
     """Show clients, the most active first, or in another order. All figures are as of now. With
     --order overridden, networks too."""
-    entries, _ = operations().clients.ranked(order=order, step=step, limit=limit)
+    entries, total = operations().clients.ranked(order=order, step=step, limit=limit)
     print_clients(entries, json_, wide=wide)
+    _note_more(len(entries), total)
 
 
 @irl.command()
@@ -85,15 +86,12 @@ def find(
         text, route=route, order=order, step=step, everybody=everybody, limit=limit
     )
     if beside:
-        names = ", ".join(map(plain, beside[:MAX_NAMED]))
         more = f" and {len(beside) - MAX_NAMED} more" if len(beside) > MAX_NAMED else ""
-        click.echo(f"note: counted together with this route: {names}{more}", err=True)
+        note(f"counted together with this route: {', '.join(beside[:MAX_NAMED])}{more}")
     if not entries:
         fail("no client is found" if everybody else "no ranked client is found; try --all")
     print_clients(entries, json_, wide=wide)
-    if total > len(entries):
-        end = " or more" if everybody and total >= MAX_FOUND else ""
-        click.echo(f"note: {len(entries)} of {total}{end}; --limit shows more", err=True)
+    _note_more(len(entries), total, " or more" if everybody and total >= MAX_FOUND else "")
 
 
 @irl.command(cls=ClientCommand)
@@ -219,6 +217,12 @@ def feedback(client_id: str, verdict: str, json_: bool) -> None:
     if not on_clients.feedback(key, verdict, operator()):
         fail(not_known(key, "there is nothing to note that with"))
     print_change({"client": key, "verdict": verdict}, f"client {key} is noted as {verdict}", json_)
+
+
+def _note_more(shown: int, total: int, end: str = "") -> None:
+    """Note that a list was cut at its limit."""
+    if total > shown:
+        note(f"{shown} of {total}{end}; --limit shows more")
 
 
 def _override(

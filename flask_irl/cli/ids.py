@@ -7,7 +7,7 @@ import sys
 import click
 from flask import current_app
 
-from flask_irl.cli.group import fail
+from flask_irl.cli.group import fail, note
 from flask_irl.cli.output import plain
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.ids import is_address, is_no_client
@@ -61,10 +61,9 @@ def note_unseen_address(entry: ClientOverride) -> None:
     if entry["known"] or not is_address(key) or state_of(current_app).names_addresses:
         return
     whole = key if "/" in key else f"{key}/32"
-    click.echo(
-        f"note: no client {key} has been seen, and clients here may have other names; {whole} is "
-        "a network: all requests from there, whatever their client",
-        err=True,
+    note(
+        f"no client {key} has been seen, and clients here may have other names; {whole} is a "
+        "network: all requests from there, whatever their client"
     )
 
 
