@@ -145,6 +145,6 @@ def _unknown(id: str) -> NotFound:
     if is_no_client(key):
         return NotFound(
             f"Network {key} has no override, so nothing is counted under it: "
-            f"clients?q={key} lists the clients in it."
+            f"GET /clients?q={key} lists the clients in it."
         )
     return NotFound(f"No client {key} is known.")
