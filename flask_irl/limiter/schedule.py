@@ -19,9 +19,9 @@ GRACE_SECONDS: Final = 300
 
 logger = logging.getLogger("flask_irl.schedule")
 # APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
-# while the store hangs, of which events tell. A level that the host has set stays.
-if logger.level == logging.NOTSET:
-    logger.setLevel(logging.ERROR)
+# while the store hangs, of which events tell. By a filter, since a host's dictConfig of flask_irl's
+# logger takes the levels of those below it away.
+logger.addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from logging.config import dictConfig
 
 import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
@@ -65,6 +66,20 @@ def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], even
 
 def test_jobs_run_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     assert log_until(caplog, lambda: None, EVENT_JOB_EXECUTED) == ""
+
+
+def test_jobs_run_without_a_word_where_the_host_configures_the_packages_logger(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def configure(level: str) -> None:
+        loggers = {"flask_irl": {"level": level}}
+        dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": loggers})
+
+    configure("DEBUG")
+    try:
+        assert log_until(caplog, lambda: None, EVENT_JOB_EXECUTED) == ""
+    finally:
+        configure("NOTSET")
 
 
 def test_a_job_that_is_skipped_while_one_hangs_is_not_told(
