@@ -33,6 +33,7 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
         ConfigurationError: A token or the prefix is not allowed.
     """
     options, limiter = state.options, state.limiter
+    state.own_blueprints = OWN
     try:
         tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
     except ValueError as error:
@@ -47,7 +48,7 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
             url_prefix=options.url_prefix,
             authorize=authorize,
             docs=options.admin_docs,
-            routes=lambda: state.described_routes(app, OWN),
+            routes=lambda: state.described_routes(app),
             failed=lambda reason: limiter.failures.guard(
                 "admin", partial(limiter.notify, AdminRefused(reason))
             ),

@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
-from flask_irl.cli.client_table import base_limit, overridden_limit
-from flask_irl.cli.output import plain, print_record, text, when
-from flask_irl.operations.results import ClientResult
+from flask_irl.cli.client_table import base_limit, overridden_limit, override_note
+from flask_irl.cli.output import plain, print_record, when
+from flask_irl.operations.results import ClientResult, OverrideResult
 from flask_irl.verdicts.sentences import percent
 from flask_irl.verdicts.sentences import plain as number
 
@@ -52,11 +52,10 @@ def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
     since, until = when(result["since"] or 0.0), when(result["until"] or 0.0)
     if since and until and override is None:
         yield "held", f"since {since}, until {until} at least"
-    # Their members by name, as the API has them.
     if override is not None:
-        yield "override", text(override)
+        yield "override", _note(override)
     if covering is not None:
-        yield "covered by", text(covering)
+        yield "covered by", f"network {covering['network']}, {_note(covering)}"
     if result["listed"]:
         yield "configuration", f"{result['listed']}, whatever else is said here"
     if result["feedback"]:
@@ -88,6 +87,10 @@ def _limit(result: ClientResult) -> str:
         return f"blocked (step {result['step']})"
     share = percent(result["factor"])
     return f"{limit} (step {result['step']}, {share} of every limit)"
+
+
+def _note(override: OverrideResult) -> str:
+    return override_note(override["kind"], override["who"], override["until"], override["reason"])
 
 
 def _requests(result: ClientResult) -> str:

@@ -65,6 +65,21 @@ def base_limit(amount: int | None) -> str:
     return OFF if amount is None else str(amount)
 
 
+def override_note(kind: str, who: str | None, until: float | None, reason: str) -> str:
+    """Write who set an override, its end and why, such as ``blocked by shell:ann until …: floods``.
+
+    Args:
+        kind: ``allow``, ``block`` or ``limit``.
+        who: The operator, if known.
+        until: Its end in seconds since the epoch.
+        reason: The operator's reason; may be empty.
+    """
+    done = {"allow": "allowed", "block": "blocked"}.get(kind, "own limit")
+    by = f" by {who}" if who else ""
+    why = f": {reason}" if reason else ""
+    return plain(f"{done}{by} until {when(until or 0.0)}{why}")
+
+
 def _figures(entry: ClientEntry) -> tuple[str, ...]:
     return (
         limit_of(entry),
@@ -79,9 +94,7 @@ def _note(entry: ClientEntry) -> str:
     kind, until = entry["override"], when(entry["until"] or 0.0)
     reason = f": {entry['reason']}" if entry["reason"] else ""
     if kind is not None:
-        who = f" by {entry['who']}" if entry["who"] else ""
-        done = {"allow": "allowed", "block": "blocked"}.get(kind, "own limit")
-        return plain(f"{done}{who} until {until}{reason}")
+        return override_note(kind, entry["who"], entry["until"], entry["reason"])
     if not entry["step"]:
         return ""
     if not entry["factor"] and until is not None:

@@ -6,10 +6,16 @@ import click
 
 from flask_irl.cli.client_page import print_client
 from flask_irl.cli.client_table import print_clients
-from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
-from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen, name_of, note_unseen_address
-from flask_irl.cli.output import plain, print_change, print_record, when
-from flask_irl.limits.keys import canonical
+from flask_irl.cli.group import as_json, fail, irl, note, operations, operator, plain_errors
+from flask_irl.cli.ids import (
+    ClientCommand,
+    by_api_key,
+    check_seen,
+    name_of,
+    not_known,
+    note_unseen_address,
+)
+from flask_irl.cli.output import print_change, print_record, when
 from flask_irl.operations import FEEDBACK, MAX_FOUND, ORDERS
 from flask_irl.operations.results import ClientOverride
 
@@ -41,8 +47,9 @@ surely = click.option("--yes", is_flag=True, help="Don't ask about a client not 
 def clients(order: str, step: int | None, limit: int, wide: bool, json_: bool) -> None:
     """Show clients, the most active first, or in another order. All figures are as of now. With
     --order overridden, networks too."""
-    entries, _ = operations().clients.ranked(order=order, step=step, limit=limit)
+    entries, total = operations().clients.ranked(order=order, step=step, limit=limit)
     print_clients(entries, json_, wide=wide)
+    _note_more(len(entries), total)
 
 
 @irl.command()
@@ -79,15 +86,12 @@ def find(
         text, route=route, order=order, step=step, everybody=everybody, limit=limit
     )
     if beside:
-        names = ", ".join(map(plain, beside[:MAX_NAMED]))
         more = f" and {len(beside) - MAX_NAMED} more" if len(beside) > MAX_NAMED else ""
-        click.echo(f"note: counted together with this route: {names}{more}", err=True)
+        note(f"counted together with this route: {', '.join(beside[:MAX_NAMED])}{more}")
     if not entries:
         fail("no client is found" if everybody else "no ranked client is found; try --all")
     print_clients(entries, json_, wide=wide)
-    if total > len(entries):
-        end = " or more" if everybody and total >= MAX_FOUND else ""
-        click.echo(f"note: {len(entries)} of {total}{end}; --limit shows more", err=True)
+    _note_more(len(entries), total, " or more" if everybody and total >= MAX_FOUND else "")
 
 
 @irl.command(cls=ClientCommand)
@@ -100,12 +104,10 @@ def client(client_id: str, wide: bool, json_: bool) -> None:
     """Show what is known of a client, and why it scores so. Exits with 1 if nothing is known. Of
     a network, the override in force and all that it counted."""
     on_clients = operations().clients
-    result = on_clients.describe(on_clients.key_of(client_id))
+    key = on_clients.key_of(client_id)
+    result = on_clients.describe(key)
     if result is None:
-        fail(
-            f"client {canonical(client_id)} is not known: it has not been here for a while, "
-            "or never"
-        )
+        fail(not_known(key, "it has not been here for a while, or never"))
     if json_:
         print_record(result, True)
     else:
@@ -130,7 +132,7 @@ def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
         return
     key = on_clients.key_of(client_id)
     if not on_clients.reset(key, operator()):
-        fail(f"client {key} is not known: there is nothing to forget")
+        fail(not_known(key, "there is nothing to forget"))
     print_change({"client": key, "reset": True}, f"client {key} is forgotten", json_)
 
 
@@ -213,8 +215,14 @@ def feedback(client_id: str, verdict: str, json_: bool) -> None:
     on_clients = operations().clients
     key = on_clients.key_of(client_id)
     if not on_clients.feedback(key, verdict, operator()):
-        fail(f"client {key} is not known: there is nothing to note that with")
+        fail(not_known(key, "there is nothing to note that with"))
     print_change({"client": key, "verdict": verdict}, f"client {key} is noted as {verdict}", json_)
+
+
+def _note_more(shown: int, total: int, end: str = "") -> None:
+    """Note that a list was cut at its limit."""
+    if total > shown:
+        note(f"{shown} of {total}{end}; --limit shows more")
 
 
 def _override(

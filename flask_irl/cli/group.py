@@ -74,6 +74,12 @@ def fail(message: str) -> NoReturn:
     raise click.ClickException(plain(message))
 
 
+def note(message: str) -> None:
+    """Print a note on standard error; with ``--json`` as JSON."""
+    wanted = click.get_current_context().meta.get(META)
+    click.echo(json.dumps({"note": message}) if wanted else f"note: {plain(message)}", err=True)
+
+
 @contextmanager
 def _errors_in_json(wanted: bool) -> Iterator[None]:
     """Print a complaint as JSON instead of click's lines, with the same exit code."""
@@ -134,12 +140,10 @@ def _limiter() -> Limiter:
     _silence_events()
     limiter = state_of(current_app).limiter
     if limiter.store.local:
-        note = (
+        note(
             "the store is memory://, which each process has for itself; "
             "this command sees nothing of a running server. Set REDIS_URL to share one."
         )
-        wanted = click.get_current_context().meta.get(META)
-        click.echo(json.dumps({"note": note}) if wanted else f"note: {note}", err=True)
     return limiter
 
 

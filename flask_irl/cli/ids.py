@@ -7,10 +7,10 @@ import sys
 import click
 from flask import current_app
 
-from flask_irl.cli.group import fail
+from flask_irl.cli.group import fail, note
 from flask_irl.cli.output import plain
 from flask_irl.operations.clients import ClientOperations
-from flask_irl.operations.ids import is_address, is_network
+from flask_irl.operations.ids import is_address, is_no_client
 from flask_irl.operations.results import ClientOverride
 from flask_irl.web.key_functions import key_of_api_key
 from flask_irl.web.state import state_of
@@ -61,10 +61,9 @@ def note_unseen_address(entry: ClientOverride) -> None:
     if entry["known"] or not is_address(key) or state_of(current_app).names_addresses:
         return
     whole = key if "/" in key else f"{key}/32"
-    click.echo(
-        f"note: no client {key} has been seen, and clients here may have other names; {whole} is "
-        "a network: all requests from there, whatever their client",
-        err=True,
+    note(
+        f"no client {key} has been seen, and clients here may have other names; {whole} is a "
+        "network: all requests from there, whatever their client"
     )
 
 
@@ -75,5 +74,19 @@ def on_terminal() -> bool:
 
 def name_of(key: str) -> str:
     """Name a client or a network in a sentence."""
-    is_client = not is_network(key) or (":" in key and key.endswith("/64"))
-    return f"{'client' if is_client else 'network'} {key}"
+    return f"{'network' if is_no_client(key) else 'client'} {key}"
+
+
+def not_known(key: str, therefore: str) -> str:
+    """Say that nothing is known of a client, and for a network where its clients are.
+
+    Args:
+        key: The client or the network.
+        therefore: What that means for a client.
+    """
+    if is_no_client(key):
+        return (
+            f"network {key} has no override, so nothing is counted under it: irl find {key} lists "
+            "the clients in it"
+        )
+    return f"client {key} is not known: {therefore}"

@@ -92,6 +92,8 @@ def text(value: Any, name: str = "") -> str:
         return "-"
     if is_moment(name, value):
         return when(value) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         # Not -0.
         return f"{value + 0.0:.4g}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from flask import current_app
 
 from flask_irl.cli.group import as_json, irl, operations, operator, plain_errors
-from flask_irl.cli.output import plain, print_change, print_record, print_table
+from flask_irl.cli.output import plain, print_change, print_record, print_table, text
 from flask_irl.config.values import OFF
+from flask_irl.operations.results import AuditEntry
+from flask_irl.web.state import state_of
 
 CONFIGURED = "configured"
 
@@ -35,17 +39,21 @@ def mode(mode: str | None, json_: bool) -> None:
 @plain_errors
 def limits(changes: tuple[str, ...], json_: bool) -> None:
     """Show the limits, or change them in all workers. For example base_limit=200
-    anomalous_factor=0.5 further_factors=0.1,0; base_limit=configured takes a change back."""
+    anomalous_factor=0.5 further_factors=0.1,0; base_limit=configured takes a change back. The
+    limits that routes have of their own are shown below."""
     site = operations().site
     result = site.set_limits(dict(map(_change, changes)), operator()) if changes else site.limits()
+    routes = state_of(current_app).described_routes(current_app)
     if json_:
-        print_record(result, True)
+        print_record({**result, "routes": routes}, True)
         return
     off = result["base_limit"] is None
     shares = [(step["limit"], f"{step['factor']:.0%}") for step in result["steps"]]
     steps = [share if off else f"{limit} ({share})" for limit, share in shares]
     shown = {**result, "base_limit": OFF if off else result["base_limit"], "steps": steps}
     print_record(shown, False)
+    click.echo()
+    _print_routes(routes)
 
 
 @irl.command()
@@ -56,7 +64,52 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
 @plain_errors
 def audit(limit: int, json_: bool) -> None:
     """Show the latest changes that operators made."""
-    print_table(operations().audit.entries(limit=limit)[0], json_)
+    entries = operations().audit.entries(limit=limit)[0]
+    if json_ or not entries:
+        print_table(entries, json_)
+    else:
+        _print_changes(entries)
+
+
+def _print_changes(entries: Sequence[AuditEntry]) -> None:
+    """Print changes: a line each, and below it what was changed and why."""
+    heads = [
+        (text(entry["at"], "at"), *(plain(entry[name] or "-") for name in ("who", "action")))
+        for entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
+    for entry, head in zip(entries, heads, strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(head, widths, strict=True))
+        click.echo("  ".join((*cells, plain(entry["target"]))).rstrip())
+        parts = [
+            f"{word} {text(value)}"
+            for word, value in (("was", entry["before"]), ("is", entry["after"]))
+            if value
+        ]
+        if entry["reason"]:
+            parts.append(f"reason: {plain(entry['reason'])}")
+        if parts:
+            click.echo(f"  {'; '.join(parts)}")
+
+
+def _print_routes(routes: Sequence[Mapping[str, Any]]) -> None:
+    """Print the routes that have limits of their own or none at all, and count the others."""
+    rows = [
+        {
+            "route": route["route"],
+            "methods": route["methods"],
+            "limits": "exempt" if route["exempt"] else route["limits"],
+        }
+        for route in routes
+        if route["exempt"] or route["limits"]
+    ]
+    if rows:
+        print_table(rows, False)
+    others = len(routes) - len(rows)
+    if others:
+        besides = "other routes have" if rows else "routes have"
+        one = besides.replace("routes have", "route has")
+        click.echo(f"{others} {one if others == 1 else besides} no limit besides the base limit")
 
 
 def _change(argument: str) -> tuple[str, Any]:

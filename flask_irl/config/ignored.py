@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flask_irl.config.options import OPTIONS, Options, check_option
-from flask_irl.config.sources import CONFIG_KEYS, PREFIX, source_of, unknown_keys
+from flask_irl.config.sources import CONFIG_KEYS, PREFIX, nearest, source_of, unknown_keys
 from flask_irl.errors import ConfigurationError
 
 FLASK_LIMITER: Final[Mapping[str, str]] = {
@@ -59,14 +59,7 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> dict[str,
     """
     environment = os.environ if environment is None else environment
     names = [x for x in environment if x.startswith(PREFIX) and x not in CONFIG_KEYS]
-    if not names:
-        return {}
-    from difflib import get_close_matches
-
-    # Without the prefix, which makes all of them alike.
-    known = {key.removeprefix(PREFIX): key for key in sorted(CONFIG_KEYS)}
-    near = {name: get_close_matches(name.removeprefix(PREFIX), known, n=1) for name in names}
-    return {name: known[found[0]] if found else "" for name, found in sorted(near.items())}
+    return {name: nearest(name, sorted(CONFIG_KEYS)) for name in sorted(names)}
 
 
 def flask_limiter_keys(config: Mapping[str, Any]) -> dict[str, str]:

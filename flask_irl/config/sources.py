@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.config.options import OPTIONS, Options, Spec, check_option
@@ -11,6 +11,8 @@ from flask_irl.errors import ConfigurationError
 
 PREFIX: Final = "IRL_"
 """Begins the keys of all options in an app's config, and their environment variables."""
+OBJECTS: Final = ("key_func", "label_of", "listener", "authorize")
+"""Names of the arguments of ``IntelligentLimiter`` that no config or environment can give."""
 CONFIG_KEYS: Final = frozenset(spec.config_key for spec in OPTIONS.values())
 
 
@@ -37,8 +39,7 @@ def resolve(
     environment = os.environ if environment is None else environment
     _refuse_unknown_arguments(arguments)
     for key in unknown_keys(config):
-        known = ", ".join(sorted(CONFIG_KEYS))
-        raise ConfigurationError(f"config key {key!r} is not known; there are: {known}")
+        raise ConfigurationError(f"config key {_unknown(key, sorted(CONFIG_KEYS))}")
     values: dict[str, Any] = {}
     for name, spec in OPTIONS.items():
         given = source_of(name, spec, arguments, config, environment)
@@ -71,6 +72,22 @@ def unknown_keys(config: Mapping[str, Any]) -> list[str]:
     return [key for key in texts if key.startswith(PREFIX) and key not in CONFIG_KEYS]
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Find the known name that is most like a name; empty if none is near."""
+    from difflib import get_close_matches
+
+    # Without the prefix, which makes all of them alike.
+    bare = {each.removeprefix(PREFIX): each for each in known}
+    found = get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    return bare[found[0]] if found else ""
+
+
 def _refuse_unknown_arguments(arguments: Mapping[str, Any]) -> None:
     for name in sorted(arguments.keys() - OPTIONS.keys()):
-        raise ConfigurationError(f"option {name!r} is not known; there are: {', '.join(OPTIONS)}")
+        raise ConfigurationError(f"option {_unknown(name, (*OPTIONS, *OBJECTS))}")
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    near = nearest(name, known)
+    meant = f" (did you mean {near}?)" if near else ""
+    return f"{name!r} is not known{meant}; there are: {', '.join(known)}"

@@ -106,6 +106,14 @@ def texts(value: object) -> tuple[str, ...]:
     raise ValueError("a list of texts, or one text with commas between them")
 
 
+def path_beginnings(value: object) -> tuple[str, ...]:
+    """Convert beginnings of paths, as :func:`texts` does; ``/`` alone would be every path's."""
+    found = texts(value)
+    if all(text.startswith("/") and text.strip("/") for text in found):
+        return found
+    raise ValueError("beginnings of paths such as /wp-admin, each with / first and more after it")
+
+
 def clients(value: object) -> tuple[str, ...]:
     """Convert names of clients, addresses and networks, as :func:`texts` does.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,12 +17,22 @@ POLL_SECONDS: Final = 2.0
 EXPIRE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 300
 
+logger = logging.getLogger("flask_irl.schedule")
+# APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
+# while the store hangs, of which events tell. By a filter, since a host's dictConfig of flask_irl's
+# logger takes the levels of those below it away.
+logger.addFilter(lambda record: record.levelno >= logging.ERROR)
+
 
 class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
     """Drop jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
 
     The interpreter waits for a job that waits for a store that hangs; no other is started.
     """
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        super().start(scheduler, alias)
+        self._logger = logger
 
     def submit_job(self, job: Any, run_times: Any) -> None:
         try:
@@ -96,6 +107,7 @@ class Schedule:
                 },
                 timezone=datetime.UTC,
                 daemon=True,
+                logger=logger,
             )
             myself = weakref.ref(self)
             for name, seconds, at_once in (

@@ -60,6 +60,11 @@ def is_network(key: str) -> bool:
         return False
 
 
+def is_no_client(key: str) -> bool:
+    """Tell whether a key is a network that can't be a client, as an IPv6 one of 64 bits is."""
+    return is_network(key) and not (":" in key and key.endswith("/64"))
+
+
 def is_address(client_id: str) -> bool:
     """Tell whether a client's id is an address, seen yet or not."""
     return network_key(client_id) != UNKNOWN

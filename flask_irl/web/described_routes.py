@@ -61,5 +61,5 @@ def _texts(route: Route) -> list[str]:
     for limit in route.limits:
         notes = " (shared)" if limit.shared is not None else ""
         notes += " (instead of base_limit)" if limit.override_base else ""
-        texts += [f"{fixed}{notes}" for fixed in limit.limits] or [f"of each request{notes}"]
+        texts += [f"{fixed}{notes}" for fixed in limit.limits] or [f"by a function{notes}"]
     return texts

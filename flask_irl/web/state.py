@@ -80,6 +80,8 @@ class AppState:
         self.options = options
         self.names_addresses = key_func is remote_address
         """Tells that clients are named by their addresses."""
+        self.own_blueprints: Collection[str] = ()
+        """Names of the admin API's blueprints, whose routes aren't described as the app's."""
         self._enabled = options.enabled
         self._registered = self._closed = False
         self.limiter = open_limiter(options, listener=listener)
@@ -189,9 +191,10 @@ class AppState:
         self._closed = True
         self.limiter.close()
 
-    def described_routes(self, app: Flask, besides: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Describe an app's routes with their limits for people, but those of blueprints."""
-        return described_routes(self.routes, app, besides)
+    def described_routes(self, app: Flask) -> list[dict[str, Any]]:
+        """Describe an app's routes with their limits for people, limited ones first."""
+        found = described_routes(self.routes, app, self.own_blueprints)
+        return sorted(found, key=lambda route: bool(route["exempt"]))
 
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""

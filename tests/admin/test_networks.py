@@ -34,6 +34,8 @@ def test_a_network_is_overridden_shown_and_cleared(ask: Caller, clock: Clock, pa
     response = ask("DELETE", f"/admin/client/{path}/override")
     assert response.json == {"client": NETWORK, "removed": True}
     problem_of(ask("DELETE", f"/admin/client/{path}/override"), 404)
+    detail = problem_of(ask("GET", f"/admin/client/{path}"), 404)["detail"]
+    assert f"clients?q={NETWORK} lists the clients in it" in detail
     changes = ask("GET", "/admin/audit").json["changes"]
     assert [(x["action"], x["target"]) for x in changes] == [
         ("clear", NETWORK),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flask_irl.limits.keys import canonical
@@ -35,10 +37,17 @@ def test_clients_are_found_by_their_route(busy: Site) -> None:
     assert [x["client"] for x in busy.json("find", "--route", "unmatched")] == ["scanner"]
 
 
-def test_of_many_it_is_said_how_many_there_are(busy: Site) -> None:
-    result = busy.run("find", "203", "--limit", "1")
-    assert "203.0.113.9" in result.stdout
-    assert "note: 1 of 2; --limit shows more" in result.stderr
+@pytest.mark.parametrize(("command", "total"), [(("find", "203"), 2), (("clients",), 3)])
+def test_of_many_it_is_said_how_many_there_are(
+    busy: Site, command: tuple[str, ...], total: int
+) -> None:
+    said = f"1 of {total}; --limit shows more"
+    result = busy.run(*command, "--limit", "1")
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr.splitlines()[-1] == f"note: {said}"
+    result = busy.run(*command, "--limit", "1", "--json")
+    assert [json.loads(line) for line in result.stderr.splitlines()][-1] == {"note": said}
+    assert "--limit" not in busy.run(*command).stderr
 
 
 def test_nobody_found_is_an_error_that_says_where_else_to_look(busy: Site) -> None:

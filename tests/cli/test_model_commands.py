@@ -51,8 +51,8 @@ def test_models_are_listed_newest_first_with_the_one_in_force_marked(
     assert is_moment(found[0]["trained_at"])
     shown = cells(site.done("models"))
     assert [(line["version"], line["in_force"]) for line in shown] == [
-        ("2", "True"),
-        ("1", "False"),
+        ("2", "yes"),
+        ("1", "no"),
     ]
 
 
@@ -62,8 +62,8 @@ def test_a_newest_model_that_can_not_be_read_hides_nothing_of_the_others(
     site.publish(trained, 1)
     assert site.engine.store.publish(1, 2, b"nonsense")
     damaged, sound = cells(site.done("models"))
-    assert (damaged["version"], damaged["readable"], damaged["rows"]) == ("2", "False", "-")
-    assert (sound["version"], sound["readable"], sound["rows"]) == ("1", "True", str(trained.rows))
+    assert (damaged["version"], damaged["readable"], damaged["rows"]) == ("2", "no", "-")
+    assert (sound["version"], sound["readable"], sound["rows"]) == ("1", "yes", str(trained.rows))
     assert [entry["readable"] for entry in site.json("models")] == [False, True]
 
 
@@ -81,7 +81,7 @@ def test_rollback_pins_until_unpin(site: Site, trained: Model) -> None:
     assert told.startswith('model 1 is in force and pinned until "unpin"')
     assert site.json("model")["pinned"]["reason"] == "flags our partners"
     assert site.json("status")["rollback"]["version"] == 1
-    assert [line["pinned"] for line in cells(site.done("models"))] == ["False", "True"]
+    assert [line["pinned"] for line in cells(site.done("models"))] == ["no", "yes"]
     assert site.done("unpin").startswith("model 1 is no longer pinned")
     assert site.json("status")["rollback"] is None
     assert site.failed("unpin") == "no model is pinned"

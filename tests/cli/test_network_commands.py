@@ -45,15 +45,30 @@ def test_a_network_is_overridden_shown_and_cleared(site: Site, command: str, tol
     covering = site.json("client", "203.0.113.7")["covered_by"]
     assert covering == {"network": NETWORK, **override}
     shown = site.done("client", "203.0.113.7")
-    covered = rf"^covered by +network={NETWORK}, kind=\S+, until=\S+, .*reason=scrapes, who="
+    words = {"block": "blocked", "allow": "allowed", "override": "own limit"}[command]
+    by_whom = rf"{words} by shell:\S+ until \S+: scrapes$"
+    covered = rf"^covered by +network {NETWORK}, {by_whom}"
     assert re.search(covered, shown, re.MULTILINE)
     limit = {"block": "blocked", "allow": "none", "override": "5"}[command]
     together = ", all its clients together" if command == "override" else ""
     assert re.search(rf"^limit +{limit} \(network {NETWORK}{together}\)$", shown, re.MULTILINE)
-    assert re.search(rf"^limit +{limit}$", site.done("client", NETWORK), re.MULTILINE)
+    shown = site.done("client", NETWORK)
+    assert re.search(rf"^limit +{limit}$", shown, re.MULTILINE)
+    assert re.search(rf"^override +{by_whom}", shown, re.MULTILINE)
     assert site.done("clear", NETWORK) == f"network {NETWORK} is left to the limiter again\n"
     assert "neither blocked nor let pass" in site.failed("clear", NETWORK)
     assert "is not known" in site.failed("client", "203.0.113.7")
+
+
+@pytest.mark.parametrize("command", ["client", "reset", "feedback"])
+def test_a_network_without_an_override_leads_to_its_clients(local: Site, command: str) -> None:
+    local.ask("203.0.113.7")
+    local.engine.flush()
+    complaint = local.failed(command, NETWORK, *more(command))
+    assert complaint.startswith(f"network {NETWORK} has no override")
+    [following] = re.findall(r"irl (find \S+)", complaint)
+    assert [x["client"] for x in local.json(*following.split())] == ["203.0.113.7"]
+    assert local.failed(command, "2001:db8::1", *more(command)).startswith("client 2001:db8::/64 ")
 
 
 def test_networks_are_listed_with_reason_and_operator(site: Site) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from typing import NoReturn
 
 import pytest
+from flask import Flask
 
+from flask_irl import IntelligentLimiter
+from flask_irl.cli.client_table import COLUMNS
 from flask_irl.model.model import Model
 from tests.cli.shell import (
     LIMIT,
@@ -43,6 +47,39 @@ def test_limits_that_are_not_allowed_change_nothing(local: Site, change: str) ->
 @pytest.mark.parametrize("command", ["client", "reset", "clear"])
 def test_a_client_that_is_not_known_is_named_in_the_complaint(site: Site, command: str) -> None:
     assert f"client {SOMEBODY} is " in site.failed(command, SOMEBODY)
+
+
+def test_limits_tell_those_of_each_route(local: Site) -> None:
+    app, limiter = local.app, local.limiter
+    app.add_url_rule("/export", "export", limiter.limit("5/hour")(lambda: "x"), methods=["POST"])
+    plan = limiter.limit(lambda: "9/minute", override_base=True)
+    app.add_url_rule("/search", "search", plan(lambda: "x"))
+    app.add_url_rule("/health", "health", limiter.exempt(lambda: "x"))
+    found = {route["route"]: route for route in local.json("limits")["routes"]}
+    assert found["/export"] == {
+        "route": "/export",
+        "methods": ["POST"],
+        "limits": ["5 per 3600 seconds"],
+        "exempt": False,
+    }
+    assert found["/health"]["exempt"] is True
+    shown = local.done("limits")
+    assert re.search(r"^/export +POST +5 per 3600 seconds$", shown, re.MULTILINE)
+    assert re.search(
+        r"^/search +GET +by a function \(instead of base_limit\)$", shown, re.MULTILINE
+    )
+    assert re.search(r"^/health +GET +exempt$", shown, re.MULTILINE)
+    assert shown.endswith("1 other route has no limit besides the base limit\n")
+
+
+def test_limits_leave_out_the_admin_apis_routes() -> None:
+    app = Flask("guarded", static_folder=None)
+    token = "a-long-random-token-of-ours"
+    limiter = IntelligentLimiter(app, admin_token=token, background=False)
+    app.add_url_rule("/", "index", lambda: "hello")
+    result = app.test_cli_runner().invoke(args=["irl", "limits", "--json"])
+    limiter.close()
+    assert [route["route"] for route in json.loads(result.stdout)["routes"]] == ["/"]
 
 
 # mode
@@ -96,15 +133,26 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
     assert found[-1]["reason"] == "scrapes"
 
 
-def test_the_audit_log_is_a_table_for_people_that_stops_at_the_limit(site: Site) -> None:
+def test_the_audit_log_has_two_short_lines_for_each_change(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
+    site.done("block", "203.0.113.0/24", "--reason", "scrapes")
     for mode in ("off", "shadow"):
         site.done("mode", mode)
-    shown = site.done("audit", "--limit", "1").splitlines()
-    assert len(shown) == 3
-    assert shown[0].split() == ["at", "who", "action", "target", "before", "after", "reason"]
-    assert "mode=off" in shown[2]
-    assert "mode=shadow" in shown[2]
-    assert "{" not in shown[2]
+    end = re.escape(site.json("client", "203.0.113.0/24")["override"]["until"])
+    assert re.fullmatch(
+        r"\S+Z  shell:ann  mode\n"
+        r"  was mode=off; is mode=shadow\n"
+        r"\S+Z  shell:ann  mode\n"
+        r"  was mode=enforce; is mode=off\n",
+        site.done("audit", "--limit", "2"),
+    )
+    lines = site.done("audit").splitlines()
+    assert re.fullmatch(r"\S+Z  shell:ann  override  203\.0\.113\.0/24", lines[-2])
+    change = rf"  is kind=block, until={end}, amount=0; reason: scrapes"
+    assert re.fullmatch(change, lines[-1])
+    assert max(map(len, lines)) <= COLUMNS
 
 
 @pytest.mark.parametrize("error", [KeyError, OSError])

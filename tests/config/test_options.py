@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -82,7 +83,7 @@ SAMPLES: dict[str, Sample] = {
         (("/a",), "/b,!endpoint:c", ["/d"]), (5, [5], b"/a", "a", "endpoint:", "!")
     ),
     "unknown_paths": Sample((0, "20", 5), COUNT),
-    "honeypots": Sample((("/a",), "/b,/c", ["/d"]), (5, [5], b"/a")),
+    "honeypots": Sample((("/a",), "/b,/c", ["/d"]), (5, [5], b"/a", "wp", "/a,wp", "/", "//")),
     "allow": Sample((("10.0.0.0/8",), "a,b", ["c"]), (5, [5], b"a")),
     "deny": Sample((("10.0.0.0/8",), "a,b", ["c"]), (5, [5], b"a")),
     "false_flag_rate": Sample((0.01, "0.1", 0.2), (0, 0.3, "x", False, "nan")),
@@ -267,15 +268,37 @@ def test_the_process_environment_is_read_when_no_other_is_given(
     assert resolve({}, {}).base_limit == 7
 
 
+@pytest.mark.parametrize(
+    ("arguments", "config", "told"),
+    [
+        ({"base_limt": 5}, {}, "option 'base_limt' is not known (did you mean base_limit?)"),
+        ({"keyfunc": len}, {}, "option 'keyfunc' is not known (did you mean key_func?)"),
+        (
+            {},
+            {"IRL_BASELIMIT": 5},
+            "config key 'IRL_BASELIMIT' is not known (did you mean IRL_BASE_LIMIT?)",
+        ),
+        ({"zz": 5}, {}, "option 'zz' is not known; there are: "),
+    ],
+)
+def test_a_misspelt_option_is_told_the_name_that_was_meant(
+    arguments: dict[str, object], config: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(told)}"):
+        resolve(arguments, config, {})
+
+
 def test_an_unknown_option_is_refused_with_a_list_of_all() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"option 'base_limits' is not known; .*base_limit"
+        ConfigurationError, match=r"option 'base_limits' is not known.*; there are: .*base_limit"
     ):
         resolve({"base_limits": 5}, {}, {})
 
 
 def test_an_unknown_config_key_is_refused_with_a_list_of_all() -> None:
-    with pytest.raises(ConfigurationError, match=r"'IRL_BASELIMIT' is not known; .*IRL_BASE_LIMIT"):
+    with pytest.raises(
+        ConfigurationError, match=r"'IRL_BASELIMIT' is not known.*; there are: .*IRL_BASE_LIMIT"
+    ):
         resolve({}, {"IRL_BASELIMIT": 5}, {})
 
 

@@ -1,9 +1,21 @@
-"""End the schedule with the interpreter."""
+"""Run jobs on their intervals without a word, and end the schedule with the interpreter."""
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from logging.config import dictConfig
+
+import pytest
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
+
+from flask_irl.limiter.schedule import Schedule
+
+LONGEST = 10
+"""Seconds in which what is awaited comes."""
 
 SCRIPT = """
 import threading
@@ -30,3 +42,58 @@ def test_a_job_that_is_due_while_the_interpreter_ends_is_dropped_without_a_word(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], event: int) -> str:
+    """Poll until APScheduler has an event, and give the log of a host that wants all of it."""
+    happened = threading.Event()
+    caplog.set_level(logging.DEBUG)
+    schedule = Schedule(
+        flush=lambda: None,
+        poll=poll,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        poll_seconds=0.01,
+    )
+    schedule.start()
+    assert schedule._scheduler is not None
+    schedule._scheduler.add_listener(lambda _: happened.set(), event)
+    assert happened.wait(LONGEST)
+    schedule.end()
+    return caplog.text
+
+
+def test_jobs_run_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    assert log_until(caplog, lambda: None, EVENT_JOB_EXECUTED) == ""
+
+
+def test_jobs_run_without_a_word_where_the_host_configures_the_packages_logger(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def configure(level: str) -> None:
+        loggers = {"flask_irl": {"level": level}}
+        dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": loggers})
+
+    configure("DEBUG")
+    try:
+        assert log_until(caplog, lambda: None, EVENT_JOB_EXECUTED) == ""
+    finally:
+        configure("NOTSET")
+
+
+def test_a_job_that_is_skipped_while_one_hangs_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    goes_on = threading.Event()
+    try:
+        assert log_until(caplog, goes_on.wait, EVENT_JOB_MAX_INSTANCES) == ""
+    finally:
+        goes_on.set()
+
+
+def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    def poll() -> None:
+        raise ZeroDivisionError
+
+    assert "ZeroDivisionError" in log_until(caplog, poll, EVENT_JOB_ERROR)

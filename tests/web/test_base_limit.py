@@ -380,5 +380,5 @@ def test_operators_see_which_limits_replace_it(make: Make) -> None:
     assert {row["route"]: row["limits"] for row in found["routes"]} == {
         "/": [],
         "/big": ["5 per 60 seconds (instead of base_limit)"],
-        "/plan": ["of each request (instead of base_limit)"],
+        "/plan": ["by a function (instead of base_limit)"],
     }

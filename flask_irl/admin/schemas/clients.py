@@ -112,7 +112,11 @@ class ClientSchema(ma.Schema):
     label = _label()
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps.", 0.3)
-    limit = integer("Base limit at this step; null where it is off.", 30, allow_none=True)
+    limit = integer(
+        "Base limit at this step, whatever an override says; null where it is off.",
+        30,
+        allow_none=True,
+    )
     score = number("Score, from 0 (as normal as can be) to -1.", -0.71)
     is_anomalous = boolean("True if the client is below the full limit.")
     requests = integer("Requests since the client was first seen.", 871)
@@ -182,7 +186,11 @@ class ClientEntrySchema(ma.Schema):
     label = _label()
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps at this step.", 0.3)
-    limit = integer("Base limit at this step; null where it is off.", 30, allow_none=True)
+    limit = integer(
+        "Base limit at this step, whatever an override says; null where it is off.",
+        30,
+        allow_none=True,
+    )
     score = number("Score, from 0 (as normal as can be) to -1.", -0.71)
     override = string(
         "Kind of the override by an operator; null if there is none.",

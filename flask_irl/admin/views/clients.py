@@ -19,6 +19,7 @@ from flask_irl.admin.schemas.clients import (
 from flask_irl.admin.schemas.requests import ClientsQuery, FeedbackRequest, OverrideRequest
 from flask_irl.admin.state import current_admin
 from flask_irl.limits.keys import canonical
+from flask_irl.operations.ids import is_no_client
 from flask_irl.operations.results import ClientOverride, ClientResult
 
 
@@ -140,4 +141,10 @@ def feedback(change: dict[str, Any], id: str) -> dict[str, Any]:
 
 
 def _unknown(id: str) -> NotFound:
-    return NotFound(f"No client {canonical(id)} is known.")
+    key = canonical(id)
+    if is_no_client(key):
+        return NotFound(
+            f"Network {key} has no override, so nothing is counted under it: "
+            f"GET /clients?q={key} lists the clients in it."
+        )
+    return NotFound(f"No client {key} is known.")
