@@ -93,10 +93,15 @@ def _draw_losses(axes: Axes, logs: Sequence[Log]) -> None:
                 losses = (figures.over_static(log["families"], member) for log in some)
                 values.append(fmean(losses))
                 colours.append(colour)
-                texts.append(f"{values[-1]:.2g}%  {name}, {text}")
+                texts.append(f"{_share(values[-1])}  {name}, {text}")
     picture.draw_bars(axes, values, colours, texts)
     axes.set_xlim(0, max(*values, 1.0) * 1.9)
     axes.xaxis.set_major_formatter("{x:g}%")
     picture.label(axes, "of normal clients' requests refused, beyond those over the fixed limit")
     picture.tidy(axes, "The price: normal clients' requests refused")
     picture.hide_rows(axes)
+
+
+def _share(percent: float) -> str:
+    """Write a share to two digits, and a trace of one as no more than that."""
+    return "less than 0.001%" if 0 < percent < 0.001 else f"{percent:.2g}%"

@@ -265,7 +265,7 @@ def test_with_background_work_the_outage_is_noticed_and_ends(
     assert not [r for r in caplog.records if "limiter_error" in r.getMessage()]
 
 
-@pytest.mark.parametrize("uri", ["redis://:wrong@{}", "redis://somebody:wrong@{}"])
+@pytest.mark.parametrize("uri", ["redis://:letmein@{}", "redis://somebody:letmein@{}"])
 def test_a_wrong_password_is_an_outage_that_tells_no_secret(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, uri: str
 ) -> None:
@@ -281,7 +281,7 @@ def test_a_wrong_password_is_an_outage_that_tells_no_secret(
         finally:
             site.engine.close()
     assert "kind=response" in caplog.text
-    assert "wrong" not in caplog.text
+    assert "letmein" not in caplog.text
 
 
 def test_a_server_that_answers_but_refuses_to_write_is_one_outage_until_it_does(
