@@ -152,7 +152,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "site.set_mode": lambda o: o.site.set_mode("off", ADA),
     "clients.describe": lambda o: o.clients.describe("c"),
     "clients.key_of": lambda o: o.clients.key_of("2001:db8::1"),
-    "clients.key_of_name": lambda o: o.clients.key_of_name("192.0.2.0/24"),
+    "clients.key_of_name": lambda o: o.clients.key_of_name("2001:db8::1"),
     "clients.count_held": lambda o: o.clients.count_held(),
     "clients.is_known": lambda o: o.clients.is_known("c"),
     "clients.examples": lambda o: o.clients.examples(),
