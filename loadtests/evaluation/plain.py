@@ -1,4 +1,4 @@
-"""Apply the plain reading of the idea, for comparison: six features, a raw score, 30 %."""
+"""Apply the plain reading of the idea, for comparison: six features, a raw score, 30%."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def test_a_client_counts_once_however_often_it_comes(store: Store) -> None:
 
 @pytest.mark.parametrize("count", [200, 5000, 60_000])
 def test_many_clients_are_counted_to_about_a_percent(store: Store, count: int) -> None:
-    # Whether linear counting, the estimator or its change-over: four standard errors of 0.8 %.
+    # Whether linear counting, the estimator or its change-over: four standard errors of 0.8%.
     names = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(count)]
     for start in range(0, count, 5000):
         store.count_unique(names[start : start + 5000])
