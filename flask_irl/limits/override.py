@@ -15,6 +15,19 @@ CODES: Final[dict[Kind, int]] = {"allow": 1, "block": 2, "limit": 3}
 """Numbers by which stores write a kind; 0 is none."""
 
 
+def check_seconds(seconds: object) -> None:
+    """Check a time for which something is to hold, an override or a pin.
+
+    Raises:
+        ConfigurationError: It isn't a number above 0, up to :data:`MAX_SECONDS`.
+    """
+    number = seconds if isinstance(seconds, int | float) else 0
+    if isinstance(seconds, bool) or not 0 < number <= MAX_SECONDS:
+        raise ConfigurationError(
+            f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """Describe an operator's override of one client, for a time.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask_irl.behaviour.features import FEATURES
 from flask_irl.errors import ConfigurationError, ModelError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limits.override import MAX_SECONDS
+from flask_irl.limits.override import MAX_SECONDS, check_seconds
 from flask_irl.model.model import Model, load
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.results import (
@@ -230,10 +230,7 @@ def _state_of(news: Revisions) -> dict[str, float | None]:
 def _end_of(now: float, seconds: float | None, until: float | None) -> float | None:
     """Give the end of a pin, in seconds since the epoch; None for no end."""
     if seconds is not None:
-        if not 0 < seconds <= MAX_SECONDS:
-            raise ConfigurationError(
-                f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
-            )
+        check_seconds(seconds)
         return now + seconds
     if until is not None and not now < until <= now + MAX_SECONDS:
         raise ConfigurationError(

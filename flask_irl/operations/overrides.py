@@ -7,7 +7,7 @@ from typing import Final, cast
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.network_override import NetworkOverride
-from flask_irl.limits.override import MAX_SECONDS, Kind, Override
+from flask_irl.limits.override import Kind, Override, check_seconds
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.overridden import Overridden, state_of
@@ -62,11 +62,7 @@ class OverrideOperations:
             ConfigurationError: A value isn't allowed, the configuration denies the client, too
                 many networks are overridden, or a client's name is that of an overridden network.
         """
-        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not number or not 0 < seconds <= MAX_SECONDS:
-            raise ConfigurationError(
-                f"seconds is {seconds!r}: give a number above 0, up to {MAX_SECONDS:.0f}"
-            )
+        check_seconds(seconds)
         check_reason(reason)
         key = self._key_of(client, named)
         state = self._store.load([key])[0]
