@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from flask_irl.behaviour.observation import Fields
+
+ROUTE: Final = "route:"
+"""Begins the names of the counters of routes."""
 
 
 class MinuteCounts(NamedTuple):
@@ -39,6 +42,11 @@ class SiteCounts(NamedTuple):
     minutes: dict[int, MinuteCounts]
 
 
+def route_counts(totals: Mapping[str, int]) -> dict[str, int]:
+    """Give the requests of each route among a site's counters, in their order."""
+    return {name[len(ROUTE) :]: n for name, n in totals.items() if name.startswith(ROUTE)}
+
+
 def count_observations(observations: Sequence[Fields]) -> SiteCounts:
     """Count observations for the store's counters."""
     totals: Counter[str] = Counter()
@@ -46,7 +54,7 @@ def count_observations(observations: Sequence[Fields]) -> SiteCounts:
     refusals: Counter[int] = Counter()
     for _, at, _, route, *_, refused, times, anomalous, _ in observations:
         minute = int(at // 60)
-        totals[f"route:{route}"] += times
+        totals[ROUTE + route] += times
         requests[minute] += times
         if refused:
             refusals[minute] += times

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURES
+from flask_irl.behaviour.site_counts import route_counts
 
 MAX_ROUTES: Final = 1000
 DAYS_FOR_HOURS: Final = 7
@@ -39,7 +40,7 @@ def learn_site(counts: Mapping[str, int]) -> dict[str, Any]:
     Returns:
         ``routes`` (shares), ``hours`` (24) and ``weekdays`` (7) rarities in nats, ready for JSON.
     """
-    routes = {name[6:]: n for name, n in counts.items() if name.startswith("route:")}
+    routes = route_counts(counts)
     total = sum(routes.values())
     most = sorted(routes, key=lambda r: -routes[r])[:MAX_ROUTES]
     days = sum(1 for name in counts if name.startswith("day:"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from flask_irl.behaviour.site_counts import route_counts
 from flask_irl.config.runtime import (
     CHANGEABLE,
     apply_settings,
@@ -47,11 +48,7 @@ class SiteOperations:
             **self._pin(),
             "total_requests": requests,
             "unique_clients": self._store.unique_clients(),
-            "endpoints": {
-                name.removeprefix("route:"): n
-                for name, n in sorted(counts.items(), key=lambda item: -item[1])
-                if name.startswith("route:")
-            },
+            "endpoints": dict(sorted(route_counts(counts).items(), key=lambda item: -item[1])),
             "model_trained": model.version > 0,
             "model_version": model.version,
             "learning": learning(model),

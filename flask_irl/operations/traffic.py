@@ -9,11 +9,10 @@ import numpy as np
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.routes import route_bin
+from flask_irl.behaviour.site_counts import route_counts
 from flask_irl.behaviour.sums import Floats
 from flask_irl.operations.results import Answers, RouteShare
 
-ROUTE: Final = "route:"
-"""Begins the names of the site's counters of routes."""
 MAX_ROUTES: Final = 5
 MAX_NAMES: Final = 5
 LEAST_SHARE: Final = 0.01
@@ -21,7 +20,7 @@ LEAST_SHARE: Final = 0.01
 
 def routes_of(counts: Mapping[str, int]) -> list[str]:
     """List the routes of a site that were asked for, most first, by its counters."""
-    routes = {name[len(ROUTE) :]: n for name, n in counts.items() if name.startswith(ROUTE)}
+    routes = route_counts(counts)
     return sorted(routes, key=lambda route: (-routes[route], route))
 
 

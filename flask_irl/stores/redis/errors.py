@@ -67,7 +67,7 @@ ANSWERS: Final[Texts] = (
     (r"^CLUSTERDOWN The cluster is down", "the cluster is down"),
     (r"^CLUSTERDOWN (.*)", "the cluster is down: {0}"),
 )
-"""What servers answer, with or without the code that redis-py takes away."""
+"""Answers of servers, with or without the code that redis-py takes away."""
 
 CONNECTIONS: Final[Texts] = (
     (r"connecting to (/\S*)\. No such file", "there is no socket {0}"),

@@ -24,7 +24,7 @@ ANSWER_BYTES: Final = 256
 TOLERANCE: Final = 0.001
 """Seconds by which a socket's time-out may be off before it is set again."""
 LOOK_SECONDS: Final = 0.0001
-"""How long to poll for an answer before the thread sleeps. A time, not a number of looks: between
+"""Time of polling for an answer before the thread sleeps. A time, not a number of looks: between
 two looks another thread may have the interpreter for five milliseconds."""
 MOST_MISSED: Final = 8
 """Answers in a row that polling missed, until polling stops."""
