@@ -86,6 +86,12 @@ def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
+@pytest.fixture(params=["memory", "redis"])
+def uri(request: pytest.FixtureRequest) -> str:
+    """Give the storage URI of each kind of store in turn."""
+    return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
+
+
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[ClusterServer]:
     """Run a cluster of one node, which refuses keys of several slots as a larger one does."""

@@ -21,13 +21,6 @@ CLIENT = "127.0.0.1"
 Make = Callable[..., tuple[Flask, IntelligentLimiter]]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def uri(request: pytest.FixtureRequest) -> str:
-    """Name each kind of store in turn."""
-    found: str = request.getfixturevalue("redis_url") if request.param == "redis" else "memory://"
-    return found
-
-
 @pytest.fixture
 def make() -> Iterator[Make]:
     """Make apps with a route ``/``; their limiters are closed when the test ends."""

@@ -619,11 +619,6 @@ def test_a_listener_that_raises_costs_neither_requests_nor_learning(
 # Verdicts and modes
 
 
-@pytest.fixture(params=["memory", "redis"])
-def uri(request: pytest.FixtureRequest) -> str:
-    return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
-
-
 def test_an_anomalous_client_keeps_its_share_of_every_limit(make: Make, uri: str) -> None:
     app, limiter = make(base_limit=10, storage_uri=uri)
     app.add_url_rule("/own", "own", limiter.limit("5/minute")(lambda: ""))

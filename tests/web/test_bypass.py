@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from werkzeug.test import Client
 from flask_irl import IntelligentLimiter
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
+from tests.web.sites import sites_of
 
 LIMIT = 3
 
@@ -58,16 +60,8 @@ def left_alone(app: Flask, taken: Any) -> Any:
 
 @pytest.fixture
 def build() -> Iterator[Callable[[Any], Site]]:
-    """Makes sites; their limiters are closed when the test ends."""
-    sites: list[Site] = []
-
-    def make(after: Any) -> Site:
-        sites.append(Site(take, after))
-        return sites[-1]
-
-    yield make
-    for site in sites:
-        state_of(site.app).limiter.close()
+    """Make sites; their limiters are closed when the test ends."""
+    yield from sites_of(partial(Site, take))
 
 
 BYPASSED = [(taken_by_a_dispatcher, "/api/"), (replaced_afterwards, "/")]

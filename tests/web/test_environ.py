@@ -39,11 +39,6 @@ def ask(app: Flask, environ: dict[str, Any]) -> str:
     return status[:3]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def uri(request: pytest.FixtureRequest) -> str:
-    return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
-
-
 @pytest.mark.parametrize("key", sorted(WHOLE))
 def test_a_request_without_a_key_is_served_as_by_bare_flask_and_then_refused(
     key: str, uri: str

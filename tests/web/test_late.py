@@ -16,6 +16,7 @@ from flask.views import MethodView
 from flask_irl import ConfigurationError, IntelligentLimiter, api_key
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
+from tests.web.sites import sites_of
 
 
 class Site:
@@ -79,21 +80,8 @@ Build = Callable[..., Site]
 
 @pytest.fixture
 def build() -> Iterator[Build]:
-    """Makes sites; their limiters are closed when the test ends."""
-    sites: list[Site] = []
-
-    def make(**options: Any) -> Site:
-        sites.append(Site(**options))
-        return sites[-1]
-
-    yield make
-    for site in sites:
-        state_of(site.app).limiter.close()
-
-
-@pytest.fixture(params=["memory", "redis"])
-def uri(request: pytest.FixtureRequest) -> str:
-    return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
+    """Make sites; their limiters are closed when the test ends."""
+    yield from sites_of(Site)
 
 
 def who() -> str:

@@ -15,6 +15,7 @@ from flask_irl.operations import Operations
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 from tests.servers import RedisServer
+from tests.web.sites import sites_of
 
 NETWORK = "203.0.113.0/24"
 CLIENT = "203.0.113.7"
@@ -60,20 +61,7 @@ Build = Callable[..., Site]
 @pytest.fixture
 def build() -> Iterator[Build]:
     """Make sites; their limiters are closed when the test ends."""
-    sites: list[Site] = []
-
-    def make(**options: Any) -> Site:
-        sites.append(Site(**options))
-        return sites[-1]
-
-    yield make
-    for site in sites:
-        site.engine.close()
-
-
-@pytest.fixture(params=["memory", "redis"])
-def uri(request: pytest.FixtureRequest) -> str:
-    return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
+    yield from sites_of(Site)
 
 
 def test_a_blocked_network_gets_429_and_nobody_else(build: Build, uri: str) -> None:

@@ -13,8 +13,8 @@ from werkzeug.routing import Rule
 from flask_irl import IntelligentLimiter
 from flask_irl.limits.limit import MAX_AMOUNT
 from flask_irl.web.preflights import LEAST, TIMES_BASE
-from flask_irl.web.state import state_of
 from tests.recorder import Recorder
+from tests.web.sites import sites_of
 
 LIMIT = 3
 PAGE = "https://shop.example"
@@ -104,16 +104,8 @@ BUILDS = [
 
 @pytest.fixture
 def build() -> Iterator[Callable[..., Site]]:
-    """Makes sites; their limiters are closed when the test ends."""
-    sites: list[Site] = []
-
-    def make(*arguments: Any, **options: Any) -> Site:
-        sites.append(Site(*arguments, **options))
-        return sites[-1]
-
-    yield make
-    for site in sites:
-        state_of(site.app).limiter.close()
+    """Make sites; their limiters are closed when the test ends."""
+    yield from sites_of(Site)
 
 
 @pytest.mark.parametrize("cors", BUILDS)

@@ -11,9 +11,10 @@ import pytest
 from flask import Flask, Response
 from werkzeug.test import TestResponse
 
-from flask_irl import Decision, IntelligentLimiter, RateLimitExceeded
+from flask_irl import IntelligentLimiter, RateLimitExceeded
 from flask_irl.web.refusal_body import form_for, page
 from tests.recorder import Recorder
+from tests.web import decisions
 
 BROWSERS = {
     "Chromium": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
@@ -38,22 +39,7 @@ PROGRAMS = {
     "long": "text/plain, " * 100,
 }
 BROWSER = {"Accept": BROWSERS["Chromium"]}
-REFUSED = Decision(
-    outcome="limited",
-    key="192.0.2.1",
-    limit=30,
-    remaining=0,
-    reset_after=22.4,
-    retry_after=119.2,
-    is_anomalous=True,
-    step=1,
-    score=-0.7,
-    window_seconds=60,
-    scope="",
-    source="store",
-    at=1_700_000_000.0,
-    gap=0.5,
-)
+REFUSED = decisions.REFUSED._replace(retry_after=119.2)
 
 
 class Outline(HTMLParser):

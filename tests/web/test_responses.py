@@ -19,24 +19,9 @@ from flask_irl.web.durations import epoch_seconds, in_words, seconds
 from flask_irl.web.responses import LimiterUnavailable, refusal, set_headers
 from flask_irl.web.state import state_of
 from tests.conftest import Clock
+from tests.web.decisions import REFUSED
 
 PROBLEM = "application/problem+json"
-REFUSED = Decision(
-    outcome="limited",
-    key="192.0.2.1",
-    limit=30,
-    remaining=0,
-    reset_after=22.4,
-    retry_after=3.2,
-    is_anomalous=True,
-    step=1,
-    score=-0.7,
-    window_seconds=60,
-    scope="",
-    source="store",
-    at=1_700_000_000.0,
-    gap=0.5,
-)
 ALLOWED = REFUSED._replace(
     outcome="allowed", remaining=4, retry_after=0.0, is_anomalous=False, step=0
 )
