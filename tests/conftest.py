@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from flask_irl.telemetry.log import logger
 from tests import browser, prometheus
 from tests.servers import (
     ClusterServer,
@@ -54,6 +55,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "slow" or collection_path.suffix != ".py":
         return None
     return "mark.slow" not in collection_path.read_text(encoding="utf-8") or None
+
+
+@pytest.fixture(autouse=True)
+def level_of_the_log() -> Iterator[None]:
+    """Give the package's logger its level back: a page's block and a command set it for good."""
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -156,8 +156,9 @@ def regulars(records: profile.Records, began: float) -> Mask:
     known_for = records["updated"] - records["first"]
     age = records["updated"] - began
     needed = np.minimum(TENURE_SHARE * age, TENURE_SECONDS)
-    # On a site that is young itself, so are its regulars.
-    active = np.minimum(1.0 + TENURE_SHARE * age / 60.0, REGULAR_MINUTES)
+    # On a site that is young itself, so are its regulars. Whole minutes, since a client's are: else
+    # it would depend on the clock's seconds at the site's start.
+    active = np.minimum(1.0 + np.floor(TENURE_SHARE * age / 60.0), REGULAR_MINUTES)
     regular: Mask = (records["minutes"] >= active) & (known_for >= needed)
     return regular
 

@@ -185,6 +185,8 @@ def is_regular(minutes: int, seconds: float, age: float) -> bool:
         (10, 1790, 3600, False),
         (4, 300, 360, True),
         (3, 300, 360, False),
+        (1, 60, 119, True),
+        (1, 60, 120, False),
         (1, 0, 0, True),
         (0, 0, 0, False),
     ],
@@ -201,6 +203,14 @@ def test_a_client_active_longer_and_more_often_is_a_regular_if_another_is(
 ) -> None:
     if is_regular(minutes, seconds, age):
         assert is_regular(minutes + 5, seconds + 60, age)
+
+
+@given(st.floats(0, 60), st.floats(1, 3600))
+def test_a_client_of_the_first_minute_is_a_regular_whatever_the_second_of_the_start(
+    second: float, age: float
+) -> None:
+    minutes = 1 + int((second + age) // 60)
+    assert is_regular(minutes, age, age)
 
 
 # Routes that machines work on
