@@ -132,8 +132,12 @@ def key_matcher(text: str) -> tuple[Callable[[str], bool], str]:
     if network is not None:
         begins = _beginning(network)
         return lambda key: key.startswith(begins) and _is_found(key, network), begins
-    if not text or text.startswith(HASHED):
-        return lambda key: _is_key(key) and key.startswith(text), text
+    if text.startswith(HASHED):
+        # The beginning of a hash that was shown, or a key that is hashed because it begins so.
+        own = canonical(text)
+        return lambda key: _is_key(key) and (key.startswith(text) or key == own), HASHED
+    if not text:
+        return _is_key, ""
     names = {canonical(text), network_key(text)} - {UNKNOWN}
     if canonical(text) != text:
         # No key begins like that; but one may be the hash of it.

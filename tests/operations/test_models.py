@@ -185,13 +185,15 @@ def test_a_rollback_is_pinned_until_it_is_taken_back(here: Worker, trained: Mode
 
 
 def test_a_training_under_a_pin_is_told_audited_and_leaves_the_model_in_force(
-    here: Worker, trained: Model
+    site: Site, here: Worker, trained: Model
 ) -> None:
     here.publish(trained, 1)
     here.publish(trained, 2)
     here.operations.models.rollback(1, ADA)
-    for n in range(10):
-        here.admitted(9, f"c{n}")
+    for route, pause in zip("abcabacbc", (3, 11, 2, 17, 5, 4, 9, 30, 6), strict=True):
+        for n in range(10):
+            here.ask(f"person-{n}", f"/{route}", pause)
+        site.clock.advance(pause)
     training = here.operations.models.train(ADA)
     assert (training.result, training.reason) == ("kept_aside", "version 1 is pinned")
     assert here.audited()[0]["after"] == {"version": 1, "result": "kept_aside"}

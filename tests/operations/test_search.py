@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flask_irl.behaviour.routes import route_bin
@@ -225,6 +225,7 @@ def test_a_network_holds_the_addresses_that_are_in_it(
 
 
 @given(st.text(max_size=40))
+@example("#0")
 def test_any_text_may_be_searched_for(text: str) -> None:
     try:
         matches, begins = key_matcher(text)
