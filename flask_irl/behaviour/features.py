@@ -121,6 +121,13 @@ FEATURES: Final = (
         "new paths a minute over ten minutes",
         lambda v: v["new_paths"] / 10.0,
     ),
+    Feature(
+        "paths_in_use",
+        "",
+        "different paths in about ten minutes",
+        # A client that has stopped uses none, whatever its sketches hold.
+        lambda v: np.minimum(v.paths, v["n"]),
+    ),
     Feature("hourly_rate", "1/min", "requests a minute over an hour", lambda v: v["hour_n"] / 60.0),
     Feature(
         "hourly_new_paths",

@@ -19,15 +19,20 @@ ONGOING_NEW_PATHS: Final = 7.0
 """New paths in ten minutes below which slow taking is over."""
 HARMFUL_FAILURES: Final = 8.0
 """Denied answers, failed logins and missing paths in ten minutes."""
-HARMFUL_RATE: Final = 90.0
-"""Requests in a minute."""
+HARMFUL_PATHS: Final = 25.0
+"""Different paths in about ten minutes, new to the client or not: walking them again and again
+takes as much."""
+HARMFUL_RATE: Final = 60.0
+"""Requests a minute, over ten minutes: an app may send hundreds at once that it has gathered, and
+never holds more than its limit."""
 MINUTES: Final = 10.0
 """Horizon of most sums."""
 
 _HARMS: Final = (
     ("sustained_new_paths", HARMFUL_NEW_PATHS / MINUTES),
     ("failures_per_minute", HARMFUL_FAILURES / MINUTES),
-    ("requests_per_minute", HARMFUL_RATE),
+    ("paths_in_use", HARMFUL_PATHS),
+    ("sustained_rate", HARMFUL_RATE),
 )
 
 

@@ -148,6 +148,7 @@ class View:
     Attributes:
         gap_bins: The intervals' histogram, one row a client.
         route_bins: The routes' histogram, by hash, one row a client.
+        paths: Estimated number of different paths of the last five to ten minutes.
         hour_rarity: Rarity of the hour of day on the site, in nats.
         weekday_rarity: Rarity of the weekday on the site, in nats.
     """
@@ -157,6 +158,7 @@ class View:
         sums: Floats,
         gap_bins: Floats,
         route_bins: Floats,
+        paths: Floats,
         hour_rarity: Floats,
         weekday_rarity: Floats,
     ) -> None:
@@ -164,6 +166,7 @@ class View:
         self._divisors: dict[str, Floats] = {}
         self.gap_bins = gap_bins
         self.route_bins = route_bins
+        self.paths = paths
         self.hour_rarity = hour_rarity
         self.weekday_rarity = weekday_rarity
 

@@ -1,9 +1,10 @@
-"""Simulate simple attacks on a site, as examples that a supervised detector learns from.
+"""Simulate attacks on a site, as examples that a supervised detector learns from.
 
-Each attacker sends requests as its kind does (a scraper takes ever new paths of a few routes, a
-guesser of passwords is denied, a scanner finds nothing, ...), at rates and with irregularities
-drawn at random; its profile is kept by the same code as a real client's, and read every so often.
-Pure: nothing is sent anywhere.
+Each attacker sends requests as its kind does (a scraper takes ever new paths or walks known ones, a
+guesser of passwords is denied, a scanner finds nothing, ...), and all else about it is drawn at
+random: pace, intervals, routes, methods, answers (domain randomisation, Tobin 2017). Its profile is
+kept by the same code as a real client's, and read every so often; a reading without a sign of harm
+teaches nothing, since such a client is left in peace. Pure: nothing is sent anywhere.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import Events
 from flask_irl.behaviour.features import FEATURE_NAMES, matrix
 from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.routes import rarity_of, route_bin
-from flask_irl.behaviour.sums import DENIED, FINE, MISSING, Floats
+from flask_irl.behaviour.sums import BAD, DENIED, FINE, MISSING, Floats
+from flask_irl.training.attack_shapes import Paths, draw_gaps, draw_new, draw_pool, draw_routes
 
 READINGS: Final = 30
 """Number of times that each attacker's profile is read, evenly over its time."""
@@ -34,40 +37,44 @@ class Kind(NamedTuple):
     Attributes:
         attackers: Number of attackers of it.
         rate: Requests a minute, drawn evenly on a logarithmic scale.
-        variation: Standard deviation of the gaps over their mean.
         minutes: Time for which it is observed.
-        new: Share of paths not requested before.
+        new: Share of paths not requested before; the others are always the same.
+        pool: Number of different paths that it walks again and again instead; (0, 0) for none.
         missing: Share of answers 404.
         denied: Share of answers 401 or 403.
-        write: Share of requests that would change things.
+        write: Share of requests that would change things; None for half of the attackers none, and
+            for the others as many as one of the site's own clients sends.
         unknown_routes: Whether its paths match no route.
     """
 
     attackers: int
     rate: tuple[float, float]
-    variation: tuple[float, float]
     minutes: tuple[float, float]
     new: tuple[float, float] = (0.85, 1.0)
+    pool: tuple[float, float] = (0.0, 0.0)
     missing: tuple[float, float] = (0.0, 0.05)
     denied: tuple[float, float] = (0.0, 0.0)
-    write: tuple[float, float] = (0.0, 0.0)
+    write: tuple[float, float] | None = None
     unknown_routes: bool = False
 
 
-KINDS: Final = (
-    Kind(30, (12.0, 150.0), (0.0, 0.3), (3.0, 15.0)),
-    Kind(30, (12.0, 150.0), (0.3, 2.0), (3.0, 15.0)),
-    Kind(16, (2.0, 15.0), (0.0, 1.5), (40.0, 90.0), missing=(0.0, 0.3), denied=(0.0, 0.2)),
-    Kind(
-        10, (6.0, 200.0), (0.0, 1.0), (3.0, 15.0), (0.0, 0.1), denied=(0.8, 1.0), write=(0.6, 1.0)
+KINDS: Final[Mapping[str, Kind]] = {
+    "walk": Kind(48, (12.0, 150.0), (3.0, 15.0)),
+    "loop": Kind(32, (12.0, 150.0), (5.0, 30.0), pool=(20.0, 600.0)),
+    "slow": Kind(16, (2.0, 15.0), (40.0, 90.0), missing=(0.0, 0.3), denied=(0.0, 0.2)),
+    "stuffing": Kind(
+        10, (6.0, 200.0), (3.0, 15.0), (0.0, 0.1), denied=(0.8, 1.0), write=(0.6, 1.0)
     ),
-    Kind(10, (6.0, 200.0), (0.0, 1.5), (3.0, 15.0), missing=(0.7, 1.0), unknown_routes=True),
-    Kind(4, (150.0, 600.0), (0.0, 0.5), (2.0, 4.0), new=(0.0, 0.05)),
-)
+    "scan": Kind(10, (6.0, 200.0), (3.0, 15.0), missing=(0.7, 1.0), unknown_routes=True),
+    "flood": Kind(4, (150.0, 600.0), (2.0, 6.0), new=(0.0, 0.05)),
+}
 
 
 def simulated_rows(
-    usual: NDArray[np.float32], routes: Mapping[str, float], seed: int
+    usual: NDArray[np.float32],
+    routes: Mapping[str, float],
+    seed: int,
+    kinds: Mapping[str, Kind] = KINDS,
 ) -> NDArray[np.float32]:
     """Simulate rows of features of attackers.
 
@@ -76,13 +83,16 @@ def simulated_rows(
             at their hours.
         routes: The site's routes and their shares.
         seed: 0 to 2**32 - 1; the same arguments give the same rows.
+        kinds: The kinds of attacks by name, at least one.
 
     Returns:
-        A few thousand rows, shape (n, number of features).
+        A few thousand rows with a sign of harm, shape (n, number of features).
     """
     random = np.random.default_rng(seed)
     attackers = [
-        _attacker(kind, usual, routes, random) for kind in KINDS for _ in range(kind.attackers)
+        _attacker(kind, usual, routes, random)
+        for kind in kinds.values()
+        for _ in range(kind.attackers)
     ]
     records = profile.decode([b""] * len(attackers))
     matrices: list[NDArray[np.float32]] = []
@@ -102,6 +112,7 @@ def simulated_rows(
         enough = profile.sums_of(some, "n") >= EVIDENCE
         matrices.append(matrix(profile.view(some[enough], 0.0, 0.0)))
     rows = np.concatenate(matrices)
+    rows = rows[harmful(rows)]
     like = usual[random.integers(len(usual), size=len(rows))]
     for name in ("hour_rarity", "weekday_rarity"):
         column = FEATURE_NAMES.index(name)
@@ -123,9 +134,11 @@ def _attacker(
     rate = float(np.exp(random.uniform(*np.log(kind.rate))))
     seconds = random.uniform(*kind.minutes) * 60.0
     count = int(min(MOST_REQUESTS, max(10, rate * seconds / 60.0)))
-    gap = _gaps(60.0 / rate, random.uniform(*kind.variation), count, random)
+    gap = draw_gaps(60.0 / rate, count, random)
     at = 1e9 + np.cumsum(gap)
-    names = [UNKNOWN_ROUTE] if kind.unknown_routes or not routes else _few(routes, random)
+    like = dict(zip(FEATURE_NAMES, usual[random.integers(len(usual))].tolist(), strict=True))
+    unknown = kind.unknown_routes or not routes
+    names = [UNKNOWN_ROUTE] if unknown else draw_routes(routes, random)
     route = random.integers(len(names), size=count)
     zeros = np.zeros(count)
     events = Events(
@@ -135,9 +148,9 @@ def _attacker(
         rarity=np.array([rarity_of(routes, name) for name in names])[route],
         bin=np.array([route_bin(name) for name in names], dtype=np.intp)[route],
         path=_paths(kind, count, random),
-        answer=_answers(kind, count, random),
-        size=_sizes(usual, count, random),
-        write=(random.random(count) < random.uniform(*kind.write)).astype(np.float64),
+        answer=_answers(kind, like["bad_share"], count, random),
+        size=_sizes(like, count, random),
+        write=(random.random(count) < _write_share(kind, like, random)).astype(np.float64),
         probe=zeros,
         refused=zeros,
         times=np.ones(count),
@@ -148,39 +161,32 @@ def _attacker(
     return _Attacker(events, [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)])
 
 
-def _gaps(mean: float, variation: float, count: int, random: np.random.Generator) -> Floats:
-    if variation < 0.05:
-        return np.full(count, mean)
-    shape = 1.0 / variation**2
-    return random.gamma(shape, mean / shape, count)
+def _paths(kind: Kind, count: int, random: np.random.Generator) -> Paths:
+    if kind.pool[1]:
+        return draw_pool(count, kind.pool, random)
+    return draw_new(count, random.uniform(*kind.new), random)
 
 
-def _few(routes: Mapping[str, float], random: np.random.Generator) -> list[str]:
-    """Draw one to three routes, often requested ones rather than others."""
-    names = list(routes)
-    weight = np.sqrt(np.maximum([routes[name] for name in names], 1e-6))
-    most = min(len(names), int(random.integers(1, 4)))
-    choice = random.choice(len(names), size=most, replace=False, p=weight / weight.sum())
-    return [names[i] for i in choice]
-
-
-def _paths(kind: Kind, count: int, random: np.random.Generator) -> NDArray[np.uint64]:
-    new = random.random(count) < random.uniform(*kind.new)
-    paths = np.where(new, random.integers(2**62, size=count), random.integers(3, size=count))
-    return paths.astype(np.uint64)
-
-
-def _answers(kind: Kind, count: int, random: np.random.Generator) -> Floats:
+def _answers(kind: Kind, bad: float, count: int, random: np.random.Generator) -> Floats:
+    """Draw answers as the kind gets them, and as many other 4xx as one of the site's clients."""
     chance = random.random(count)
     missing, denied = random.uniform(*kind.missing), random.uniform(*kind.denied)
-    answer = np.select([chance < missing, chance < missing + denied], [MISSING, DENIED], FINE)
+    answer = np.select(
+        [chance < missing, chance < missing + denied, chance < missing + denied + bad],
+        [MISSING, DENIED, BAD],
+        FINE,
+    )
     return answer.astype(np.float64)
 
 
-def _sizes(usual: NDArray[np.float32], count: int, random: np.random.Generator) -> Floats:
+def _write_share(kind: Kind, like: Mapping[str, float], random: np.random.Generator) -> float:
+    if kind.write is not None:
+        return float(random.uniform(*kind.write))
+    # Where an API reads by POST, too, its scrapers do.
+    return like["write_share"] if random.random() < 0.5 else 0.0
+
+
+def _sizes(like: Mapping[str, float], count: int, random: np.random.Generator) -> Floats:
     """Draw sizes of answers like those that one of the site's own clients gets."""
-    client = usual[random.integers(len(usual))]
-    middle, spread = (
-        float(client[FEATURE_NAMES.index(name)]) for name in ("size_mean", "size_deviation")
-    )
-    return np.expm1(np.clip(random.normal(middle, abs(spread) + 0.05, count), 0.0, 20.0))
+    spread = abs(like["size_deviation"]) + 0.05
+    return np.expm1(np.clip(random.normal(like["size_mean"], spread, count), 0.0, 20.0))

@@ -28,11 +28,11 @@ TREES: Final = 100
 """Trees of an Isolation Forest."""
 SAMPLES: Final = 256
 """Rows that each of them is grown on."""
-ATTACK_TREES: Final = 40
+ATTACK_TREES: Final = 60
 """Trees of a Random Forest."""
-CLASS_SAMPLES: Final = 500
+CLASS_SAMPLES: Final = 1000
 """Rows of either class that each of them is grown on."""
-DEPTH: Final = 10
+DEPTH: Final = 8
 LEAST_SPAN: Final = 0.05
 """Span of the scores of a blend's Isolation Forest where all rows are alike."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column, matrix
-from flask_irl.behaviour.harm import HARMFUL_RATE, Mask, harmful
+from flask_irl.behaviour.harm import Mask, harmful
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import GOOD
 from flask_irl.behaviour.site_statistics import (
@@ -46,6 +46,8 @@ MACHINE_SHARE: Final = 0.8
 """Least share of such a client's requests on routes of machines; a scraper goes through all."""
 MOSTLY_READ: Final = 0.25
 """Usual share of writes above which writing is just how the site's API is called, and no work."""
+WORK_PACE: Final = 90.0
+"""Requests in a minute that such work stays below."""
 SMALL_MARGIN: Final = 1.0
 """Answers smaller than usual by so much, in nats of bytes, take nothing away."""
 
@@ -142,7 +144,7 @@ def _do_work(site: Mapping[str, Any], features: NDArray[np.float32], view: View)
     if usual_median(site, "write_share") >= MOSTLY_READ:
         return np.zeros(len(features), dtype=bool)
     small = column(features, "size_mean") <= usual_median(site, "size_mean") - SMALL_MARGIN
-    slow = column(features, "requests_per_minute") < HARMFUL_RATE
+    slow = column(features, "requests_per_minute") < WORK_PACE
     return working(view) & small & slow
 
 

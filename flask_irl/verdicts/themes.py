@@ -31,7 +31,12 @@ class Theme(NamedTuple):
 
 DENIED: Final = ("failed_write_share", "denied_share")
 MISSING: Final = ("missing_share", "unknown_path_share", "hourly_unknown_share")
-TAKING: Final = ("new_paths_per_minute", "sustained_new_paths", "hourly_new_paths")
+TAKING: Final = (
+    "new_paths_per_minute",
+    "sustained_new_paths",
+    "hourly_new_paths",
+    "paths_in_use",
+)
 THEMES: Final = (
     Theme(1.0, DENIED),
     Theme(

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any, Final
 from unittest.mock import patch
@@ -29,7 +30,7 @@ from flask_irl.replay.report import ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
-from flask_irl.training import attacks
+from flask_irl.training import attacks, forests
 from flask_irl.verdicts.flush import Judged
 from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
@@ -37,9 +38,7 @@ from loadtests.evaluation.plain import plain_rule
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR
 
-KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
-"""Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
-
+KINDS: Final = tuple(attacks.KINDS)
 
 Task = tuple[str, Callable[[], Any]]
 """Part of the results, and the work that gives an entry of it, or a list of entries."""
@@ -148,8 +147,12 @@ def learned_at(job: Job) -> float:
 @contextmanager
 def taught_without(kinds: Sequence[str]) -> Iterator[None]:
     """Leave whole families out of what the supervised detector is taught."""
-    taught = tuple(k for name, k in zip(KINDS, attacks.KINDS, strict=True) if name not in kinds)
-    with patch.object(attacks, "KINDS", taught):
+    if not kinds:
+        yield
+        return
+    taught = {name: kind for name, kind in attacks.KINDS.items() if name not in kinds}
+    whole = attacks.simulated_rows
+    with patch.object(forests, "simulated_rows", partial(whole, kinds=taught)):
         yield
 
 
