@@ -36,21 +36,29 @@ _HARMS: Final = (
 )
 
 
-def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
-    """Tell whether each client does harm: takes many new paths, is denied often, or floods.
+def harm_level(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Measure the harm that each client does: takes many paths, is denied often, or floods.
 
-    However odd another client looks, it is left in peace.
+    Args:
+        features: One row a client.
+
+    Returns:
+        The largest of its figures over their thresholds: 0 for none, 1 from which on it is harm.
+    """
+    ratios = [column(features, name) / threshold for name, threshold in _HARMS]
+    # A client that has stopped is not held for its requests of an hour ago.
+    goes_on = column(features, "sustained_new_paths") >= ONGOING_NEW_PATHS / MINUTES
+    slow = column(features, "hourly_new_paths") / (HARMFUL_HOURLY_PATHS / 60.0)
+    level: NDArray[np.float64] = np.maximum.reduce([*ratios, np.where(goes_on, slow, 0.0)])
+    return level.astype(np.float64)
+
+
+def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
+    """Tell whether each client does harm; however odd another one looks, it is left in peace.
 
     Args:
         features: One row a client.
         held: Which are at a lower step already: half as much is harm, or they would flap.
     """
-    harm = np.zeros(len(features), dtype=bool)
-    share = np.where(held, 0.5, 1.0)
-    for name, threshold in _HARMS:
-        harm |= column(features, name) >= threshold * share
-    # A client that has stopped is not held for its requests of an hour ago.
-    goes_on = column(features, "sustained_new_paths") >= ONGOING_NEW_PATHS / MINUTES
-    slow = column(features, "hourly_new_paths")
-    harm |= goes_on & (slow >= share * HARMFUL_HOURLY_PATHS / 60.0)
+    harm: Mask = harm_level(features) >= np.where(held, 0.5, 1.0)
     return harm

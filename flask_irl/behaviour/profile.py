@@ -37,6 +37,7 @@ RECORD: Final = np.dtype(
         ("minutes", "<u2"),
         ("worst", "<f2"),
         ("offences", "<f2"),
+        ("level", "<f4"),
         ("updated", "<f8"),
         ("seen", "<u8", (SKETCH_WORDS,)),
         ("seen_before", "<u8", (SKETCH_WORDS,)),
@@ -53,6 +54,7 @@ RECORD: Final = np.dtype(
 - ``minutes`` with requests at the full limit; :func:`flask_irl.verdicts.merge.merge`.
 - ``worst``: the lowest score at the full limit, -1 to 0; ``offences``: times flagged, as of
   ``stepped`` (s), when the step last changed; :func:`flask_irl.verdicts.steps.take_steps`.
+- ``level`` of harm that it is known for; :func:`flask_irl.verdicts.steps.take_steps`.
 - ``row_at`` (s): time of the last training row, ``row_total``: ``total`` at that time;
   :func:`flask_irl.verdicts.training_rows.take_rows`.
 - ``feedback`` of an operator: 0 none, 1 good, 2 abuse;
@@ -169,6 +171,7 @@ def sums_of(records: Records, name: str, now: float | None = None) -> Floats:
 def _are_valid(records: Records) -> NDArray[np.bool_]:
     """Check that each profile is of this schema and could have been made by this code."""
     updated, worst, offences = records["updated"], records["worst"], records["offences"]
+    level = records["level"]
     valid: NDArray[np.bool_] = (
         (records["schema"] == TAG)
         & (records["sums"].view("<u2").max(axis=1) <= _MAX_SUM_BITS)
@@ -176,6 +179,8 @@ def _are_valid(records: Records) -> NDArray[np.bool_]:
         & (worst <= 0.0)
         & (offences >= 0.0)
         & (offences <= MAX_SUM)
+        & (level >= 0.0)
+        & (level <= MAX_SUM)
         & (updated >= 0.0)
         & (updated < 2.0**32)
         & (records["first"] <= updated)

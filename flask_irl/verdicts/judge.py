@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column, matrix
-from flask_irl.behaviour.harm import Mask, harmful
+from flask_irl.behaviour.harm import Mask, harm_level
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import GOOD
 from flask_irl.behaviour.site_statistics import (
@@ -29,19 +29,28 @@ from flask_irl.behaviour.site_statistics import (
 from flask_irl.behaviour.sums import View
 from flask_irl.model.model import Model
 from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
-from flask_irl.verdicts.rules import Rules, working
+from flask_irl.verdicts.rules import Rules, are_many_people, working
 
 REGULAR_MINUTES: Final = 10
 """Minutes of activity that make a regular, on a site that isn't young."""
 TENURE_SHARE: Final = 0.5
 """Share of the site's learned time for which a regular has been known, up to a day of it."""
 TENURE_SECONDS: Final = 86_400.0
+SETTLING_SECONDS: Final = 3600.0
+"""Time for which a client is known before its level of harm is held to its past."""
+GROWTH: Final = 2.0
+"""Multiple of the level of harm that a regular is known for, up to which its past excuses it."""
+DOUBLING_SECONDS: Final = 86_400.0
+"""Least time in which that level may double: a partner grows, and so slowly that whoever creeps
+towards an attack takes weeks (an anchor, as against poisoning: Kloft and Laskov 2010)."""
 OWN_MARGIN: Final = 0.15
 """Margin below its worst score so far from which on a regular is judged by the model."""
 SUSPECT: Final = -0.5
 """Score below which a client may be about to be flagged, so that nothing is learned from it."""
 PACE_MARGIN: Final = 1.5
 """Multiple of a route's usual machine pace up to which a client does nothing unusual there."""
+EVENNESS: Final = 0.5
+"""Largest variation of a machine's intervals: programs that keep a schedule pause evenly."""
 MACHINE_SHARE: Final = 0.8
 """Least share of such a client's requests on routes of machines; a scraper goes through all."""
 MOSTLY_READ: Final = 0.25
@@ -64,6 +73,7 @@ class Verdicts(NamedTuple):
         broken: Whether it breaks a rule.
         regular: Whether it is a regular of the site.
         suspect: Whether nothing may be learned from it.
+        levels: The level of harm that each is known for from now on.
     """
 
     features: NDArray[np.float32]
@@ -74,6 +84,7 @@ class Verdicts(NamedTuple):
     broken: Mask
     regular: Mask
     suspect: Mask
+    levels: NDArray[np.float64]
 
 
 def judge(
@@ -109,10 +120,14 @@ def judge(
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
     as_ever = regular & ((worst == 0) | (model_scores >= worst - OWN_MARGIN))
+    level = harm_level(features)
+    levels = known_levels(records, level, regular, elapsed)
+    as_ever &= level <= GROWTH * levels
     # An operator's feedback goes before the model's score.
     as_ever |= records["feedback"] == GOOD
-    excused = ~harmful(features, steps > 0) | as_ever
+    excused = (level < np.where(steps > 0, 0.5, 1.0)) | as_ever
     excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
+    excused |= are_many_people(view)
     target = np.where(excused | model.advisory, np.maximum(model_scores, MILD), model_scores)
     broken = rules.broken(view, regular, trusted(model, records, regular))
     scores = np.where(broken, -1.0, smooth(scores, target, elapsed))
@@ -121,7 +136,7 @@ def judge(
     evidence = profile.sums_of(records, "n")
     after = next_steps(ladder, steps, scores, since, evidence, offences)
     suspect = ~as_ever & (model_scores < SUSPECT) & (not model.advisory)
-    return Verdicts(features, model_scores, scores, after, offences, broken, regular, suspect)
+    return Verdicts(features, model_scores, scores, after, offences, broken, regular, suspect, levels)
 
 
 def _keep_machine_pace(
@@ -130,12 +145,13 @@ def _keep_machine_pace(
     view: View,
     routes: Sequence[str] | None,
 ) -> Mask:
-    """Tell whether each client keeps to routes of machines, and is no faster than those are."""
+    """Tell whether each client keeps to routes of machines, evenly, and no faster than those."""
     if routes is None:
         paces = likely_pace(site, view.route_bins)
     else:
         paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
     at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
+    at_pace &= column(features, "interval_variation") <= EVENNESS
     return at_pace & (machine_share(site, view.route_bins) >= MACHINE_SHARE)
 
 
@@ -163,6 +179,28 @@ def regulars(records: profile.Records, began: float) -> Mask:
     active = np.minimum(1.0 + np.floor(TENURE_SHARE * age / 60.0), REGULAR_MINUTES)
     regular: Mask = (records["minutes"] >= active) & (known_for >= needed)
     return regular
+
+
+def known_levels(
+    records: profile.Records,
+    level: NDArray[np.float64],
+    regular: Mask,
+    elapsed: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Give the level of harm that each client is known for, its highest so far.
+
+    That of a regular, once it has settled, rises no faster than it may double.
+
+    Args:
+        records: The clients' profiles.
+        level: Their present levels of harm.
+        regular: Which clients are regulars.
+        elapsed: Seconds since each was judged; infinite where it never was.
+    """
+    known = records["level"].astype(np.float64)
+    settled = regular & (records["updated"] - records["first"] >= SETTLING_SECONDS)
+    most = known * np.exp2(np.minimum(elapsed / DOUBLING_SECONDS, 30.0))
+    return np.where(settled & (known > 0), np.clip(level, known, most), np.maximum(known, level))
 
 
 def trusted(model: Model, records: profile.Records, regular: Mask) -> Mask:

@@ -29,6 +29,12 @@ UNKNOWN_SHARE: Final = 0.5
 """Least share of 404s on different paths among the answers to a scanner."""
 SLOW_UNKNOWN_SHARE: Final = 0.2
 """Least share of twice as many within an hour: a guesser of ids finds some."""
+PEOPLE: Final = 5.0
+"""Least number of logins that succeeded by which a client is many people behind one address."""
+PER_PERSON: Final = 60.0
+"""Most requests for each of them, in about ten minutes."""
+MOSTLY_LOGINS: Final = 0.5
+"""Share of logins among the requests of a client that does little else: no people who work."""
 WORK_SHARE: Final = 0.75
 """Least share of writes among the requests of a job that files, books or updates."""
 WORK_FAILURES: Final = 0.05
@@ -104,3 +110,18 @@ def working(view: View) -> Mask:
     failures = sum(view.mean(kind, "answered") for kind in ("denied", "missing", "bad"))
     writes = view.mean("writes") - view.mean("login_writes", "answered")
     return np.asarray((writes >= WORK_SHARE) & (failures <= WORK_FAILURES))
+
+
+def are_many_people(view: View) -> Mask:
+    """Tell whether each client is many people: an office in the morning, a carrier's address.
+
+    They log in, mostly with success, and each of them then does a person's share.
+
+    Args:
+        view: The clients' sums.
+    """
+    failed = view["failed_writes"]
+    succeeded = view["login_writes"] - failed
+    many = (succeeded >= PEOPLE) & (failed <= FAILING_SHARE * view["login_writes"])
+    busy: Mask = view["n"] <= PER_PERSON * np.maximum(succeeded, 0.0)
+    return np.asarray(many & busy & (view["login_writes"] <= MOSTLY_LOGINS * view["n"]))

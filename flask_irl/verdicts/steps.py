@@ -23,7 +23,7 @@ def take_steps(
 ) -> NDArray[np.int64]:
     """Give each client its step from now on.
 
-    Writes ``worst``, ``offences`` and ``stepped`` in the records.
+    Writes ``worst``, ``level``, ``offences`` and ``stepped`` in the records.
 
     While the crowd guard is active, no client goes a step down unless it breaks a rule; a trapped
     client goes to the last step at once.
@@ -44,6 +44,7 @@ def take_steps(
     at_full_limit = (before == 0) & (after == 0)
     worst = np.minimum(records["worst"], verdicts.model_scores)
     records["worst"] = np.where(at_full_limit, worst, records["worst"])
+    records["level"] = np.where(at_full_limit, verdicts.levels, records["level"])
     offences = np.where(after > before, verdicts.offences + 1.0, records["offences"])
     records["offences"] = offences
     records["stepped"] = np.where(after != before, records["updated"], records["stepped"])
