@@ -53,12 +53,7 @@ def harm_level(features: NDArray[np.float32]) -> NDArray[np.float64]:
     return level.astype(np.float64)
 
 
-def harmful(features: NDArray[np.float32], held: Mask | bool = False) -> Mask:
-    """Tell whether each client does harm; however odd another one looks, it is left in peace.
-
-    Args:
-        features: One row a client.
-        held: Which are at a lower step already: half as much is harm, or they would flap.
-    """
-    harm: Mask = harm_level(features) >= np.where(held, 0.5, 1.0)
+def harmful(features: NDArray[np.float32]) -> Mask:
+    """Tell whether each client does harm; however odd another one looks, it is left in peace."""
+    harm: Mask = harm_level(features) >= 1.0
     return harm

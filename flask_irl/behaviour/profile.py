@@ -37,7 +37,7 @@ RECORD: Final = np.dtype(
         ("minutes", "<u2"),
         ("worst", "<f2"),
         ("offences", "<f2"),
-        ("level", "<f4"),
+        ("level", "<f2"),
         ("updated", "<f8"),
         ("seen", "<u8", (SKETCH_WORDS,)),
         ("seen_before", "<u8", (SKETCH_WORDS,)),

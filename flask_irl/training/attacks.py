@@ -112,7 +112,8 @@ def simulated_rows(
         enough = profile.sums_of(some, "n") >= EVIDENCE
         matrices.append(matrix(profile.view(some[enough], 0.0, 0.0)))
     rows = np.concatenate(matrices)
-    rows = rows[harmful(rows)]
+    harm = harmful(rows)
+    rows = rows[harm] if harm.any() else rows
     like = usual[random.integers(len(usual), size=len(rows))]
     for name in ("hour_rarity", "weekday_rarity"):
         column = FEATURE_NAMES.index(name)

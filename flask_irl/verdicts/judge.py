@@ -37,12 +37,13 @@ TENURE_SHARE: Final = 0.5
 """Share of the site's learned time for which a regular has been known, up to a day of it."""
 TENURE_SECONDS: Final = 86_400.0
 SETTLING_SECONDS: Final = 3600.0
-"""Time for which a client is known before its level of harm is held to its past."""
-GROWTH: Final = 2.0
-"""Multiple of the level of harm that a regular is known for, up to which its past excuses it."""
-DOUBLING_SECONDS: Final = 86_400.0
-"""Least time in which that level may double: a partner grows, and so slowly that whoever creeps
-towards an attack takes weeks (an anchor, as against poisoning: Kloft and Laskov 2010)."""
+"""Time for which a client is known before its level of harm is fixed, as its anchor."""
+GROWTH: Final = 3.0
+"""Multiple of that level up to which a regular's past excuses it."""
+DOUBLING_SECONDS: Final = 14 * 86_400.0
+"""Time in which that multiple doubles: a partner that grows honestly is slower, and whoever creeps
+from a person's use to an attack needs months (an anchor against poisoning: Kloft and Laskov
+2010)."""
 OWN_MARGIN: Final = 0.15
 """Margin below its worst score so far from which on a regular is judged by the model."""
 SUSPECT: Final = -0.5
@@ -121,10 +122,12 @@ def judge(
     worst = records["worst"]
     as_ever = regular & ((worst == 0) | (model_scores >= worst - OWN_MARGIN))
     level = harm_level(features)
-    levels = known_levels(records, level, regular, elapsed)
-    as_ever &= level <= GROWTH * levels
+    age = np.maximum(records["updated"] - records["first"] - SETTLING_SECONDS, 0.0)
+    levels = known_levels(records, level, regular & (age > 0))
+    as_ever &= level <= GROWTH * np.exp2(age / DOUBLING_SECONDS) * levels
     # An operator's feedback goes before the model's score.
     as_ever |= records["feedback"] == GOOD
+    # Of a client that is held already half as much is harm, or it would flap.
     excused = (level < np.where(steps > 0, 0.5, 1.0)) | as_ever
     excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
     excused |= are_many_people(view)
@@ -136,7 +139,9 @@ def judge(
     evidence = profile.sums_of(records, "n")
     after = next_steps(ladder, steps, scores, since, evidence, offences)
     suspect = ~as_ever & (model_scores < SUSPECT) & (not model.advisory)
-    return Verdicts(features, model_scores, scores, after, offences, broken, regular, suspect, levels)
+    return Verdicts(
+        features, model_scores, scores, after, offences, broken, regular, suspect, levels
+    )
 
 
 def _keep_machine_pace(
@@ -182,25 +187,18 @@ def regulars(records: profile.Records, began: float) -> Mask:
 
 
 def known_levels(
-    records: profile.Records,
-    level: NDArray[np.float64],
-    regular: Mask,
-    elapsed: NDArray[np.float64],
+    records: profile.Records, level: NDArray[np.float64], settled: Mask
 ) -> NDArray[np.float64]:
-    """Give the level of harm that each client is known for, its highest so far.
-
-    That of a regular, once it has settled, rises no faster than it may double.
+    """Give the level of harm that each client is known for: its highest until it has settled.
 
     Args:
         records: The clients' profiles.
         level: Their present levels of harm.
-        regular: Which clients are regulars.
-        elapsed: Seconds since each was judged; infinite where it never was.
+        settled: Which are regulars, and known for long enough.
     """
     known = records["level"].astype(np.float64)
-    settled = regular & (records["updated"] - records["first"] >= SETTLING_SECONDS)
-    most = known * np.exp2(np.minimum(elapsed / DOUBLING_SECONDS, 30.0))
-    return np.where(settled & (known > 0), np.clip(level, known, most), np.maximum(known, level))
+    fixed = settled & (known > 0)
+    return np.where(fixed, known, np.minimum(np.maximum(known, level), profile.MAX_SUM))
 
 
 def trusted(model: Model, records: profile.Records, regular: Mask) -> Mask:

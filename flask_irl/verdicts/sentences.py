@@ -136,6 +136,7 @@ TEMPLATES: Final[Mapping[str, Template]] = {
         "{} paths a minute that are new to it, over ten minutes", plain
     ),
     "hourly_new_paths": Template("{} paths a minute that are new to it, over an hour", plain),
+    "paths_in_use": Template("{} different paths in ten minutes", plain),
     "new_path_share": Template("{} of its requests are for paths that are new to it", percent),
     "interval_variation": Template(
         "pauses as even as a machine's: they vary by {}", _variation, is_low=True

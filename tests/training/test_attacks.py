@@ -38,7 +38,7 @@ def attacks() -> NDArray[np.float32]:
 def test_there_are_enough_and_no_more_than_each_attacker_is_read(
     attacks: NDArray[np.float32],
 ) -> None:
-    assert 1000 <= len(attacks) <= READINGS * sum(kind.attackers for kind in KINDS)
+    assert 1000 <= len(attacks) <= READINGS * sum(kind.attackers for kind in KINDS.values())
     assert attacks.shape == (len(attacks), WIDTH)
     assert attacks.dtype == np.float32
 
@@ -62,8 +62,22 @@ def test_all_is_finite_whatever_the_site_is_like(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nearly_all_of_them_do_harm(seed: int) -> None:
-    assert harmful(simulated_rows(usual_rows(), ROUTES, seed)).mean() > 0.75
+def test_all_of_them_do_harm(seed: int) -> None:
+    assert harmful(simulated_rows(usual_rows(), ROUTES, seed)).all()
+
+
+def test_where_an_api_reads_by_post_its_scrapers_do() -> None:
+    for share, least, most in ((0.9, 0.3, 0.9), (0.0, 0.0, 0.0)):
+        some = simulated_rows(usual_rows(write_share=share), ROUTES, 1, {"walk": KINDS["walk"]})
+        assert least <= (column(some, "write_share") > 0.5).mean() <= most
+
+
+def test_known_paths_that_are_walked_again_and_again_are_many_in_use_and_few_new() -> None:
+    loops = {"loop": KINDS["loop"]._replace(pool=(40.0, 60.0), minutes=(20.0, 30.0))}
+    rows = simulated_rows(usual_rows(), ROUTES, 1, loops)
+    late = rows[column(rows, "sustained_rate") > 20]
+    assert np.median(column(late, "paths_in_use")) > 25
+    assert np.median(column(late, "new_path_share")) < 0.3
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import events_of
-from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
+from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA, matrix
 from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.observation import Observation
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.model.calibration import Calibration
@@ -161,6 +162,29 @@ def test_a_regular_that_no_model_has_judged_yet_is_learned_to_know() -> None:
     assert step_of(regular(), model_of(-0.9)) == 0
 
 
+@pytest.mark.parametrize(
+    ("share", "weeks", "step"), [(0.2, 1, 1), (0.5, 1, 0), (0.2, 8, 0), (1.0, 1, 0)]
+)
+def test_a_regular_that_creeps_is_judged_by_the_model_unless_it_takes_months(
+    share: float, weeks: int, step: int
+) -> None:
+    records = regular(worst=-0.9)
+    [level] = harm_level(matrix(profile.view(records, 0.0, 0.0)))
+    records["level"], records["first"] = share * level, START - weeks * WEEK
+    assert step_of(records, model_of(-0.9)) == step
+
+
+def test_a_regular_has_the_level_that_it_had_when_it_settled() -> None:
+    newcomer, settled = client(), regular()
+    newcomer["level"] = settled["level"] = 0.5
+    [level] = harm_level(matrix(profile.view(newcomer, 0.0, 0.0)))
+    assert level > 1
+    assert judged(newcomer, model_of(-0.1)).levels == [level]
+    assert judged(settled, model_of(-0.1)).levels == [0.5]
+    settled["level"] = 0
+    assert judged(settled, model_of(-0.1)).levels == [level]
+
+
 def test_the_past_of_a_client_that_is_no_regular_excuses_nothing() -> None:
     records = regular(worst=-0.9)
     records["first"] = START - 3600
@@ -216,6 +240,17 @@ def test_a_client_of_the_first_minute_is_a_regular_whatever_the_second_of_the_st
 # Routes that machines work on
 
 PACES = {str(route_hash("/hook")): 50.0}
+
+
+@pytest.mark.parametrize(("gaps", "step"), [((1.0, 1.0), 0), ((0.1, 1.9), 1)])
+def test_a_machine_there_pauses_evenly(gaps: tuple[float, float], step: int) -> None:
+    records = profile.decode([b""])
+    at = START
+    for number in range(60):
+        at += gaps[number % 2]
+        one = Observation("a", at, gaps[number % 2], "/hook", number, "GET", 200, 1000, False)
+        fold(records, events_of([0], [one], {}))
+    assert step_of(records, model_of(-0.9, paces=PACES), route="/hook") == step
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ OWNERS = {
     "behaviour/folding.py": {"total", "first", "updated"},
     "behaviour/sketch.py": {"epoch", "seen", "seen_before"},
     "verdicts/merge.py": {"minutes"},
-    "verdicts/steps.py": {"worst", "offences", "stepped"},
+    "verdicts/steps.py": {"worst", "level", "offences", "stepped"},
     "verdicts/training_rows.py": {"row_at", "row_total"},
     "verdicts/profiler.py": {"feedback"},
 }

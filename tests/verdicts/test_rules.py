@@ -13,9 +13,10 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import events_of
 from flask_irl.behaviour.features import FEATURE_NAMES, matrix
 from flask_irl.behaviour.folding import fold
-from flask_irl.behaviour.harm import harmful
+from flask_irl.behaviour.harm import harm_level, harmful
 from flask_irl.behaviour.observation import FAILED_LOGIN, LOGIN, NO_LOGIN, Observation
-from flask_irl.verdicts.rules import Rules
+from flask_irl.behaviour.sums import View
+from flask_irl.verdicts.rules import Rules, are_many_people
 
 START = 1_700_000_000.0
 OFF = Rules(0, 0)
@@ -36,6 +37,15 @@ def lost(at: float, path: int, status: int = 404) -> Observation:
     return seen(at, path=path * 7919, status=status)
 
 
+def view_of(*observations: Observation, batch: int = 10) -> View:
+    """View a client with these observations."""
+    records = profile.decode([b""])
+    for start in range(0, len(observations), batch):
+        some = observations[start : start + batch]
+        fold(records, events_of([0] * len(some), some, {}))
+    return profile.view(records, 0.0, 0.0)
+
+
 def breaks(
     rules: Rules,
     *observations: Observation,
@@ -44,21 +54,17 @@ def breaks(
     trusted: bool = False,
 ) -> bool:
     """Tell whether a client with these observations breaks a rule."""
-    records = profile.decode([b""])
-    for start in range(0, len(observations), batch):
-        some = observations[start : start + batch]
-        fold(records, events_of([0] * len(some), some, {}))
-    [broken] = rules.broken(
-        profile.view(records, 0.0, 0.0), np.array([regular]), np.array([trusted])
-    )
+    view = view_of(*observations, batch=batch)
+    [broken] = rules.broken(view, np.array([regular]), np.array([trusted]))
     return bool(broken)
 
 
-def harms(held: Any = False, **features: float) -> bool:
+def level(**features: float) -> float:
     row = np.zeros((1, len(FEATURE_NAMES)), np.float32)
     for name, value in features.items():
         row[0, FEATURE_NAMES.index(name)] = value
-    return bool(harmful(row, np.array([held]))[0])
+    assert harmful(row)[0] == (harm_level(row)[0] >= 1)
+    return float(harm_level(row)[0])
 
 
 # Failing logins
@@ -255,50 +261,79 @@ def test_each_client_is_judged_by_itself() -> None:
     assert LOGINS.broken(view).tolist() == [False, True, False]
 
 
+# Many people
+
+
+def office(people: int, pages: int, failing: int = 0) -> bool:
+    """Tell whether people of whom some mistype, who then open pages, are taken for many people."""
+    requests = [
+        login(i, 401 if i < failing else 200, route="/login") for i in range(people + failing)
+    ]
+    requests += [seen(people + i / 10, path=i) for i in range(people * pages)]
+    [many] = are_many_people(view_of(*requests))
+    return bool(many)
+
+
+def test_people_who_log_in_and_work_are_many() -> None:
+    assert office(people=20, pages=10, failing=3)
+    assert office(people=6, pages=20)
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        {"people": 4, "pages": 10},
+        {"people": 10, "pages": 80},
+        {"people": 10, "pages": 10, "failing": 20},
+        {"people": 40, "pages": 0},
+    ],
+)
+def test_a_few_or_greedy_or_guessing_or_idle_ones_are_not(some: dict[str, int]) -> None:
+    assert not office(**some)
+
+
 # Harm
 
 HARMS = {
     "sustained_new_paths": 2.5,
     "failures_per_minute": 0.8,
-    "requests_per_minute": 90.0,
+    "sustained_rate": 60.0,
+    "paths_in_use": 25.0,
 }
 GOES_ON = {"sustained_new_paths": 0.7}
 
 
 @pytest.mark.parametrize(("name", "least"), HARMS.items())
 def test_harm_begins_where_it_is_said_to(name: str, least: float) -> None:
-    assert harms(**GOES_ON | {name: least})
-    assert not harms(**GOES_ON | {name: least * 0.99})
-
-
-@pytest.mark.parametrize(("name", "least"), HARMS.items())
-def test_of_a_client_at_a_lower_step_half_as_much_is_harm(name: str, least: float) -> None:
-    assert harms(held=True, **GOES_ON | {name: least * 0.51})
-    assert not harms(held=True, **GOES_ON | {name: least * 0.49})
+    assert level(**GOES_ON | {name: least}) == pytest.approx(1.0)
+    assert level(**GOES_ON | {name: least * 0.99}) < 1.0
+    assert level(**GOES_ON | {name: least * 3.0}) == pytest.approx(3.0)
 
 
 def test_requests_of_an_hour_ago_are_no_harm_once_they_have_stopped() -> None:
-    assert harms(hourly_new_paths=5.0, sustained_new_paths=0.7)
-    assert not harms(held=True, hourly_new_paths=5.0, sustained_new_paths=0.69)
+    assert level(hourly_new_paths=5.0, sustained_new_paths=0.7) == pytest.approx(5.0)
+    assert level(hourly_new_paths=5.0, sustained_new_paths=0.69) < 0.3
 
 
-@pytest.mark.parametrize(("held", "least"), [(False, 1.0), (True, 0.5)])
-def test_slow_taking_is_harm_while_it_goes_on(held: bool, least: float) -> None:
-    assert harms(held, hourly_new_paths=least, sustained_new_paths=0.71)
-    assert not harms(held, hourly_new_paths=least * 0.99, sustained_new_paths=0.71)
+def test_slow_taking_is_harm_while_it_goes_on() -> None:
+    assert level(hourly_new_paths=1.0, sustained_new_paths=0.71) == pytest.approx(1.0)
+    assert level(hourly_new_paths=0.99, sustained_new_paths=0.71) < 1.0
     # It has stopped.
-    assert not harms(held, hourly_new_paths=least, sustained_new_paths=0.69)
+    assert level(hourly_new_paths=1.0, sustained_new_paths=0.69) < 1.0
+
+
+def test_a_burst_of_writes_that_an_app_has_gathered_is_no_harm() -> None:
+    assert level(requests_per_minute=190.0, sustained_rate=40.0, paths_in_use=3.0) < 1.0
 
 
 @given(st.sampled_from([n for n in FEATURE_NAMES if n not in HARMS]), st.floats(0, 1e6))
 def test_a_merely_odd_feature_is_no_harm(name: str, value: float) -> None:
-    assert not harms(**{name: value})
+    assert level(**{name: value}) == 0.0
 
 
-@given(st.dictionaries(st.sampled_from(sorted(HARMS)), st.floats(0, 200, width=32)), st.booleans())
-def test_more_is_never_less_harm(features: dict[str, float], held: bool) -> None:
-    more = {name: value * 2 for name, value in features.items()}
-    assert harms(held, **more) >= harms(held, **features)
+@given(st.dictionaries(st.sampled_from(sorted(HARMS)), st.floats(0, 200, width=32)))
+def test_more_is_never_less_harm(features: dict[str, float]) -> None:
+    assert level(**{name: value * 2 for name, value in features.items()}) >= level(**features)
 
 
 @pytest.mark.parametrize("status", [400, 405, 409, 412, 413, 415, 422, 423, 428])

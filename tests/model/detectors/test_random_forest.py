@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import ModelError
 from flask_irl.model.detectors import BlendDetector, RandomForestDetector
 from flask_irl.model.detectors.blend import UNUSUAL
@@ -108,7 +109,9 @@ def test_a_blend_is_the_weighted_mean_of_both_on_10000_rows() -> None:
 
 
 def test_a_blends_span_is_from_the_sites_median_to_its_most_unusual_row() -> None:
-    rows = np.abs(np.random.default_rng(2).normal(size=(200, 30))).astype(np.float32)
+    rows = np.abs(np.random.default_rng(2).normal(size=(200, len(FEATURE_NAMES)))).astype(
+        np.float32
+    )
     blend = fit_detector(TrainingSet("blend", rows, 1, routes={"/": 1.0}))
     assert isinstance(blend, BlendDetector)
     scores = fit_isolation_forest(rows, seed=1).score(rows)
@@ -116,7 +119,7 @@ def test_a_blends_span_is_from_the_sites_median_to_its_most_unusual_row() -> Non
 
 
 def test_rows_that_are_all_alike_still_have_a_span() -> None:
-    rows = np.ones((40, 30), np.float32)
+    rows = np.ones((40, len(FEATURE_NAMES)), np.float32)
     blend = fit_detector(TrainingSet("blend", rows, 1))
     assert isinstance(blend, BlendDetector)
     low, high = blend.span
@@ -168,7 +171,9 @@ def test_an_unknown_kind_of_detector_is_not_trained() -> None:
 def test_rows_that_are_not_normal_are_not_learned_as_legitimate() -> None:
     # A heavy regular looks just like the known attack; with its rows as legitimate ones, the
     # forest couldn't tell.
-    usual = np.abs(np.random.default_rng(2).normal(size=(200, 30))).astype(np.float32)
+    usual = np.abs(np.random.default_rng(2).normal(size=(200, len(FEATURE_NAMES)))).astype(
+        np.float32
+    )
     heavy = usual[:100] + np.float32(1000.0)
     rows = np.concatenate((usual, heavy))
     normal = np.arange(300) < 200
@@ -182,7 +187,9 @@ def test_rows_that_are_not_normal_are_not_learned_as_legitimate() -> None:
 
 
 def test_known_abusers_are_learned_as_attacks() -> None:
-    usual = np.abs(np.random.default_rng(2).normal(size=(200, 30))).astype(np.float32)
+    usual = np.abs(np.random.default_rng(2).normal(size=(200, len(FEATURE_NAMES)))).astype(
+        np.float32
+    )
     odd = usual[:20].copy()
     odd[:, 15] += np.float32(40.0)
     without, known = (
