@@ -54,20 +54,26 @@ class Kind(NamedTuple):
     unknown_routes: bool = False
 
 
-KINDS: Final = (
-    Kind(30, (12.0, 150.0), (0.0, 0.3), (3.0, 15.0)),
-    Kind(30, (12.0, 150.0), (0.3, 2.0), (3.0, 15.0)),
-    Kind(16, (2.0, 15.0), (0.0, 1.5), (40.0, 90.0), missing=(0.0, 0.3), denied=(0.0, 0.2)),
-    Kind(
+KINDS: Final[Mapping[str, Kind]] = {
+    "walk": Kind(30, (12.0, 150.0), (0.0, 0.3), (3.0, 15.0)),
+    "irregular": Kind(30, (12.0, 150.0), (0.3, 2.0), (3.0, 15.0)),
+    "slow": Kind(16, (2.0, 15.0), (0.0, 1.5), (40.0, 90.0), missing=(0.0, 0.3), denied=(0.0, 0.2)),
+    "stuffing": Kind(
         10, (6.0, 200.0), (0.0, 1.0), (3.0, 15.0), (0.0, 0.1), denied=(0.8, 1.0), write=(0.6, 1.0)
     ),
-    Kind(10, (6.0, 200.0), (0.0, 1.5), (3.0, 15.0), missing=(0.7, 1.0), unknown_routes=True),
-    Kind(4, (150.0, 600.0), (0.0, 0.5), (2.0, 4.0), new=(0.0, 0.05)),
-)
+    "scan": Kind(
+        10, (6.0, 200.0), (0.0, 1.5), (3.0, 15.0), missing=(0.7, 1.0), unknown_routes=True
+    ),
+    "flood": Kind(4, (150.0, 600.0), (0.0, 0.5), (2.0, 4.0), new=(0.0, 0.05)),
+}
+"""The attacks that a detector is taught, by name."""
 
 
 def simulated_rows(
-    usual: NDArray[np.float32], routes: Mapping[str, float], seed: int
+    usual: NDArray[np.float32],
+    routes: Mapping[str, float],
+    seed: int,
+    kinds: Mapping[str, Kind] = KINDS,
 ) -> NDArray[np.float32]:
     """Simulate rows of features of attackers.
 
@@ -76,13 +82,16 @@ def simulated_rows(
             at their hours.
         routes: The site's routes and their shares.
         seed: 0 to 2**32 - 1; the same arguments give the same rows.
+        kinds: Attacks to simulate, at least one.
 
     Returns:
         A few thousand rows, shape (n, number of features).
     """
     random = np.random.default_rng(seed)
     attackers = [
-        _attacker(kind, usual, routes, random) for kind in KINDS for _ in range(kind.attackers)
+        _attacker(kind, usual, routes, random)
+        for kind in kinds.values()
+        for _ in range(kind.attackers)
     ]
     records = profile.decode([b""] * len(attackers))
     matrices: list[NDArray[np.float32]] = []

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from flask_irl.training.attacks import KINDS
 from loadtests import stored
 from loadtests.evaluation.ablation import ablate
 from loadtests.evaluation.figures import outcomes
-from loadtests.evaluation.job import KINDS, Job, Task, run, work
+from loadtests.evaluation.job import Job, Task, run, work
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.recovery import recoveries
 from loadtests.evaluation.table import SECTIONS
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", default=2, help="logs replayed at a time (%(default)s)")
     more = partial(parser.add_argument, action="append", default=[])
     more("--option", metavar="IRL_NAME=VALUE", help="an option of the limiter; may be repeated")
-    several("--without", choices=KINDS, help="attacks that models aren't taught")
+    several("--without", choices=tuple(KINDS), help="attacks that models aren't taught")
     more("--log", type=Path, metavar="FILE", help="a real log to replay, too; may be repeated")
     stored_in = partial(stored.read, "logs")
     file("--read", type=stored_in, help="show an earlier run's results instead of replaying")

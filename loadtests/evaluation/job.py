@@ -14,8 +14,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import median
-from typing import Any, Final
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -24,22 +25,20 @@ from demo_app import create_app
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.harm import harmful
 from flask_irl.model.calibration import THRESHOLD
+from flask_irl.replay import runner
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
-from flask_irl.training import attacks
+from flask_irl.training.attacks import KINDS
+from flask_irl.training.forests import fit_detector
 from flask_irl.verdicts.flush import Judged
 from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
 from loadtests.evaluation.plain import plain_rule
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
 from loadtests.simulator.scene import HOUR
-
-KINDS: Final = ("steady", "irregular", "slow", "stuffing", "scan", "flood")
-"""Names of the attacks of :data:`flask_irl.training.attacks.KINDS`, in order."""
-
 
 Task = tuple[str, Callable[[], Any]]
 """Part of the results, and the work that gives an entry of it, or a list of entries."""
@@ -147,9 +146,9 @@ def learned_at(job: Job) -> float:
 
 @contextmanager
 def taught_without(kinds: Sequence[str]) -> Iterator[None]:
-    """Leave whole families out of what the supervised detector is taught."""
-    taught = tuple(k for name, k in zip(KINDS, attacks.KINDS, strict=True) if name not in kinds)
-    with patch.object(attacks, "KINDS", taught):
+    """Leave kinds of attack, by name, out of what replays' supervised detectors are taught."""
+    taught = {name: kind for name, kind in KINDS.items() if name not in kinds}
+    with patch.object(runner, "fit_here", partial(fit_detector, kinds=taught)):
         yield
 
 

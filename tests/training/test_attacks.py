@@ -38,7 +38,7 @@ def attacks() -> NDArray[np.float32]:
 def test_there_are_enough_and_no_more_than_each_attacker_is_read(
     attacks: NDArray[np.float32],
 ) -> None:
-    assert 1000 <= len(attacks) <= READINGS * sum(kind.attackers for kind in KINDS)
+    assert 1000 <= len(attacks) <= READINGS * sum(kind.attackers for kind in KINDS.values())
     assert attacks.shape == (len(attacks), WIDTH)
     assert attacks.dtype == np.float32
 
