@@ -34,6 +34,7 @@ class Scenario:
     early: int = 0
     crowd: bool = False
     day_off: bool = False
+    injected: bool = False
 
 
 ATTACKS: dict[str, tuple[Attack, int]] = {
