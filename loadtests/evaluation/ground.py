@@ -88,8 +88,7 @@ class Ground:
         numbered: Calls with a number in their path, such as a page's or a month's.
         gaps: Seconds between people's requests within a visit.
         visits: People's visits of ten requests and more.
-        login: Call of the site's login.
-        logins: Answers to it.
+        logins: The one or two calls that log in, most used first, each with its answers.
         missing: Sizes of answers to what doesn't exist.
     """
 
@@ -100,16 +99,12 @@ class Ground:
     numbered: Sequence[Call]
     gaps: Sequence[float]
     visits: Sequence[Sequence[LogEntry]]
-    login: Call
-    logins: Sequence[Answer]
+    logins: Sequence[tuple[Call, Sequence[Answer]]]
     missing: Sequence[int]
 
 
-def survey(entries: Sequence[LogEntry], login: str = "") -> Ground:
-    """Learn from entries with labels: people are those whose labels begin with ``legit:``.
-
-    ``login`` is the path of the login, if it isn't to be guessed from its name.
-    """
+def survey(entries: Sequence[LogEntry]) -> Ground:
+    """Learn from entries with labels: people are those whose labels begin with ``legit:``."""
     posts = sum(entry.method == "POST" for entry in entries)
     walked = {"GET", "POST"} if 2 * posts > len(entries) else {"GET"}
     asked: Counter[Call] = Counter()
@@ -133,7 +128,8 @@ def survey(entries: Sequence[LogEntry], login: str = "") -> Ground:
     route, alike = RouteFolder().route, defaultdict[str, list[Call]](list)
     for call, _ in ranked:
         alike[route(*call)].append(call)
-    place = login or max(tries, key=lambda path: len(tries[path]), default="/login")
+    places = sorted(tries, key=lambda path: -len(tries[path]))[:2]
+    logins = [(Call("POST", path), tries[path]) for path in places]
     return Ground(
         [call for call, _ in ranked],
         [count for _, count in ranked],
@@ -142,8 +138,7 @@ def survey(entries: Sequence[LogEntry], login: str = "") -> Ground:
         [call for call, _ in ranked if re.search(r"/\d+\b", call.path)],
         [b.ts - a.ts for own in people.values() for a, b in pairwise(own) if b.ts - a.ts < VISIT],
         [visit for own in people.values() for visit in _visits(own) if len(visit) >= 10],
-        Call("POST", place),
-        tries[place] or [Answer(401, 300)],
+        logins or [(Call("POST", "/login"), [Answer(401, 300)])],
         missing or [500],
     )
 

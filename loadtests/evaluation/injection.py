@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random
 from typing import Final
@@ -25,6 +25,9 @@ RATES: Final = (20, 60, 95)
 EACH: Final = 50
 """Requests after which a rotating scraper takes another /64."""
 SPREAD: Final = 300
+"""Addresses of a spread attack."""
+MAX_LABEL: Final = 64
+DAY: Final = 24 * HOUR
 SESSION: Final = 20 * MINUTE
 """Time for which a poisoner is there, once every two hours."""
 LURES: Final = (
@@ -135,8 +138,10 @@ def scan(attacker: Attacker) -> Entries:
 
 def stuffing(attacker: Attacker) -> Entries:
     """Try passwords from one address."""
+    login = attacker.rng.choice(attacker.ground.logins)
+    attacker = replace(attacker, label=f"{attacker.label}/{login[0].path}"[:MAX_LABEL])
     for ts in attacker.times(attacker.rng.uniform(15, 80), attacker.rng.choice(PACES[:3])):
-        yield _try(attacker, ts)
+        yield _try(attacker, ts, *login)
 
 
 def spread_stuffing(attacker: Attacker) -> Entries:
@@ -147,14 +152,15 @@ def spread_stuffing(attacker: Attacker) -> Entries:
         client = f"198.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(256)}"
         ts = rng.uniform(attacker.start, attacker.end)
         for _ in range(rng.randint(1, 4)):
-            tries.append(_try(attacker, ts, client))
+            tries.append(_try(attacker, ts, *attacker.ground.logins[0], client))
             ts += 2 + rng.expovariate(1 / 120)
     return (entry for entry in sorted(tries) if entry.ts < attacker.end)
 
 
-def _try(attacker: Attacker, ts: float, client: str = "") -> LogEntry:
-    ground = attacker.ground
-    return attacker.ask(ts, ground.login, attacker.rng.choice(ground.logins), client)
+def _try(
+    attacker: Attacker, ts: float, login: Call, answers: Sequence[Answer], client: str = ""
+) -> LogEntry:
+    return attacker.ask(ts, login, attacker.rng.choice(answers), client)
 
 
 def enumeration(attacker: Attacker) -> Entries:
@@ -271,5 +277,7 @@ def inject(
         if not cold or label in ("attack:scan", "attack:stuffing"):
             attackers += [attack(place(label, minutes)) for _ in range(1 if cold else number)]
     if not cold:
-        attackers.append(drift(place("attack:drift", WALK_MINUTES, span=True)))
+        days = {entry.ts // DAY for entry in entries}
+        poison = drift(place("attack:drift", WALK_MINUTES, span=True))
+        attackers.append(entry for entry in poison if entry.ts // DAY in days)
     return sorted(chain(entries, *attackers), key=lambda entry: entry.ts)

@@ -14,6 +14,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 So a forest that is judged on a scraper at 20 a minute has seen no scraper and no enumeration at
 all, only guessers, scanners and floods: more is left out than the family's own kind, never less.
 """
+SELDOM: Final[Mapping[str, str]] = {"IRL_TRAINING_INTERVAL": "30"}
+"""Options of replays without a group, and of real logs' days: trainings take most of their time."""
 _BREAKING: Final = ("stuffing", "scan", "flood")
 
 

@@ -16,14 +16,13 @@ from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.logs import LogReader
 from flask_irl.replay.report import ClientReport, ReplayReport
 from loadtests.evaluation.ground import survey, weak_labels
-from loadtests.evaluation.injection import inject
+from loadtests.evaluation.injection import DAY, inject
 from loadtests.evaluation.job import as_figures, families, replay, taught_without
-from loadtests.evaluation.left_out import GROUPS
+from loadtests.evaluation.left_out import GROUPS, SELDOM
 from loadtests.simulator.scene import HOUR
 
 DAYS: Final = 3
 WINDOWS: Final = 3
-DAY: Final = 24 * HOUR
 COLD_HOURS: Final = 4.0
 SETS: Final = ("held_out", "design")
 
@@ -119,7 +118,7 @@ def windows(
 ) -> list[Window]:
     """List the windows of some logs to replay: as taught, without each group, and cold."""
     return [
-        Window(path, number, which, left_out, cold, config)
+        Window(path, number, which, left_out, cold, config if cold else {**SELDOM, **config})
         for path in paths
         for number in range(1 if quick else WINDOWS)
         for left_out, cold in (("", False), *((name, False) for name in GROUPS), ("", True))
