@@ -204,7 +204,8 @@ def test_a_log_of_ten_hours_can_be_replayed_soon(which: str) -> None:
 
 @pytest.mark.parametrize("name", ["ordinary", "flash_crowd_deploy", "holiday"])
 def test_nobody_attacks_in_the_clean_hours(name: str) -> None:
-    early = {row.label for row in log(name, 1) if row.ts < begins(name, 1) + 4 * HOUR - 0.001}
+    until = begins(name, 1) + 4 * HOUR - 0.001
+    early = {row.label for row in log(name, 1) if row.ts < until}
     # The poisoner comes as a person.
     assert {label for label in early if label.startswith("attack:")} <= {"attack:drift"}
 
