@@ -28,8 +28,8 @@ SPREAD: Final = 300
 """Addresses of a spread attack."""
 MAX_LABEL: Final = 64
 DAY: Final = 24 * HOUR
-SESSION: Final = 20 * MINUTE
-"""Time for which a poisoner is there, once every two hours."""
+VISITS: Final = 36
+"""Visits of a poisoner: one every two hours of three days."""
 LURES: Final = (
     "/.env /.git/config /backup.zip /phpmyadmin/ /config.php /admin.php /.aws/credentials /dump.sql"
     " /server-status /cgi-bin/luci /vendor/phpunit/phpunit.xml /actuator/env /solr/admin /shell.php"
@@ -202,10 +202,11 @@ def drift(attacker: Attacker) -> Entries:
     low = rng.uniform(1.0, 3.0)
     walk = Walk(attacker.ground, rng, "popular", True, False)
     last = Walk(attacker.ground, rng, rng.choice(ORDERS), False, False)
-    for begin in range(int(length / (2 * HOUR)) + 1):
-        start = attacker.start + begin * 2 * HOUR + rng.uniform(0, HOUR)
-        end = min(start + SESSION, attacker.end)
-        ts = start
+    every = length / VISITS
+    stay = every / (6 if length > DAY else 2)
+    for visit in range(VISITS):
+        ts = attacker.start + visit * every + rng.uniform(0, every - stay)
+        end = ts + stay
         while ts < end:
             done = (ts - attacker.start) / length
             yield attacker.ask(ts, (last if rng.random() < done else walk).next())

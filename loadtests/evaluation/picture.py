@@ -81,7 +81,7 @@ def title_of(found: Sequence[Attack]) -> str:
         for shares in ([a.unseen for a in found], [a.limit for a in found])
     )
     return (
-        f"In {ours} of {len(found)} kinds of attack, not taught any like it, flask_irl refuses\n"
+        f"In {ours or 'none'} of {len(found)} kinds of attack, not taught any like it, flask_irl refuses\n"
         f"{MOST:.0f}% or more of the requests, a fixed limit alone in {limit or 'none'}"
     )
 

@@ -116,10 +116,14 @@ def _rest(
 def windows(
     paths: Sequence[Path], which: str, config: Mapping[str, Any], quick: bool = False
 ) -> list[Window]:
-    """List the windows of some logs to replay: as taught, without each group, and cold."""
+    """List the windows of some logs to replay: as taught, without each group, and cold.
+
+    A ``quick`` list has one window of each log, and leaves no group out.
+    """
+    without = () if quick else tuple((name, False) for name in GROUPS)
     return [
         Window(path, number, which, left_out, cold, config if cold else {**SELDOM, **config})
         for path in paths
         for number in range(1 if quick else WINDOWS)
-        for left_out, cold in (("", False), *((name, False) for name in GROUPS), ("", True))
+        for left_out, cold in (("", False), *without, ("", True))
     ]

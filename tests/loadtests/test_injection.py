@@ -272,7 +272,9 @@ def test_people_of_a_window_are_counted_from_the_judged_days_on(
     assert found["families"]["legit:person"]["requests"] == 800
     assert found["families"]["attack:scan"]["requests"] == 50
     assert list(found["styles"]) == ["attack:scan/a"]
-    assert "without breaking in  1" in as_text(*window_sections([found]))
+    lines = as_text(*window_sections([found])).splitlines()
+    line = next(line for line in lines if line.startswith("without breaking in"))
+    assert line.split()[3:7] == ["1", "40", "800", "0.000"]
 
 
 def test_without_real_logs_a_line_says_so(
