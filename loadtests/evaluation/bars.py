@@ -169,8 +169,10 @@ def _loss(part: str, name: str, logs: Sequence[Log], bars: Bars) -> Row:
 def _worst(part: str, logs: Sequence[Log], bar: float | None) -> Row:
     """Make the figure of the family that loses most in each log."""
     losses = [max(_losses(log), default=(0.0, "")) for log in taught(logs)]
-    family = max(losses, default=(0.0, ""))[1]
-    name = f"lost by one family in one log, most by {family.replace('_', ' ')}"
+    loss, family = max(losses, default=(0.0, ""))
+    name = "lost by one family in one log"
+    if loss > 0:
+        name += f", most by {family.replace('_', ' ')}"
     return Row(part, name, [loss for loss, _ in losses], bars=(None, bar), least=False)
 
 

@@ -81,8 +81,8 @@ def title_of(found: Sequence[Attack]) -> str:
         for shares in ([a.unseen for a in found], [a.limit for a in found])
     )
     return (
-        f"In {ours or 'none'} of {len(found)} kinds of attack, not taught any like it, flask_irl refuses\n"
-        f"{MOST:.0f}% or more of the requests, a fixed limit alone in {limit or 'none'}"
+        f"In {ours or 'none'} of {len(found)} kinds of attack, not taught any like it, "
+        f"flask_irl refuses\n{MOST:.0f}% or more of the requests, a fixed limit alone in {limit or 'none'}"
     )
 
 
