@@ -82,7 +82,8 @@ def title_of(found: Sequence[Attack]) -> str:
     )
     return (
         f"In {ours or 'none'} of {len(found)} kinds of attack, not taught any like it, "
-        f"flask_irl refuses\n{MOST:.0f}% or more of the requests, a fixed limit alone in {limit or 'none'}"
+        f"flask_irl refuses\n{MOST:.0f}% or more of the requests, "
+        f"a fixed limit alone in {limit or 'none'}"
     )
 
 
