@@ -57,7 +57,7 @@ format: $(VENV)/.stamp-lint ## mend what ruff can mend
 bench: $(BENCH_VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS="--chart FILE" draws)
 	$(BENCH_VENV)/bin/python -m loadtests.bench $(ARGS)
 
-evaluate: $(VENV)/.stamp-test ## judge detection on made-up logs, about ten minutes on two cores (ARGS="--plot FILE")
+evaluate: $(VENV)/.stamp-test ## judge detection on made-up and real logs, an hour on two cores (ARGS="--quick": minutes)
 	$(PY) -m loadtests.evaluation $(ARGS)
 
 dashboard: $(VENV)/.stamp-test ## build the Grafana dashboard (ARGS="--runbook URL" links to yours)

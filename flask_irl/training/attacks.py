@@ -68,6 +68,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "scan": Kind(10, (6.0, 200.0), (3.0, 15.0), missing=(0.7, 1.0), unknown_routes=True),
     "flood": Kind(4, (150.0, 600.0), (2.0, 6.0), new=(0.0, 0.05)),
 }
+"""The attacks that a detector is taught, by name."""
 
 
 def simulated_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Final
 
@@ -18,7 +19,7 @@ from flask_irl.model.detectors import (
     Rows,
 )
 from flask_irl.model.detectors.base import clean_rows
-from flask_irl.training.attacks import simulated_rows
+from flask_irl.training.attacks import KINDS, Kind, simulated_rows
 from flask_irl.training.export import export_isolation_forest, export_random_forest
 from flask_irl.training.training_set import TrainingSet
 
@@ -39,8 +40,12 @@ LEAST_SPAN: Final = 0.05
 _LARGEST_INT32: Final = 2**31 - 1
 
 
-def fit_detector(training_set: TrainingSet) -> Detector:
+def fit_detector(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -> Detector:
     """Fit a detector in this process.
+
+    Args:
+        training_set: Rows and the kind of the detector.
+        kinds: Attacks that a supervised detector is taught, at least one.
 
     Raises:
         TrainingRefused: There are too few rows.
@@ -51,13 +56,13 @@ def fit_detector(training_set: TrainingSet) -> Detector:
     if kind == "isolation_forest":
         return fit_isolation_forest(rows, seed=seed)
     if kind == "random_forest":
-        return _fit_attack_forest(training_set)
+        return _fit_attack_forest(training_set, kinds)
     if kind == "blend":
         unusual = fit_isolation_forest(rows, seed=seed)
         scores = unusual.score(rows)
         low, high = float(np.median(scores)), float(scores.max())
         span = (low, max(high, low + LEAST_SPAN))
-        return BlendDetector(unusual, _fit_attack_forest(training_set), span)
+        return BlendDetector(unusual, _fit_attack_forest(training_set, kinds), span)
     raise ValueError(f"kind must be one of {', '.join(DETECTORS)}, not {kind!r}")
 
 
@@ -125,11 +130,13 @@ def fit_random_forest(
     return export_random_forest(estimators)
 
 
-def _fit_attack_forest(training_set: TrainingSet) -> RandomForestDetector:
+def _fit_attack_forest(
+    training_set: TrainingSet, kinds: Mapping[str, Kind]
+) -> RandomForestDetector:
     """Fit a Random Forest on legitimate rows, simulated attacks and as many known ones."""
     rows = clean_rows(training_set.rows, training_set.rows.shape[1])
     legitimate = rows[training_set.normal] if training_set.normal.any() else rows
-    attacks = simulated_rows(legitimate, training_set.routes, training_set.seed)
+    attacks = simulated_rows(legitimate, training_set.routes, training_set.seed, kinds)
     if len(training_set.attacks):
         attacks = np.concatenate((attacks, _repeated(training_set.attacks, len(attacks))))
     return fit_random_forest(legitimate, attacks, seed=training_set.seed)

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from statistics import fmean, median
 from typing import Any, Final
 
 from loadtests.targets import Outcome
 
 Log = Mapping[str, Any]
-ORDINARY: Final = ("ordinary", "clean")
-SHIFTED: Final = ("flash_crowd_deploy", "holiday")
 JITTERED: Final = tuple(f"attack:scraper_{rate}_jittered" for rate in (20, 60, 95))
 ENUMERATION: Final = "attack:enumeration"
-LOSSES: Final = (
-    ("ordinary days", ORDINARY, 0.1),
-    ("flash crowd with deploy", SHIFTED[:1], 0.5),
-    ("holiday", SHIFTED[1:], 0.5),
-)
-"""Scenarios, and the most that normal clients may lose there, in percent of their requests."""
 FIRST: Final = "requests until the first flag"
-LOST: Final = "lost by normal clients"
 FLAGGED_SOON: Final = (
     *(f"attack:scraper_{rate}" for rate in (20, 60, 95)),
     *JITTERED,
@@ -81,56 +71,16 @@ def _share(some: Sequence[Mapping[str, int]], part: str, whole: str) -> float:
     return sum(entry[part] for entry in some) / max(1, sum(entry[whole] for entry in some))
 
 
-def worst_family(logs: Sequence[Log]) -> tuple[float, str]:
-    """Give the mean loss of the family that loses most, in percent, and its name."""
-    losses = (
-        (fmean(over_static({label: entry}) for entry in family(logs, label)), label)
-        for label in labels(logs)
-        if label.startswith("legit:")
-    )
-    return max(losses, key=itemgetter(0), default=(0.0, "legit:none"))
-
-
-def outcomes(logs: Sequence[Log]) -> list[Outcome]:
-    """List the targets that these logs have figures for."""
-    results: list[Outcome] = []
-    for name, scenarios, most in LOSSES:
-        if some := of(logs, scenarios):
-            loss = fmean(over_static(log["families"]) for log in some)
-            results.append(Outcome(name, loss, most, "%", 3, text=LOST))
-    for name, scenarios, most in (("all ordinary", ORDINARY, 1.0), ("all changed", SHIFTED, 3.0)):
-        if some := of(logs, scenarios):
-            loss, label = worst_family(some)
-            text = f"{LOST}, of the family that loses most: {label[6:]}"
-            results.append(Outcome(f"{name} days", loss, most, "%", 3, text=text))
-    ordinary = of(logs, ("ordinary",))
-    if ordinary:
-        results += _attack_outcomes(ordinary)
-    return results
-
-
-def _attack_outcomes(logs: Sequence[Log]) -> list[Outcome]:
-    groups: Sequence[tuple[str, tuple[str, ...], float]] = (
-        ("scraper at 95 a minute", ("attack:scraper_95",), 90.0),
-        ("scraper at 60 a minute", ("attack:scraper_60",), 85.0),
-        ("scraper at 20 a minute", ("attack:scraper_20",), 70.0),
-        ("jittered scrapers", JITTERED, 85.0),
-        ("stuffing from one address", ("attack:stuffing",), 94.0),
-        ("scan for files", ("attack:scan",), 90.0),
-        ("slow enumeration", (ENUMERATION,), 70.0),
-    )
-    results = [
-        Outcome(text, mean_share(logs, some), least, "%", 1, least=True, text="requests refused")
-        for text, some, least in groups
-        if any(family(logs, label) for label in some)
-    ]
-    for text, some, most in (
+def first_flags(logs: Sequence[Log]) -> list[Outcome]:
+    """Hold the requests until the first flag to their targets."""
+    results = []
+    for name, some, most in (
         ("slowest family", FLAGGED_SOON, 50.0),
         ("stuffing", ("attack:stuffing",), 20.0),
     ):
         firsts = [first for label in some if (first := first_request(logs, label)) is not None]
         if firsts:
-            results.append(Outcome(text, max(firsts), most, "", 1, text=FIRST))
+            results.append(Outcome(f"{FIRST}: {name}", max(firsts), most, "", 1))
     return results
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from statistics import median
-from typing import Any, Final
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -25,20 +25,23 @@ from demo_app import create_app
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.harm import harmful
 from flask_irl.model.calibration import THRESHOLD
+from flask_irl.replay import runner
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ReplayReport
 from flask_irl.replay.routes import RouteFolder
 from flask_irl.replay.runner import Replay
 from flask_irl.telemetry.log import only_errors
-from flask_irl.training import attacks, forests
+from flask_irl.training.attacks import KINDS
+from flask_irl.training.forests import fit_detector
 from flask_irl.verdicts.flush import Judged
 from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
+from loadtests.evaluation.ground import survey
+from loadtests.evaluation.injection import inject
+from loadtests.evaluation.left_out import GROUPS
 from loadtests.evaluation.plain import plain_rule
-from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, generate, make_scene
+from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, SCENARIOS, generate, make_scene
 from loadtests.simulator.scene import HOUR
-
-KINDS: Final = tuple(attacks.KINDS)
 
 Task = tuple[str, Callable[[], Any]]
 """Part of the results, and the work that gives an entry of it, or a list of entries."""
@@ -55,7 +58,8 @@ class Job:
     """Describe a log to make up, see :mod:`loadtests.simulator`, and to replay.
 
     ``config`` has options beside the demo app's own; the supervised detector is taught ``without``
-    some made-up attacks.
+    some made-up attacks, and without those of the group ``left_out``, see
+    :mod:`loadtests.evaluation.left_out`.
     """
 
     scenario: str
@@ -64,12 +68,14 @@ class Job:
     hours: float = 10.0
     config: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 @dataclass
 class Family:
     """Count the requests of a family in one log; ``flagged`` counts clients that ever were.
 
+    ``harmed`` counts clients of which more was refused than the limit alone would have.
     ``static`` are the requests that the limit alone would have refused, the ``late`` ones those
     after the hours of learning. The first flag is told by the medians of the request's number and
     of the time in seconds. ``plain_refused`` and ``plain_flagged`` are the plain rule's decisions.
@@ -80,6 +86,7 @@ class Family:
     refused: int = 0
     static: int = 0
     flagged: int = 0
+    harmed: int = 0
     first_request: float | None = None
     first_seconds: float | None = None
     late_requests: int = 0
@@ -117,24 +124,38 @@ def run(job: Job) -> dict[str, Any]:
     """Replay a job's log, and give its figures."""
     rows = generate(job.scenario, job.seed, job.hours, job.which)
     learned = learned_at(job)
+    if SCENARIOS[job.scenario].injected:
+        known = [row for row in rows if row.ts < learned]
+        rows = inject(rows, survey(known), learned, f"{job.which}/{job.seed}/{job.scenario}")
     realised = Realised({row.client: row.label for row in rows})
-    with taught_without(job.without):
+    with taught_without((*job.without, *GROUPS.get(job.left_out, ()))):
         early, report = replay(rows, job.config, learned, realised)
     summed = families(report, early)
-    route = RouteFolder().route
-    routes = (route(row.method, row.path) for row in rows)
-    for label, outcome in plain_rule(rows, routes, learned).items():
-        summed[label].plain_refused = outcome.refused
-        summed[label].plain_flagged = outcome.flagged
+    # The plain rule is taught nothing: once for a seed is enough.
+    if job.scenario == "ordinary" and not job.left_out:
+        route = RouteFolder().route
+        routes = (route(row.method, row.path) for row in rows)
+        for label, outcome in plain_rule(rows, routes, learned).items():
+            summed[label].plain_refused = outcome.refused
+            summed[label].plain_flagged = outcome.flagged
     return {
         "scenario": job.scenario,
         "seed": job.seed,
         "set": job.which,
         "hours": job.hours,
+        "left_out": job.left_out,
         "models": len(report.models),
         "accepted": sum(model.accepted for model in report.models),
         "realised": {"requests": realised.requests, "flagged": realised.flagged},
+        **as_figures(summed, families(report, early, styles=True)),
+    }
+
+
+def as_figures(summed: Mapping[str, Family], styles: Mapping[str, Family]) -> dict[str, Any]:
+    """Give the members of a log's figures: its families, and attackers' styles."""
+    return {
         "families": {label: asdict(family) for label, family in summed.items()},
+        "styles": {label: asdict(family) for label, family in styles.items() if "/" in label},
     }
 
 
@@ -146,13 +167,9 @@ def learned_at(job: Job) -> float:
 
 @contextmanager
 def taught_without(kinds: Sequence[str]) -> Iterator[None]:
-    """Leave whole families out of what the supervised detector is taught."""
-    if not kinds:
-        yield
-        return
-    taught = {name: kind for name, kind in attacks.KINDS.items() if name not in kinds}
-    whole = attacks.simulated_rows
-    with patch.object(forests, "simulated_rows", partial(whole, kinds=taught)):
+    """Leave kinds of attack, by name, out of what replays' supervised detectors are taught."""
+    taught = {name: kind for name, kind in KINDS.items() if name not in kinds}
+    with patch.object(runner, "fit_here", partial(fit_detector, kinds=taught)):
         yield
 
 
@@ -195,23 +212,31 @@ def replay(
         return early or report, report
 
 
-def families(report: ReplayReport, early: ReplayReport | None = None) -> dict[str, Family]:
-    """Sum up a report's clients by label; ``early`` is the report at the end of learning."""
+def families(
+    report: ReplayReport, early: ReplayReport | None = None, styles: bool = False
+) -> dict[str, Family]:
+    """Sum up a report's clients by family.
+
+    A label is a family, and after a slash a style of it, which counts only with ``styles``;
+    ``early`` is the report at the end of learning.
+    """
     summed: defaultdict[str, Family] = defaultdict(Family)
     firsts: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     before = {client.client: client for client in early.clients} if early else {}
     for client in report.clients:
-        family, past = summed[client.label], before.get(client.client)
+        label = client.label if styles else client.label.partition("/")[0]
+        family, past = summed[label], before.get(client.client)
         family.clients += 1
         family.requests += client.requests
         family.refused += client.refused
         family.static += client.static_refused
         family.flagged += client.flagged > 0
+        family.harmed += client.refused > client.static_refused
         family.late_requests += client.requests - (past.requests if past else 0)
         family.late_flagged += client.flagged - (past.flagged if past else 0)
         number, seconds = client.first_flagged_request, client.first_flagged_seconds
         if number is not None and seconds is not None:
-            firsts[client.label].append((number, seconds))
+            firsts[label].append((number, seconds))
     for label, pairs in firsts.items():
         numbers, times = zip(*pairs, strict=True)
         summed[label].first_request, summed[label].first_seconds = median(numbers), median(times)

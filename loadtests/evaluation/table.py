@@ -7,50 +7,140 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any, Final
 
-from loadtests.evaluation import figures
+from loadtests.evaluation import bars, figures
+from loadtests.evaluation.bars import Row
 from loadtests.evaluation.figures import Log, first_request, over_static, shares
 from loadtests.simulator.families import FAMILIES
 from loadtests.tables import Table
-from loadtests.targets import summary, table
+from loadtests.targets import Outcome, summary
 
 FALSE_FLAG_TARGET: Final = 0.0005
 
 
 def log_sections(logs: Sequence[Log]) -> Iterator[Table | str]:
-    """Make the families of each scenario, the families in words, and the targets."""
-    for name, some in _grouped(logs, "scenario").items():
+    """Make the families of each scenario, and the families in words."""
+    for name, some in _grouped(bars.taught(logs), "scenario").items():
         yield _scenario(name, some)
+    yield from _styles("styles of injected attackers, mobile API", logs)
     words = [(label, FAMILIES.get(label, "")) for label in figures.labels(logs)]
     yield Table(("family", "in words"), words, left=2)
-    found = figures.outcomes(logs)
-    yield table(found)
-    yield summary(found)
+
+
+def window_sections(windows: Sequence[Log]) -> Iterator[Table | str]:
+    """Make, of each real log, people's losses by window, its families, and attackers' styles."""
+    for log, own in _grouped(windows, "log").items():
+        headings = ("replay", "window", "people", "requests", "lost", "clients harmed", "models")
+        titled = f"{log}: people in the judged days, % of their requests lost over static"
+        yield Table(headings, [_window(w) for w in own], left=2, title=titled)
+        for name, some in _grouped(bars.taught(own), "scenario").items():
+            yield _families(f"{log}, {name}: {len(some)} windows", some)
+        yield from _styles(f"{log}: styles of injected attackers", own)
+
+
+def _window(window: Log) -> tuple[str, ...]:
+    name = "cold start" if window["scenario"] == "cold_start" else "as taught"
+    name = f"without {window['left_out']}" if window["left_out"] else name
+    people = window["families"].get("legit:person", {})
+    counts = (f"{people.get(member, 0):,}" for member in ("clients", "requests"))
+    loss = f"{over_static(window['families']):.3f}"
+    harmed = str(people.get("harmed", 0))
+    return (name, str(window["window"] + 1), *counts, loss, harmed, str(window["models"]))
+
+
+def _styles(title: str, logs: Sequence[Log]) -> Iterator[Table]:
+    """Make the share refused by each trait of attackers' styles."""
+    shares: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for log in bars.taught(logs):
+        for label, family in log.get("styles", {}).items():
+            if log["scenario"] != "cold_start":
+                name, _, style = label.partition("/")
+                for trait in style.split(","):
+                    shares[name, trait].append((family["refused"], family["requests"]))
+    lines = [
+        (name.removeprefix("attack:"), trait, str(len(some)), _percent(some))
+        for (name, trait), some in sorted(shares.items())
+    ]
+    if lines:
+        yield Table(("family", "trait", "attackers", "refused %"), lines, left=2, title=title)
+
+
+def _percent(some: Sequence[tuple[int, int]]) -> str:
+    return f"{100 * sum(part for part, _ in some) / max(1, sum(whole for _, whole in some)):.1f}"
+
+
+def summary_sections(results: Mapping[str, Sequence[Log]]) -> Iterator[Table | str]:
+    """Make the main table: each figure, its bars, and what was left out; then sentences."""
+    found = bars.rows(results.get("logs", ()), results.get("windows", ()))
+    headings = (
+        *("of", "figure", "not taught: mean", "worst log", "as taught: mean", "worst log"),
+        *("limit alone", "wanted", "outcome"),
+    )
+    if found:
+        yield Table(headings, [_row(row) for row in found], left=2, title=MAIN)
+    if every := outcomes(results):
+        yield summary(every)
+
+
+MAIN: Final = "% of requests: attackers' refused, and those that normal clients lose"
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    def pair(values: Sequence[float]) -> tuple[str, str]:
+        if not values:
+            return "", ""
+        return f"{fmean(values):.{row.digits}f}", f"{row.worst(values):.{row.digits}f}"
+
+    sign = "≥" if row.least else "≤"
+    mean, worst = (f"{sign} {bar:g}" if bar is not None else "" for bar in row.bars)
+    wanted = mean + f" (worst {worst})" * bool(worst)
+    verdicts = [outcome.verdict for outcome in row.outcomes()]
+    met = "missed" if "missed" in verdicts else verdicts[0] if verdicts else ""
+    static = f"{fmean(row.static):.1f}" if row.static else ""
+    return (row.part, row.name, *pair(row.unseen), *pair(row.values), static, wanted.strip(), met)
+
+
+def outcomes(results: Mapping[str, Sequence[Log]]) -> list[Outcome]:
+    """List the figures that are held to a bar."""
+    logs = results.get("logs", ())
+    found = bars.rows(logs, results.get("windows", ()))
+    ordinary = figures.of(bars.taught(logs), ("ordinary",))
+    return [out for row in found for out in row.outcomes()] + figures.first_flags(ordinary)
 
 
 def _scenario(name: str, logs: Sequence[Log]) -> Table:
     loss = [over_static(log["families"]) for log in logs]
-    plain = fmean(over_static(log["families"], "plain_refused") for log in logs)
     title = (
         f"{name}: {len(logs)} logs. Lost by normal clients, % of their requests: mean "
-        f"{fmean(loss):.3f}, median {median(loss):.3f}, most {max(loss):.3f}; by the plain rule "
-        f"{plain:.3f}. Flagged after learning: {figures.false_flags(logs):.4%} of their requests; "
+        f"{fmean(loss):.3f}, median {median(loss):.3f}, most {max(loss):.3f}"
+    )
+    if name == "ordinary":
+        plain = fmean(over_static(log["families"], "plain_refused") for log in logs)
+        title += f"; by the plain rule {plain:.3f}"
+    title += (
+        f". Flagged after learning: {figures.false_flags(logs):.4%} of their requests; "
         f"by the calibrated score alone, regulars apart: {figures.realised_rate(logs):.4%} "
         f"(wanted {FALSE_FLAG_TARGET:.2%})"
     )
+    return _families(title, logs)
+
+
+def _families(title: str, logs: Sequence[Log]) -> Table:
     headings = (
         *("family", "refused %", "least %", "most %", "limit alone %", "plain rule %", "clients"),
-        *("flagged", "first flag: request", "second"),
+        *("flagged", "harmed", "first flag: request", "second"),
     )
-    rows = [(label, *_family(logs, label)) for label in figures.labels(logs)]
-    return Table(headings, rows, title=title)
+    lines = [(label, *_family(logs, label)) for label in figures.labels(logs)]
+    return Table(headings, lines, title=title)
 
 
 def _family(logs: Sequence[Log], label: str) -> tuple[str, ...]:
-    rows, ours = figures.family(logs, label), shares(logs, label)
+    entries, ours = figures.family(logs, label), shares(logs, label)
+    plain = logs[0]["scenario"] == "ordinary"
     return (
         *(_figure(share, 2) for share in (fmean(ours), min(ours), max(ours))),
-        *(_figure(fmean(shares(logs, label, m)), 2) for m in ("static", "plain_refused")),
-        *(f"{sum(r[member] for r in rows):,}" for member in ("clients", "flagged")),
+        _figure(fmean(shares(logs, label, "static")), 2),
+        _figure(fmean(shares(logs, label, "plain_refused")) if plain else None, 2),
+        *(f"{sum(e.get(m, 0) for e in entries):,}" for m in ("clients", "flagged", "harmed")),
         _figure(first_request(logs, label)),
         _figure(first_request(logs, label, "first_seconds")),
     )
@@ -133,6 +223,7 @@ def _figure(value: float | None, digits: int = 0) -> str:
 
 SECTIONS: Final[Mapping[str, Callable[[Sequence[Any]], Iterator[Table | str]]]] = {
     "logs": log_sections,
+    "windows": window_sections,
     "recoveries": recovery_sections,
     "real": real_sections,
     "ablation": ablation_sections,

@@ -1,7 +1,8 @@
 """Make access logs of made-up sites, with exact labels, to develop and judge detection on.
 
 ``python -m loadtests.simulator --scenario ordinary --seed 3 --set design OUT.csv.gz`` writes what
-``irl replay`` reads. A log is ten hours of one site; the first two fifths are without attacks.
+``irl replay`` reads. A log is ten hours of one site; the first two fifths are without attacks,
+save for the drift, which begins there as a person.
 The seed draws the site (kind, routes, names, sizes), its clients, and each client's own numbers:
 the same seed gives the same bytes, and the same site in every scenario. Statuses are those that
 the site alone would answer; nobody is limited.
@@ -17,7 +18,15 @@ Scenarios:
   and fails for some minutes; a few attacks.
 - ``holiday``: after the clean hours hardly anybody is at work, people are fewer and later, and new
   jobs run; a few attacks.
-- ``cold_start``: no clean hours; three attacks are there in the first five minutes.
+- ``morning``: at nine a mailing goes out, and an office's people log in; a carrier's customers
+  come with ever new addresses of one network; a few attacks.
+- ``cold_start``: no clean hours; four attacks, which come in the first ten minutes.
+- ``small_site``, ``large_site``: as ``ordinary``, on a site of five routes, or of five hundred.
+- ``mobile_api``: an API that thousands of people's mobile app posts to. Nobody attacks: the
+  evaluation injects its own attackers, as into a real log.
+
+Clients that are nothing but eager (telemetry, autosave, chat, polling after a deploy) are in all of
+them.
 
 Two sets of parameters: tune on ``design``, report on ``held_out``. They share no kind of site, no
 page, no call, and no shape of human-like gaps, and their rates, lengths and numbers differ.

@@ -119,7 +119,7 @@ def stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
 
 
 def spread_stuffing(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
-    """Try stolen passwords from thousands of addresses, a few times from each."""
+    """Try stolen passwords from hundreds of addresses, a few times from each."""
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.spread_length)
     works = parameters.stuffing_success.draw(rng)
@@ -175,40 +175,40 @@ def enumeration(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
 
 
 def rotation(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
-    """Scrape, with a new address every so many requests."""
+    """Scrape, with another /64 of one /48 every so many requests."""
     parameters = scene.parameters
     start, end = _stay(scene, rng, name, parameters.rotation_length)
     walk = Walk(scene, rng, rng.choice(parameters.routes_of_scrapers))
     each = parameters.rotation_requests.whole(rng)
-    caller = Caller(scene, rng, scene.address(), name, "browser")
+    network, places = scene.network6(), iter(rng.sample(range(2**16), 2**12))
+    caller = Caller(scene, rng, f"{network}:{next(places):x}::1", name, "browser")
     rate = parameters.rotation_rate.draw(rng)
     for number, ts in enumerate(times_at(rate, rng, start, end, "lognormal", 0.4)):
         if number and number % each == 0:
-            caller = Caller(scene, rng, scene.address(), name, "browser")
+            caller.client = f"{network}:{next(places):x}::1"
         yield walk.take(caller, ts)
 
 
 def drift(scene: Scene, rng: Random, name: str) -> Iterator[Row]:
-    """Begin like a person, grow slowly so as to be learned as normal, then take all."""
+    """Come in the clean hours like a person, grow slowly so as to be learned, and take all.
+
+    Weeks are pressed into hours: its rate grows by the same factor in each.
+    """
     parameters = scene.parameters
-    start = scene.clean + rng.uniform(0, 0.05) * (scene.seconds - scene.clean)
-    turn = start + (scene.seconds - start) * rng.uniform(0.65, 0.8)
-    end = turn + (scene.seconds - turn) * rng.uniform(0.4, 0.7)
+    start = rng.uniform(0, 0.05) * scene.seconds
     low, high = parameters.drift_from.draw(rng), parameters.drift_to.draw(rng)
-    last = parameters.drift_attack.draw(rng)
     caller = Caller(scene, rng, scene.address(), name, "browser")
     walk = Walk(scene, rng, "items")
     ts, page = start, "home"
-    while ts < end:
+    while ts < scene.seconds:
         site = scene.site(ts)
-        done = (ts - start) / (turn - start)
-        if done >= 1 or rng.random() < done:
+        done = (ts - start) / (scene.seconds - start)
+        if rng.random() < done:
             yield walk.take(caller, ts)
         else:
             page = site.onward[page].pick(rng)
             yield caller.ask(ts, site.routes[page].pick(rng))
-        rate = last if done >= 1 else low * (high / low) ** done
-        ts += around(rng, MINUTE / rate, 0.6)
+        ts += around(rng, MINUTE / (low * (high / low) ** done), 0.6)
 
 
 def _stay(scene: Scene, rng: Random, name: str, minutes: Span) -> tuple[float, float]:
@@ -216,6 +216,6 @@ def _stay(scene: Scene, rng: Random, name: str, minutes: Span) -> tuple[float, f
     length = min(minutes.draw(rng) * MINUTE, scene.seconds - scene.clean)
     slack = scene.seconds - scene.clean - length
     if name in scene.early:
-        slack = min(slack, 5 * MINUTE)
+        slack = min(slack, 10 * MINUTE)
     start = scene.clean + rng.uniform(0, slack)
     return start, start + length

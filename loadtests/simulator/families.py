@@ -25,6 +25,20 @@ FAMILIES: Final[Mapping[str, str]] = {
     "legit:graphql": "calls of one endpoint, half of them with errors: 400",
     "legit:wrong_method": "calls by a method that isn't allowed first: 405",
     "legit:conditional_create": "creates something that is there, or without a condition: 412, 428",
+    "legit:eager_telemetry": "phones that send up to 190 measurements in a minute",
+    "legit:eager_autosave": "texts that are saved each few seconds",
+    "legit:eager_chat": "chats that ask for news each second or two, and post",
+    "legit:eager_polling": "open pages that ask for the new version after a deploy",
+    "legit:marketing_mail": "newcomers who follow one link of a mailing at nine",
+    "legit:morning_login": "an office's people, who all log in at nine, from one network",
+    "legit:carrier": "people in a mobile carrier's network, each time with a new address",
+    "legit:person": "browsers of a real log that neither scan nor guess, by weak rules",
+    **{
+        f"attack:walk_{rate}": f"asks {rate} times a minute for what the log has, in any order, at "
+        "any pace"
+        for rate in (20, 60, 95)
+    },
+    "attack:replayed_visits": "sends a person's visit again and again, with other ids",
     **{
         f"attack:scraper_{rate}{'_jittered' * jitter}": f"copies the site at {rate} pages a "
         f"minute, {'with pauses like a person' if jitter else 'evenly paced'}"
@@ -33,9 +47,9 @@ FAMILIES: Final[Mapping[str, str]] = {
     },
     "attack:flood": "asks for one page hundreds to thousands of times a minute",
     "attack:stuffing": "tries stolen passwords from one address",
-    "attack:stuffing_spread": "tries stolen passwords, a few from each of thousands of addresses",
+    "attack:stuffing_spread": "tries stolen passwords, a few from each of hundreds of addresses",
     "attack:scan": "looks for files that others left open, nearly all of them not there",
     "attack:enumeration": "asks for people's ids one after the other, a few a minute, for hours",
-    "attack:rotation": "copies the site, with a new address every few dozen requests",
-    "attack:drift": "reads like a person first, ever faster for hours, then takes all it can get",
+    "attack:rotation": "copies the site, with another IPv6 network (/64) every 50 requests",
+    "attack:drift": "reads like a person first, then ever faster, until it takes all it can get",
 }

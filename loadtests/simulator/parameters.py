@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtests.simulator.draws import Quantiles, Span
-from loadtests.simulator.shapes import BACKEND, BANK, FORUM, NEWS, PORTAL, SHOP, Shape
+from loadtests.simulator.more_shapes import COURIER, FITNESS, large, small
+from loadtests.simulator.shapes import (
+    BACKEND,
+    BANK,
+    FORUM,
+    NEWS,
+    PORTAL,
+    SHOP,
+    WORDS,
+    Shape,
+)
 
 # Measured on real logs: 26,880 clients of a mobile app, 51,870 requests to a web site.
 APP_GAPS = Quantiles(
@@ -42,6 +52,9 @@ class Parameters:
     shapes: tuple[Shape, ...]
     jitters: tuple[str, ...]
     routes_of_scrapers: tuple[str, ...]
+    small: tuple[Shape, ...]
+    large: tuple[Shape, ...]
+    apis: tuple[Shape, ...]
 
     items = Range(Span(800, 4000), Span(500, 6000))
     zipf = Range(Span(0.7, 1.0), Span(0.55, 1.2))  # Exponent of the popularity of items.
@@ -83,7 +96,7 @@ class Parameters:
     stuffing_rate = Range(Span(20, 70), Span(12, 90))
     stuffing_length = Range(Span(20, 45), Span(12, 60))
     stuffing_success = Range(Span(0.002, 0.02), Span(0.001, 0.04))  # Share of passwords that work.
-    spread_addresses = Range(Span(1500, 3000), Span(1000, 3500))
+    spread_addresses = Range(Span(250, 700), Span(200, 900))
     spread_tries = Range(Span(1, 4), Span(1, 5))
     spread_length = Range(Span(60, 150), Span(40, 200))
     scan_rate = Range(Span(40, 240), Span(20, 300))
@@ -92,15 +105,30 @@ class Parameters:
     enumeration_length = Range(Span(120, 300), Span(90, 330))
     enumeration_hits = Range(Span(0.3, 0.7), Span(0.2, 0.9))  # Share of guessed ids that exist.
     rotation_rate = Range(Span(50, 90), Span(40, 110))
-    rotation_requests = Range(Span(25, 60), Span(15, 80))  # Before the address changes.
+    rotation_requests = Range(Span(30, 70), Span(50, 50))  # Before the address changes.
     rotation_length = Range(Span(30, 60), Span(20, 70))
-    drift_from = Range(Span(1, 3), Span(0.5, 4))  # Rates of the drift before the attack.
-    drift_to = Range(Span(25, 45), Span(20, 60))
-    drift_attack = Range(Span(80, 95), Span(70, 98))
+    drift_from = Range(Span(1, 3), Span(0.5, 4))  # Rates of the drift, first and last.
+    drift_to = Range(Span(85, 97), Span(92, 98))
+    eager = Range(Span(0.4, 0.8), Span(0.3, 1.0))  # Eager clients that come an hour, of each kind.
+    eager_length = Range(Span(10, 40), Span(8, 60))
+    mail_readers = Range(Span(200, 400), Span(150, 600))
+    morning_people = Range(Span(60, 140), Span(40, 200))
+    carrier_visits = Range(Span(30, 60), Span(20, 80))
+
+    @property
+    def kinds(self) -> dict[str, tuple[Shape, ...]]:
+        """Give the shapes of sites by the kind that a scenario names; "" for the usual ones."""
+        return {"": self.shapes, "small": self.small, "large": self.large, "api": self.apis}
 
 
 _ROUTES = ("items", "lists", "api")
-DESIGN = Parameters("design", (SHOP, PORTAL, BACKEND), ("lognormal", "exponential"), _ROUTES)
-HELD_OUT = Parameters("held_out", (NEWS, BANK, FORUM), ("gamma", "pauses"), (*_ROUTES, "popular"))
+DESIGN = Parameters(
+    *("design", (SHOP, PORTAL, BACKEND), ("lognormal", "exponential"), _ROUTES),
+    *((small("cafe", ""),), (large("archive", WORDS[:21]),), (COURIER,)),
+)
+HELD_OUT = Parameters(
+    *("held_out", (NEWS, BANK, FORUM), ("gamma", "pauses"), (*_ROUTES, "popular")),
+    *((small("club", "/club"),), (large("ministry", WORDS[-21:]),), (FITNESS,)),
+)
 
 SETS = {parameters.name: parameters for parameters in (DESIGN, HELD_OUT)}

@@ -213,7 +213,7 @@ def office(scene: Scene, size: int, index: int) -> Iterator[Row]:
     rng = scene.rng(name, index)
     shape = scene.site(0).shape
     sessions = (browse, single_page, mobile)
-    weights = (1.0, 0.12 * shape.singles, 0.3 * shape.mobiles)
+    weights = (shape.browsers, 0.12 * shape.singles, 0.3 * shape.mobiles)
     caller = Caller(scene, rng, scene.address(), name, "browser", 0.5)
     per_hour = scene.parameters.office_sessions.draw(rng) * scene.busy(0)
     for _ in range(size):

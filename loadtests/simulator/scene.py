@@ -76,6 +76,14 @@ class Scene:
         number = (self._offset + next(self._numbers) * self._step) & 0xFFFFFF
         return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
+    def network4(self) -> str:
+        """Draw a network of 250 addresses that nobody else has: its first three bytes."""
+        return f"172.{next(self._numbers) % 250}.{self._offset % 250}"
+
+    def network6(self) -> str:
+        """Draw a /48 that nobody else has."""
+        return f"2001:db8:{next(self._numbers) % 2**16:x}"
+
     def site(self, ts: float) -> Site:
         """Give the site at a time."""
         return self.deploy.site if self.deploy and ts >= self.deploy.at else self.first_site

@@ -20,10 +20,11 @@ class Shape:
     """Describe the paths of a kind of site.
 
     In a pattern ``{id}`` is an item, ``{user}`` a person or order, ``{cat}`` a category,
-    ``{build}`` changes with a deploy, ``{n}`` is one of a few. The names of items (``ids``), and of
-    people and orders (``users``), have a style: ``int``, ``slug``, ``hex``, ``uuid`` or ``dated``.
-    Pages load ``assets``, unless another host serves them; ``api`` is for the single-page app,
-    ``rpc`` and ``app_gets`` for the mobile app. The last three are factors on numbers of people.
+    ``{build}`` changes with a deploy, ``{n}`` is one of a few. ``item`` may have several patterns.
+    The names of items (``ids``), and of people and orders (``users``), have a style: ``int``,
+    ``slug``, ``hex``, ``uuid`` or ``dated``. Pages load ``assets``, unless another host serves
+    them; ``api`` is for the single-page app, ``rpc`` and ``app_gets`` for the mobile app. The last
+    three are factors on numbers of people.
     """
 
     kind: str
@@ -32,7 +33,7 @@ class Shape:
     home: str
     listing: str
     search: str
-    item: str
+    item: Paths
     pages: Paths
     login_page: str
     login: str

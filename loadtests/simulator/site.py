@@ -138,9 +138,9 @@ def _size(median: float, spread: float, path: str, salt: int) -> int:
     return max(round(median * math.exp(spread * NormalDist().inv_cdf(share))), 20)
 
 
-def build_site(parameters: Parameters, rng: Random) -> Site:
-    """Draw a site from the parameters."""
-    shape = rng.choice(parameters.shapes)
+def build_site(parameters: Parameters, rng: Random, kind: str = "") -> Site:
+    """Draw a site from the parameters, of a kind that :attr:`Parameters.kinds` has."""
+    shape = rng.choice(parameters.kinds[kind])
     numbers = list(range(parameters.items.whole(rng)))
     rng.shuffle(numbers)
     broken = rng.sample(shape.broken, min(len(shape.broken), rng.randint(2, 4)))
@@ -186,7 +186,7 @@ def _page_routes(shape: Shape, rng: Random) -> dict[str, Picker[Route]]:
         "home": _picker("GET", (shape.home,), rng, 12_000, 0.2),
         "listing": _picker("GET", (shape.listing,), rng, 20_000, 0.4),
         "search": _picker("GET", (shape.search,), rng, 15_000, 0.3),
-        "item": _picker("GET", (shape.item,), rng, 16_000, 0.5),
+        "item": _picker("GET", shape.item, rng, 16_000, 0.5),
         "page": _picker("GET", _some(shape.pages, rng), rng, 9_000, 0.5),
         "account": _picker("GET", shape.account, rng, 8_000, 0.3),
         "login": _picker("GET", (shape.login_page,), rng, 5_000, 0.1),
