@@ -264,11 +264,12 @@ class Trainer:
         return training
 
     def _renewable(self) -> Model | None:
-        """Find the model whose newer trees may stay; None if a pin holds one that operators chose.
+        """Find the model whose newer trees may stay; None for none.
 
-        That one is old, and the model that was to be rolled back is no base for another.
+        A pinned one is old, and only grows older.
         """
-        return self.model if self.in_force.pin is None else self.in_force.candidate
+        model = self.model if self.in_force.pin is None else self.in_force.candidate
+        return model if model is not None and model.version else None
 
     def _report(self, training: Training, level: int) -> Training:
         self.last = training

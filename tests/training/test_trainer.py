@@ -154,6 +154,57 @@ def test_a_tick_trains_once_an_interval_and_only_on_what_is_new(site: Site) -> N
     assert second.version == 2
 
 
+def test_one_new_row_is_enough_for_a_scheduled_training(site: Site) -> None:
+    site.learn()
+    assert site.trainer.tick() is not None
+    site.learn(clients=1, each=1, seed=2, first=99)
+    site.clock.advance(300)
+    training = site.trainer.tick()
+    assert training is not None
+    assert (training.result, training.version) == ("accepted", 2)
+
+
+def test_scheduled_trainings_renew_trees_and_ordered_ones_all(clock: Clock) -> None:
+    fit = Recording()
+    site = Site(clock, fit=fit)
+    site.learn(clients=100)
+    site.trainer.tick()
+    site.learn(clients=1, each=1, seed=2, first=200)
+    clock.advance(300)
+    site.trainer.tick()
+    site.trainer.train()
+    first, scheduled, ordered = fit.training_sets
+    assert (first.before, first.share) == (None, 1.0)
+    assert (scheduled.before is not None, scheduled.share) == (True, 0.1)
+    assert (ordered.before, ordered.share) == (None, 1.0)
+
+
+def test_a_model_of_much_fewer_rows_is_renewed_as_a_whole(clock: Clock) -> None:
+    fit = Recording()
+    site = Site(clock, fit=fit)
+    for seed in (1, 2):
+        site.learn(seed=seed, first=100 * seed)
+        site.trainer.tick()
+        clock.advance(300)
+    assert [training_set.share for training_set in fit.training_sets] == [1.0, 1.0]
+
+
+def test_what_the_gate_rejected_is_not_tried_again_before_there_is_more(clock: Clock) -> None:
+    class Harsh(NullDetector):
+        def score(self, rows: Any) -> NDArray[np.float64]:
+            calls.append(len(rows))
+            return np.full(len(rows), 0.1 if len(calls) % 2 else 0.99)
+
+    calls: list[int] = []
+    site = Site(clock, fit=lambda training_set: Harsh(WIDTH))
+    site.learn()
+    for new, expected in ((0, "rejected"), (0, None), (1, "rejected"), (0, None)):
+        site.learn(clients=new, each=1, first=200)
+        training = site.trainer.tick()
+        assert (training and training.result) == expected
+        clock.advance(300)
+
+
 def test_another_worker_takes_over_from_a_dead_leader(site: Site) -> None:
     other = Site(site.clock, site.store)
     site.learn()
@@ -275,6 +326,22 @@ def test_a_quiet_site_is_not_trained_again_and_again_under_a_pin(pinned: Site) -
     for trained in (True, False, False):
         pinned.clock.advance(300)
         assert (pinned.trainer.tick() is not None) == trained
+
+
+def test_under_a_pin_the_latest_candidate_is_renewed_and_never_the_pinned_model(
+    clock: Clock,
+) -> None:
+    fit = Recording()
+    site = Site(clock, fit=fit)
+    for number in range(4):
+        site.learn(clients=100 if not number else 1, seed=number, first=100 * number)
+        if number == 2:
+            assert site.store.pin(1)
+            refresh(site)
+        site.trainer.tick()
+        clock.advance(300)
+    based = [training_set.before is not None for training_set in fit.training_sets]
+    assert based == [False, True, False, True]
 
 
 def test_a_pin_is_told_once_when_it_begins_and_when_it_is_taken_back(
