@@ -121,6 +121,15 @@ def make_scene(
     return Scene(parameters, site, seconds, clean, f"{root}/{name}", begins, deploy, day_off, early)
 
 
+def legitimate_log(scene: Scene) -> list[Row]:
+    """Make the log of a scene without its attacks, in order of time, in unix seconds."""
+    start = EPOCH + scene.begins * HOUR
+    played = chain(*_legitimate(scene))
+    return sorted(
+        row._replace(ts=round(start + row.ts, 3)) for row in played if 0 <= row.ts < scene.seconds
+    )
+
+
 def _legitimate(scene: Scene) -> Iterator[Rows]:
     parameters, rng = scene.parameters, scene.rng("offices")
     for session, per_hour in _population(scene).items():
