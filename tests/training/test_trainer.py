@@ -259,6 +259,22 @@ def test_the_last_five_versions_are_kept_and_one_of_the_hour(site: Site) -> None
     assert dump(load(kept, schema=site.trainer.model.schema)) == kept
 
 
+def test_only_a_model_that_is_news_is_an_info_in_every_worker(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="flask_irl")
+    site = Site(clock, learning_seconds=500)
+    site.learn()
+    for number in range(4):
+        site.learn(clients=1, each=1, first=100 + number)
+        site.trainer.tick()
+        clock.advance(300)
+    assert site.store.pin(2)
+    refresh(site)
+    loaded = [r for r in caplog.records if r.message.startswith("model_loaded")]
+    assert [r.levelname for r in loaded] == ["INFO", "DEBUG", "INFO", "DEBUG", "INFO"]
+
+
 # While a version is pinned
 
 
