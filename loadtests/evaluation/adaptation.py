@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import fmean, median
+from types import MappingProxyType
 from typing import Any, Final
 
 from flask_irl.behaviour import profile
@@ -39,43 +40,43 @@ NOISE: Final = 0.001
 """Share above that of the hour before up to which a span counts as usual."""
 
 
-def new_version(scene: Scene) -> list[Row]:
+def new_version(scene: Scene, at: float) -> list[Row]:
     """Deploy a new version: routes moved, some added, all sizes changed."""
     site = renewed(scene.first_site, scene.rng("version"))
-    return legitimate_log(replace(scene, deploy=Deploy(LEARNED, site, 0.0, 0.0, 0.0)))
+    return legitimate_log(replace(scene, deploy=Deploy(at, site, 0.0, 0.0, 0.0)))
 
 
-def new_route(scene: Scene) -> list[Row]:
+def new_route(scene: Scene, at: float) -> list[Row]:
     """Add a page and a call that are much in demand, and change nothing else."""
     site = scene.first_site
     pages = _with(site.routes["page"], Route("GET", "/live/{cat}", 7_000, 0.5, names=("cat",)))
     called = _with(site.api, Route("GET", "/live/{id}/state", 900, 0.4, names=("id",)))
     more = replace(site, routes={**site.routes, "page": pages}, api=called)
-    return legitimate_log(replace(scene, deploy=Deploy(LEARNED, more, 0.0, 0.0, 0.0)))
+    return legitimate_log(replace(scene, deploy=Deploy(at, more, 0.0, 0.0, 0.0)))
 
 
-def twice_as_many(scene: Scene) -> list[Row]:
-    """Have as many clients again come, of every kind."""
-    start = EPOCH + scene.begins * HOUR + LEARNED
+def twice_as_many(scene: Scene, at: float) -> list[Row]:
+    """Have as many newcomers again come, of every kind."""
+    start = EPOCH + scene.begins * HOUR + at
     others = legitimate_log(replace(scene, seed=f"{scene.seed}/season"))
     known = {row.client for row in others if row.ts < start}
     return sorted([*legitimate_log(scene), *(row for row in others if row.client not in known)])
 
 
-def twice_as_fast(scene: Scene) -> list[Row]:
+def twice_as_fast(scene: Scene, at: float) -> list[Row]:
     """Have all clients do the same at twice the pace."""
-    start = EPOCH + scene.begins * HOUR + LEARNED
-    longer = replace(scene, seconds=2 * scene.seconds - LEARNED)
+    start = EPOCH + scene.begins * HOUR + at
+    longer = replace(scene, seconds=2 * scene.seconds - at)
     return [
         row if row.ts < start else row._replace(ts=round(start + (row.ts - start) / 2, 3))
         for row in legitimate_log(longer)
     ]
 
 
-CHANGES: Final[Mapping[str, Callable[[Scene], list[Row]]]] = {
+CHANGES: Final[Mapping[str, Callable[[Scene, float], list[Row]]]] = {
     "a new version": new_version,
     "a new page and call": new_route,
-    "twice as many clients": twice_as_many,
+    "twice as many newcomers": twice_as_many,
     "all twice as fast": twice_as_fast,
 }
 
@@ -107,11 +108,16 @@ class Course:
 
 
 def adapt(
-    change: str, seed: int, which: str, hours: float, config: Mapping[str, Any]
+    change: str,
+    seed: int,
+    which: str,
+    hours: float,
+    at: float = LEARNED,
+    config: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Replay a log that changes after three hours, and give what came of it."""
     scene = make_scene("clean", seed, hours, which)
-    changed = EPOCH + scene.begins * HOUR + LEARNED
+    changed = EPOCH + scene.begins * HOUR + at
     course = Course()
 
     def count(judged: Judged) -> None:
@@ -126,7 +132,7 @@ def adapt(
 
     with replaying(config) as replay:
         replay.profiler.on_judged = count
-        for row in CHANGES[change](scene):
+        for row in CHANGES[change](scene, at):
             replay.one(row)
         report, series = replay.report(), replay.series
     # Whole minutes: a log of hours never fills the series' buckets.
@@ -197,10 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true", help="print the table for documents")
     options = parser.parse_args(arguments)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    wanted: list[tuple[str, int, str, float, dict[str, Any]]] = [
-        (change, seed, options.which, options.hours, {})
-        for seed in seeds
-        for change in options.changes
+    wanted: list[tuple[str, int, str, float]] = [
+        (change, seed, options.which, options.hours) for seed in seeds for change in options.changes
     ]
     if options.processes > 1:
         with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
