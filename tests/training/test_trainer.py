@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import ABUSE, GOOD, client_hash, pack_rows
+from flask_irl.behaviour.site_statistics import learn_paces
 from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.model.model import dump, load
@@ -577,3 +578,27 @@ def test_the_paces_of_routes_that_machines_work_on_are_in_the_model(clock: Clock
     site.store.add_counts({"requests": 100, "rows": 20})
     site.trainer.train()
     assert site.trainer.model.site["paces"] == {str(route_hash("/hook")): 60.0}
+
+
+@pytest.mark.parametrize(("slow", "stays"), [(1, True), (15, True), (40, False)])
+def test_a_route_of_machines_remains_one_while_a_quarter_of_its_requests_are_theirs(
+    clock: Clock, slow: int, stays: bool
+) -> None:
+    site = Site(clock, fit=Recording())
+
+    def visit(client: str, count: int, rate: float) -> None:
+        rows = np.zeros((count, WIDTH), dtype=np.float32)
+        rows[:, FEATURE_NAMES.index("requests_per_minute")] = rate
+        names = [f"{client}{i}" for i in range(count)]
+        at = np.full(count, clock())
+        site.store.add_rows(pack_rows(names, np.full(count, 5), at, rows, ["/hook"] * count), 999)
+        site.store.add_counts({"requests": 50, "rows": count})
+
+    visit("machine", 4, 60.0)
+    site.trainer.train()
+    visit("person", slow, 20.0)
+    site.trainer.train()
+    assert (str(route_hash("/hook")) in site.trainer.model.site["paces"]) == stays
+    # To become one takes half of them.
+    learned = learn_paces(np.zeros(19, np.uint32), np.array([60.0] * 4 + [20.0] * 15, np.float32))
+    assert learned == {}
