@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,9 @@ MACHINE_ROWS: Final = 3
 """Least rows at such a pace on a route of machines: a single one may be a person's haste."""
 MACHINE_SHARE: Final = 0.5
 """Least share of the requests there that came at such a pace."""
+KNOWN_SHARE: Final = 0.25
+"""Least share on a route that counted so before: near the other one it would come and go, with each
+training, and a job would lose its excuse in the midst of its work."""
 HIGH_QUANTILE: Final = 0.95
 
 
@@ -63,7 +66,9 @@ def weekday_rarity(site: Mapping[str, Any], at: float) -> float:
     return _entry(site.get("weekdays"), time.gmtime(at).tm_wday)
 
 
-def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[str, float]:
+def learn_paces(
+    routes: NDArray[np.uint32], rates: NDArray[np.float32], known: Container[str] = ()
+) -> dict[str, float]:
     """Learn the routes that machines use, and their pace: the median rate of their fast rows.
 
     People and slow programs may use the same routes, even in more rows; most of the requests come
@@ -72,6 +77,7 @@ def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[
     Args:
         routes: Hashes of the rows' routes.
         rates: The rows' requests in a minute.
+        known: Hashes of the routes that counted as those of machines before.
 
     Returns:
         Requests a minute by hash, ready for JSON.
@@ -80,7 +86,8 @@ def learn_paces(routes: NDArray[np.uint32], rates: NDArray[np.float32]) -> dict[
     for route in np.unique(routes):
         here = rates[routes == route]
         fast = here[here >= MACHINE_PACE]
-        if len(fast) >= MACHINE_ROWS and fast.sum() >= MACHINE_SHARE * here.sum():
+        share = KNOWN_SHARE if str(route) in known else MACHINE_SHARE
+        if len(fast) >= MACHINE_ROWS and fast.sum() >= share * here.sum():
             paces[str(route)] = round(float(np.median(fast)), 1)
     return paces
 

@@ -37,8 +37,11 @@ class BackgroundTraining:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
+    def start(self, *, whole: bool = True) -> None:
         """Start a training, whatever is new; return at once.
+
+        Args:
+            whole: Grow all trees anew; see :meth:`Trainer.train`.
 
         Raises:
             TrainingRefused: There is too little to learn from, a training runs, here or in
@@ -47,13 +50,13 @@ class BackgroundTraining:
         """
         claim = self._trainer.claim()
         try:
-            self._run(claim)
+            self._run(claim, whole)
         except BaseException:
             self._trainer.drop(claim)
             raise
 
     def start_if_due(self) -> None:
-        """Start a training if it is this process's turn and there is enough that is new.
+        """Start a training if it is this process's turn and anything was learned.
 
         A refusal is in the log, as of a training.
 
@@ -62,7 +65,7 @@ class BackgroundTraining:
         """
         if not self._closed and self._trainer.is_due():
             try:
-                self.start()
+                self.start(whole=False)
             except TrainingRefused:
                 return
 
@@ -82,8 +85,9 @@ class BackgroundTraining:
         thread.join(seconds)
         return thread.is_alive()
 
-    def _run(self, claim: str) -> None:
-        work = functools.partial(self._guard, functools.partial(self._trainer.train, claim))
+    def _run(self, claim: str, whole: bool) -> None:
+        train = functools.partial(self._trainer.train, claim, whole=whole)
+        work = functools.partial(self._guard, train)
         with self._lock:
             if self._closed:
                 raise TrainingRefused("this process is about to end")

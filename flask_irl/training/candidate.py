@@ -80,7 +80,7 @@ def make_candidate(
         advisory=clients < terms.min_clients or now - since < terms.learning_seconds,
         detector=detector,
         calibration=calibration,
-        site=_site_tables(rows, counts, since),
+        site=_site_tables(rows, counts, since, before),
         report={
             "fit_seconds": round(fit_seconds, 3),
             "gate": {"flagged_share": round(trial.share, 4), "allowed_share": gate.SHARE},
@@ -103,11 +103,14 @@ def _calibrate(detector: Detector, rows: TrainingRows, budget: float) -> Calibra
     )
 
 
-def _site_tables(rows: TrainingRows, counts: Mapping[str, int], since: float) -> dict[str, Any]:
+def _site_tables(
+    rows: TrainingRows, counts: Mapping[str, int], since: float, before: Model
+) -> dict[str, Any]:
     features = rows.own["features"]
+    rates = column(features, "requests_per_minute")
     return {
         **learn_site(counts),
         "usual": usual_values(features),
-        "paces": learn_paces(rows.own["route"], column(features, "requests_per_minute")),
+        "paces": learn_paces(rows.own["route"], rates, before.site.get("paces", {})),
         "began": since,
     }

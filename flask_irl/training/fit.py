@@ -1,6 +1,8 @@
 """Fit a detector: in a child process of low priority, or in this one.
 
-scikit-learn, scipy and joblib are loaded by the child process, which ends with the training.
+scikit-learn, scipy and joblib are loaded by the child process where it grows a whole forest, and
+end with it. A child that lived on would spare the import, and keep 150 MB in each worker that ever
+had the turn to train.
 Programs that train often and serve no requests, like the replay of a log, fit here.
 """
 
@@ -34,6 +36,15 @@ _PASSED_ON: Final = re.compile(
     r"HOME|LANG|LC_\w+|(DY)?LD_LIBRARY_PATH|PATH|SYSTEMROOT|TEMP|TMP|TMPDIR|VIRTUAL_ENV"
     r"|PYTHON(DONTWRITEBYTECODE|HOME|NOUSERSITE|PLATLIBDIR|PYCACHEPREFIX|USERBASE|UTF8)"
 )
+# The package's own __init__ imports Flask and all that a web worker needs, half a second of CPU; so
+# the package is put in place without running it.
+_START: Final = """
+import importlib.util, sys
+spec = importlib.util.find_spec("flask_irl")
+sys.modules["flask_irl"] = importlib.util.module_from_spec(spec)
+from flask_irl.training.child import main
+sys.exit(main())
+"""
 _SINGLE_THREAD: Final = {
     f"{library}_THREADS": "1"
     for library in ("BLIS_NUM", "MKL_NUM", "OMP_NUM", "OPENBLAS_NUM", "VECLIB_MAXIMUM")
@@ -54,7 +65,7 @@ def fit_here(training_set: TrainingSet) -> Detector:
 def child_command(timeout: float) -> list[str]:
     """Give the command of a child process that ends by itself after ``timeout`` seconds."""
     # -P: a module lying in the working directory must not pass for one of ours.
-    return [_interpreter(), "-P", "-m", "flask_irl.training.child", f"{timeout:g}"]
+    return [_interpreter(), "-P", "-c", _START, f"{timeout:g}"]
 
 
 def child_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Grow forests with scikit-learn, which only this module imports, and only inside functions."""
+"""Grow whole forests with scikit-learn, which only this module imports, only inside functions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ from flask_irl.model.detectors import (
 from flask_irl.model.detectors.base import clean_rows
 from flask_irl.training.attacks import KINDS, Kind, simulated_rows
 from flask_irl.training.export import export_isolation_forest, export_random_forest
+from flask_irl.training.renewal import (
+    Growth,
+    before,
+    renew_isolation_forest,
+    renew_random_forest,
+)
 from flask_irl.training.training_set import TrainingSet
 
 DETECTORS: Final = ("isolation_forest", "random_forest", "blend")
@@ -34,6 +40,8 @@ ATTACK_TREES: Final = 60
 CLASS_SAMPLES: Final = 1000
 """Rows of either class that each of them is grown on."""
 DEPTH: Final = 8
+LEAST_LEAF: Final = 3
+"""Rows of such a tree's leaf."""
 LEAST_SPAN: Final = 0.05
 """Span of the scores of a blend's Isolation Forest where all rows are alike."""
 
@@ -41,7 +49,10 @@ _LARGEST_INT32: Final = 2**31 - 1
 
 
 def fit_detector(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -> Detector:
-    """Fit a detector in this process.
+    """Fit a detector in this process: a whole one, or the oldest trees of the one before.
+
+    scikit-learn grows whole forests. The few trees that follow are grown without it, since its
+    import alone costs more than they do.
 
     Args:
         training_set: Rows and the kind of the detector.
@@ -49,20 +60,20 @@ def fit_detector(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -
 
     Raises:
         TrainingRefused: There are too few rows.
-        LibraryMissing: scikit-learn is not installed.
+        LibraryMissing: scikit-learn is not installed, and a whole forest is to be grown.
         ValueError: There is no such kind of detector.
     """
-    kind, rows, seed = training_set.kind, training_set.rows, training_set.seed
+    kind, rows = training_set.kind, training_set.rows
     if kind == "isolation_forest":
-        return fit_isolation_forest(rows, seed=seed)
+        return _fit_unusual(training_set)
     if kind == "random_forest":
-        return _fit_attack_forest(training_set, kinds)
+        return _fit_attack(training_set, kinds)
     if kind == "blend":
-        unusual = fit_isolation_forest(rows, seed=seed)
+        unusual = _fit_unusual(training_set)
         scores = unusual.score(rows)
         low, high = float(np.median(scores)), float(scores.max())
         span = (low, max(high, low + LEAST_SPAN))
-        return BlendDetector(unusual, _fit_attack_forest(training_set, kinds), span)
+        return BlendDetector(unusual, _fit_attack(training_set, kinds), span)
     raise ValueError(f"kind must be one of {', '.join(DETECTORS)}, not {kind!r}")
 
 
@@ -123,23 +134,37 @@ def fit_random_forest(
         estimator = tree.DecisionTreeClassifier(
             max_depth=DEPTH,
             max_features="sqrt",
-            min_samples_leaf=3,
+            min_samples_leaf=LEAST_LEAF,
             random_state=int(random.integers(_LARGEST_INT32)),
         )
         estimators.append(estimator.fit(sample, target))
     return export_random_forest(estimators)
 
 
-def _fit_attack_forest(
-    training_set: TrainingSet, kinds: Mapping[str, Kind]
-) -> RandomForestDetector:
+def _fit_unusual(training_set: TrainingSet) -> IsolationForestDetector:
+    """Fit an Isolation Forest on all rows."""
+    rows, seed = training_set.rows, training_set.seed
+    old = before(training_set, IsolationForestDetector)
+    if old is None or (old.trees.n_trees, old.max_samples) != (TREES, min(SAMPLES, len(rows))):
+        return fit_isolation_forest(rows, seed=seed)
+    return renew_isolation_forest(old, rows, share=training_set.share, seed=seed)
+
+
+def _fit_attack(training_set: TrainingSet, kinds: Mapping[str, Kind]) -> RandomForestDetector:
     """Fit a Random Forest on legitimate rows, simulated attacks and as many known ones."""
+    seed = training_set.seed
     rows = clean_rows(training_set.rows, training_set.rows.shape[1])
     legitimate = rows[training_set.normal] if training_set.normal.any() else rows
-    attacks = simulated_rows(legitimate, training_set.routes, training_set.seed, kinds)
+    attacks = simulated_rows(legitimate, training_set.routes, seed, kinds)
     if len(training_set.attacks):
         attacks = np.concatenate((attacks, _repeated(training_set.attacks, len(attacks))))
-    return fit_random_forest(legitimate, attacks, seed=training_set.seed)
+    old = before(training_set, RandomForestDetector)
+    if old is None or old.trees.n_trees != ATTACK_TREES:
+        return fit_random_forest(legitimate, attacks, seed=seed)
+    growth = Growth(CLASS_SAMPLES, DEPTH, LEAST_LEAF)
+    return renew_random_forest(
+        old, legitimate, attacks, growth, share=training_set.share, seed=seed
+    )
 
 
 def _repeated(rows: Rows, count: int) -> NDArray[np.float32]:

@@ -108,12 +108,12 @@ class ModelInForce:
         return model
 
     def _use(self, model: Model) -> None:
-        self.model = model
+        before, self.model = self.model, model
         self._refused_version = 0
         self._notify(ModelLoaded(model.version, model.trained_at))
         self._notify_pin()
         event(
-            logging.INFO,
+            logging.DEBUG if _is_routine(before, model) else logging.INFO,
             "model_loaded",
             version=model.version,
             rows=model.rows,
@@ -124,3 +124,12 @@ class ModelInForce:
     def _notify_pin(self) -> None:
         # With each model, too: a metric that is never set is not there.
         self._notify(ModelPinned(0 if self.pin is None else self.pin.version))
+
+
+def _is_routine(before: Model, model: Model) -> bool:
+    """Tell whether a model is but the next one, as there is one in each worker every interval."""
+    return (
+        0 < before.version < model.version
+        and before.advisory == model.advisory
+        and before.detector.kind == model.detector.kind
+    )

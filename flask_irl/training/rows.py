@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour.rows import ABUSE, Rows, unpack_rows, within_quota
 from flask_irl.errors import TrainingRefused
+from flask_irl.model.detectors import Detector
 from flask_irl.training.training_set import TrainingSet
 
 MIN_REQUESTS: Final = 50
@@ -69,7 +70,14 @@ class TrainingRows:
         """Count the requests that the rows stand for."""
         return int(self.own["requests"].sum())
 
-    def training_set(self, kind: str, routes: Mapping[str, float], seed: int) -> TrainingSet:
+    def training_set(
+        self,
+        kind: str,
+        routes: Mapping[str, float],
+        seed: int,
+        before: Detector | None = None,
+        share: float = 1.0,
+    ) -> TrainingSet:
         """Give the training set of a detector, its rows repeated if they can't grow a tree."""
         rows = self.own[self.fit]
         times = max(1, -(-FEWEST_SAMPLES // len(rows)))
@@ -80,6 +88,8 @@ class TrainingRows:
             normal=np.tile(self.normal[self.fit], times),
             attacks=self.attacks,
             routes=routes,
+            before=before,
+            share=share,
         )
 
 

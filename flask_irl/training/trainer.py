@@ -20,7 +20,7 @@ from flask_irl.training.last import write_last
 from flask_irl.training.lease import TrainingLease
 from flask_irl.training.publication import ModelInForce
 from flask_irl.training.rows import NO_ROWS, check_requests, sort_rows
-from flask_irl.training.schedule import TURN_SHARE, is_outdated
+from flask_irl.training.schedule import TURN_SHARE, is_outdated, share_to_renew
 
 Result = Literal["accepted", "kept_aside", "rejected", "refused", "failed"]
 
@@ -91,6 +91,7 @@ class Trainer:
         self._fit = fit
         self._lease = TrainingLease(store)
         self._warned = False
+        self._rejected_rows: int | None = None
         self.in_force = ModelInForce(store, notify)
         """The model in force, and its publication."""
         self.last: Training | None = None
@@ -119,7 +120,7 @@ class Trainer:
         return self.in_force.poll()
 
     def is_due(self) -> bool:
-        """Take the turn to train on schedule, and tell whether it is worth a training.
+        """Take the turn to train on schedule, and tell whether anything was learned since.
 
         Raises:
             StoreError: The store failed.
@@ -127,17 +128,20 @@ class Trainer:
         if self._lease.is_taken or not self._lease.take_schedule(self._interval * TURN_SHARE):
             return False
         counts, now = self._store.counts(), self._store.now()
+        if counts.get("rows", 0) == self._rejected_rows:
+            # The gate would reject the same again.
+            return False
         # Under a pin the model in force grows ever older: what counts is the latest candidate.
         latest = self.in_force.candidate or self.model
         return is_outdated(latest, counts, now, self._learning_seconds)
 
     def tick(self) -> Training | None:
-        """Train if it is this process's turn and there is enough that is new; else None.
+        """Train if it is this process's turn and anything was learned; else None.
 
         Raises:
             StoreError: The store failed before the training began.
         """
-        return self.train() if self.is_due() else None
+        return self.train(whole=False) if self.is_due() else None
 
     def claim(self) -> str:
         """Claim the right to train at once, for :meth:`train`; a refusal is reported like one.
@@ -153,16 +157,17 @@ class Trainer:
             self._report(Training("refused", str(error)), logging.INFO)
             raise
 
-    def train(self, claim: str | None = None) -> Training:
+    def train(self, claim: str | None = None, *, whole: bool = True) -> Training:
         """Train now, and report it; raises nothing of a store, a model or a child process.
 
         Args:
             claim: From :meth:`claim`, if that was called.
+            whole: Grow all trees anew, whatever there is; scheduled trainings needn't.
         """
         started = time.monotonic()
         level = logging.INFO
         try:
-            training = self._train(claim or self._claim())
+            training = self._train(claim or self._claim(), whole)
         except TrainingRefused as error:
             training = Training("refused", str(error))
             if isinstance(error, LibraryMissing) and not self._warned:
@@ -208,13 +213,13 @@ class Trainer:
         if not counts.get("rows") and not self._store.rows():
             raise TrainingRefused(NO_ROWS)
 
-    def _train(self, claim: str) -> Training:
+    def _train(self, claim: str, whole: bool) -> Training:
         try:
-            return self._publish_next()
+            return self._publish_next(whole)
         finally:
             self._lease.release(claim)
 
-    def _publish_next(self) -> Training:
+    def _publish_next(self, whole: bool) -> Training:
         """Fit a detector, make a candidate of it, and put that in force if it passes the gate."""
         now = self._store.now()
         counts = self._store.counts()
@@ -222,7 +227,11 @@ class Trainer:
         current = self._store.model_version()
         version = max([current, *self._store.model_versions()]) + 1
         began = time.monotonic()
-        detector = self._fit(rows.training_set(self._kind, learn_site(counts)["routes"], version))
+        renewable = None if whole else self._renewable()
+        before = None if renewable is None else renewable.detector
+        share = share_to_renew(renewable, counts, len(rows.own))
+        routes = learn_site(counts)["routes"]
+        detector = self._fit(rows.training_set(self._kind, routes, version, before, share))
         model, trial = make_candidate(
             detector,
             rows,
@@ -241,6 +250,7 @@ class Trainer:
             requests=model.requests,
             at=now,
         )
+        self._rejected_rows = None if trial.passed else counts.get("rows", 0)
         if not trial.passed:
             return replace(training, result="rejected", reason=trial.reason, version=0)
         publication = self.in_force.publish(current, model)
@@ -252,6 +262,14 @@ class Trainer:
             reason = "another model was put in force meanwhile"
             return replace(training, result="rejected", reason=reason, version=0)
         return training
+
+    def _renewable(self) -> Model | None:
+        """Find the model whose newer trees may stay; None for none.
+
+        A pinned one is old, and only grows older.
+        """
+        model = self.model if self.in_force.pin is None else self.in_force.candidate
+        return model if model is not None and model.version else None
 
     def _report(self, training: Training, level: int) -> Training:
         self.last = training

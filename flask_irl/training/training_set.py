@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from flask_irl.errors import ModelError
 from flask_irl.model.container import pack, unpack
-from flask_irl.model.detectors import Rows
+from flask_irl.model.detectors import Detector, Rows, detector_from
 
 LARGEST_SEED = 2**32 - 1
+_BEFORE = "before."
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -29,6 +30,9 @@ class TrainingSet:
         attacks: Features of clients that operators have called abusers, shape (m, n_features);
             empty for none.
         routes: The site's routes and their shares of requests, for simulated attacks.
+        before: A detector whose newer trees may stay; None for none.
+        share: Share of its trees to grow anew, the oldest ones; above 0, up to 1. Where it is of
+            another kind or size, all are.
 
     Raises:
         ValueError: An argument has another shape or is out of its range.
@@ -40,10 +44,14 @@ class TrainingSet:
     normal: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
     attacks: Rows = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     routes: Mapping[str, float] = field(default_factory=dict)
+    before: Detector | None = None
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed must be from 0 to {LARGEST_SEED}, not {self.seed}")
+        if not 0.0 < self.share <= 1.0:
+            raise ValueError(f"share must be above 0, up to 1, not {self.share}")
         shape = self.rows.shape
         if len(shape) != 2 or shape[1] < 1:
             raise ValueError(f"rows must have the shape (n, n_features), not {shape}")
@@ -56,12 +64,20 @@ class TrainingSet:
 
     def to_bytes(self) -> bytes:
         """Write the training set to bytes that :meth:`from_bytes` reads."""
+        before = {} if self.before is None else self.before.to_arrays()
         return pack(
-            {"kind": self.kind, "seed": self.seed, "routes": dict(self.routes)},
+            {
+                "kind": self.kind,
+                "seed": self.seed,
+                "routes": dict(self.routes),
+                "before": self.before and self.before.kind,
+                "share": self.share,
+            },
             {
                 "rows": self.rows,
                 "normal": self.normal.astype(np.uint8),
                 "attacks": self.attacks,
+                **{_BEFORE + name: array for name, array in before.items()},
             },
         )
 
@@ -73,6 +89,11 @@ class TrainingSet:
             ModelError: The bytes are damaged or hold another thing.
         """
         meta, arrays = unpack(data)
+        before = {
+            name.removeprefix(_BEFORE): array
+            for name, array in arrays.items()
+            if name.startswith(_BEFORE)
+        }
         try:
             return cls(
                 kind=meta["kind"],
@@ -81,6 +102,8 @@ class TrainingSet:
                 normal=arrays["normal"].astype(bool),
                 attacks=arrays["attacks"],
                 routes=meta["routes"],
+                before=None if meta["before"] is None else detector_from(meta["before"], before),
+                share=meta["share"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the bytes hold no training set: {error}") from None

@@ -133,6 +133,15 @@ def make_scene(
     return Scene(parameters, site, seconds, clean, f"{root}/{name}", begins, deploy, day_off, early)
 
 
+def legitimate_log(scene: Scene) -> list[Row]:
+    """Make the log of an ordinary scene without its attacks, in order of time, in unix seconds."""
+    start = EPOCH + scene.begins * HOUR
+    played = chain(*_legitimate(scene, SCENARIOS["ordinary"]))
+    return sorted(
+        row._replace(ts=round(start + row.ts, 3)) for row in played if 0 <= row.ts < scene.seconds
+    )
+
+
 def _legitimate(scene: Scene, scenario: Scenario) -> Iterator[Rows]:
     for session, per_hour in _population(scene).items():
         yield people.coming(scene, people.LABELS[session], per_hour, session)

@@ -130,7 +130,9 @@ def test_the_score_alone_is_counted_where_it_was_calibrated_for(
     nothing: Any = np.zeros(4)
     raw = np.array([-0.6, -0.6, -0.4, -0.9])
     regulars = np.full(4, regular)
-    verdicts = Verdicts(features, raw, nothing, nothing, nothing, nothing, regulars, nothing)
+    verdicts = Verdicts(
+        features, raw, nothing, nothing, nothing, nothing, regulars, nothing, nothing
+    )
     records = profile.decode([b""] * 4)
     records["sums"][:, [s.name for s in SUMS].index("n")] = (8.0, 7.0, 99.0, 99.0)
     profiles: Any = SimpleNamespace(

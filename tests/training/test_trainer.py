@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import ABUSE, GOOD, client_hash, pack_rows
+from flask_irl.behaviour.site_statistics import learn_paces
 from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.model.model import dump, load
@@ -154,6 +155,57 @@ def test_a_tick_trains_once_an_interval_and_only_on_what_is_new(site: Site) -> N
     assert second.version == 2
 
 
+def test_one_new_row_is_enough_for_a_scheduled_training(site: Site) -> None:
+    site.learn()
+    assert site.trainer.tick() is not None
+    site.learn(clients=1, each=1, seed=2, first=99)
+    site.clock.advance(300)
+    training = site.trainer.tick()
+    assert training is not None
+    assert (training.result, training.version) == ("accepted", 2)
+
+
+def test_scheduled_trainings_renew_trees_and_ordered_ones_all(clock: Clock) -> None:
+    fit = Recording()
+    site = Site(clock, fit=fit)
+    site.learn(clients=100)
+    site.trainer.tick()
+    site.learn(clients=1, each=1, seed=2, first=200)
+    clock.advance(300)
+    site.trainer.tick()
+    site.trainer.train()
+    first, scheduled, ordered = fit.training_sets
+    assert (first.before, first.share) == (None, 1.0)
+    assert (scheduled.before is not None, scheduled.share) == (True, 0.1)
+    assert (ordered.before, ordered.share) == (None, 1.0)
+
+
+def test_a_model_of_much_fewer_rows_is_renewed_as_a_whole(clock: Clock) -> None:
+    fit = Recording()
+    site = Site(clock, fit=fit)
+    for seed in (1, 2):
+        site.learn(seed=seed, first=100 * seed)
+        site.trainer.tick()
+        clock.advance(300)
+    assert [training_set.share for training_set in fit.training_sets] == [1.0, 1.0]
+
+
+def test_what_the_gate_rejected_is_not_tried_again_before_there_is_more(clock: Clock) -> None:
+    class Harsh(NullDetector):
+        def score(self, rows: Any) -> NDArray[np.float64]:
+            calls.append(len(rows))
+            return np.full(len(rows), 0.1 if len(calls) % 2 else 0.99)
+
+    calls: list[int] = []
+    site = Site(clock, fit=lambda training_set: Harsh(WIDTH))
+    site.learn()
+    for new, expected in ((0, "rejected"), (0, None), (1, "rejected"), (0, None)):
+        site.learn(clients=new, each=1, first=200)
+        training = site.trainer.tick()
+        assert (training and training.result) == expected
+        clock.advance(300)
+
+
 def test_another_worker_takes_over_from_a_dead_leader(site: Site) -> None:
     other = Site(site.clock, site.store)
     site.learn()
@@ -206,6 +258,22 @@ def test_the_last_five_versions_are_kept_and_one_of_the_hour(site: Site) -> None
     kept = site.store.model(7)
     assert kept is not None
     assert dump(load(kept, schema=site.trainer.model.schema)) == kept
+
+
+def test_only_a_model_that_is_news_is_an_info_in_every_worker(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="flask_irl")
+    site = Site(clock, learning_seconds=500)
+    site.learn()
+    for number in range(4):
+        site.learn(clients=1, each=1, first=100 + number)
+        site.trainer.tick()
+        clock.advance(300)
+    assert site.store.pin(2)
+    refresh(site)
+    loaded = [r for r in caplog.records if r.message.startswith("model_loaded")]
+    assert [r.levelname for r in loaded] == ["INFO", "DEBUG", "INFO", "DEBUG", "INFO"]
 
 
 # While a version is pinned
@@ -275,6 +343,22 @@ def test_a_quiet_site_is_not_trained_again_and_again_under_a_pin(pinned: Site) -
     for trained in (True, False, False):
         pinned.clock.advance(300)
         assert (pinned.trainer.tick() is not None) == trained
+
+
+def test_under_a_pin_the_latest_candidate_is_renewed_and_never_the_pinned_model(
+    clock: Clock,
+) -> None:
+    fit = Recording()
+    site = Site(clock, fit=fit)
+    for number in range(4):
+        site.learn(clients=100 if not number else 1, seed=number, first=100 * number)
+        if number == 2:
+            assert site.store.pin(1)
+            refresh(site)
+        site.trainer.tick()
+        clock.advance(300)
+    based = [training_set.before is not None for training_set in fit.training_sets]
+    assert based == [False, True, False, True]
 
 
 def test_a_pin_is_told_once_when_it_begins_and_when_it_is_taken_back(
@@ -494,3 +578,27 @@ def test_the_paces_of_routes_that_machines_work_on_are_in_the_model(clock: Clock
     site.store.add_counts({"requests": 100, "rows": 20})
     site.trainer.train()
     assert site.trainer.model.site["paces"] == {str(route_hash("/hook")): 60.0}
+
+
+@pytest.mark.parametrize(("slow", "stays"), [(1, True), (15, True), (40, False)])
+def test_a_route_of_machines_remains_one_while_a_quarter_of_its_requests_are_theirs(
+    clock: Clock, slow: int, stays: bool
+) -> None:
+    site = Site(clock, fit=Recording())
+
+    def visit(client: str, count: int, rate: float) -> None:
+        rows = np.zeros((count, WIDTH), dtype=np.float32)
+        rows[:, FEATURE_NAMES.index("requests_per_minute")] = rate
+        names = [f"{client}{i}" for i in range(count)]
+        at = np.full(count, clock())
+        site.store.add_rows(pack_rows(names, np.full(count, 5), at, rows, ["/hook"] * count), 999)
+        site.store.add_counts({"requests": 50, "rows": count})
+
+    visit("machine", 4, 60.0)
+    site.trainer.train()
+    visit("person", slow, 20.0)
+    site.trainer.train()
+    assert (str(route_hash("/hook")) in site.trainer.model.site["paces"]) == stays
+    # To become one takes half of them.
+    learned = learn_paces(np.zeros(19, np.uint32), np.array([60.0] * 4 + [20.0] * 15, np.float32))
+    assert learned == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -65,6 +65,14 @@ class IsolationForestDetector:
             return np.full(len(lengths), 0.5)
         scores: NDArray[np.float64] = np.exp2(lengths / -self._longest)
         return scores
+
+    def renewed(self, newer: FlatTrees) -> Self:
+        """Replace the oldest trees by newer ones, grown on as many rows; order is age.
+
+        Raises:
+            ModelError: They are too many, or over another number of features.
+        """
+        return replace(self, trees=self.trees.renewed(newer))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give the detector's arrays; see :meth:`Detector.to_arrays`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -48,6 +48,14 @@ class RandomForestDetector:
     def score(self, rows: Rows) -> NDArray[np.float64]:
         """Score how anomalous each row is; see :meth:`Detector.score`."""
         return np.clip(self.trees.leaf_sum(rows) / self.trees.n_trees, 0.0, 1.0)
+
+    def renewed(self, newer: FlatTrees) -> Self:
+        """Replace the oldest trees by newer ones; order is age.
+
+        Raises:
+            ModelError: They are too many, or over another number of features.
+        """
+        return replace(self, trees=self.trees.renewed(newer))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give the detector's arrays; see :meth:`Detector.to_arrays`."""

@@ -109,6 +109,38 @@ class FlatTrees:
         sums: NDArray[np.float64] = value[node].reshape(len(rows), self.n_trees).sum(axis=1)
         return sums
 
+    def renewed(self, newer: FlatTrees) -> FlatTrees:
+        """Put newer trees in the place of as many old ones, the first of these; order is age.
+
+        Args:
+            newer: Trees over the same features, no more than there are here.
+
+        Raises:
+            ModelError: They are more, or over another number of features.
+        """
+        if newer.n_features != self.n_features or newer.n_trees > self.n_trees:
+            raise ModelError(
+                f"{newer.n_trees} trees over {newer.n_features} features can't replace some of "
+                f"{self.n_trees} over {self.n_features}"
+            )
+        tree = np.empty(len(self.feature), dtype=np.intp)
+        tree[self.roots] = np.arange(self.n_trees)
+        for level in levels_of(self.feature, self.left, self.right, self.roots):
+            inner = level[self.feature[level] != LEAF]
+            tree[self.left[inner]] = tree[self.right[inner]] = tree[inner]
+        kept = tree >= newer.n_trees
+        number = np.cumsum(kept, dtype=np.int32) - 1
+        shift = np.int32(kept.sum())
+        old = self.to_arrays()
+        joined = {
+            "left": (number[self.left[kept]], newer.left + shift),
+            "right": (number[self.right[kept]], newer.right + shift),
+            "roots": (number[self.roots[newer.n_trees :]], newer.roots + shift),
+            **{name: (old[name][kept], getattr(newer, name)) for name in _OF_NODES},
+        }
+        arrays = {name: np.concatenate(parts) for name, parts in joined.items()}
+        return FlatTrees.from_arrays(self.n_features, arrays)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays, under the names of the arguments."""
         return {name: getattr(self, name) for name in ARRAY_NAMES}
@@ -128,6 +160,7 @@ _DTYPES = {
     "roots": ("int32",),
 }
 ARRAY_NAMES = tuple(_DTYPES)
+_OF_NODES = ("feature", "threshold", "value")
 
 
 def _check_nodes(trees: FlatTrees) -> None:

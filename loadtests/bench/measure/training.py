@@ -79,8 +79,8 @@ class UnderTraining:
 def p99_while_training(bench: Bench, trainings: int) -> UnderTraining:
     """Answer requests without a pause, while a model is trained every other while.
 
-    The training is that of ``POST /admin/train`` and of the scheduler: a thread flushes, takes the
-    lease, has a child process fit, calibrates, publishes.
+    The training is that of ``POST /admin/train``: a thread flushes, takes the lease, has a child
+    process fit, calibrates, publishes. On schedule the child has less to do, and the rest is alike.
     """
     seconds = 60.0 + 30.0 * trainings
     return in_fork(partial(_train_under_load, bench, trainings), "p99 while training", seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from flask_irl.model.detectors import (
     detector_from,
 )
 from flask_irl.training.forests import fit_isolation_forest, fit_random_forest
+from flask_irl.training.growing import grow_class_trees, grow_isolation_trees
 
 WIDTH = 5
 
@@ -46,11 +47,27 @@ def random_forest() -> RandomForestDetector:
     return fit_random_forest(legitimate, attacks, trees=20, seed=1)
 
 
+def renewed() -> BlendDetector:
+    """Make a blend of which a few trees of both forests were replaced."""
+    random = np.random.default_rng(3)
+    samples = random.lognormal(size=(6, 64, WIDTH)).astype(np.float32)
+    classes = np.tile(np.arange(64) % 2.0, (6, 1))
+    newer = grow_class_trees(samples, classes, random, depth=9, features=2, least=3)
+    return replace(
+        BlendDetector(forest(), random_forest(), (0.4, 0.8)),
+        unusual=forest().renewed(grow_isolation_trees(samples, random)),
+        attack=random_forest().renewed(newer),
+    )
+
+
 MAKERS: dict[str, Callable[[], Detector]] = {
     "null": lambda: NullDetector(WIDTH),
     "isolation_forest": forest,
     "random_forest": random_forest,
     "blend": lambda: BlendDetector(forest(), random_forest(), (0.4, 0.8)),
+    "isolation_forest, renewed": lambda: renewed().unusual,
+    "random_forest, renewed": lambda: renewed().attack,
+    "blend, renewed": renewed,
 }
 ROWS = hnp.arrays(
     st.sampled_from([np.float32, np.float64]),
@@ -74,7 +91,7 @@ def part_of(name: str) -> str:
 
 
 def test_every_kind_is_tested() -> None:
-    assert set(MAKERS) == set(KINDS)
+    assert {name.partition(",")[0] for name in MAKERS} == set(KINDS)
 
 
 def test_it_is_a_detector(detector: Detector) -> None:
