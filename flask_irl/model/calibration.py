@@ -79,7 +79,8 @@ class Calibration:
         low, high = self._raw[start], self._raw[start + 1]
         above, below = self._calibrated[start], self._calibrated[start + 1]
         part = (np.clip(scores, low, high) - low) / (high - low)
-        calibrated: NDArray[np.float64] = np.maximum(above + part * (below - above), below)
+        between = np.maximum(above + part * (below - above), below)
+        calibrated: NDArray[np.float64] = np.where(part < 1.0, between, below)
         return calibrated
 
     def to_list(self) -> list[list[float]]:

@@ -40,7 +40,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ).split(),
     "paths that don't exist": ("unknown_path_share", "hourly_unknown_share"),
     "new paths": (
-        "new_path_share new_paths_per_minute sustained_new_paths hourly_new_paths"
+        "new_path_share new_paths_per_minute sustained_new_paths hourly_new_paths paths_in_use"
     ).split(),
     "routes": ("endpoint_rarity", "route_entropy", "top_route_share"),
     "methods": ("write_share", "probe_share"),

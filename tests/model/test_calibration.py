@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -146,6 +146,7 @@ def test_scores_stay_in_range_and_fall_as_raw_scores_rise(
 
 
 @given(calibrations())
+@example(Calibration(((0.0, -1 / 3), (1.0, -0.99999))))
 def test_the_curve_goes_exactly_through_its_knots(calibration: Calibration) -> None:
     raw, calibrated = np.array(calibration.knots).T
     np.testing.assert_array_equal(calibration.apply(raw), calibrated)
