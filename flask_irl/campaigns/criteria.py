@@ -1,0 +1,134 @@
+"""Tell when a subject has left what is usual, and when it is back."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from flask_irl.campaigns.activity import HOUR, MINUTE, SHORT, Activity
+
+LOGIN_FLOORS: Final = {
+    "direct": ((SHORT, 12.0, 8.0), (HOUR, 40.0, 20.0)),
+    "page": ((SHORT, 25.0, 15.0), (HOUR, 60.0, 30.0)),
+    "visitor": ((SHORT, 25.0, 15.0), (HOUR, 60.0, 30.0)),
+}
+"""Least failed logins of newcomers, and least newcomers whose logins failed, within a horizon.
+
+Apart from apps, hardly anybody logs in without a look at anything; people who have come by a page
+may all come at once."""
+TIMES: Final = 2.0
+"""Multiple of what is usual that it takes besides."""
+LOGIN_SPREAD: Final = 5.0
+NEWCOMER_SPREAD: Final = 4.0
+"""Multiple of the standard deviation (of a Poisson distribution) on top."""
+FAILED_FOR_DONE: Final = 0.5
+"""Failed logins for each that succeeded which people may need: a mail to all customers brings many
+who have forgotten their password."""
+WORKING_SHARE: Final = 0.3
+"""Share of the usual successful logins below which it is the login that fails."""
+EVIDENCE: Final = 3.0
+"""Usual logins within a horizon from which on their absence says something."""
+RECENT: Final = 0.05
+"""Count over a minute that one login leaves for three minutes."""
+ODD_SECONDS: Final = 45.0
+"""Time for which logins must be out of what is usual."""
+
+SITE_FLOORS: Final = ((SHORT, 5.0), (HOUR, 12.0))
+NETWORK_FLOORS: Final = ((HOUR, 3.0),)
+"""Least newcomers of a sort within a horizon."""
+PRIOR_NEWCOMERS: Final = 100.0
+PRIOR_SHARE: Final = 0.02
+"""Share of a sort among newcomers that is assumed, as if so many had been seen."""
+NETWORK_SHARE: Final = 0.5
+"""Least share of the sort among a network's newcomers."""
+LEARNING_SECONDS: Final = 1800.0
+"""Time after which a site knows its newcomers."""
+
+LOGIN_CALM: Final = 300.0
+NEWCOMER_CALM: Final = 600.0
+"""Seconds for which a subject must be back to what is usual, for its campaign to end."""
+GOES_ON: Final = 2.0
+"""Requests of held clients in a minute from which on their campaign goes on."""
+
+
+def odd_logins(sort: str, newcomers: Activity, everybody: Activity) -> int | None:
+    """Tell the horizon within which newcomers' logins are out of what is usual; None for none.
+
+    Args:
+        sort: The sort of newcomers at a login.
+        newcomers: Their activity at one route.
+        everybody: The activity of all clients there.
+    """
+    if not _login_works(sort, everybody):
+        return None
+    for horizon, failed, clients in LOGIN_FLOORS[sort]:
+        usual = newcomers.expected("failed", horizon)
+        done = newcomers.count("done", horizon)
+        usual_done = newcomers.expected("done", HOUR)
+        ratio = newcomers.expected("failed", HOUR) / usual_done if usual_done >= EVIDENCE else 0.0
+        expected = max(usual, done * max(ratio, FAILED_FOR_DONE))
+        least = failed + TIMES * expected + LOGIN_SPREAD * math.sqrt(expected)
+        if (
+            newcomers.count("failed", horizon) >= least
+            and newcomers.count("clients", horizon) >= clients
+        ):
+            return horizon
+    return None
+
+
+def _login_works(sort: str, everybody: Activity) -> bool:
+    """Tell whether logins succeed as ever: if not, it is the site that fails."""
+    usual = everybody.expected("done", MINUTE)
+    if usual >= EVIDENCE:
+        return everybody.count("done", MINUTE) >= WORKING_SHARE * usual
+    if everybody.expected("done", SHORT) >= EVIDENCE:
+        return everybody.count("done", MINUTE) >= RECENT
+    # So quiet that nobody's success can be missed.
+    return sort == "direct" or everybody.count("done", SHORT) >= RECENT
+
+
+def calm_logins(newcomers: Activity, slow: bool) -> bool:
+    """Tell whether newcomers' logins are back to what is usual."""
+    horizon = SHORT if slow else MINUTE
+    tried = newcomers.count("failed", horizon) + newcomers.count("refused", horizon)
+    return tried <= 2.0 + TIMES * newcomers.expected("failed", horizon)
+
+
+def odd_newcomers(newcomers: Activity, site: Activity, *, network: bool) -> int | None:
+    """Tell the horizon within which there are too many newcomers of a sort; None for none.
+
+    What counts is their number and their share: a crowd brings more of every sort.
+
+    Args:
+        newcomers: The activity of the sort, on the site or in a network.
+        site: That of the same sort on the whole site.
+        network: Whether the first one is a network's.
+    """
+    if site.learned < LEARNING_SECONDS:
+        return None
+    share = usual_share(site)
+    for horizon, floor in NETWORK_FLOORS if network else SITE_FLOORS:
+        odd, judged = newcomers.count("odd", horizon), newcomers.count("judged", horizon)
+        expected = share * judged
+        if network:
+            if odd < NETWORK_SHARE * judged:
+                continue
+        else:
+            expected = max(expected, site.expected("odd", horizon))
+        if odd >= floor + TIMES * expected + NEWCOMER_SPREAD * math.sqrt(expected):
+            return horizon
+    return None
+
+
+def usual_share(site: Activity) -> float:
+    """Compute the usual share of a sort among the site's newcomers, 0 to 1."""
+    seconds = site.learned
+    odd, judged = (site.usual.get(name, 0.0) * seconds for name in ("odd", "judged"))
+    return min((odd + PRIOR_SHARE * PRIOR_NEWCOMERS) / (judged + PRIOR_NEWCOMERS), 1.0)
+
+
+def calm_newcomers(newcomers: Activity, site: Activity) -> bool:
+    """Tell whether the newcomers of a sort are back to what is usual."""
+    expected = usual_share(site) * newcomers.count("judged", SHORT)
+    goes_on = newcomers.count("held", MINUTE) > GOES_ON
+    return not goes_on and newcomers.count("odd", SHORT) <= 0.7 + TIMES * expected
