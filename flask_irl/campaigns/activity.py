@@ -12,10 +12,12 @@ MINUTE, SHORT, HOUR = range(3)
 """Places of the horizons."""
 MEMORY_SECONDS: Final = 6 * 3600.0
 """Time over which the usual rates follow the present ones."""
+QUIET_SECONDS: Final = 1800.0
+"""Time for which a subject is assumed to have been quiet before anything was known of it."""
 MOST_TIMES: Final = 3.0
 """Multiple of a usual rate, and a count in five minutes, beyond which the present one teaches no
 more: a slow attack must not become usual at once."""
-MOST_MORE: Final = 2.0
+MOST_MORE: Final = 0.5
 LARGEST: Final = 1e9
 
 
@@ -31,9 +33,9 @@ class Activity:
 
     __slots__ = ("_counts", "at", "learned", "odd_since", "usual")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, learned: float = 0.0) -> None:
         self.at = at
-        self.learned = 0.0
+        self.learned = learned
         self.odd_since = 0.0
         self.usual: dict[str, float] = {}
         self._counts: dict[str, list[float]] = {}
@@ -70,7 +72,8 @@ class Activity:
         Args:
             seconds: Time since they did so last.
         """
-        weight = seconds / min(self.learned + seconds, MEMORY_SECONDS) if seconds > 0.0 else 0.0
+        known = min(max(self.learned, QUIET_SECONDS) + seconds, MEMORY_SECONDS)
+        weight = max(seconds, 0.0) / known
         self.learned = min(self.learned + max(seconds, 0.0), LARGEST)
         for name in self._counts.keys() | self.usual.keys():
             usual = self.usual.get(name, 0.0)

@@ -30,12 +30,23 @@ EVIDENCE: Final = 3.0
 """Usual logins within a horizon from which on their absence says something."""
 RECENT: Final = 0.05
 """Count over a minute that one login leaves for three minutes."""
+LATELY: Final = 0.2
+"""Count over five minutes that one login leaves for eight minutes."""
 ODD_SECONDS: Final = 45.0
-"""Time for which logins must be out of what is usual."""
+LONG_ODD_SECONDS: Final = 300.0
+"""Time for which logins must be out of what is usual; the longer one where people log in that way,
+who may fail for a while because of the site."""
+TRIES: Final = 4.0
+"""Most failed logins of a newcomer in the mean, where people log in that way: they try again and
+again when the site fails them, and an attack goes on with its next address."""
 
-SITE_FLOORS: Final = ((SHORT, 5.0), (HOUR, 12.0))
+SITE_FLOORS: Final = {
+    "taking": ((SHORT, 3.0), (HOUR, 8.0)),
+    "pacing": ((SHORT, 6.0), (HOUR, 16.0)),
+    "scanning": ((SHORT, 5.0), (HOUR, 12.0)),
+}
 NETWORK_FLOORS: Final = ((HOUR, 3.0),)
-"""Least newcomers of a sort within a horizon."""
+"""Least newcomers of a sort within a horizon. People pace more often than they take."""
 PRIOR_NEWCOMERS: Final = 100.0
 PRIOR_SHARE: Final = 0.02
 """Share of a sort among newcomers that is assumed, as if so many had been seen."""
@@ -51,16 +62,13 @@ GOES_ON: Final = 2.0
 """Requests of held clients in a minute from which on their campaign goes on."""
 
 
-def odd_logins(sort: str, newcomers: Activity, everybody: Activity) -> int | None:
+def odd_logins(sort: str, newcomers: Activity) -> int | None:
     """Tell the horizon within which newcomers' logins are out of what is usual; None for none.
 
     Args:
         sort: The sort of newcomers at a login.
         newcomers: Their activity at one route.
-        everybody: The activity of all clients there.
     """
-    if not _login_works(sort, everybody):
-        return None
     for horizon, failed, clients in LOGIN_FLOORS[sort]:
         usual = newcomers.expected("failed", horizon)
         done = newcomers.count("done", horizon)
@@ -68,20 +76,32 @@ def odd_logins(sort: str, newcomers: Activity, everybody: Activity) -> int | Non
         ratio = newcomers.expected("failed", HOUR) / usual_done if usual_done >= EVIDENCE else 0.0
         expected = max(usual, done * max(ratio, FAILED_FOR_DONE))
         least = failed + TIMES * expected + LOGIN_SPREAD * math.sqrt(expected)
-        if (
-            newcomers.count("failed", horizon) >= least
-            and newcomers.count("clients", horizon) >= clients
-        ):
+        count, seen = newcomers.count("failed", horizon), newcomers.count("clients", horizon)
+        if count >= least and seen >= clients and (count <= TRIES * seen or sort == "direct"):
             return horizon
     return None
 
 
-def _login_works(sort: str, everybody: Activity) -> bool:
-    """Tell whether logins succeed as ever: if not, it is the site that fails."""
+def odd_seconds(sort: str, newcomers: Activity) -> float:
+    """Give the seconds for which newcomers' logins must be odd before a campaign is named."""
+    is_peoples = sort != "direct" or newcomers.expected("done", HOUR) >= EVIDENCE
+    return LONG_ODD_SECONDS if is_peoples else ODD_SECONDS
+
+
+def login_works(sort: str, everybody: Activity) -> bool:
+    """Tell whether logins succeed as ever: if not, it is the site that fails.
+
+    Args:
+        sort: The sort of newcomers that is to be judged.
+        everybody: The activity of all clients at the login.
+    """
     usual = everybody.expected("done", MINUTE)
     if usual >= EVIDENCE:
         return everybody.count("done", MINUTE) >= WORKING_SHARE * usual
     if everybody.expected("done", SHORT) >= EVIDENCE:
+        if sort == "direct":
+            # At night there are fewer, too.
+            return everybody.count("done", SHORT) >= LATELY
         return everybody.count("done", MINUTE) >= RECENT
     # So quiet that nobody's success can be missed.
     return sort == "direct" or everybody.count("done", SHORT) >= RECENT
@@ -94,12 +114,13 @@ def calm_logins(newcomers: Activity, slow: bool) -> bool:
     return tried <= 2.0 + TIMES * newcomers.expected("failed", horizon)
 
 
-def odd_newcomers(newcomers: Activity, site: Activity, *, network: bool) -> int | None:
+def odd_newcomers(sort: str, newcomers: Activity, site: Activity, *, network: bool) -> int | None:
     """Tell the horizon within which there are too many newcomers of a sort; None for none.
 
     What counts is their number and their share: a crowd brings more of every sort.
 
     Args:
+        sort: The sort.
         newcomers: The activity of the sort, on the site or in a network.
         site: That of the same sort on the whole site.
         network: Whether the first one is a network's.
@@ -107,7 +128,7 @@ def odd_newcomers(newcomers: Activity, site: Activity, *, network: bool) -> int 
     if site.learned < LEARNING_SECONDS:
         return None
     share = usual_share(site)
-    for horizon, floor in NETWORK_FLOORS if network else SITE_FLOORS:
+    for horizon, floor in NETWORK_FLOORS if network else SITE_FLOORS[sort]:
         odd, judged = newcomers.count("odd", horizon), newcomers.count("judged", horizon)
         expected = share * judged
         if network:

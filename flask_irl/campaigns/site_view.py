@@ -17,7 +17,7 @@ MOST_LOGINS: Final = 128
 """Subjects of logins that are kept: those of the routes that are used most."""
 MOST_NETWORKS: Final = 512
 """Networks' subjects that are kept: those with most newcomers of their sort."""
-LEAST_PER_MINUTE: Final = 2.0
+LEAST_PER_MINUTE: Final = {"direct": 0.5, "page": 2.0, "visitor": 2.0}
 """Logins a minute that newcomers of an attacked sort may always try."""
 LEARN_SECONDS: Final = 10.0
 """Least time between two looks of the usual rates at the present ones."""
@@ -48,7 +48,7 @@ class SiteView:
 
     def __init__(self) -> None:
         self.activities: dict[Subject, Activity] = {}
-        self._learned_at = 0.0
+        self._learned_at = self._learned = 0.0
         self._fresh: dict[Subject, Counter[str]] = {}
 
     def add(self, news: Iterable[Counts], now: float, running: Iterable[Subject] = ()) -> None:
@@ -68,7 +68,8 @@ class SiteView:
                 if activity is None:
                     if subject.kind == "network" and not amounts.get("odd"):
                         continue
-                    activity = self.activities[subject] = Activity(now)
+                    # Whoever learned of the site for so long knows that it was quiet there.
+                    activity = self.activities[subject] = Activity(now, self._learned)
                 activity.add(amounts, now)
                 if subject in followed:
                     self._fresh.setdefault(subject, Counter()).update(amounts)
@@ -111,7 +112,8 @@ class SiteView:
     def encode(self) -> bytes:
         """Encode it for the store."""
         entries = [[*subject, activity.encode()] for subject, activity in self.activities.items()]
-        return json.dumps({"learned_at": self._learned_at, "activities": entries}).encode()
+        learned = {"learned_at": self._learned_at, "learned": self._learned}
+        return json.dumps({**learned, "activities": entries}).encode()
 
     @classmethod
     def decode(cls, data: bytes | None) -> SiteView:
@@ -120,6 +122,7 @@ class SiteView:
         try:
             members: Any = json.loads(data or b"{}")
             view._learned_at = float(members.get("learned_at", 0.0))
+            view._learned = float(members.get("learned", 0.0))
             entries = list(members.get("activities", ()))
         except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
@@ -142,13 +145,18 @@ class SiteView:
             if sort not in LOGIN_SORTS:
                 return None
             everybody = self.activities.get(Subject("login", target, ALL), activity)
-            horizon = criteria.odd_logins(sort, activity, everybody)
-            wait = criteria.ODD_SECONDS
+            horizon = criteria.odd_logins(sort, activity)
+            if not criteria.login_works(sort, everybody):
+                horizon = None
+                if sort != "direct":
+                    # What fails now says nothing later, either.
+                    activity.become_usual()
+            wait = criteria.odd_seconds(sort, activity)
         else:
             site = self.activities.get(Subject("site", "", sort))
             if sort not in SORTS or site is None or guarding:
                 return None
-            horizon = criteria.odd_newcomers(activity, site, network=kind == "network")
+            horizon = criteria.odd_newcomers(sort, activity, site, network=kind == "network")
             wait = 0.0
         if horizon is None:
             activity.odd_since = 0.0
@@ -163,14 +171,9 @@ class SiteView:
             now,
             round(activity.count(clients, horizon), 1),
             round(activity.count(requests, horizon), 1),
-            self._left(activity) if kind == "login" else 0.0,
+            _left(sort, activity) if kind == "login" else 0.0,
             slow=horizon == HOUR,
         )
-
-    def _left(self, activity: Activity) -> float:
-        """Compute the logins a minute that are left to newcomers of an attacked sort."""
-        usual = activity.expected("done", MINUTE) + activity.expected("failed", MINUTE)
-        return round(max(criteria.TIMES * usual, LEAST_PER_MINUTE), 2)
 
     def _follow(self, campaign: Campaign, activity: Activity, now: float) -> Campaign | None:
         """Follow a campaign; None if it has ended."""
@@ -203,6 +206,7 @@ class SiteView:
         if seconds < 0.0 or seconds > criteria.LEARNING_SECONDS:
             # The first look, or the first one after a pause, of which nothing is known.
             seconds = LEARN_SECONDS
+        self._learned += seconds
         frozen = {s.target for s in running if s.kind == "login"}
         sorts = {s.sort for s in running if s.kind != "login"}
         for subject, activity in self.activities.items():
@@ -222,3 +226,9 @@ class SiteView:
                 found.sort(key=lambda s: self.activities[s].count(name, HOUR))
                 for subject in found[: len(found) - most]:
                     del self.activities[subject]
+
+
+def _left(sort: str, activity: Activity) -> float:
+    """Compute the logins a minute that are left to newcomers of an attacked sort."""
+    usual = activity.expected("done", MINUTE) + activity.expected("failed", MINUTE)
+    return round(max(criteria.TIMES * usual, LEAST_PER_MINUTE[sort]), 2)
