@@ -42,11 +42,13 @@ again when the site fails them, and an attack goes on with its next address."""
 
 SITE_FLOORS: Final = {
     "taking": ((SHORT, 3.0), (HOUR, 8.0)),
+    "leafing": ((SHORT, 6.0), (HOUR, 16.0)),
     "pacing": ((SHORT, 6.0), (HOUR, 16.0)),
     "scanning": ((SHORT, 5.0), (HOUR, 12.0)),
 }
 NETWORK_FLOORS: Final = ((HOUR, 3.0),)
-"""Least newcomers of a sort within a horizon. People pace more often than they take."""
+"""Least newcomers of a sort within a horizon. People leaf and pace more often
+than they take."""
 PRIOR_NEWCOMERS: Final = 100.0
 PRIOR_SHARE: Final = 0.02
 """Share of a sort among newcomers that is assumed, as if so many had been seen."""

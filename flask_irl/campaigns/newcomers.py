@@ -20,10 +20,11 @@ LoginSort = Literal["direct", "page", "visitor"]
 LOGIN_SORTS: Final[tuple[LoginSort, ...]] = ("direct", "page", "visitor")
 """Sorts of newcomers at a login: those that do nothing but log in, those that look at the login
 page at most, and those that ask for something else, too."""
-Sort = Literal["taking", "pacing", "scanning"]
-SORTS: Final[tuple[Sort, ...]] = ("taking", "pacing", "scanning")
-"""Sorts of newcomers anywhere: those that take one new path of one route after the other, those
-that take new paths of many routes at an even pace, and those that guess at paths."""
+Sort = Literal["taking", "leafing", "pacing", "scanning"]
+SORTS: Final[tuple[Sort, ...]] = ("taking", "leafing", "pacing", "scanning")
+"""Sorts of newcomers anywhere: those that take one new path of one route after the other, fast or
+as slowly as people, those that take new paths of many routes at an even pace, and those that guess
+at paths."""
 
 HISTORY_SECONDS: Final = 1800.0
 HISTORY_MINUTES: Final = 5
@@ -39,7 +40,7 @@ NEW_SECONDS: Final = 1800.0
 """Age up to which a client anywhere is a newcomer."""
 SORTED_AT: Final = 8
 """Requests after which a newcomer is sorted."""
-HELD_AT: Final[dict[Sort, int]] = {"taking": 5, "pacing": 8, "scanning": 5}
+HELD_AT: Final[dict[Sort, int]] = {"taking": 5, "leafing": 8, "pacing": 8, "scanning": 5}
 """Requests after which a newcomer that looks like a running campaign is held."""
 NEW_PATHS: Final = 0.85
 """Least share of new paths among the requests of one that takes."""
@@ -51,7 +52,8 @@ UNEVEN: Final = 1.5
 EVEN: Final = 0.8
 """Largest variation of the intervals, relative to their mean: a page that loads its parts at once
 varies more."""
-TAKING_PACE: Final = 1.0
+TAKING_PACE: Final = 15.0
+LEAFING_PACE: Final = 1.0
 PACE: Final = 6.0
 """Least requests a minute."""
 SCANNING_SHARE: Final = 0.5
@@ -109,13 +111,15 @@ def sort_masks(features: NDArray[np.float32], records: profile.Records) -> dict[
         column(features, "write_share") <= READING
     )
     varies = column(features, "interval_variation")
-    taking = reading & (pace >= TAKING_PACE) & (varies <= UNEVEN)
-    taking &= column(features, "top_route_share") >= ONE_ROUTE
+    leafing = reading & (pace >= LEAFING_PACE) & (varies <= UNEVEN)
+    leafing &= column(features, "top_route_share") >= ONE_ROUTE
+    taking = leafing & (pace >= TAKING_PACE)
     pacing = reading & (pace >= PACE) & (varies <= EVEN)
     scanning = column(features, "unknown_path_share") >= SCANNING_SHARE
     return {
         "taking": taking & ~scanning,
-        "pacing": pacing & ~taking & ~scanning,
+        "leafing": leafing & ~taking & ~scanning,
+        "pacing": pacing & ~leafing & ~scanning,
         "scanning": scanning,
     }
 

@@ -29,7 +29,7 @@ from flask_irl.campaigns.newcomers import (
     sort_masks,
 )
 
-MAX_SUBJECTS: Final = 2000
+MAX_SUBJECTS: Final = 1000
 """Subjects that one worker's news names at most, until they are told."""
 COUNTS: Final = frozenset({"done", "failed", "refused", "clients", "judged", "odd", "held"})
 FIRST_FAILURE: Final = 0.5

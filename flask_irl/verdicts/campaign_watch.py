@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from flask_irl.behaviour import profile
 from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.observation import Fields
 from flask_irl.campaigns.campaign import EMPTY, Campaign, Subject, Table, decode
@@ -40,7 +42,7 @@ SAVE_SECONDS: Final = 30.0
 """Time between two saves of what is usual."""
 WATCH: Final = "campaigns"
 """Name of the lease, of the news, and of the note with what is usual."""
-MOST_NEWS: Final = 500
+MOST_NEWS: Final = 100
 """Reports of workers that wait at most."""
 
 
@@ -99,7 +101,7 @@ class CampaignWatch:
 
     def held(self, profiles: Profiles, verdicts: Verdicts) -> Mask | None:
         """Tell which clients are part of a running campaign; None while none runs."""
-        part = members(self.table, profiles, verdicts)
+        part = members(self.table, profiles.clients, verdicts.features, profiles.records)
         if part is None:
             return None
         for index, subject in part.items():
@@ -137,6 +139,26 @@ class CampaignWatch:
         if self._store.take_lease(WATCH, self._owner, LEASE_SECONDS):
             with self._lock:
                 self._look(guarding)
+
+    def end(self, campaign: Campaign, now: float) -> bool:
+        """End a campaign on an operator's word; False if the table has changed meanwhile.
+
+        Args:
+            campaign: The campaign.
+            now: The present, in seconds since the epoch.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        with self._lock:
+            table = self.table.without(campaign, now)
+            if not self._store.put_campaigns(self._revision, table.encode()):
+                self._read()
+                return False
+            self._revision += 1
+            self._use(table)
+        log_campaign(logging.INFO, "campaign_ended", campaign, by="operator")
+        return True
 
     def _look(self, guarding: bool) -> None:
         store = self._store
@@ -189,19 +211,25 @@ class CampaignWatch:
             return {}
 
 
-def members(table: Table, profiles: Profiles, verdicts: Verdicts) -> dict[int, Subject] | None:
+def members(
+    table: Table,
+    clients: Sequence[str],
+    features: NDArray[np.float32],
+    records: profile.Records,
+) -> dict[int, Subject] | None:
     """Find the clients that are part of a running campaign of newcomers; None while none runs.
 
     Args:
         table: The campaigns.
-        profiles: The clients.
-        verdicts: The verdicts on them.
+        clients: The clients' keys.
+        features: Their features, one row each.
+        records: Their profiles.
     """
     running = [c for c in table.campaigns.values() if c.subject.kind != "login"]
     if not running:
         return None
-    records, found = profiles.records, dict[int, Subject]()
-    masks = sort_masks(verdicts.features, records)
+    found: dict[int, Subject] = {}
+    masks = sort_masks(features, records)
     for campaign in running:
         kind, network, sort = campaign.subject
         known = next((x for x in SORTS if x == sort), None)
@@ -210,7 +238,7 @@ def members(table: Table, profiles: Profiles, verdicts: Verdicts) -> dict[int, S
         mask = masks[known] & came_after(records, campaign.since - NEW_SECONDS)
         mask &= records["total"] >= HELD_AT[known]
         for index in np.flatnonzero(mask).tolist():
-            if kind == "site" or network_of(profiles.clients[index]) == network:
+            if kind == "site" or network_of(clients[index]) == network:
                 found.setdefault(index, campaign.subject)
     return found
 
