@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column
 from flask_irl.behaviour.rows import GOOD
-from flask_irl.behaviour.sums import View
+from flask_irl.behaviour.sums import GAP_EDGES, View
 from flask_irl.limits.networks import BITS, Address, read_address
 
 Mask = NDArray[np.bool_]
@@ -40,7 +40,7 @@ NEW_SECONDS: Final = 1800.0
 """Age up to which a client anywhere is a newcomer."""
 SORTED_AT: Final = 8
 """Requests after which a newcomer is sorted."""
-HELD_AT: Final[dict[Sort, int]] = {"taking": 5, "leafing": 8, "pacing": 8, "scanning": 5}
+HELD_AT: Final[dict[Sort, int]] = {"taking": 6, "leafing": 8, "pacing": 8, "scanning": 5}
 """Requests after which a newcomer that looks like a running campaign is held."""
 NEW_PATHS: Final = 0.85
 """Least share of new paths among the requests of one that takes."""
@@ -52,6 +52,9 @@ UNEVEN: Final = 1.5
 EVEN: Final = 0.8
 """Largest variation of the intervals, relative to their mean: a page that loads its parts at once
 varies more."""
+AT_ONCE: Final = 0.5
+"""Largest share of intervals below a quarter of a second: a page loads its parts at once."""
+AT_ONCE_BINS: Final = int(np.searchsorted(GAP_EDGES, 0.25)) + 1
 TAKING_PACE: Final = 15.0
 LEAFING_PACE: Final = 1.0
 PACE: Final = 6.0
@@ -113,6 +116,8 @@ def sort_masks(features: NDArray[np.float32], records: profile.Records) -> dict[
     varies = column(features, "interval_variation")
     leafing = reading & (pace >= LEAFING_PACE) & (varies <= UNEVEN)
     leafing &= column(features, "top_route_share") >= ONE_ROUTE
+    gaps = profile.view(records, 0.0, 0.0).gap_bins
+    leafing &= gaps[:, :AT_ONCE_BINS].sum(axis=1) <= AT_ONCE * gaps.sum(axis=1)
     taking = leafing & (pace >= TAKING_PACE)
     pacing = reading & (pace >= PACE) & (varies <= EVEN)
     scanning = column(features, "unknown_path_share") >= SCANNING_SHARE

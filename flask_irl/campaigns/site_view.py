@@ -87,6 +87,9 @@ class SiteView:
         began: list[Campaign] = []
         ended: list[Campaign] = []
         running: dict[Subject, Campaign] = {}
+        for subject in table.campaigns:
+            # What is known of one may have been lost with the worker that looked before.
+            self.activities.setdefault(subject, Activity(now, self._learned))
         for subject, activity in self.activities.items():
             activity.fade(now)
             campaign = table.campaigns.get(subject)
@@ -102,8 +105,6 @@ class SiteView:
                 if named is not None and len(table.campaigns) + len(began) < MAX_CAMPAIGNS:
                     began.append(named)
                     running[subject] = named
-        # One whose subject is kept no longer has ended, too.
-        ended += [c for s, c in table.campaigns.items() if s not in self.activities]
         self._fresh.clear()
         self._learn(running, now)
         muted = {subject: until for subject, until in table.muted.items() if until > now}

@@ -23,6 +23,8 @@ from flask_irl.verdicts.campaign_watch import CampaignWatch
 WAIT_SECONDS: Final = 60.0
 """Time after which a newcomer that is held back is asked to try again."""
 LEAST_FAILED: Final = 0.5
+MOST_CAME: Final = 4096
+"""Newcomers that are remembered whose first request was a login."""
 FIRST_TRIES: Final = 0.5
 """Share of what is let through that is kept for newcomers that haven't failed yet."""
 
@@ -79,6 +81,7 @@ class CampaignGate:
         self._store = store
         self._failures = failures
         self._notify = notify
+        self._came: set[str] = set()
         self._routes: Mapping[str, Mapping[str, Allowance]] = {}
         self.check: Check | None = None
 
@@ -141,8 +144,13 @@ class CampaignGate:
             sort = str(login_sort(view, 0))
             failed_before = bool(view["failed_writes"][0] >= LEAST_FAILED)
         else:
-            # It has asked for something a moment ago, which no flush has seen yet, or for nothing.
-            sort = "direct" if decision.gap < 0 else "page"
+            # No flush has seen it yet: it has asked for nothing before, or a moment ago.
+            came = self._came
+            if decision.gap < 0:
+                if len(came) >= MOST_CAME:
+                    came.clear()
+                came.add(decision.key)
+            sort = "direct" if decision.key in came else "page"
         allowance = allowances.get(sort)
         if allowance is None:
             return True

@@ -157,7 +157,7 @@ class CampaignWatch:
                 return False
             self._revision += 1
             self._use(table)
-        log_campaign(logging.INFO, "campaign_ended", campaign, by="operator")
+        log_ended(campaign, "operator")
         return True
 
     def _look(self, guarding: bool) -> None:
@@ -184,9 +184,9 @@ class CampaignWatch:
             self._revision += 1
             self._use(table)
             for campaign in outcome.began:
-                log_campaign(logging.WARNING, "campaign_began", campaign)
+                log_began(campaign)
             for campaign in outcome.ended:
-                log_campaign(logging.INFO, "campaign_ended", campaign, by="itself")
+                log_ended(campaign, "itself")
         if outcome.began or outcome.ended or now - self._saved_at >= SAVE_SECONDS:
             store.put_note(WATCH, view.encode())
             self._saved_at = now
@@ -243,17 +243,32 @@ def members(
     return found
 
 
-def log_campaign(level: int, name: str, campaign: Campaign, **more: object) -> None:
-    """Log that a campaign began or ended."""
+def log_began(campaign: Campaign) -> None:
+    """Log that a campaign began."""
     kind, target, sort = campaign.subject
     event(
-        level,
-        name,
+        logging.WARNING,
+        "campaign_began",
         campaign=campaign.id,
         kind=kind,
         target=target,
         sort=sort,
         clients=campaign.clients,
         requests=campaign.requests,
-        **more,
+    )
+
+
+def log_ended(campaign: Campaign, by: str) -> None:
+    """Log that a campaign ended, by itself or by an operator."""
+    kind, target, sort = campaign.subject
+    event(
+        logging.INFO,
+        "campaign_ended",
+        campaign=campaign.id,
+        kind=kind,
+        target=target,
+        sort=sort,
+        clients=campaign.clients,
+        requests=campaign.requests,
+        by=by,
     )

@@ -17,7 +17,7 @@ from flask_irl.verdicts.campaign_watch import WATCH
 START = 1_709_542_800.0
 """A Monday at nine, UTC."""
 HOUR = 3600.0
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 5.0
 LOGIN = "/login"
 
 
