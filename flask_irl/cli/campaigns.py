@@ -1,6 +1,8 @@
-"""Offer the operations on campaigns as commands."""
+"""Offer the operations on campaigns as a command."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import click
 
@@ -9,30 +11,29 @@ from flask_irl.cli.output import print_change, print_table, when
 from flask_irl.operations.campaigns import place_of
 
 
-@irl.group(invoke_without_command=True)
+@irl.command()
+@click.argument("action", type=click.Choice(["end"]), required=False)
+@click.argument("campaign", metavar="[ID]", required=False)
+@click.option("--reason", default="", help="Why it is ended, for the audit log.")
 @as_json
-@click.pass_context
 @plain_errors
-def campaigns(context: click.Context, json_: bool) -> None:
-    """Show the attacks of many clients that run, or end one."""
-    if context.invoked_subcommand is None:
+def campaigns(
+    action: Literal["end"] | None, campaign: str | None, reason: str, json_: bool
+) -> None:
+    """Show the attacks of many clients that run, or end one in all workers. For an hour no
+    campaign is named for the same."""
+    if action is None:
         print_table(operations().campaigns.running(), json_)
-
-
-@campaigns.command()
-@click.argument("campaign", metavar="ID")
-@click.option("--reason", default="", help="Why, for the audit log.")
-@as_json
-@plain_errors
-def end(campaign: str, reason: str, json_: bool) -> None:
-    """End a campaign in all workers; for an hour none is named for the same."""
+        return
+    if campaign is None:
+        raise click.UsageError("Missing argument 'ID': irl campaigns lists those that run")
     result = operations().campaigns.end(campaign, operator(), reason)
     if result is None:
         fail(f"no campaign {campaign} runs: irl campaigns lists those that do")
     where = place_of(result["kind"], result["target"])
-    until = when(result["until"])
     print_change(
         result,
-        f"campaign {result['id']} {where} is ended; none is named for the same until {until}",
+        f"campaign {result['id']} {where} is ended; none is named for the same until "
+        f"{when(result['until'])}",
         json_,
     )

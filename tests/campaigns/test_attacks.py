@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ STUFFING: dict[str, tuple[Attack, str]] = {
         lambda rng: stuffing(rng, 250, (1, 5), 1200, name=hashed),
         "direct",
     ),
-    "by the login page": (lambda rng: stuffing(rng, 500, (1, 4), 2000, page=True), "page"),
+    "by the login page": (lambda rng: stuffing(rng, 600, (1, 4), 3000, page=True), "page"),
 }
 
 
@@ -51,7 +52,7 @@ def test_most_of_spread_stuffing_is_refused_and_people_notice_nothing(
     usual: bytes, attack: str
 ) -> None:
     requests, sort = STUFFING[attack]
-    site = Site(usual).run(people(Random(2), 120, 0, 1200), requests(Random(3)))
+    site = Site(usual).run(people(Random(2), 120, 0, 3000), requests(Random(3)))
     assert {campaign.subject for campaign in site.begun.values()} == {("login", LOGIN, sort)}
     assert site.share("stuffing", 401) >= 0.6
     assert site.share("person") == 0.0
@@ -144,7 +145,7 @@ def test_an_attack_that_goes_on_does_not_become_usual(usual: bytes) -> None:
 
 @pytest.mark.parametrize("options", [{"mode": "shadow"}, {"campaigns": False}])
 def test_nobody_is_refused_in_shadow_mode_and_with_campaigns_switched_off(
-    usual: bytes, options: dict[str, object]
+    usual: bytes, options: dict[str, Any]
 ) -> None:
     site = Site(usual, **options).run(
         people(Random(2), 120, 0, 600), stuffing(Random(3), 200, (1, 3), 600)

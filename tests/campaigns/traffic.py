@@ -6,7 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask_irl.campaigns.campaign import Campaign
 from flask_irl.config.options import Options
@@ -45,9 +45,9 @@ class Site:
         options: Options beside the defaults.
     """
 
-    def __init__(self, usual: bytes = b"", start: float = START, **options: object) -> None:
+    def __init__(self, usual: bytes = b"", start: float = START, **options: Any) -> None:
         self.now = self._start = start
-        made = Options(**{"background": False, "min_clients": 5, **options})  # type: ignore[arg-type]
+        made = Options(**{"background": False, "min_clients": 5, **options})
         self.limiter: Limiter = open_limiter(made, clock=lambda: self.now)
         if usual:
             self.limiter.store.put_note(WATCH, usual)
@@ -150,11 +150,11 @@ def log_in(
             return
 
 
-def people(rng: Random, per_hour: float, start: float, end: float, **how: object) -> Iterator[Sent]:
+def people(rng: Random, per_hour: float, start: float, end: float, **how: Any) -> Iterator[Sent]:
     """Let people come one by one."""
     ts = start
     while (ts := ts + rng.expovariate(per_hour / HOUR)) < end:
-        yield from visit(rng, ts, **how)  # type: ignore[arg-type]
+        yield from visit(rng, ts, **how)
 
 
 def stuffing(
