@@ -25,7 +25,8 @@ class Subject(NamedTuple):
 
     Attributes:
         kind: ``login``, ``site`` or ``network``.
-        target: The login's route; empty for the whole site; the network.
+        target: The login's route, or that of changes that were denied; empty for the whole site;
+            the network.
         sort: The sort of newcomers, see :mod:`flask_irl.campaigns.newcomers`.
     """
 

@@ -78,8 +78,14 @@ def has_history(records: profile.Records) -> Mask:
 
 
 def logins_done(view: View) -> NDArray[np.float64]:
-    """Count each client's successful logins of about ten minutes, or fewer."""
-    return np.asarray(np.maximum(view["login_writes"] - view["failed_writes"], 0.0))
+    """Count each client's successful logins of about ten minutes, or fewer.
+
+    Of a client that is at no known login, changes that it was allowed to make count: the site may
+    have a login that nobody named.
+    """
+    named = view["login_writes"]
+    others = view["writes"] - view["refused"] - view["bad"] - view["missing"] - view["failed"]
+    return np.maximum(np.where(named >= OTHER, named, others) - view["failed_writes"], 0.0)
 
 
 def login_sort(view: View, index: int) -> LoginSort:
@@ -89,10 +95,10 @@ def login_sort(view: View, index: int) -> LoginSort:
         view: The sums of some clients.
         index: The client's place among them.
     """
-    logins = float(view["logins"][index])
-    if view["n"][index] - logins - view["refused"][index] >= OTHER:
+    logins, failed = float(view["logins"][index]), float(view["failed_writes"][index])
+    if view["n"][index] - max(logins, failed) - view["refused"][index] >= OTHER:
         return "visitor"
-    return "page" if logins - view["login_writes"][index] >= OTHER else "direct"
+    return "page" if logins - max(view["login_writes"][index], failed) >= OTHER else "direct"
 
 
 def came_after(records: profile.Records, at: float | NDArray[np.float64]) -> Mask:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import READING
-from flask_irl.behaviour.observation import BY_NAME, FAILED_LOGIN, LOGIN, Fields
+from flask_irl.behaviour.observation import BY_NAME, FAILED_LOGIN, LOGIN, NO_LOGIN, Fields
 from flask_irl.behaviour.routes import is_login
 from flask_irl.behaviour.sums import DENIED, answer_of
 from flask_irl.campaigns.campaign import ALL, KINDS, Subject
@@ -140,20 +140,19 @@ class News:
 
 
 def is_attempt(fields: Fields) -> bool:
-    """Tell whether an observation is an attempt to log in."""
-    _, _, _, route, _, method, _, _, _, _, _, word = fields
-    if word == FAILED_LOGIN:
-        return True
-    if method in READING:
-        return False
-    return is_login(route) if word == BY_NAME else word == LOGIN
+    """Tell whether an observation may be an attempt to log in: any change, unless the app says no.
+
+    A site may have a login that nobody named.
+    """
+    return fields[11] == FAILED_LOGIN or (fields[5] not in READING and fields[11] != NO_LOGIN)
 
 
 def _outcome(fields: Fields) -> str:
-    _, _, _, _, _, _, status, _, refused, _, _, word = fields
+    _, _, _, route, _, _, status, _, refused, _, _, word = fields
     if refused:
         return "refused"
-    if word == FAILED_LOGIN or answer_of(status, login=True) == DENIED:
+    named = is_login(route) if word == BY_NAME else word == LOGIN
+    if word == FAILED_LOGIN or answer_of(status, login=named) == DENIED:
         return "failed"
     return "done" if status < 400 else "other"
 

@@ -13,7 +13,7 @@ from flask_irl.campaigns.activity import HOUR, MINUTE, Activity
 from flask_irl.campaigns.campaign import ALL, KINDS, MAX_CAMPAIGNS, Campaign, Subject, Table
 from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
 
-MOST_LOGINS: Final = 128
+MOST_LOGINS: Final = 256
 """Subjects of logins that are kept: those of the routes that are used most."""
 MOST_NETWORKS: Final = 512
 """Networks' subjects that are kept: those with most newcomers of their sort."""

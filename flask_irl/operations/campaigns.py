@@ -133,7 +133,8 @@ def part_of_campaigns(limiter: Limiter, client: str, record: profile.Records) ->
     found = members(table, [client], matrix(view), record) or {}
     subjects = set(found.values())
     known = has_history(record)[0] or logins_done(view)[0] >= LOGGED_IN
-    if not known and view["login_writes"][0] >= ATTEMPTS:
+    attempts = max(view["login_writes"][0], view["failed_writes"][0])
+    if not known and attempts >= ATTEMPTS:
         sort = login_sort(view, 0)
         subjects |= {s for s in table.campaigns if s.kind == "login" and s.sort == sort}
     return [_sentence(table.campaigns[s]) for s in table.campaigns if s in subjects]

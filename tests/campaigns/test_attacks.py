@@ -69,6 +69,18 @@ ROTATION: dict[str, Attack] = {
 
 
 @pytest.mark.slow
+def test_a_login_that_nobody_named_is_known_by_what_it_denies(usual: bytes) -> None:
+    attack = [
+        each._replace(route="/enter", path="/enter")
+        for each in stuffing(Random(3), 250, (1, 5), 1200)
+    ]
+    site = Site(usual).run(people(Random(2), 120, 0, 1200), attack)
+    assert {campaign.subject for campaign in site.begun.values()} == {("login", "/enter", "direct")}
+    assert site.share("stuffing", 401) >= 0.6
+    assert site.share("person") == 0.0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ROTATION)
 def test_most_of_a_rotating_scraper_is_refused_and_people_notice_nothing(
     usual: bytes, attack: str

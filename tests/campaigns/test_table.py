@@ -40,7 +40,7 @@ def test_a_damaged_view_begins_anew(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [*NOT_JSON, b'{"latest": "nan", "counts": []}'])
 def test_damaged_news_are_an_error(data: bytes) -> None:
-    with pytest.raises(ValueError, match="^."):
+    with pytest.raises(ValueError, match=r"^."):
         news.decode(data)
 
 
