@@ -88,17 +88,13 @@ def logins_done(view: View) -> NDArray[np.float64]:
     return np.maximum(np.where(named >= OTHER, named, others) - view["failed_writes"], 0.0)
 
 
-def login_sort(view: View, index: int) -> LoginSort:
-    """Sort a newcomer at a login by what else it asked for within about ten minutes.
-
-    Args:
-        view: The sums of some clients.
-        index: The client's place among them.
-    """
-    logins, failed = float(view["logins"][index]), float(view["failed_writes"][index])
-    if view["n"][index] - max(logins, failed) - view["refused"][index] >= OTHER:
-        return "visitor"
-    return "page" if logins - max(view["login_writes"][index], failed) >= OTHER else "direct"
+def login_sorts(view: View) -> list[LoginSort]:
+    """Sort newcomers at a login by what else they asked for within about ten minutes."""
+    failed = view["failed_writes"]
+    others = view["n"] - np.maximum(view["logins"], failed) - view["refused"]
+    looks = view["logins"] - np.maximum(view["login_writes"], failed)
+    places = np.where(others >= OTHER, 2, np.where(looks >= OTHER, 1, 0))
+    return [LOGIN_SORTS[place] for place in places.tolist()]
 
 
 def came_after(records: profile.Records, at: float | NDArray[np.float64]) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,7 @@ from flask_irl.campaigns.newcomers import (
     SORTED_AT,
     came_after,
     has_history,
-    login_sort,
+    login_sorts,
     logins_done,
     network_of,
     sort_masks,
@@ -90,31 +90,46 @@ class News:
         found.update(counts)
 
     def _see_logins(self, seen: Seen) -> None:
+        counted = seen.counted.tolist()
         attempts = {
             index: tries
             for index, observations in enumerate(seen.observations)
-            if seen.counted[index] and (tries := [x for x in observations if is_attempt(x)])
+            if counted[index]
+            and (
+                tries := [
+                    # A site may have a login that nobody named: any change may be an attempt.
+                    x
+                    for x in observations
+                    if (x[5] not in READING and x[11] != NO_LOGIN) or x[11] == FAILED_LOGIN
+                ]
+            )
         }
         if not attempts:
             return
         view = profile.view(seen.records, 0.0, 0.0)
-        history, done_before = has_history(seen.records), logins_done(view)
+        history, done_before = has_history(seen.records).tolist(), logins_done(view).tolist()
+        failed_before, sorts = view["failed_writes"].tolist(), login_sorts(view)
+        counts: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        outcomes: dict[tuple[str, int, bool, int], str] = {}
         for index, tries in attempts.items():
-            outcomes = Counter({(x[3], _outcome(x)): 0 for x in tries})
-            for each in tries:
-                outcomes[each[3], _outcome(each)] += each[9]
-            done = sum(n for (_, outcome), n in outcomes.items() if outcome == "done")
-            failed = sum(n for (_, outcome), n in outcomes.items() if outcome == "failed")
+            told: dict[tuple[str, str], int] = {}
+            for x in tries:
+                kind = (x[3], x[6], x[8], x[11])
+                outcome = outcomes.get(kind) or outcomes.setdefault(kind, _outcome(*kind))
+                told[x[3], outcome] = told.get((x[3], outcome), 0) + x[9]
+            done = sum(n for (_, outcome), n in told.items() if outcome == "done")
+            failed = sum(n for (_, outcome), n in told.items() if outcome == "failed")
             known = history[index] or done_before[index] - done >= LOGGED_IN
-            first = float(view["failed_writes"][index]) - failed < FIRST_FAILURE
-            sort = login_sort(view, index)
-            for (route, outcome), times in outcomes.items():
-                if outcome == "other":
-                    continue
-                self._add(Subject("login", route, ALL), **{outcome: times})
+            first = failed_before[index] - failed < FIRST_FAILURE
+            for (route, outcome), times in told.items():
+                counts[route, ALL, outcome] += times
                 if not known:
-                    fresh = {"clients": 1} if first and outcome == "failed" else {}
-                    self._add(Subject("login", route, sort), **{outcome: times}, **fresh)
+                    counts[route, sorts[index], outcome] += times
+                    if first and outcome == "failed":
+                        counts[route, sorts[index], "clients"] += 1
+        for (route, sort, name), times in counts.items():
+            if name != "other":
+                self._add(Subject("login", route, sort), **{name: times})
 
     def _see_newcomers(self, seen: Seen) -> None:
         """Count each newcomer once, when it has sent enough requests to be sorted."""
@@ -139,16 +154,8 @@ class News:
                     self._add(Subject("network", network, sort), **counts)
 
 
-def is_attempt(fields: Fields) -> bool:
-    """Tell whether an observation may be an attempt to log in: any change, unless the app says no.
-
-    A site may have a login that nobody named.
-    """
-    return fields[11] == FAILED_LOGIN or (fields[5] not in READING and fields[11] != NO_LOGIN)
-
-
-def _outcome(fields: Fields) -> str:
-    _, _, _, route, _, _, status, _, refused, _, _, word = fields
+def _outcome(route: str, status: int, refused: bool, word: int) -> str:
+    """Name the outcome of an attempt."""
     if refused:
         return "refused"
     named = is_login(route) if word == BY_NAME else word == LOGIN

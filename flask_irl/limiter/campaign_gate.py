@@ -12,7 +12,7 @@ from typing import Final
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import READING
-from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sort, logins_done
+from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sorts, logins_done
 from flask_irl.errors import StoreError
 from flask_irl.limiter.failures import Failures
 from flask_irl.limits.decision import Decision
@@ -141,7 +141,7 @@ class CampaignGate:
             view = profile.view(record, 0.0, 0.0)
             if has_history(record)[0] or logins_done(view)[0] >= LOGGED_IN:
                 return True
-            sort = str(login_sort(view, 0))
+            sort = str(login_sorts(view)[0])
             failed_before = bool(view["failed_writes"][0] >= LEAST_FAILED)
         else:
             # No flush has seen it yet: it has asked for nothing before, or a moment ago.

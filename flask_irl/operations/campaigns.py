@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import matrix
 from flask_irl.campaigns.campaign import MUTED_SECONDS, Campaign
-from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sort, logins_done
+from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sorts, logins_done
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog, check_reason
@@ -135,7 +135,7 @@ def part_of_campaigns(limiter: Limiter, client: str, record: profile.Records) ->
     known = has_history(record)[0] or logins_done(view)[0] >= LOGGED_IN
     attempts = max(view["login_writes"][0], view["failed_writes"][0])
     if not known and attempts >= ATTEMPTS:
-        sort = login_sort(view, 0)
+        sort = login_sorts(view)[0]
         subjects |= {s for s in table.campaigns if s.kind == "login" and s.sort == sort}
     return [_sentence(table.campaigns[s]) for s in table.campaigns if s in subjects]
 
