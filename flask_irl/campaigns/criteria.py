@@ -64,17 +64,20 @@ GOES_ON: Final = 2.0
 """Requests of held clients in a minute from which on their campaign goes on."""
 
 
-def odd_logins(sort: str, newcomers: Activity) -> int | None:
+def odd_logins(sort: str, newcomers: Activity, done_by: Activity) -> int | None:
     """Tell the horizon within which newcomers' logins are out of what is usual; None for none.
 
     Args:
         sort: The sort of newcomers at a login.
         newcomers: Their activity at one route.
+        done_by: The activity there whose successes excuse failures: their own at a login, that of
+            all clients elsewhere, since what has a session that has ended fails first, and succeeds
+            once it has logged in.
     """
     for horizon, failed, clients in LOGIN_FLOORS[sort]:
         usual = newcomers.expected("failed", horizon)
-        done = newcomers.count("done", horizon)
-        usual_done = newcomers.expected("done", HOUR)
+        done = done_by.count("done", horizon)
+        usual_done = done_by.expected("done", HOUR)
         ratio = newcomers.expected("failed", HOUR) / usual_done if usual_done >= EVIDENCE else 0.0
         expected = max(usual, done * max(ratio, FAILED_FOR_DONE))
         least = failed + TIMES * expected + LOGIN_SPREAD * math.sqrt(expected)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from flask_irl.behaviour.routes import is_login
 from flask_irl.campaigns import criteria
 from flask_irl.campaigns.activity import HOUR, MINUTE, Activity
 from flask_irl.campaigns.campaign import ALL, KINDS, MAX_CAMPAIGNS, Campaign, Subject, Table
@@ -146,7 +147,8 @@ class SiteView:
             if sort not in LOGIN_SORTS:
                 return None
             everybody = self.activities.get(Subject("login", target, ALL), activity)
-            horizon = criteria.odd_logins(sort, activity)
+            done_by = activity if is_login(target) else everybody
+            horizon = criteria.odd_logins(sort, activity, done_by)
             if not criteria.login_works(sort, everybody):
                 horizon = None
                 if sort != "direct":

@@ -110,12 +110,11 @@ class CampaignWatch:
         mask[list(part)] = True
         return mask
 
-    def look(self, *, guarding: bool, ending: bool = False) -> None:
+    def look(self, *, guarding: bool) -> None:
         """Tell the news, and look at the site if it is time to, and this worker's turn.
 
         Args:
             guarding: Whether the crowd guard is active.
-            ending: Whether this process ends, and has to tell its news now.
 
         Raises:
             StoreError: The store failed; news that weren't told wait.
@@ -126,7 +125,7 @@ class CampaignWatch:
         if self.table.campaigns and not self._news.counts:
             # A campaign may end while nobody comes.
             latest = self._store.now()
-        if not ending and 0.0 <= latest - self._told_at < WATCH_SECONDS:
+        if 0.0 <= latest - self._told_at < WATCH_SECONDS:
             return
         if not latest:
             return

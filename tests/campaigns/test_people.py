@@ -66,6 +66,21 @@ def failing(requests: Requests, until: float) -> Iterator[Sent]:
         yield each._replace(status=401) if failed else each
 
 
+def ended_sessions(name: Name, *, per_hour: float) -> Requests:
+    """Let apps come whose sessions have ended: each is denied once or twice, then logs in."""
+    rng, at = Random(5), 0.0
+    while (at := at + rng.expovariate(per_hour / 3600)) < 1200:
+        client, ts = name(rng), at
+        for _ in range(rng.randint(1, 2)):
+            yield Sent(ts, client, "/api/sync", "/api/sync", "POST", 401)
+            ts += 0.5
+        ts += 2 + rng.expovariate(1 / 6)
+        yield Sent(ts, client, LOGIN, LOGIN, "POST", 401 if rng.random() < 0.1 else 200)
+        for _ in range(rng.randint(3, 15)):
+            ts += rng.expovariate(1 / 15)
+            yield Sent(ts, client, "/api/sync", "/api/sync", "POST", 200)
+
+
 GATHERINGS: dict[str, Callable[[], Requests]] = {
     "mail at nine": lambda: mail(0.15),
     "mail to customers who have forgotten their passwords": lambda: mail(0.5),
@@ -75,6 +90,7 @@ GATHERINGS: dict[str, Callable[[], Requests]] = {
     "mobile carrier, IPv6": lambda: people(Random(7), 500, 0, 1200, name=carrier_6),
     "office behind one address": lambda: office(lambda rng: "192.0.2.1"),
     "office, outage": lambda: office(address, outage=600.0),
+    "apps with ended sessions": lambda: ended_sessions(carrier_6, per_hour=400),
     "outage": lambda: failing(people(Random(8), 240, 0, 1200), 600.0),
     "mail and outage": lambda: failing(mail(0.1), 600.0),
 }
