@@ -20,7 +20,7 @@ from flask_irl.operations.campaigns import place_of
 def campaigns(
     action: Literal["end"] | None, campaign: str | None, reason: str, json_: bool
 ) -> None:
-    """Show the attacks of many clients that run, or end one in all workers. For an hour no
+    """List attacks of many clients, or end one. It ends in all workers, and for an hour no
     campaign is named for the same."""
     if action is None:
         print_table(operations().campaigns.running(), json_)
