@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("errors", "behaviour"),
     2: ("limits", "model"),
-    3: ("config", "telemetry"),
+    3: ("campaigns", "config", "telemetry"),
     4: ("stores",),
     5: ("verdicts", "training"),
     6: ("limiter",),

@@ -80,6 +80,16 @@ WORDS: Final = (
         "site.set_mode",
         {"change_mode": "the change of what the word shows"},
     ),
+    Word(
+        "campaigns",
+        {
+            "GET /admin/campaigns": "campaigns",
+            "POST /admin/campaigns/{campaign}/end": "end_campaign",
+        },
+        "end_campaign",
+        "campaigns.running",
+        {"end_campaign": "the change of what the word shows"},
+    ),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
 ONLY_COMMANDS: Final = {"replay", "trainer"}

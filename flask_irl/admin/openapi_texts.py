@@ -49,6 +49,12 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "%2F, but # only as %23.",
         "example": "203.0.113.7",
     },
+    "campaign": {
+        "in": "path",
+        "name": "campaign",
+        "description": "Id of a campaign.",
+        "example": "4189c322",
+    },
     "version": {
         "in": "path",
         "name": "version",

@@ -1,6 +1,6 @@
 """Offer the operations in a shell: ``flask irl …``."""
 
-from flask_irl.cli import clients, models, replay, site, status, trainer
+from flask_irl.cli import campaigns, clients, models, replay, site, status, trainer
 from flask_irl.cli.group import irl
 
-__all__ = ["clients", "irl", "models", "replay", "site", "status", "trainer"]
+__all__ = ["campaigns", "clients", "irl", "models", "replay", "site", "status", "trainer"]

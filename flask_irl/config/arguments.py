@@ -45,6 +45,7 @@ class OptionArguments(TypedDict, total=False):
     login_failures: int | None
     login_routes: Texts | None
     unknown_paths: int | None
+    campaigns: bool | None
     honeypots: Texts | None
     allow: Texts | None
     deny: Texts | None

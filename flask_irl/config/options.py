@@ -107,6 +107,7 @@ class Options:
     login_failures: int = _option(12, values.integer(0, MAX_INTEGER))
     login_routes: tuple[str, ...] = _option((), values.login_patterns)
     unknown_paths: int = _option(15, values.integer(0, MAX_INTEGER))
+    campaigns: bool = _option(True, values.boolean)
     honeypots: tuple[str, ...] = _option((), values.path_beginnings)
     allow: tuple[str, ...] = _option((), values.clients)
     deny: tuple[str, ...] = _option((), values.clients)

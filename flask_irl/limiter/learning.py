@@ -13,6 +13,7 @@ from flask_irl.telemetry.events import Notify
 from flask_irl.training.background import BackgroundTraining
 from flask_irl.training.fit import Fit
 from flask_irl.training.trainer import Trainer, Training
+from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import Rules
@@ -31,6 +32,7 @@ class Learning:
     Attributes:
         ladder: The steps in force.
         profiler: Keeps profiles and verdicts.
+        campaigns: Watches for attacks of many clients.
         trainer: Trains models, and holds the one in force.
     """
 
@@ -50,6 +52,7 @@ class Learning:
             detector=options.detector,
             fit=fit,
         )
+        self.campaigns = CampaignWatch(store, notify, enabled=options.campaigns)
         self.profiler = Profiler(
             store,
             ladder=self.ladder,
@@ -58,6 +61,7 @@ class Learning:
             ttl_seconds=options.profile_ttl_seconds,
             rows_capacity=options.rows_capacity,
             rules=Rules(options.login_failures, options.unknown_paths),
+            campaigns=self.campaigns,
         )
         self._trainings = BackgroundTraining(
             self.trainer, functools.partial(failures.guard, "train")
@@ -107,6 +111,7 @@ class Learning:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
+        self.campaigns.after_fork()
         self.profiler.after_fork()
         self.trainer.after_fork()
         self._trainings.after_fork()

@@ -12,6 +12,7 @@ from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
+from flask_irl.limiter.campaign_gate import CampaignGate
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.learning import Learning
 from flask_irl.limiter.presence import Presence
@@ -46,6 +47,7 @@ class Limiter:
         notify: Takes an event for the listener.
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         learning: Keeps profiles, verdicts and models.
+        campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
         label_of: Names a client by its key for people, or gives None; by default for all.
@@ -74,6 +76,7 @@ class Limiter:
         self.asks_ahead = not store.local
         self.learning = Learning(options, store, self.notify, self.failures, fit)
         self.profiler, self.trainer = self.learning.profiler, self.learning.trainer
+        self.campaigns = CampaignGate(self.learning.campaigns, store, self.failures, self.notify)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.worker = Worker(
             self.failures,
@@ -91,8 +94,7 @@ class Limiter:
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
         self._monotonic = monotonic
-        self._refusal_log = RefusalLog()
-        self.log_refusal = self._refusal_log.write
+        self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
         self._started = False
         follow_process(self)
@@ -115,9 +117,7 @@ class Limiter:
         """Ask about a request that :meth:`decide` is to decide on in a moment, as early as can be.
 
         Args:
-            plan: As for :meth:`decide`, like the others.
-            keys: One canonical key for each of the plan's scopes.
-            cost: Units that the request counts for.
+            plan: As for :meth:`decide`, like keys and cost.
 
         Returns:
             What :meth:`decide` must be given; None where the store can't be asked now.
@@ -239,6 +239,7 @@ class Limiter:
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored))
+            self.campaigns.refresh(news.campaigns, enforced=self._mode == "enforce")
             if news.model != before.model or news.model != self.trainer.model.version:
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
@@ -295,6 +296,5 @@ class Limiter:
             self.learning.train_if_due()
 
     def _expire(self) -> None:
-        gone = self.store.expire() + self.failures.expire()
-        if gone:
+        if gone := self.store.expire() + self.failures.expire():
             event(logging.INFO, "clients_expired", clients=gone)

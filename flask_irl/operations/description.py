@@ -49,7 +49,7 @@ class Description:
             state = UNSEEN
         [entry] = self._entries.list({key: state}, now)
         record = profile.decode([state.profile])
-        rules, reasons = self._entries.why(state, record, entry["score"], now)
+        rules, reasons = self._entries.why(key, state, record, entry["score"], now)
         return {
             "client": key,
             "label": entry["label"],

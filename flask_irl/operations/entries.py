@@ -12,6 +12,7 @@ from flask_irl.behaviour.features import matrix
 from flask_irl.behaviour.site_statistics import hour_rarity, weekday_rarity
 from flask_irl.behaviour.sums import Floats
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.campaigns import part_of_campaigns
 from flask_irl.operations.overridden import Authored, Overridden
 from flask_irl.operations.results import ClientEntry
 from flask_irl.stores.state import ClientState
@@ -22,7 +23,7 @@ from flask_irl.verdicts.rules import Rules
 
 States = Mapping[str, ClientState]
 Why = tuple[list[str], list[explain.Reason]]
-"""Sentences on broken rules, and the reasons for a score."""
+"""Sentences on campaigns and broken rules, and the reasons for a score."""
 
 
 class Entries:
@@ -91,10 +92,13 @@ class Entries:
         self._add_reasons(entries, records)
         return entries
 
-    def why(self, state: ClientState, record: profile.Records, score: float, now: float) -> Why:
+    def why(
+        self, key: str, state: ClientState, record: profile.Records, score: float, now: float
+    ) -> Why:
         """Give the reasons for a client's score; none for one that behaves like others.
 
         Args:
+            key: The client's key.
             state: Its state. One at a lower step is explained as of its latest request, for which
                 it was sent there.
             record: Its profile alone.
@@ -104,7 +108,8 @@ class Entries:
         model = self._limiter.trainer.model
         if state.step == 0:
             record = profile.faded(record, now)
-        rules = explain.broken_rules(model, self._rules, record)
+        rules = part_of_campaigns(self._limiter, key, record)
+        rules += explain.broken_rules(model, self._rules, record)
         # Nearer to one that is left in peace than to one that is flagged.
         is_normal = state.step == 0 and not rules
         if is_normal and score > (MILD + self._limiter.ladder.threshold) / 2:
@@ -126,7 +131,9 @@ class Entries:
         for index, entry in enumerate(entries):
             if entry["step"] == 0 or entry["override"] is not None:
                 continue
-            rules = explain.broken_rules(model, self._rules, records[index : index + 1])
+            record = records[index : index + 1]
+            rules = part_of_campaigns(self._limiter, entry["client"], record)
+            rules += explain.broken_rules(model, self._rules, record)
             if rules:
                 entry["reason"] = rules[0]
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
@@ -19,6 +20,7 @@ class Operations:
 
     Attributes:
         audit: The changes that operators made.
+        campaigns: Attacks of many clients.
         clients: Single clients: rankings, profiles, resets, feedback.
         overrides: Operators' overrides of single clients.
         models: Trainings and the models that are kept.
@@ -33,6 +35,7 @@ class Operations:
         self.audit = AuditLog(limiter.store)
         self.overrides = OverrideOperations(limiter, self.audit)
         self.clients = ClientOperations(limiter, self.audit)
+        self.campaigns = CampaignOperations(limiter, self.audit)
         self.models = ModelOperations(limiter, self.audit)
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)

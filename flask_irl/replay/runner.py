@@ -23,6 +23,10 @@ from flask_irl.training.fit import fit_here
 from flask_irl.verdicts.profiler import Profiler
 
 FLUSH_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 5.0
+"""Longest time between two flushes, and between two looks at the campaigns that run."""
+CAMPAIGN_EVIDENCE: Final = 3.0
+"""Requests of a client from which on its verdict may change while a campaign runs."""
 MAX_PENDING: Final = 20_000
 """Observations that may wait for a flush; fewer than the buffer holds, so that none is lost."""
 EXPIRE_SECONDS: Final = 600.0
@@ -83,7 +87,7 @@ class Replay:
         self._plan = plan
         self._interval = options.training_interval_minutes * 60
         self._next_training = 0.0
-        self._next_expiry = 0.0
+        self._next_expiry = self._next_look = 0.0
         self._pending: dict[str, float] = {}
         self._models: list[ModelReport] = []
         self._tallies: dict[str, _Tally] = {}
@@ -163,11 +167,16 @@ class Replay:
         key = _key(entry.client)
         due = self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS
         # Until there is enough evidence to judge a client, its verdict can't have changed.
-        if due and (tally.held or tally.recent > self._evidence):
+        table = self._limiter.learning.campaigns.table
+        evidence = CAMPAIGN_EVIDENCE if table.campaigns else self._evidence
+        if due and (tally.held or tally.recent > evidence):
             self._flush()
             self._pending[key] = entry.ts
         keys = (key,) * len(plan.scopes)
         decision = self._limiter.decide(plan, keys)
+        check = self._limiter.campaigns.check
+        if check is not None:
+            decision = check(decision, route, entry.method)
         static_plan = self._plan(self._static, route, entry.method)
         static = static_plan is not None and not self._static.decide(static_plan, keys).admitted
         self._limiter.observe(
@@ -202,6 +211,10 @@ class Replay:
                 self._train(self._now)
             self._next_training = now + self._interval
         self._now = now
+        if now >= self._next_look:
+            self._flush()
+            self._limiter.refresh()
+            self._next_look = now + LOOK_SECONDS
         if now >= self._next_expiry:
             for limiter in (self._limiter, self._static):
                 limiter.store.expire()

@@ -56,6 +56,7 @@ class Revisions(NamedTuple):
         epoch: Number that grows whenever workers must drop their memories of clients.
         networks: Revision of the operators' overrides of networks, 0 for none.
         pin: The pin in force, None for none.
+        campaigns: Revision of the table of running campaigns, 0 for none.
     """
 
     model: int
@@ -63,6 +64,7 @@ class Revisions(NamedTuple):
     epoch: int
     networks: int = 0
     pin: Pin | None = None
+    campaigns: int = 0
 
 
 class ServerInfo(NamedTuple):
@@ -118,6 +120,18 @@ class SiteStore(Protocol):
         Returns:
             False if the revision is another.
         """
+
+    def campaigns(self) -> tuple[int, bytes | None]:
+        """Read the revision and the table of campaigns; 0 and None if there is none."""
+
+    def put_campaigns(self, expected: int, table: bytes) -> bool:
+        """Replace the table if ``expected`` is still its revision, which then grows by one."""
+
+    def add_news(self, name: str, news: bytes, most: int) -> None:
+        """Append a report for the worker that reads them; the latest ``most`` are kept."""
+
+    def take_news(self, name: str, most: int) -> list[bytes]:
+        """Remove and read the oldest reports of a name, at most ``most``."""
 
     def add_audit(self, entry: bytes) -> None:
         """Append an entry to the audit log; the last thousand are kept."""

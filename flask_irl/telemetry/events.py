@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -41,6 +41,18 @@ class ClientsFlagged(NamedTuple):
     """Report the number of clients seen in the last minutes that are at a lower step."""
 
     clients: int
+
+
+class CampaignsRunning(NamedTuple):
+    """Report the campaigns that run as this process knows them, each by its kind."""
+
+    kinds: Sequence[str]
+
+
+class CampaignRefused(NamedTuple):
+    """Report a login that was refused because of a campaign."""
+
+    kind: str
 
 
 class TrainingEnded(NamedTuple):
@@ -112,6 +124,8 @@ Event = (
     | RequestExempted
     | ClientsScored
     | ClientsFlagged
+    | CampaignsRunning
+    | CampaignRefused
     | TrainingEnded
     | ModelLoaded
     | ModelPinned

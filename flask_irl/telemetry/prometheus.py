@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 try:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+    from prometheus_client import CollectorRegistry, Counter, values
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"flask_irl.telemetry.prometheus needs {error.name}, which is not installed: pip install "
@@ -24,6 +24,8 @@ except ModuleNotFoundError as error:
 from flask_irl.telemetry.events import (
     AdminRefused,
     CallbackFailed,
+    CampaignRefused,
+    CampaignsRunning,
     ClientsFlagged,
     ClientsScored,
     ErrorSwallowed,
@@ -37,150 +39,29 @@ from flask_irl.telemetry.events import (
     StoreLost,
     TrainingEnded,
 )
+from flask_irl.telemetry.prometheus_metrics import Metrics, make_metrics
 
-DECISION_BUCKETS: Final = (
-    *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4),
-    *(1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1),
-)
-"""Seconds: from the memory store's tens of microseconds to the time-out of a store."""
-SCORE_BUCKETS: Final = tuple(round(-0.95 + 0.05 * i, 2) for i in range(20))
-TRAINING_BUCKETS: Final = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-"""Seconds."""
 TRAINED: Final = frozenset({"accepted", "kept_aside", "rejected"})
 """Results of trainings that made a model."""
 RESULTS: Final = ("accepted", "kept_aside", "rejected", "refused", "failed")
 STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
 """Kinds of errors of a store. Counted from 0, as are the results of trainings: ``increase()``
 doesn't see a counter that appears with its first event."""
+CAMPAIGNS: Final = ("login", "site", "network")
+"""Kinds of campaigns."""
 METRICS_ROUTE: Final = "/metrics"
 
 
-class _Metrics(NamedTuple):
-    requests: Counter
-    anomalous: Counter
-    seconds: Histogram
-    scores: Histogram
-    version: Gauge
-    trained_at: Gauge
-    pinned: Gauge
-    training_seconds: Histogram
-    trainings: Counter
-    flagged: Gauge
-    store_errors: Counter
-    fallback: Gauge
-    local_refusals: Counter
-    admin_refusals: Counter
-    internal_errors: Counter
-    callback_errors: Counter
-
-
-def _make_metrics() -> _Metrics:
-    return _Metrics(
-        requests=Counter(
-            "irl_requests_total",
-            "Requests by the decision on them",
-            ("outcome", "route"),
-            registry=None,
-        ),
-        anomalous=Counter(
-            "irl_anomalous_requests_total",
-            "Requests of clients that are flagged as anomalous",
-            ("route",),
-            registry=None,
-        ),
-        seconds=Histogram(
-            "irl_decision_seconds",
-            "Time that a request waited for its decision",
-            buckets=DECISION_BUCKETS,
-            registry=None,
-        ),
-        scores=Histogram(
-            "irl_anomaly_score",
-            "Calibrated scores of clients, 0 (normal) to -1 (anomalous), at each evaluation",
-            buckets=SCORE_BUCKETS,
-            registry=None,
-        ),
-        # Not the highest: after a rollback it is a lower one.
-        version=Gauge(
-            "irl_model_version",
-            "Version of the model in force, 0 for none",
-            registry=None,
-            multiprocess_mode="livemostrecent",
-        ),
-        trained_at=Gauge(
-            "irl_model_trained_timestamp_seconds",
-            "When the model in force was trained, in seconds since the epoch",
-            registry=None,
-            multiprocess_mode="livemostrecent",
-        ),
-        pinned=Gauge(
-            "irl_model_pinned",
-            "Version of the model that an operator has pinned, 0 for none",
-            registry=None,
-            multiprocess_mode="livemostrecent",
-        ),
-        training_seconds=Histogram(
-            "irl_model_training_seconds",
-            "Duration of trainings that made a model",
-            buckets=TRAINING_BUCKETS,
-            registry=None,
-        ),
-        trainings=Counter(
-            "irl_model_trainings_total",
-            "Trainings by result",
-            ("result",),
-            registry=None,
-        ),
-        # Most clients are met by every process, so the numbers don't add up.
-        flagged=Gauge(
-            "irl_flagged_clients",
-            "Clients seen in the last minutes that are flagged as anomalous",
-            registry=None,
-            multiprocess_mode="livemax",
-        ),
-        store_errors=Counter(
-            "irl_store_errors_total", "Failed calls of the store", ("kind",), registry=None
-        ),
-        fallback=Gauge(
-            "irl_store_fallback",
-            "1 while the store is lost and on_store_error decides, else 0",
-            registry=None,
-            multiprocess_mode="livemax",
-        ),
-        local_refusals=Counter(
-            "irl_local_refusals_total", "Requests refused without asking the store", registry=None
-        ),
-        admin_refusals=Counter(
-            "irl_admin_refusals_total",
-            "Requests that the admin API refused, by reason",
-            ("reason",),
-            registry=None,
-        ),
-        internal_errors=Counter(
-            "irl_internal_errors_total",
-            "Errors of the limiter that were kept from the app",
-            ("where",),
-            registry=None,
-        ),
-        callback_errors=Counter(
-            "irl_callback_errors_total",
-            "Calls of the app's own functions, such as key_func, that gave nothing of use",
-            ("where",),
-            registry=None,
-        ),
-    )
-
-
 @functools.cache
-def _metrics_of_process() -> _Metrics:
-    return _make_metrics()
+def _metrics_of_process() -> Metrics:
+    return make_metrics()
 
 
-def _metrics() -> _Metrics:
+def _metrics() -> Metrics:
     # In multiprocess mode the registries of one process share its files, in which each set of
     # counters would write its own count over the other's.
     shared = values.ValueClass is not values.MutexValue
-    return _metrics_of_process() if shared else _make_metrics()
+    return _metrics_of_process() if shared else make_metrics()
 
 
 class PrometheusListener:
@@ -205,6 +86,9 @@ class PrometheusListener:
             metrics.trainings.labels(result)
         for kind in STORE_ERRORS:
             metrics.store_errors.labels(kind)
+        for kind in CAMPAIGNS:
+            metrics.campaigns.labels(kind)
+        metrics.campaign_refusals.labels("login")
         self._metrics = metrics
         self._uncounted = frozenset(uncounted)
         self._seconds = metrics.seconds
@@ -213,6 +97,8 @@ class PrometheusListener:
             RequestExempted: self._request_exempted,
             ClientsScored: self._clients_scored,
             ClientsFlagged: self._clients_flagged,
+            CampaignsRunning: self._campaigns_running,
+            CampaignRefused: self._campaign_refused,
             TrainingEnded: self._training_ended,
             ModelLoaded: self._model_loaded,
             ModelPinned: self._model_pinned,
@@ -253,6 +139,13 @@ class PrometheusListener:
 
     def _clients_flagged(self, event: ClientsFlagged) -> None:
         self._metrics.flagged.set(event.clients)
+
+    def _campaigns_running(self, event: CampaignsRunning) -> None:
+        for kind in CAMPAIGNS:
+            self._metrics.campaigns.labels(kind).set(list(event.kinds).count(kind))
+
+    def _campaign_refused(self, event: CampaignRefused) -> None:
+        self._metrics.campaign_refusals.labels(event.kind).inc()
 
     def _training_ended(self, event: TrainingEnded) -> None:
         self._metrics.trainings.labels(event.result).inc()

@@ -16,6 +16,7 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.state import ClientState
 from flask_irl.telemetry.events import ClientsScored, Notify
 from flask_irl.telemetry.log import event
+from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.judge import Verdicts, judge
 from flask_irl.verdicts.ladder import Ladder
@@ -64,6 +65,7 @@ class Flush:
         on_judged: Takes the clients judged together.
         ttl_seconds: Least time for which an idle client's state is kept.
         rest: Is called between two steps.
+        campaigns: Watches for attacks of many clients.
         site: Gathers the part that concerns the site as a whole, which isn't saved here.
     """
 
@@ -78,6 +80,7 @@ class Flush:
     on_judged: Callable[[Judged], object]
     ttl_seconds: int
     rest: Callable[[], object]
+    campaigns: CampaignWatch
     site: SiteUpdate
 
     def add(self, observations: Sequence[Fields]) -> None:
@@ -124,13 +127,19 @@ class Flush:
         profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
         verdicts = self._judge(profiles)
         steps = take_steps(
-            profiles, verdicts, ladder=self.ladder, guard=self.guard, trapped=trapped
+            profiles,
+            verdicts,
+            ladder=self.ladder,
+            guard=self.guard,
+            trapped=trapped,
+            held=self.campaigns.held(profiles, verdicts),
         )
         rows = take_rows(profiles, verdicts, steps)
         self.rest()
         scores = verdicts.scores
         result = save(self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds)
         saved, clients = result.saved, profiles.clients
+        self.campaigns.see(profiles, verdicts, by_client, saved)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],

@@ -14,6 +14,7 @@ from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
 from flask_irl.telemetry.events import ClientsFlagged, Notify
+from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
@@ -43,6 +44,7 @@ class Profiler:
         ttl_seconds: Time for which an idle client's state is kept.
         rows_capacity: The largest number of training rows in the store.
         rules: Rules that need no model.
+        campaigns: Watches for attacks of many clients; by default nothing does.
         guard: The crowd guard; by default a new one.
         pause: Waits between two steps of a gentle flush, for a number of seconds.
 
@@ -64,6 +66,7 @@ class Profiler:
         ttl_seconds: int,
         rows_capacity: int,
         rules: Rules,
+        campaigns: CampaignWatch | None = None,
         guard: CrowdGuard | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -75,6 +78,7 @@ class Profiler:
         self._rows_capacity = rows_capacity
         self._rules = rules
         self._guard = guard or CrowdGuard()
+        self._campaigns = campaigns or CampaignWatch(store, notify, enabled=False)
         self._pause = pause
         self._step_log = StepLog()
         self.on_judged: Callable[[Judged], object] = _ignore
@@ -199,6 +203,7 @@ class Profiler:
             on_judged=self.on_judged,
             ttl_seconds=self._ttl_seconds,
             rest=rest,
+            campaigns=self._campaigns,
             site=self._site,
         )
         # Counted once: on a busy site, more come while the flush goes on.
@@ -214,6 +219,7 @@ class Profiler:
         if self._site.counts:
             self._site.save(self._store, self._rows_capacity)
             self._site = SiteUpdate()
+        self._campaigns.look(guarding=self._guard.active)
         return merged
 
     def _rest(self) -> None:

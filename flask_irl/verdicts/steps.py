@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.merge import Profiles
 
+HELD_STEP: Final = 2
+"""Step of a client that is part of a campaign."""
+
 
 def take_steps(
     profiles: Profiles,
@@ -20,13 +24,16 @@ def take_steps(
     ladder: Ladder,
     guard: CrowdGuard,
     trapped: Collection[str],
+    held: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Give each client its step from now on.
 
     Writes ``worst``, ``level``, ``offences`` and ``stepped`` in the records.
 
     While the crowd guard is active, no client goes a step down unless it breaks a rule; a trapped
-    client goes to the last step at once.
+    client goes to the last step at once. A part of a campaign goes to the second step at once, and
+    further down while it goes on; the guard isn't told of it, since a campaign is no sign that the
+    site has changed.
 
     Args:
         profiles: The clients.
@@ -34,9 +41,14 @@ def take_steps(
         ladder: The steps.
         guard: Told of the verdicts.
         trapped: Keys of the clients that hit a honeypot.
+        held: Which clients are part of a campaign; None while none runs.
     """
     records, before, after = profiles.records, profiles.steps, verdicts.steps
-    if guard.admit(profiles.clients, after > 0, profiles.now, before > 0):
+    flagged = after > 0
+    if held is not None:
+        after = np.where(held, _held_steps(profiles, verdicts, ladder), after)
+        flagged = flagged & ~held
+    if guard.admit(profiles.clients, flagged, profiles.now, before > 0):
         after = np.where(verdicts.broken, after, np.minimum(after, before))
     if trapped:
         is_trapped = np.array([client in trapped for client in profiles.clients])
@@ -49,3 +61,12 @@ def take_steps(
     records["offences"] = offences
     records["stepped"] = np.where(after != before, records["updated"], records["stepped"])
     return after
+
+
+def _held_steps(profiles: Profiles, verdicts: Verdicts, ladder: Ladder) -> NDArray[np.int64]:
+    """Compute the steps of clients that are part of a campaign."""
+    before, last = profiles.steps, len(ladder.steps) - 1
+    climb = np.array([step.climb_seconds for step in ladder.steps])[np.clip(before, 0, last)]
+    since = profiles.records["updated"] - profiles.records["stepped"]
+    further = np.where((before > 0) & (since >= climb), before + 1, before)
+    return np.minimum(np.maximum(np.maximum(verdicts.steps, further), HELD_STEP), last)

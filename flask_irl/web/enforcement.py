@@ -183,6 +183,9 @@ class Enforcer:
             exchange.decided = True
             self._limiter.failures.swallow("before_request", error)
             return None
+        check = self._limiter.campaigns.check
+        if check is not None:
+            decision = check(decision, exchange.route.label, current.method)
         exchange.decided = True
         exchange.question = question
         if exchange.decision is None:

@@ -3,9 +3,8 @@
 A login hook, of the app or of a blueprint, may be what tells whom to count and what their limit is.
 Such a request is decided on when all hooks have run: right before its view, or where the view's
 decorators come to the limit, if somebody else's decorator is above it. All of it is one question
-to the store. Flask has no hook at that place, so its own calls are wrapped, in those apps that
-need it. A request that a hook or decorator answers before is counted when its answer is known,
-under what needs no hook, and refused if that refuses: failing a login isn't free.
+to the store. Flask has no hook there, so its own calls are wrapped. A request that is answered
+before is counted then, by what needs no hook, and refused if that refuses: no login fails for free.
 """
 
 from __future__ import annotations
@@ -142,8 +141,7 @@ class LateDecisions:
                 return
             question = self._questions.rest(route)
             keys = question.keys_for(client)
-            decision = refusal or self._limiter.decide(question.plan, keys, question.cost)
-            exchange.decision = decision
+            exchange.decision = refusal or self._limiter.decide(question.plan, keys, question.cost)
         except Exception as error:
             self._limiter.failures.swallow("response", error)
 
@@ -234,6 +232,9 @@ class LateDecisions:
         if made is None:
             return None
         decision, question = made
+        check = self._limiter.campaigns.check
+        if check is not None and not answered:
+            decision = check(decision, exchange.route.label, current.method)
         exchange.decided = True
         exchange.add(decision)
         return None if decision.admitted else (decision, question)

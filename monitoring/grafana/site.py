@@ -97,6 +97,17 @@ ROUTES: Final = Row(
             width=16,
             decimals=1,
         ),
+        Panel(
+            "Campaigns",
+            "Attacks of many clients that run, by kind, and logins a second that are refused for "
+            "one. Worry when one runs for long: `flask irl campaigns` says where and since when.",
+            "short",
+            (
+                Query(f"max by (job, kind) (irl_campaigns{{{JOB}}})", "{{kind}}"),
+                Query(rate("irl_campaign_refusals_total", JOB), "refused logins"),
+            ),
+            runbook="irlcampaign",
+        ),
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.model.model import Model
 from flask_irl.stores.memory.store import MemoryStore
 from tests.conftest import Clock
@@ -12,10 +13,13 @@ from tests.operations.worker import Worker
 KNOWN = "203.0.113.7"
 DAMAGED_MODEL, OLDER_MODEL, MODEL = 1, 2, 3
 BASE_LIMIT = 100
+CAMPAIGN = Campaign(
+    Subject("login", "/login", "direct"), 1_700_000_000.0, 213.4, 640.0, per_minute=0.5
+)
 
 
 def make_worker(clock: Clock | None = None) -> Worker:
-    """Make a worker with a client at step 1 that scans for paths, and with three models."""
+    """Make a worker with a client at step 1 that scans for paths, three models and a campaign."""
     worker = Worker(
         MemoryStore(clock=clock or Clock()),
         {"base_limit": BASE_LIMIT, "min_clients": 1},
@@ -24,6 +28,7 @@ def make_worker(clock: Clock | None = None) -> Worker:
     worker.store.publish(0, DAMAGED_MODEL, b"damaged")
     worker.publish(model(), OLDER_MODEL)
     worker.publish(model(), MODEL)
+    worker.store.put_campaigns(0, Table({CAMPAIGN.subject: CAMPAIGN}).encode())
     worker.limiter.refresh()
     for path in range(20):
         worker.ask(KNOWN, "unmatched", path, 404)

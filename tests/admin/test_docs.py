@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_irl.operations import Operations
 from tests.admin.api import READ, WRITE, Caller, make_app, problem_of
-from tests.admin.site import KNOWN, MODEL
+from tests.admin.site import CAMPAIGN, KNOWN, MODEL
 
 OPERATIONS = {
     ("get", "/admin/stats"),
@@ -22,6 +22,8 @@ OPERATIONS = {
     ("get", "/admin/mode"),
     ("put", "/admin/mode"),
     ("get", "/admin/audit"),
+    ("get", "/admin/campaigns"),
+    ("post", "/admin/campaigns/{campaign}/end"),
     ("get", "/admin/clients"),
     ("get", "/admin/client/{id}"),
     ("put", "/admin/client/{id}/override"),
@@ -169,6 +171,7 @@ BODIES = {
     ("put", "/admin/client/{id}/override"),
     ("post", "/admin/client/{id}/feedback"),
     ("post", "/admin/models/{version}/rollback"),
+    ("post", "/admin/campaigns/{campaign}/end"),
 }
 
 
@@ -179,7 +182,8 @@ def test_every_example_of_a_body_may_be_sent_as_it_stands(
     for method, path, operation in operations_of(document):
         if "requestBody" in operation:
             example = operation["requestBody"]["content"]["application/json"]["example"]
-            response = ask(method, path.format(id=KNOWN, version=MODEL), json=example)
+            path_of = path.format(id=KNOWN, version=MODEL, campaign=CAMPAIGN.id)
+            response = ask(method, path_of, json=example)
             assert response.status_code == 200, response.text
             tried.add((method, path))
     assert tried == BODIES

@@ -11,7 +11,7 @@ from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.operations import Operations
 from tests.admin.api import ROUTES, Caller, make_app, problem_of
-from tests.admin.site import DAMAGED_MODEL, KNOWN, MODEL, OLDER_MODEL, model
+from tests.admin.site import CAMPAIGN, DAMAGED_MODEL, KNOWN, MODEL, OLDER_MODEL, model
 from tests.operations.worker import Worker, break_store
 
 
@@ -344,3 +344,22 @@ def test_a_foreign_entry_in_the_audit_log_is_left_out(
     worker.store.add_audit(entry)
     response = ask("GET", "/admin/audit")
     assert (response.status_code, response.json["changes"]) == (200, [])
+
+
+# campaigns
+
+
+def test_campaigns_are_listed_and_ended(ask: Caller) -> None:
+    [found] = ask("GET", "/admin/campaigns").json["campaigns"]
+    assert (found["id"], found["target"], found["clients"]) == (CAMPAIGN.id, "/login", 213)
+    assert found["since"] == "2023-11-14T22:13:20Z"
+    ended = ask("POST", f"/admin/campaigns/{CAMPAIGN.id}/end", json={"reason": "ours"}).json
+    assert (ended["id"], ended["kind"]) == (CAMPAIGN.id, "login")
+    assert ask("GET", "/admin/campaigns").json == {"campaigns": []}
+    [entry] = ask("GET", "/admin/audit").json["changes"]
+    assert (entry["action"], entry["target"], entry["reason"]) == (
+        "end_campaign",
+        CAMPAIGN.id,
+        "ours",
+    )
+    problem_of(ask("POST", f"/admin/campaigns/{CAMPAIGN.id}/end"), 404)

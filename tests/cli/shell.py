@@ -17,7 +17,7 @@ from click.testing import Result
 from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
-from flask_irl.cli import clients, irl, models
+from flask_irl.cli import campaigns, clients, irl, models
 from flask_irl.cli import site as site_commands
 from flask_irl.cli import status as status_command
 from flask_irl.limiter.limiter import Limiter
@@ -58,6 +58,7 @@ COMMANDS: dict[str, list[str]] = {
     "limits": [],
     "limits base_limit=50": [],
     "audit": [],
+    "campaigns": [],
 }
 """Every command of an operator, with arguments that are right."""
 
@@ -67,7 +68,9 @@ def worded(name: str) -> list[str]:
     return [*name.split(), *COMMANDS[name]]
 
 
-OPERATING = {module.__name__ for module in (clients, models, site_commands, status_command)}
+OPERATING = {
+    module.__name__ for module in (campaigns, clients, models, site_commands, status_command)
+}
 
 
 class Site:

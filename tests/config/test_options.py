@@ -83,6 +83,7 @@ SAMPLES: dict[str, Sample] = {
         (("/a",), "/b,!endpoint:c", ["/d"]), (5, [5], b"/a", "a", "endpoint:", "!")
     ),
     "unknown_paths": Sample((0, "20", 5), COUNT),
+    "campaigns": Sample((False, "true", True), (5, "x", [True])),
     "honeypots": Sample((("/a",), "/b,/c", ["/d"]), (5, [5], b"/a", "wp", "/a,wp", "/", "//")),
     "allow": Sample((("10.0.0.0/8",), "a,b", ["c"]), (5, [5], b"a")),
     "deny": Sample((("10.0.0.0/8",), "a,b", ["c"]), (5, [5], b"a")),

@@ -32,7 +32,10 @@ LOCKS: dict[str, Callable[[Any], Any]] = {
     "the store's": lambda app: vars(state_of(app).limiter.store)["_lock"],
     "the flush's": lambda app: state_of(app).limiter.profiler._flushing,
     "the refusals'": lambda app: state_of(app).limiter.refusals._lock,
-    "the refusals' log's": lambda app: state_of(app).limiter._refusal_log._sampler._lock,
+    "the refusals' log's": lambda app: (
+        vars(state_of(app).limiter)["log_refusal"].__self__._sampler._lock
+    ),
+    "the campaigns'": lambda app: state_of(app).limiter.learning.campaigns._lock,
     "the breaker's": lambda app: state_of(app).limiter.breaker._lock,
     "the failures' log's": lambda app: state_of(app).limiter.failures._log._lock,
     "the authenticator's": lambda app: app.extensions["flask_irl.admin"].authenticator._lock,

@@ -168,6 +168,8 @@ ALL: dict[str, Callable[[Operations], object]] = {
         "c", "block", amount=0, seconds=60, reason="", who=ADA
     ),
     "overrides.clear": lambda o: o.overrides.clear("c", ADA),
+    "campaigns.running": lambda o: o.campaigns.running(),
+    "campaigns.end": lambda o: o.campaigns.end("4189c322", ADA),
     "models.train": lambda o: o.models.train(ADA),
     "models.start_training": lambda o: o.models.start_training(ADA),
     "models.describe": lambda o: o.models.describe(),

@@ -44,6 +44,28 @@ def test_settings_have_a_revision(store: Store) -> None:
     assert store.revisions() == Revisions(model=0, settings=1, epoch=0)
 
 
+# Campaigns
+
+
+def test_the_table_of_campaigns_is_replaced_only_at_its_revision(store: Store) -> None:
+    assert store.campaigns() == (0, None)
+    assert store.put_campaigns(0, b"one")
+    assert not store.put_campaigns(0, b"other")
+    assert store.put_campaigns(1, b"two")
+    assert store.campaigns() == (2, b"two")
+    assert store.revisions() == Revisions(model=0, settings=0, epoch=0, campaigns=2)
+
+
+def test_news_are_taken_once_oldest_first_and_the_latest_are_kept(store: Store) -> None:
+    for number in range(5):
+        store.add_news("a", b"%d" % number, 4)
+    store.add_news("b", b"other", 4)
+    assert store.take_news("a", 3) == [b"1", b"2", b"3"]
+    assert store.take_news("a", 3) == [b"4"]
+    assert store.take_news("a", 3) == []
+    assert store.take_news("b", 3) == [b"other"]
+
+
 # Settings
 
 

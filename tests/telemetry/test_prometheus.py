@@ -13,6 +13,8 @@ from flask_irl import Decision, IntelligentLimiter
 from flask_irl.telemetry.events import (
     AdminRefused,
     CallbackFailed,
+    CampaignRefused,
+    CampaignsRunning,
     ClientsFlagged,
     ClientsScored,
     ErrorSwallowed,
@@ -33,7 +35,7 @@ CONTRACT = """
 irl_requests_total irl_anomalous_requests_total irl_decision_seconds irl_anomaly_score
 irl_model_version irl_model_trained_timestamp_seconds irl_model_training_seconds
 irl_model_trainings_total irl_flagged_clients irl_store_errors_total irl_store_fallback
-irl_local_refusals_total
+irl_local_refusals_total irl_campaigns irl_campaign_refusals_total
 """.split()
 
 DECISION = Decision(
@@ -250,6 +252,8 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         RequestExempted: RequestExempted("/health"),
         ClientsScored: ClientsScored(np.array([-0.3])),
         ClientsFlagged: ClientsFlagged(3),
+        CampaignsRunning: CampaignsRunning(["login"]),
+        CampaignRefused: CampaignRefused("login"),
         TrainingEnded: TrainingEnded("accepted", 1.0),
         ModelLoaded: ModelLoaded(2, 1_700_000_000.0),
         ModelPinned: ModelPinned(2),

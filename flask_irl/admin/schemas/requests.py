@@ -239,3 +239,12 @@ class LimitsRequest(Request):
         if data.get("further_factors") is not None:
             data["further_factors"] = sorted(set(data["further_factors"]), reverse=True)
         return data
+
+
+class EndCampaignRequest(Request):
+    """End a campaign."""
+
+    optional = True
+    example: ClassVar = {"reason": "Our own migration of accounts."}
+
+    reason = _reason("Our own migration of accounts.")

@@ -24,6 +24,8 @@ class MemorySite(MemoryModels):
         self._settings: tuple[int, bytes | None] = (0, None)
         self._networks: dict[str, bytes] = {}
         self._networks_revision = 0
+        self._campaigns: tuple[int, bytes | None] = (0, None)
+        self._news: dict[str, deque[bytes]] = {}
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
         self._rankings: dict[str, dict[str, float]] = {}
         self._unique = UniqueCount()
@@ -39,7 +41,8 @@ class MemorySite(MemoryModels):
         with self._lock:
             pin = self._pin_at(now)
             settings = self._settings[0]
-            return Revisions(self._version, settings, self._epoch, self._networks_revision, pin)
+            networks, campaigns = self._networks_revision, self._campaigns[0]
+            return Revisions(self._version, settings, self._epoch, networks, pin, campaigns)
 
     def advance_epoch(self) -> None:
         with self._lock:
@@ -74,6 +77,28 @@ class MemorySite(MemoryModels):
             dropped = [network for network in networks if self._networks.pop(network, None)]
             self._networks_revision += bool(dropped)
             return True
+
+    def campaigns(self) -> tuple[int, bytes | None]:
+        return self._campaigns
+
+    def put_campaigns(self, expected: int, table: bytes) -> bool:
+        with self._lock:
+            if self._campaigns[0] != expected:
+                return False
+            self._campaigns = (expected + 1, table)
+            return True
+
+    def add_news(self, name: str, news: bytes, most: int) -> None:
+        with self._lock:
+            kept = self._news.setdefault(name, deque())
+            kept.append(news)
+            while len(kept) > most:
+                kept.popleft()
+
+    def take_news(self, name: str, most: int) -> list[bytes]:
+        with self._lock:
+            waiting = self._news.get(name, deque())
+            return [waiting.popleft() for _ in range(min(most, len(waiting)))]
 
     def add_audit(self, entry: bytes) -> None:
         with self._lock:

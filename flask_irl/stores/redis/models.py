@@ -26,14 +26,15 @@ class RedisModels(SiteValues):
     """Keep the models of the site; see the protocol ``SiteStore``."""
 
     def revisions(self) -> Revisions:
-        names = ("model", "settings", "epoch", "networks", "pin")
-        model, settings, epoch, networks, pin = self._site_key(*names)
+        names = ("model", "settings", "epoch", "networks", "pin", "campaigns")
+        model, settings, epoch, networks, pin, campaigns = self._site_key(*names)
         answers, now = self._run_with_time(
             ("GET", model),
             ("HGET", settings, "revision"),
             ("GET", epoch),
             ("HGET", networks, "revision"),
             ("HMGET", pin, "version", "until"),
+            ("HGET", campaigns, "revision"),
         )
         pinned = self._pin(pin, answers[4], now)
         return Revisions(
@@ -42,6 +43,7 @@ class RedisModels(SiteValues):
             self._whole(epoch, answers[2]),
             self._whole(networks, answers[3]),
             pinned,
+            self._whole(campaigns, answers[5]),
         )
 
     def model_version(self) -> int:

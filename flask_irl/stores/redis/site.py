@@ -16,6 +16,8 @@ SETTINGS: Final = read_script("settings")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
 PUT_NETWORK: Final = read_script("put_network")
+PUT_CAMPAIGNS: Final = read_script("put_campaigns")
+TAKE_NEWS: Final = read_script("take_news")
 DROP_NETWORKS: Final = read_script("drop_networks")
 DROPPED_AT_ONCE: Final = 500
 MINUTE: Final = read_script("minute")
@@ -34,14 +36,34 @@ class RedisSite(RedisModels):
             self._run(("SET", key, int(time.time())))
 
     def settings(self) -> tuple[int, bytes | None]:
-        [key] = self._site_key("settings")
-        [answer] = self._run(("HMGET", key, "revision", "settings"))
-        revision = self._whole(key, answer and answer[0])
-        return (revision, answer[1]) if revision else (0, None)
+        return self._revised("settings", "settings")
 
     def put_settings(self, expected: int, settings: bytes) -> bool:
         [key] = self._site_key("settings")
         return self._run_strictly(("EVAL", SETTINGS.text, 1, key, expected, settings)) == 1
+
+    def campaigns(self) -> tuple[int, bytes | None]:
+        return self._revised("campaigns", "table")
+
+    def put_campaigns(self, expected: int, table: bytes) -> bool:
+        [key] = self._site_key("campaigns")
+        return self._run_strictly(("EVAL", PUT_CAMPAIGNS.text, 1, key, expected, table)) == 1
+
+    def add_news(self, name: str, news: bytes, most: int) -> None:
+        [key] = self._site_key(f"news.{name}")
+        self._run(("RPUSH", key, news), ("LTRIM", key, -most, -1))
+
+    def take_news(self, name: str, most: int) -> list[bytes]:
+        [key] = self._site_key(f"news.{name}")
+        [news] = self._run(("EVAL", TAKE_NEWS.text, 1, key, most))
+        return list(news or ())
+
+    def _revised(self, name: str, field: str) -> tuple[int, bytes | None]:
+        """Read a value with its revision."""
+        [key] = self._site_key(name)
+        [answer] = self._run(("HMGET", key, "revision", field))
+        revision = self._whole(key, answer and answer[0])
+        return (revision, answer[1]) if revision else (0, None)
 
     def networks(self) -> dict[str, bytes]:
         [key] = self._site_key("networks")

@@ -1,0 +1,150 @@
+"""Describe campaigns that have been named, and the table of them that all workers share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
+
+T = TypeVar("T")
+Kind = Literal["login", "site", "network"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+ALL: Final = "all"
+"""The sort of a subject that counts every client, for comparison; never that of a campaign."""
+MUTED_SECONDS: Final = 3600.0
+"""Time for which a campaign that an operator has ended isn't named again."""
+MAX_CAMPAIGNS: Final = 50
+"""Campaigns that run at a time at most."""
+
+
+class Subject(NamedTuple):
+    """Name what a campaign may be named for.
+
+    Attributes:
+        kind: ``login``, ``site`` or ``network``.
+        target: The login's route, or that of changes that were denied; empty for the whole site;
+            the network.
+        sort: The sort of newcomers, see :mod:`flask_irl.campaigns.newcomers`.
+    """
+
+    kind: Kind
+    target: str
+    sort: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Describe a running campaign.
+
+    Args:
+        subject: What it was named for.
+        since: Its beginning, in seconds since the epoch.
+        clients: Newcomers that were part of it so far.
+        requests: Their failed and refused logins so far; of other kinds, requests sent while held.
+        per_minute: Logins a minute that newcomers of its sort may try in all workers together; 0
+            for other kinds.
+        slow: Whether it was too slow to be seen within five minutes.
+        calm_since: Time since which its subject is back to what is usual; 0 for not.
+    """
+
+    subject: Subject
+    since: float
+    clients: float = 0.0
+    requests: float = 0.0
+    per_minute: float = 0.0
+    slow: bool = False
+    calm_since: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """Give the id by which an operator names it: eight hex digits."""
+        name = "\n".join((*self.subject, f"{self.since:.0f}"))
+        return hashlib.blake2b(name.encode(errors="replace"), digest_size=4).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Hold the campaigns that run.
+
+    Args:
+        campaigns: By subject.
+        muted: Subjects that an operator has ended a campaign of, with the time, in seconds since
+            the epoch, until which none is named for them.
+        workers: Workers that share what is left to newcomers, 1 or more.
+    """
+
+    campaigns: Mapping[Subject, Campaign] = field(default_factory=dict)
+    muted: Mapping[Subject, float] = field(default_factory=dict)
+    workers: int = 1
+
+    def find(self, campaign_id: str) -> Campaign | None:
+        """Find a campaign by its id."""
+        return next((c for c in self.campaigns.values() if c.id == campaign_id), None)
+
+    def without(self, campaign: Campaign, now: float) -> Table:
+        """End a campaign on an operator's word, now, in seconds since the epoch."""
+        rest = {s: c for s, c in self.campaigns.items() if c.id != campaign.id}
+        muted = {**self.muted, campaign.subject: now + MUTED_SECONDS}
+        return Table(rest, muted, self.workers)
+
+    def encode(self) -> bytes:
+        """Encode it for the store."""
+        return json.dumps(
+            {
+                "campaigns": [asdict(c) for c in self.campaigns.values()],
+                "muted": [[*subject, until] for subject, until in self.muted.items()],
+                "workers": self.workers,
+            }
+        ).encode()
+
+
+EMPTY: Final = Table()
+_NAMES: Final = frozenset(f.name for f in fields(Campaign)) - {"subject"}
+
+
+def decode(data: bytes | None) -> Table:
+    """Decode a table; entries that are damaged or of another form are left out."""
+    try:
+        members: Any = json.loads(data or b"{}")
+        campaigns = [c for c in map(_campaign, _list(members, "campaigns")) if c is not None]
+        muted = dict(m for m in map(_muted, _list(members, "muted")) if m is not None)
+        workers = members.get("workers", 1)
+        count = workers if isinstance(workers, int) and 1 <= workers <= 10_000 else 1
+        return Table({c.subject: c for c in campaigns[:MAX_CAMPAIGNS]}, muted, count)
+    except (ValueError, AttributeError, RecursionError):
+        return EMPTY
+
+
+def _list(members: Any, name: str) -> list[Any]:
+    value = members.get(name, [])
+    return value if isinstance(value, list) else []
+
+
+def _campaign(members: Any) -> Campaign | None:
+    def read() -> Campaign:
+        rest = {name: value for name, value in members.items() if name in _NAMES}
+        numbers = {name: value for name, value in rest.items() if name != "slow"}
+        if not all(0.0 <= float(value) < math.inf for value in numbers.values()):
+            raise ValueError("a member is no count")
+        return Campaign(_subject(members["subject"]), **rest)
+
+    return _or_none(read)
+
+
+def _muted(entry: Any) -> tuple[Subject, float] | None:
+    return _or_none(lambda: (_subject(entry[:3]), float(entry[3])))
+
+
+def _subject(parts: Any) -> Subject:
+    kind, target, sort = map(str, parts)
+    return Subject(next(k for k in KINDS if k == kind), target, sort)
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration):
+        return None

@@ -1,0 +1,237 @@
+"""View the site as a whole: take news of newcomers, learn what is usual, name campaigns."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from flask_irl.behaviour.routes import is_login
+from flask_irl.campaigns import criteria
+from flask_irl.campaigns.activity import HOUR, MINUTE, Activity
+from flask_irl.campaigns.campaign import ALL, KINDS, MAX_CAMPAIGNS, Campaign, Subject, Table
+from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
+
+MOST_LOGINS: Final = 256
+"""Subjects of logins that are kept: those of the routes that are used most."""
+MOST_NETWORKS: Final = 512
+"""Networks' subjects that are kept: those with most newcomers of their sort."""
+LEAST_PER_MINUTE: Final = {"direct": 0.5, "page": 2.0, "visitor": 2.0}
+"""Logins a minute that newcomers of an attacked sort may always try."""
+LEARN_SECONDS: Final = 10.0
+"""Least time between two looks of the usual rates at the present ones."""
+
+Counts = Mapping[Subject, Mapping[str, float]]
+
+
+class Outcome(NamedTuple):
+    """Tell the outcome of a look at the site.
+
+    Attributes:
+        table: The campaigns that run from now on.
+        began: Those that were named just now.
+        ended: Those that have ended just now.
+    """
+
+    table: Table
+    began: list[Campaign]
+    ended: list[Campaign]
+
+
+class SiteView:
+    """Hold the activity of all subjects.
+
+    Attributes:
+        activities: By subject.
+    """
+
+    def __init__(self) -> None:
+        self.activities: dict[Subject, Activity] = {}
+        self._learned_at = self._learned = 0.0
+        self._fresh: dict[Subject, Counter[str]] = {}
+
+    def add(self, news: Iterable[Counts], now: float, running: Iterable[Subject] = ()) -> None:
+        """Take news of workers.
+
+        A network's activity is kept from its first newcomer of a sort on.
+
+        Args:
+            news: Counts by subject, of each worker.
+            now: The present, in seconds since the epoch.
+            running: Subjects of running campaigns, which are never dropped.
+        """
+        followed = frozenset(running)
+        for counts in news:
+            for subject, amounts in counts.items():
+                activity = self.activities.get(subject)
+                if activity is None:
+                    if subject.kind == "network" and not amounts.get("odd"):
+                        continue
+                    # Whoever learned of the site for so long knows that it was quiet there.
+                    activity = self.activities[subject] = Activity(now, self._learned)
+                activity.add(amounts, now)
+                if subject in followed:
+                    self._fresh.setdefault(subject, Counter()).update(amounts)
+        self._drop_least(followed)
+
+    def look(self, table: Table, now: float, *, guarding: bool = False) -> Outcome:
+        """Name campaigns, end those whose subjects are back to usual, and learn what is usual.
+
+        Args:
+            table: The campaigns that run.
+            now: The present, in seconds since the epoch.
+            guarding: Whether the crowd guard is active: then the site has changed, and newcomers
+                anywhere say nothing.
+        """
+        began: list[Campaign] = []
+        ended: list[Campaign] = []
+        running: dict[Subject, Campaign] = {}
+        for subject in table.campaigns:
+            # What is known of one may have been lost with the worker that looked before.
+            self.activities.setdefault(subject, Activity(now, self._learned))
+        for subject, activity in self.activities.items():
+            activity.fade(now)
+            campaign = table.campaigns.get(subject)
+            if campaign is not None:
+                after = self._follow(campaign, activity, now)
+                if after is None:
+                    activity.become_usual()
+                    ended.append(campaign)
+                else:
+                    running[subject] = after
+            elif table.muted.get(subject, 0.0) <= now:
+                named = self._name(subject, activity, now, guarding)
+                if named is not None and len(table.campaigns) + len(began) < MAX_CAMPAIGNS:
+                    began.append(named)
+                    running[subject] = named
+        self._fresh.clear()
+        self._learn(running, now)
+        muted = {subject: until for subject, until in table.muted.items() if until > now}
+        return Outcome(Table(running, muted, table.workers), began, ended)
+
+    def encode(self) -> bytes:
+        """Encode it for the store."""
+        entries = [[*subject, activity.encode()] for subject, activity in self.activities.items()]
+        learned = {"learned_at": self._learned_at, "learned": self._learned}
+        return json.dumps({**learned, "activities": entries}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> SiteView:
+        """Decode it; what is damaged or of another form is left out and begins anew."""
+        view = cls()
+        try:
+            members: Any = json.loads(data or b"{}")
+            view._learned_at = float(members.get("learned_at", 0.0))
+            view._learned = float(members.get("learned", 0.0))
+            entries = list(members.get("activities", ()))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls()
+        for entry in entries[: 2 * (MOST_LOGINS + MOST_NETWORKS)]:
+            try:
+                kind, target, sort, activity = entry
+                if kind in KINDS:
+                    subject = Subject(kind, str(target), str(sort))
+                    view.activities[subject] = Activity.decode(activity)
+            except (ValueError, TypeError):
+                continue
+        return view
+
+    def _name(
+        self, subject: Subject, activity: Activity, now: float, guarding: bool
+    ) -> Campaign | None:
+        """Name a campaign if a subject has been out of what is usual for long enough."""
+        kind, target, sort = subject
+        if kind == "login":
+            if sort not in LOGIN_SORTS:
+                return None
+            everybody = self.activities.get(Subject("login", target, ALL), activity)
+            done_by = activity if is_login(target) else everybody
+            horizon = criteria.odd_logins(sort, activity, done_by)
+            if not criteria.login_works(sort, everybody):
+                horizon = None
+                if sort != "direct":
+                    # What fails now says nothing later, either.
+                    activity.become_usual()
+            wait = criteria.odd_seconds(sort, activity)
+        else:
+            site = self.activities.get(Subject("site", "", sort))
+            if sort not in SORTS or site is None or guarding:
+                return None
+            horizon = criteria.odd_newcomers(sort, activity, site, network=kind == "network")
+            wait = 0.0
+        if horizon is None:
+            activity.odd_since = 0.0
+            return None
+        activity.odd_since = activity.odd_since or now
+        if now - activity.odd_since < wait:
+            return None
+        clients = "clients" if kind == "login" else "odd"
+        requests = "failed" if kind == "login" else "odd"
+        return Campaign(
+            subject,
+            now,
+            round(activity.count(clients, horizon), 1),
+            round(activity.count(requests, horizon), 1),
+            _left(sort, activity) if kind == "login" else 0.0,
+            slow=horizon == HOUR,
+        )
+
+    def _follow(self, campaign: Campaign, activity: Activity, now: float) -> Campaign | None:
+        """Follow a campaign; None if it has ended."""
+        kind, _, sort = campaign.subject
+        fresh = self._fresh.get(campaign.subject)
+        if fresh:
+            more = ("failed", "refused") if kind == "login" else ("held",)
+            campaign = replace(
+                campaign,
+                clients=round(campaign.clients + fresh["clients"] + fresh["odd"], 1),
+                requests=round(campaign.requests + sum(fresh[name] for name in more), 1),
+            )
+        if kind == "login":
+            calm, seconds = criteria.calm_logins(activity, campaign.slow), criteria.LOGIN_CALM
+        else:
+            site = self.activities.get(Subject("site", "", sort), activity)
+            calm, seconds = criteria.calm_newcomers(activity, site), criteria.NEWCOMER_CALM
+        if not calm:
+            return replace(campaign, calm_since=0.0) if campaign.calm_since else campaign
+        if campaign.calm_since:
+            return campaign if now - campaign.calm_since < seconds else None
+        return replace(campaign, calm_since=now)
+
+    def _learn(self, running: Mapping[Subject, Campaign], now: float) -> None:
+        """Learn what is usual, but of nothing that isn't: an attack would teach itself as usual."""
+        seconds = now - self._learned_at
+        if 0.0 <= seconds < LEARN_SECONDS:
+            return
+        self._learned_at = now
+        if seconds < 0.0 or seconds > criteria.LEARNING_SECONDS:
+            # The first look, or the first one after a pause, of which nothing is known.
+            seconds = LEARN_SECONDS
+        self._learned += seconds
+        frozen = {s.target for s in running if s.kind == "login"}
+        sorts = {s.sort for s in running if s.kind != "login"}
+        for subject, activity in self.activities.items():
+            attacked = subject in running or activity.odd_since > 0.0
+            if subject.kind == "login":
+                attacked = attacked or subject.target in frozen
+            else:
+                attacked = attacked or subject.sort in sorts or subject.kind == "network"
+            if not attacked:
+                activity.learn(seconds)
+
+    def _drop_least(self, running: frozenset[Subject]) -> None:
+        """Drop the subjects with least activity, where there are too many."""
+        for kind, name, most in (("login", "done", MOST_LOGINS), ("network", "odd", MOST_NETWORKS)):
+            found = [s for s in self.activities if s.kind == kind and s not in running]
+            if len(found) > most:
+                found.sort(key=lambda s: self.activities[s].count(name, HOUR))
+                for subject in found[: len(found) - most]:
+                    del self.activities[subject]
+
+
+def _left(sort: str, activity: Activity) -> float:
+    """Compute the logins a minute that are left to newcomers of an attacked sort."""
+    usual = activity.expected("done", MINUTE) + activity.expected("failed", MINUTE)
+    return round(max(criteria.TIMES * usual, LEAST_PER_MINUTE[sort]), 2)

@@ -1,0 +1,81 @@
+"""Keep campaigns and what is usual in the store, whatever others have written there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flask_irl.campaigns import news
+from flask_irl.campaigns.activity import HOUR, MINUTE, SHORT, Activity
+from flask_irl.campaigns.campaign import Campaign, Subject, Table, decode
+from flask_irl.campaigns.site_view import MOST_NETWORKS, SiteView
+
+LOGIN = Subject("login", "/login", "direct")
+RUNNING = Campaign(LOGIN, 1_700_000_000.0, 12.0, 34.0, 0.5, slow=True)
+NOT_JSON = (b"", b"x", b"[]", b"5", b"null", b"\xff", b"{" * 5000, b'{"campaigns": 5}')
+
+
+def test_a_table_comes_back_with_what_is_muted() -> None:
+    table = Table({LOGIN: RUNNING}, {Subject("network", "n", "taking"): 5.0}, workers=3)
+    assert decode(table.encode()) == table
+
+
+def test_what_a_later_version_writes_into_a_table_is_read_as_far_as_it_is_known() -> None:
+    members = json.loads(Table({LOGIN: RUNNING}).encode())
+    members["campaigns"][0]["colour"] = "red"
+    members["campaigns"].append({"subject": ["planet", "x", "y"], "since": 5})
+    assert decode(json.dumps({**members, "more": [1]}).encode()) == Table({LOGIN: RUNNING})
+
+
+@pytest.mark.parametrize("data", NOT_JSON)
+def test_a_damaged_table_is_empty(data: bytes) -> None:
+    assert decode(data) == Table()
+
+
+@pytest.mark.parametrize("data", NOT_JSON)
+def test_a_damaged_view_begins_anew(data: bytes) -> None:
+    assert SiteView.decode(data).activities == {}
+
+
+@pytest.mark.parametrize("data", [*NOT_JSON, b'{"latest": "nan", "counts": []}'])
+def test_damaged_news_are_an_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^."):
+        news.decode(data)
+
+
+def test_a_view_comes_back() -> None:
+    view = SiteView()
+    view.add([{LOGIN: {"failed": 3.0, "clients": 2.0}}], 1000.0)
+    view.look(Table(), 1000.0)
+    view.look(Table(), 1020.0)
+    again = SiteView.decode(view.encode())
+    assert again.encode() == view.encode()
+    assert again.activities[LOGIN].count("failed", HOUR) == pytest.approx(3.0, rel=0.01)
+
+
+def test_a_view_keeps_a_bounded_number_of_networks() -> None:
+    view = SiteView()
+    for number in range(MOST_NETWORKS + 50):
+        view.add([{Subject("network", str(number), "taking"): {"odd": 1, "judged": 1}}], number)
+    assert len(view.activities) == MOST_NETWORKS
+    assert Subject("network", "0", "taking") not in view.activities
+
+
+def test_counts_fade_and_go_on_after_the_clock_was_set_back() -> None:
+    activity = Activity(1000.0)
+    activity.add({"failed": 10.0}, 1000.0)
+    activity.fade(1300.0)
+    faded = [activity.count("failed", place) for place in (MINUTE, SHORT, HOUR)]
+    assert faded == pytest.approx([0.0674, 3.679, 9.2], rel=0.01)
+    activity.fade(500.0)
+    activity.fade(800.0)
+    assert activity.count("failed", SHORT) == pytest.approx(1.353, rel=0.01)
+
+
+def test_a_burst_teaches_little_of_what_is_usual() -> None:
+    activity = Activity(0.0)
+    for second in range(0, 600, 10):
+        activity.add({"failed": 100.0}, second)
+        activity.learn(10.0)
+    assert activity.expected("failed", SHORT) < 3.0
