@@ -50,6 +50,8 @@ SUSPECT: Final = -0.5
 """Score below which a client may be about to be flagged, so that nothing is learned from it."""
 PACE_MARGIN: Final = 1.5
 """Multiple of a route's usual machine pace up to which a client does nothing unusual there."""
+MOST_SLOWER: Final = 2.0
+"""Multiple by which it may be slower: whoever goes for long and slowly is no job of that kind."""
 EVENNESS: Final = 0.5
 """Largest variation of a machine's intervals: programs that keep a schedule pause evenly."""
 MACHINE_SHARE: Final = 0.8
@@ -150,13 +152,16 @@ def _keep_machine_pace(
     view: View,
     routes: Sequence[str] | None,
 ) -> Mask:
-    """Tell whether each client keeps to routes of machines, evenly, and no faster than those."""
+    """Tell whether each client keeps to routes of machines, evenly, and at the pace of those."""
     if routes is None:
         paces = likely_pace(site, view.route_bins)
     else:
         paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
     at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
     at_pace &= column(features, "interval_variation") <= EVENNESS
+    # By its intervals: the requests of its first minute are few at any pace.
+    seconds = np.expm1(column(features, "interval_mean").astype(np.float64))
+    at_pace &= seconds * paces <= 60.0 * MOST_SLOWER
     return at_pace & (machine_share(site, view.route_bins) >= MACHINE_SHARE)
 
 

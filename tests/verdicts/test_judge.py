@@ -254,7 +254,14 @@ def test_a_machine_there_pauses_evenly(gaps: tuple[float, float], step: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("pace", "route", "step"), [(75, "/hook", 0), (120, "/hook", 1), (75, "/items/<n>", 1)]
+    ("pace", "route", "step"),
+    [
+        (75, "/hook", 0),
+        (26, "/hook", 0),
+        (24, "/hook", 1),
+        (120, "/hook", 1),
+        (75, "/items/<n>", 1),
+    ],
 )
 def test_a_newcomer_at_a_machine_routes_usual_pace_is_left_in_peace(
     pace: float, route: str, step: int
