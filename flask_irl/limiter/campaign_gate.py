@@ -8,7 +8,7 @@ those that have logged in well, pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import READING
@@ -25,8 +25,11 @@ WAIT_SECONDS: Final = 60.0
 LEAST_FAILED: Final = 0.5
 MOST_CAME: Final = 4096
 """Newcomers that are remembered whose first request was a login."""
-FIRST_TRIES: Final = 0.5
-"""Share of what is let through that is kept for newcomers that haven't failed yet."""
+FIRST_TRIES: Final[Mapping[str, float]] = {"direct": 0.5, "page": 4.0, "visitor": 4.0}
+"""Multiple of what is left to newcomers that those who haven't failed yet may try beside the
+others. Many of those who open a page first are people, and most of them need one try."""
+AGAIN: Final = 0.5
+"""Multiple that newcomers may try who have failed."""
 
 Check = Callable[[Decision, str, str], Decision]
 
@@ -44,20 +47,35 @@ class Allowance:
         self._left = self._most
         self._at = 0.0
 
-    def take(self, at: float, spared: float) -> bool:
-        """Take one, at a time in seconds since the epoch; False where too few are left.
-
-        Args:
-            at: The present.
-            spared: Share that has to be left for others.
-        """
+    def take(self, at: float) -> bool:
+        """Take one, at a time in seconds since the epoch; False where none is left."""
         since = max(at - self._at, 0.0) if self._at else 0.0
         self._left = min(self._left + since * self.per_minute / 60.0, self._most)
         self._at = at
-        if self._left < 1.0 or self._left - 1.0 < spared * self._most - 0.5:
+        if self._left < 1.0:
             return False
         self._left -= 1.0
         return True
+
+
+class Allowances(NamedTuple):
+    """Hold what newcomers of a sort may try.
+
+    Attributes:
+        per_minute: Logins a minute in this worker, above 0.
+        first: Those that haven't failed yet.
+        again: Those that have.
+    """
+
+    per_minute: float
+    first: Allowance
+    again: Allowance
+
+
+def allowances_of(sort: str, per_minute: float) -> Allowances:
+    """Make full allowances for a sort of newcomers at a login."""
+    first = Allowance(per_minute * FIRST_TRIES.get(sort, 1.0))
+    return Allowances(per_minute, first, Allowance(per_minute * AGAIN))
 
 
 class CampaignGate:
@@ -82,7 +100,7 @@ class CampaignGate:
         self._failures = failures
         self._notify = notify
         self._came: set[str] = set()
-        self._routes: Mapping[str, Mapping[str, Allowance]] = {}
+        self._routes: Mapping[str, Mapping[str, Allowances]] = {}
         self.check: Check | None = None
 
     def refresh(self, revision: int, *, enforced: bool) -> None:
@@ -97,14 +115,14 @@ class CampaignGate:
         """
         self._watch.refresh(revision)
         table = self._watch.table
-        routes: dict[str, dict[str, Allowance]] = {}
+        routes: dict[str, dict[str, Allowances]] = {}
         for (kind, route, sort), campaign in table.campaigns.items() if enforced else ():
             if kind == "login" and campaign.per_minute > 0.0:
                 own = campaign.per_minute / table.workers
                 before = self._routes.get(route, {}).get(sort)
                 same = before is not None and before.per_minute == own
-                allowance = before if same and before is not None else Allowance(own)
-                routes.setdefault(route, {})[sort] = allowance
+                kept = before if same and before is not None else allowances_of(sort, own)
+                routes.setdefault(route, {})[sort] = kept
         self._routes = routes
         self.check = self._check if routes else None
 
@@ -129,7 +147,7 @@ class CampaignGate:
             outcome="limited", remaining=0, reset_after=WAIT_SECONDS, retry_after=WAIT_SECONDS
         )
 
-    def _passes(self, decision: Decision, allowances: Mapping[str, Allowance]) -> bool:
+    def _passes(self, decision: Decision, allowances: Mapping[str, Allowances]) -> bool:
         [state] = self._store.load([decision.key])
         if state is None:
             return True
@@ -151,7 +169,7 @@ class CampaignGate:
                     came.clear()
                 came.add(decision.key)
             sort = "direct" if decision.key in came else "page"
-        allowance = allowances.get(sort)
-        if allowance is None:
+        own = allowances.get(sort)
+        if own is None:
             return True
-        return allowance.take(decision.at, FIRST_TRIES if failed_before else 0.0)
+        return (own.again if failed_before else own.first).take(decision.at)

@@ -119,9 +119,11 @@ def web(redis_url: str) -> Iterator[Web]:
 
 
 def leases(server: RedisServer) -> set[bytes]:
-    """List the leases that are held; to take one would be in a trainer's way."""
+    """List the leases of trainings that are held; to take one would be in a trainer's way."""
     with server.client() as client:
-        return {key.rpartition(b".")[2] for key in client.keys("*lease.*")}
+        held = {key.rpartition(b".")[2] for key in client.keys("*lease.*")}
+        # The watch for campaigns ends its own within seconds.
+        return held - {b"campaigns"}
 
 
 @pytest.fixture(scope="module")
