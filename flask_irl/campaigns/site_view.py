@@ -15,7 +15,7 @@ from flask_irl.campaigns.campaign import ALL, KINDS, MAX_CAMPAIGNS, Campaign, Su
 from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
 
 MOST_LOGINS: Final = 256
-"""Subjects of logins that are kept: those of the routes that are used most."""
+"""Subjects of logins that are kept: those with most failures, then those with most successes."""
 MOST_NETWORKS: Final = 512
 """Networks' subjects that are kept: those with most newcomers of their sort."""
 LEAST_PER_MINUTE: Final = {"direct": 0.5, "page": 2.0, "visitor": 2.0}
@@ -223,12 +223,20 @@ class SiteView:
 
     def _drop_least(self, running: frozenset[Subject]) -> None:
         """Drop the subjects with least activity, where there are too many."""
-        for kind, name, most in (("login", "done", MOST_LOGINS), ("network", "odd", MOST_NETWORKS)):
+        for kind, most in (("login", MOST_LOGINS), ("network", MOST_NETWORKS)):
             found = [s for s in self.activities if s.kind == kind and s not in running]
             if len(found) > most:
-                found.sort(key=lambda s: self.activities[s].count(name, HOUR))
+                found.sort(key=self._weight)
                 for subject in found[: len(found) - most]:
                     del self.activities[subject]
+
+    def _weight(self, subject: Subject) -> tuple[float, ...]:
+        """Tell how much a subject is to be kept."""
+        activity = self.activities[subject]
+        if subject.kind == "network":
+            return (activity.count("odd", HOUR),)
+        # Failures first: where no login succeeds, the least is done.
+        return tuple(activity.count(name, HOUR) for name in ("failed", "done"))
 
 
 def _left(sort: str, activity: Activity) -> float:

@@ -8,8 +8,8 @@ import pytest
 
 from flask_irl.campaigns import news
 from flask_irl.campaigns.activity import HOUR, MINUTE, SHORT, Activity
-from flask_irl.campaigns.campaign import Campaign, Subject, Table, decode
-from flask_irl.campaigns.site_view import MOST_NETWORKS, SiteView
+from flask_irl.campaigns.campaign import ALL, Campaign, Subject, Table, decode
+from flask_irl.campaigns.site_view import MOST_LOGINS, MOST_NETWORKS, SiteView
 
 LOGIN = Subject("login", "/login", "direct")
 RUNNING = Campaign(LOGIN, 1_700_000_000.0, 12.0, 34.0, 0.5, slow=True)
@@ -60,6 +60,20 @@ def test_a_view_keeps_a_bounded_number_of_networks() -> None:
         view.add([{Subject("network", str(number), "taking"): {"odd": 1, "judged": 1}}], number)
     assert len(view.activities) == MOST_NETWORKS
     assert Subject("network", "0", "taking") not in view.activities
+
+
+def test_an_attacked_login_is_kept_on_a_site_with_many_routes_that_change_things() -> None:
+    view, table = SiteView(), Table()
+    for now in range(1000, 1600, 3):
+        busy = {
+            Subject("login", f"/api/{route}", sort): {"done": 2.0}
+            for route in range(MOST_LOGINS)
+            for sort in (ALL, "visitor")
+        }
+        attack = {LOGIN: {"failed": 3.0, "clients": 3.0}, LOGIN._replace(sort=ALL): {"failed": 3.0}}
+        view.add([{**busy, **attack}], now, table.campaigns)
+        table = view.look(table, now).table
+    assert table.campaigns.keys() == {LOGIN}
 
 
 def test_counts_fade_and_go_on_after_the_clock_was_set_back() -> None:
