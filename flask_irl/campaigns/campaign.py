@@ -102,7 +102,7 @@ class Table:
 
 
 EMPTY: Final = Table()
-_NAMES: Final = frozenset(f.name for f in fields(Campaign)) - {"subject"}
+_NUMBERS: Final = frozenset(f.name for f in fields(Campaign)) - {"subject", "slow"}
 
 
 def decode(data: bytes | None) -> Table:
@@ -125,11 +125,11 @@ def _list(members: Any, name: str) -> list[Any]:
 
 def _campaign(members: Any) -> Campaign | None:
     def read() -> Campaign:
-        rest = {name: value for name, value in members.items() if name in _NAMES}
-        numbers = {name: value for name, value in rest.items() if name != "slow"}
-        if not all(0.0 <= float(value) < math.inf for value in numbers.values()):
+        numbers = {name: float(members[name]) for name in members.keys() & _NUMBERS}
+        if not all(0.0 <= number < math.inf for number in numbers.values()):
             raise ValueError("a member is no count")
-        return Campaign(_subject(members["subject"]), **rest)
+        slow = bool(members.get("slow", False))
+        return Campaign(_subject(members["subject"]), slow=slow, **numbers)
 
     return _or_none(read)
 
@@ -146,5 +146,5 @@ def _subject(parts: Any) -> Subject:
 def _or_none(read: Callable[[], T]) -> T | None:
     try:
         return read()
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration):
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError):
         return None

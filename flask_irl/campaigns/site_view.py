@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -123,10 +124,10 @@ class SiteView:
         view = cls()
         try:
             members: Any = json.loads(data or b"{}")
-            view._learned_at = float(members.get("learned_at", 0.0))
-            view._learned = float(members.get("learned", 0.0))
+            learned = (float(members.get(name, 0.0)) for name in ("learned_at", "learned"))
+            view._learned_at, view._learned = (x if 0.0 <= x < math.inf else 0.0 for x in learned)
             entries = list(members.get("activities", ()))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (AttributeError, OverflowError, RecursionError, TypeError, ValueError):
             return cls()
         for entry in entries[: 2 * (MOST_LOGINS + MOST_NETWORKS)]:
             try:

@@ -16,6 +16,10 @@ RUNNING = Campaign(LOGIN, 1_700_000_000.0, 12.0, 34.0, 0.5, slow=True)
 NOT_JSON = (b"", b"x", b"[]", b"5", b"null", b"\xff", b"{" * 5000, b'{"campaigns": 5}')
 
 
+def _kind_of(value: object) -> str:
+    return str(value)[:4]
+
+
 def test_a_table_comes_back_with_what_is_muted() -> None:
     table = Table({LOGIN: RUNNING}, {Subject("network", "n", "taking"): 5.0}, workers=3)
     assert decode(table.encode()) == table
@@ -31,6 +35,34 @@ def test_what_a_later_version_writes_into_a_table_is_read_as_far_as_it_is_known(
 @pytest.mark.parametrize("data", NOT_JSON)
 def test_a_damaged_table_is_empty(data: bytes) -> None:
     assert decode(data) == Table()
+
+
+@pytest.mark.parametrize(
+    "number", ["x", None, -1, 10**400, float("nan"), float("inf"), [], {}], ids=_kind_of
+)
+def test_a_campaign_with_a_number_that_is_none_is_left_out(number: object) -> None:
+    members = json.loads(Table({LOGIN: RUNNING}, {LOGIN: 5.0}).encode())
+    members["campaigns"][0]["per_minute"] = number
+    assert decode(json.dumps(members).encode()) == Table({}, {LOGIN: 5.0})
+
+
+@pytest.mark.parametrize("until", ["x", None, 10**400], ids=_kind_of)
+def test_a_muted_subject_without_a_time_is_left_out(until: object) -> None:
+    members = json.loads(Table({LOGIN: RUNNING}, {LOGIN: 5.0}).encode())
+    members["muted"][0][3] = until
+    assert decode(json.dumps(members).encode()) == Table({LOGIN: RUNNING})
+
+
+def test_a_number_that_was_written_as_text_is_a_number() -> None:
+    members = json.loads(Table({LOGIN: RUNNING}).encode())
+    members["campaigns"][0]["per_minute"] = "0.5"
+    assert decode(json.dumps(members).encode()) == Table({LOGIN: RUNNING})
+
+
+@pytest.mark.parametrize("number", [10**400, float("nan"), float("inf"), -1], ids=_kind_of)
+def test_a_view_with_a_time_that_is_none_learns_anew(number: float) -> None:
+    view = SiteView.decode(json.dumps({"learned_at": number, "learned": number}).encode())
+    assert view.encode() == SiteView().encode()
 
 
 @pytest.mark.parametrize("data", NOT_JSON)
