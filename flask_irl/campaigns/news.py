@@ -68,7 +68,8 @@ class News:
     def see(self, seen: Seen) -> None:
         """Count newcomers, and logins."""
         if len(seen.records):
-            self.latest = max(self.latest, float(seen.records["updated"].max()))
+            # Not the latest ever: else nothing would be told for as long as a clock was set back.
+            self.latest = float(seen.records["updated"].max())
         self._see_logins(seen)
         self._see_newcomers(seen)
 

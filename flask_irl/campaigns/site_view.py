@@ -165,7 +165,8 @@ class SiteView:
         if horizon is None:
             activity.odd_since = 0.0
             return None
-        activity.odd_since = activity.odd_since or now
+        # The lesser one: a clock may have been set back since.
+        activity.odd_since = min(activity.odd_since or now, now)
         if now - activity.odd_since < wait:
             return None
         clients = "clients" if kind == "login" else "odd"
@@ -198,7 +199,9 @@ class SiteView:
         if not calm:
             return replace(campaign, calm_since=0.0) if campaign.calm_since else campaign
         if campaign.calm_since:
-            return campaign if now - campaign.calm_since < seconds else None
+            calm_since = min(campaign.calm_since, now)
+            is_over = now - calm_since >= seconds
+            return None if is_over else replace(campaign, calm_since=calm_since)
         return replace(campaign, calm_since=now)
 
     def _learn(self, running: Mapping[Subject, Campaign], now: float) -> None:

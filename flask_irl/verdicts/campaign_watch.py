@@ -186,7 +186,8 @@ class CampaignWatch:
                 log_began(campaign)
             for campaign in outcome.ended:
                 log_ended(campaign, "itself")
-        if outcome.began or outcome.ended or now - self._saved_at >= SAVE_SECONDS:
+        is_saved = 0.0 <= now - self._saved_at < SAVE_SECONDS
+        if outcome.began or outcome.ended or not is_saved:
             store.put_note(WATCH, view.encode())
             self._saved_at = now
 

@@ -119,6 +119,27 @@ def test_counts_fade_and_go_on_after_the_clock_was_set_back() -> None:
     assert activity.count("failed", SHORT) == pytest.approx(1.353, rel=0.01)
 
 
+def test_a_campaign_begins_and_ends_in_time_after_the_clock_was_set_back() -> None:
+    view, table = SiteView(), Table()
+
+    def look(start: int, end: int, failed: float) -> Table:
+        running = table
+        for now in range(start, end, 3):
+            counts = {"failed": failed, "clients": failed}
+            view.add([{LOGIN: counts}] if failed else [], now, running.campaigns)
+            running = view.look(running, now).table
+        return running
+
+    table = look(9000, 9030, 3.0)
+    assert not table.campaigns
+    table = look(5400, 5460, 3.0)
+    assert table.campaigns.keys() == {LOGIN}
+    table = look(5460, 5700, 0.0)
+    assert table.campaigns[LOGIN].calm_since
+    table = look(1800, 2160, 0.0)
+    assert not table.campaigns
+
+
 def test_a_burst_teaches_little_of_what_is_usual() -> None:
     activity = Activity(0.0)
     for second in range(0, 600, 10):

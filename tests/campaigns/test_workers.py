@@ -65,6 +65,15 @@ def test_what_workers_see_adds_up_and_all_hold_newcomers_back(
     assert state["clients"] > 20
 
 
+def test_a_campaign_is_named_after_the_clock_was_set_back(clock: Clock) -> None:
+    worker = Worker(open_store(Options(), clock), {})
+    worker.ask("192.0.2.1")
+    worker.limiter.flush()
+    clock.advance(-3600.0)
+    attack((worker, worker), clock, 120)
+    assert worker.limiter.learning.campaigns.table.campaigns.keys() == {LOGIN}
+
+
 def test_an_operator_ends_a_campaign_in_all_workers_and_none_is_named_for_the_same(
     workers: tuple[Worker, Worker], clock: Clock
 ) -> None:
