@@ -140,6 +140,10 @@ class CampaignGate:
         except StoreError as error:
             self._failures.store_failed(error)
             return decision
+        except Exception as error:
+            # On a request's way: an error in here is no reason to fail the host's request.
+            self._failures.swallow("campaign", error)
+            return decision
         if passes:
             return decision
         self._notify(CampaignRefused("login"))

@@ -12,7 +12,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.errors import StoreError
 from flask_irl.limits.decision import Decision
-from flask_irl.telemetry.events import CampaignRefused
+from flask_irl.telemetry.events import CampaignRefused, ErrorSwallowed
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 from tests.web.sites import sites_of
@@ -74,6 +74,20 @@ Build = Callable[..., Site]
 def build() -> Iterator[Build]:
     """Make sites, whose limiters are closed when the test ends."""
     yield from sites_of(Site)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["early", "late"])
+def test_an_error_of_the_limiters_own_fails_no_login(
+    build: Build, uri: str, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = build(uri, late=late)
+
+    def fail(clients: object) -> Decision:
+        raise RuntimeError("of its own")
+
+    monkeypatch.setattr(site.engine.store, "load", fail)
+    assert site.post("203.0.113.1") == 401
+    assert site.listener.of(ErrorSwallowed) == [ErrorSwallowed("campaign")]
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["early", "late"])
