@@ -77,15 +77,19 @@ def has_history(records: profile.Records) -> Mask:
     return np.asarray(history | (records["feedback"] == GOOD))
 
 
-def logins_done(view: View) -> NDArray[np.float64]:
+def logins_done(view: View, *, named: bool = False) -> NDArray[np.float64]:
     """Count each client's successful logins of about ten minutes, or fewer.
 
-    Of a client that is at no known login, changes that it was allowed to make count: the site may
-    have a login that nobody named.
+    Args:
+        view: The clients' sums.
+        named: Count those at known logins alone. Else, of a client that is at none, changes that it
+            was allowed to make count: the site may have a login that nobody named.
     """
-    named = view["login_writes"]
-    others = view["writes"] - view["refused"] - view["bad"] - view["missing"] - view["failed"]
-    return np.maximum(np.where(named >= OTHER, named, others) - view["failed_writes"], 0.0)
+    logins = view["login_writes"]
+    if not named:
+        others = view["writes"] - view["refused"] - view["bad"] - view["missing"] - view["failed"]
+        logins = np.where(logins >= OTHER, logins, others)
+    return np.maximum(logins - view["failed_writes"], 0.0)
 
 
 def login_sorts(view: View) -> list[LoginSort]:

@@ -108,7 +108,9 @@ class News:
         if not attempts:
             return
         view = profile.view(seen.records, 0.0, 0.0)
-        history, done_before = has_history(seen.records).tolist(), logins_done(view).tolist()
+        history = has_history(seen.records).tolist()
+        # A change elsewhere, which anybody may make, is no login where there is one.
+        entered, changed = logins_done(view, named=True).tolist(), logins_done(view).tolist()
         failed_before, sorts = view["failed_writes"].tolist(), login_sorts(view)
         counts: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         outcomes: dict[tuple[str, int, bool, int], str] = {}
@@ -119,12 +121,16 @@ class News:
                 outcome = outcomes.get(kind) or outcomes.setdefault(kind, _outcome(*kind))
                 told[x[3], outcome] = told.get((x[3], outcome), 0) + x[9]
             done = sum(n for (_, outcome), n in told.items() if outcome == "done")
+            logins = sum(n for (at, word), n in told.items() if word == "done" and is_login(at))
             failed = sum(n for (_, outcome), n in told.items() if outcome == "failed")
-            known = history[index] or done_before[index] - done >= LOGGED_IN
+            known = {
+                False: history[index] or changed[index] - done >= LOGGED_IN,
+                True: history[index] or entered[index] - logins >= LOGGED_IN,
+            }
             first = failed_before[index] - failed < FIRST_FAILURE
             for (route, outcome), times in told.items():
                 counts[route, ALL, outcome] += times
-                if not known:
+                if not known[is_login(route)]:
                     counts[route, sorts[index], outcome] += times
                     if first and outcome == "failed":
                         counts[route, sorts[index], "clients"] += 1

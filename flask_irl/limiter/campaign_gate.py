@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import READING
+from flask_irl.behaviour.routes import is_login
 from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sorts, logins_done
 from flask_irl.errors import StoreError
 from flask_irl.limiter.failures import Failures
@@ -136,7 +137,7 @@ class CampaignGate:
         ):
             return decision
         try:
-            passes = self._passes(decision, allowances)
+            passes = self._passes(decision, allowances, named=is_login(route))
         except StoreError as error:
             self._failures.store_failed(error)
             return decision
@@ -151,7 +152,9 @@ class CampaignGate:
             outcome="limited", remaining=0, reset_after=WAIT_SECONDS, retry_after=WAIT_SECONDS
         )
 
-    def _passes(self, decision: Decision, allowances: Mapping[str, Allowances]) -> bool:
+    def _passes(
+        self, decision: Decision, allowances: Mapping[str, Allowances], *, named: bool
+    ) -> bool:
         [state] = self._store.load([decision.key])
         if state is None:
             return True
@@ -161,7 +164,7 @@ class CampaignGate:
         if state.profile:
             record = profile.decode([state.profile])
             view = profile.view(record, 0.0, 0.0)
-            if has_history(record)[0] or logins_done(view)[0] >= LOGGED_IN:
+            if has_history(record)[0] or logins_done(view, named=named)[0] >= LOGGED_IN:
                 return True
             sort = str(login_sorts(view)[0])
             failed_before = bool(view["failed_writes"][0] >= LEAST_FAILED)

@@ -7,6 +7,7 @@ from typing import Final, TypedDict
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import matrix
+from flask_irl.behaviour.routes import is_login
 from flask_irl.campaigns.campaign import MUTED_SECONDS, Campaign
 from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sorts, logins_done
 from flask_irl.errors import StoreError
@@ -132,11 +133,16 @@ def part_of_campaigns(limiter: Limiter, client: str, record: profile.Records) ->
     view = profile.view(record, 0.0, 0.0)
     found = members(table, [client], matrix(view), record) or {}
     subjects = set(found.values())
-    known = has_history(record)[0] or logins_done(view)[0] >= LOGGED_IN
     attempts = max(view["login_writes"][0], view["failed_writes"][0])
-    if not known and attempts >= ATTEMPTS:
+    if not has_history(record)[0] and attempts >= ATTEMPTS:
         sort = login_sorts(view)[0]
-        subjects |= {s for s in table.campaigns if s.kind == "login" and s.sort == sort}
+        subjects |= {
+            s
+            for s in table.campaigns
+            if s.kind == "login"
+            and s.sort == sort
+            and logins_done(view, named=is_login(s.target))[0] < LOGGED_IN
+        }
     return [_sentence(table.campaigns[s]) for s in table.campaigns if s in subjects]
 
 

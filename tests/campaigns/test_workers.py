@@ -11,6 +11,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError
 from flask_irl.stores.base import Store
 from flask_irl.stores.open import open_store
+from tests.campaigns.traffic import START, Sent, Site
 from tests.conftest import Clock
 from tests.operations.worker import ADA, Worker
 from tests.servers import ClusterServer
@@ -111,6 +112,24 @@ def test_a_client_is_told_of_the_campaign_that_it_is_part_of(clock: Clock) -> No
     assert other is not None
     assert part["rules"] == ["part of a campaign on /login since 2023-11-14T22:13:20Z"]
     assert other["rules"] == []
+
+
+def test_newcomers_that_change_something_elsewhere_first_are_held_back_and_counted() -> None:
+    site = Site()
+    subject = LOGIN._replace(sort="visitor")
+    campaign = Campaign(subject, START, per_minute=0.5)
+    site.limiter.store.put_campaigns(0, Table({subject: campaign}).encode())
+
+    def attack() -> Iterator[Sent]:
+        for number in range(60):
+            client = f"10.2.3.{number}"
+            yield Sent(number, client, "/letter", "/letter", "POST")
+            yield Sent(number + 10, client, "/login", "/login", "POST", 401, "stuffing")
+
+    site.run(attack())
+    assert site.share("stuffing") >= 0.9
+    [now] = site.running()
+    assert now.requests >= 50
 
 
 def test_while_no_campaign_runs_a_request_costs_nothing_more(clock: Clock) -> None:

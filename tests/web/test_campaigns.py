@@ -26,9 +26,12 @@ class Site:
     Args:
         uri: The store's URI.
         late: Whether the limits depend on a hook of the app's.
+        sort: The sort of the campaign's newcomers.
     """
 
-    def __init__(self, uri: str, *, late: bool = False, **options: object) -> None:
+    def __init__(
+        self, uri: str, *, late: bool = False, sort: str = "direct", **options: object
+    ) -> None:
         self.app = Flask("site")
         self.listener = Recorder()
         limiter = IntelligentLimiter(
@@ -43,10 +46,11 @@ class Site:
         if late:
             view = limiter.limit(lambda: "1000/minute")(view)
         self.app.add_url_rule("/login", "login", view, methods=["GET", "POST"])
-        self.app.add_url_rule("/", "index", lambda: "hello")
+        self.app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST"])
         self.engine = state_of(self.app).limiter
-        campaign = Campaign(LOGIN, self.engine.store.now(), per_minute=0.5)
-        self.engine.store.put_campaigns(0, Table({LOGIN: campaign}).encode())
+        subject = LOGIN._replace(sort=sort)
+        campaign = Campaign(subject, self.engine.store.now(), per_minute=0.5)
+        self.engine.store.put_campaigns(0, Table({subject: campaign}).encode())
         self.engine.refresh()
 
     def _log_in(self) -> Response:
@@ -115,6 +119,16 @@ def test_a_client_that_has_logged_in_well_is_let_through(build: Build, uri: str)
     assert site.post("203.0.113.1", "right") == 200
     site.engine.flush()
     assert [site.post("203.0.113.2"), site.post("203.0.113.1", "right")] == [429, 200]
+
+
+def test_a_change_elsewhere_that_succeeded_is_no_login(build: Build, uri: str) -> None:
+    site = build(uri, sort="visitor")
+    answers = []
+    for number in range(4):
+        assert site.ask("POST", f"203.0.113.{number}", "/").status_code == 200
+        site.engine.flush()
+        answers.append(site.post(f"203.0.113.{number}"))
+    assert answers == [401, 429, 429, 429]
 
 
 def test_an_address_that_hurries_is_no_visitor_for_it(build: Build, uri: str) -> None:
