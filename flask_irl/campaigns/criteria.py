@@ -60,6 +60,9 @@ LEARNING_SECONDS: Final = 1800.0
 LOGIN_CALM: Final = 300.0
 NEWCOMER_CALM: Final = 600.0
 """Seconds for which a subject must be back to what is usual, for its campaign to end."""
+LET_THROUGH: Final = 2.0
+"""Count over five minutes of the successful logins that say of newcomers that they are people; one
+in two minutes, the fewest that are let through, comes to more."""
 GOES_ON: Final = 2.0
 """Requests of held clients in a minute from which on their campaign goes on."""
 
@@ -113,7 +116,14 @@ def login_works(sort: str, everybody: Activity) -> bool:
 
 
 def calm_logins(newcomers: Activity, slow: bool) -> bool:
-    """Tell whether newcomers' logins are back to what is usual."""
+    """Tell whether newcomers' logins are back to what is usual.
+
+    They are, too, where those that are let through succeed as people do: then those that are
+    refused are people, however many, and would keep the campaign up for ever.
+    """
+    done = newcomers.count("done", SHORT)
+    if done >= LET_THROUGH and newcomers.count("failed", SHORT) <= FAILED_FOR_DONE * done:
+        return True
     horizon = SHORT if slow else MINUTE
     tried = newcomers.count("failed", horizon) + newcomers.count("refused", horizon)
     return tried <= 2.0 + TIMES * newcomers.expected("failed", horizon)

@@ -140,6 +140,21 @@ def test_a_campaign_begins_and_ends_in_time_after_the_clock_was_set_back() -> No
     assert not table.campaigns
 
 
+@pytest.mark.parametrize(("done", "failed", "goes_on"), [(1, 0, False), (0, 1, True)])
+def test_those_that_are_refused_keep_no_campaign_up_where_those_let_through_log_in_well(
+    done: int, failed: int, goes_on: bool
+) -> None:
+    view, table = SiteView(), Table({LOGIN: RUNNING})
+    for minute in range(60):
+        # Many more than usual, all but one in two minutes of them refused.
+        let = minute % 2
+        counts = {"done": done * let, "failed": failed * let, "refused": 20}
+        now = RUNNING.since + 60.0 * minute
+        view.add([{LOGIN: counts}], now, table.campaigns)
+        table = view.look(table, now).table
+    assert bool(table.campaigns) is goes_on
+
+
 def test_a_burst_teaches_little_of_what_is_usual() -> None:
     activity = Activity(0.0)
     for second in range(0, 600, 10):
