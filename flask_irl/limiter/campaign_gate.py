@@ -31,6 +31,9 @@ FIRST_TRIES: Final[Mapping[str, float]] = {"direct": 0.5, "page": 4.0, "visitor"
 others. Many of those who open a page first are people, and most of them need one try."""
 AGAIN: Final = 0.5
 """Multiple that newcomers may try who have failed."""
+HASTE: Final = 1.0
+"""Seconds after its latest request within which a newcomer that no flush has seen can't have read a
+page and typed a password."""
 
 Check = Callable[[Decision, str, str], Decision]
 
@@ -175,7 +178,8 @@ class CampaignGate:
                 if len(came) >= MOST_CAME:
                     came.clear()
                 came.add(decision.key)
-            sort = "direct" if decision.key in came else "page"
+            # Another worker may have had the first of them.
+            sort = "direct" if decision.key in came or decision.gap < HASTE else "page"
         own = allowances.get(sort)
         if own is None:
             return True

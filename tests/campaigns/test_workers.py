@@ -114,6 +114,24 @@ def test_a_client_is_told_of_the_campaign_that_it_is_part_of(clock: Clock) -> No
     assert other["rules"] == []
 
 
+def test_a_login_that_is_sent_to_two_workers_at_once_is_no_visitors_at_either(
+    workers: tuple[Worker, Worker], clock: Clock
+) -> None:
+    workers[0].store.put_campaigns(
+        0, Table({LOGIN: Campaign(LOGIN, clock.now, per_minute=0.5)}, workers=2).encode()
+    )
+    passed = 0
+    for number in range(30):
+        for worker in workers:
+            limiter = worker.limiter
+            limiter.refresh()
+            decision = limiter.decide(limiter.plan(()), (f"10.3.{number}.1",))
+            assert limiter.campaigns.check is not None
+            passed += limiter.campaigns.check(decision, "/login", "POST").admitted
+            clock.advance(0.1)
+    assert passed <= 4
+
+
 def test_newcomers_that_change_something_elsewhere_first_are_held_back_and_counted() -> None:
     site = Site()
     subject = LOGIN._replace(sort="visitor")

@@ -111,6 +111,7 @@ def test_all_else_goes_on_and_so_do_clients_that_came_by_a_page(build: Build, ur
         client = f"203.0.113.{number}"
         assert site.ask("GET", client, "/").status_code == 200
         assert site.ask("GET", client, "/login").status_code == 200
+        site.engine.flush()
         assert site.post(client) == 401
 
 
