@@ -18,6 +18,9 @@ MOST_TIMES: Final = 3.0
 """Multiple of a usual rate, and a count in five minutes, beyond which the present one teaches no
 more: a slow attack must not become usual at once."""
 MOST_MORE: Final = 0.5
+NEWCOMERS: Final = frozenset({"judged", "odd"})
+"""Counts that all teach in the site's first half hour, in which no campaign is named by them: else
+a site whose ordinary newcomers are of a sort would name a campaign for them right after it."""
 LARGEST: Final = 1e9
 
 
@@ -77,8 +80,9 @@ class Activity:
         self.learned = min(self.learned + max(seconds, 0.0), LARGEST)
         for name in self._counts.keys() | self.usual.keys():
             usual = self.usual.get(name, 0.0)
-            most = MOST_TIMES * usual + MOST_MORE / HORIZONS[SHORT]
-            rate = min(self.count(name, SHORT) / HORIZONS[SHORT], most)
+            rate = self.count(name, SHORT) / HORIZONS[SHORT]
+            if name not in NEWCOMERS or self.learned > QUIET_SECONDS:
+                rate = min(rate, MOST_TIMES * usual + MOST_MORE / HORIZONS[SHORT])
             self.usual[name] = usual + weight * (rate - usual)
 
     def become_usual(self) -> None:

@@ -140,6 +140,18 @@ def test_a_campaign_begins_and_ends_in_time_after_the_clock_was_set_back() -> No
     assert not table.campaigns
 
 
+@pytest.mark.parametrize(("odd", "seconds"), [(1, 12), (1, 3), (2, 3)])
+def test_newcomers_that_are_of_a_sort_from_the_first_are_usual_there(
+    odd: int, seconds: int
+) -> None:
+    view, table = SiteView(), Table()
+    leafing = Subject("site", "", "leafing")
+    for now in range(10_000, 10_000 + 2 * 3600, seconds):
+        view.add([{leafing: {"judged": 2, "odd": odd}}], now, table.campaigns)
+        table = view.look(table, now).table
+        assert not table.campaigns, f"after {now - 10_000} s"
+
+
 @pytest.mark.parametrize(("done", "failed", "goes_on"), [(1, 0, False), (0, 1, True)])
 def test_those_that_are_refused_keep_no_campaign_up_where_those_let_through_log_in_well(
     done: int, failed: int, goes_on: bool
