@@ -70,8 +70,10 @@ class SiteView:
                 if activity is None:
                     if subject.kind == "network" and not amounts.get("odd"):
                         continue
-                    # Whoever learned of the site for so long knows that it was quiet there.
-                    activity = self.activities[subject] = Activity(now, self._learned)
+                    # Whoever learned of the site for so long knows that it was quiet there, but
+                    # nothing of newcomers before the first.
+                    learned = 0.0 if subject.kind == "site" else self._learned
+                    activity = self.activities[subject] = Activity(now, learned)
                 activity.add(amounts, now)
                 if subject in followed:
                     self._fresh.setdefault(subject, Counter()).update(amounts)

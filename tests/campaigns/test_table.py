@@ -140,12 +140,16 @@ def test_a_campaign_begins_and_ends_in_time_after_the_clock_was_set_back() -> No
     assert not table.campaigns
 
 
+@pytest.mark.parametrize("quiet", [0, 2 * 3600])
 @pytest.mark.parametrize(("odd", "seconds"), [(1, 12), (1, 3), (2, 3)])
 def test_newcomers_that_are_of_a_sort_from_the_first_are_usual_there(
-    odd: int, seconds: int
+    odd: int, seconds: int, quiet: int
 ) -> None:
     view, table = SiteView(), Table()
     leafing = Subject("site", "", "leafing")
+    for now in range(10_000 - quiet, 10_000, 10):
+        view.add([{LOGIN._replace(sort=ALL): {"done": 1}}], now)
+        view.look(table, now)
     for now in range(10_000, 10_000 + 2 * 3600, seconds):
         view.add([{leafing: {"judged": 2, "odd": odd}}], now, table.campaigns)
         table = view.look(table, now).table
