@@ -26,11 +26,11 @@ WAIT_SECONDS: Final = 60.0
 LEAST_FAILED: Final = 0.5
 MOST_CAME: Final = 4096
 """Newcomers that are remembered whose first request was a login."""
-FIRST_TRIES: Final[Mapping[str, float]] = {"direct": 0.5, "page": 4.0, "visitor": 4.0}
-"""Multiple of what is left to newcomers that those who haven't failed yet may try beside the
-others. Many of those who open a page first are people, and most of them need one try."""
-AGAIN: Final = 0.5
-"""Multiple that newcomers may try who have failed."""
+FIRST_TRIES: Final = 4.0
+"""Multiple of what is left to newcomers that those who haven't failed yet may try: where people log
+in in the attacked way, most of them need one try."""
+AGAIN: Final = 0.25
+"""Multiple that newcomers may try beside them who have failed."""
 HASTE: Final = 1.0
 """Seconds after its latest request within which a newcomer that no flush has seen can't have read a
 page and typed a password."""
@@ -76,10 +76,10 @@ class Allowances(NamedTuple):
     again: Allowance
 
 
-def allowances_of(sort: str, per_minute: float) -> Allowances:
-    """Make full allowances for a sort of newcomers at a login."""
-    first = Allowance(per_minute * FIRST_TRIES.get(sort, 1.0))
-    return Allowances(per_minute, first, Allowance(per_minute * AGAIN))
+def allowances_of(per_minute: float) -> Allowances:
+    """Make full allowances for newcomers of a sort at a login."""
+    first, again = Allowance(per_minute * FIRST_TRIES), Allowance(per_minute * AGAIN)
+    return Allowances(per_minute, first, again)
 
 
 class CampaignGate:
@@ -125,7 +125,7 @@ class CampaignGate:
                 own = campaign.per_minute / table.workers
                 before = self._routes.get(route, {}).get(sort)
                 same = before is not None and before.per_minute == own
-                kept = before if same and before is not None else allowances_of(sort, own)
+                kept = before if same and before is not None else allowances_of(own)
                 routes.setdefault(route, {})[sort] = kept
         self._routes = routes
         self.check = self._check if routes else None

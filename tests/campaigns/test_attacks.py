@@ -42,7 +42,7 @@ STUFFING: dict[str, tuple[Attack, str]] = {
         lambda rng: stuffing(rng, 250, (1, 5), 1200, name=hashed),
         "direct",
     ),
-    "by the login page": (lambda rng: stuffing(rng, 600, (1, 4), 3000, page=True), "page"),
+    "by the login page": (lambda rng: stuffing(rng, 500, (2, 5), 3000, page=True), "page"),
 }
 
 
@@ -175,4 +175,4 @@ def test_an_override_of_the_clients_own_goes_before_a_campaign(usual: bytes) -> 
     others = [Sent(i, "10.1.1.2", LOGIN, LOGIN, "POST", 401, "other") for i in range(9)]
     site.run(tries, others)
     assert site.share("allowed") == 0.0
-    assert site.share("other") > 0.8
+    assert site.share("other") > 0.7

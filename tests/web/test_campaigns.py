@@ -49,7 +49,7 @@ class Site:
         self.app.add_url_rule("/", "index", lambda: "hello", methods=["GET", "POST"])
         self.engine = state_of(self.app).limiter
         subject = LOGIN._replace(sort=sort)
-        campaign = Campaign(subject, self.engine.store.now(), per_minute=0.5)
+        campaign = Campaign(subject, self.engine.store.now(), per_minute=0.25)
         self.engine.store.put_campaigns(0, Table({subject: campaign}).encode())
         self.engine.refresh()
 
@@ -120,6 +120,16 @@ def test_a_client_that_has_logged_in_well_is_let_through(build: Build, uri: str)
     assert site.post("203.0.113.1", "right") == 200
     site.engine.flush()
     assert [site.post("203.0.113.2"), site.post("203.0.113.1", "right")] == [429, 200]
+
+
+def test_newcomers_that_have_failed_share_an_attempt_beside_the_first_ones(
+    build: Build, uri: str
+) -> None:
+    site = build(uri)
+    first = [site.post("203.0.113.1"), site.post("203.0.113.2")]
+    site.engine.flush()
+    again = [site.post("203.0.113.1"), site.post("203.0.113.1"), site.post("203.0.113.3")]
+    assert (first, again) == ([401, 429], [401, 429, 429])
 
 
 def test_a_change_elsewhere_that_succeeded_is_no_login(build: Build, uri: str) -> None:
