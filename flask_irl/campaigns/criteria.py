@@ -58,6 +58,11 @@ LEARNING_SECONDS: Final = 1800.0
 """Time after which a site knows its newcomers."""
 
 LOGIN_CALM: Final = 300.0
+LONGEST_SECONDS: Final = 6 * 3600.0
+"""Time after which a campaign of a network or of the site ends in any case: it may be the site that
+has changed, and people have waited for long enough."""
+LEARNING_ANEW_SECONDS: Final = 86_400.0
+"""Time for which it isn't named again then, and its subject is learned."""
 NEWCOMER_CALM: Final = 600.0
 """Seconds for which a subject must be back to what is usual, for its campaign to end."""
 LET_THROUGH: Final = 2.0

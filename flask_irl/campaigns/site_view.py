@@ -91,6 +91,7 @@ class SiteView:
         began: list[Campaign] = []
         ended: list[Campaign] = []
         running: dict[Subject, Campaign] = {}
+        muted = {subject: until for subject, until in table.muted.items() if until > now}
         for subject in table.campaigns:
             # What is known of one may have been lost with the worker that looked before.
             self.activities.setdefault(subject, Activity(now, self._learned))
@@ -102,16 +103,17 @@ class SiteView:
                 if after is None:
                     activity.become_usual()
                     ended.append(campaign)
+                    if _is_longest(campaign, now):
+                        muted[subject] = now + criteria.LEARNING_ANEW_SECONDS
                 else:
                     running[subject] = after
-            elif table.muted.get(subject, 0.0) <= now:
+            elif subject not in muted:
                 named = self._name(subject, activity, now, guarding)
                 if named is not None and len(table.campaigns) + len(began) < MAX_CAMPAIGNS:
                     began.append(named)
                     running[subject] = named
         self._fresh.clear()
         self._learn(running, now)
-        muted = {subject: until for subject, until in table.muted.items() if until > now}
         return Outcome(Table(running, muted, table.workers), began, ended)
 
     def encode(self) -> bytes:
@@ -197,6 +199,8 @@ class SiteView:
             calm, seconds = criteria.calm_logins(activity, campaign.slow), criteria.LOGIN_CALM
         else:
             site = self.activities.get(Subject("site", "", sort), activity)
+            if _is_longest(campaign, now):
+                return None
             calm, seconds = criteria.calm_newcomers(activity, site), criteria.NEWCOMER_CALM
         if not calm:
             return replace(campaign, calm_since=0.0) if campaign.calm_since else campaign
@@ -243,6 +247,11 @@ class SiteView:
             return (activity.count("odd", HOUR),)
         # Failures first: where no login succeeds, the least is done.
         return tuple(activity.count(name, HOUR) for name in ("failed", "done"))
+
+
+def _is_longest(campaign: Campaign, now: float) -> bool:
+    """Tell whether a campaign has run for as long as one may."""
+    return campaign.subject.kind != "login" and now - campaign.since >= criteria.LONGEST_SECONDS
 
 
 def _left(sort: str, activity: Activity) -> float:

@@ -126,20 +126,21 @@ class Flush:
         shares = self.model.site.get("routes", {})
         profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
         verdicts = self._judge(profiles)
+        # While a model only advises, the site is still learned; without one campaigns stand alone.
+        learning = self.model.version > 0 and self.model.advisory
         steps = take_steps(
             profiles,
             verdicts,
             ladder=self.ladder,
             guard=self.guard,
             trapped=trapped,
-            held=self.campaigns.held(profiles, verdicts),
+            held=None if learning else self.campaigns.held(profiles, verdicts),
         )
         rows = take_rows(profiles, verdicts, steps)
         self.rest()
         scores = verdicts.scores
         result = save(self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds)
         saved, clients = result.saved, profiles.clients
-        self.campaigns.see(profiles, verdicts, by_client, saved)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],
@@ -156,6 +157,8 @@ class Flush:
                 scores[index],
                 self.ladder.steps[step].factor,
             )
+        # Last, so that an error of the watch's loses nothing else.
+        self.campaigns.see(profiles, verdicts, by_client, saved)
         return result.stale
 
     def _judge(self, profiles: Profiles) -> Verdicts:

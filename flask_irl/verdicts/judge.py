@@ -132,7 +132,7 @@ def judge(
     # Of a client that is held already half as much is harm, or it would flap.
     excused = (level < np.where(steps > 0, 0.5, 1.0)) | as_ever
     excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
-    excused |= are_many_people(view)
+    excused |= are_many_people(view, level)
     target = np.where(excused | model.advisory, np.maximum(model_scores, MILD), model_scores)
     broken = rules.broken(view, regular, trusted(model, records, regular))
     scores = np.where(broken, -1.0, smooth(scores, target, elapsed))

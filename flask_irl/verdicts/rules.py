@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.sums import GAP_EDGES, Floats, View
@@ -33,6 +34,8 @@ PEOPLE: Final = 5.0
 """Least number of logins that succeeded by which a client is many people behind one address."""
 PER_PERSON: Final = 60.0
 """Most requests for each of them, in about ten minutes."""
+MOST_HARM: Final = 10.0
+"""Level of harm that no number of people excuses: one account may log in again and again."""
 MOSTLY_LOGINS: Final = 0.5
 """Share of logins among the requests of a client that does little else: no people who work."""
 WORK_SHARE: Final = 0.75
@@ -112,16 +115,17 @@ def working(view: View) -> Mask:
     return np.asarray((writes >= WORK_SHARE) & (failures <= WORK_FAILURES))
 
 
-def are_many_people(view: View) -> Mask:
+def are_many_people(view: View, level: NDArray[np.float64]) -> Mask:
     """Tell whether each client is many people: an office in the morning, a carrier's address.
 
-    They log in, mostly with success, and each of them then does a person's share.
+    They log in, mostly with success, and each of them then does a person's share, and no harm.
 
     Args:
         view: The clients' sums.
+        level: Their levels of harm.
     """
     failed = view["failed_writes"]
     succeeded = view["login_writes"] - failed
     many = (succeeded >= PEOPLE) & (failed <= FAILING_SHARE * view["login_writes"])
-    busy: Mask = view["n"] <= PER_PERSON * np.maximum(succeeded, 0.0)
+    busy = (view["n"] <= PER_PERSON * succeeded) & (level <= np.minimum(succeeded, MOST_HARM))
     return np.asarray(many & busy & (view["login_writes"] <= MOSTLY_LOGINS * view["n"]))

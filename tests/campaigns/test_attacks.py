@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -66,6 +67,16 @@ ROTATION: dict[str, Attack] = {
     "names without a network": lambda rng: rotation(rng, hashed, seconds=2400),
     "over three routes": lambda rng: rotation(rng, in_network, routes=3, seconds=1200),
 }
+
+
+@pytest.mark.slow
+def test_newcomers_are_not_held_down_while_a_model_only_advises(usual: bytes) -> None:
+    site = Site(usual, min_clients=1000)
+    model = replace(site.limiter.trainer.model, version=1, advisory=True)
+    site.limiter.trainer.in_force.model = model
+    site.run(people(Random(2), 120, 0, 1200), ROTATION["over three routes"](Random(3)))
+    assert site.begun
+    assert site.share("rotation") == 0.0
 
 
 @pytest.mark.slow

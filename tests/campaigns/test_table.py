@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flask_irl.campaigns import news
+from flask_irl.campaigns import criteria, news
 from flask_irl.campaigns.activity import HOUR, MINUTE, SHORT, Activity
 from flask_irl.campaigns.campaign import ALL, Campaign, Subject, Table, decode
 from flask_irl.campaigns.site_view import MOST_LOGINS, MOST_NETWORKS, SiteView
@@ -169,6 +169,21 @@ def test_those_that_are_refused_keep_no_campaign_up_where_those_let_through_log_
         view.add([{LOGIN: counts}], now, table.campaigns)
         table = view.look(table, now).table
     assert bool(table.campaigns) is goes_on
+
+
+def test_a_campaign_of_newcomers_ends_at_last_and_is_not_named_again() -> None:
+    leafing = Subject("site", "", "leafing")
+    view, table = SiteView(), Table()
+    began = 0
+    for now in range(0, 12 * 3600, 10):
+        odd = 0 if now < 3600 else 2
+        view.add([{leafing: {"judged": 2, "odd": odd}}], now, table.campaigns)
+        outcome = view.look(table, now)
+        table, began = outcome.table, began + len(outcome.began)
+        longest = [now - campaign.since for campaign in table.campaigns.values()]
+        assert not longest or max(longest) < criteria.LONGEST_SECONDS
+    assert began == 1
+    assert not table.campaigns
 
 
 def test_a_burst_teaches_little_of_what_is_usual() -> None:

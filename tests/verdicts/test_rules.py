@@ -270,7 +270,8 @@ def office(people: int, pages: int, failing: int = 0) -> bool:
         login(i, 401 if i < failing else 200, route="/login") for i in range(people + failing)
     ]
     requests += [seen(people + i / 10, path=i) for i in range(people * pages)]
-    [many] = are_many_people(view_of(*requests))
+    view = view_of(*requests)
+    [many] = are_many_people(view, harm_level(matrix(view)))
     return bool(many)
 
 
@@ -284,6 +285,7 @@ def test_people_who_log_in_and_work_are_many() -> None:
     [
         {"people": 4, "pages": 10},
         {"people": 10, "pages": 80},
+        {"people": 15, "pages": 28},
         {"people": 10, "pages": 10, "failing": 20},
         {"people": 40, "pages": 0},
     ],
