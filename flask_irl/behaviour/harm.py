@@ -29,26 +29,35 @@ MINUTES: Final = 10.0
 """Horizon of most sums."""
 
 _HARMS: Final = (
-    ("sustained_new_paths", HARMFUL_NEW_PATHS / MINUTES),
-    ("failures_per_minute", HARMFUL_FAILURES / MINUTES),
-    ("paths_in_use", HARMFUL_PATHS),
-    ("sustained_rate", HARMFUL_RATE),
+    ("sustained_new_paths", HARMFUL_NEW_PATHS / MINUTES, 0.5),
+    ("failures_per_minute", HARMFUL_FAILURES / MINUTES, 0.5),
+    # A person who leafs through a few known pages uses half as many, too.
+    ("paths_in_use", HARMFUL_PATHS, 0.8),
+    ("sustained_rate", HARMFUL_RATE, 0.5),
 )
+"""Figures, the thresholds from which on they are harm, and the share of those that is harm already
+by a client at a lower step: it would flap else."""
+_HELD_SLOW: Final = 0.5
 
 
-def harm_level(features: NDArray[np.float32]) -> NDArray[np.float64]:
+def harm_level(features: NDArray[np.float32], held: Mask | bool = False) -> NDArray[np.float64]:
     """Measure the harm that each client does: takes many paths, is denied often, or floods.
 
     Args:
         features: One row a client.
+        held: Which are at a lower step already.
 
     Returns:
         The largest of its figures over their thresholds: 0 for none, 1 from which on it is harm.
     """
-    ratios = [column(features, name) / threshold for name, threshold in _HARMS]
+    ratios = [
+        column(features, name) / (threshold * np.where(held, share, 1.0))
+        for name, threshold, share in _HARMS
+    ]
     # A client that has stopped is not held for its requests of an hour ago.
     goes_on = column(features, "sustained_new_paths") >= ONGOING_NEW_PATHS / MINUTES
-    slow = column(features, "hourly_new_paths") / (HARMFUL_HOURLY_PATHS / 60.0)
+    least = HARMFUL_HOURLY_PATHS / 60.0 * np.where(held, _HELD_SLOW, 1.0)
+    slow = column(features, "hourly_new_paths") / least
     level: NDArray[np.float64] = np.maximum.reduce([*ratios, np.where(goes_on, slow, 0.0)])
     return level.astype(np.float64)
 

@@ -129,8 +129,7 @@ def judge(
     as_ever &= level <= GROWTH * np.exp2(age / DOUBLING_SECONDS) * levels
     # An operator's feedback goes before the model's score.
     as_ever |= records["feedback"] == GOOD
-    # Of a client that is held already half as much is harm, or it would flap.
-    excused = (level < np.where(steps > 0, 0.5, 1.0)) | as_ever
+    excused = (harm_level(features, steps > 0) < 1.0) | as_ever
     excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
     excused |= are_many_people(view, level)
     target = np.where(excused | model.advisory, np.maximum(model_scores, MILD), model_scores)

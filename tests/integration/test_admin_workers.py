@@ -275,6 +275,7 @@ def test_the_interval_of_refreshes_is_the_one_that_the_api_states(site: Site) ->
         "put /admin/client/{id}/override",
         "delete /admin/client/{id}/override",
         "post /admin/reset/{id}",
+        "post /admin/campaigns/{campaign}/end",
     }
     assert POLL_SECONDS == STATED_SECONDS
 

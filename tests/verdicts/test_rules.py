@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.events import events_of
@@ -59,10 +61,20 @@ def breaks(
     return bool(broken)
 
 
-def level(**features: float) -> float:
+def row_of(features: Mapping[str, float]) -> NDArray[np.float32]:
     row = np.zeros((1, len(FEATURE_NAMES)), np.float32)
     for name, value in features.items():
         row[0, FEATURE_NAMES.index(name)] = value
+    return row
+
+
+def held_level(**features: float) -> float:
+    """Give the level of a client at a lower step."""
+    return float(harm_level(row_of(features), np.array([True]))[0])
+
+
+def level(**features: float) -> float:
+    row = row_of(features)
     assert harmful(row)[0] == (harm_level(row)[0] >= 1)
     return float(harm_level(row)[0])
 
@@ -310,6 +322,14 @@ def test_harm_begins_where_it_is_said_to(name: str, least: float) -> None:
     assert level(**GOES_ON | {name: least}) == pytest.approx(1.0)
     assert level(**GOES_ON | {name: least * 0.99}) < 1.0
     assert level(**GOES_ON | {name: least * 3.0}) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("name", HARMS)
+def test_less_is_harm_by_a_client_at_a_lower_step(name: str) -> None:
+    share = 0.8 if name == "paths_in_use" else 0.5
+    harm = GOES_ON | {name: HARMS[name] * share}
+    assert held_level(**harm) == pytest.approx(1.0)
+    assert level(**harm) < 1.0
 
 
 def test_requests_of_an_hour_ago_are_no_harm_once_they_have_stopped() -> None:
