@@ -66,7 +66,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         10, (6.0, 200.0), (3.0, 15.0), (0.0, 0.1), denied=(0.8, 1.0), write=(0.6, 1.0)
     ),
     "scan": Kind(10, (6.0, 200.0), (3.0, 15.0), missing=(0.7, 1.0), unknown_routes=True),
-    "flood": Kind(4, (150.0, 600.0), (2.0, 6.0), new=(0.0, 0.05)),
+    "flood": Kind(12, (120.0, 1200.0), (2.0, 8.0), new=(0.0, 0.05)),
 }
 """The attacks that a detector is taught, by name."""
 

@@ -38,7 +38,11 @@ SAMPLES: Final = 256
 ATTACK_TREES: Final = 60
 """Trees of a Random Forest."""
 CLASS_SAMPLES: Final = 1000
-"""Rows of either class that each of them is grown on."""
+"""Rows of either class that each of them is grown on, at most."""
+DRAWN: Final = 0.5
+"""Share of a site's rows that are drawn, of few ones: a row drawn again and again is learned by
+heart, and tomorrow's aren't the same."""
+FEWEST_DRAWN: Final = 32
 DEPTH: Final = 8
 LEAST_LEAF: Final = 3
 """Rows of such a tree's leaf."""
@@ -125,11 +129,12 @@ def fit_random_forest(
     width = legitimate.shape[1]
     classes = (clean_rows(legitimate, width), clean_rows(attacks, width))
     random = np.random.default_rng(seed)
-    target = np.repeat([0, 1], CLASS_SAMPLES)
+    samples = _samples(legitimate)
+    target = np.repeat([0, 1], samples)
     estimators = []
     for _ in range(trees):
         sample = np.concatenate(
-            [rows[random.integers(len(rows), size=CLASS_SAMPLES)] for rows in classes]
+            [rows[random.integers(len(rows), size=samples)] for rows in classes]
         )
         estimator = tree.DecisionTreeClassifier(
             max_depth=DEPTH,
@@ -139,6 +144,11 @@ def fit_random_forest(
         )
         estimators.append(estimator.fit(sample, target))
     return export_random_forest(estimators)
+
+
+def _samples(legitimate: Rows) -> int:
+    """Give the number of rows of either class that a tree is grown on."""
+    return min(CLASS_SAMPLES, max(FEWEST_DRAWN, int(DRAWN * len(legitimate))))
 
 
 def _fit_unusual(training_set: TrainingSet) -> IsolationForestDetector:
@@ -161,7 +171,7 @@ def _fit_attack(training_set: TrainingSet, kinds: Mapping[str, Kind]) -> RandomF
     old = before(training_set, RandomForestDetector)
     if old is None or old.trees.n_trees != ATTACK_TREES:
         return fit_random_forest(legitimate, attacks, seed=seed)
-    growth = Growth(CLASS_SAMPLES, DEPTH, LEAST_LEAF)
+    growth = Growth(_samples(legitimate), DEPTH, LEAST_LEAF)
     return renew_random_forest(
         old, legitimate, attacks, growth, share=training_set.share, seed=seed
     )

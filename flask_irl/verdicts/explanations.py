@@ -162,7 +162,7 @@ def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[st
     unknown = float(view["hour_new_missing"][0])
     sentences = (
         (
-            Rules(rules.login_failures, 0),
+            Rules(rules.login_failures, 0, 0),
             f"{denied:.0f} failed logins or denied changes within ten minutes; "
             f"{rules.login_failures} are too many"
             if denied >= rules.login_failures
@@ -170,10 +170,15 @@ def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[st
             f"{LOGIN_EXCESS * rules.login_failures:g} are too many",
         ),
         (
-            Rules(0, rules.unknown_paths),
+            Rules(0, rules.unknown_paths, 0),
             f"{unknown:.0f} guesses at paths that don't exist within an hour; "
             f"{rules.unknown_paths} within ten minutes, or {2 * rules.unknown_paths} within an "
             "hour, are too many",
+        ),
+        (
+            Rules(0, 0, rules.floods),
+            f"{float(view['n'][0]):.0f} requests within ten minutes, "
+            f"{float(view.mean('refused')[0]):.0%} of them while it was over its limit",
         ),
     )
     return [text for rule, text in sentences if rule.broken(view, regular, is_trusted)[0]]

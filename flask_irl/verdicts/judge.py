@@ -46,6 +46,9 @@ from a person's use to an attack needs months (an anchor against poisoning: Klof
 2010)."""
 OWN_MARGIN: Final = 0.15
 """Margin below its worst score so far from which on a regular is judged by the model."""
+MOST_SLACK: Final = 2.0
+"""Multiple of that margin that comes to it in a regular's first half hour, half of that after an
+hour, and so on: of a short past the worst is soon surpassed."""
 SUSPECT: Final = -0.5
 """Score below which a client may be about to be flagged, so that nothing is learned from it."""
 PACE_MARGIN: Final = 1.5
@@ -122,9 +125,11 @@ def judge(
     regular = regulars(records, began_at(site, now))
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
-    as_ever = regular & ((worst == 0) | (model_scores >= worst - OWN_MARGIN))
+    known_for = np.maximum(records["updated"] - records["first"], 1.0)
+    margin = OWN_MARGIN * (1.0 + np.minimum(SETTLING_SECONDS / known_for, MOST_SLACK))
+    as_ever = regular & ((worst == 0) | (model_scores >= worst - margin))
     level = harm_level(features)
-    age = np.maximum(records["updated"] - records["first"] - SETTLING_SECONDS, 0.0)
+    age = np.maximum(known_for - SETTLING_SECONDS, 0.0)
     levels = known_levels(records, level, regular & (age > 0))
     as_ever &= level <= GROWTH * np.exp2(age / DOUBLING_SECONDS) * levels
     # An operator's feedback goes before the model's score.

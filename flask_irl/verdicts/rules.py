@@ -38,6 +38,8 @@ MOST_HARM: Final = 10.0
 """Level of harm that no number of people excuses: one account may log in again and again."""
 MOSTLY_LOGINS: Final = 0.5
 """Share of logins among the requests of a client that does little else: no people who work."""
+FLOODING_SHARE: Final = 0.5
+"""Least share of refused ones among the requests of a flood."""
 WORK_SHARE: Final = 0.75
 """Least share of writes among the requests of a job that files, books or updates."""
 WORK_FAILURES: Final = 0.05
@@ -53,10 +55,13 @@ class Rules:
             :func:`denied_writes`; a quarter more for a client that logs in again and again and does
             nothing else, whatever the answers.
         unknown_paths: 404s on different paths at which a client scans.
+        floods: Requests at which a client floods, if half of them were sent while it was refused:
+            whatever it wants, it doesn't listen.
     """
 
     login_failures: int = 12
     unknown_paths: int = 15
+    floods: int = 600
 
     def broken(
         self, view: View, regular: Mask | bool = False, trusted: Mask | bool = False
@@ -77,6 +82,9 @@ class Rules:
             if threshold:
                 over = (view[counter] >= threshold) & (view.mean(counter, answers) >= share)
                 broken |= over & ~np.asarray(spared)
+        if self.floods:
+            over = (view["n"] >= self.floods) & (view["refused"] >= FLOODING_SHARE * view["n"])
+            broken |= over
         if self.login_failures:
             mostly = view.mean("failed_writes", "answered") >= FAILING_SHARE
             # What was refused got no answer; a guesser's requests are nearly all writes.

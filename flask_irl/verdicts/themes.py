@@ -48,7 +48,7 @@ THEMES: Final = (
     Theme(1.0, MISSING),
     Theme(0.8, ("failures_per_minute",), implied_by=(*DENIED, *MISSING)),
     # Less than paths that aren't there, which are new, too.
-    Theme(0.5, TAKING),
+    Theme(0.3, TAKING),
     Theme(0.6, ("refused_share",)),
     Theme(0.5, ("failed_share",)),
     Theme(0.4, ("bad_share",)),

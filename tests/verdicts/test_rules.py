@@ -21,7 +21,8 @@ from flask_irl.behaviour.sums import View
 from flask_irl.verdicts.rules import Rules, are_many_people
 
 START = 1_700_000_000.0
-OFF = Rules(0, 0)
+OFF = Rules(0, 0, 0)
+FLOODS = Rules(0, 0, 600)
 LOGINS = Rules(login_failures=12, unknown_paths=0)
 PATHS = Rules(login_failures=0, unknown_paths=15)
 
@@ -271,6 +272,20 @@ def test_each_client_is_judged_by_itself() -> None:
     view = profile.view(records, 0.0, 0.0)
     assert Rules().broken(view).tolist() == [False, True, True]
     assert LOGINS.broken(view).tolist() == [False, True, False]
+
+
+# Floods
+
+
+@pytest.mark.parametrize(
+    ("count", "refused", "expected"), [(640, 0.6, True), (640, 0.4, False), (500, 0.9, False)]
+)
+def test_a_client_that_goes_on_whatever_it_is_told_floods(
+    count: int, refused: float, expected: bool
+) -> None:
+    some = [seen(i / 20, refused=i % 10 < 10 * refused) for i in range(count)]
+    assert breaks(FLOODS, *some) is expected
+    assert not breaks(OFF, *some)
 
 
 # Many people
