@@ -303,7 +303,7 @@ def test_the_child_has_low_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_the_child_refuses_a_wrong_request(request_bytes: bytes) -> None:
     done = subprocess.run(
-        child_command(10.0), input=request_bytes, capture_output=True, env=child_environment()
+        child_command(60.0), input=request_bytes, capture_output=True, env=child_environment()
     )
     assert done.returncode == 1
     assert done.stdout == b""
