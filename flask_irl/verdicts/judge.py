@@ -59,9 +59,7 @@ EVENNESS: Final = 0.5
 """Largest variation of a machine's intervals: programs that keep a schedule pause evenly."""
 MACHINE_SHARE: Final = 0.8
 """Least share of such a client's requests on routes of machines; a scraper goes through all."""
-MOSTLY_READ: Final = 0.25
-"""Usual share of writes above which writing is just how the site's API is called, and no work."""
-WORK_PACE: Final = 90.0
+WORK_PACE: Final = 200.0
 """Requests in a minute that such work stays below."""
 SMALL_MARGIN: Final = 1.0
 """Answers smaller than usual by so much, in nats of bytes, take nothing away."""
@@ -170,9 +168,7 @@ def _keep_machine_pace(
 
 
 def _do_work(site: Mapping[str, Any], features: NDArray[np.float32], view: View) -> Mask:
-    """Tell whether each client mostly writes, for small answers, slowly, on a site of readers."""
-    if usual_median(site, "write_share") >= MOSTLY_READ:
-        return np.zeros(len(features), dtype=bool)
+    """Tell whether each client mostly writes, for small answers, and no faster than apps do."""
     small = column(features, "size_mean") <= usual_median(site, "size_mean") - SMALL_MARGIN
     slow = column(features, "requests_per_minute") < WORK_PACE
     return working(view) & small & slow

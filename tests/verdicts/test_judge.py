@@ -285,8 +285,8 @@ def test_a_client_that_passes_through_a_machine_route_is_not_excused_there() -> 
         ({"method": "GET"}, 0.1, 1),
         ({"method": "PUT", "status": 403}, 0.1, 1),
         ({"method": "PUT", "size": 5000}, 0.1, 1),
-        ({"method": "PUT"}, 0.4, 1),
-        ({"method": "PUT", "pace": 300}, 0.1, 1),
+        ({"method": "PUT"}, 0.4, 0),
+        ({"method": "PUT", "pace": 400}, 0.1, 1),
     ],
     ids=["changes things", "reads", "may not", "is answered as usual", "many do here", "floods"],
 )

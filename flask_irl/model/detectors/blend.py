@@ -37,7 +37,7 @@ class BlendDetector:
     """
 
     kind: ClassVar[str] = "blend"
-    floor: ClassVar[float] = 0.7
+    floor: ClassVar[float] = 0.8
     """As the Random Forest's: the taught attacks are wider than any site's own."""
     unusual: IsolationForestDetector
     attack: RandomForestDetector

@@ -28,7 +28,7 @@ class RandomForestDetector:
     """
 
     kind: ClassVar[str] = "random_forest"
-    floor: ClassVar[float] = 0.7
+    floor: ClassVar[float] = 0.8
     """Below, a row looks more like the site's own than like an attack."""
     trees: FlatTrees
 
