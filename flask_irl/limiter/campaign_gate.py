@@ -24,6 +24,7 @@ from flask_irl.verdicts.campaign_watch import CampaignWatch
 WAIT_SECONDS: Final = 60.0
 """Time after which a newcomer that is held back is asked to try again."""
 LEAST_FAILED: Final = 0.5
+"""Count of failures that one leaves for some minutes."""
 MOST_CAME: Final = 4096
 """Newcomers that are remembered whose first request was a login."""
 FIRST_TRIES: Final = 4.0
@@ -46,7 +47,7 @@ class Allowance:
     """
 
     def __init__(self, per_minute: float) -> None:
-        self.per_minute = per_minute
+        self._per_minute = per_minute
         self._most = max(per_minute, 1.0)
         self._left = self._most
         self._at = 0.0
@@ -54,7 +55,7 @@ class Allowance:
     def take(self, at: float) -> bool:
         """Take one, at a time in seconds since the epoch; False where none is left."""
         since = max(at - self._at, 0.0) if self._at else 0.0
-        self._left = min(self._left + since * self.per_minute / 60.0, self._most)
+        self._left = min(self._left + since * self._per_minute / 60.0, self._most)
         self._at = at
         if self._left < 1.0:
             return False
@@ -123,9 +124,9 @@ class CampaignGate:
         for (kind, route, sort), campaign in table.campaigns.items() if enforced else ():
             if kind == "login" and campaign.per_minute > 0.0:
                 own = campaign.per_minute / table.workers
-                before = self._routes.get(route, {}).get(sort)
-                same = before is not None and before.per_minute == own
-                kept = before if same and before is not None else allowances_of(own)
+                kept = self._routes.get(route, {}).get(sort)
+                if kept is None or kept.per_minute != own:
+                    kept = allowances_of(own)
                 routes.setdefault(route, {})[sort] = kept
         self._routes = routes
         self.check = self._check if routes else None

@@ -26,8 +26,9 @@ MANNERS: Final[Mapping[str, str]] = {
     "pacing": "newcomers that take new paths at an even pace",
     "scanning": "newcomers that guess at paths",
 }
-"""What the clients of each sort have in common, for people."""
+"""Describe the clients of each sort, for people."""
 ATTEMPTS: Final = 0.5
+"""Count of logins that one leaves for some minutes."""
 
 
 class CampaignState(TypedDict):

@@ -132,7 +132,8 @@ def judge(
     as_ever &= level <= GROWTH * np.exp2(age / DOUBLING_SECONDS) * levels
     # An operator's feedback goes before the model's score.
     as_ever |= records["feedback"] == GOOD
-    excused = (harm_level(features, steps > 0) < 1.0) | as_ever
+    held = steps > 0
+    excused = ((harm_level(features, held) if held.any() else level) < 1.0) | as_ever
     excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
     excused |= are_many_people(view, level)
     target = np.where(excused | model.advisory, np.maximum(model_scores, MILD), model_scores)

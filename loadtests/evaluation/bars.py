@@ -24,31 +24,34 @@ JITTERED: Final = tuple(f"scraper_{rate}_jittered" for rate in (20, 60, 95))
 
 Bars = tuple[float | None, float | None]
 NO_BARS: Final = (None, None)
-ATTACKS: Final[Sequence[tuple[str, Sequence[str], Bars]]] = (
+Barred = tuple[str, Sequence[str], Bars]
+_FROM_ONE: Final[Sequence[Barred]] = (
+    ("stuffing from one address", ("stuffing",), (98, None)),
+    ("scan for files", ("scan",), (96, None)),
+    ("slow enumeration", ("enumeration",), (87, None)),
+)
+_CREEPING: Final[Sequence[Barred]] = (
+    ("drift", ("drift",), (60, None)),
+    ("address rotation", ("rotation",), (60, None)),
+    ("spread stuffing", ("stuffing_spread",), (60, None)),
+)
+ATTACKS: Final[Sequence[Barred]] = (
     ("scraper at 95 a minute", ("scraper_95",), (96, 85)),
     ("scraper at 60 a minute", ("scraper_60",), (97, 90)),
     ("scraper at 20 a minute", ("scraper_20",), (88, 70)),
     ("jittered scrapers", JITTERED, (94, 80)),
-    ("stuffing from one address", ("stuffing",), (98, None)),
-    ("scan for files", ("scan",), (96, None)),
-    ("slow enumeration", ("enumeration",), (87, None)),
-    ("drift", ("drift",), (60, None)),
-    ("address rotation", ("rotation",), (60, None)),
-    ("spread stuffing", ("stuffing_spread",), (60, None)),
+    *_FROM_ONE,
+    *_CREEPING,
     ("flood", ("flood",), NO_BARS),
 )
 """Attacks on made-up sites: families, and bars for the mean and for the worst log, in percent."""
-INJECTED: Final[Sequence[tuple[str, Sequence[str], Bars]]] = (
+INJECTED: Final[Sequence[Barred]] = (
     ("walk of known paths, 20 a minute", ("walk_20",), (60, None)),
     ("walk of known paths, 60 a minute", ("walk_60",), (80, None)),
     ("walk of known paths, 95 a minute", ("walk_95",), (85, None)),
-    ("stuffing from one address", ("stuffing",), (98, None)),
-    ("scan for files", ("scan",), (96, None)),
-    ("slow enumeration", ("enumeration",), (87, None)),
+    *_FROM_ONE,
     ("a person's visits, replayed", ("replayed_visits",), (25, None)),
-    ("drift", ("drift",), (60, None)),
-    ("address rotation", ("rotation",), (60, None)),
-    ("spread stuffing", ("stuffing_spread",), (60, None)),
+    *_CREEPING,
 )
 """Attacks injected into a log."""
 REPORTED: Final = frozenset(("a person's visits, replayed",))
