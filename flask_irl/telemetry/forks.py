@@ -20,8 +20,16 @@ def renew_after_fork(holder: Forkable) -> None:
 
 
 def _renew() -> None:
+    """Renew every holder, also after one that fails; raises the first error, once, at the end."""
+    errors: list[Exception] = []
     for holder in list(_HOLDERS):
-        holder.after_fork()
+        try:
+            holder.after_fork()
+        except Exception as error:
+            errors.append(error)
+    # Python prints it on stderr and goes on: a log's own lock may be the one that isn't renewed.
+    if errors:
+        raise errors[0]
 
 
 _HOLDERS: Final[weakref.WeakSet[Forkable]] = weakref.WeakSet()

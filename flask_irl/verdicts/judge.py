@@ -44,6 +44,8 @@ DOUBLING_SECONDS: Final = 14 * 86_400.0
 """Time in which that multiple doubles: a partner that grows honestly is slower, and whoever creeps
 from a person's use to an attack needs months (an anchor against poisoning: Kloft and Laskov
 2010)."""
+MOST_DOUBLINGS: Final = 20.0
+"""Doublings at most: more is beyond any traffic, and a damaged profile is as old as it likes."""
 OWN_MARGIN: Final = 0.15
 """Margin below its worst score so far from which on a regular is judged by the model."""
 MOST_SLACK: Final = 2.0
@@ -129,7 +131,8 @@ def judge(
     level = harm_level(features)
     age = np.maximum(known_for - SETTLING_SECONDS, 0.0)
     levels = known_levels(records, level, regular & (age > 0))
-    as_ever &= level <= GROWTH * np.exp2(age / DOUBLING_SECONDS) * levels
+    doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
+    as_ever &= level <= GROWTH * np.exp2(doublings) * levels
     # An operator's feedback goes before the model's score.
     as_ever |= records["feedback"] == GOOD
     held = steps > 0

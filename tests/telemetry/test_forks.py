@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
 import pytest
 
@@ -25,6 +26,16 @@ class Holder:
 
     def after_fork(self) -> None:
         self.renewals += 1
+
+
+class Broken:
+    """Fail when it is renewed."""
+
+    def __init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        raise RuntimeError("no clock here")
 
 
 def test_a_sampler_forked_while_it_is_held_still_samples(clock: Clock) -> None:
@@ -56,6 +67,22 @@ def test_a_holder_is_renewed_in_the_child_and_not_in_the_parent() -> None:
 
     assert run_in_fork(check) == "done"
     assert holder.renewals == 0
+
+
+def test_a_holder_that_fails_leaves_no_other_one_unrenewed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    holders = [Holder() for _ in range(3)]
+    broken = [Broken() for _ in range(3)]
+    errors: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: errors.append(args.exc_value))
+
+    def check() -> None:
+        assert [holder.renewals for holder in holders] == [1, 1, 1]
+        assert [str(error) for error in errors] == ["no clock here"]
+
+    assert run_in_fork(check) == "done"
+    del broken
 
 
 def test_a_holder_may_go() -> None:

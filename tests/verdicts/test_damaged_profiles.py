@@ -144,6 +144,12 @@ def test_a_valid_profile_goes_on() -> None:
     assert profile.decode([outcome.profile])["total"].tolist() == [5 * VISITS]
 
 
+def test_a_client_known_since_1970_is_judged_without_overflow() -> None:
+    outcome = flush_beside(damage(VALID, first=1))
+    assert outcome.healthy == ANEW.healthy
+    assert profile.decode([outcome.profile])["first"].tolist() == [1]
+
+
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf, 7.0, -1e300])
 def test_a_damaged_score_counts_as_none(score: float) -> None:
     assert flush_beside(VALID, score=score).score == flush_beside(VALID, score=0.0).score
