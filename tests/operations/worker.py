@@ -90,14 +90,18 @@ class Worker:
         return blob
 
 
+UNASKED = ("local", "kind", "address", "close", "after_fork")
+"""Attributes of a store that need no answer of it."""
+
+
 def break_store(store: Store, error: Exception) -> None:
-    """Have every method of a store fail."""
+    """Have every method of a store fail that asks it something."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         raise error
 
     for name in dir(store):
-        if not name.startswith("_") and name not in ("local", "kind", "address", "close"):
+        if not name.startswith("_") and name not in UNASKED:
             setattr(store, name, fail)
 
 
