@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour.observation import BY_NAME, FAILED_LOGIN, LOGIN, Fields
 from flask_irl.behaviour.routes import is_login, rarity_of, route_bin
-from flask_irl.behaviour.sums import DENIED, Floats, answer_of
+from flask_irl.behaviour.sums import DENIED, FINE, Floats, answer_of
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 USUAL: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+SMALL_ANSWER: Final = 1024.0
+"""Bytes: a receipt, such as the number of a measurement or the state of a saved draft, is smaller;
+APIs that read by POST answer with more."""
 
 
 class Events(NamedTuple):
@@ -92,3 +95,10 @@ def events_of(
         np.array(times, dtype=np.float64),
         np.array(logins, dtype=np.float64),
     )
+
+
+def sends(events: Events) -> NDArray[np.bool_]:
+    """Tell which requests send something and get no more than a receipt, or were refused it."""
+    receipt = (events.answer == FINE) & (events.size >= 0.0) & (events.size < SMALL_ANSWER)
+    sent: NDArray[np.bool_] = (events.write > 0) & (receipt | (events.refused > 0))
+    return sent

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from flask_irl.behaviour.events import Events
+from flask_irl.behaviour.events import Events, sends
 from flask_irl.behaviour.profile import MAX_SUM, N_CELLS, N_SUMS, Records, decay
 from flask_irl.behaviour.sketch import mark_paths
 from flask_irl.behaviour.sums import GAP_BINS, GAP_EDGES, SUMS, Batch
@@ -31,6 +31,10 @@ def fold(records: Records, events: Events) -> None:
     starts[1:] = ends[:-1] + 1
 
     latest = np.maximum(at[ends], records["updated"])
+    # A path that is only sent to takes nothing away, however many there are.
+    taking = ~sends(events)
+    new_path = np.zeros(len(owner))
+    new_path[taking] = mark_paths(records, owner[taking], events.path[taking], latest)
     batch = Batch(
         gap=gap,
         answer=events.answer,
@@ -39,7 +43,7 @@ def fold(records: Records, events: Events) -> None:
         probe=events.probe,
         refused=events.refused,
         rarity=events.rarity,
-        new_path=mark_paths(records, owner, events.path, latest),
+        new_path=new_path,
         login=events.login,
     )
     added = np.zeros((len(owner), N_CELLS))

@@ -22,7 +22,7 @@ HARMFUL_FAILURES: Final = 8.0
 HARMFUL_PATHS: Final = 25.0
 """Different paths in about ten minutes, new to the client or not: walking them again and again
 takes as much."""
-HARMFUL_RATE: Final = 60.0
+HARMFUL_RATE: Final = 75.0
 """Requests a minute, over ten minutes: an app may send hundreds at once that it has gathered, and
 never holds more than its limit."""
 MINUTES: Final = 10.0

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.behaviour.rows import ABUSE, Rows, unpack_rows, within_quota
+from flask_irl.behaviour.harm import harmful
+from flask_irl.behaviour.rows import ABUSE, GOOD, Rows, unpack_rows, within_quota
 from flask_irl.errors import TrainingRefused
 from flask_irl.model.detectors import Detector
 from flask_irl.training.training_set import TrainingSet
@@ -19,6 +20,8 @@ CLIENT_SHARE: Final = 0.02
 """Share of all rows that one client may have, so that none is the measure of the others."""
 CLIENT_LEAST: Final = 10
 """Rows that each client may have, whatever its share."""
+HARMFUL_ROWS: Final = 4
+"""Rows with a sign of harm that a newcomer may have; there is one each half minute."""
 FEW_ROWS: Final = 200
 """Below, rows are too few to hold some back: they calibrate and pass the gate in-sample."""
 FEWEST_SAMPLES: Final = 32
@@ -108,9 +111,25 @@ def sort_rows(packed: Sequence[bytes]) -> TrainingRows:
     if not len(own):
         raise TrainingRefused(NO_ROWS)
     normal = _normal(own)
-    fit, calibration = _split(own, normal)
+    fit, calibration = (mask & _teach(own) for mask in _split(own, normal))
     attacks = np.ascontiguousarray(rows["features"][abuse])
     return TrainingRows(own, attacks, normal, fit, calibration)
+
+
+def _teach(rows: Rows) -> NDArray[np.bool_]:
+    """Mark the rows that are learned from: of a newcomer, few that do harm.
+
+    People's harm is a burst of a minute or two, which some of all people have; an attack that the
+    model lets pass goes on, and its rows would teach the next model to.
+    """
+    doubtful = (rows["regular"] == 0) & (rows["feedback"] != GOOD) & harmful(rows["features"])
+    taught: NDArray[np.bool_] = ~doubtful
+    places = np.flatnonzero(doubtful)
+    places = places[np.argsort(rows["client"][places], kind="stable")]
+    clients = rows["client"][places]
+    rank = np.arange(len(clients)) - np.searchsorted(clients, clients)
+    taught[places[rank < HARMFUL_ROWS]] = True
+    return taught
 
 
 def _normal(rows: Rows) -> NDArray[np.bool_]:

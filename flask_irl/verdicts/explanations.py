@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.site_statistics import began_at
 from flask_irl.model.model import Model
 from flask_irl.verdicts.judge import regulars, trusted
@@ -115,7 +116,8 @@ def _effects(
     for index, columns in enumerate(_COLUMNS):
         without[index][:, columns] = median[columns]
         alone[index][:, columns] = rows[:, columns]
-    scores = model.score(np.concatenate((without, alone)).reshape(-1, rows.shape[1]))
+    variants = np.concatenate((without, alone)).reshape(-1, rows.shape[1])
+    scores = model.score(variants, harm_level(variants))
     scores_without, scores_alone = scores.reshape(2, *shape[:2])
     rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
     effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()

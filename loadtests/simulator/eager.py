@@ -9,6 +9,9 @@ from loadtests.simulator.people import mobile
 from loadtests.simulator.scene import HOUR, MINUTE, Caller, Row, Scene
 from loadtests.simulator.site import Route, Site
 
+RECEIPT = 200
+"""Bytes of the largest answer to a measurement."""
+
 
 def telemetry(scene: Scene) -> Iterator[Row]:
     """Let phones use the app, and send what they measured: up to 190 writes in a minute."""
@@ -22,7 +25,8 @@ def telemetry(scene: Scene) -> Iterator[Row]:
                 site = scene.site(ts)
                 number += 1
                 route = _numbered(site) if numbered else site.api_writes.items[0]
-                yield caller.ask(ts, route, number, number, 200, "POST")
+                sent = caller.ask(ts, route, number, number, 200, "POST")
+                yield sent._replace(size=rng.randint(0, RECEIPT))
                 ts += rng.expovariate(1 / 0.3)
             ts += rng.expovariate(1 / (4 * MINUTE)) + 20
 

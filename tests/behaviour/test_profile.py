@@ -146,6 +146,32 @@ def test_a_path_seen_before_is_not_new() -> None:
     assert profile.sums_of(folded(again[:25], again[25:]), "new_paths")[0] < 1.1
 
 
+SENT = {"method": "POST", "size": 100, "status": 201}
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [
+        (SENT, False),
+        (SENT | {"method": "PUT", "size": 0, "status": 204}, False),
+        # The limiter refused it.
+        (SENT | {"refused": True, "status": 429, "size": 5000}, False),
+        # As an API that reads by POST answers.
+        (SENT | {"size": 5000}, True),
+        (SENT | {"size": -1}, True),
+        (SENT | {"status": 404}, True),
+        (SENT | {"method": "GET"}, True),
+        ({"method": "GET", "refused": True, "status": 429}, True),
+    ],
+    ids=str,
+)
+def test_a_path_that_is_only_sent_to_is_not_taken(changes: dict[str, Any], taken: bool) -> None:
+    records = folded(steady(20, 1.0, **changes))
+    some = pytest.approx(20, rel=0.2) if taken else 0.0
+    assert profile.sums_of(records, "new_paths")[0] == some
+    assert profile.different_paths(records)[0] == some
+
+
 def test_paths_are_new_again_after_two_epochs() -> None:
     records = folded([seen(0, path=7)], [seen(1000, 1.0, path=7)])
     assert profile.sums_of(records, "new_paths")[0] > 1.0

@@ -38,6 +38,7 @@ class Constant:
     raw: float
     kind = "constant"
     floor = 0.5
+    harm_weight = 0.0
     n_features = len(FEATURE_NAMES)
 
     def score(self, rows: Rows) -> NDArray[np.float64]:
@@ -139,7 +140,7 @@ def test_a_poller_that_is_held_down_mends() -> None:
 
 def test_a_client_at_a_lower_step_has_to_do_less_than_another() -> None:
     # More than half of what is harm, but not as much as harm.
-    records = client(pace=60, new=False, seconds=600)
+    records = client(pace=75, new=False, seconds=600)
     records["stepped"] = START
     assert step_of(records, model_of(-0.9)) == 0
     assert step_of(records, model_of(-0.9), step=1) == 2
@@ -286,7 +287,7 @@ def test_a_client_that_passes_through_a_machine_route_is_not_excused_there() -> 
         ({"method": "PUT", "status": 403}, 0.1, 1),
         ({"method": "PUT", "size": 5000}, 0.1, 1),
         ({"method": "PUT"}, 0.4, 0),
-        ({"method": "PUT", "pace": 400}, 0.1, 1),
+        ({"method": "PUT", "pace": 400, "seconds": 300}, 0.1, 1),
     ],
     ids=["changes things", "reads", "may not", "is answered as usual", "many do here", "floods"],
 )

@@ -326,7 +326,7 @@ def test_a_few_or_greedy_or_guessing_or_idle_ones_are_not(some: dict[str, int]) 
 HARMS = {
     "sustained_new_paths": 2.5,
     "failures_per_minute": 0.8,
-    "sustained_rate": 60.0,
+    "sustained_rate": 75.0,
     "paths_in_use": 25.0,
 }
 GOES_ON = {"sustained_new_paths": 0.7}

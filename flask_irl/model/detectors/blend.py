@@ -37,8 +37,9 @@ class BlendDetector:
     """
 
     kind: ClassVar[str] = "blend"
-    floor: ClassVar[float] = 0.8
+    floor: ClassVar[float] = 0.7
     """As the Random Forest's: the taught attacks are wider than any site's own."""
+    harm_weight: ClassVar[float] = 0.2
     unusual: IsolationForestDetector
     attack: RandomForestDetector
     span: tuple[float, float]

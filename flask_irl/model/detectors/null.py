@@ -21,6 +21,7 @@ class NullDetector:
 
     kind: ClassVar[str] = "null"
     floor: ClassVar[float] = 0.5
+    harm_weight: ClassVar[float] = 0.0
     n_features: int
 
     def __post_init__(self) -> None:
