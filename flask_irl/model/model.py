@@ -13,7 +13,6 @@ from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_from
-from flask_irl.model.weighing import weighed_scores
 
 _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
@@ -83,12 +82,11 @@ class Model:
             calibration=Calibration(((0.0, 0.0), (1.0, -1.0))),
         )
 
-    def score(self, rows: Rows, level: NDArray[np.float64]) -> NDArray[np.float64]:
+    def score(self, rows: Rows) -> NDArray[np.float64]:
         """Score rows of features.
 
         Args:
             rows: Shape (n, number of features); see :meth:`Detector.score`.
-            level: Level of harm of each; see :func:`weighed_scores`.
 
         Returns:
             Shape (n,), from 0 (as normal as can be) to -1 (as anomalous as can be).
@@ -96,7 +94,7 @@ class Model:
         Raises:
             ValueError: The rows have another shape.
         """
-        return self.calibration.apply(weighed_scores(self.detector, rows, level))
+        return self.calibration.apply(self.detector.score(rows))
 
 
 def dump(model: Model) -> bytes:

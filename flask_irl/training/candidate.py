@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA, column
-from flask_irl.behaviour.harm import harm_level
+from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.site_statistics import began_at, learn_paces, learn_site, usual_values
 from flask_irl.model.calibration import Calibration, calibrate_by_impact
 from flask_irl.model.detectors import Detector
 from flask_irl.model.model import Model
-from flask_irl.model.weighing import weighed_scores
 from flask_irl.training import gate
 from flask_irl.training.rows import TrainingRows
 
@@ -95,10 +94,9 @@ def make_candidate(
 
 def _calibrate(detector: Detector, rows: TrainingRows, budget: float) -> Calibration:
     sample = rows.own[rows.calibration]
-    level = harm_level(sample["features"])
     return calibrate_by_impact(
-        weighed_scores(detector, sample["features"], level),
-        level >= 1.0,
+        detector.score(sample["features"]),
+        harmful(sample["features"]),
         sample["requests"].astype(np.float64),
         budget,
         detector.floor,

@@ -7,11 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.rows import Rows
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import Detector
-from flask_irl.model.weighing import weighed_scores
 
 SHARE: Final = 0.05
 """Largest share of recent legitimate clients that a candidate may flag."""
@@ -64,7 +62,6 @@ def try_candidate(
         threshold: Calibrated score below which a client is flagged, -1 to 0.
     """
     recent = rows[-max(LEAST_ROWS, int(len(rows) * RECENT)) :]
-    features = np.ascontiguousarray(recent["features"])
-    scores = calibration.apply(weighed_scores(detector, features, harm_level(features)))
+    scores = calibration.apply(detector.score(np.ascontiguousarray(recent["features"])))
     flagged = np.unique(recent["client"][scores < threshold])
     return Trial(len(flagged), len(np.unique(recent["client"])))

@@ -20,7 +20,7 @@ CLIENT_SHARE: Final = 0.02
 """Share of all rows that one client may have, so that none is the measure of the others."""
 CLIENT_LEAST: Final = 10
 """Rows that each client may have, whatever its share."""
-HARMFUL_ROWS: Final = 4
+HARMFUL_ROWS: Final = 6
 """Rows with a sign of harm that a newcomer may have; there is one each half minute."""
 FEW_ROWS: Final = 200
 """Below, rows are too few to hold some back: they calibrate and pass the gate in-sample."""

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURE_NAMES
-from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.site_statistics import began_at
 from flask_irl.model.model import Model
 from flask_irl.verdicts.judge import regulars, trusted
@@ -116,8 +115,7 @@ def _effects(
     for index, columns in enumerate(_COLUMNS):
         without[index][:, columns] = median[columns]
         alone[index][:, columns] = rows[:, columns]
-    variants = np.concatenate((without, alone)).reshape(-1, rows.shape[1])
-    scores = model.score(variants, harm_level(variants))
+    scores = model.score(np.concatenate((without, alone)).reshape(-1, rows.shape[1]))
     scores_without, scores_alone = scores.reshape(2, *shape[:2])
     rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
     effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()

@@ -122,7 +122,7 @@ def judge(
     view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
     features = matrix(view)
     level = harm_level(features)
-    model_scores = model.score(features, level) if model.version else np.zeros(len(records))
+    model_scores = model.score(features) if model.version else np.zeros(len(records))
     regular = regulars(records, began_at(site, now))
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]

@@ -19,7 +19,6 @@ from flask_irl.training.forests import fit_isolation_forest
 
 SCHEMA = "features-1"
 ROWS = np.random.default_rng(1).lognormal(size=(400, 3))
-NO_HARM = np.zeros(1)
 FOREST = fit_isolation_forest(ROWS[:300], trees=20, max_samples=64, seed=1)
 DETECTORS: list[Detector] = [NullDetector(3), FOREST]
 COUNTS = st.integers(0, 2**53 - 1)
@@ -84,22 +83,22 @@ def test_a_model_survives_dump_and_load(model: Model) -> None:
         if field.name != "detector":
             assert getattr(copy, field.name) == getattr(model, field.name)
     assert type(copy.detector) is type(model.detector)
-    np.testing.assert_array_equal(copy.score(ROWS, NO_HARM), model.score(ROWS, NO_HARM))
+    np.testing.assert_array_equal(copy.score(ROWS), model.score(ROWS))
     assert dump(copy) == dump(model)
 
 
 def test_scores_are_the_detectors_calibrated() -> None:
     model = trained()
-    scores = model.score(ROWS, NO_HARM)
+    scores = model.score(ROWS)
     np.testing.assert_array_equal(scores, model.calibration.apply(FOREST.score(ROWS)))
     assert np.all((scores >= -1.0) & (scores <= 0.0))
-    assert model.score(np.array([[1e6, -1e6, 1e6]]), NO_HARM)[0] < -0.5
+    assert model.score(np.array([[1e6, -1e6, 1e6]]))[0] < -0.5
 
 
 def test_the_untrained_model_scores_everything_zero() -> None:
     model = Model.untrained(SCHEMA, ("a", "b"))
     assert (model.version, model.schema, model.features) == (0, SCHEMA, ("a", "b"))
-    scores = model.score(np.array([[1e9, np.nan], [0.0, 1.0]]), NO_HARM)
+    scores = model.score(np.array([[1e9, np.nan], [0.0, 1.0]]))
     assert scores.tolist() == [0.0, 0.0]
 
 
@@ -115,7 +114,7 @@ def test_a_model_cannot_be_changed() -> None:
 
 def test_rows_of_another_width_are_refused() -> None:
     with pytest.raises(ValueError, match="3 features"):
-        trained().score(np.zeros((1, 4)), NO_HARM)
+        trained().score(np.zeros((1, 4)))
 
 
 def test_another_schema_is_refused_naming_both() -> None:
@@ -210,4 +209,4 @@ def test_tables_that_are_not_json_are_refused() -> None:
 
 def test_a_calibration_that_is_level_scores_level() -> None:
     level = replace(trained(), calibration=Calibration(((0.0, -0.2), (1.0, -0.2))))
-    assert set(level.score(ROWS, NO_HARM).tolist()) == {-0.2}
+    assert set(level.score(ROWS).tolist()) == {-0.2}

@@ -42,7 +42,6 @@ class Weighted:
     start: float = 0.0
     kind = "weighted"
     floor = 0.0
-    harm_weight = 0.0
     n_features = WIDTH
 
     def score(self, rows: Rows) -> NDArray[np.float64]:

@@ -38,7 +38,6 @@ class Constant:
     raw: float
     kind = "constant"
     floor = 0.5
-    harm_weight = 0.0
     n_features = len(FEATURE_NAMES)
 
     def score(self, rows: Rows) -> NDArray[np.float64]:

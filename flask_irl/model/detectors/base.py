@@ -30,10 +30,6 @@ class Detector(Protocol):
         """Give the raw score, 0 to 1, below which no row is anomalous on any site."""
 
     @property
-    def harm_weight(self) -> float:
-        """Give the raw score, 0 to 1, that the gravest harm of a client adds."""
-
-    @property
     def n_features(self) -> int:
         """Give the number of features of a row."""
 

@@ -37,9 +37,8 @@ class BlendDetector:
     """
 
     kind: ClassVar[str] = "blend"
-    floor: ClassVar[float] = 0.7
+    floor: ClassVar[float] = 0.75
     """As the Random Forest's: the taught attacks are wider than any site's own."""
-    harm_weight: ClassVar[float] = 0.2
     unusual: IsolationForestDetector
     attack: RandomForestDetector
     span: tuple[float, float]

@@ -35,8 +35,6 @@ class IsolationForestDetector:
     kind: ClassVar[str] = "isolation_forest"
     floor: ClassVar[float] = 0.5
     """About 0.5 is no distinct anomaly (Liu 2008)."""
-    harm_weight: ClassVar[float] = 0.0
-    """Its scores lie too close together, and say nothing of attacks."""
     trees: FlatTrees
     max_samples: int
     _longest: float = field(init=False, repr=False)

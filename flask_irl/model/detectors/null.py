@@ -21,7 +21,6 @@ class NullDetector:
 
     kind: ClassVar[str] = "null"
     floor: ClassVar[float] = 0.5
-    harm_weight: ClassVar[float] = 0.0
     n_features: int
 
     def __post_init__(self) -> None:

@@ -28,9 +28,8 @@ class RandomForestDetector:
     """
 
     kind: ClassVar[str] = "random_forest"
-    floor: ClassVar[float] = 0.7
+    floor: ClassVar[float] = 0.75
     """Below, a row looks more like the site's own than like an attack."""
-    harm_weight: ClassVar[float] = 0.2
     trees: FlatTrees
 
     def __post_init__(self) -> None:

@@ -99,7 +99,6 @@ def test_it_is_a_detector(detector: Detector) -> None:
     assert KINDS[detector.kind] is type(detector)
     assert detector.n_features == WIDTH
     assert 0.0 <= detector.floor <= 1.0
-    assert 0.0 <= detector.harm_weight <= 1.0
 
 
 @given(rows=ROWS)
