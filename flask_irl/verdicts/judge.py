@@ -121,7 +121,6 @@ def judge(
     site = model.site
     view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
     features = matrix(view)
-    level = harm_level(features)
     model_scores = model.score(features) if model.version else np.zeros(len(records))
     regular = regulars(records, began_at(site, now))
     # A regular without a worst score is judged for the first time: that is its past from now on.
@@ -129,6 +128,7 @@ def judge(
     known_for = np.maximum(records["updated"] - records["first"], 1.0)
     margin = OWN_MARGIN * (1.0 + np.minimum(SETTLING_SECONDS / known_for, MOST_SLACK))
     as_ever = regular & ((worst == 0) | (model_scores >= worst - margin))
+    level = harm_level(features)
     age = np.maximum(known_for - SETTLING_SECONDS, 0.0)
     levels = known_levels(records, level, regular & (age > 0))
     doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
