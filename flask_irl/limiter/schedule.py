@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import datetime
 import logging
+import os
+import socket
 import threading
+import time
 import weakref
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,6 +20,9 @@ FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
 EXPIRE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 300
+GOLDEN: Final = 0.6180339887498949
+SPREAD: Final = frozenset({"flush", "poll"})
+"""Jobs of which each process has its own moment; the others are rare."""
 
 logger = logging.getLogger("flask_irl.schedule")
 # APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
@@ -110,6 +117,8 @@ class Schedule:
                 logger=logger,
             )
             myself = weakref.ref(self)
+            now = datetime.datetime.now(datetime.UTC)
+            phase = phase_of_process()
             for name, seconds, at_once in (
                 ("flush", FLUSH_SECONDS, False),
                 # Changes made by operators must not wait for the first interval.
@@ -118,16 +127,19 @@ class Schedule:
                 ("train", self._train_seconds, train_at_once),
             ):
                 if self.jobs[name] is not None:
-                    first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
+                    start = now + datetime.timedelta(seconds=seconds)
+                    if name in SPREAD:
+                        start = _next_at(phase * seconds, seconds)
                     scheduler.add_job(
                         _run_while_needed,
                         "interval",
                         args=(myself, name, scheduler),
                         name=f"irl-{name}",
                         seconds=seconds,
+                        start_date=start,
                         # Else APScheduler warns each second of a flush that takes longer.
                         max_instances=2 if name == "flush" else 1,
-                        **(first if at_once else {}),
+                        **({"next_run_time": now} if at_once else {}),
                     )
             scheduler.start()
             self._scheduler = scheduler
@@ -144,6 +156,23 @@ class Schedule:
         """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
         self._scheduler = None
+
+
+def phase_of_process() -> float:
+    """Choose the part of each interval, 0 to 1, at which this process runs its jobs.
+
+    Workers of a host have numbers that are close together, which the golden ratio spreads best: no
+    two of them have their flush at the same moment, whether they began together or not.
+    """
+    host = zlib.crc32(socket.gethostname().encode(errors="replace")) / 2**32
+    return (host + os.getpid() * GOLDEN) % 1.0
+
+
+def _next_at(phase: float, seconds: float) -> datetime.datetime:
+    """Give the next time that is so many seconds after a whole number of intervals."""
+    now = time.time()
+    at = now - now % seconds + phase
+    return datetime.datetime.fromtimestamp(at if at > now else at + seconds, datetime.UTC)
 
 
 def _run_while_needed(

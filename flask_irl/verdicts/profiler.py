@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,11 +22,14 @@ from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.site_update import SiteUpdate
+from flask_irl.verdicts.slices import Size, rest_of, slices, take_by_client
 from flask_irl.verdicts.step_log import StepLog
 from flask_irl.verdicts.traps import Traps
 
-PART: Final = 300
-"""Observations merged at once while requests are served: no step of that takes a millisecond."""
+SLICE: Final = Size(clients=256, observations=1000)
+"""Bounds of what is merged at once while requests are served: no step takes a millisecond."""
+WHOLE: Final = Size(sys.maxsize, sys.maxsize)
+"""Bounds of what is merged at once where nobody waits."""
 REST_SECONDS: Final = 0.0005
 """Pause for a request that waits for the interpreter, which otherwise gets it only after 5 ms."""
 TURN_SECONDS: Final = 10.0
@@ -146,7 +150,7 @@ class Profiler:
             StoreError: The store failed; some may be forgotten.
         """
         with self._flushing:
-            self._buffer.take(len(self._buffer))
+            self._buffer.clear()
             self._traps.clear()
             known = self._store.forget_all(ttl_seconds)
             clear_rankings(self._store)
@@ -165,7 +169,7 @@ class Profiler:
 
         Raises:
             StoreError: The store failed; the observations about to be merged are missing in
-                profiles. No trap is lost, and the site's counts and rows wait for the next flush.
+                profiles, others wait. No trap is lost, and the site's counts and rows wait, too.
         """
         if not self._take_turn(gently):
             return 0
@@ -206,16 +210,15 @@ class Profiler:
             campaigns=self._campaigns,
             site=self._site,
         )
-        # Counted once: on a busy site, more come while the flush goes on.
-        merged, left = 0, len(self._buffer)
-        part = PART if gently else max(left, 1)
-        for start in range(0, max(left, 1), part):
-            observations = self._buffer.take(min(part, left - start))
-            if observations:
+        by_client, merged = take_by_client(self._buffer, rest)
+        try:
+            for part in slices(by_client, SLICE if gently else WHOLE):
                 rest()
-                flush.add(observations)
+                flush.add(part)
                 rest()
-                merged += len(observations)
+        finally:
+            if by_client:
+                self._buffer.put_back(rest_of(by_client))
         if self._site.counts:
             self._site.save(self._store, self._rows_capacity)
             self._site = SiteUpdate()

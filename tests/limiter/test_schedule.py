@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from logging.config import dictConfig
 import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
-from flask_irl.limiter.schedule import Schedule
+from flask_irl.limiter.schedule import Schedule, phase_of_process
 
 LONGEST = 10
 """Seconds in which what is awaited comes."""
@@ -97,3 +98,34 @@ def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
         raise ZeroDivisionError
 
     assert "ZeroDivisionError" in log_until(caplog, poll, EVENT_JOB_ERROR)
+
+
+def test_workers_of_a_host_flush_at_moments_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = []
+    for pid in range(4001, 4009):
+        monkeypatch.setattr("os.getpid", lambda pid=pid: pid)
+        phases.append(phase_of_process())
+    phases.sort()
+    apart = [after - before for before, after in itertools.pairwise([*phases, phases[0] + 1.0])]
+    assert phases[0] >= 0.0 and phases[-1] < 1.0
+    assert min(apart) > 0.08
+
+
+def test_containers_whose_workers_have_the_same_numbers_flush_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "web-1")
+    first = phase_of_process()
+    monkeypatch.setattr("socket.gethostname", lambda: "web-2")
+    assert phase_of_process() != first
+
+
+def test_a_flush_is_due_at_the_process_own_moment_whenever_it_began() -> None:
+    schedule = Schedule(
+        flush=lambda: None, poll=lambda: None, train=None, expire=lambda: None, train_seconds=60
+    )
+    schedule.start()
+    assert schedule._scheduler is not None
+    [due] = [job.next_run_time for job in schedule._scheduler.get_jobs() if job.name == "irl-flush"]
+    schedule.end()
+    assert due.timestamp() % 1.0 == pytest.approx(phase_of_process(), abs=1e-3)
