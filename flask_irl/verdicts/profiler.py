@@ -30,8 +30,14 @@ SLICE: Final = Size(clients=256, observations=1000)
 """Bounds of what is merged at once while requests are served: no step takes a millisecond."""
 WHOLE: Final = Size(sys.maxsize, sys.maxsize)
 """Bounds of what is merged at once where nobody waits."""
-REST_SECONDS: Final = 0.0005
-"""Pause for a request that waits for the interpreter, which otherwise gets it only after 5 ms."""
+RESTS: Final = 16
+"""Rests in a slice, about."""
+REST_SECONDS: Final = (0.0005, 0.0025)
+"""Shortest and longest rest for requests that wait for the interpreter, which otherwise get it only
+after 5 ms. A step takes half a millisecond: after a long rest, requests hardly notice it."""
+RESTS_SECONDS: Final = 0.5
+"""Time that the rests of a flush take together, beyond which they become shorter: the next flush is
+due in a second."""
 TURN_SECONDS: Final = 10.0
 TURN_PAUSE: Final = 0.002
 """Longest wait for a flush that goes on, and the time between two looks whether it still does."""
@@ -96,6 +102,7 @@ class Profiler:
         self._traps = Traps()
         self._site = SiteUpdate()
         self._flushing = threading.Lock()
+        self._rest_seconds = REST_SECONDS[0]
 
     @property
     def guarding(self) -> bool:
@@ -211,6 +218,7 @@ class Profiler:
             site=self._site,
         )
         by_client, merged = take_by_client(self._buffer, rest)
+        self._rest_seconds = _rest_seconds(len(by_client), merged)
         try:
             for part in slices(by_client, SLICE if gently else WHOLE):
                 rest()
@@ -226,7 +234,14 @@ class Profiler:
         return merged
 
     def _rest(self) -> None:
-        self._pause(REST_SECONDS)
+        self._pause(self._rest_seconds)
+
+
+def _rest_seconds(clients: int, observations: int) -> float:
+    """Choose the length of a rest in a flush of so many clients."""
+    slices = max(clients / SLICE.clients, observations / SLICE.observations, 1.0)
+    shortest, longest = REST_SECONDS
+    return min(max(RESTS_SECONDS / (RESTS * slices), shortest), longest)
 
 
 def _ignore(*_: object) -> None:

@@ -146,6 +146,20 @@ def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(clock: Clock
     assert profile.decode([state.profile])["total"].tolist() == [3]
 
 
+def test_rests_are_long_for_few_clients_and_end_in_time_for_many(clock: Clock) -> None:
+    rests: list[float] = []
+    site = Site(clock, pause=rests.append)
+    for number in range(100):
+        site.ask(f"c{number}")
+    site.limiter.profiler.flush(gently=True)
+    assert rests[-1] == max(rests) >= 4 * 0.0005
+    rests.clear()
+    for number in range(40 * SLICE.clients):
+        site.ask(f"c{number}")
+    site.limiter.profiler.flush(gently=True)
+    assert 0.25 < sum(rests) < 1.0
+
+
 def test_a_gentle_flush_loads_and_saves_a_client_once(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
