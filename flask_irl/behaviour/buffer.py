@@ -24,7 +24,12 @@ class Buffer:
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._waiting: deque[Fields] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin empty: the parent process has its own observations."""
+        self._waiting: deque[Fields] = deque(maxlen=self._capacity)
         self.add: Callable[[Fields], None] = self._waiting.append
         self._refused: dict[str, tuple[int, Fields]] = {}
         self._lock = threading.Lock()

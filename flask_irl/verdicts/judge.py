@@ -28,7 +28,8 @@ from flask_irl.behaviour.site_statistics import (
 )
 from flask_irl.behaviour.sums import View
 from flask_irl.model.model import Model
-from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
+from flask_irl.verdicts.climbing import next_steps, smooth
+from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder
 from flask_irl.verdicts.rules import Rules, are_many_people, working
 
 REGULAR_MINUTES: Final = 10
@@ -63,7 +64,7 @@ MACHINE_SHARE: Final = 0.8
 """Least share of such a client's requests on routes of machines; a scraper goes through all."""
 WORK_PACE: Final = 200.0
 """Requests in a minute that such work stays below."""
-SCORED: Final = 80
+SCORED: Final = 64
 """Clients that the model scores between two rests."""
 SMALL_MARGIN: Final = 1.0
 """Answers smaller than usual by so much, in nats of bytes, take nothing away."""

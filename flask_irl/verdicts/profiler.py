@@ -30,7 +30,7 @@ SLICE: Final = Size(clients=256, observations=1000)
 """Bounds of what is merged at once while requests are served: no step takes a millisecond."""
 WHOLE: Final = Size(sys.maxsize, sys.maxsize)
 """Bounds of what is merged at once where nobody waits."""
-RESTS: Final = 16
+RESTS: Final = 20
 """Rests in a slice, about."""
 REST_SECONDS: Final = (0.0005, 0.0025)
 """Shortest and longest rest for requests that wait for the interpreter, which otherwise get it only
@@ -55,6 +55,8 @@ class Profiler:
         rows_capacity: The largest number of training rows in the store.
         rules: Rules that need no model.
         campaigns: Watches for attacks of many clients; by default nothing does.
+        buffer: Holds observations until they are flushed; by default a new one.
+        traps: Holds clients that hit a honeypot until then; by default new ones.
         guard: The crowd guard; by default a new one.
         pause: Waits between two steps of a gentle flush, for a number of seconds.
 
@@ -77,6 +79,8 @@ class Profiler:
         rows_capacity: int,
         rules: Rules,
         campaigns: CampaignWatch | None = None,
+        buffer: Buffer | None = None,
+        traps: Traps | None = None,
         guard: CrowdGuard | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -92,14 +96,20 @@ class Profiler:
         self._pause = pause
         self._step_log = StepLog()
         self.on_judged: Callable[[Judged], object] = _ignore
-        self.after_fork()
+        # An empty one is false.
+        self._buffer = Buffer() if buffer is None else buffer
+        self._traps = Traps() if traps is None else traps
+        self._begin()
 
     def after_fork(self) -> None:
         """Begin with an empty buffer: the parent process flushes its own observations."""
-        self._buffer = Buffer()
+        self._buffer.after_fork()
+        self._traps.after_fork()
+        self._begin()
+
+    def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._traps = Traps()
         self._site = SiteUpdate()
         self._flushing = threading.Lock()
         self._rest_seconds = REST_SECONDS[0]

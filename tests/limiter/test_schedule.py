@@ -45,6 +45,13 @@ def test_a_job_that_is_due_while_the_interpreter_ends_is_dropped_without_a_word(
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def begin(schedule: Schedule) -> None:
+    """Start a schedule, and wait until its jobs are."""
+    schedule.start()
+    assert schedule._starter is not None
+    schedule._starter.join()
+
+
 def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], event: int) -> str:
     """Poll until APScheduler has an event, and give the log of a host that wants all of it."""
     happened = threading.Event()
@@ -57,7 +64,7 @@ def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], even
         train_seconds=60,
         poll_seconds=0.01,
     )
-    schedule.start()
+    begin(schedule)
     assert schedule._scheduler is not None
     schedule._scheduler.add_listener(lambda _: happened.set(), event)
     assert happened.wait(LONGEST)
@@ -124,7 +131,7 @@ def test_a_flush_is_due_at_the_process_own_moment_whenever_it_began() -> None:
     schedule = Schedule(
         flush=lambda: None, poll=lambda: None, train=None, expire=lambda: None, train_seconds=60
     )
-    schedule.start()
+    begin(schedule)
     assert schedule._scheduler is not None
     [due] = [job.next_run_time for job in schedule._scheduler.get_jobs() if job.name == "irl-flush"]
     schedule.end()

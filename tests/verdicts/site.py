@@ -35,6 +35,8 @@ class Site:
             ttl_seconds=3600,
             rows_capacity=1000,
             rules=Rules(),
+            buffer=self.limiter.buffer,
+            traps=self.limiter.traps,
             pause=pause,
         )
         self.plan = self.limiter.plan(())
