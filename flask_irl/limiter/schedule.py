@@ -38,6 +38,7 @@ class Schedule:
         train_seconds: The training interval.
         poll_seconds: The interval of ``poll``.
         load: Loads what the jobs need, before the first of them.
+        skipped: Takes the name of a job that is due while it still runs, and is left out.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Schedule:
         train_seconds: float,
         poll_seconds: float = POLL_SECONDS,
         load: Callable[[], object] = lambda: None,
+        skipped: Callable[[str], object] = lambda name: None,
     ) -> None:
         self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
         self._train_seconds = train_seconds
         self._poll_seconds = poll_seconds
         self._load = load
+        self._skipped = skipped
         self._ended = False
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -121,6 +124,7 @@ class Schedule:
                         _run_while_needed,
                         "interval",
                         args=(myself, name, scheduler),
+                        id=name,
                         name=f"irl-{name}",
                         seconds=seconds,
                         start_date=start,
@@ -128,6 +132,7 @@ class Schedule:
                         max_instances=2 if name == "flush" else 1,
                         **({"next_run_time": now} if at_once else {}),
                     )
+            scheduler.tell_skipped(self._skipped)
             scheduler.start()
             self._scheduler = scheduler
 

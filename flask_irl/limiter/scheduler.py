@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -39,6 +41,10 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]
 
     It may never end: under gevent, when a process ends, nothing else may run any more.
     """
+
+    def tell_skipped(self, skipped: Callable[[str], object]) -> None:
+        """Tell the name of each job that is due while it still runs."""
+        self.add_listener(lambda event: skipped(event.job_id), EVENT_JOB_MAX_INSTANCES)
 
     def shutdown(self, wait: bool = True) -> None:
         # Past BackgroundScheduler's, which joins its thread whatever it is told.

@@ -66,6 +66,7 @@ class Worker:
             train_seconds=train_seconds,
             poll_seconds=poll_seconds,
             load=functools.partial(failures.guard, "start", load),
+            skipped=failures.job_skipped,
         )
 
     @property

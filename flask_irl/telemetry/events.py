@@ -114,6 +114,12 @@ class ErrorSwallowed(NamedTuple):
     where: str
 
 
+class JobSkipped(NamedTuple):
+    """Report a background job that was due while it still ran, by its name."""
+
+    job: str
+
+
 class CallbackFailed(NamedTuple):
     """Report a function of the app's that raised, or returned nothing of use, by its option."""
 
@@ -135,6 +141,7 @@ Event = (
     | StoreBack
     | AdminRefused
     | ErrorSwallowed
+    | JobSkipped
     | CallbackFailed
 )
 

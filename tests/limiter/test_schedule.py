@@ -100,6 +100,32 @@ def test_a_job_that_is_skipped_while_one_hangs_is_not_told(
         goes_on.set()
 
 
+def test_a_job_that_is_skipped_is_counted_by_its_name() -> None:
+    told: list[str] = []
+    goes_on, happened = threading.Event(), threading.Event()
+
+    def skipped(name: str) -> None:
+        told.append(name)
+        happened.set()
+
+    schedule = Schedule(
+        flush=lambda: None,
+        poll=goes_on.wait,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        poll_seconds=0.01,
+        skipped=skipped,
+    )
+    schedule.start()
+    try:
+        assert happened.wait(LONGEST)
+    finally:
+        goes_on.set()
+        schedule.end()
+    assert set(told) == {"poll"}
+
+
 def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
     def poll() -> None:
         raise ZeroDivisionError
