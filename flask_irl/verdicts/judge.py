@@ -184,7 +184,8 @@ def _keep_machine_pace(
     if routes is None:
         paces = likely_pace(site, view.route_bins)
     else:
-        paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
+        known = {route: expected_pace(site, route_hash(route)) for route in set(routes)}
+        paces = np.array([known[route] for route in routes])
     at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
     at_pace &= column(features, "interval_variation") <= EVENNESS
     # By its intervals: the requests of its first minute are few at any pace.
