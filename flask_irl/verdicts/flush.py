@@ -29,7 +29,7 @@ from flask_irl.verdicts.steps import take_steps
 from flask_irl.verdicts.training_rows import take_rows
 from flask_irl.verdicts.traps import Traps
 
-LOADED: Final = 150
+LOADED: Final = 300
 """Clients loaded between two rests."""
 MAX_TRIES: Final = 5
 """Attempts to merge into a profile that others save all the time."""

@@ -26,11 +26,13 @@ from flask_irl.verdicts.slices import Size, rest_of, slices, take_by_client
 from flask_irl.verdicts.step_log import StepLog
 from flask_irl.verdicts.traps import Traps
 
-SLICE: Final = Size(clients=256, observations=1000)
+SLICE: Final = Size(clients=300, observations=1000)
 """Bounds of what is merged at once while requests are served: no step takes a millisecond."""
 WHOLE: Final = Size(sys.maxsize, sys.maxsize)
 """Bounds of what is merged at once where nobody waits."""
-RESTS: Final = 20
+HOLD_SECONDS: Final = 0.0005
+"""CPU time after which a flush rests, between two steps: a rest costs something, too."""
+RESTS: Final = 12
 """Rests in a slice, about."""
 REST_SECONDS: Final = (0.0005, 0.0025)
 """Shortest and longest rest for requests that wait for the interpreter, which otherwise get it only
@@ -59,6 +61,7 @@ class Profiler:
         traps: Holds clients that hit a honeypot until then; by default new ones.
         guard: The crowd guard; by default a new one.
         pause: Waits between two steps of a gentle flush, for a number of seconds.
+        cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
 
     Attributes:
         observe: Takes an answered request, as the fields of an
@@ -83,6 +86,7 @@ class Profiler:
         traps: Traps | None = None,
         guard: CrowdGuard | None = None,
         pause: Callable[[float], object] = time.sleep,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -94,6 +98,7 @@ class Profiler:
         self._guard = guard or CrowdGuard()
         self._campaigns = campaigns or CampaignWatch(store, notify, enabled=False)
         self._pause = pause
+        self._cpu_clock = cpu_clock
         self._step_log = StepLog()
         self.on_judged: Callable[[Judged], object] = _ignore
         # An empty one is false.
@@ -113,6 +118,7 @@ class Profiler:
         self._site = SiteUpdate()
         self._flushing = threading.Lock()
         self._rest_seconds = REST_SECONDS[0]
+        self._rested_at = 0.0
 
     @property
     def guarding(self) -> bool:
@@ -212,6 +218,7 @@ class Profiler:
 
     def _flush_buffer(self, gently: bool) -> int:
         rest = self._rest if gently else _ignore
+        self._rested_at = self._cpu_clock()
         flush = Flush(
             store=self._store,
             model=self._model(),
@@ -244,7 +251,9 @@ class Profiler:
         return merged
 
     def _rest(self) -> None:
-        self._pause(self._rest_seconds)
+        if self._cpu_clock() - self._rested_at >= HOLD_SECONDS:
+            self._pause(self._rest_seconds)
+            self._rested_at = self._cpu_clock()
 
 
 def _rest_seconds(clients: int, observations: int) -> float:

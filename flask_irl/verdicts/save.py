@@ -16,8 +16,8 @@ from flask_irl.stores.base import SaveResult, Store
 from flask_irl.stores.state import Update
 from flask_irl.verdicts.merge import Profiles
 
-AT_ONCE: Final = 50
-"""Clients saved between two rests: they are half a millisecond of the server's."""
+AT_ONCE: Final = 100
+"""Clients saved between two rests: they are a millisecond of the server's."""
 MAX_TTL: Final = 7 * 86_400
 TTL_PER_MINUTE: Final = 3600.0
 """Seconds for which a profile is kept longer, for each minute of activity."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -144,6 +145,16 @@ def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(clock: Clock
     [state] = site.store.load(["c0"])
     assert state is not None
     assert profile.decode([state.profile])["total"].tolist() == [3]
+
+
+def test_a_gentle_flush_rests_only_when_it_has_taken_some_time(clock: Clock) -> None:
+    rests: list[float] = []
+    steps = itertools.count()
+    # A tenth of a millisecond a step.
+    site = Site(clock, pause=rests.append, cpu_clock=lambda: next(steps) * 0.0001)
+    site.ask()
+    site.limiter.profiler.flush(gently=True)
+    assert 1 <= len(rests) <= next(steps) / 5
 
 
 def test_rests_are_long_for_few_clients_and_end_in_time_for_many(clock: Clock) -> None:
