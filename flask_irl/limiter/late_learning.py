@@ -125,10 +125,12 @@ def load() -> None:
 
 
 def _before_fork() -> None:
-    # Not for a process that forks before it has a limiter.
-    if _LEARNERS:
-        load()
-    _LOADING.acquire()
+    try:
+        # Not for a process that forks before it has a limiter.
+        if _LEARNERS:
+            load()
+    finally:
+        _LOADING.acquire()
 
 
 def _after_fork() -> None:

@@ -10,6 +10,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Schedule:
         train_seconds: The training interval.
         poll_seconds: The interval of ``poll``.
         load: Loads what the jobs need, before the first of them.
+        guard: Runs what loads, and takes its errors.
         skipped: Takes the name of a job that is due while it still runs, and is left out.
     """
 
@@ -51,12 +53,14 @@ class Schedule:
         train_seconds: float,
         poll_seconds: float = POLL_SECONDS,
         load: Callable[[], object] = lambda: None,
+        guard: Callable[[Callable[[], object]], object] = lambda work: work(),
         skipped: Callable[[str], object] = lambda name: None,
     ) -> None:
         self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
         self._train_seconds = train_seconds
         self._poll_seconds = poll_seconds
         self._load = load
+        self._guard = guard
         self._skipped = skipped
         self._ended = False
         self._lock = threading.Lock()
@@ -80,7 +84,10 @@ class Schedule:
                 return
             # What the jobs need takes longer to load than a request to answer.
             starter = threading.Thread(
-                target=self._begin, args=(train_at_once,), name="irl-start", daemon=True
+                target=self._guard,
+                args=(partial(self._begin, train_at_once),),
+                name="irl-start",
+                daemon=True,
             )
             starter.start()
             self._starter = starter
@@ -89,7 +96,15 @@ class Schedule:
         self._stopped.wait(START_SECONDS)
         if self._ended:
             return
-        self._load()
+        try:
+            self._load()
+            self._schedule(train_at_once)
+        except RuntimeError as error:
+            # An interpreter that ends starts no thread, and loads nothing that would.
+            if "shutdown" not in str(error):
+                raise
+
+    def _schedule(self, train_at_once: bool) -> None:
         from flask_irl.limiter.scheduler import Scheduler, UntilExit, logger
 
         with self._lock:

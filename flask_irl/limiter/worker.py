@@ -65,7 +65,8 @@ class Worker:
             expire=functools.partial(failures.guard, "expire", jobs.expire),
             train_seconds=train_seconds,
             poll_seconds=poll_seconds,
-            load=functools.partial(failures.guard, "start", load),
+            load=load,
+            guard=functools.partial(failures.guard, "start"),
             skipped=failures.job_skipped,
         )
 

@@ -126,6 +126,38 @@ def test_a_job_that_is_skipped_is_counted_by_its_name() -> None:
     assert set(told) == {"poll"}
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("can't register atexit after shutdown", []), ("no numpy", ["no numpy"])],
+)
+def test_an_error_of_loading_is_told_unless_the_interpreter_ends(
+    text: str, told: list[str]
+) -> None:
+    heard: list[str] = []
+
+    def load() -> None:
+        raise RuntimeError(text)
+
+    def guard(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except RuntimeError as error:
+            heard.append(str(error))
+
+    schedule = Schedule(
+        flush=lambda: None,
+        poll=lambda: None,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        load=load,
+        guard=guard,
+    )
+    begin(schedule)
+    schedule.end()
+    assert heard == told
+
+
 def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
     def poll() -> None:
         raise ZeroDivisionError
