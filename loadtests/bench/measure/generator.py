@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from typing import Final
@@ -26,8 +26,8 @@ END: Final = b"\r\n\r\nok"
 RAMP_SECONDS: Final = 0.25
 """Time under load before requests count."""
 STALLED_SECONDS: Final = 10.0
-TRIES: Final = 100
-"""Connections that are tried for one, until all workers have equally many."""
+TRIES: Final = 50
+"""Connections that are tried for one, so that all workers have equally many."""
 
 
 class LoadError(RuntimeError):
@@ -49,37 +49,42 @@ def connect(port: int, state_path: str, connections: int, workers: int) -> list[
     """Open connections, equally many to each worker of a gunicorn.
 
     Who accepts a connection is chance, and the p99 of a worker that has many would be of that.
+    After many tries those of any worker do.
     """
     most = -(-connections // workers)
     found: list[socket.socket] = []
     held: Counter[int] = Counter()
-    spare: list[socket.socket] = []
-    for _ in range(TRIES * connections):
+    spare: deque[socket.socket] = deque()
+    tries = 0
+    while len(found) < connections:
         one = socket.create_connection((HOST, port), timeout=STALLED_SECONDS)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        one.sendall(f"GET {state_path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode("ascii"))
-        answer = b""
-        while not answer.endswith(b"}"):
-            part = one.recv(4096)
-            if not part:
-                raise LoadError(f"{state_path} was not answered")
-            answer += part
-        worker = json.loads(answer.partition(b"\r\n\r\n")[2])["pid"]
-        if held[worker] < most:
+        worker = _worker_of(one, state_path)
+        tries += 1
+        if held[worker] < most or tries > TRIES * connections:
             held[worker] += 1
             found.append(one)
-            if len(found) == connections:
-                break
         else:
             # Closed later: its worker would be free to accept the next one.
             spare.append(one)
-            if len(spare) >= most:
-                spare.pop(0).close()
+            if len(spare) > most:
+                spare.popleft().close()
     for one in spare:
         one.close()
-    if len(found) < connections:
-        raise LoadError(f"{len(found)} of {connections} connections, by worker: {dict(held)}")
     return found
+
+
+def _worker_of(connection: socket.socket, state_path: str) -> int:
+    """Ask which process serves a connection."""
+    connection.sendall(f"GET {state_path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode("ascii"))
+    answer = b""
+    while not answer.endswith(b"}"):
+        part = connection.recv(4096)
+        if not part:
+            raise LoadError(f"{state_path} was not answered")
+        answer += part
+    worker: int = json.loads(answer.partition(b"\r\n\r\n")[2])["pid"]
+    return worker
 
 
 def drive(
