@@ -54,7 +54,7 @@ format: $(VENV)/.stamp-lint ## mend what ruff can mend
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(BENCH_VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS="--chart FILE" draws)
+bench: $(BENCH_VENV)/.stamp-bench ## compare with rivals (BENCH_JSON=file writes the figures; ARGS=--help lists parts)
 	$(BENCH_VENV)/bin/python -m loadtests.bench $(ARGS)
 
 evaluate: $(VENV)/.stamp-test ## judge detection on made-up and real logs, an hour on two cores (ARGS="--quick": minutes)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 from flask import current_app, has_app_context
 
 from flask_irl.errors import ConfigurationError, IrlError
-from flask_irl.operations import MAX_REASON, Operations
-from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
-from flask_irl.operations.texts import check_line
 from flask_irl.web.callbacks import key_of
-from flask_irl.web.state import AppStates, state_of
+from flask_irl.web.state import AppState, AppStates, state_of
+
+if TYPE_CHECKING:
+    from flask_irl.operations import Operations
+    from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
 
 HOUR_SECONDS: Final = 3600.0
 MAX_WHO: Final = 100
@@ -215,7 +216,7 @@ class ClientControl:
         name = None if client is None else _name(client)
         known = False
         for state in self._states.here():
-            on_clients = Operations(state.limiter).clients
+            on_clients = _operations_on(state).clients
             if name is None:
                 known |= on_clients.reset_all(who) > 0
             else:
@@ -225,6 +226,9 @@ class ClientControl:
     def _override(
         self, word: str, client: ClientName, amount: int, seconds: float, reason: str, who: str
     ) -> ClientOverride:
+        from flask_irl.operations.audit import MAX_REASON
+        from flask_irl.operations.texts import check_line
+
         operations = self._operations(f"{word}()")
         return operations.overrides.set(
             _name(client),
@@ -239,7 +243,14 @@ class ClientControl:
     def _operations(self, call: str) -> Operations:
         if not has_app_context():
             raise RuntimeError(NO_APP.format(name=call))
-        return Operations(state_of(current_app).limiter)
+        return _operations_on(state_of(current_app))
+
+
+def _operations_on(state: AppState) -> Operations:
+    # Not with the module: a web worker needs them for these calls only.
+    from flask_irl.operations import Operations
+
+    return Operations(state.limiter)
 
 
 def _name(client: Any) -> str:
@@ -262,6 +273,8 @@ def _may_name_anything() -> bool:
 
 
 def _checked(who: str) -> str:
+    from flask_irl.operations.texts import check_line
+
     return check_line("who", who, MAX_WHO)
 
 

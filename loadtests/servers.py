@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.servers import RedisServer
+from tests.redis_server import RedisServer
 
 
 @contextmanager

@@ -80,8 +80,8 @@ def observations(state: AppState, monkeypatch: pytest.MonkeyPatch) -> list[Obser
     """A list that every observation from now on goes to."""
     seen: list[Observation] = []
     monkeypatch.setattr(
-        state.limiter.profiler,
-        "observe",
+        state.limiter.buffer,
+        "add",
         lambda fields, **_: seen.append(Observation._make(fields)),
     )
     return seen

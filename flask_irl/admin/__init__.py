@@ -60,13 +60,7 @@ def register(
         ImportError: flask-smorest or flask-swagger-ui is not installed.
         RuntimeError: The app has the admin API already.
     """
-    if not url_prefix.startswith("/") or not url_prefix.strip("/") or set('<"\\') & set(url_prefix):
-        raise ConfigurationError(
-            f"url_prefix is {url_prefix!r}, which is not allowed: give a path such as {PREFIX!r}"
-        )
-    if not tokens and authorize is None:
-        # Before anything is imported: it would take paths of the host's, and admit nobody.
-        event(logging.DEBUG, "admin_not_mounted", missing="token", set="IRL_ADMIN_TOKEN")
+    if not is_wanted(url_prefix, tokens, authorize):
         return ()
     from flask_irl.admin.authentication import Authenticator
     from flask_irl.admin.mount import mount
@@ -79,6 +73,25 @@ def register(
         routes=routes,
         docs=docs,
     )
+
+
+def is_wanted(url_prefix: str, tokens: Sequence[Token], authorize: Authorize | None) -> bool:
+    """Tell whether anybody may use the API; arguments as of :func:`register`.
+
+    To be asked before anything is imported: the API would take paths of the host's, and admit
+    nobody.
+
+    Raises:
+        ConfigurationError: The prefix is not allowed.
+    """
+    if not url_prefix.startswith("/") or not url_prefix.strip("/") or set('<"\\') & set(url_prefix):
+        raise ConfigurationError(
+            f"url_prefix is {url_prefix!r}, which is not allowed: give a path such as {PREFIX!r}"
+        )
+    if tokens or authorize is not None:
+        return True
+    event(logging.DEBUG, "admin_not_mounted", missing="token", set="IRL_ADMIN_TOKEN")
+    return False
 
 
 def give_way(app: Flask) -> None:

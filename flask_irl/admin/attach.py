@@ -7,11 +7,10 @@ from functools import partial
 
 from flask import Blueprint, Flask
 
-from flask_irl.admin import give_way, register
+from flask_irl.admin import give_way, is_wanted, register
 from flask_irl.admin.prefix import OWN
 from flask_irl.admin.tokens import all_tokens, parse_tokens
 from flask_irl.errors import ConfigurationError
-from flask_irl.operations import Operations
 from flask_irl.telemetry.events import AdminRefused
 from flask_irl.telemetry.log import event
 from flask_irl.web.callbacks import Authorize
@@ -40,6 +39,10 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
         raise ConfigurationError(
             f"the admin API's tokens (not shown) are not allowed: give {error}"
         ) from None
+    if not is_wanted(options.url_prefix, tokens, authorize):
+        return ()
+    from flask_irl.operations import Operations
+
     try:
         blueprints = register(
             app,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from flask_irl.behaviour.observation import CLIENT, Fields
@@ -24,7 +24,12 @@ class Buffer:
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._waiting: deque[Fields] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin empty: the parent process has its own observations."""
+        self._waiting: deque[Fields] = deque(maxlen=self._capacity)
         self.add: Callable[[Fields], None] = self._waiting.append
         self._refused: dict[str, tuple[int, Fields]] = {}
         self._lock = threading.Lock()
@@ -40,16 +45,30 @@ class Buffer:
             self._refused[client] = (count + 1, fields)
 
     def take(self, limit: int) -> list[Fields]:
-        """Remove and return the oldest observations, at most ``limit``, and all refusals."""
+        """Remove and return the oldest observations, at most ``limit``; no refusals."""
         waiting = self._waiting
-        observations = [waiting.popleft() for _ in range(min(limit, len(waiting)))]
-        if self._refused:
-            with self._lock:
-                refused, self._refused = self._refused, {}
-            observations += [
-                (*fields[:9], count, *fields[10:]) for count, fields in refused.values()
-            ]
-        return observations
+        return [waiting.popleft() for _ in range(min(limit, len(waiting)))]
+
+    def take_refused(self) -> list[Fields]:
+        """Remove and return all refusals, one observation for each client."""
+        if not self._refused:
+            return []
+        with self._lock:
+            refused, self._refused = self._refused, {}
+        return [(*fields[:9], count, *fields[10:]) for count, fields in refused.values()]
+
+    def put_back(self, observations: Sequence[Fields]) -> None:
+        """Put observations before all others, as many of the latest as there is room for."""
+        waiting = self._waiting
+        for observation in reversed(observations):
+            if len(waiting) == waiting.maxlen:
+                break
+            waiting.appendleft(observation)
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._waiting.clear()
+        self.take_refused()
 
     def count(self) -> int:
         """Count the observations, each refusal by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -54,7 +54,10 @@ class Events(NamedTuple):
 
 
 def events_of(
-    owners: Sequence[int], observations: Sequence[Fields], shares: Mapping[str, float]
+    owners: Sequence[int],
+    observations: Sequence[Fields],
+    shares: Mapping[str, float],
+    rest: Callable[[], object] = lambda: None,
 ) -> Events:
     """Turn observations into columns.
 
@@ -62,6 +65,7 @@ def events_of(
         owners: For each observation, the index of its client's profile.
         observations: In any order, at least one.
         shares: Learned share of each route among the site's requests, 0 to 1.
+        rest: Is called between two steps.
     """
     _, ats, gaps, routes, paths, methods, statuses, sizes, refusals, times, _, words = zip(
         *observations, strict=True
@@ -76,6 +80,7 @@ def events_of(
     failed = np.array(words) == FAILED_LOGIN
     tries = [*zip(statuses, logins, strict=True)]
     answers = {(status, login): answer_of(status, login) for status, login in set(tries)}
+    rest()
     writes, probes = ({m: m not in usual for m in set(methods)} for usual in (READING, USUAL))
     refused = np.array(refusals, dtype=np.float64)
     return Events(

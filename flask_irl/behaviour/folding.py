@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from flask_irl.behaviour.sketch import mark_paths
 from flask_irl.behaviour.sums import GAP_BINS, GAP_EDGES, SUMS, Batch
 
 
-def fold(records: Records, events: Events) -> None:
+def fold(records: Records, events: Events, rest: Callable[[], object] = lambda: None) -> None:
     """Add requests to profiles, in place; writes ``sums``, ``total``, ``first``, ``updated``.
 
     Args:
         records: The clients' profiles; each client must have at least one request.
         events: The requests.
+        rest: Is called between two steps.
     """
     order = np.lexsort((events.at, events.owner))
     if (order[1:] < order[:-1]).any():
@@ -46,6 +48,7 @@ def fold(records: Records, events: Events) -> None:
         new_path=new_path,
         login=events.login,
     )
+    rest()
     added = np.zeros((len(owner), N_CELLS))
     for column, item in enumerate(SUMS):
         added[:, column] = item.of(batch)
@@ -53,6 +56,7 @@ def fold(records: Records, events: Events) -> None:
     has_gap = gap >= 0
     added[every[has_gap], N_SUMS + np.searchsorted(GAP_EDGES, gap[has_gap], side="right")] = 1.0
     added[every, N_SUMS + GAP_BINS + events.bin] = 1.0
+    rest()
     age = latest[owner] - at
     added *= events.times[:, None] * decay(age)
 

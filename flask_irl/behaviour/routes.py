@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
-
-import numpy as np
 
 from flask_irl.behaviour.sums import ROUTE_BINS
 
@@ -43,4 +42,4 @@ def rarity_of(shares: Mapping[str, float], route: str) -> float:
     if not shares:
         return DEFAULT_RARITY
     share = shares.get(route, 0.0)
-    return MAX_RARITY if share <= 0 else min(MAX_RARITY, max(0.0, -float(np.log(share))))
+    return MAX_RARITY if share <= 0 else min(MAX_RARITY, max(0.0, -math.log(share)))

@@ -49,11 +49,15 @@ def route_counts(totals: Mapping[str, int]) -> dict[str, int]:
 
 def count_observations(observations: Sequence[Fields]) -> SiteCounts:
     """Count observations for the store's counters."""
+    alike: dict[tuple[str, float, bool, bool], int] = {}
+    for observation in observations:
+        kind = (observation[3], observation[1] // 60, observation[8], observation[10])
+        alike[kind] = alike.get(kind, 0) + observation[9]
     totals: Counter[str] = Counter()
     requests: Counter[int] = Counter()
     refusals: Counter[int] = Counter()
-    for _, at, _, route, *_, refused, times, anomalous, _ in observations:
-        minute = int(at // 60)
+    for (route, at, refused, anomalous), times in alike.items():
+        minute = int(at)
         totals[ROUTE + route] += times
         requests[minute] += times
         if refused:

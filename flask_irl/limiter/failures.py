@@ -26,6 +26,7 @@ from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.events import (
     CallbackFailed,
     ErrorSwallowed,
+    JobSkipped,
     Notify,
     StoreBack,
     StoreFailed,
@@ -126,6 +127,12 @@ class Failures:
         held = self._log.passes()
         if held is not None:
             failure("limiter_error", error, where=where, not_logged=held)
+
+    def job_skipped(self, job: str) -> None:
+        """Report a background job that was due while it still ran."""
+        # On the scheduler's own thread, which nothing may stop.
+        with contextlib.suppress(Exception):
+            self._notify(JobSkipped(job))
 
     def callback_failed(self, where: str, error: BaseException, function: object) -> None:
         """Report a function of the app's that raised, or returned nothing of use.

@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from flask_irl.behaviour.buffer import Buffer
 from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
+from flask_irl.limiter.campaign_gate import CampaignGate
 from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Notify
 from flask_irl.training.background import BackgroundTraining
-from flask_irl.training.fit import Fit
+from flask_irl.training.fit import Fit, fit_in_child
 from flask_irl.training.trainer import Trainer, Training
 from flask_irl.verdicts.campaign_watch import CampaignWatch
-from flask_irl.verdicts.ladder import Ladder, ladder_of
+from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.traps import Traps
 
 
 class Learning:
@@ -27,20 +30,30 @@ class Learning:
         store: Where profiles, rows and models live.
         notify: Takes events.
         failures: Takes errors of background work.
-        fit: Trains detectors.
+        fit: Trains detectors; by default a child process does.
+        ladder: The steps in force.
+        buffer: Holds observations until they are flushed.
+        traps: Holds clients that hit a honeypot until then.
 
     Attributes:
-        ladder: The steps in force.
+        gate: Holds back newcomers' logins where there is a campaign.
         profiler: Keeps profiles and verdicts.
         campaigns: Watches for attacks of many clients.
         trainer: Trains models, and holds the one in force.
     """
 
     def __init__(
-        self, options: Options, store: Store, notify: Notify, failures: Failures, fit: Fit
+        self,
+        options: Options,
+        store: Store,
+        notify: Notify,
+        failures: Failures,
+        fit: Fit | None,
+        ladder: Ladder,
+        buffer: Buffer,
+        traps: Traps,
     ) -> None:
         self._failures = failures
-        self.ladder = _ladder(options)
         self.trainer = Trainer(
             store,
             notify=notify,
@@ -50,27 +63,29 @@ class Learning:
             interval_seconds=options.training_interval_minutes * 60,
             learning_seconds=options.learning_minutes * 60,
             detector=options.detector,
-            fit=fit,
+            fit=fit or fit_in_child,
         )
         self.campaigns = CampaignWatch(store, notify, enabled=options.campaigns)
         self.profiler = Profiler(
             store,
-            ladder=self.ladder,
+            ladder=ladder,
             model=lambda: self.trainer.model,
             notify=notify,
             ttl_seconds=options.profile_ttl_seconds,
             rows_capacity=options.rows_capacity,
             rules=Rules(options.login_failures, options.unknown_paths),
             campaigns=self.campaigns,
+            buffer=buffer,
+            traps=traps,
         )
+        self.gate = CampaignGate(self.campaigns, store, failures, notify)
         self._trainings = BackgroundTraining(
             self.trainer, functools.partial(failures.guard, "train")
         )
 
-    def use(self, options: Options) -> None:
-        """Judge by other options from now on."""
-        self.ladder = _ladder(options)
-        self.profiler.use(self.ladder)
+    def use(self, options: Options, ladder: Ladder) -> None:
+        """Judge by other options, and the steps that they name, from now on."""
+        self.profiler.use(ladder)
         self.trainer.threshold = options.anomaly_threshold
 
     def train(self) -> Training:
@@ -115,7 +130,3 @@ class Learning:
         self.profiler.after_fork()
         self.trainer.after_fork()
         self._trainings.after_fork()
-
-
-def _ladder(options: Options) -> Ladder:
-    return ladder_of(options.factors, float(options.window_seconds), options.anomaly_threshold)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
-from flask_irl.limiter.campaign_gate import CampaignGate
-from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.learning import Learning
+from flask_irl.limiter.late_gate import LateGate
+from flask_irl.limiter.late_learning import LateLearning, ladder_for
 from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.refusals import Refusals
@@ -24,29 +22,27 @@ from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plan_cache import PlanCache
 from flask_irl.stores.base import Pending, Store
 from flask_irl.stores.site import Revisions
-from flask_irl.telemetry.events import Listener, Notify, ignore
+from flask_irl.telemetry.events import Listener
 from flask_irl.telemetry.log import event
-from flask_irl.training.fit import Fit, fit_in_child
-from flask_irl.training.trainer import Training
-from flask_irl.verdicts.ladder import Ladder
+
+if TYPE_CHECKING:
+    from flask_irl.training.fit import Fit
+    from flask_irl.training.trainer import Training
 
 
-class Limiter:
+class Limiter(LateLearning):
     """Decide on requests and learn from them; knows nothing of Flask.
 
     Args:
         options: All options.
         store: Where state lives.
         listener: Takes events, for metrics.
-        fit: Trains detectors.
+        fit: Trains detectors; by default a child process does.
         monotonic: Seconds of a clock that is never set, for refusals kept in this process.
 
     Attributes:
-        options: The options in force, settings changed at run time included.
         configured: The options without those settings.
-        notify: Takes an event for the listener.
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
-        learning: Keeps profiles, verdicts and models.
         campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
@@ -61,33 +57,29 @@ class Limiter:
         store: Store,
         *,
         listener: Listener | None = None,
-        fit: Fit = fit_in_child,
+        fit: Fit | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.options = self.configured = options
-        self.store = store
+        super().__init__(options, store, listener, fit)
+        self.configured = options
         self.listener = listener
-        self.notify: Notify = ignore if listener is None else listener.notify
-        self.failures = Failures(store, options, self.notify)
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic)
         self.refusals = Refusals()
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
-        self.learning = Learning(options, store, self.notify, self.failures, fit)
-        self.profiler, self.trainer = self.learning.profiler, self.learning.trainer
-        self.campaigns = CampaignGate(self.learning.campaigns, store, self.failures, self.notify)
+        self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.worker = Worker(
             self.failures,
             Jobs(
-                flush=functools.partial(self.profiler.flush, gently=True),
+                flush=lambda: self.profiler.flush(gently=True),
                 refresh=self.refresh,
                 train=self._train_if_due if options.train else None,
-                end_training=self.learning.close,
-                leave_training=self.trainer.leave,
+                end_training=self.end_learning,
+                leave_training=lambda: self.trainer.leave(),
                 expire=self._expire,
-                tell=Presence(store, self.learning.report).tell,
+                tell=Presence(store, lambda: self.learning.report()).tell,
             ),
             train_seconds=options.training_interval_minutes * 60,
         )
@@ -98,11 +90,6 @@ class Limiter:
         self.label_of: Callable[[str], str | None] = lambda client: None
         self._started = False
         follow_process(self)
-
-    @property
-    def ladder(self) -> Ladder:
-        """Give the steps in force."""
-        return self.learning.ladder
 
     @property
     def mode(self) -> Mode:
@@ -183,9 +170,9 @@ class Limiter:
             refused = outcome in REFUSED
             note = (key, at, gap, route, path, method, status, size, refused, 1, anomalous, login)
             if source == "local":
-                self.profiler.observe_refused(note)
+                self.buffer.add_refused(note)
             else:
-                self.profiler.observe(note)
+                self.buffer.add(note)
 
     def flush(self) -> int:
         """Merge observations and judge their clients now; returns the number of observations.
@@ -266,7 +253,7 @@ class Limiter:
         guard = self.failures.guard
         self.worker.close()
         guard("close", self.breaker.close)
-        if not self.breaker.is_open:
+        if self.has_learned and not self.breaker.is_open:
             guard("flush", self.flush)
         guard("close", self.store.close)
 
@@ -275,7 +262,7 @@ class Limiter:
         self._started = False
         self.worker.after_fork()
         self.failures.after_fork()
-        self.learning.after_fork()
+        self.forget_parent()
         self.store.after_fork()
         self.access.after_fork()
         self.refusals = Refusals()
@@ -286,7 +273,8 @@ class Limiter:
         self.options = options
         self._mode = options.mode
         self.access.window_seconds = options.window_seconds
-        self.learning.use(options)
+        self.ladder = ladder_for(options)
+        self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self.refusals.clear()
         event(logging.WARNING, "settings_changed", **settings)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.stores.open import open_store
 from flask_irl.telemetry.events import Listener
-from flask_irl.training.fit import Fit, fit_in_child
+
+if TYPE_CHECKING:
+    from flask_irl.training.fit import Fit
 
 
 def open_limiter(
@@ -16,7 +19,7 @@ def open_limiter(
     *,
     listener: Listener | None = None,
     clock: Callable[[], float] | None = None,
-    fit: Fit = fit_in_child,
+    fit: Fit | None = None,
 ) -> Limiter:
     """Open a limiter with the store that the options name.
 

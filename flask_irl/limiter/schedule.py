@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import datetime
-import logging
+import os
+import socket
 import threading
+import time
 import weakref
+import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
+if TYPE_CHECKING:
+    from flask_irl.limiter.scheduler import Scheduler
 
+START_SECONDS: Final = 0.2
+"""Time until what the jobs need is loaded, so that the first request isn't held up by it."""
 FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
 EXPIRE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 300
-
-logger = logging.getLogger("flask_irl.schedule")
-# APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
-# while the store hangs, of which events tell. By a filter, since a host's dictConfig of flask_irl's
-# logger takes the levels of those below it away.
-logger.addFilter(lambda record: record.levelno >= logging.ERROR)
-
-
-class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
-    """Drop jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
-
-    The interpreter waits for a job that waits for a store that hangs; no other is started.
-    """
-
-    def start(self, scheduler: Any, alias: str) -> None:
-        super().start(scheduler, alias)
-        self._logger = logger
-
-    def submit_job(self, job: Any, run_times: Any) -> None:
-        try:
-            super().submit_job(job, run_times)
-        except RuntimeError as error:
-            # There is no class of its own for it, and too many threads are another matter.
-            if "shutdown" not in str(error):
-                raise
-
-
-class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """Stop without waiting for the scheduler's own thread.
-
-    It may never end: under gevent, when a process ends, nothing else may run any more.
-    """
-
-    def shutdown(self, wait: bool = True) -> None:
-        # Past BackgroundScheduler's, which joins its thread whatever it is told.
-        super(BackgroundScheduler, self).shutdown(wait)
+GOLDEN: Final = 0.6180339887498949
+SPREAD: Final = frozenset({"flush", "poll"})
+"""Jobs of which each process has its own moment; the others are rare."""
 
 
 class Schedule:
@@ -65,6 +38,9 @@ class Schedule:
         expire: Every minute.
         train_seconds: The training interval.
         poll_seconds: The interval of ``poll``.
+        load: Loads what the jobs need, before the first of them.
+        guard: Runs what loads, and takes its errors.
+        skipped: Takes the name of a job that is due while it still runs, and is left out.
     """
 
     def __init__(
@@ -76,18 +52,26 @@ class Schedule:
         expire: Callable[[], object],
         train_seconds: float,
         poll_seconds: float = POLL_SECONDS,
+        load: Callable[[], object] = lambda: None,
+        guard: Callable[[Callable[[], object]], object] = lambda work: work(),
+        skipped: Callable[[str], object] = lambda name: None,
     ) -> None:
         self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
         self._train_seconds = train_seconds
         self._poll_seconds = poll_seconds
-        self._scheduler: _Scheduler | None = None
+        self._load = load
+        self._guard = guard
+        self._skipped = skipped
         self._ended = False
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._starter: threading.Thread | None = None
+        self._scheduler: Scheduler | None = None
 
     @property
     def running(self) -> bool:
         """Tell whether this process runs the jobs."""
-        return self._scheduler is not None
+        return self._starter is not None
 
     def start(self, *, train_at_once: bool = False) -> None:
         """Start the jobs in this process; does nothing if they run, or after :meth:`end`.
@@ -96,11 +80,39 @@ class Schedule:
             train_at_once: Train now for the first time, and not only after the interval.
         """
         with self._lock:
-            if self._ended or self._scheduler is not None:
+            if self._ended or self._starter is not None:
+                return
+            # What the jobs need takes longer to load than a request to answer.
+            starter = threading.Thread(
+                target=self._guard,
+                args=(partial(self._begin, train_at_once),),
+                name="irl-start",
+                daemon=True,
+            )
+            starter.start()
+            self._starter = starter
+
+    def _begin(self, train_at_once: bool) -> None:
+        self._stopped.wait(START_SECONDS)
+        if self._ended:
+            return
+        try:
+            self._load()
+            self._schedule(train_at_once)
+        except RuntimeError as error:
+            # An interpreter that ends starts no thread, and loads nothing that would.
+            if "shutdown" not in str(error):
+                raise
+
+    def _schedule(self, train_at_once: bool) -> None:
+        from flask_irl.limiter.scheduler import Scheduler, UntilExit, logger
+
+        with self._lock:
+            if self._ended:
                 return
             # One thread, since each has memory of its own; no job takes long.
-            scheduler = _Scheduler(
-                executors={"default": _UntilExit(1)},
+            scheduler = Scheduler(
+                executors={"default": UntilExit(1)},
                 job_defaults={
                     "coalesce": True,
                     "misfire_grace_time": GRACE_SECONDS,
@@ -110,6 +122,8 @@ class Schedule:
                 logger=logger,
             )
             myself = weakref.ref(self)
+            now = datetime.datetime.now(datetime.UTC)
+            phase = phase_of_process()
             for name, seconds, at_once in (
                 ("flush", FLUSH_SECONDS, False),
                 # Changes made by operators must not wait for the first interval.
@@ -118,17 +132,22 @@ class Schedule:
                 ("train", self._train_seconds, train_at_once),
             ):
                 if self.jobs[name] is not None:
-                    first = {"next_run_time": datetime.datetime.now(datetime.UTC)}
+                    start = now + datetime.timedelta(seconds=seconds)
+                    if name in SPREAD:
+                        start = _next_at(phase * seconds, seconds)
                     scheduler.add_job(
                         _run_while_needed,
                         "interval",
                         args=(myself, name, scheduler),
+                        id=name,
                         name=f"irl-{name}",
                         seconds=seconds,
+                        start_date=start,
                         # Else APScheduler warns each second of a flush that takes longer.
                         max_instances=2 if name == "flush" else 1,
-                        **(first if at_once else {}),
+                        **({"next_run_time": now} if at_once else {}),
                     )
+            scheduler.tell_skipped(self._skipped)
             scheduler.start()
             self._scheduler = scheduler
 
@@ -136,19 +155,37 @@ class Schedule:
         """Stop the jobs for good, without waiting for what runs."""
         with self._lock:
             self._ended = True
+            self._starter = None
             scheduler, self._scheduler = self._scheduler, None
+        self._stopped.set()
         if scheduler is not None:
             scheduler.shutdown(wait=False)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
-        self._scheduler = None
+        self._stopped = threading.Event()
+        self._starter = self._scheduler = None
 
 
-def _run_while_needed(
-    schedule: weakref.ref[Schedule], name: str, scheduler: BackgroundScheduler
-) -> None:
+def phase_of_process() -> float:
+    """Choose the part of each interval, 0 to 1, at which this process runs its jobs.
+
+    Workers of a host have numbers that are close together, which the golden ratio spreads best: no
+    two of them have their flush at the same moment, whether they began together or not.
+    """
+    host = zlib.crc32(socket.gethostname().encode(errors="replace")) / 2**32
+    return (host + os.getpid() * GOLDEN) % 1.0
+
+
+def _next_at(phase: float, seconds: float) -> datetime.datetime:
+    """Give the next time that is so many seconds after a whole number of intervals."""
+    now = time.time()
+    at = now - now % seconds + phase
+    return datetime.datetime.fromtimestamp(at if at > now else at + seconds, datetime.UTC)
+
+
+def _run_while_needed(schedule: weakref.ref[Schedule], name: str, scheduler: Scheduler) -> None:
     """Run a job of a schedule; end its threads where it went unstopped, with a limiter and its app.
 
     A test-suite makes apps by the hundred, and closes none.

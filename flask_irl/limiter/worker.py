@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from flask_irl.limiter.failures import Failures
+from flask_irl.limiter.late_learning import load
 from flask_irl.limiter.schedule import POLL_SECONDS, Schedule
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import failure
@@ -64,6 +65,9 @@ class Worker:
             expire=functools.partial(failures.guard, "expire", jobs.expire),
             train_seconds=train_seconds,
             poll_seconds=poll_seconds,
+            load=load,
+            guard=functools.partial(failures.guard, "start"),
+            skipped=failures.job_skipped,
         )
 
     @property

@@ -1,12 +1,19 @@
-"""Offer the operator's operations: the one way in for the admin API and the command line."""
+"""Offer the operator's operations: the one way in for the admin API and the command line.
+
+Names are imported when they are asked for: a web worker needs none of them until somebody looks.
+"""
 
 from __future__ import annotations
 
-from flask_irl.operations.audit import MAX_REASON
-from flask_irl.operations.description import FEEDBACK
-from flask_irl.operations.operations import Operations
-from flask_irl.operations.search import MAX_FOUND, MAX_TEXT, ORDERS
-from flask_irl.operations.site import MAX_TRIES
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from flask_irl.operations.audit import MAX_REASON
+    from flask_irl.operations.description import FEEDBACK
+    from flask_irl.operations.operations import Operations
+    from flask_irl.operations.search import MAX_FOUND, MAX_TEXT, ORDERS
+    from flask_irl.operations.site import MAX_TRIES
 
 __all__ = [
     "FEEDBACK",
@@ -17,3 +24,21 @@ __all__ = [
     "ORDERS",
     "Operations",
 ]
+
+_MODULES: Final = {
+    "FEEDBACK": "description",
+    "MAX_FOUND": "search",
+    "MAX_REASON": "audit",
+    "MAX_TEXT": "search",
+    "MAX_TRIES": "site",
+    "ORDERS": "search",
+    "Operations": "operations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

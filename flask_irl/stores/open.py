@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError
 from flask_irl.stores.base import Store
-from flask_irl.stores.location import locate
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.stores.redis.store import RedisStore
+
+MEMORY: Final = "memory://"
 
 
 def open_store(options: Options, clock: Callable[[], float] | None = None) -> Store:
@@ -22,15 +23,20 @@ def open_store(options: Options, clock: Callable[[], float] | None = None) -> St
     Raises:
         ConfigurationError: ``storage_uri`` or ``storage_options`` is wrong.
     """
-    location = locate(options.storage_uri)
-    if location.kind != "memory":
-        return RedisStore(
-            location,
-            prefix=options.key_prefix,
-            timeout=options.store_timeout,
-            options=options.storage_options,
-            clock=clock,
-        )
+    if options.storage_uri != MEMORY:
+        # redis-py takes a while to load.
+        from flask_irl.stores.location import locate
+        from flask_irl.stores.redis.store import RedisStore
+
+        location = locate(options.storage_uri)
+        if location.kind != "memory":
+            return RedisStore(
+                location,
+                prefix=options.key_prefix,
+                timeout=options.store_timeout,
+                options=options.storage_options,
+                clock=clock,
+            )
     max_clients = options.storage_options.get("max_clients", 100_000)
     unknown = set(options.storage_options) - {"max_clients"}
     if unknown:

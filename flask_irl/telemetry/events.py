@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flask_irl.limits.decision import Decision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class RequestDecided(NamedTuple):
@@ -113,6 +114,12 @@ class ErrorSwallowed(NamedTuple):
     where: str
 
 
+class JobSkipped(NamedTuple):
+    """Report a background job that was due while it still ran, by its name."""
+
+    job: str
+
+
 class CallbackFailed(NamedTuple):
     """Report a function of the app's that raised, or returned nothing of use, by its option."""
 
@@ -134,6 +141,7 @@ Event = (
     | StoreBack
     | AdminRefused
     | ErrorSwallowed
+    | JobSkipped
     | CallbackFailed
 )
 

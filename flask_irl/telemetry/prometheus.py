@@ -30,6 +30,7 @@ from flask_irl.telemetry.events import (
     ClientsScored,
     ErrorSwallowed,
     Event,
+    JobSkipped,
     ModelLoaded,
     ModelPinned,
     RequestDecided,
@@ -48,6 +49,7 @@ STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
 """Kinds of errors of a store. Counted from 0, as are the results of trainings: ``increase()``
 doesn't see a counter that appears with its first event."""
 CAMPAIGNS: Final = ("login", "site", "network")
+JOBS: Final = ("flush", "poll", "train", "expire")
 """Kinds of campaigns."""
 METRICS_ROUTE: Final = "/metrics"
 
@@ -89,6 +91,8 @@ class PrometheusListener:
         for kind in CAMPAIGNS:
             metrics.campaigns.labels(kind)
         metrics.campaign_refusals.labels("login")
+        for job in JOBS:
+            metrics.jobs_skipped.labels(job)
         self._metrics = metrics
         self._uncounted = frozenset(uncounted)
         self._seconds = metrics.seconds
@@ -107,6 +111,7 @@ class PrometheusListener:
             StoreBack: self._store_back,
             AdminRefused: self._admin_refused,
             ErrorSwallowed: self._error_swallowed,
+            JobSkipped: self._job_skipped,
             CallbackFailed: self._callback_failed,
         }
         # Finding a labelled counter costs more than counting.
@@ -173,6 +178,9 @@ class PrometheusListener:
 
     def _error_swallowed(self, event: ErrorSwallowed) -> None:
         self._metrics.internal_errors.labels(event.where).inc()
+
+    def _job_skipped(self, event: JobSkipped) -> None:
+        self._metrics.jobs_skipped.labels(event.job).inc()
 
     def _callback_failed(self, event: CallbackFailed) -> None:
         self._metrics.callback_errors.labels(event.where).inc()

@@ -35,6 +35,7 @@ class Metrics(NamedTuple):
     fallback: Gauge
     local_refusals: Counter
     admin_refusals: Counter
+    jobs_skipped: Counter
     internal_errors: Counter
     callback_errors: Counter
 
@@ -134,6 +135,12 @@ def make_metrics() -> Metrics:
             "irl_admin_refusals_total",
             "Requests that the admin API refused, by reason",
             ("reason",),
+            registry=None,
+        ),
+        jobs_skipped=Counter(
+            "irl_jobs_skipped_total",
+            "Background jobs that were due while they still ran, by job",
+            ("job",),
             registry=None,
         ),
         internal_errors=Counter(

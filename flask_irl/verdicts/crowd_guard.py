@@ -39,7 +39,7 @@ class CrowdGuard:
     @property
     def flagged(self) -> int:
         """Give the number of clients of the last minutes that would be flagged."""
-        return sum(({**self._before, **self._now}).values())
+        return sum(self._before.values()) + sum(self._now.values())
 
     def forget(self, now: float) -> None:
         """Forget clients of more than some minutes ago; to be called while none is judged, too."""
@@ -68,17 +68,21 @@ class CrowdGuard:
         self.forget(now)
         if len(self._now) < CAPACITY:
             self._now.update(zip(clients, flagged.tolist(), strict=True))
+            # In one of the two only: both together are never copied, which takes long.
+            for client in clients:
+                self._before.pop(client, None)
             fresh = flagged if held is None else flagged & ~held
             self._fresh.update((clients[i], now) for i in np.flatnonzero(fresh).tolist())
-        recent = {**self._before, **self._now}
-        odd = sum(recent.get(client, False) for client in self._fresh)
-        is_crowd = odd >= LEAST_FLAGGED and odd > MAX_SHARE * len(recent)
+        now_flagged, before = self._now, self._before
+        odd = sum(now_flagged.get(x, before.get(x, False)) for x in self._fresh)
+        recent = len(now_flagged) + len(before)
+        is_crowd = odd >= LEAST_FLAGGED and odd > MAX_SHARE * recent
         if is_crowd != self.active:
             self.active = is_crowd
             event(
                 logging.WARNING,
                 "crowd_guard_on" if is_crowd else "crowd_guard_off",
                 flagged=odd,
-                clients=len(recent),
+                clients=recent,
             )
         return is_crowd

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from flask_irl.behaviour.observation import CLIENT, Fields
+from flask_irl.behaviour.observation import Fields
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import ClientState
@@ -29,6 +29,8 @@ from flask_irl.verdicts.steps import take_steps
 from flask_irl.verdicts.training_rows import take_rows
 from flask_irl.verdicts.traps import Traps
 
+LOADED: Final = 300
+"""Clients loaded between two rests."""
 MAX_TRIES: Final = 5
 """Attempts to merge into a profile that others save all the time."""
 
@@ -83,23 +85,19 @@ class Flush:
     campaigns: CampaignWatch
     site: SiteUpdate
 
-    def add(self, observations: Sequence[Fields]) -> None:
-        """Merge observations, judge their clients and save them.
+    def add(self, by_client: Mapping[str, Sequence[Fields]]) -> None:
+        """Merge observations, by client, judge their clients and save them.
 
         A client that the store doesn't know (any more) is left out, and its trap with it.
 
         Raises:
             StoreError: The store failed; traps that count for no saved client stay set.
         """
-        by_client: dict[str, list[Fields]] = {}
-        for observation in observations:
-            by_client.setdefault(observation[CLIENT], []).append(observation)
-        self.site.count(observations)
+        self.site.count([observation for own in by_client.values() for observation in own])
         trapped = self.traps.take(by_client)
         pending = list(by_client)
         try:
             for _ in range(MAX_TRIES):
-                self.rest()
                 states = self._load(pending)
                 trapped &= states.keys()
                 if not states:
@@ -113,8 +111,13 @@ class Flush:
         event(logging.WARNING, "profiles_contended", clients=len(pending))
 
     def _load(self, clients: Sequence[str]) -> dict[str, ClientState]:
-        states = self.store.load(clients)
-        return {c: state for c, state in zip(clients, states, strict=True) if state is not None}
+        found: dict[str, ClientState] = {}
+        for start in range(0, len(clients), LOADED):
+            self.rest()
+            part = clients[start : start + LOADED]
+            states = zip(part, self.store.load(part), strict=True)
+            found.update((client, state) for client, state in states if state is not None)
+        return found
 
     def _update(
         self,
@@ -125,7 +128,9 @@ class Flush:
         """Merge, judge and save clients; list those that somebody else saved meanwhile."""
         shares = self.model.site.get("routes", {})
         profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
+        self.rest()
         verdicts = self._judge(profiles)
+        self.rest()
         # While a model only advises, the site is still learned; without one campaigns stand alone.
         learning = self.model.version > 0 and self.model.advisory
         steps = take_steps(
@@ -137,9 +142,11 @@ class Flush:
             held=None if learning else self.campaigns.held(profiles, verdicts),
         )
         rows = take_rows(profiles, verdicts, steps)
-        self.rest()
         scores = verdicts.scores
-        result = save(self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds)
+        result = save(
+            self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds, rest=self.rest
+        )
+        self.rest()
         saved, clients = result.saved, profiles.clients
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
@@ -157,6 +164,7 @@ class Flush:
                 scores[index],
                 self.ladder.steps[step].factor,
             )
+        self.rest()
         # Last, so that an error of the watch's loses nothing else.
         self.campaigns.see(profiles, verdicts, by_client, saved)
         return result.stale
@@ -172,6 +180,7 @@ class Flush:
             elapsed=profiles.elapsed,
             routes=profiles.routes,
             now=profiles.now,
+            rest=self.rest,
         )
         self.notify(ClientsScored(verdicts.scores))
         self.on_judged(Judged(self.model, self.ladder, profiles, verdicts))

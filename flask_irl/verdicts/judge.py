@@ -6,7 +6,7 @@ rules hold whatever the model says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -28,7 +28,8 @@ from flask_irl.behaviour.site_statistics import (
 )
 from flask_irl.behaviour.sums import View
 from flask_irl.model.model import Model
-from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder, next_steps, smooth
+from flask_irl.verdicts.climbing import next_steps, smooth
+from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder
 from flask_irl.verdicts.rules import Rules, are_many_people, working
 
 REGULAR_MINUTES: Final = 10
@@ -63,6 +64,8 @@ MACHINE_SHARE: Final = 0.8
 """Least share of such a client's requests on routes of machines; a scraper goes through all."""
 WORK_PACE: Final = 200.0
 """Requests in a minute that such work stays below."""
+SCORED: Final = 100
+"""Clients that the model scores between two rests."""
 SMALL_MARGIN: Final = 1.0
 """Answers smaller than usual by so much, in nats of bytes, take nothing away."""
 
@@ -104,6 +107,7 @@ def judge(
     elapsed: NDArray[np.float64],
     routes: Sequence[str] | None,
     now: float,
+    rest: Callable[[], object] = lambda: None,
 ) -> Verdicts:
     """Judge clients by their profiles, which must be up to date.
 
@@ -117,11 +121,14 @@ def judge(
         elapsed: Seconds since each was judged; infinite where it never was.
         routes: The route of each one's latest request; None where that isn't known.
         now: The present, in seconds since the epoch.
+        rest: Is called between two steps.
     """
     site = model.site
     view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
     features = matrix(view)
-    model_scores = model.score(features) if model.version else np.zeros(len(records))
+    rest()
+    model_scores = _score(model, features, rest)
+    rest()
     regular = regulars(records, began_at(site, now))
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
@@ -139,6 +146,7 @@ def judge(
     excused = ((harm_level(features, held) if held.any() else level) < 1.0) | as_ever
     excused |= _keep_machine_pace(site, features, view, routes) | _do_work(site, features, view)
     excused |= are_many_people(view, level)
+    rest()
     target = np.where(excused | model.advisory, np.maximum(model_scores, MILD), model_scores)
     broken = rules.broken(view, regular, trusted(model, records, regular))
     scores = np.where(broken, -1.0, smooth(scores, target, elapsed))
@@ -152,6 +160,20 @@ def judge(
     )
 
 
+def _score(
+    model: Model, features: NDArray[np.float32], rest: Callable[[], object]
+) -> NDArray[np.float64]:
+    """Score clients by the model, with rests; 0 without one."""
+    scores = np.zeros(len(features))
+    if model.version:
+        for start in range(0, len(features), SCORED):
+            if start:
+                rest()
+            part = slice(start, start + SCORED)
+            scores[part] = model.score(features[part])
+    return scores
+
+
 def _keep_machine_pace(
     site: Mapping[str, Any],
     features: NDArray[np.float32],
@@ -162,7 +184,8 @@ def _keep_machine_pace(
     if routes is None:
         paces = likely_pace(site, view.route_bins)
     else:
-        paces = np.array([expected_pace(site, route_hash(route)) for route in routes])
+        known = {route: expected_pace(site, route_hash(route)) for route in set(routes)}
+        paces = np.array([known[route] for route in routes])
     at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
     at_pace &= column(features, "interval_variation") <= EVENNESS
     # By its intervals: the requests of its first minute are few at any pace.

@@ -70,7 +70,7 @@ def merge(
         by_client: Their observations, at least one of each, in order; others are ignored.
         ladder: The steps.
         shares: Learned share of each route among the site's requests.
-        rest: Is called between two steps, none of which takes a millisecond for 300 observations.
+        rest: Is called between two steps.
     """
     clients = list(states)
     records = profile.decode([state.profile for state in states.values()])
@@ -88,9 +88,9 @@ def merge(
     profile.fade_idle(records, latest, horizons(ladder, records, steps))
     before = records["updated"].copy()
     rest()
-    events = events_of(owners, observations, shares)
+    events = events_of(owners, observations, shares, rest)
     rest()
-    fold(records, events)
+    fold(records, events, rest)
     rest()
     after = records["updated"]
     is_next_minute = after // 60 != before // 60

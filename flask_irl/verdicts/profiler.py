@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,13 +22,24 @@ from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.site_update import SiteUpdate
+from flask_irl.verdicts.slices import Size, rest_of, slices, take_by_client
 from flask_irl.verdicts.step_log import StepLog
 from flask_irl.verdicts.traps import Traps
 
-PART: Final = 300
-"""Observations merged at once while requests are served: no step of that takes a millisecond."""
-REST_SECONDS: Final = 0.0005
-"""Pause for a request that waits for the interpreter, which otherwise gets it only after 5 ms."""
+SLICE: Final = Size(clients=300, observations=1000)
+"""Bounds of what is merged at once while requests are served: no step takes a millisecond."""
+WHOLE: Final = Size(sys.maxsize, sys.maxsize)
+"""Bounds of what is merged at once where nobody waits."""
+HOLD_SECONDS: Final = 0.0005
+"""CPU time after which a flush rests, between two steps: a rest costs something, too."""
+RESTS: Final = 12
+"""Rests in a slice, about."""
+REST_SECONDS: Final = (0.0005, 0.0025)
+"""Shortest and longest rest for requests that wait for the interpreter, which otherwise get it only
+after 5 ms. A step takes half a millisecond: after a long rest, requests hardly notice it."""
+RESTS_SECONDS: Final = 0.5
+"""Time that the rests of a flush take together, beyond which they become shorter: the next flush is
+due in a second."""
 TURN_SECONDS: Final = 10.0
 TURN_PAUSE: Final = 0.002
 """Longest wait for a flush that goes on, and the time between two looks whether it still does."""
@@ -45,8 +57,11 @@ class Profiler:
         rows_capacity: The largest number of training rows in the store.
         rules: Rules that need no model.
         campaigns: Watches for attacks of many clients; by default nothing does.
+        buffer: Holds observations until they are flushed; by default a new one.
+        traps: Holds clients that hit a honeypot until then; by default new ones.
         guard: The crowd guard; by default a new one.
         pause: Waits between two steps of a gentle flush, for a number of seconds.
+        cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
 
     Attributes:
         observe: Takes an answered request, as the fields of an
@@ -67,8 +82,11 @@ class Profiler:
         rows_capacity: int,
         rules: Rules,
         campaigns: CampaignWatch | None = None,
+        buffer: Buffer | None = None,
+        traps: Traps | None = None,
         guard: CrowdGuard | None = None,
         pause: Callable[[float], object] = time.sleep,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -80,18 +98,27 @@ class Profiler:
         self._guard = guard or CrowdGuard()
         self._campaigns = campaigns or CampaignWatch(store, notify, enabled=False)
         self._pause = pause
+        self._cpu_clock = cpu_clock
         self._step_log = StepLog()
         self.on_judged: Callable[[Judged], object] = _ignore
-        self.after_fork()
+        # An empty one is false.
+        self._buffer = Buffer() if buffer is None else buffer
+        self._traps = Traps() if traps is None else traps
+        self._begin()
 
     def after_fork(self) -> None:
         """Begin with an empty buffer: the parent process flushes its own observations."""
-        self._buffer = Buffer()
+        self._buffer.after_fork()
+        self._traps.after_fork()
+        self._begin()
+
+    def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._traps = Traps()
         self._site = SiteUpdate()
         self._flushing = threading.Lock()
+        self._rest_seconds = REST_SECONDS[0]
+        self._rested_at = 0.0
 
     @property
     def guarding(self) -> bool:
@@ -146,7 +173,7 @@ class Profiler:
             StoreError: The store failed; some may be forgotten.
         """
         with self._flushing:
-            self._buffer.take(len(self._buffer))
+            self._buffer.clear()
             self._traps.clear()
             known = self._store.forget_all(ttl_seconds)
             clear_rankings(self._store)
@@ -165,7 +192,7 @@ class Profiler:
 
         Raises:
             StoreError: The store failed; the observations about to be merged are missing in
-                profiles. No trap is lost, and the site's counts and rows wait for the next flush.
+                profiles, others wait. No trap is lost, and the site's counts and rows wait, too.
         """
         if not self._take_turn(gently):
             return 0
@@ -191,6 +218,7 @@ class Profiler:
 
     def _flush_buffer(self, gently: bool) -> int:
         rest = self._rest if gently else _ignore
+        self._rested_at = self._cpu_clock()
         flush = Flush(
             store=self._store,
             model=self._model(),
@@ -206,16 +234,16 @@ class Profiler:
             campaigns=self._campaigns,
             site=self._site,
         )
-        # Counted once: on a busy site, more come while the flush goes on.
-        merged, left = 0, len(self._buffer)
-        part = PART if gently else max(left, 1)
-        for start in range(0, max(left, 1), part):
-            observations = self._buffer.take(min(part, left - start))
-            if observations:
+        by_client, merged = take_by_client(self._buffer, rest)
+        self._rest_seconds = _rest_seconds(len(by_client), merged)
+        try:
+            for part in slices(by_client, SLICE if gently else WHOLE):
                 rest()
-                flush.add(observations)
+                flush.add(part)
                 rest()
-                merged += len(observations)
+        finally:
+            if by_client:
+                self._buffer.put_back(rest_of(by_client))
         if self._site.counts:
             self._site.save(self._store, self._rows_capacity)
             self._site = SiteUpdate()
@@ -223,7 +251,16 @@ class Profiler:
         return merged
 
     def _rest(self) -> None:
-        self._pause(REST_SECONDS)
+        if self._cpu_clock() - self._rested_at >= HOLD_SECONDS:
+            self._pause(self._rest_seconds)
+            self._rested_at = self._cpu_clock()
+
+
+def _rest_seconds(clients: int, observations: int) -> float:
+    """Choose the length of a rest in a flush of so many clients."""
+    slices = max(clients / SLICE.clients, observations / SLICE.observations, 1.0)
+    shortest, longest = REST_SECONDS
+    return min(max(RESTS_SECONDS / (RESTS * slices), shortest), longest)
 
 
 def _ignore(*_: object) -> None:

@@ -18,6 +18,10 @@ class Traps:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin empty: the parent process has its own."""
         self._clients: dict[str, None] = {}
         self._lock = threading.Lock()
 

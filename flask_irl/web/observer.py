@@ -54,7 +54,7 @@ class Observer:
                         size = int(value)
                 path = environ.get("PATH_INFO", "")
                 if self._honeypots and path.startswith(self._honeypots):
-                    self._limiter.profiler.trap(decision.key)
+                    self._limiter.traps.add(decision.key)
                 self._limiter.observe(
                     decision,
                     route=route,

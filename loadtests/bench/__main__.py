@@ -21,7 +21,7 @@ from loadtests.bench.report import chart
 from loadtests.bench.report.figures import report_of
 from loadtests.bench.report.tables import overview, sections
 from loadtests.bench.report.targets import outcomes
-from loadtests.bench.run import DEFAULT, PRESETS, run
+from loadtests.bench.run import DEFAULT, GROUPS, PRESETS, run
 from loadtests.tables import make_console, print_markdown, print_parts
 from loadtests.targets import is_missed
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (report := options.read) is None:
         preset = next((PRESETS[name] for name in PRESETS if getattr(options, name)), DEFAULT)
         try:
-            report = report_of(run(preset, _say))
+            report = report_of(run(preset, _say, options.only, options.before))
         except (BenchError, RuntimeError) as error:
             print(f"the benchmark failed: {error}", file=sys.stderr)
             return 1
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m loadtests.bench",
         description="Measure what flask_irl and other rate limiters cost a small Flask app, in one "
-        "run on one machine. A quarter of an hour.",
+        "run on one machine. Twenty minutes.",
         epilog="Exit code: 0 if every figure is as wanted, 1 if one is missed or the benchmark "
         "failed, 2 for a wrong call. A figure that other work on the machine made unsure is not "
         "judged; no figure of a run with --quick is.",
@@ -73,6 +73,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="show the figures of an earlier run, by its JSON, instead of running",
     )
+    parser.add_argument(
+        "--only",
+        type=_groups,
+        default=tuple(GROUPS),
+        metavar="GROUP[,GROUP]",
+        help=f"measure only these groups: {', '.join(GROUPS)}",
+    )
+    parser.add_argument(
+        "--before",
+        default="",
+        metavar="REV",
+        help="measure another revision, too, or a folder with one, in turn",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE, as JSON")
     parser.add_argument(
         "--chart", type=Path, metavar="FILE", help="draw the comparison, PNG or SVG"
@@ -81,6 +94,17 @@ def _parser() -> argparse.ArgumentParser:
         "--markdown", action="store_true", help="print tables for documents instead of the report"
     )
     return parser
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    """Read the names of groups."""
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in GROUPS:
+            raise argparse.ArgumentTypeError(
+                f"there is no group {name!r}; there are {', '.join(GROUPS)}"
+            )
+    return names
 
 
 def _say(text: str) -> None:

@@ -34,10 +34,18 @@ def test_refusals_that_no_store_saw_become_one_that_stands_for_them_all() -> Non
     for at in range(1000):
         buffer.add_refused(seen("flood", at, refused=True))
     buffer.add_refused(seen("other", refused=True))
-    [flood, other] = buffer.take(0)
+    [flood, other] = buffer.take_refused()
     assert (flood[0], flood[1], flood[8], flood[9]) == ("flood", 999, True, 1000)
     assert other[9] == 1
     assert buffer.take(0) == []
+
+
+def test_what_is_put_back_comes_first_and_the_oldest_go_where_there_is_no_room() -> None:
+    buffer = Buffer(capacity=4)
+    for at in (7, 8):
+        buffer.add(seen("a", at))
+    buffer.put_back([seen("a", at) for at in (1, 2, 3)])
+    assert [f[1] for f in buffer.take(9)] == [2, 3, 7, 8]
 
 
 def test_observations_are_counted_by_client() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from logging.config import dictConfig
 import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
-from flask_irl.limiter.schedule import Schedule
+from flask_irl.limiter.schedule import Schedule, phase_of_process
 
 LONGEST = 10
 """Seconds in which what is awaited comes."""
@@ -44,6 +45,13 @@ def test_a_job_that_is_due_while_the_interpreter_ends_is_dropped_without_a_word(
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def begin(schedule: Schedule) -> None:
+    """Start a schedule, and wait until its jobs are."""
+    schedule.start()
+    assert schedule._starter is not None
+    schedule._starter.join()
+
+
 def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], event: int) -> str:
     """Poll until APScheduler has an event, and give the log of a host that wants all of it."""
     happened = threading.Event()
@@ -56,7 +64,7 @@ def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], even
         train_seconds=60,
         poll_seconds=0.01,
     )
-    schedule.start()
+    begin(schedule)
     assert schedule._scheduler is not None
     schedule._scheduler.add_listener(lambda _: happened.set(), event)
     assert happened.wait(LONGEST)
@@ -92,8 +100,97 @@ def test_a_job_that_is_skipped_while_one_hangs_is_not_told(
         goes_on.set()
 
 
+def test_a_job_that_is_skipped_is_counted_by_its_name() -> None:
+    told: list[str] = []
+    goes_on, happened = threading.Event(), threading.Event()
+
+    def skipped(name: str) -> None:
+        told.append(name)
+        happened.set()
+
+    schedule = Schedule(
+        flush=lambda: None,
+        poll=goes_on.wait,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        poll_seconds=0.01,
+        skipped=skipped,
+    )
+    schedule.start()
+    try:
+        assert happened.wait(LONGEST)
+    finally:
+        goes_on.set()
+        schedule.end()
+    assert set(told) == {"poll"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("can't register atexit after shutdown", []), ("no numpy", ["no numpy"])],
+)
+def test_an_error_of_loading_is_told_unless_the_interpreter_ends(
+    text: str, told: list[str]
+) -> None:
+    heard: list[str] = []
+
+    def load() -> None:
+        raise RuntimeError(text)
+
+    def guard(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except RuntimeError as error:
+            heard.append(str(error))
+
+    schedule = Schedule(
+        flush=lambda: None,
+        poll=lambda: None,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        load=load,
+        guard=guard,
+    )
+    begin(schedule)
+    schedule.end()
+    assert heard == told
+
+
 def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
     def poll() -> None:
         raise ZeroDivisionError
 
     assert "ZeroDivisionError" in log_until(caplog, poll, EVENT_JOB_ERROR)
+
+
+def test_workers_of_a_host_flush_at_moments_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = []
+    for pid in range(4001, 4009):
+        monkeypatch.setattr("os.getpid", lambda pid=pid: pid)
+        phases.append(phase_of_process())
+    phases.sort()
+    apart = [after - before for before, after in itertools.pairwise([*phases, phases[0] + 1.0])]
+    assert phases[0] >= 0.0 and phases[-1] < 1.0
+    assert min(apart) > 0.08
+
+
+def test_containers_whose_workers_have_the_same_numbers_flush_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "web-1")
+    first = phase_of_process()
+    monkeypatch.setattr("socket.gethostname", lambda: "web-2")
+    assert phase_of_process() != first
+
+
+def test_a_flush_is_due_at_the_process_own_moment_whenever_it_began() -> None:
+    schedule = Schedule(
+        flush=lambda: None, poll=lambda: None, train=None, expire=lambda: None, train_seconds=60
+    )
+    begin(schedule)
+    assert schedule._scheduler is not None
+    [due] = [job.next_run_time for job in schedule._scheduler.get_jobs() if job.name == "irl-flush"]
+    schedule.end()
+    assert due.timestamp() % 1.0 == pytest.approx(phase_of_process(), abs=1e-3)

@@ -34,11 +34,12 @@ from loadtests.bench.measure.cpu import TotalCpu
 from loadtests.bench.measure.growth import Grown
 from loadtests.bench.measure.load import Load, UnderLoad
 from loadtests.bench.measure.machine import Machine
+from loadtests.bench.measure.throughput import Served, Shape, Turn
 from loadtests.bench.measure.training import Pair, UnderTraining, Window, best_pairs
 from loadtests.bench.measure.turns import Timing, take_turns
 from loadtests.bench.report.figures import Report, Results, report_of
 from loadtests.bench.report.tables import overview, sections
-from loadtests.bench.report.targets import TARGETS, outcomes
+from loadtests.bench.report.targets import AT_LEAST, TARGETS, outcomes
 from loadtests.stored import write
 from loadtests.tables import Table, as_text
 from loadtests.targets import is_missed, summary
@@ -53,7 +54,15 @@ RATIOS = {
     "p99_while_training",
     "redis_bytes_per_client",
     "worker_extra_mib",
+    "gunicorn_rps_vs_bare_dense",
+    "gunicorn_rps_vs_bare_sparse",
+    "gunicorn_p99_vs_bare",
+    "cpu_vs_before",
+    "start_seconds",
+    "replay_vs_before",
 }
+BEFORE = "flask_irl older"
+SHAPES: tuple[tuple[Shape, float], ...] = (("dense", 1.0), ("sparse", 0.9))
 MEDIANS = {
     BARE: [40.0, 50.0, 60.0],
     ("flask_irl", "redis", our_name(1, True, True)): [70.0, 80.0, 90.0],
@@ -78,6 +87,17 @@ def results() -> Results:
     quiet = Window(50.0, 200.0, 100, 1.0)
     busy = Window(50.0, 250.0, 100, 1.0)
     return Results(
+        before=BEFORE,
+        gunicorn=[
+            Served(system, 2, shape, (Turn(rate, 1.0, p99, cpu, 0.1),) * 2)
+            for shape, slower in SHAPES
+            for system, rate, p99, cpu in (
+                ("Flask", 1000.0, 4.0, 400.0),
+                ("flask_irl", 900.0 * slower, 4.4, 500.0),
+                (BEFORE, 700.0, 8.0, 650.0),
+            )
+        ],
+        replays={"flask_irl": [3000.0], BEFORE: [1000.0]},
         timings=timings,
         training=UnderTraining((Pair(busy, quiet, (quiet, quiet)),) * 2, 1000, 1.5),
         redis=300.0,
@@ -85,13 +105,19 @@ def results() -> Results:
         http_client="a client",
         load=[UnderLoad("flask_irl", Load(9.0, 1.0, 2.0, 0.0), FLOODED, FLOODED)],
         calls=[Calls("flask_irl", "one limit", 1.0, ("EVALSHA",))],
-        starts={"flask_irl": 0.5},
+        starts={"flask_irl": 0.25},
         grown=[Grown("routes", "memory", 500, 60.0, 20.0)],
         cpu=[TotalCpu("flask_irl", 10, 90.0, 20.0)],
-        machine=Machine("a CPU", 2, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
+        machine=Machine("a CPU", 16, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
         settings={"rounds": 3},
         seconds=1.0,
     )
+
+
+def trained(results: Results) -> UnderTraining:
+    """Give the requests while a model trained."""
+    assert results.training is not None
+    return results.training
 
 
 def text_of(results: Results) -> str:
@@ -117,6 +143,12 @@ def test_ratios_compare_the_medians_of_what_is_added(results: Results) -> None:
             "p99_while_training": 1.25,
             "redis_bytes_per_client": 300.0,
             "worker_extra_mib": 30.0,
+            "gunicorn_rps_vs_bare_dense": 0.9,
+            "gunicorn_rps_vs_bare_sparse": 0.81,
+            "gunicorn_p99_vs_bare": 1.1,
+            "cpu_vs_before": 0.4,
+            "start_seconds": 0.25,
+            "replay_vs_before": 3.0,
         }
     )
 
@@ -131,7 +163,7 @@ def test_table_says_which_figures_are_as_wanted(results: Results) -> None:
 def test_the_report_ends_with_a_sentence_on_the_figures_that_are_missed(results: Results) -> None:
     last = text_of(results).splitlines()[-1]
     assert last == (
-        "6 of 8 figures are as wanted. "
+        "12 of 14 figures are as wanted. "
         "Missed: memory_vs_flask_limiter is 0.50, wanted at most 0.4. "
         "Missed: p99_while_training is 1.25, wanted at most 1.2."
     )
@@ -147,7 +179,7 @@ def test_a_figure_that_other_work_made_unsure_does_not_fail_a_run(results: Resul
     report["details"]["core_taken_by_others"] = 0.4
     assert not is_missed(outcomes(report))
     assert summary(outcomes(report)) == (
-        "7 of 8 figures are as wanted. "
+        "13 of 14 figures are as wanted. "
         "Not judged: p99_while_training (other work kept the cores busy)."
     )
 
@@ -196,10 +228,42 @@ def test_a_file_that_holds_no_figures_is_a_wrong_call(
     assert str(file) in capsys.readouterr().err
 
 
+def test_a_run_of_some_groups_reports_those_alone(results: Results) -> None:
+    empty = Results(results.machine, {}, 1.0, "a client", gunicorn=results.gunicorn, before=BEFORE)
+    report = stored(empty)
+    assert set(report["ratios"]) == {
+        "gunicorn_rps_vs_bare_dense",
+        "gunicorn_rps_vs_bare_sparse",
+        "gunicorn_p99_vs_bare",
+        "cpu_vs_before",
+    }
+    lines = text_of(empty).splitlines()
+    assert any(line.startswith("flask_irl older ") and "2 x 4, dense" in line for line in lines)
+
+
+def test_a_build_that_replays_faster_is_wanted(results: Results) -> None:
+    slow = dataclasses.replace(results, replays={"flask_irl": [1500.0], BEFORE: [1000.0]})
+    [verdict] = [x.verdict for x in outcomes(stored(slow)) if x.name == "replay_vs_before"]
+    assert verdict == "missed"
+
+
+def test_a_load_generator_that_was_the_bottleneck_judges_nobody(results: Results) -> None:
+    report = stored(results)
+    report["gunicorn"][0]["busiest_generator"] = 0.9
+    verdicts = {x.verdict for x in outcomes(report) if x.name.startswith("gunicorn")}
+    assert verdicts == {"the load generator was the bottleneck"}
+
+
+def test_an_unknown_group_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--only", "gunicorn,nothing"])
+    assert "no group 'nothing'; there are gunicorn, timings" in capsys.readouterr().err
+
+
 def test_table_does_not_judge_p99_on_a_busy_machine(results: Results) -> None:
     crowded = Window(50.0, 4000.0, 100, 1.0, waited=0.4)
-    pair = dataclasses.replace(results.training.pairs[0], bare=(crowded, crowded))
-    training = dataclasses.replace(results.training, pairs=(pair,))
+    pair = dataclasses.replace(trained(results).pairs[0], bare=(crowded, crowded))
+    training = dataclasses.replace(trained(results), pairs=(pair,))
     text = text_of(dataclasses.replace(results, training=training))
     line = next(line for line in text.splitlines() if line.startswith("p99_while_training "))
     assert line.endswith("other work kept the cores busy")
@@ -207,7 +271,7 @@ def test_table_does_not_judge_p99_on_a_busy_machine(results: Results) -> None:
 
 def test_json_of_results_has_every_case_and_ratio(results: Results) -> None:
     report = stored(results)
-    assert set(report["ratios"]) == RATIOS == {name for name, _, _ in TARGETS}
+    assert set(report["ratios"]) == RATIOS == {*AT_LEAST, *(name for name, _, _ in TARGETS)}
     first = report["cases"][1]
     assert (first["system"], first["store"]) == ("flask_irl", "memory")
     assert (first["case"], first["p50_us"], first["added_us"]) == (
@@ -223,7 +287,8 @@ def test_json_of_results_has_what_goes_beyond_single_requests(results: Results) 
     assert report["load"]["client"] == "a client"
     assert (load["system"], load["alone"]["p99"], load["beside"]["p99"]) == ("flask_irl", 2.0, 3.0)
     assert report["redis_calls"][0]["round_trips"] == 1.0
-    assert report["start_seconds"] == {"flask_irl": 0.5}
+    assert report["start_seconds"] == {"flask_irl": 0.25}
+    assert report["gunicorn"][1]["rps_vs_bare"] == 0.9
     assert report["growth"][0]["added"] == 20.0
     assert report["cpu_us_per_request"][0]["worker"] == 90.0
 
@@ -235,7 +300,7 @@ def test_table_sums_up_all_cpu_time(results: Results) -> None:
 
 
 def test_p99_leaves_out_pairs_that_others_disturbed(results: Results) -> None:
-    calm = results.training.pairs[0]
+    calm = trained(results).pairs[0]
     crowded = dataclasses.replace(calm.training, waited=0.4)
     before = dataclasses.replace(calm, bare=(crowded, calm.bare[1]))
     after = dataclasses.replace(calm, bare=(calm.bare[0], crowded))
@@ -243,7 +308,7 @@ def test_p99_leaves_out_pairs_that_others_disturbed(results: Results) -> None:
 
 
 def test_p99_takes_all_pairs_where_most_are_disturbed(results: Results) -> None:
-    calm = results.training.pairs[0]
+    calm = trained(results).pairs[0]
     crowded = dataclasses.replace(calm.training, waited=0.4)
     disturbed = dataclasses.replace(calm, bare=(crowded, crowded))
     pairs = [calm, disturbed, disturbed, disturbed]
@@ -252,9 +317,9 @@ def test_p99_takes_all_pairs_where_most_are_disturbed(results: Results) -> None:
 
 def test_p99_ratio_compares_windows_of_one_pair(results: Results) -> None:
     slow = Window(50.0, 1000.0, 100, 1.0)
-    quiet, busy = results.training.pairs[0].otherwise, results.training.pairs[0].training
+    quiet, busy = trained(results).pairs[0].otherwise, trained(results).pairs[0].training
     pairs = (Pair(busy, quiet, (quiet, quiet)), Pair(slow, slow, (quiet, quiet)))
-    training = dataclasses.replace(results.training, pairs=pairs)
+    training = dataclasses.replace(trained(results), pairs=pairs)
     ratios = dataclasses.replace(results, training=training).ratios()
     assert ratios["p99_while_training"].value == pytest.approx((1.25 + 1.0) / 2)
 
@@ -311,7 +376,8 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(written.read_text(encoding="utf-8"))
-    assert set(report["ratios"]) == RATIOS
+    measured = RATIOS - {"cpu_vs_before", "replay_vs_before"}
+    assert set(report["ratios"]) == measured
     assert all(isinstance(value, float) for value in report["ratios"].values())
     for case in report["cases"]:
         assert {"system", "store", "case", "p50_us", "added_us"} <= set(case)
@@ -319,11 +385,12 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
     systems = {case["system"] for case in report["cases"]}
     assert systems == {"Flask", "flask_irl", "Flask-Limiter", "throttled-py", "redis-py"}
     assert set(report["machine"]) >= {"cpu", "cores", "python", "redis", "libraries"}
-    assert all(name in run.stdout for name in RATIOS)
+    assert all(name in run.stdout for name in measured)
     loaded = {one["system"] for one in report["load"]["systems"]}
     assert loaded == set(report["start_seconds"]) == {"Flask", "flask_irl", "Flask-Limiter"}
     assert {one["by"] for one in report["growth"]} == {"clients", "limits", "routes"}
     assert {one["system"] for one in report["cpu_us_per_request"]} == loaded
+    assert len({one["system"] for one in report["gunicorn"]}) == 5
     assert chart.read_bytes().startswith(b"\x89PNG")
     assert "a run this short is rough" in run.stdout
 

@@ -19,6 +19,7 @@ from flask_irl.telemetry.events import (
     ClientsScored,
     ErrorSwallowed,
     Event,
+    JobSkipped,
     Listener,
     ModelLoaded,
     ModelPinned,
@@ -200,6 +201,12 @@ def test_errors_kept_from_the_app_are_counted_by_place(metrics: Metrics) -> None
     assert metrics.value("irl_internal_errors_total", where="flush") == 1
 
 
+def test_skipped_jobs_are_counted_by_name(metrics: Metrics) -> None:
+    assert metrics.value("irl_jobs_skipped_total", job="flush") == 0
+    metrics.listener.notify(JobSkipped("flush"))
+    assert metrics.value("irl_jobs_skipped_total", job="flush") == 1
+
+
 def test_errors_of_the_apps_functions_are_counted_apart(metrics: Metrics) -> None:
     metrics.listener.notify(CallbackFailed("key_func"))
     assert metrics.value("irl_callback_errors_total", where="key_func") == 1
@@ -262,6 +269,7 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         StoreBack: StoreBack(),
         AdminRefused: AdminRefused("wrong"),
         ErrorSwallowed: ErrorSwallowed("flush"),
+        JobSkipped: JobSkipped("flush"),
         CallbackFailed: CallbackFailed("key_func"),
     }
     assert set(events) == set(get_args(Event))

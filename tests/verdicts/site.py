@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,15 @@ class Site:
     Args:
         clock: Tells the time.
         pause: Pauses of a gentle flush; by default none.
+        cpu_clock: Tells the CPU time of a flush; by default each step takes a second.
     """
 
-    def __init__(self, clock: Clock, pause: Callable[[float], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        pause: Callable[[float], object] = lambda _: None,
+        cpu_clock: Callable[[], float] | None = None,
+    ) -> None:
         self.clock = clock
         self.store = MemoryStore(clock=clock)
         self.limiter = Limiter(Options(base_limit=10_000, background=False), self.store)
@@ -35,7 +42,10 @@ class Site:
             ttl_seconds=3600,
             rows_capacity=1000,
             rules=Rules(),
+            buffer=self.limiter.buffer,
+            traps=self.limiter.traps,
             pause=pause,
+            cpu_clock=cpu_clock or itertools.count().__next__,
         )
         self.plan = self.limiter.plan(())
         self.paths = 0

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_irl.verdicts.ladder import (
-    CLIMB_SECONDS,
-    HYSTERESIS,
-    Ladder,
-    Step,
-    ladder_of,
-    next_steps,
-    smooth,
-)
+from flask_irl.verdicts.climbing import HYSTERESIS, next_steps, smooth
+from flask_irl.verdicts.ladder import CLIMB_SECONDS, Ladder, Step, ladder_of
 
 LADDER = ladder_of((0.3,), 60.0, -0.5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from flask_irl.behaviour import profile
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import client_hash, unpack_rows
 from flask_irl.errors import StoreError
+from flask_irl.stores.base import SaveResult
 from flask_irl.stores.state import ClientState, Update
+from flask_irl.verdicts.profiler import SLICE
 from tests.conftest import Clock
 from tests.verdicts.site import Site
 from tests.verdicts.test_judge import model_of
@@ -133,14 +136,82 @@ def test_a_client_that_breaks_a_rule_is_flagged_in_a_crowd_too(site: Site) -> No
 def test_a_gentle_flush_rests_between_its_steps_and_merges_the_same(clock: Clock) -> None:
     rests: list[float] = []
     site = Site(clock, pause=rests.append)
+    clients = SLICE.clients + 44
     for number in range(700):
-        site.ask(f"c{number % 9}")
+        site.ask(f"c{number % clients}")
     assert site.limiter.profiler.flush(gently=True) == 700
-    assert len(rests) > 3 * 5  # three parts of at least five steps
+    assert len(rests) > 2 * 9  # two slices of at least nine steps
     assert site.store.counts()["requests"] == 700
     [state] = site.store.load(["c0"])
     assert state is not None
-    assert profile.decode([state.profile])["total"].tolist() == [78]
+    assert profile.decode([state.profile])["total"].tolist() == [3]
+
+
+def test_a_gentle_flush_rests_only_when_it_has_taken_some_time(clock: Clock) -> None:
+    rests: list[float] = []
+    steps = itertools.count()
+    # A tenth of a millisecond a step.
+    site = Site(clock, pause=rests.append, cpu_clock=lambda: next(steps) * 0.0001)
+    site.ask()
+    site.limiter.profiler.flush(gently=True)
+    assert 1 <= len(rests) <= next(steps) / 5
+
+
+def test_rests_are_long_for_few_clients_and_end_in_time_for_many(clock: Clock) -> None:
+    rests: list[float] = []
+    site = Site(clock, pause=rests.append)
+    for number in range(100):
+        site.ask(f"c{number}")
+    site.limiter.profiler.flush(gently=True)
+    assert rests[-1] == max(rests) >= 4 * 0.0005
+    rests.clear()
+    for number in range(40 * SLICE.clients):
+        site.ask(f"c{number}")
+    site.limiter.profiler.flush(gently=True)
+    assert 0.25 < sum(rests) < 1.0
+
+
+def test_a_gentle_flush_loads_and_saves_a_client_once(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(clock, pause=lambda _: None)
+    saved: list[str] = []
+    save = site.store.save
+
+    def count(updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
+        saved.extend(update.client for update in updates)
+        return save(updates, ttl_seconds)
+
+    monkeypatch.setattr(site.store, "save", count)
+    names = [f"c{number}" for number in range(20)]
+    for _ in range(SLICE.observations // 10):
+        for name in names:
+            site.ask(name)
+    site.limiter.profiler.flush(gently=True)
+    assert sorted(saved) == sorted(names)
+
+
+def test_clients_that_a_failed_flush_has_not_come_to_are_judged_by_the_next(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(clock, pause=lambda _: None)
+    names = [f"c{number}" for number in range(2 * SLICE.clients)]
+    for name in names:
+        site.ask(name)
+    save = site.store.save
+
+    def fail(updates: Sequence[Update], ttl_seconds: int) -> list[SaveResult]:
+        raise StoreError("out")
+
+    monkeypatch.setattr(site.store, "save", fail)
+    with pytest.raises(StoreError):
+        site.limiter.profiler.flush(gently=True)
+    monkeypatch.setattr(site.store, "save", save)
+    assert site.limiter.profiler.waiting_total() == SLICE.clients
+    site.ask("later")
+    assert site.limiter.profiler.flush(gently=True) == SLICE.clients + 1
+    known = [state for state in site.store.load([*names, "later"]) if state and state.profile]
+    assert len(known) == SLICE.clients + 1
 
 
 def test_a_gentle_flush_leaves_the_work_to_the_one_that_goes_on(clock: Clock) -> None:
@@ -207,12 +278,13 @@ def test_counts_and_rows_of_a_flush_that_failed_are_saved_by_the_next(
         return load(clients)
 
     monkeypatch.setattr(site.store, "load", fail_once)
-    for _ in range(700):
+    asked = 2 * SLICE.observations + 100
+    for _ in range(asked):
         site.ask()
     with pytest.raises(StoreError):
         site.limiter.profiler.flush(gently=True)
     taken = profile.decode([site.store.load(["c"])[0].profile])["row_total"]  # type: ignore[union-attr]
-    assert taken.tolist() == [300]
+    assert taken.tolist() == [SLICE.observations]
     site.limiter.profiler.flush(gently=True)
-    assert site.store.counts()["requests"] == 700
+    assert site.store.counts()["requests"] == asked
     assert learned_from(site) == {client_hash("c")}

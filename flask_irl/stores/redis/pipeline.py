@@ -91,20 +91,26 @@ class Pipeline:
     def _run_grouped(
         self, commands: Sequence[tuple[bytes, Command]], script: Script | None
     ) -> list[Any]:
+        only = self._servers.only
+        if only is not None and commands:
+            return self._run_batch(only, [command for _, command in commands], script)
         groups: dict[Pool, list[int]] = {}
         deadline = time.monotonic() + BACKGROUND_SECONDS
         for index, (key, _) in enumerate(commands):
             groups.setdefault(self._servers.of(key, deadline), []).append(index)
         answers: list[Any] = [None] * len(commands)
         for pool, indexes in groups.items():
-            batch = [commands[index][1] for index in indexes]
-            results = self._run_on(pool, batch)
-            if script is not None and any(isinstance(r, NoScriptError) for r in results):
-                self._run_on(pool, [("SCRIPT", "LOAD", script.text)])
-                results = self._run_on(pool, batch)
+            results = self._run_batch(pool, [commands[index][1] for index in indexes], script)
             for index, result in zip(indexes, results, strict=True):
                 answers[index] = result
         return answers
+
+    def _run_batch(self, pool: Pool, batch: Sequence[Command], script: Script | None) -> list[Any]:
+        results = self._run_on(pool, batch)
+        if script is not None and any(isinstance(r, NoScriptError) for r in results):
+            self._run_on(pool, [("SCRIPT", "LOAD", script.text)])
+            results = self._run_on(pool, batch)
+        return results
 
     def _run_on(self, pool: Pool, commands: Sequence[Command]) -> list[Any]:
         try:

@@ -58,6 +58,11 @@ class Servers:
         """Tell whether the servers are known."""
         return self._master is not None or bool(self._slots)
 
+    @property
+    def only(self) -> Pool | None:
+        """Give the connections to the server that holds all keys; None where several share them."""
+        return self._master
+
     def of(self, key: bytes, deadline: float) -> Pool:
         """Give the connections to the server of a key.
 

@@ -18,7 +18,7 @@ from loadtests.bench.cases import PLENTY
 from loadtests.bench.cases.apps import Bench
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.cases.worker import STATE_PATH
-from tests.servers import HOST, free_port
+from tests.redis_server import HOST, free_port
 
 PATIENCE: Final = 30.0
 """Seconds until a worker answers, and until it has learned."""

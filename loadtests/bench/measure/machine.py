@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import redis
 
-from tests.servers import redis_binary
+from tests.find_redis import redis_binary
 
 LIBRARIES: Final = ("Flask Werkzeug Flask-Limiter limits throttled-py redis hiredis").split()
 
@@ -35,16 +35,21 @@ def describe(url: str) -> Machine:
         info: dict[str, Any] = client.info("server")
     name = str(info.get("server_name", "redis"))
     number = info.get(f"{name}_version", info["redis_version"])
-    has_affinity = hasattr(os, "sched_getaffinity")
     return Machine(
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1,
+        cores=cores(),
         system=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
         redis=f"{name} {number} ({redis_binary()[0].name})",
         libraries={name: version(name) for name in LIBRARIES},
         load=round(os.getloadavg()[0], 2),
     )
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
 
 def _cpu() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadtests.bench.cases.apps import OURS
@@ -17,43 +17,41 @@ from loadtests.bench.cases.catalogue import (
     their,
     throttled,
 )
-from loadtests.bench.measure import calls, cpu, growth, load, machine, training
+from loadtests.bench.measure import calls, cpu, growth, load, machine, throughput, training
 from loadtests.bench.measure.turns import Timing
+from loadtests.bench.report.samples import Figure, figure_of, quartiles
+from loadtests.bench.report.served import rows_of, served_figures
 
 Report = Mapping[str, Any]
 """The figures of a run, as its JSON has them; the members are a contract."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """Hold a figure with the quartiles of its sample (itself, if the sample is one value)."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Results:
-    """Hold the results of one run, the timing of the bare case first.
+    """Hold the results of one run, by group; a group that wasn't measured is empty.
 
-    ``redis`` is bytes per client, ``workers`` MiB by kind, ``starts`` the seconds until a worker's
-    app is made, by system; ``seconds`` are those of the run.
+    ``gunicorn`` holds systems under gunicorn, ``timings`` those of single requests, the bare case
+    first. ``redis`` is bytes per client, ``workers`` MiB by kind, ``starts`` the seconds until a
+    worker's first answer, by system, ``replays`` requests per second, by build. ``before`` names
+    the earlier build; ``seconds`` are those of the run.
     """
 
-    timings: Sequence[Timing]
-    training: training.UnderTraining
-    redis: float
-    workers: Mapping[str, float]
-    http_client: str
-    load: Sequence[load.UnderLoad]
-    calls: Sequence[calls.Calls]
-    starts: Mapping[str, float]
-    grown: Sequence[growth.Grown]
-    cpu: Sequence[cpu.TotalCpu]
     machine: machine.Machine
     settings: Mapping[str, Any]
     seconds: float
+    http_client: str
+    before: str = ""
+    gunicorn: Sequence[throughput.Served] = ()
+    timings: Sequence[Timing] = ()
+    training: training.UnderTraining | None = None
+    redis: float | None = None
+    workers: Mapping[str, float] = field(default_factory=dict)
+    load: Sequence[load.UnderLoad] = ()
+    calls: Sequence[calls.Calls] = ()
+    starts: Mapping[str, float] = field(default_factory=dict)
+    grown: Sequence[growth.Grown] = ()
+    cpu: Sequence[cpu.TotalCpu] = ()
+    replays: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def bare(self) -> Timing:
@@ -69,24 +67,36 @@ class Results:
         return self.of(key).added(self.bare)
 
     def ratios(self) -> dict[str, Figure]:
-        """Give the figures that have targets, by name."""
-        pairs = self.training.ratios
-        extra = self.workers["flask_irl"] - self.workers["bare"]
-        refusal = self.of((OURS, "redis", REFUSED)).medians
-        return {
-            "redis_vs_flask_limiter": self._versus("redis", their("redis")),
-            "redis_vs_throttled": self._versus("redis", throttled("redis", headers=False)),
-            "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
-            "memory_vs_flask_limiter": self._versus("memory", their("memory")),
-            "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
+        """Give the figures that have targets, by name, of the groups that were measured."""
+        found = served_figures(self.gunicorn, self.before)
+        if self.timings:
+            refusal = self.of((OURS, "redis", REFUSED)).medians
+            found |= {
+                "redis_vs_flask_limiter": self._versus("redis", their("redis")),
+                "redis_vs_throttled": self._versus("redis", throttled("redis", headers=False)),
+                "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
+                "memory_vs_flask_limiter": self._versus("memory", their("memory")),
+                "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
+            }
+        if self.training is not None:
+            pairs = self.training.ratios
             # By pair: changes of the machine within a minute are the same for both of a pair.
-            "p99_while_training": Figure(statistics.median(pairs), *quartiles(pairs)),
-            "redis_bytes_per_client": Figure(*[self.redis] * 3),
-            "worker_extra_mib": Figure(*[extra] * 3),
-        }
+            found["p99_while_training"] = figure_of(pairs)
+        if self.redis is not None:
+            found["redis_bytes_per_client"] = figure_of([self.redis])
+        if self.workers:
+            extra = self.workers["flask_irl"] - self.workers["bare"]
+            found["worker_extra_mib"] = figure_of([extra])
+        if self.starts:
+            found["start_seconds"] = figure_of([self.starts[OURS]])
+        if self.before and self.replays:
+            found["replay_vs_before"] = _ratio(self.replays[OURS], self.replays[self.before])
+        return found
 
     def details(self) -> dict[str, float]:
         """Give the figures without a target, by name."""
+        if self.training is None:
+            return {}
         figures = {
             "core_taken_by_others": self.training.elsewhere,
             "training_seconds": self.training.seconds,
@@ -103,6 +113,7 @@ def report_of(results: Results) -> Report:
     """Give the figures of a run."""
     ratios = results.ratios()
     return {
+        "gunicorn": rows_of(results.gunicorn),
         "cases": [_case(timing, timing.added(results.bare)) for timing in results.timings],
         "ratios": {name: round(figure.value, 4) for name, figure in ratios.items()},
         "quartiles": {
@@ -111,7 +122,8 @@ def report_of(results: Results) -> Report:
         "details": results.details(),
         "load": {"client": results.http_client, "systems": [asdict(one) for one in results.load]},
         "redis_calls": [asdict(one) for one in results.calls],
-        "start_seconds": results.starts,
+        "start_seconds": dict(results.starts),
+        "replay_per_second": {name: list(rates) for name, rates in results.replays.items()},
         "growth": [asdict(one) for one in results.grown],
         "cpu_us_per_request": [asdict(one) for one in results.cpu],
         "machine": asdict(results.machine),
@@ -135,14 +147,6 @@ def _case(timing: Timing, added: Sequence[float]) -> dict[str, Any]:
         "mean_us": round(timing.mean, 2),
         "p99_us": round(timing.p99, 2),
     }
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """Give the first and third quartile of at least one value."""
-    if len(values) < 2:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, high
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from loadtests.bench.cases.apps import OURS
@@ -17,6 +17,7 @@ from loadtests.bench.cases.catalogue import (
     throttled,
 )
 from loadtests.bench.report.figures import Report, added
+from loadtests.bench.report.served import served_table
 from loadtests.bench.report.targets import outcomes
 from loadtests.tables import Table
 from loadtests.targets import summary, table
@@ -26,8 +27,9 @@ SYSTEMS: Final = (BARE[0], OURS, FLASK_LIMITER, THROTTLED)
 
 def overview(report: Report) -> Iterator[Table | str]:
     """Make what documents show of a run: one figure in each cell."""
-    yield _comparison(report)
-    yield _growth(report)
+    yield from _parts(report)
+    if report.get("gunicorn"):
+        yield served_table(report["gunicorn"])
     yield table(outcomes(report))
     yield machine_of(report)
 
@@ -36,14 +38,30 @@ def sections(report: Report) -> Iterator[Table | str]:
     """Make the whole report of a run, part by part."""
     settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
     yield f"{machine_of(report)}\n{settings}"
-    yield _cases(report)
-    yield _calls(report)
-    yield _comparison(report)
-    yield _growth(report)
-    details = [(name, f"{value:g}") for name, value in report["details"].items()]
-    yield Table(("about the trainings", ""), details)
+    if report.get("gunicorn"):
+        yield served_table(report["gunicorn"])
+    if report["cases"]:
+        yield _cases(report)
+    if report["redis_calls"]:
+        yield _calls(report)
+    yield from _parts(report)
+    if report["details"]:
+        details = [(name, f"{value:g}") for name, value in report["details"].items()]
+        yield Table(("about the trainings", ""), details)
     yield table(outcomes(report))
     yield summary(outcomes(report))
+
+
+def _parts(report: Report) -> Iterator[Table]:
+    """Make the tables that documents show, of the groups that were measured."""
+    if rows := _compared(report):
+        title = (
+            f"{FLASK_LIMITER}: sliding window counter, headers; {THROTTLED}: fixed window, no "
+            "headers. Medians; background work of flask_irl included."
+        )
+        yield Table(("", *SYSTEMS), rows, title=title)
+    if report["growth"]:
+        yield _growth(report)
 
 
 def machine_of(report: Report) -> str:
@@ -57,31 +75,23 @@ def machine_of(report: Report) -> str:
     )
 
 
-def _comparison(report: Report) -> Table:
-    rows = []
-    times = added(report)
-    for store, text in (("redis", "on Redis"), ("memory", "in memory")):
-        keys = ((OURS, store, OURS_FULL), their(store), throttled(store, headers=False))
-        figures = dict(zip(SYSTEMS[1:], (times[key] for key in keys), strict=True))
-        rows.append(_row(f"added to a request {text}, one limit, µs", figures))
-    figures = {BARE[0]: times[IN_FLASK_EVALSHA]}
-    rows.append(_row("added by a call of Redis that does nothing, µs", figures))
-    whole = {(one["system"], one["store"], one["case"]): one["p50_us"] for one in report["cases"]}
-    rows.append(_row("a whole request without a limiter, µs", {BARE[0]: whole[BARE]}))
-    figures = {OURS: whole[OURS, "redis", REFUSED]}
-    rows.append(_row("a refusal of a client known to be over its limit, µs", figures))
+def _compared(report: Report) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    if report["cases"]:
+        rows += _single(report)
     for count in ("one limit", "three limits"):
-        figures = {}
+        figures: dict[str, float] = {}
         for one in report["redis_calls"]:
             if count in one["case"]:
                 figures.setdefault(one["system"], one["round_trips"])
-        rows.append(_row(f"round trips to Redis, {count}", figures))
+        if figures:
+            rows.append(_row(f"round trips to Redis, {count}", figures))
     for clients in dict.fromkeys(one["clients"] for one in report["cpu_us_per_request"]):
         some = [one for one in report["cpu_us_per_request"] if one["clients"] == clients]
         figures = {one["system"]: one["worker"] + one["server"] for one in some}
         rows.append(_row(f"CPU of worker and Redis a request, {clients:,} clients, µs", figures))
     loads = report["load"]["systems"]
-    for when, text in (("alone", ""), ("beside", " beside a flood")):
+    for when, text in (("alone", ""), ("beside", " beside a flood")) if loads else ():
         for member, unit in (
             ("per_second", "requests a second"),
             ("p50", "p50 ms"),
@@ -90,13 +100,26 @@ def _comparison(report: Report) -> Table:
             figures = {one["system"]: one[when][member] for one in loads}
             rows.append(_row(f"gunicorn, two workers{text}: {unit}", figures))
     figures = {one["system"]: 100 * one["flood"]["refused"] for one in loads}
-    rows.append(_row("of the flood refused, %", figures))
-    rows.append(_row("start of a worker, s", report["start_seconds"]))
-    title = (
-        f"{FLASK_LIMITER}: sliding window counter, headers; {THROTTLED}: fixed window, no headers. "
-        "Medians; background work of flask_irl included."
-    )
-    return Table(("", *SYSTEMS), rows, title=title)
+    if loads:
+        rows.append(_row("of the flood refused, %", figures))
+    if report["start_seconds"]:
+        rows.append(_row("start of a worker, s", report["start_seconds"]))
+    return rows
+
+
+def _single(report: Report) -> Iterator[Sequence[str]]:
+    """Make the rows on single requests."""
+    times = added(report)
+    for store, text in (("redis", "on Redis"), ("memory", "in memory")):
+        keys = ((OURS, store, OURS_FULL), their(store), throttled(store, headers=False))
+        figures = dict(zip(SYSTEMS[1:], (times[key] for key in keys), strict=True))
+        yield _row(f"added to a request {text}, one limit, µs", figures)
+    figures = {BARE[0]: times[IN_FLASK_EVALSHA]}
+    yield _row("added by a call of Redis that does nothing, µs", figures)
+    whole = {(one["system"], one["store"], one["case"]): one["p50_us"] for one in report["cases"]}
+    yield _row("a whole request without a limiter, µs", {BARE[0]: whole[BARE]})
+    figures = {OURS: whole[OURS, "redis", REFUSED]}
+    yield _row("a refusal of a client known to be over its limit, µs", figures)
 
 
 def _row(text: str, figures: Mapping[str, float]) -> tuple[str, ...]:

@@ -1,0 +1,147 @@
+"""Load what learns from requests when it is first needed.
+
+With numpy it takes longer to import than all that a request needs. A worker loads it on its
+background thread, a little after its first answer; a process that is about to fork does so at once,
+so that its children share the memory, and none is born in the midst of an import.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from flask_irl.behaviour.buffer import Buffer
+from flask_irl.config.options import Options
+from flask_irl.limiter.failures import Failures
+from flask_irl.stores.base import Store
+from flask_irl.telemetry.events import Listener, Notify, ignore
+from flask_irl.verdicts.ladder import Ladder, ladder_of
+from flask_irl.verdicts.traps import Traps
+
+if TYPE_CHECKING:
+    from flask_irl.limiter.learning import Learning
+    from flask_irl.training.fit import Fit
+    from flask_irl.training.trainer import Trainer
+    from flask_irl.verdicts.profiler import Profiler
+
+LEARNING: Final = "flask_irl.limiter.learning"
+SCHEDULER: Final = "flask_irl.limiter.scheduler"
+
+
+def ladder_for(options: Options) -> Ladder:
+    """Give the steps that the options name."""
+    return ladder_of(options.factors, float(options.window_seconds), options.anomaly_threshold)
+
+
+class LateLearning:
+    """Take observations, and learn from them with a part that is loaded when it is first needed.
+
+    Args:
+        options: All options.
+        store: Where state lives.
+        listener: Takes events.
+        fit: Trains detectors; by default a child process does.
+
+    Attributes:
+        options: The options in force, settings changed at run time included.
+        ladder: The steps in force.
+        buffer: Holds observations until they are flushed.
+        traps: Holds clients that hit a honeypot until then.
+    """
+
+    def __init__(
+        self, options: Options, store: Store, listener: Listener | None, fit: Fit | None
+    ) -> None:
+        self.options = options
+        self.store = store
+        self.notify: Notify = ignore if listener is None else listener.notify
+        self.failures = Failures(store, options, self.notify)
+        self.ladder = ladder_for(options)
+        self.buffer = Buffer()
+        self.traps = Traps()
+        self._fit = fit
+        self._made: Learning | None = None
+        self._making = threading.Lock()
+        _LEARNERS.add(self)
+
+    @cached_property
+    def learning(self) -> Learning:
+        """Give what keeps profiles, verdicts and models; the first call takes long."""
+        with _LOADING:
+            # Without APScheduler, which can't be imported while a process ends.
+            from flask_irl.limiter.learning import Learning
+        with self._making:
+            if self._made is None:
+                self._made = Learning(
+                    self.options,
+                    self.store,
+                    self.notify,
+                    self.failures,
+                    self._fit,
+                    self.ladder,
+                    self.buffer,
+                    self.traps,
+                )
+            return self._made
+
+    @cached_property
+    def profiler(self) -> Profiler:
+        """Give what keeps profiles and verdicts."""
+        return self.learning.profiler
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """Give what trains models, and holds the one in force."""
+        return self.learning.trainer
+
+    @property
+    def has_learned(self) -> bool:
+        """Tell whether anything was learned, or waits to be."""
+        return self._made is not None or self.buffer.count() > 0 or len(self.traps) > 0
+
+    def forget_parent(self) -> None:
+        """Begin anew in a forked process."""
+        self._making = threading.Lock()
+        if self._made is None:
+            self.buffer.after_fork()
+            self.traps.after_fork()
+        else:
+            self._made.after_fork()
+
+    def end_learning(self) -> bool:
+        """Start no training any more; returns whether one still runs."""
+        return self._made is not None and self._made.close()
+
+
+def load() -> None:
+    """Import what learns from requests, and what runs it."""
+    with _LOADING:
+        import_module(LEARNING)
+        import_module(SCHEDULER)
+
+
+def _before_fork() -> None:
+    try:
+        # Not for a process that forks before it has a limiter.
+        if _LEARNERS:
+            load()
+    finally:
+        _LOADING.acquire()
+
+
+def _after_fork() -> None:
+    _LOADING.release()
+
+
+_LOADING: Final = threading.Lock()
+_LEARNERS: Final[weakref.WeakSet[LateLearning]] = weakref.WeakSet()
+
+# Windows forks no process.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

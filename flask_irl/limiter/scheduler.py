@@ -1,0 +1,51 @@
+"""Adapt APScheduler, which only a process that runs background jobs loads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+logger = logging.getLogger("flask_irl.schedule")
+# APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
+# while the store hangs, of which events tell. By a filter, since a host's dictConfig of flask_irl's
+# logger takes the levels of those below it away.
+logger.addFilter(lambda record: record.levelno >= logging.ERROR)
+
+
+class UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
+    """Drop jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
+
+    The interpreter waits for a job that waits for a store that hangs; no other is started.
+    """
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        super().start(scheduler, alias)
+        self._logger = logger
+
+    def submit_job(self, job: Any, run_times: Any) -> None:
+        try:
+            super().submit_job(job, run_times)
+        except RuntimeError as error:
+            # There is no class of its own for it, and too many threads are another matter.
+            if "shutdown" not in str(error):
+                raise
+
+
+class Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """Stop without waiting for the scheduler's own thread.
+
+    It may never end: under gevent, when a process ends, nothing else may run any more.
+    """
+
+    def tell_skipped(self, skipped: Callable[[str], object]) -> None:
+        """Tell the name of each job that is due while it still runs."""
+        self.add_listener(lambda event: skipped(event.job_id), EVENT_JOB_MAX_INSTANCES)
+
+    def shutdown(self, wait: bool = True) -> None:
+        # Past BackgroundScheduler's, which joins its thread whatever it is told.
+        super(BackgroundScheduler, self).shutdown(wait)
