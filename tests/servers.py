@@ -8,6 +8,7 @@ nginx, prints their versions, and looks for Apache, without which a test is skip
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -39,13 +40,15 @@ class ClusterServer(Closing):
 
     Args:
         nodes: Number of nodes, 1 or more, with equal shares of the slots.
+        config: Directives of redis.conf for each node beside those set here.
     """
 
-    def __init__(self, nodes: int = 1) -> None:
+    def __init__(self, nodes: int = 1, config: Mapping[str, str] | None = None) -> None:
         config = {
             "cluster-enabled": "yes",
             "cluster-announce-ip": HOST,
             "cluster-node-timeout": "2000",
+            **(config or {}),
         }
         self._bus_ports = [free_port() for _ in range(nodes)]
         self.nodes = tuple(

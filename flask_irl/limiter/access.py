@@ -2,7 +2,8 @@
 
 The configuration's lists and the networks that operators have overridden are known in every
 process, so that they hold without a call of the store, and while it is out. While there are none,
-:attr:`Access.rule` is None, and a request costs nothing here.
+:attr:`Access.rule` is None, and a request costs nothing here. The overrides of single clients (the
+thousand that end last) are known, too: they hold while the store, or their part of it, is out.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
-from flask_irl.errors import ConfigurationError
+from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
@@ -51,7 +53,7 @@ class Access:
     Args:
         options: Its ``allow`` and ``deny``.
         store: Keeps the networks.
-        failures: Has the local limiter, which must know the networks' limits, too.
+        failures: Decides without the store, and must know the overrides, too.
         monotonic: Seconds of a clock that is never set.
 
     Attributes:
@@ -71,11 +73,12 @@ class Access:
         self._store = store
         self._failures = failures
         self._monotonic = monotonic
-        self._ahead = 0.0
+        self._ahead = self._later = 0.0
+        self._is_complete = True
         self._log = Sampler(LOG_SECONDS)
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
-        self._own: Mapping[str, float] = {}
+        self._own: Mapping[str, Override] = {}
         self._read: Mapping[str, bytes] = {}
         self._ended: set[str] = set()
         self._first_end = math.inf
@@ -98,14 +101,20 @@ class Access:
         # What is read later is used later.
         with self._reading:
             changed = news.networks != before.networks
-            if changed or news.epoch != before.epoch:
+            if changed or news.epoch != before.epoch or not self._is_complete:
                 networks = self._read_networks() if changed else self.networks
-                own = self._read_own() if networks or self._lists.allows else {}
+                needed = networks or self._lists.allows or not self._store.local
+                own, error = self._read_own() if needed else ({}, None)
                 if networks or own:
-                    self._ahead = self._store.now() - self._monotonic()
+                    now = self._store.now()
+                    self._ahead, self._later = now - self._monotonic(), time.time() - now
                 with self._changing:
                     self._ended -= networks.keys()
                     self._use(networks, own)
+                # What a part of the store doesn't tell is asked for again.
+                self._is_complete = error is None
+                if error is not None:
+                    self._failures.store_failed(error)
             self._use_unended()
             ended = list(self._ended)
             if ended:
@@ -150,16 +159,20 @@ class Access:
             return Ruling(key, decision_on_blocked(key, self.window_seconds, now, until))
         return Ruling(key, decision_on_denied(key, self.window_seconds, time.time()))
 
-    def _use(self, networks: Mapping[str, NetworkOverride], own: Mapping[str, float]) -> None:
+    def _use(self, networks: Mapping[str, NetworkOverride], own: Mapping[str, Override]) -> None:
         """Rule by other overrides from now on."""
+        ends_of_own = {client: override.until for client, override in own.items()}
         if not self._store.local:
-            before, after = _limits(self.networks), _limits(networks)
-            gone = before.keys() - after.keys()
-            self._failures.hold({**after, **dict.fromkeys(gone)})
-        rules = AccessRules(self._lists, networks, own)
+            held = {**_limits(networks), **own}
+            # By this machine's clock, as the local limiter goes.
+            later = self._later
+            self._failures.hold(
+                {key: replace(each, until=each.until + later) for key, each in held.items()}
+            )
+        rules = AccessRules(self._lists, networks, ends_of_own)
         self._rules, self.networks, self._own = rules, networks, own
         self._find: Callable[[str, str], AccessRule | None] = lru_cache(REMEMBERED)(rules.find)
-        ends = [*own.values(), *(each.override.until for each in networks.values())]
+        ends = [*ends_of_own.values(), *(each.override.until for each in networks.values())]
         self._first_end = min(ends, default=math.inf)
         self.rule = self._rule if networks or self._is_listing else None
 
@@ -172,7 +185,7 @@ class Access:
                 return
             networks = {n: x for n, x in self.networks.items() if x.override.until > now}
             self._ended |= self.networks.keys() - networks.keys()
-            self._use(networks, {c: until for c, until in self._own.items() if until > now})
+            self._use(networks, {c: own for c, own in self._own.items() if own.until > now})
 
     def _read_networks(self) -> dict[str, NetworkOverride]:
         """Read the networks that are overridden; damaged ones are reported and left out."""
@@ -197,15 +210,18 @@ class Access:
                     )
         return networks
 
-    def _read_own(self) -> dict[str, float]:
-        """Read the ends of the overrides of single clients."""
+    def _read_own(self) -> tuple[dict[str, Override], StoreError | None]:
+        """Read the overrides of single clients; those whose node fails stay as they are."""
         clients, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
-        states = self._store.load(clients)
-        return {
-            client: state.override.until
-            for client, state in zip(clients, states, strict=True)
-            if state is not None and state.override is not None
-        }
+        states, error = self._store.load_reachable(clients)
+        own = {}
+        for client, state in zip(clients, states, strict=True):
+            override = None if state is None else state.override
+            if state is None and error is not None:
+                override = self._own.get(client)
+            if override is not None:
+                own[client] = override
+        return own, error
 
 
 def _limits(networks: Mapping[str, NetworkOverride]) -> dict[str, Override]:

@@ -16,12 +16,12 @@ from typing import Final, Protocol
 
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError, StoreError
-from flask_irl.limiter.breaker import Breaker
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import Pending, Store
+from flask_irl.stores.breaker import Breaker
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.events import (
     CallbackFailed,
@@ -38,6 +38,8 @@ MAX_CALLBACKS: Final = 100
 """Places at which functions of the app's fail that are logged each by itself."""
 MAX_ERROR_CHARACTERS: Final = 200
 FALLBACK_CLIENTS: Final = 50_000
+OUT: Final = "out"
+"""Kind of the error of a call that wasn't made, since its node or slot is known to be out."""
 LOG_SECONDS: Final = 1.0
 PROBE_KEY: Final = "#probe"
 """A key that no client can have."""
@@ -67,6 +69,7 @@ class Failures:
         self._notify = notify
         self._log = Sampler(LOG_SECONDS)
         self._callback_logs: dict[tuple[str, str], Sampler] = {}
+        self._held: Mapping[str, Override] = {}
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
@@ -100,23 +103,35 @@ class Failures:
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
         """Decide on a request without the store."""
-        if self._on_store_error == "memory":
+        override = self._held.get(keys[0])
+        if override is not None:
+            # Whoever else comes meanwhile may have taken its place.
+            self._local.set_override(keys[0], override, 0)
+        if override is not None or self._on_store_error == "memory":
             return decision_of(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
         denied = self._on_store_error == "deny"
         return decision_without_store(plan, keys[0], time.time(), denied=denied)
 
     def store_failed(self, error: Exception) -> None:
-        """Report a failed call of the store."""
+        """Report a failed call of the store.
+
+        While a part of it fails, a node of a cluster or a slot, the store as a whole isn't out.
+        """
         kind = error.kind if isinstance(error, StoreError) else "error"
+        part = error.part if isinstance(error, StoreError) else ""
         with contextlib.suppress(Exception):
             self._notify(StoreFailed(kind))
+        if part and kind == OUT:
+            # That it is was said when it began.
+            return
         held = self._log.passes()
         if held is not None:
             if isinstance(error, StoreError):
                 event(logging.WARNING, "store_error", kind=kind, error=error, not_logged=held)
             else:
                 failure("store_error", error, kind=kind, not_logged=held)
-        self.breaker.failure(error)
+        if not part:
+            self.breaker.failure(error)
 
     def swallow(self, where: str, error: BaseException) -> None:
         """Report an error of the limiter's own, which must not reach the app."""
@@ -166,10 +181,12 @@ class Failures:
         """Forget the local limiter's clients."""
         self._local.forget_all(0)
 
-    def hold(self, overrides: Mapping[str, Override | None]) -> None:
-        """Hold clients to operators' overrides in the local limiter, too; None ends one."""
-        for client, override in overrides.items():
-            self._local.set_override(client, override, 0)
+    def hold(self, overrides: Mapping[str, Override]) -> None:
+        """Hold clients to operators' overrides without the store, too, from now on to these."""
+        gone = self._held.keys() - overrides.keys()
+        self._held = overrides
+        for client in gone:
+            self._local.set_override(client, None, 0)
 
     def start(self) -> None:
         """Tell the listener that a forked process asks the store, though its parent didn't.
@@ -192,8 +209,15 @@ class Failures:
 
     def probe(self) -> None:
         """Raise while the store is out, or answers and yet can't count (full, or a replica)."""
-        self._store.ping()
-        self._store.hit(self._probe_plan, (PROBE_KEY,), 0)
+        # To where the name points by now, and not to where it did.
+        self._store.renew()
+        try:
+            self._store.ping()
+            self._store.hit(self._probe_plan, (PROBE_KEY,), 0)
+        except StoreError as error:
+            # One node of a cluster, but not all.
+            if not error.part:
+                raise
 
     def _report(self, lost: bool, reason: str) -> None:
         with contextlib.suppress(Exception):

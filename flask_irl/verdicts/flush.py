@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from flask_irl.behaviour.observation import CLIENT, Fields
+from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import ClientState
@@ -83,10 +84,15 @@ class Flush:
     campaigns: CampaignWatch
     site: SiteUpdate
 
-    def add(self, observations: Sequence[Fields]) -> None:
+    def add(self, observations: Sequence[Fields]) -> StoreError | None:
         """Merge observations, judge their clients and save them.
 
         A client that the store doesn't know (any more) is left out, and its trap with it.
+
+        Clients whose node of a cluster is out are left out, too: others are none the worse for it.
+
+        Returns:
+            The error of those nodes, None if there was none.
 
         Raises:
             StoreError: The store failed; traps that count for no saved client stay set.
@@ -97,24 +103,24 @@ class Flush:
         self.site.count(observations)
         trapped = self.traps.take(by_client)
         pending = list(by_client)
+        failed: StoreError | None = None
         try:
             for _ in range(MAX_TRIES):
                 self.rest()
-                states = self._load(pending)
+                loaded, error = self.store.load_reachable(pending)
+                failed = failed or error
+                states = {c: s for c, s in zip(pending, loaded, strict=True) if s is not None}
                 trapped &= states.keys()
                 if not states:
-                    return
+                    return failed
                 pending = self._update(states, by_client, trapped)
                 trapped &= set(pending)
                 if not pending:
-                    return
+                    return failed
         finally:
             self.traps.put_back(trapped)
         event(logging.WARNING, "profiles_contended", clients=len(pending))
-
-    def _load(self, clients: Sequence[str]) -> dict[str, ClientState]:
-        states = self.store.load(clients)
-        return {c: state for c, state in zip(clients, states, strict=True) if state is not None}
+        return failed
 
     def _update(
         self,

@@ -208,18 +208,24 @@ class Profiler:
         )
         # Counted once: on a busy site, more come while the flush goes on.
         merged, left = 0, len(self._buffer)
+        failed: StoreError | None = None
         part = PART if gently else max(left, 1)
         for start in range(0, max(left, 1), part):
             observations = self._buffer.take(min(part, left - start))
             if observations:
                 rest()
-                flush.add(observations)
+                failed = flush.add(observations) or failed
                 rest()
                 merged += len(observations)
         if self._site.counts:
-            self._site.save(self._store, self._rows_capacity)
+            try:
+                self._site.save(self._store, self._rows_capacity)
+            finally:
+                self._site.bound(self._rows_capacity)
             self._site = SiteUpdate()
         self._campaigns.look(guarding=self._guard.active)
+        if failed is not None:
+            raise failed
         return merged
 
     def _rest(self) -> None:
