@@ -104,6 +104,8 @@ class Failures:
     def decide(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
         """Decide on a request without the store."""
         override = self._held.get(keys[0])
+        if override is not None and override.until <= time.time():
+            override = None
         if override is not None:
             # Whoever else comes meanwhile may have taken its place.
             self._local.set_override(keys[0], override, 0)
