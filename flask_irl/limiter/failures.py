@@ -137,12 +137,16 @@ class Failures:
 
     def swallow(self, where: str, error: BaseException) -> None:
         """Report an error of the limiter's own, which must not reach the app."""
-        # The listener itself may have failed.
-        with contextlib.suppress(Exception):
-            self._notify(ErrorSwallowed(where))
+        self.count_swallowed(where)
         held = self._log.passes()
         if held is not None:
             failure("limiter_error", error, where=where, not_logged=held)
+
+    def count_swallowed(self, where: str) -> None:
+        """Count an error that must not reach the app, and that is logged elsewhere."""
+        # The listener itself may have failed.
+        with contextlib.suppress(Exception):
+            self._notify(ErrorSwallowed(where))
 
     def callback_failed(self, where: str, error: BaseException, function: object) -> None:
         """Report a function of the app's that raised, or returned nothing of use.

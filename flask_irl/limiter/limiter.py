@@ -18,6 +18,7 @@ from flask_irl.limiter.learning import Learning
 from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.refusals import Refusals
+from flask_irl.limiter.starting import Starting
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision, decision_of
 from flask_irl.limits.plan import Mode, Plan, Scope
@@ -96,7 +97,7 @@ class Limiter:
         self._monotonic = monotonic
         self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
-        self._started = False
+        self._starting = Starting(self.start, self.failures, monotonic)
         follow_process(self)
 
     @property
@@ -122,7 +123,7 @@ class Limiter:
         Returns:
             What :meth:`decide` must be given; None where the store can't be asked now.
         """
-        return self.failures.begin(plan, keys, cost) if self._started else None
+        return self.failures.begin(plan, keys, cost) if self._starting.done else None
 
     def decide(
         self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Pending | None = None
@@ -135,9 +136,8 @@ class Limiter:
             cost: Units that the request counts for, 0 or more.
             begun: From :meth:`begin`, if that was called.
         """
-        if not self._started:
-            # If no thread is to be had, the next request tries again.
-            self.failures.guard("start", self.start)
+        if not self._starting.done:
+            self._starting.attempt()
         client, refusals = keys[0], self.refusals
         if begun is None and refusals.known and not self.store.local:
             now = self._monotonic()
@@ -255,7 +255,7 @@ class Limiter:
         """
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
-        self._started = True
+        self._starting.done = True
         self.failures.start()
 
     def close(self) -> None:
@@ -272,7 +272,7 @@ class Limiter:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""
-        self._started = False
+        self._starting.after_fork()
         self.worker.after_fork()
         self.failures.after_fork()
         self.learning.after_fork()

@@ -33,6 +33,9 @@ class _UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
     def start(self, scheduler: Any, alias: str) -> None:
         super().start(scheduler, alias)
         self._logger = logger
+        # Its thread starts now or not at all: else each job that comes due would fail by itself,
+        # and wait in a queue for the thread that comes at last.
+        self._pool.submit(_begin)
 
     def submit_job(self, job: Any, run_times: Any) -> None:
         try:
@@ -52,6 +55,11 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
     def shutdown(self, wait: bool = True) -> None:
         # Past BackgroundScheduler's, which joins its thread whatever it is told.
         super(BackgroundScheduler, self).shutdown(wait)
+
+    def abandon(self) -> None:
+        """End what has started where not all has."""
+        for executor in self._executors.values():
+            executor.shutdown(wait=False)
 
 
 class Schedule:
@@ -129,7 +137,11 @@ class Schedule:
                         max_instances=2 if name == "flush" else 1,
                         **(first if at_once else {}),
                     )
-            scheduler.start()
+            try:
+                scheduler.start()
+            except RuntimeError:
+                scheduler.abandon()
+                raise
             self._scheduler = scheduler
 
     def end(self) -> None:
@@ -144,6 +156,10 @@ class Schedule:
         """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
         self._scheduler = None
+
+
+def _begin() -> None:
+    """Do nothing, on a thread that must start for it."""
 
 
 def _run_while_needed(
