@@ -11,7 +11,7 @@ from typing import Any, Final
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
-from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.errors import StoreError
 from flask_irl.stores.location import Address, Location
 from flask_irl.stores.redis.deadline import run_until
 from flask_irl.stores.redis.discovery import ask_cluster, ask_sentinel
@@ -35,7 +35,7 @@ class Servers:
 
     Args:
         location: Read from the storage URI.
-        options: More keyword arguments for redis-py's connections; they win over the URI's.
+        connect: Keyword arguments of redis-py's connections.
         timeout: Seconds that a call on a request's path may take in all.
         answer_bytes: Length of the answer that such calls expect.
         probe: Counts nothing for a key at a server, and raises if that fails.
@@ -51,7 +51,7 @@ class Servers:
     def __init__(
         self,
         location: Location,
-        options: Mapping[str, Any],
+        connect: Mapping[str, Any],
         timeout: float,
         answer_bytes: int,
         *,
@@ -62,7 +62,7 @@ class Servers:
         self._ask_probe = probe
         self._probe_key = probe_key
         self.outages = Outages(self._probe)
-        self._connect = {**location.connect, **options}
+        self._connect = connect
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._pools: dict[Address | None, Pool] = {}
@@ -284,10 +284,7 @@ class Servers:
 
     def _open_sentinel(self, address: Address) -> Pool:
         # Sentinels have their own users; their passwords come as sentinel_kwargs.
-        own = self._connect.get("sentinel_kwargs") or {}
-        if not isinstance(own, Mapping):
-            raise ConfigurationError("storage_options: sentinel_kwargs is no mapping")
-        return self._make_pool(address, own)
+        return self._make_pool(address, self._connect.get("sentinel_kwargs") or {})
 
     def _make_pool(self, address: Address | None, connect: Mapping[str, Any]) -> Pool:
         kind = self._location.connection_class

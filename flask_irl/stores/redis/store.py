@@ -7,6 +7,7 @@ slot of a cluster. The 1 is the format's version.
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 import time
@@ -25,6 +26,7 @@ from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.location import Location
 from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk
+from flask_irl.stores.redis.connect_options import sort_options
 from flask_irl.stores.redis.damage import DamagedError, DamageLog
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool
@@ -37,6 +39,7 @@ from flask_irl.stores.redis.state import decode_counted, decode_state
 from flask_irl.stores.redis.wire import Wire
 from flask_irl.stores.site import ServerInfo
 from flask_irl.stores.state import ClientState, Update
+from flask_irl.telemetry.log import event
 
 SAVE: Final = read_script("save")
 FORGET: Final = read_script("forget")
@@ -66,7 +69,7 @@ class RedisStore(RedisSite):
         location: The servers.
         prefix: Begins every key.
         timeout: Seconds that a call on a request's path may take in all.
-        options: Further keyword arguments of redis-py's connections.
+        options: Further options of redis-py's; those without a meaning here are named in the log.
         clock: Seconds since the epoch, for tests; None for the server's time.
     """
 
@@ -86,9 +89,12 @@ class RedisStore(RedisSite):
         self._pack = commands.pack
         self._pack_peek = commands.pack_peek
         self._key = commands.client_key
+        connect, unused = sort_options({**location.connect, **(options or {})}, location.kind)
+        if unused:
+            event(logging.WARNING, "storage_options_unused", options=", ".join(unused))
         self._servers = Servers(
             location,
-            options or {},
+            connect,
             timeout,
             REPLY.size,
             probe=self._probe,
