@@ -60,6 +60,8 @@ class Access:
         rule: Gives the ruling for a client's key and the address of the other end; None while there
             is nothing to rule by.
         networks: The overrides of networks that are in force.
+        own: The overrides of single clients that this process knows, see above; with an embedded
+            store, those that are needed to rule.
         window_seconds: Seconds of the base limit's window, for refusals.
     """
 
@@ -78,7 +80,7 @@ class Access:
         self._log = Sampler(LOG_SECONDS)
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
-        self._own: Mapping[str, Override] = {}
+        self.own: Mapping[str, Override] = {}
         self._read: Mapping[str, bytes] = {}
         self._ended: set[str] = set()
         self._first_end = math.inf
@@ -170,7 +172,7 @@ class Access:
                 {key: replace(each, until=each.until + later) for key, each in held.items()}
             )
         rules = AccessRules(self._lists, networks, ends_of_own)
-        self._rules, self.networks, self._own = rules, networks, own
+        self._rules, self.networks, self.own = rules, networks, own
         self._find: Callable[[str, str], AccessRule | None] = lru_cache(REMEMBERED)(rules.find)
         ends = [*ends_of_own.values(), *(each.override.until for each in networks.values())]
         self._first_end = min(ends, default=math.inf)
@@ -185,7 +187,7 @@ class Access:
                 return
             networks = {n: x for n, x in self.networks.items() if x.override.until > now}
             self._ended |= self.networks.keys() - networks.keys()
-            self._use(networks, {c: own for c, own in self._own.items() if own.until > now})
+            self._use(networks, {c: own for c, own in self.own.items() if own.until > now})
 
     def _read_networks(self) -> dict[str, NetworkOverride]:
         """Read the networks that are overridden; damaged ones are reported and left out."""
@@ -218,7 +220,7 @@ class Access:
         for client, state in zip(clients, states, strict=True):
             override = None if state is None else state.override
             if state is None and error is not None:
-                override = self._own.get(client)
+                override = self.own.get(client)
             if override is not None:
                 own[client] = override
         return own, error

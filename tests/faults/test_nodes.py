@@ -11,7 +11,7 @@ from flask_irl.stores.redis.outages import OUT
 from tests.faults.site import BACK, Worker, client_in
 from tests.servers import SLOTS, ClusterServer, wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 LIMIT = 10
 FAILURES = 3
@@ -139,3 +139,24 @@ def test_without_any_node_the_store_is_lost_until_one_is_back(
         wait_until(lambda: words(caplog).count("node_back") == NODES, "the nodes", BACK)
         assert {one.source(client_of(number, 1)) for number in range(NODES)} == {"store"}
         assert words(caplog).count("store_lost") == words(caplog).count("store_back") == 1
+
+
+def test_operators_see_the_other_nodes_clients_and_all_overrides(nodes: ClusterServer) -> None:
+    lost, kept = client_of(DIES), client_of(0)
+    with Worker(nodes.url) as one:
+        assert one.asks(2, lost) + one.asks(2, kept) == [200] * 4
+        one.limiter.flush()
+        clients = one.operations.clients
+        overrides = one.operations.overrides
+        overrides.set(lost, "block", amount=0, seconds=60, reason="", who="test")
+        assert {entry["client"] for entry in clients.ranked()[0]} == {lost, kept}
+        nodes.nodes[DIES].kill()
+        assert {entry["client"] for entry in clients.ranked()[0]} == {lost, kept}
+        [entry], total = clients.ranked(order="overridden")
+        assert (entry["client"], total) == (lost, 1)
+        assert clients.count_held()["overridden"]["block"] == 1
+        overrides.set(kept, "allow", amount=0, seconds=60, reason="", who="test")
+        nodes.nodes[DIES].start()
+        wait_until(lambda: one.source(client_of(DIES, 1)) == "store", "the node", BACK)
+        # It is empty, and none of its clients has left the rankings meanwhile.
+        assert one.limiter.store.ranked("rate", 0, 9)[1] == 2
