@@ -22,6 +22,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
+from flask_irl.limiter.restoring import restore_overrides
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
 from flask_irl.limits.network_override import NetworkOverride, decode
 from flask_irl.limits.networks import addresses_of
@@ -93,6 +94,8 @@ class Access:
     def refresh(self, before: Revisions, news: Revisions) -> None:
         """Take up changed overrides; those that have ended leave the store and this process.
 
+        A store that has lost its data gets those back that this process knows.
+
         Args:
             before: The revisions that were taken up last.
             news: Those of now.
@@ -102,7 +105,10 @@ class Access:
         """
         # What is read later is used later.
         with self._reading:
-            changed = news.networks != before.networks
+            lost = news.epoch < before.epoch
+            if lost and not self._store.local:
+                restore_overrides(self._store, self.own, self.networks)
+            changed = lost or news.networks != before.networks
             if changed or news.epoch != before.epoch or not self._is_complete:
                 networks = self._read_networks() if changed else self.networks
                 needed = networks or self._lists.allows or not self._store.local

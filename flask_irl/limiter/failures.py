@@ -61,6 +61,7 @@ class Failures:
 
     Attributes:
         breaker: Open while the store is out.
+        before_back: Is called when a store that was out answers, before requests go to it again.
     """
 
     def __init__(self, store: Store, options: Options, notify: Notify) -> None:
@@ -76,6 +77,7 @@ class Failures:
         )
         self.breaker = Breaker(self.probe, self._report)
         self._left_open = False
+        self.before_back: Callable[[], object] = _nothing
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
         """Begin to ask the store about a request; None where it can't be asked now."""
@@ -224,6 +226,7 @@ class Failures:
             # One node of a cluster, but not all.
             if not error.part:
                 raise
+        self.guard("poll", self.before_back)
 
     def _report(self, lost: bool, reason: str) -> None:
         with contextlib.suppress(Exception):
@@ -232,6 +235,10 @@ class Failures:
             event(logging.ERROR, "store_lost", then=self._on_store_error, reason=reason)
         else:
             event(logging.WARNING, "store_back")
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _shown(error: BaseException) -> str:

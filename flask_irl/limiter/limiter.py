@@ -219,10 +219,6 @@ class Limiter:
         self.refusals.clear()
         return known
 
-    def drop_refusals(self, client: str) -> None:
-        """Ask the store again for a client that is known to be over its limit."""
-        self.refusals.forget(client)
-
     def refresh(self) -> None:
         """Take up changes made elsewhere: model, settings, overrides, clients to forget.
 
@@ -255,6 +251,7 @@ class Limiter:
         """
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
+            self.failures.before_back = self.refresh
         self._starting.done = True
         self.failures.start()
 

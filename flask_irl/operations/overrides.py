@@ -145,6 +145,6 @@ class OverrideOperations:
             self._store.rank(OVERRIDDEN, {}, [key])
         else:
             self._store.rank(OVERRIDDEN, {key: override.until})
-        self._limiter.drop_refusals(key)
+        self._limiter.refusals.forget(key)
         self._store.advance_epoch()
         self._limiter.refresh()

@@ -32,14 +32,14 @@ class Resharding:
         self._set(self.target, "IMPORTING", _id(self.source))
         self._set(self.source, "MIGRATING", _id(self.target))
 
-    def keys(self) -> list[bytes]:
+    def left(self) -> list[bytes]:
         """List the slot's keys that are still on the source."""
         found: list[bytes] = _run(self.source, "CLUSTER", "GETKEYSINSLOT", self.slot, 1000)
         return sorted(found)
 
     def move(self, *keys: bytes) -> None:
         """Move some keys; all that are left by default."""
-        for key in keys or self.keys():
+        for key in keys or self.left():
             address = (HOST, self.target.port, "", 0, MIGRATE_TIMEOUT)
             _run(self.source, "MIGRATE", *address, "KEYS", key)
 

@@ -32,6 +32,7 @@ class Worker:
 
     def __init__(self, uri: str, *, route_limit: str = "", **options: Any) -> None:
         self.app = Flask("site")
+        self.events = Recorder()
         self._extension = IntelligentLimiter(
             self.app,
             **{
@@ -40,14 +41,12 @@ class Worker:
                 "base_limit": 20,
                 "background": False,
                 "train": False,
+                "listener": self.events,
                 **options,
             },
         )
         view = self._extension.limit(route_limit)(_hello) if route_limit else _hello
         self.app.add_url_rule("/", "index", view)
-        self.events = Recorder()
-        self._tell = self.limiter.failures._notify
-        self.limiter.failures._notify = self._notify
         self._client = self.app.test_client()
 
     def __enter__(self) -> Self:
@@ -88,10 +87,6 @@ class Worker:
     def source(self, client: str) -> str:
         """Tell who decides on a request of a client now: the store, or this worker."""
         return self.limiter.decide(self.limiter.plan(()), (client,)).source
-
-    def _notify(self, event: Any) -> None:
-        self.events.notify(event)
-        self._tell(event)
 
 
 def _hello() -> str:

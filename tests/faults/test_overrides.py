@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flask_irl.limiter import failures
+from flask_irl.limiter.restoring import REASON
 from flask_irl.limits.override import Override
 from tests.faults.site import BACK, Worker
 from tests.servers import RedisServer, wait_until
@@ -16,6 +17,7 @@ from tests.servers import RedisServer, wait_until
 pytestmark = pytest.mark.integration
 
 BLOCKED, ALLOWED, LIMITED, OTHER = (f"192.0.2.{number}" for number in range(1, 5))
+NETWORK = "203.0.113.0/24"
 LIMIT = 5
 DEFAULTS = {"memory": [200] * LIMIT + [429], "allow": [200] * (LIMIT + 1), "deny": [503]}
 
@@ -112,12 +114,73 @@ def test_a_forked_process_knows_them(server: RedisServer) -> None:
         assert one.asks(4, BLOCKED) == [429] * 4
 
 
-def test_the_store_decides_again_when_it_is_back(server: RedisServer) -> None:
-    with Worker(server.url) as one:
+def test_a_store_that_comes_back_empty_has_them_again(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Worker(server.url) as one, Worker(server.url) as other:
         set_overrides(one)
+        one.operations.overrides.set(
+            NETWORK, "block", amount=0, seconds=60, reason="spam", who="test"
+        )
+        # As with background work, which does so when a store that was out answers.
+        one.limiter.failures.before_back = one.limiter.refresh
+        other.limiter.refresh()
         server.kill()
         assert one.asks(4, BLOCKED) == [429] * 4
-        # Empty: nobody is blocked any more, as the operators' list tells, too.
         server.start()
         wait_until(lambda: one.healthy, "the store being back", BACK)
-        assert one.ask(BLOCKED) == 200
+        assert one.limiter.failures.breaker.failures == 0
+        # From the store, which every worker asks.
+        with Worker(server.url) as new:
+            assert new.source(BLOCKED) == "store"
+            assert (new.ask(BLOCKED), new.ask(ALLOWED)) == (429, 200)
+            assert new.asks(3, LIMITED) == [200, 200, 429]
+            new.limiter.refresh()
+            assert new.ask("203.0.113.7") == 429
+            entries, total = new.operations.clients.ranked(order="overridden")
+            assert {entry["client"] for entry in entries} == {BLOCKED, ALLOWED, LIMITED, NETWORK}
+            assert total == 4
+            [entry] = new.operations.audit.latest_of("override", [BLOCKED]).values()
+            assert (entry["who"], entry["reason"]) == ("flask_irl", REASON)
+        assert "overrides_restored clients=3 networks=1" in caplog.text
+
+
+def test_each_worker_gives_back_what_others_did_not_know(server: RedisServer) -> None:
+    with Worker(server.url) as one, Worker(server.url) as other:
+        set_overrides(one)
+        other.limiter.refresh()
+        one.operations.overrides.set(OTHER, "block", amount=0, seconds=60, reason="", who="test")
+        server.restart()
+        other.limiter.refresh()
+        assert one.ask(OTHER) == 200
+        one.limiter.refresh()
+        assert [one.ask(client) for client in (OTHER, BLOCKED)] == [429, 429]
+        other.limiter.refresh()
+        assert other.limiter.access.own.keys() == {BLOCKED, ALLOWED, LIMITED, OTHER}
+
+
+def test_what_was_cleared_or_has_ended_is_not_given_back(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Worker(server.url) as one, Worker(server.url) as other:
+        set_overrides(one)
+        other.limiter.refresh()
+        one.operations.overrides.clear(BLOCKED, "test")
+        other.limiter.refresh()
+        server.restart()
+        now = time.time() + 61
+        monkeypatch.setattr(one.limiter.store, "now", lambda: now)
+        one.limiter.refresh()
+        assert one.limiter.store.ranked("overridden", 0, 9) == ([], 0)
+        other.limiter.refresh()
+        assert set(one.limiter.store.ranked("overridden", 0, 9)[0]) == {ALLOWED, LIMITED}
+        assert other.ask(BLOCKED) == 200
+
+
+def test_forgetting_all_clients_gives_nothing_back(server: RedisServer) -> None:
+    with Worker(server.url) as one:
+        one.asks(2, OTHER)
+        one.limiter.forget_all()
+        one.limiter.refresh()
+        assert one.limiter.store.ranked("overridden", 0, 9) == ([], 0)
+        assert one.limiter.store.audit(0, 9) == ([], 0)

@@ -91,10 +91,10 @@ def test_a_client_with_keys_on_both_nodes_is_asked_for_until_they_are_together(
     one, _ = workers
     assert one.asks(4, MOVES) == [200] * 4
     resharding.begin()
-    resharding.move(resharding.keys()[0])
+    resharding.move(resharding.left()[0])
 
     def move_the_rest(seconds: float) -> None:
-        if resharding.keys():
+        if resharding.left():
             resharding.move()
 
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=move_the_rest)
@@ -119,7 +119,7 @@ def torn(
 
 def tear(resharding: Resharding) -> None:
     resharding.begin()
-    resharding.move(resharding.keys()[0])
+    resharding.move(resharding.left()[0])
 
 
 def test_who_cannot_be_asked_for_takes_the_store_from_nobody_else(
