@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+OUT: Final = "out"
+"""Kind of the error of a call that wasn't made, since its part of the store has failed before."""
+
 
 class IrlError(Exception):
     """Base of every error of this package."""

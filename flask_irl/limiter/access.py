@@ -22,7 +22,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.restoring import restore_overrides
+from flask_irl.limiter.restoring import Missing, restore_overrides
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
 from flask_irl.limits.network_override import NetworkOverride, decode
 from flask_irl.limits.networks import addresses_of
@@ -34,6 +34,8 @@ from flask_irl.telemetry.log import Sampler, event
 REMEMBERED: Final = 8192
 """Clients whose rule is remembered."""
 LOG_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 60.0
+"""Time after which a store is asked for all overrides again that tells of no change."""
 
 
 class Ruling(NamedTuple):
@@ -78,6 +80,8 @@ class Access:
         self._monotonic = monotonic
         self._ahead = self._later = 0.0
         self._is_complete = True
+        self._missing = Missing(store, monotonic)
+        self._next_look = monotonic() + LOOK_SECONDS
         self._log = Sampler(LOG_SECONDS)
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
@@ -105,11 +109,12 @@ class Access:
         """
         # What is read later is used later.
         with self._reading:
-            lost = news.epoch < before.epoch
+            lost = news.epoch < before.epoch or news.networks < before.networks
             if lost and not self._store.local:
                 restore_overrides(self._store, self.own, self.networks)
             changed = lost or news.networks != before.networks
-            if changed or news.epoch != before.epoch or not self._is_complete:
+            due = not self._is_complete or self._missing or self._is_time()
+            if changed or news.epoch != before.epoch or due:
                 networks = self._read_networks() if changed else self.networks
                 needed = networks or self._lists.allows or not self._store.local
                 own, error = self._read_own() if needed else ({}, None)
@@ -218,18 +223,25 @@ class Access:
                     )
         return networks
 
+    def _is_time(self) -> bool:
+        """Tell whether it is time to see that the store hasn't lost any, once a minute."""
+        now = self._monotonic()
+        if self._store.local or now < self._next_look:
+            return False
+        self._next_look = now + LOOK_SECONDS
+        return True
+
     def _read_own(self) -> tuple[dict[str, Override], StoreError | None]:
-        """Read the overrides of single clients; those whose node fails stay as they are."""
+        """Read the overrides of single clients; those that the store doesn't give stay known."""
         clients, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
         states, error = self._store.load_reachable(clients)
-        own = {}
-        for client, state in zip(clients, states, strict=True):
-            override = None if state is None else state.override
-            if state is None and error is not None:
-                override = self.own.get(client)
-            if override is not None:
-                own[client] = override
-        return own, error
+        found = {c: s.override for c, s in zip(clients, states, strict=True) if s is not None}
+        own = {client: override for client, override in found.items() if override is not None}
+        unknown = {c: self.own[c] for c in clients if c not in own and c in self.own}
+        if error is None:
+            now = self.now()
+            self._missing.note({c: o for c, o in unknown.items() if o.until > now})
+        return own | unknown, error
 
 
 def _limits(networks: Mapping[str, NetworkOverride]) -> dict[str, Override]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from flask_irl.config.options import Options
-from flask_irl.errors import IrlError, StoreError
+from flask_irl.errors import OUT, IrlError, StoreError
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
@@ -38,8 +38,6 @@ MAX_CALLBACKS: Final = 100
 """Places at which functions of the app's fail that are logged each by itself."""
 MAX_ERROR_CHARACTERS: Final = 200
 FALLBACK_CLIENTS: Final = 50_000
-OUT: Final = "out"
-"""Kind of the error of a call that wasn't made, since its node or slot is known to be out."""
 LOG_SECONDS: Final = 1.0
 PROBE_KEY: Final = "#probe"
 """A key that no client can have."""

@@ -106,6 +106,8 @@ class OverrideOperations:
         override = self._overridden.find(key, state, self._store.now())
         if override is not None:
             self._audit.record(who, "clear", key, before=state_of(override))
+            # First: to workers, one that is listed and missing is one that the store has lost.
+            self._store.rank(OVERRIDDEN, {}, [key])
             self._store.set_override(key, None, self._limiter.plans.longest)
         if network:
             self._store.drop_networks([key])

@@ -230,9 +230,9 @@ def failed_over() -> Iterator[Stage]:
     with _primary() as old, RedisServer() as new, pytest.MonkeyPatch.context() as patch:
         name = MovingName(patch, old)
         run(new, "REPLICAOF", HOST, old.port)
-        _wait_for_link(new)
 
         def fault() -> None:
+            _wait_for_replica(old)
             run(new, "REPLICAOF", "NO", "ONE")
             run(old, "REPLICAOF", HOST, new.port)
 
@@ -245,9 +245,9 @@ def name_moved() -> Iterator[Stage]:
     with _primary() as old, RedisServer() as new, pytest.MonkeyPatch.context() as patch:
         name = MovingName(patch, old)
         run(new, "REPLICAOF", HOST, old.port)
-        _wait_for_link(new)
 
         def fault() -> None:
+            _wait_for_replica(old)
             old.freeze()
             run(new, "REPLICAOF", "NO", "ONE")
 
@@ -258,7 +258,7 @@ def name_moved() -> Iterator[Stage]:
 def sentinel_failed_over() -> Iterator[Stage]:
     """Kill the master; three Sentinels agree on its replica."""
     with SentinelServer(sentinels=3, replicas=1) as servers:
-        yield Stage(servers.url, servers.master.kill, _nothing)
+        yield Stage(servers.url, lambda: _kill(servers.master), _nothing)
 
 
 @contextmanager
@@ -280,16 +280,21 @@ def cluster_master_killed() -> Iterator[Stage]:
     """Kill the master of a part of the slots; its replica takes over."""
     with ClusterServer(3, replicas=True) as cluster:
         node = cluster.nodes[slot_of(COUNTED) * 3 // 16_384]
-        yield Stage(cluster.url, node.kill, _nothing)
+        yield Stage(cluster.url, lambda: _kill(node), _nothing)
 
 
 def _primary() -> RedisServer:
     return RedisServer(config={"repl-diskless-sync-delay": "0"})
 
 
-def _wait_for_link(replica: RedisServer) -> None:
-    with replica.client() as client:
-        wait_until(lambda: client.info("replication")["master_link_status"] == "up", "the replica")
+def _kill(primary: RedisServer) -> None:
+    _wait_for_replica(primary)
+    primary.kill()
+
+
+def _wait_for_replica(primary: RedisServer) -> None:
+    """Wait until a replica has all that was written until now: a test loses nothing by chance."""
+    wait_until(lambda: run(primary, "WAIT", 1, 500), "the replica")
 
 
 SCENARIOS: Final = (

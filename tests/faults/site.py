@@ -14,6 +14,7 @@ from flask_irl.operations.operations import Operations
 from flask_irl.telemetry.events import StoreFailed
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
+from tests.servers import wait_until
 
 BACK = 15.0
 """Seconds after which a site on a busy machine is back on its store, at the most."""
@@ -83,6 +84,11 @@ class Worker:
 
     def asks(self, count: int, client: str) -> list[int]:
         return [self.ask(client) for _ in range(count)]
+
+    def connect(self, *clients: str) -> None:
+        """Ask the store about clients until it decides: a busy machine may take long to connect."""
+        for client in clients:
+            wait_until(lambda c=client: self.source(c) == "store", "a connection", BACK)  # type: ignore[misc]
 
     def source(self, client: str) -> str:
         """Tell who decides on a request of a client now: the store, or this worker."""

@@ -132,7 +132,7 @@ def test_the_store_is_back_once_the_name_leads_to_a_healthy_server(
 ) -> None:
     caplog.set_level(logging.INFO, logger="flask_irl")
     with Worker(name.url, store_timeout=TIMEOUT, base_limit=LIMIT) as one:
-        assert one.source(CLIENT) == "store"
+        one.connect(CLIENT)
         # As many connections as busy threads leave behind.
         pool = pool_of(one)
         pool._idle.extend([pool._connect() for _ in range(8)])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.stores.redis.outages import OUT
+from flask_irl.errors import OUT
 from tests.faults.site import BACK, Worker, client_in
 from tests.servers import SLOTS, ClusterServer, wait_until
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flask_irl.limiter import failures
-from flask_irl.limiter.restoring import REASON
+from flask_irl.limiter.access import LOOK_SECONDS
+from flask_irl.limiter.restoring import LOST_SECONDS, REASON
 from flask_irl.limits.override import Override
 from tests.faults.site import BACK, Worker
 from tests.servers import RedisServer, wait_until
@@ -175,6 +176,72 @@ def test_what_was_cleared_or_has_ended_is_not_given_back(
         other.limiter.refresh()
         assert set(one.limiter.store.ranked("overridden", 0, 9)[0]) == {ALLOWED, LIMITED}
         assert other.ask(BLOCKED) == 200
+
+
+class Later:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def test_one_that_a_full_server_evicted_is_given_back(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Later()
+    with Worker(server.url) as one, server.client() as client:
+        access = one.limiter.access
+        access._monotonic = access._missing._monotonic = clock
+        set_overrides(one, seconds=3600)
+        client.delete(f"irl1:{{{BLOCKED}}}")
+        assert one.ask(BLOCKED) == 200
+        clock.ahead += LOOK_SECONDS
+        one.limiter.refresh()
+        # An operator may be about to clear it.
+        assert one.ask(BLOCKED) == 200
+        clock.ahead += LOST_SECONDS
+        one.limiter.refresh()
+        one.limiter.refusals.clear()
+        assert [one.ask(each) for each in (BLOCKED, ALLOWED)] == [429, 200]
+        assert "overrides_restored clients=1 networks=0" in caplog.text
+        assert not access._missing
+
+
+def test_networks_that_a_full_server_evicted_are_given_back(server: RedisServer) -> None:
+    with Worker(server.url) as one, server.client() as client:
+        one.operations.overrides.set(NETWORK, "block", amount=0, seconds=60, reason="", who="test")
+        client.delete("irl1.{site}.networks")
+        one.limiter.refresh()
+        assert one.ask("203.0.113.7") == 429
+        assert one.limiter.store.networks().keys() == {NETWORK}
+
+
+@pytest.mark.parametrize("order", [("rank", "override"), ("override", "rank")])
+def test_one_that_is_being_cleared_is_not_given_back(
+    server: RedisServer, order: tuple[str, str]
+) -> None:
+    """By a worker of this version, or by one that takes the override away first."""
+    clock = Later()
+    with Worker(server.url) as one:
+        store = one.limiter.store
+        steps = {
+            "rank": lambda: store.rank("overridden", {}, [BLOCKED]),
+            "override": lambda: store.set_override(BLOCKED, None, 60),
+        }
+        access = one.limiter.access
+        access._monotonic = access._missing._monotonic = clock
+        set_overrides(one, seconds=3600)
+        for step in order:
+            steps[step]()
+            clock.ahead += LOOK_SECONDS
+            one.limiter.refresh()
+        clock.ahead += LOOK_SECONDS
+        one.limiter.refresh()
+        assert one.ask(BLOCKED) == 200
+        assert BLOCKED not in access.own
 
 
 def test_forgetting_all_clients_gives_nothing_back(server: RedisServer) -> None:

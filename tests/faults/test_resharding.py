@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from flask_irl.errors import OUT
 from flask_irl.stores.redis import redirection
-from flask_irl.stores.redis.outages import OUT
 from tests.faults.resharding import Resharding
 from tests.faults.site import Worker, client_in, slot_of
 from tests.servers import SLOTS, ClusterServer
@@ -22,6 +22,7 @@ FIRST_HALF = (0, SLOTS // 2 - 1)
 STAYS = client_in(SLOTS // 2, SLOTS - 1)
 MOVES = client_in(*FIRST_HALF)
 """Clients on the two nodes; the second one's slot moves."""
+OTHERS = (client_in(SLOTS // 2, SLOTS - 1, 1), client_in(*FIRST_HALF, 1))
 LIMIT = 15
 
 
@@ -111,8 +112,10 @@ def torn(
     # No test is to wait for a time-out; the store's own is long enough for a busy machine.
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None)
     monkeypatch.setattr(redirection, "time", clock)
-    options: dict[str, Any] = {"route_limit": f"{LIMIT}/minute", "store_timeout": 0.3}
+    options: dict[str, Any] = {"route_limit": f"{LIMIT}/minute", "store_timeout": 0.5}
     with Worker(cluster.url, **options) as one, Worker(cluster.url, **options) as other:
+        for worker in (one, other):
+            worker.connect(*OTHERS)
         assert one.ask(MOVES) == other.ask(MOVES) == 200
         yield [one, other]
 
@@ -153,8 +156,10 @@ def test_blocks_and_allowances_hold_while_a_client_cannot_be_asked_for(
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None)
     monkeypatch.setattr(redirection, "time", clock)
     limit = f"{LIMIT}/minute"
-    options: dict[str, Any] = {"route_limit": limit, "store_timeout": 0.3, "on_store_error": then}
+    options: dict[str, Any] = {"route_limit": limit, "store_timeout": 0.5, "on_store_error": then}
     with Worker(cluster.url, **options) as one, Worker(cluster.url, **options) as other:
+        for worker in (one, other):
+            worker.connect(*OTHERS)
         assert one.ask(MOVES) == other.ask(MOVES) == 200
         expected = {"block": [429] * 4, "allow": [200] * 30, "limit": [200, 200, 429, 429]}
         tear(resharding)

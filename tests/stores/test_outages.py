@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from flask_irl.errors import StoreError
+from flask_irl.errors import OUT, StoreError
 from flask_irl.stores.breaker import FAILURES, PAUSES
-from flask_irl.stores.redis.outages import FORGET_SECONDS, OUT, Outages
+from flask_irl.stores.redis.outages import FORGET_SECONDS, Outages
 from flask_irl.stores.redis.pool import Pool
 from tests.conftest import Clock
 

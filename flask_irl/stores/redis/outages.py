@@ -9,13 +9,11 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
-from flask_irl.errors import StoreError
+from flask_irl.errors import OUT, StoreError
 from flask_irl.stores.breaker import PAUSES, Breaker
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.telemetry.log import event
 
-OUT: Final = "out"
-"""Kind of the error of a call that wasn't made, since its node or slot has failed before."""
 FORGET_SECONDS: Final = 60.0
 """Time after which a slot that nobody asks for any more is forgotten."""
 

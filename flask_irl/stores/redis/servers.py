@@ -11,12 +11,12 @@ from typing import Any, Final
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
-from flask_irl.errors import StoreError
+from flask_irl.errors import OUT, StoreError
 from flask_irl.stores.location import Address, Location
 from flask_irl.stores.redis.deadline import run_until
 from flask_irl.stores.redis.discovery import ask_cluster, ask_sentinel
 from flask_irl.stores.redis.errors import store_error
-from flask_irl.stores.redis.outages import OUT, Outages, name_of_slot
+from flask_irl.stores.redis.outages import Outages, name_of_slot
 from flask_irl.stores.redis.pool import Pool
 
 SEARCH_SECONDS: Final = 1.0
@@ -219,8 +219,9 @@ class Servers:
         errors: list[str] = []
         nodes: list[Address] = [a for a in list(self._pools) if a is not None and self._slots]
         hosts = list(dict.fromkeys([*self._location.hosts, *nodes]))
-        # Those last that are known to be out.
-        hosts.sort(key=lambda host: self.outages.is_out(self._pool(host)))
+        if self.outages.any:
+            # Those last that are known to be out.
+            hosts.sort(key=lambda host: self.outages.is_out(self._pool(host)))
         gaps: list[Pool | None] = []
         for host in hosts:
             try:
