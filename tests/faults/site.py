@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from flask import Flask
 from redis.crc import key_slot
@@ -14,7 +13,7 @@ from flask_irl.operations.operations import Operations
 from flask_irl.telemetry.events import StoreFailed
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
-from tests.servers import wait_until
+from tests.redis_server import Closing, wait_until
 
 BACK = 15.0
 """Seconds after which a site on a busy machine is back on its store, at the most."""
@@ -22,7 +21,7 @@ PATIENCE = 5.0
 """The store's time-out: a busy machine fails no test that isn't about time."""
 
 
-class Worker:
+class Worker(Closing):
     """Run an app as one of a site's workers does; background work is done when a test says so.
 
     Args:
@@ -50,15 +49,11 @@ class Worker:
         self.app.add_url_rule("/", "index", view)
         self._client = self.app.test_client()
 
-    def __enter__(self) -> Self:
-        return self
+    def start(self) -> None:
+        """Do nothing: background work starts with the first request."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End its limiter."""
         self.limiter.close()
 
     @property

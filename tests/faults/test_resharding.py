@@ -15,6 +15,7 @@ from flask_irl.stores.redis import redirection
 from tests.faults.resharding import Resharding
 from tests.faults.site import Worker, client_in, slot_of
 from tests.servers import SLOTS, ClusterServer
+from tests.stores.test_rights import PAGE, documented_rights
 
 pytestmark = pytest.mark.integration
 
@@ -192,3 +193,38 @@ def test_background_work_follows_a_client(workers: list[Worker], resharding: Res
     other.limiter.refresh()
     assert other.ask(MOVES) == 200
     assert one.failures == other.failures == []
+
+
+def test_an_idle_connection_that_the_new_node_closed_costs_no_request(
+    workers: list[Worker], resharding: Resharding
+) -> None:
+    one, _ = workers
+    assert one.ask(MOVES) == one.ask(STAYS) == 200
+    resharding.begin()
+    resharding.move()
+    with resharding.target.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert one.asks(LIMIT - 1 + 3, MOVES) == rest_of(LIMIT - 1)
+    assert one.failures == []
+
+
+def test_the_documented_rights_of_a_clusters_user_suffice(
+    cluster: ClusterServer, resharding: Resharding
+) -> None:
+    rights = [*documented_rights(), "+cluster|slots", "+asking"]
+    assert "`+cluster|slots +asking`" in PAGE.read_text(encoding="utf-8")
+    for node in cluster.nodes:
+        with node.client() as client:
+            client.execute_command(*rights)
+    try:
+        with Worker(cluster.url.replace("://", "://irl:geheim@"), base_limit=LIMIT) as one:
+            assert one.asks(3, MOVES) == [200] * 3
+            resharding.begin()
+            resharding.move()
+            assert one.limiter.flush() == 3
+            assert one.asks(LIMIT - 3 + 3, MOVES) == rest_of(LIMIT - 3)
+            assert one.failures == []
+    finally:
+        for node in cluster.nodes:
+            with node.client() as client:
+                client.execute_command("ACL", "DELUSER", "irl")

@@ -161,7 +161,14 @@ class Pool:
             wire = self._idle.pop()
         except IndexError:
             wire = self._new_wire(deadline)
-        return self._ask_last(wire, wire.ask_importing, command, deadline)
+            return self._ask_last(wire, wire.ask_importing, command, deadline)
+        try:
+            answer = wire.ask_importing(command, deadline)
+        except (RedisError, OSError) as error:
+            # Repeated without ASKING, the call is sent back to where it came from, and again here.
+            return self._recover(error, wire, command, deadline)
+        self._idle.append(wire)
+        return answer
 
     def _recover(
         self, error: RedisError | OSError, wire: Wire, command: bytes, deadline: float
