@@ -73,7 +73,7 @@ class Failures:
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
-        self.breaker = Breaker(self.probe, self._report)
+        self.breaker = Breaker(self._come_back, self._report)
         self._left_open = False
         self.before_back: Callable[[], object] = _nothing
 
@@ -215,11 +215,14 @@ class Failures:
 
     def probe(self) -> None:
         """Raise while the store is out, or answers and yet can't count (full, or a replica)."""
-        # To where the name points by now, and not to where it did.
+        self._store.ping()
+        self._store.hit(self._probe_plan, (PROBE_KEY,), 0)
+
+    def _come_back(self) -> None:
+        """Probe the store where its name leads by now; raise while it is out as a whole."""
         self._store.renew()
         try:
-            self._store.ping()
-            self._store.hit(self._probe_plan, (PROBE_KEY,), 0)
+            self.probe()
         except StoreError as error:
             # One node of a cluster, but not all.
             if not error.part:

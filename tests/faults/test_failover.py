@@ -190,6 +190,16 @@ def test_other_answers_cost_no_connection(monkeypatch: pytest.MonkeyPatch, code:
             assert (one.failures, name.looked_up) == (["response"] * 2, 1)
 
 
+def test_an_operator_who_asks_for_the_status_costs_requests_no_connection(
+    name: MovingName,
+) -> None:
+    with Worker(name.url) as one:
+        one.connect(CLIENT)
+        before = pool_of(one)._idle[0]
+        assert one.operations.status.read()["store"]["counts_requests"]
+        assert pool_of(one)._idle[0] is before
+
+
 class Rotating(CredentialProvider):
     """Give the password of the day, as a provider of short-lived tokens does."""
 
