@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from flask_irl.errors import OUT
+from flask_irl.limiter.restoring import LOST_SECONDS
 from tests.faults.site import BACK, Worker, client_in
 from tests.servers import SLOTS, ClusterServer, wait_until
 
@@ -96,12 +99,18 @@ def test_blocks_hold_for_a_dead_nodes_clients_and_changes_reach_the_others(
         other.limiter.refresh()
         assert other.asks(4, blocked) == [429] * 4
         assert other.ask(later) == 429
-        # Known again from the store alone, once its node is back.
         nodes.nodes[DIES].start()
         overrides.clear(later, "test")
         wait_until(lambda: one.source(client_of(DIES, 1)) == "store", "the node", BACK)
         other.limiter.refresh()
         assert other.ask(later) == 200
+        # It came back empty: the worker that knows the block writes it again at its second look.
+        other.limiter.access._missing._monotonic = lambda: time.monotonic() + LOST_SECONDS
+        other.limiter.refresh()
+        assert one.ask(blocked) == 429
+        [state] = one.limiter.store.load([blocked])
+        assert state is not None
+        assert state.override is not None
 
 
 def test_clients_of_the_other_nodes_are_learned_from(nodes: ClusterServer) -> None:
@@ -155,6 +164,11 @@ def test_operators_see_the_other_nodes_clients_and_all_overrides(nodes: ClusterS
         [entry], total = clients.ranked(order="overridden")
         assert (entry["client"], total) == (lost, 1)
         assert clients.count_held()["overridden"]["block"] == 1
+        out = f"127.0.0.1:{nodes.nodes[DIES].port}"
+        found = one.operations.status.read()
+        assert (found["store"]["nodes_out"], found["breaker"]) == ([out], "closed")
+        shown = one.app.test_cli_runner().invoke(args=["irl", "status"])
+        assert re.search(rf"^nodes OUT +{re.escape(out)}$", shown.output, re.MULTILINE)
         overrides.set(kept, "allow", amount=0, seconds=60, reason="", who="test")
         nodes.nodes[DIES].start()
         wait_until(lambda: one.source(client_of(DIES, 1)) == "store", "the node", BACK)
