@@ -70,6 +70,9 @@ def test_a_limit_goes_on_wherever_the_clients_keys_are(
     assert one.ask(MOVES) == 200
     resharding.move()
     assert other.asks(2, MOVES) == [200] * 2
+    # Also where a client only asks how its limits stand.
+    plan = other.limiter.plan(())
+    assert other.limiter.store.peek(plan, (MOVES,)).cells[0][1] == 9
     resharding.end()
     assert one.asks(LIMIT - 9 + 3, MOVES) == rest_of(LIMIT - 9)
     assert other.ask(MOVES) == 429

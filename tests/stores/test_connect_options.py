@@ -91,6 +91,13 @@ def test_a_uri_written_for_redis_py_is_taken_with_one_warning(
     assert line == f'storage_options_unused options="{", ".join(NAMED)}"'
 
 
+def test_a_uri_of_a_socket_is_taken_so_too(caplog: pytest.LogCaptureFixture) -> None:
+    with RedisServer(unix_socket=True) as server:
+        use(f"{server.url}&max_connections=20&health_check_interval=30")
+    [line] = warnings_of(caplog)
+    assert line.endswith('options="health_check_interval, max_connections"')
+
+
 def test_what_means_something_is_used_without_a_word(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

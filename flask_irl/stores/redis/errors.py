@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     InvalidResponse,
     MovedError,
@@ -21,6 +22,10 @@ from flask_irl.errors import StoreError
 CONNECT_SECONDS: Final = 1.0
 """Time-out of each step of connecting, all of which redis-py does."""
 
+UNDER_WAY: Final = "the slot is on its way to another node"
+NODE_OF_CLUSTER: Final = (
+    "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
+)
 WRONG_SERVER: Final = re.compile(
     r"(?:^|-)(?:READONLY|MASTERDOWN|LOADING|CLUSTERDOWN(?! Hash slot)|NOREPLICAS|MISCONF|NOAUTH"
     r"|WRONGPASS) "
@@ -125,7 +130,10 @@ def store_error(
         seconds: Time that the call had, for an answer that didn't come.
         part: The node or slot of a cluster that failed.
     """
-    found = error if isinstance(error, StoreError) else _store_error(error, seconds)
+    if isinstance(error, AskError | TryAgainError):
+        found = StoreError(UNDER_WAY if part else NODE_OF_CLUSTER, kind="response")
+    else:
+        found = error if isinstance(error, StoreError) else _store_error(error, seconds)
     found.part = found.part or part
     return found
 
@@ -136,11 +144,6 @@ def _store_error(error: BaseException, seconds: float) -> StoreError:
         return StoreError(f"no connection within {span(CONNECT_SECONDS)}", kind="timeout")
     if isinstance(error, (TimeoutError, BlockingIOError)):
         return StoreError(f"no answer within {span(seconds)}", kind="timeout")
-    if isinstance(error, MovedError):
-        message = "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
-        return StoreError(message, kind="response")
-    if isinstance(error, TryAgainError):
-        return StoreError("the slot is on its way to another node", kind="response")
     if isinstance(error, InvalidResponse):
         return StoreError(f"the server doesn't answer as Redis does ({text})", kind="response")
     if isinstance(error, (RedisConnectionError, OSError)) and not (

@@ -123,7 +123,8 @@ class Pipeline:
             answer = follow_in_background(
                 error, self._servers, key, words, BACKGROUND_SECONDS, script and script.text
             )
-            return _with_part(answer, name_of_slot(key_slot(key)), final=True)
+            part = name_of_slot(key_slot(key)) if self._servers.clustered else ""
+            return _with_part(answer, part, final=True)
         except ResponseError as refused:
             return store_error(refused)
         except StoreError as failed:

@@ -42,7 +42,8 @@ class Servers:
         probe_key: Gives the Redis key of each of ever more numbers, for probes.
 
     Attributes:
-        outages: The nodes and slots of a cluster that are out.
+        clustered: Whether they are a cluster.
+        outages: The nodes and slots of it that are out.
 
     Raises:
         ConfigurationError: redis-py's connections don't know an option.
@@ -59,6 +60,7 @@ class Servers:
         probe_key: Callable[[int], bytes],
     ) -> None:
         self._location = location
+        self.clustered = location.kind == "cluster"
         self._ask_probe = probe
         self._probe_key = probe_key
         self.outages = Outages(self._probe)
@@ -167,7 +169,7 @@ class Servers:
 
         A single server or Sentinel's master fails for all requests, which is left to the breaker.
         """
-        if self._location.kind != "cluster":
+        if not self.clustered:
             return
         if error.part and error.kind != OUT:
             node = next((p for p in list(self._pools.values()) if p.node == error.part), None)
@@ -289,6 +291,5 @@ class Servers:
 
     def _make_pool(self, address: Address | None, connect: Mapping[str, Any]) -> Pool:
         kind = self._location.connection_class
-        in_cluster = self._location.kind == "cluster" and address is not None
-        node = f"{address[0]}:{address[1]}" if in_cluster and address is not None else ""
+        node = f"{address[0]}:{address[1]}" if self.clustered and address is not None else ""
         return Pool(address, kind, connect, self._timeout, self._answer_bytes, node)
