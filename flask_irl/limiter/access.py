@@ -66,6 +66,7 @@ class Access:
         own: The overrides of single clients that this process knows, see above; with an embedded
             store, those that are needed to rule.
         window_seconds: Seconds of the base limit's window, for refusals.
+        look_soon: Has :meth:`refresh` be called soon.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Access:
         self.window_seconds = options.window_seconds
         self.networks: Mapping[str, NetworkOverride] = {}
         self.rule: Callable[[str, str], Ruling] | None = None
+        self.look_soon: Callable[[], object] = _nothing
         self._use({}, {})
 
     def refresh(self, before: Revisions, news: Revisions) -> None:
@@ -138,6 +140,18 @@ class Access:
     def now(self) -> float:
         """Tell the store's time in seconds since the epoch, without a call of it."""
         return self._store.now() if self._store.local else self._monotonic() + self._ahead
+
+    def doubts(self, client: str) -> bool:
+        """Tell whether to hold a client to an override that is known here, and not to the store.
+
+        The store may have lost it, or somebody has taken it back this moment: a look will tell.
+        """
+        override = self.own.get(client)
+        if override is None or override.until <= self.now():
+            return False
+        self._next_look = -math.inf
+        self.look_soon()
+        return True
 
     def network_of(self, client: str) -> NetworkOverride | None:
         """Find the override of the longest network that holds a client's address."""
@@ -247,3 +261,7 @@ class Access:
 def _limits(networks: Mapping[str, NetworkOverride]) -> dict[str, Override]:
     """Select the overrides that are limits."""
     return {name: x.override for name, x in networks.items() if x.override.kind == "limit"}
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -92,6 +92,7 @@ class Limiter:
             ),
             train_seconds=options.training_interval_minutes * 60,
         )
+        self.access.look_soon = self.worker.poll_soon
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
         self._monotonic = monotonic
@@ -146,7 +147,8 @@ class Limiter:
                 return decision_of(plan, client, refusal.hit_at(now), "local")
         news = self._news
         hit = self.failures.hit(plan, keys, cost, begun)
-        if hit is None:
+        lost = hit is not None and not hit.override and client in self.access.own
+        if hit is None or (lost and self.access.doubts(client)):
             return self.failures.decide(plan, keys, cost)
         if not hit.admitted:
             # A refusal that was under way when somebody changed the limits isn't remembered.

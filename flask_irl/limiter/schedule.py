@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
+SOON_SECONDS: Final = 1.0
+"""Least time between two polls that are called for."""
 EXPIRE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 300
 
@@ -90,6 +95,7 @@ class Schedule:
         self._poll_seconds = poll_seconds
         self._scheduler: _Scheduler | None = None
         self._ended = False
+        self._next_poll = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -131,6 +137,7 @@ class Schedule:
                         _run_while_needed,
                         "interval",
                         args=(myself, name, scheduler),
+                        id=name,
                         name=f"irl-{name}",
                         seconds=seconds,
                         # Else APScheduler warns each second of a flush that takes longer.
@@ -143,6 +150,15 @@ class Schedule:
                 scheduler.abandon()
                 raise
             self._scheduler = scheduler
+
+    def poll_soon(self) -> None:
+        """Run ``poll`` now if the jobs run, once a second at most; returns at once."""
+        scheduler, now = self._scheduler, time.monotonic()
+        if scheduler is not None and now >= self._next_poll:
+            self._next_poll = now + SOON_SECONDS
+            # Not where it is being ended.
+            with contextlib.suppress(JobLookupError):
+                scheduler.modify_job("poll", next_run_time=datetime.datetime.now(datetime.UTC))
 
     def end(self) -> None:
         """Stop the jobs for good, without waiting for what runs."""

@@ -79,6 +79,10 @@ class Worker:
         """
         self._schedule.start(train_at_once=train_at_once)
 
+    def poll_soon(self) -> None:
+        """Look for changes made elsewhere now, if the jobs run; returns at once."""
+        self._schedule.poll_soon()
+
     def close(self) -> None:
         """Stop the jobs for good, without waiting for those that run; never raises."""
         self._failures.guard("close", self._schedule.end)

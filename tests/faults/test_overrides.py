@@ -153,7 +153,7 @@ def test_each_worker_gives_back_what_others_did_not_know(server: RedisServer) ->
         one.operations.overrides.set(OTHER, "block", amount=0, seconds=60, reason="", who="test")
         server.restart()
         other.limiter.refresh()
-        assert one.ask(OTHER) == 200
+        assert (other.ask(OTHER), one.ask(OTHER)) == (200, 429)
         one.limiter.refresh()
         assert [one.ask(client) for client in (OTHER, BLOCKED)] == [429, 429]
         other.limiter.refresh()
@@ -197,17 +197,54 @@ def test_one_that_a_full_server_evicted_is_given_back(
         access._monotonic = access._missing._monotonic = clock
         set_overrides(one, seconds=3600)
         client.delete(f"irl1:{{{BLOCKED}}}")
-        assert one.ask(BLOCKED) == 200
         clock.ahead += LOOK_SECONDS
         one.limiter.refresh()
         # An operator may be about to clear it.
-        assert one.ask(BLOCKED) == 200
+        [state] = one.limiter.store.load([BLOCKED])
+        assert state is None
         clock.ahead += LOST_SECONDS
         one.limiter.refresh()
         one.limiter.refusals.clear()
         assert [one.ask(each) for each in (BLOCKED, ALLOWED)] == [429, 200]
         assert "overrides_restored clients=1 networks=0" in caplog.text
         assert not access._missing
+
+
+@pytest.mark.parametrize("then", ["memory", "allow"])
+def test_who_is_known_to_be_overridden_stays_so_on_a_store_that_lost_it(
+    server: RedisServer, then: str
+) -> None:
+    with Worker(server.url, base_limit=LIMIT, on_store_error=then) as one:
+        looks: list[None] = []
+        one.limiter.access.look_soon = lambda: looks.append(None)
+        set_overrides(one)
+        assert one.ask(OTHER) == 200
+        server.restart()
+        assert one.asks(3, BLOCKED) == [429] * 3
+        assert one.asks(LIMIT + 2, ALLOWED) == [200] * (LIMIT + 2)
+        assert one.asks(3, LIMITED) == [200, 200, 429]
+        assert len(looks) == 3 + LIMIT + 2 + 3
+        assert one.source(OTHER) == "store"
+        # Somebody else has cleared it: the look tells.
+        one.limiter.store.rank("overridden", {}, [BLOCKED])
+        one.limiter.store.advance_epoch()
+        one.limiter._news = one.limiter._news._replace(epoch=0)
+        one.limiter.refresh()
+        assert one.ask(BLOCKED) == 200
+
+
+@pytest.mark.slow
+def test_with_background_work_a_doubt_is_settled_at_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Worker(server.url, background=True) as one:
+        one.connect(OTHER)
+        set_overrides(one)
+        server.restart()
+        assert one.asks(20, BLOCKED) == [429] * 20
+        restored = "overrides_restored clients=3"
+        wait_until(lambda: restored in caplog.text, "the overrides being restored", BACK)
+        assert one.ask(BLOCKED) == 429
 
 
 def test_networks_that_a_full_server_evicted_are_given_back(server: RedisServer) -> None:
