@@ -91,6 +91,8 @@ class OverrideOperations:
     def clear(self, client: str, who: str, *, named: bool = False) -> bool:
         """Leave a client or a network to the limiter again; tell if an override was in force.
 
+        Other workers may hold to it until they look for changes, within two seconds.
+
         Args:
             client: As of :meth:`set`, like the others.
             who: The operator.
