@@ -66,7 +66,7 @@ class Access:
         own: The overrides of single clients that this process knows, see above; with an embedded
             store, those that are needed to rule.
         window_seconds: Seconds of the base limit's window, for refusals.
-        look_soon: Has :meth:`refresh` be called soon.
+        look_soon: Has :meth:`refresh` be called soon; False where nobody will.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Access:
         self.window_seconds = options.window_seconds
         self.networks: Mapping[str, NetworkOverride] = {}
         self.rule: Callable[[str, str], Ruling] | None = None
-        self.look_soon: Callable[[], object] = _nothing
+        self.look_soon: Callable[[], bool] = bool
         self._use({}, {})
 
     def refresh(self, before: Revisions, news: Revisions) -> None:
@@ -150,8 +150,7 @@ class Access:
         if override is None or override.until <= self.now():
             return False
         self._next_look = -math.inf
-        self.look_soon()
-        return True
+        return self.look_soon()
 
     def network_of(self, client: str) -> NetworkOverride | None:
         """Find the override of the longest network that holds a client's address."""
@@ -261,7 +260,3 @@ class Access:
 def _limits(networks: Mapping[str, NetworkOverride]) -> dict[str, Override]:
     """Select the overrides that are limits."""
     return {name: x.override for name, x in networks.items() if x.override.kind == "limit"}
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -151,14 +151,17 @@ class Schedule:
                 raise
             self._scheduler = scheduler
 
-    def poll_soon(self) -> None:
-        """Run ``poll`` now if the jobs run, once a second at most; returns at once."""
+    def poll_soon(self) -> bool:
+        """Run ``poll`` in a moment, once a second at most; False if the jobs don't run."""
         scheduler, now = self._scheduler, time.monotonic()
-        if scheduler is not None and now >= self._next_poll:
+        if scheduler is None:
+            return False
+        if now >= self._next_poll:
             self._next_poll = now + SOON_SECONDS
             # Not where it is being ended.
             with contextlib.suppress(JobLookupError):
                 scheduler.modify_job("poll", next_run_time=datetime.datetime.now(datetime.UTC))
+        return True
 
     def end(self) -> None:
         """Stop the jobs for good, without waiting for what runs."""

@@ -79,9 +79,9 @@ class Worker:
         """
         self._schedule.start(train_at_once=train_at_once)
 
-    def poll_soon(self) -> None:
-        """Look for changes made elsewhere now, if the jobs run; returns at once."""
-        self._schedule.poll_soon()
+    def poll_soon(self) -> bool:
+        """Look for changes made elsewhere in a moment; False if the jobs don't run."""
+        return self._schedule.poll_soon()
 
     def close(self) -> None:
         """Stop the jobs for good, without waiting for those that run; never raises."""

@@ -153,7 +153,8 @@ def test_each_worker_gives_back_what_others_did_not_know(server: RedisServer) ->
         one.operations.overrides.set(OTHER, "block", amount=0, seconds=60, reason="", who="test")
         server.restart()
         other.limiter.refresh()
-        assert (other.ask(OTHER), one.ask(OTHER)) == (200, 429)
+        # Nobody looks for changes here: what the store says holds.
+        assert one.ask(OTHER) == 200
         one.limiter.refresh()
         assert [one.ask(client) for client in (OTHER, BLOCKED)] == [429, 429]
         other.limiter.refresh()
@@ -216,7 +217,12 @@ def test_who_is_known_to_be_overridden_stays_so_on_a_store_that_lost_it(
 ) -> None:
     with Worker(server.url, base_limit=LIMIT, on_store_error=then) as one:
         looks: list[None] = []
-        one.limiter.access.look_soon = lambda: looks.append(None)
+
+        def look() -> bool:
+            looks.append(None)
+            return True
+
+        one.limiter.access.look_soon = look
         set_overrides(one)
         assert one.ask(OTHER) == 200
         server.restart()
