@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+OUT: Final = "out"
+"""Kind of the error of a call that wasn't made, since its part of the store has failed before."""
+
 
 class IrlError(Exception):
     """Base of every error of this package."""
@@ -16,12 +21,15 @@ class StoreError(IrlError):
 
     Args:
         message: What happened, without secrets of the storage URI.
-        kind: One of ``timeout``, ``refused``, ``connection``, ``response``; a metric label.
+        kind: One of ``timeout``, ``refused``, ``connection``, ``response``, and ``out`` for a part
+            of the store that wasn't asked, since it has failed before; a metric label.
+        part: The node or the slot of a cluster that failed, while others go on; else empty.
     """
 
-    def __init__(self, message: str, *, kind: str = "connection") -> None:
+    def __init__(self, message: str, *, kind: str = "connection", part: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.part = part
 
 
 class ModelError(IrlError):

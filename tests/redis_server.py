@@ -186,6 +186,12 @@ class RedisServer(Closing):
 
     def start(self) -> None:
         """Start it and wait until it answers; raises ``RuntimeError`` with its log if it ends."""
+        self.launch()
+        with self.client() as client:
+            wait_until(lambda: self._answers(client), f"an answer of the server on {self.url}")
+
+    def launch(self) -> None:
+        """Start it, and don't wait: it may have much to load."""
         if self.running:
             raise RuntimeError(f"the server on port {self.port} is running already")
         conf = self.folder / "redis.conf"
@@ -198,8 +204,6 @@ class RedisServer(Closing):
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        with self.client() as client:
-            wait_until(lambda: self._answers(client), f"an answer of the server on {self.url}")
 
     def stop(self) -> None:
         """End it as an operator would (SIGTERM), even when it is frozen."""
@@ -243,6 +247,10 @@ class RedisServer(Closing):
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         _open_servers.discard(self)
+
+    def configure(self, **directives: str) -> None:
+        """Change directives of redis.conf, ``_`` for ``-``, from its next start on."""
+        self._config |= {name.replace("_", "-"): value for name, value in directives.items()}
 
     @property
     def owned(self) -> bool:

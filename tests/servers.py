@@ -8,6 +8,7 @@ nginx, prints their versions, and looks for Apache, without which a test is skip
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -35,22 +36,29 @@ SLOTS = 16_384
 
 
 class ClusterServer(Closing):
-    """Run a Redis Cluster of masters only inside a ``with`` block.
+    """Run a Redis Cluster inside a ``with`` block.
 
     Args:
-        nodes: Number of nodes, 1 or more, with equal shares of the slots.
+        nodes: Number of masters, 1 or more, with equal shares of the slots.
+        config: Directives of redis.conf for each node beside those set here.
+        replicas: Give each master a replica.
     """
 
-    def __init__(self, nodes: int = 1) -> None:
+    def __init__(
+        self, nodes: int = 1, config: Mapping[str, str] | None = None, *, replicas: bool = False
+    ) -> None:
         config = {
             "cluster-enabled": "yes",
             "cluster-announce-ip": HOST,
             "cluster-node-timeout": "2000",
+            "repl-diskless-sync-delay": "0",
+            **(config or {}),
         }
-        self._bus_ports = [free_port() for _ in range(nodes)]
-        self.nodes = tuple(
+        self._bus_ports = [free_port() for _ in range(nodes * (1 + replicas))]
+        servers = [
             RedisServer(config=config | {"cluster-port": str(bus)}) for bus in self._bus_ports
-        )
+        ]
+        self.nodes, self.replicas = tuple(servers[:nodes]), tuple(servers[nodes:])
 
     @property
     def url(self) -> str:
@@ -75,56 +83,100 @@ class ClusterServer(Closing):
                 if node is not first:
                     address = (HOST, first.port, self._bus_ports[0])
                     client.execute_command("CLUSTER", "MEET", *address)
-        for node in self.nodes:
+        for replica in self.replicas:
+            replica.start()
+            with replica.client() as client:
+                client.execute_command("CLUSTER", "MEET", HOST, first.port, self._bus_ports[0])
+        for node in (*self.nodes, *self.replicas):
             with node.client() as client:
                 wait_until(partial(self._whole, client), f"the cluster of {self.url}")
+        for replica, node in zip(self.replicas, self.nodes, strict=False):
+            with node.client() as client:
+                name = client.execute_command("CLUSTER", "MYID")
+            with replica.client() as client:
+                wait_until(partial(_becomes_replica, client, name), f"a replica of {node.url}")
+                wait_until(partial(_is_linked, client), f"the link of {replica.url}")
 
     def close(self) -> None:
         """End every node."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self.replicas):
             node.close()
 
     def _whole(self, client: redis.Redis) -> bool:
         info = cast("dict[str, str]", client.execute_command("CLUSTER INFO"))
-        return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == len(self.nodes)
+        return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == len(
+            self._bus_ports
+        )
 
 
 class SentinelServer(Closing):
-    """Run a master and one Sentinel that watches it inside a ``with`` block."""
+    """Run a master and the Sentinels that watch it inside a ``with`` block.
+
+    Args:
+        sentinels: Number of Sentinels, most of whom must agree.
+        replicas: Number of replicas of the master.
+    """
 
     service = "mymaster"
 
-    def __init__(self) -> None:
-        self.master = RedisServer()
-        self.sentinel = RedisServer(
-            config={
-                f"sentinel monitor {self.service}": f"{HOST} {self.master.port} 1",
-                f"sentinel down-after-milliseconds {self.service}": "1000",
-            },
-            arguments=("--sentinel",),
+    def __init__(self, sentinels: int = 1, replicas: int = 0) -> None:
+        self.master = RedisServer(config={"repl-diskless-sync-delay": "0"})
+        address = f"{HOST} {self.master.port}"
+        self.replicas = tuple(RedisServer(config={"replicaof": address}) for _ in range(replicas))
+        config = {
+            f"sentinel monitor {self.service}": f"{address} {sentinels // 2 + 1}",
+            f"sentinel down-after-milliseconds {self.service}": "1000",
+            f"sentinel failover-timeout {self.service}": "3000",
+        }
+        self.sentinels = tuple(
+            RedisServer(config=config, arguments=("--sentinel",)) for _ in range(sentinels)
         )
 
     @property
     def url(self) -> str:
-        """Give the storage URI, which names the Sentinel and the service."""
-        return f"redis+sentinel://{HOST}:{self.sentinel.port}/{self.service}"
+        """Give the storage URI, which names the Sentinels and the service."""
+        hosts = ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{self.service}"
 
     def client(self, **options: Any) -> Sentinel:
-        """Make a client of the Sentinel; its ``master_for(service)`` is a client of the master."""
-        address = (HOST, self.sentinel.port)
-        return Sentinel([address], sentinel_kwargs=impatient(), **(impatient() | options))
+        """Make a client of the Sentinels; its ``master_for(service)`` is a client of the master."""
+        addresses = [(HOST, sentinel.port) for sentinel in self.sentinels]
+        return Sentinel(addresses, sentinel_kwargs=impatient(), **(impatient() | options))
 
     def start(self) -> None:
-        """Start both and wait until the Sentinel has found the master in good health."""
+        """Start all, and wait until the Sentinels know each other, and a master in good health."""
         self.master.start()
-        self.sentinel.start()
-        sentinel = self.client()
-        wait_until(lambda: sentinel.discover_master(self.service), f"a master found by {self.url}")
+        for replica in self.replicas:
+            replica.start()
+            with replica.client() as client:
+                wait_until(partial(_is_linked, client), f"the link of {replica.url}")
+        for sentinel in self.sentinels:
+            sentinel.start()
+        client = self.client()
+        wait_until(lambda: client.discover_master(self.service), f"a master found by {self.url}")
+        for each in client.sentinels:
+            wait_until(partial(self._knows_all, each), f"the Sentinels of {self.url}")
 
     def close(self) -> None:
-        """End both."""
-        self.sentinel.close()
-        self.master.close()
+        """End all."""
+        for server in (*self.sentinels, *self.replicas, self.master):
+            server.close()
+
+    def _knows_all(self, sentinel: redis.Redis) -> bool:
+        found = cast("dict[str, Any]", sentinel.sentinel_master(self.service))
+        others, replicas = found["num-other-sentinels"], found["num-slaves"]
+        return (others, replicas) == (len(self.sentinels) - 1, len(self.replicas))
+
+
+def _becomes_replica(client: redis.Redis, master: str) -> bool:
+    # Refused until the node has heard of the master.
+    client.execute_command("CLUSTER", "REPLICATE", master)
+    return True
+
+
+def _is_linked(client: redis.Redis) -> bool:
+    info = cast("dict[str, str]", client.info("replication"))
+    return info.get("master_link_status") == "up"
 
 
 def main() -> int:

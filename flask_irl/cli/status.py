@@ -60,6 +60,8 @@ def _lines(found: SiteStatus) -> Iterator[tuple[str, str]]:
             yield "model", f"version {found['model_version']}, as this process knows it"
         yield "breaker", found["breaker"]
         return
+    if store["nodes_out"]:
+        yield "nodes OUT", ", ".join(store["nodes_out"])
     yield from _memory(store)
     if found["now"] is not None:
         yield from _traffic(found["now"], found["hour_ago"])

@@ -2,7 +2,8 @@
 
 The configuration's lists and the networks that operators have overridden are known in every
 process, so that they hold without a call of the store, and while it is out. While there are none,
-:attr:`Access.rule` is None, and a request costs nothing here.
+:attr:`Access.rule` is None, and a request costs nothing here. The overrides of single clients (the
+thousand that end last) are known, too: they hold while the store, or their part of it, is out.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
-from flask_irl.errors import ConfigurationError
+from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
+from flask_irl.limiter.restoring import Missing, restore_overrides
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
 from flask_irl.limits.network_override import NetworkOverride, decode
 from flask_irl.limits.networks import addresses_of
@@ -31,6 +34,8 @@ from flask_irl.telemetry.log import Sampler, event
 REMEMBERED: Final = 8192
 """Clients whose rule is remembered."""
 LOG_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 60.0
+"""Time after which a store is asked for all overrides again that tells of no change."""
 
 
 class Ruling(NamedTuple):
@@ -51,14 +56,17 @@ class Access:
     Args:
         options: Its ``allow`` and ``deny``.
         store: Keeps the networks.
-        failures: Has the local limiter, which must know the networks' limits, too.
+        failures: Decides without the store, and must know the overrides, too.
         monotonic: Seconds of a clock that is never set.
 
     Attributes:
         rule: Gives the ruling for a client's key and the address of the other end; None while there
             is nothing to rule by.
         networks: The overrides of networks that are in force.
+        own: The overrides of single clients that this process knows, see above; with an embedded
+            store, those that are needed to rule.
         window_seconds: Seconds of the base limit's window, for refusals.
+        look_soon: Has :meth:`refresh` be called soon; False where nobody will.
     """
 
     def __init__(
@@ -71,11 +79,14 @@ class Access:
         self._store = store
         self._failures = failures
         self._monotonic = monotonic
-        self._ahead = 0.0
+        self._ahead = self._later = 0.0
+        self._is_complete = True
+        self._missing = Missing(store, monotonic)
+        self._next_look = monotonic() + LOOK_SECONDS
         self._log = Sampler(LOG_SECONDS)
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
-        self._own: Mapping[str, float] = {}
+        self.own: Mapping[str, Override] = {}
         self._read: Mapping[str, bytes] = {}
         self._ended: set[str] = set()
         self._first_end = math.inf
@@ -83,10 +94,13 @@ class Access:
         self.window_seconds = options.window_seconds
         self.networks: Mapping[str, NetworkOverride] = {}
         self.rule: Callable[[str, str], Ruling] | None = None
+        self.look_soon: Callable[[], bool] = bool
         self._use({}, {})
 
     def refresh(self, before: Revisions, news: Revisions) -> None:
         """Take up changed overrides; those that have ended leave the store and this process.
+
+        A store that has lost its data gets those back that this process knows.
 
         Args:
             before: The revisions that were taken up last.
@@ -97,15 +111,25 @@ class Access:
         """
         # What is read later is used later.
         with self._reading:
-            changed = news.networks != before.networks
-            if changed or news.epoch != before.epoch:
+            lost = news.epoch < before.epoch or news.networks < before.networks
+            if lost and not self._store.local:
+                restore_overrides(self._store, self.own, self.networks)
+            changed = lost or news.networks != before.networks
+            due = not self._is_complete or self._missing or self._is_time()
+            if changed or news.epoch != before.epoch or due:
                 networks = self._read_networks() if changed else self.networks
-                own = self._read_own() if networks or self._lists.allows else {}
+                needed = networks or self._lists.allows or not self._store.local
+                own, error = self._read_own() if needed else ({}, None)
                 if networks or own:
-                    self._ahead = self._store.now() - self._monotonic()
+                    now = self._store.now()
+                    self._ahead, self._later = now - self._monotonic(), time.time() - now
                 with self._changing:
                     self._ended -= networks.keys()
                     self._use(networks, own)
+                # What a part of the store doesn't tell is asked for again.
+                self._is_complete = error is None
+                if error is not None:
+                    self._failures.store_failed(error)
             self._use_unended()
             ended = list(self._ended)
             if ended:
@@ -116,6 +140,17 @@ class Access:
     def now(self) -> float:
         """Tell the store's time in seconds since the epoch, without a call of it."""
         return self._store.now() if self._store.local else self._monotonic() + self._ahead
+
+    def doubts(self, client: str) -> bool:
+        """Tell whether to hold a client to an override that is known here, and not to the store.
+
+        The store may have lost it, or somebody has taken it back this moment: a look will tell.
+        """
+        override = self.own.get(client)
+        if override is None or override.until <= self.now():
+            return False
+        self._next_look = -math.inf
+        return self.look_soon()
 
     def network_of(self, client: str) -> NetworkOverride | None:
         """Find the override of the longest network that holds a client's address."""
@@ -150,16 +185,20 @@ class Access:
             return Ruling(key, decision_on_blocked(key, self.window_seconds, now, until))
         return Ruling(key, decision_on_denied(key, self.window_seconds, time.time()))
 
-    def _use(self, networks: Mapping[str, NetworkOverride], own: Mapping[str, float]) -> None:
+    def _use(self, networks: Mapping[str, NetworkOverride], own: Mapping[str, Override]) -> None:
         """Rule by other overrides from now on."""
+        ends_of_own = {client: override.until for client, override in own.items()}
         if not self._store.local:
-            before, after = _limits(self.networks), _limits(networks)
-            gone = before.keys() - after.keys()
-            self._failures.hold({**after, **dict.fromkeys(gone)})
-        rules = AccessRules(self._lists, networks, own)
-        self._rules, self.networks, self._own = rules, networks, own
+            held = {**_limits(networks), **own}
+            # By this machine's clock, as the local limiter goes.
+            later = self._later
+            self._failures.hold(
+                {key: replace(each, until=each.until + later) for key, each in held.items()}
+            )
+        rules = AccessRules(self._lists, networks, ends_of_own)
+        self._rules, self.networks, self.own = rules, networks, own
         self._find: Callable[[str, str], AccessRule | None] = lru_cache(REMEMBERED)(rules.find)
-        ends = [*own.values(), *(each.override.until for each in networks.values())]
+        ends = [*ends_of_own.values(), *(each.override.until for each in networks.values())]
         self._first_end = min(ends, default=math.inf)
         self.rule = self._rule if networks or self._is_listing else None
 
@@ -172,7 +211,7 @@ class Access:
                 return
             networks = {n: x for n, x in self.networks.items() if x.override.until > now}
             self._ended |= self.networks.keys() - networks.keys()
-            self._use(networks, {c: until for c, until in self._own.items() if until > now})
+            self._use(networks, {c: own for c, own in self.own.items() if own.until > now})
 
     def _read_networks(self) -> dict[str, NetworkOverride]:
         """Read the networks that are overridden; damaged ones are reported and left out."""
@@ -197,15 +236,25 @@ class Access:
                     )
         return networks
 
-    def _read_own(self) -> dict[str, float]:
-        """Read the ends of the overrides of single clients."""
+    def _is_time(self) -> bool:
+        """Tell whether it is time to see that the store hasn't lost any, once a minute."""
+        now = self._monotonic()
+        if self._store.local or now < self._next_look:
+            return False
+        self._next_look = now + LOOK_SECONDS
+        return True
+
+    def _read_own(self) -> tuple[dict[str, Override], StoreError | None]:
+        """Read the overrides of single clients; those that the store doesn't give stay known."""
         clients, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
-        states = self._store.load(clients)
-        return {
-            client: state.override.until
-            for client, state in zip(clients, states, strict=True)
-            if state is not None and state.override is not None
-        }
+        states, error = self._store.load_reachable(clients)
+        found = {c: s.override for c, s in zip(clients, states, strict=True) if s is not None}
+        own = {client: override for client, override in found.items() if override is not None}
+        unknown = {c: self.own[c] for c in clients if c not in own and c in self.own}
+        if error is None:
+            now = self.now()
+            self._missing.note({c: o for c, o in unknown.items() if o.until > now})
+        return own | unknown, error
 
 
 def _limits(networks: Mapping[str, NetworkOverride]) -> dict[str, Override]:

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from flask_irl.config.options import Options
-from flask_irl.errors import IrlError, StoreError
-from flask_irl.limiter.breaker import Breaker
+from flask_irl.errors import OUT, IrlError, StoreError
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import Pending, Store
+from flask_irl.stores.breaker import Breaker
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.events import (
     CallbackFailed,
@@ -60,6 +60,7 @@ class Failures:
 
     Attributes:
         breaker: Open while the store is out.
+        before_back: Is called when a store that was out answers, before requests go to it again.
     """
 
     def __init__(self, store: Store, options: Options, notify: Notify) -> None:
@@ -68,12 +69,14 @@ class Failures:
         self._notify = notify
         self._log = Sampler(LOG_SECONDS)
         self._callback_logs: dict[tuple[str, str], Sampler] = {}
+        self._held: Mapping[str, Override] = {}
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
-        self.breaker = Breaker(self.probe, self._report)
+        self.breaker = Breaker(self._come_back, self._report)
         self._left_open = False
+        self.before_back: Callable[[], object] = _nothing
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
         """Begin to ask the store about a request; None where it can't be asked now."""
@@ -101,29 +104,41 @@ class Failures:
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
         """Decide on a request without the store."""
-        if self._on_store_error == "memory":
+        override = self._held.get(keys[0])
+        if override is not None and override.until <= time.time():
+            override = None
+        if override is not None:
+            # Whoever else comes meanwhile may have taken its place.
+            self._local.set_override(keys[0], override, 0)
+        if override is not None or self._on_store_error == "memory":
             return decision_of(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
         denied = self._on_store_error == "deny"
         return decision_without_store(plan, keys[0], time.time(), denied=denied)
 
     def store_failed(self, error: Exception) -> None:
-        """Report a failed call of the store."""
+        """Report a failed call of the store.
+
+        While a part of it fails, a node of a cluster or a slot, the store as a whole isn't out.
+        """
         kind = error.kind if isinstance(error, StoreError) else "error"
+        part = error.part if isinstance(error, StoreError) else ""
         with contextlib.suppress(Exception):
             self._notify(StoreFailed(kind))
+        if part and kind == OUT:
+            # That it is was said when it began.
+            return
         held = self._log.passes()
         if held is not None:
             if isinstance(error, StoreError):
                 event(logging.WARNING, "store_error", kind=kind, error=error, not_logged=held)
             else:
                 failure("store_error", error, kind=kind, not_logged=held)
-        self.breaker.failure(error)
+        if not part:
+            self.breaker.failure(error)
 
     def swallow(self, where: str, error: BaseException) -> None:
         """Report an error of the limiter's own, which must not reach the app."""
-        # The listener itself may have failed.
-        with contextlib.suppress(Exception):
-            self._notify(ErrorSwallowed(where))
+        self.count_swallowed(where)
         held = self._log.passes()
         if held is not None:
             failure("limiter_error", error, where=where, not_logged=held)
@@ -133,6 +148,12 @@ class Failures:
         # On the scheduler's own thread, which nothing may stop.
         with contextlib.suppress(Exception):
             self._notify(JobSkipped(job))
+
+    def count_swallowed(self, where: str) -> None:
+        """Count an error that must not reach the app, and that is logged elsewhere."""
+        # The listener itself may have failed.
+        with contextlib.suppress(Exception):
+            self._notify(ErrorSwallowed(where))
 
     def callback_failed(self, where: str, error: BaseException, function: object) -> None:
         """Report a function of the app's that raised, or returned nothing of use.
@@ -173,10 +194,12 @@ class Failures:
         """Forget the local limiter's clients."""
         self._local.forget_all(0)
 
-    def hold(self, overrides: Mapping[str, Override | None]) -> None:
-        """Hold clients to operators' overrides in the local limiter, too; None ends one."""
-        for client, override in overrides.items():
-            self._local.set_override(client, override, 0)
+    def hold(self, overrides: Mapping[str, Override]) -> None:
+        """Hold clients to operators' overrides without the store, too, from now on to these."""
+        gone = self._held.keys() - overrides.keys()
+        self._held = overrides
+        for client in gone:
+            self._local.set_override(client, None, 0)
 
     def start(self) -> None:
         """Tell the listener that a forked process asks the store, though its parent didn't.
@@ -202,6 +225,17 @@ class Failures:
         self._store.ping()
         self._store.hit(self._probe_plan, (PROBE_KEY,), 0)
 
+    def _come_back(self) -> None:
+        """Probe the store where its name leads by now; raise while it is out as a whole."""
+        self._store.renew()
+        try:
+            self.probe()
+        except StoreError as error:
+            # One node of a cluster, but not all.
+            if not error.part:
+                raise
+        self.guard("poll", self.before_back)
+
     def _report(self, lost: bool, reason: str) -> None:
         with contextlib.suppress(Exception):
             self._notify(StoreLost(reason) if lost else StoreBack())
@@ -209,6 +243,10 @@ class Failures:
             event(logging.ERROR, "store_lost", then=self._on_store_error, reason=reason)
         else:
             event(logging.WARNING, "store_back")
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _shown(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from flask_irl.limiter.late_learning import LateLearning, ladder_for
 from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.refusals import Refusals
+from flask_irl.limiter.starting import Starting
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision, decision_of
 from flask_irl.limits.plan import Mode, Plan, Scope
@@ -83,12 +84,13 @@ class Limiter(LateLearning):
             ),
             train_seconds=options.training_interval_minutes * 60,
         )
+        self.access.look_soon = self.worker.poll_soon
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
         self._monotonic = monotonic
         self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
-        self._started = False
+        self._starting = Starting(self.start, self.failures, monotonic)
         follow_process(self)
 
     @property
@@ -109,7 +111,7 @@ class Limiter(LateLearning):
         Returns:
             What :meth:`decide` must be given; None where the store can't be asked now.
         """
-        return self.failures.begin(plan, keys, cost) if self._started else None
+        return self.failures.begin(plan, keys, cost) if self._starting.done else None
 
     def decide(
         self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Pending | None = None
@@ -122,9 +124,8 @@ class Limiter(LateLearning):
             cost: Units that the request counts for, 0 or more.
             begun: From :meth:`begin`, if that was called.
         """
-        if not self._started:
-            # If no thread is to be had, the next request tries again.
-            self.failures.guard("start", self.start)
+        if not self._starting.done:
+            self._starting.attempt()
         client, refusals = keys[0], self.refusals
         if begun is None and refusals.known and not self.store.local:
             now = self._monotonic()
@@ -133,7 +134,8 @@ class Limiter(LateLearning):
                 return decision_of(plan, client, refusal.hit_at(now), "local")
         news = self._news
         hit = self.failures.hit(plan, keys, cost, begun)
-        if hit is None:
+        lost = hit is not None and not hit.override and client in self.access.own
+        if hit is None or (lost and self.access.doubts(client)):
             return self.failures.decide(plan, keys, cost)
         if not hit.admitted:
             # A refusal that was under way when somebody changed the limits isn't remembered.
@@ -206,10 +208,6 @@ class Limiter(LateLearning):
         self.refusals.clear()
         return known
 
-    def drop_refusals(self, client: str) -> None:
-        """Ask the store again for a client that is known to be over its limit."""
-        self.refusals.forget(client)
-
     def refresh(self) -> None:
         """Take up changes made elsewhere: model, settings, overrides, clients to forget.
 
@@ -242,7 +240,8 @@ class Limiter(LateLearning):
         """
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
-        self._started = True
+            self.failures.before_back = self.refresh
+        self._starting.done = True
         self.failures.start()
 
     def close(self) -> None:
@@ -259,7 +258,7 @@ class Limiter(LateLearning):
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""
-        self._started = False
+        self._starting.after_fork()
         self.worker.after_fork()
         self.failures.after_fork()
         self.forget_parent()

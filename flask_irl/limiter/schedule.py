@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from flask_irl.limiter.starting import PAUSE_SECONDS
+
 if TYPE_CHECKING:
     from flask_irl.limiter.scheduler import Scheduler
 
@@ -20,6 +22,8 @@ START_SECONDS: Final = 0.2
 """Time until what the jobs need is loaded, so that the first request isn't held up by it."""
 FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 2.0
+SOON_SECONDS: Final = 1.0
+"""Least time between two polls that are called for."""
 EXPIRE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 300
 GOLDEN: Final = 0.6180339887498949
@@ -40,6 +44,8 @@ class Schedule:
         poll_seconds: The interval of ``poll``.
         load: Loads what the jobs need, before the first of them.
         guard: Runs what loads, and takes its errors.
+        waits: Takes the error where no thread is to be had for the jobs; they start later then.
+        started: Called when they have started.
         skipped: Takes the name of a job that is due while it still runs, and is left out.
     """
 
@@ -54,6 +60,8 @@ class Schedule:
         poll_seconds: float = POLL_SECONDS,
         load: Callable[[], object] = lambda: None,
         guard: Callable[[Callable[[], object]], object] = lambda work: work(),
+        waits: Callable[[RuntimeError], object] = lambda error: None,
+        started: Callable[[], object] = lambda: None,
         skipped: Callable[[str], object] = lambda name: None,
     ) -> None:
         self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
@@ -61,8 +69,11 @@ class Schedule:
         self._poll_seconds = poll_seconds
         self._load = load
         self._guard = guard
+        self._waits = waits
+        self._started = started
         self._skipped = skipped
         self._ended = False
+        self._next_poll = 0.0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._starter: threading.Thread | None = None
@@ -93,16 +104,20 @@ class Schedule:
             self._starter = starter
 
     def _begin(self, train_at_once: bool) -> None:
-        self._stopped.wait(START_SECONDS)
-        if self._ended:
-            return
-        try:
-            self._load()
-            self._schedule(train_at_once)
-        except RuntimeError as error:
-            # An interpreter that ends starts no thread, and loads nothing that would.
-            if "shutdown" not in str(error):
-                raise
+        pause = START_SECONDS
+        while not self._stopped.wait(pause):
+            try:
+                self._load()
+                self._schedule(train_at_once)
+            except RuntimeError as error:
+                # An interpreter that ends starts no thread, and loads nothing that would.
+                if "shutdown" in str(error):
+                    return
+                self._waits(error)
+                pause = PAUSE_SECONDS
+            else:
+                self._started()
+                return
 
     def _schedule(self, train_at_once: bool) -> None:
         from flask_irl.limiter.scheduler import Scheduler, UntilExit, logger
@@ -148,8 +163,22 @@ class Schedule:
                         **({"next_run_time": now} if at_once else {}),
                     )
             scheduler.tell_skipped(self._skipped)
-            scheduler.start()
+            try:
+                scheduler.start()
+            except RuntimeError:
+                scheduler.abandon()
+                raise
             self._scheduler = scheduler
+
+    def poll_soon(self) -> bool:
+        """Run ``poll`` in a moment, once a second at most; False if the jobs don't run."""
+        scheduler, now = self._scheduler, time.monotonic()
+        if scheduler is None:
+            return False
+        if now >= self._next_poll:
+            self._next_poll = now + SOON_SECONDS
+            scheduler.run_now("poll")
+        return True
 
     def end(self) -> None:
         """Stop the jobs for good, without waiting for what runs."""

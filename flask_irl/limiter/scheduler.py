@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 logger = logging.getLogger("flask_irl.schedule")
@@ -26,6 +29,9 @@ class UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
     def start(self, scheduler: Any, alias: str) -> None:
         super().start(scheduler, alias)
         self._logger = logger
+        # Its thread starts now or not at all: else each job that comes due would fail by itself,
+        # and wait in a queue for the thread that comes at last.
+        self._pool.submit(_begin)
 
     def submit_job(self, job: Any, run_times: Any) -> None:
         try:
@@ -46,6 +52,20 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]
         """Tell the name of each job that is due while it still runs."""
         self.add_listener(lambda event: skipped(event.job_id), EVENT_JOB_MAX_INSTANCES)
 
+    def run_now(self, name: str) -> None:
+        """Run a job as soon as can be; does nothing where the jobs are being ended."""
+        with contextlib.suppress(JobLookupError):
+            self.modify_job(name, next_run_time=datetime.datetime.now(datetime.UTC))
+
+    def abandon(self) -> None:
+        """End what has started where not all has."""
+        for executor in self._executors.values():
+            executor.shutdown(wait=False)
+
     def shutdown(self, wait: bool = True) -> None:
         # Past BackgroundScheduler's, which joins its thread whatever it is told.
         super(BackgroundScheduler, self).shutdown(wait)
+
+
+def _begin() -> None:
+    """Do nothing, on a thread that must start for it."""

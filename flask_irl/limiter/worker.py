@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.late_learning import load
 from flask_irl.limiter.schedule import POLL_SECONDS, Schedule
+from flask_irl.limiter.starting import StartReport
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import failure
 
@@ -58,6 +59,7 @@ class Worker:
     ) -> None:
         self._failures = failures
         self.jobs = jobs
+        report = StartReport(failures)
         self._schedule = Schedule(
             flush=functools.partial(self._run, "flush", jobs.flush),
             poll=self._poll,
@@ -67,6 +69,8 @@ class Worker:
             poll_seconds=poll_seconds,
             load=load,
             guard=functools.partial(failures.guard, "start"),
+            waits=report.failed,
+            started=report.succeeded,
             skipped=failures.job_skipped,
         )
 
@@ -82,6 +86,10 @@ class Worker:
             train_at_once: Train now for the first time, and not only after the interval.
         """
         self._schedule.start(train_at_once=train_at_once)
+
+    def poll_soon(self) -> bool:
+        """Look for changes made elsewhere in a moment; False if the jobs don't run."""
+        return self._schedule.poll_soon()
 
     def close(self) -> None:
         """Stop the jobs for good, without waiting for those that run; never raises."""

@@ -255,22 +255,31 @@ class ClientOperations:
 
     def _load(self, names: list[str], now: float) -> dict[str, ClientState]:
         """Load clients; those that are not known any more are left out, unless overridden."""
+        return self._reach(names, now)[0]
+
+    def _reach(self, names: list[str], now: float) -> tuple[dict[str, ClientState], bool]:
+        """Load clients as :meth:`_load` does, and tell whether all of the store has answered."""
         names = list(dict.fromkeys(names))
-        states = zip(names, self._store.load(names) if names else (), strict=True)
-        return {
-            name: state or UNSEEN
-            for name, state in states
-            if state is not None or self._overridden.find(name, None, now)
-        }
+        loaded, error = self._store.load_reachable(names) if names else ([], None)
+        states = {n: state for n, state in zip(names, loaded, strict=True) if state is not None}
+        if error is not None:
+            # Of the others, this process knows what operators have decided.
+            self._limiter.failures.store_failed(error)
+            own = self._limiter.access.own
+            states = {n: UNSEEN._replace(override=own[n]) for n in names if n in own} | states
+        found = self._overridden.find
+        held = {n: UNSEEN for n in names if n not in states and found(n, None, now)}
+        return {n: (states | held)[n] for n in names if n in states or n in held}, error is None
 
     def _live(self, order: str, names: list[str], now: float) -> dict[str, ClientState]:
         """Load ranked clients; clients forgotten meanwhile leave the ranking."""
+        states, complete = self._reach(names, now)
         live = {
             name: state
-            for name, state in self._load(names, now).items()
+            for name, state in states.items()
             if order != OVERRIDDEN or self._overridden.find(name, state, now)
         }
-        gone = [name for name in names if name not in live]
+        gone = [name for name in names if name not in live] if complete else []
         if gone:
             self._store.rank(RANKINGS[order].stored if order in RANKINGS else order, {}, gone)
         return live

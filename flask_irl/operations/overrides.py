@@ -91,6 +91,8 @@ class OverrideOperations:
     def clear(self, client: str, who: str, *, named: bool = False) -> bool:
         """Leave a client or a network to the limiter again; tell if an override was in force.
 
+        Other workers may hold to it until they look for changes, within two seconds.
+
         Args:
             client: As of :meth:`set`, like the others.
             who: The operator.
@@ -106,6 +108,8 @@ class OverrideOperations:
         override = self._overridden.find(key, state, self._store.now())
         if override is not None:
             self._audit.record(who, "clear", key, before=state_of(override))
+            # First: to workers, one that is listed and missing is one that the store has lost.
+            self._store.rank(OVERRIDDEN, {}, [key])
             self._store.set_override(key, None, self._limiter.plans.longest)
         if network:
             self._store.drop_networks([key])
@@ -145,6 +149,6 @@ class OverrideOperations:
             self._store.rank(OVERRIDDEN, {}, [key])
         else:
             self._store.rank(OVERRIDDEN, {key: override.until})
-        self._limiter.drop_refusals(key)
+        self._limiter.refusals.forget(key)
         self._store.advance_epoch()
         self._limiter.refresh()

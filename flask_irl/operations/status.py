@@ -31,6 +31,7 @@ class StoreStatus(TypedDict):
     memory_used_bytes: int | None
     memory_limit_bytes: int | None
     policy: str | None
+    nodes_out: list[str]
 
 
 class Change(TypedDict):
@@ -191,6 +192,7 @@ class StatusOperations:
             "memory_used_bytes": server.memory_used,
             "memory_limit_bytes": server.memory_limit,
             "policy": server.policy,
+            "nodes_out": list(server.silent),
         }
 
     def _refusal(self) -> str | None:
@@ -216,6 +218,7 @@ class StatusOperations:
             "memory_used_bytes": None,
             "memory_limit_bytes": None,
             "policy": None,
+            "nodes_out": [],
         }
 
     def _changed(self) -> dict[str, Change]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
+from flask_irl.errors import StoreError
 from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
@@ -66,11 +67,24 @@ class Store(SiteStore, Protocol):
     def ping(self) -> None:
         """Return if the store answers."""
 
+    def renew(self) -> None:
+        """Drop all connections, so that the next calls look their servers' names up anew."""
+
     def server(self) -> ServerInfo:
         """Ask the server about itself; what it doesn't tell is None."""
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         """Load the states of clients, None for a client that is not known."""
+
+    def load_reachable(
+        self, clients: Sequence[str]
+    ) -> tuple[list[ClientState | None], StoreError | None]:
+        """Load the states of clients whose part of the store answers, as :meth:`load` does.
+
+        Returns:
+            The states, None also for clients whose node of a cluster is out; and that node's error,
+            None where all have answered.
+        """
 
     def clients(self, prefix: str = "") -> Iterator[list[str]]:
         """Walk through the keys of all clients that begin with a text, in bounded parts.

@@ -75,12 +75,14 @@ class ServerInfo(NamedTuple):
         memory_used: Bytes.
         memory_limit: Bytes; None for no limit, too.
         policy: Its policy for a full memory.
+        silent: Nodes of a cluster that gave no answer.
     """
 
     version: str | None = None
     memory_used: int | None = None
     memory_limit: int | None = None
     policy: str | None = None
+    silent: tuple[str, ...] = ()
 
 
 class SiteStore(Protocol):

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
@@ -28,6 +28,8 @@ LAST_MOMENT: Final = 253_402_300_799.0
 """End of the year 9999, in seconds since the epoch: later ones have no date."""
 
 logger = logging.getLogger("flask_irl")
+# Loaded now: a host that is out of files can't load it when there is most to tell.
+"".encode("unicode_escape")
 
 
 class JsonFormatter(logging.Formatter):
@@ -72,13 +74,12 @@ def event(level: int, name: str, /, **fields: object) -> None:
         fields: Its fields, by name.
     """
     if logger.isEnabledFor(level):
-        logger.log(level, "%s", _text(name, fields), extra=_extra(name, fields))
+        _log(level, name, fields)
 
 
 def failure(name: str, error: BaseException, /, **fields: object) -> None:
     """Log an error of this package that the host must not notice, with its traceback."""
-    fields = {**fields, "error": repr(error)}
-    logger.error("%s", _text(name, fields), exc_info=error, extra=_extra(name, fields))
+    _log(logging.ERROR, name, {**fields, "error": repr(error)}, error)
 
 
 def moment(seconds: float) -> str:
@@ -163,6 +164,15 @@ class Sampler:
             self._left -= 1
             held, self._held = self._held, 0
             return held
+
+
+def _log(
+    level: int, name: str, fields: Mapping[str, object], error: BaseException | None = None
+) -> None:
+    # A filter or handler of the host's may fail, or the host be out of files or memory: that is no
+    # reason to let a request pass unlimited, or to fail it, and there is no log to tell it to.
+    with suppress(Exception):
+        logger.log(level, "%s", _text(name, fields), exc_info=error, extra=_extra(name, fields))
 
 
 def _text(name: str, fields: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from flask_irl.behaviour.observation import Fields
+from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import ClientState
@@ -85,10 +86,15 @@ class Flush:
     campaigns: CampaignWatch
     site: SiteUpdate
 
-    def add(self, by_client: Mapping[str, Sequence[Fields]]) -> None:
+    def add(self, by_client: Mapping[str, Sequence[Fields]]) -> StoreError | None:
         """Merge observations, by client, judge their clients and save them.
 
         A client that the store doesn't know (any more) is left out, and its trap with it.
+
+        Clients whose node of a cluster is out are left out, too: others are none the worse for it.
+
+        Returns:
+            The error of those nodes, None if there was none.
 
         Raises:
             StoreError: The store failed; traps that count for no saved client stay set.
@@ -96,28 +102,34 @@ class Flush:
         self.site.count([observation for own in by_client.values() for observation in own])
         trapped = self.traps.take(by_client)
         pending = list(by_client)
+        failed: StoreError | None = None
         try:
             for _ in range(MAX_TRIES):
-                states = self._load(pending)
+                states, error = self._load(pending)
+                failed = failed or error
                 trapped &= states.keys()
                 if not states:
-                    return
+                    return failed
                 pending = self._update(states, by_client, trapped)
                 trapped &= set(pending)
                 if not pending:
-                    return
+                    return failed
         finally:
             self.traps.put_back(trapped)
         event(logging.WARNING, "profiles_contended", clients=len(pending))
+        return failed
 
-    def _load(self, clients: Sequence[str]) -> dict[str, ClientState]:
+    def _load(self, clients: Sequence[str]) -> tuple[dict[str, ClientState], StoreError | None]:
         found: dict[str, ClientState] = {}
+        failed: StoreError | None = None
         for start in range(0, len(clients), LOADED):
             self.rest()
             part = clients[start : start + LOADED]
-            states = zip(part, self.store.load(part), strict=True)
-            found.update((client, state) for client, state in states if state is not None)
-        return found
+            states, error = self.store.load_reachable(part)
+            failed = failed or error
+            pairs = zip(part, states, strict=True)
+            found.update((client, state) for client, state in pairs if state is not None)
+        return found, failed
 
     def _update(
         self,

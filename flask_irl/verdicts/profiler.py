@@ -236,18 +236,24 @@ class Profiler:
         )
         by_client, merged = take_by_client(self._buffer, rest)
         self._rest_seconds = _rest_seconds(len(by_client), merged)
+        failed: StoreError | None = None
         try:
             for part in slices(by_client, SLICE if gently else WHOLE):
                 rest()
-                flush.add(part)
+                failed = flush.add(part) or failed
                 rest()
         finally:
             if by_client:
                 self._buffer.put_back(rest_of(by_client))
         if self._site.counts:
-            self._site.save(self._store, self._rows_capacity)
+            try:
+                self._site.save(self._store, self._rows_capacity)
+            finally:
+                self._site.bound(self._rows_capacity)
             self._site = SiteUpdate()
         self._campaigns.look(guarding=self._guard.active)
+        if failed is not None:
+            raise failed
         return merged
 
     def _rest(self) -> None:

@@ -24,6 +24,8 @@ MAX_ENTRIES: Final = 50
 """Clients that one flush puts into each ranking at most, however many it judges."""
 COUNTED: Final = 500
 """Clients that are counted at once."""
+MOST_WAITING: Final = 20_000
+"""Clients whose entries wait for a store that is out."""
 
 
 class Ranking(NamedTuple):
@@ -68,6 +70,9 @@ class Rankings:
     """Gather the entries of one flush."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._clients: set[str] = set()
         self._entries: dict[str, dict[str, float]] = {name: {} for name in RANKINGS}
         self._mended: dict[str, None] = {}
@@ -108,6 +113,11 @@ class Rankings:
             self._entries[name].update({clients[i]: float(rank) for i, rank in entries})
         for index in np.flatnonzero(steps > 0).tolist():
             self._mended.pop(clients[index], None)
+
+    def bound(self) -> None:
+        """Drop everything where too much has waited for too long."""
+        if len(self._clients) > MOST_WAITING:
+            self._begin()
 
     def save(self, store: Store) -> None:
         """Put the entries into the store's rankings, and take mended clients out.

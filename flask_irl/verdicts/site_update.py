@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from flask_irl.behaviour.observation import Fields
 from flask_irl.behaviour.site_counts import MinuteCounts, count_observations
 from flask_irl.stores.base import Store
+from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.rankings import Rankings
 
 
@@ -28,6 +29,17 @@ class SiteUpdate:
         for minute, counts in counted.minutes.items():
             before = self.minutes.get(minute)
             self.minutes[minute] = counts if before is None else counts.plus(before)
+
+    def bound(self, rows_capacity: int) -> None:
+        """Drop the oldest of what has waited for too long, while the store is out.
+
+        Args:
+            rows_capacity: The largest number of training rows in the store.
+        """
+        del self.rows[:-rows_capacity]
+        for minute in sorted(self.minutes)[:-MINUTES_KEPT]:
+            del self.minutes[minute]
+        self.rankings.bound()
 
     def save(self, store: Store, rows_capacity: int) -> None:
         """Save all of it.

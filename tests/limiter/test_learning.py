@@ -195,7 +195,7 @@ def test_a_flush_that_failed_is_followed_by_one_that_works(
 
     work(limiter, "a", 5)
     with monkeypatch.context() as patch:
-        patch.setattr(limiter.store, "load", fail)
+        patch.setattr(limiter.store, "load_reachable", fail)
         with pytest.raises(StoreError):
             limiter.flush()
     work(limiter, "a", 5)

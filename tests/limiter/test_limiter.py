@@ -11,6 +11,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.refusals import MOST_SECONDS
+from flask_irl.limiter.starting import PAUSE_SECONDS
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
@@ -473,6 +474,7 @@ def test_background_work_starts_with_a_later_request_if_the_first_finds_no_threa
         assert subject.ask().admitted
     assert not subject.limiter.worker.running
     assert subject.listener.swallowed_at == ["start"]
+    clock.advance(PAUSE_SECONDS)
     subject.ask()
     assert subject.limiter.worker.running
     subject.limiter.close()

@@ -213,6 +213,12 @@ ANSWERS = {
     b"-MOVED 3999 127.0.0.1:6381": (
         "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
     ),
+    b"-ASK 3999 127.0.0.1:6381": (
+        "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
+    ),
+    b"-TRYAGAIN Multiple keys request during rehashing of slot": (
+        "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
+    ),
     b"-OOM command not allowed when used memory > 'maxmemory'. script: 3f, on @user_script:3.": (
         "the server is full (maxmemory)"
     ),

@@ -11,7 +11,7 @@ from fakeredis import TcpFakeServer
 from flask import Flask
 
 from flask_irl import IntelligentLimiter
-from flask_irl.limiter.breaker import FAILURES
+from flask_irl.stores.breaker import FAILURES
 
 
 @pytest.fixture

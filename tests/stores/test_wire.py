@@ -1,12 +1,15 @@
-"""Test when a wire polls for an answer before its thread sleeps."""
+"""Test when a wire polls for an answer before its thread sleeps, and its calls after ASKING."""
 
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from redis.exceptions import ResponseError
 
 from flask_irl.stores.redis.wire import LOOK_SECONDS, MOST_MISSED, TRIED_AGAIN, Wire
 
@@ -105,3 +108,50 @@ def test_a_socket_of_another_loop_is_not_polled(sock: Socket) -> None:
     sock.settimeout = lambda seconds: None  # type: ignore[attr-defined]
     wire = wire_on(sock)
     assert count_looks(wire, sock) == (0, 1)
+
+
+ASKING = b"*1\r\n$6\r\nASKING\r\n"
+PING = b"*1\r\n$4\r\nPING\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"+OK\r\n" + ANSWER],
+        [b"+OK\r\n", ANSWER],
+        [b"+O", b"K\r\n$2\r", b"\nok\r\n"],
+        [b"+OK\r\n>2\r\n+invalidate\r\n*0\r\n" + ANSWER],
+    ],
+)
+def test_an_answer_after_asking_comes_in_any_pieces(pieces: list[bytes]) -> None:
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        wire = Wire(Connection(cast(Socket, mine)), 5.0, 2)
+        writer = threading.Thread(target=_send_in_pieces, args=(theirs, pieces))
+        writer.start()
+        try:
+            assert wire.ask_importing(PING, time.monotonic() + 5.0) == b"ok"
+        finally:
+            writer.join(5.0)
+        # Nothing is left that a later call would take for its answer.
+        theirs.sendall(b"$2\r\nhm\r\n")
+        assert wire.ask(PING, time.monotonic() + 5.0) == b"hm"
+
+
+def test_a_refused_asking_is_raised_and_leaves_the_wire_sound() -> None:
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        wire = Wire(Connection(cast(Socket, mine)), 5.0, 2)
+        theirs.sendall(b"-NOPERM no\r\n-MOVED 7 a:1\r\n")
+        with pytest.raises(ResponseError, match="NOPERM"):
+            wire.ask_importing(PING, time.monotonic() + 5.0)
+        theirs.sendall(ANSWER)
+        assert wire.ask(PING, time.monotonic() + 5.0) == b"ok"
+
+
+def _send_in_pieces(sock: socket.socket, pieces: list[bytes]) -> None:
+    left = len(ASKING + PING)
+    while left:
+        left -= len(sock.recv(left))
+    for piece in pieces:
+        sock.sendall(piece)

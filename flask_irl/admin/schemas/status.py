@@ -47,6 +47,7 @@ class StoreStatusSchema(ma.Schema):
         "Memory that it may use; null for no limit.", 268_435_456, allow_none=True
     )
     policy = string("Policy for a full memory.", "noeviction", allow_none=True)
+    nodes_out = strings("Nodes of a cluster that give no answer.", [])
 
 
 class RatesSchema(ma.Schema):

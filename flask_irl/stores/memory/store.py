@@ -157,6 +157,9 @@ class MemoryStore(MemorySite):
     def ping(self) -> None:
         return
 
+    def renew(self) -> None:
+        return
+
     def server(self) -> ServerInfo:
         return ServerInfo()
 
@@ -169,6 +172,11 @@ class MemoryStore(MemorySite):
                 else None
                 for c in map(self._clients.get, clients)
             ]
+
+    def load_reachable(
+        self, clients: Sequence[str]
+    ) -> tuple[list[ClientState | None], StoreError | None]:
+        return self.load(clients), None
 
     def clients(self, prefix: str = "") -> Iterator[list[str]]:
         with self._lock:

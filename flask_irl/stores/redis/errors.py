@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     InvalidResponse,
     MovedError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -19,6 +21,17 @@ from flask_irl.errors import StoreError
 
 CONNECT_SECONDS: Final = 1.0
 """Time-out of each step of connecting, all of which redis-py does."""
+
+UNDER_WAY: Final = "the slot is on its way to another node"
+NODE_OF_CLUSTER: Final = (
+    "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
+)
+WRONG_SERVER: Final = re.compile(
+    r"(?:^|-)(?:READONLY|MASTERDOWN|LOADING|CLUSTERDOWN(?! Hash slot)|NOREPLICAS|MISCONF|NOAUTH"
+    r"|WRONGPASS) "
+)
+"""Codes of answers by a server that another one may have replaced under its name, also where an
+old server quotes them as a script's error."""
 
 Texts = Sequence[tuple[str, str]]
 """Patterns of original texts, each with the text in its place; groups of the pattern fill it."""
@@ -95,23 +108,42 @@ CONNECTIONS: Final[Texts] = (
 """Texts of redis-py and of the system."""
 
 
-def store_error(error: BaseException, seconds: float = CONNECT_SECONDS) -> StoreError:
+def is_wrong_server(answer: object, *, in_cluster: bool) -> bool:
+    """Tell whether an answer is one of a server that the name may no longer stand for.
+
+    Args:
+        answer: An answer to a command.
+        in_cluster: Whether the server is a node of a cluster, which sends clients to others.
+    """
+    if isinstance(answer, MovedError):
+        return not in_cluster
+    return isinstance(answer, ResponseError) and WRONG_SERVER.search(str(answer)) is not None
+
+
+def store_error(
+    error: BaseException, seconds: float = CONNECT_SECONDS, part: str = ""
+) -> StoreError:
     """Turn an error of redis-py or of a socket into a store's error, in plain words.
 
     Args:
         error: The error.
         seconds: Time that the call had, for an answer that didn't come.
+        part: The node or slot of a cluster that failed.
     """
-    if isinstance(error, StoreError):
-        return error
+    if isinstance(error, AskError | TryAgainError):
+        found = StoreError(UNDER_WAY if part else NODE_OF_CLUSTER, kind="response")
+    else:
+        found = error if isinstance(error, StoreError) else _store_error(error, seconds)
+    found.part = found.part or part
+    return found
+
+
+def _store_error(error: BaseException, seconds: float) -> StoreError:
     text = str(error)
     if isinstance(error, RedisTimeoutError):
         return StoreError(f"no connection within {span(CONNECT_SECONDS)}", kind="timeout")
     if isinstance(error, (TimeoutError, BlockingIOError)):
         return StoreError(f"no answer within {span(seconds)}", kind="timeout")
-    if isinstance(error, MovedError):
-        message = "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"
-        return StoreError(message, kind="response")
     if isinstance(error, InvalidResponse):
         return StoreError(f"the server doesn't answer as Redis does ({text})", kind="response")
     if isinstance(error, (RedisConnectionError, OSError)) and not (

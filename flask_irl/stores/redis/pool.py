@@ -7,11 +7,9 @@ its own time allows.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.connection import UnixDomainSocketConnection
@@ -20,7 +18,8 @@ from redis.retry import Retry
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.location import Address
-from flask_irl.stores.redis.errors import CONNECT_SECONDS, span, store_error
+from flask_irl.stores.redis.deadline import run_until
+from flask_irl.stores.redis.errors import CONNECT_SECONDS, is_wrong_server, store_error
 from flask_irl.stores.redis.wire import Wire
 
 BACKGROUND_SECONDS = 2.0
@@ -28,57 +27,22 @@ BACKGROUND_SECONDS = 2.0
 
 AnyConnection = Any
 """One of redis-py's connections, whose methods are only partly typed."""
-T = TypeVar("T")
-
-
-def run_until(
-    deadline: float, work: Callable[[], T], late: Callable[[T], object], given: float | None = None
-) -> T:
-    """Do blocking work on a helper thread, and wait for it no longer than until a deadline.
-
-    Args:
-        deadline: Time of ``time.monotonic``.
-        work: Blocking work.
-        late: Takes the result if it comes after the wait.
-        given: Seconds that the whole call was given, for the message; those left by default.
-
-    Raises:
-        StoreError: The deadline has passed, or the work failed.
-    """
-    done = threading.Event()
-    abandoned = threading.Event()
-    results: list[T] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            result = work()
-        except Exception as error:
-            errors.append(error)
-        else:
-            results.append(result)
-            if abandoned.is_set():
-                late(result)
-        done.set()
-
-    seconds = max(deadline - time.monotonic(), 0.0)
-    try:
-        threading.Thread(target=run, name="irl-connect", daemon=True).start()
-    except RuntimeError as error:
-        raise StoreError(f"no connection: {error}") from error
-    if not done.wait(seconds):
-        abandoned.set()
-        waited = span(seconds if given is None else given)
-        raise StoreError(f"no connection within {waited}", kind="timeout")
-    if errors:
-        raise store_error(errors[0]) from errors[0]
-    return results[0]
 
 
 class _Closing(deque[Wire]):
     """Close the connections that are put back: a training may end after its limiter was closed."""
 
     def append(self, wire: Wire) -> None:
+        wire.close()
+
+
+def _close_all(wires: deque[Wire]) -> None:
+    """Take connections out of those that wait for their use, and close them."""
+    while True:
+        try:
+            wire = wires.pop()
+        except IndexError:
+            return
         wire.close()
 
 
@@ -91,6 +55,10 @@ class Pool:
         connect: Its keyword arguments.
         timeout: Seconds that a call on a request's path may take in all.
         answer_bytes: Length of the answer that such calls expect.
+        node: Name of a cluster's node, for errors that concern it alone; else empty.
+
+    Attributes:
+        node: As given.
 
     Raises:
         ConfigurationError: The class doesn't know an argument.
@@ -103,7 +71,9 @@ class Pool:
         connect: Mapping[str, Any],
         timeout: float,
         answer_bytes: int,
+        node: str = "",
     ) -> None:
+        self.node = node
         self._class = connection_class
         self._arguments: dict[str, Any] = {
             **connect,
@@ -139,6 +109,9 @@ class Pool:
 
     def call(self, command: bytes, deadline: float) -> Any:
         """Send a packed command and read its answer.
+
+        A connection whose server another one may have replaced isn't used again: where the server
+        answers so, or is gone, the call is repeated on a new one, which looks its name up anew.
 
         Args:
             command: In RESP.
@@ -182,32 +155,67 @@ class Pool:
         self._idle.append(wire)
         return answer
 
+    def call_importing(self, command: bytes, deadline: float) -> Any:
+        """Send a packed command on a slot that is on its way here; raises as :meth:`call` does."""
+        try:
+            wire = self._idle.pop()
+        except IndexError:
+            wire = self._new_wire(deadline)
+            return self._ask_last(wire, wire.ask_importing, command, deadline)
+        try:
+            answer = wire.ask_importing(command, deadline)
+        except (RedisError, OSError) as error:
+            # Repeated without ASKING, the call is sent back to where it came from, and again here.
+            return self._recover(error, wire, command, deadline)
+        self._idle.append(wire)
+        return answer
+
     def _recover(
         self, error: RedisError | OSError, wire: Wire, command: bytes, deadline: float
     ) -> Any:
-        """Repeat a call that failed because its connection was gone; raise any other error."""
+        """Repeat a call whose connection was gone or led to a wrong server; raise other errors."""
         if isinstance(error, ResponseError):
-            self._idle.append(wire)
-            raise error
+            if not self._is_wrong(error):
+                self._idle.append(wire)
+                raise error
+        elif not isinstance(error, ConnectionError):
+            wire.close()
+            raise store_error(error, self._timeout, self.node) from error
+        # The server closed it while it was idle, or isn't the right one: that holds for the others.
         wire.close()
-        if not isinstance(error, ConnectionError):
-            raise store_error(error, self._timeout) from error
-        # The server closed it while it was idle: the other connections are gone, too.
-        self._idle.clear()
+        _close_all(self._idle)
         return self._call_on_new(command, deadline)
 
     def _call_on_new(self, command: bytes, deadline: float) -> Any:
-        wire = run_until(deadline, self._connect, self._idle.append, self._timeout)
+        wire = self._new_wire(deadline)
+        return self._ask_last(wire, wire.ask, command, deadline)
+
+    def _new_wire(self, deadline: float) -> Wire:
         try:
-            answer = wire.ask(command, deadline)
-        except ResponseError:
-            self._idle.append(wire)
+            return run_until(deadline, self._connect, self._idle.append, self._timeout)
+        except StoreError as error:
+            raise store_error(error, part=self.node) from error.__cause__
+
+    def _ask_last(
+        self, wire: Wire, ask: Callable[[bytes, float], Any], command: bytes, deadline: float
+    ) -> Any:
+        """Ask on a wire without another try."""
+        try:
+            answer = ask(command, deadline)
+        except ResponseError as error:
+            if self._is_wrong(error):
+                wire.close()
+            else:
+                self._idle.append(wire)
             raise
         except (RedisError, OSError) as error:
             wire.close()
-            raise store_error(error, self._timeout) from error
+            raise store_error(error, self._timeout, self.node) from error
         self._idle.append(wire)
         return answer
+
+    def _is_wrong(self, answer: object) -> bool:
+        return is_wrong_server(answer, in_cluster=bool(self.node))
 
     def _connect(self) -> Wire:
         """Open a connection for a request's path."""
@@ -235,13 +243,21 @@ class Pool:
         except IndexError:
             return self._run_on(None, commands)
         try:
-            return self._run_on(wire, commands)
+            answers = self._run_on(wire, commands)
         except StoreError as error:
             if error.kind == "timeout":
                 raise
             # The server closed it while it was idle: the other connections are gone, too.
-            self._background.clear()
+            _close_all(self._background)
             return self._run_on(None, commands)
+        wrong = [index for index, answer in enumerate(answers) if self._is_wrong(answer)]
+        if wrong:
+            # What a right answer came to was done.
+            _close_all(self._background)
+            repeated = self._run_on(None, [commands[index] for index in wrong])
+            for index, answer in zip(wrong, repeated, strict=True):
+                answers[index] = answer
+        return answers
 
     def _run_on(self, wire: Wire | None, commands: Sequence[Sequence[Any]]) -> list[Any]:
         try:
@@ -251,16 +267,24 @@ class Pool:
         except (RedisError, OSError) as error:
             if wire is not None:
                 wire.close()
-            raise store_error(error, BACKGROUND_SECONDS) from error
-        self._background.append(wire)
+            raise store_error(error, BACKGROUND_SECONDS, self.node) from error
+        if any(map(self._is_wrong, answers)):
+            wire.close()
+        else:
+            self._background.append(wire)
         return answers
+
+    def renew(self) -> None:
+        """Close the connections that are not in use: the next calls look the name up anew."""
+        _close_all(self._idle)
+        _close_all(self._background)
 
     def close(self) -> None:
         """Close the connections that are not in use, and from now on each after its use."""
         idle, self._idle = self._idle, _Closing()
         background, self._background = self._background, _Closing()
-        for wire in (*idle, *background):
-            wire.close()
+        _close_all(idle)
+        _close_all(background)
 
     def forget(self) -> None:
         """Drop the connections of a parent process, and send nothing on their sockets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.errors import StoreError
@@ -10,29 +10,32 @@ from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.site import ServerInfo
 
 QUESTIONS: Final = (("INFO", "server"), ("INFO", "memory"))
-UNKNOWN: Final = ServerInfo()
 
 
 def read_server_info(pools: Sequence[Pool]) -> ServerInfo:
     """Ask servers about themselves, and describe the one whose memory is fullest.
 
-    A server that gives no answer, as the rights of its user may forbid, is left out.
+    A server that doesn't tell, as the rights of its user may forbid, is left out.
     """
-    found = [info for info in map(_ask, pools) if info is not UNKNOWN]
-    return max(found, key=_fullness, default=UNKNOWN)
+    found: list[ServerInfo] = []
+    silent: list[str] = []
+    for pool in pools:
+        try:
+            answers = pool.run(QUESTIONS)
+        except StoreError:
+            # That the store failed shows wherever the limiter itself asks it.
+            silent += [pool.node] if pool.node else []
+            continue
+        members: dict[str, str] = {}
+        for answer in answers:
+            members.update(_members(answer))
+        if members:
+            found.append(_info(members))
+    fullest = max(found, key=_fullness, default=ServerInfo())
+    return fullest._replace(silent=tuple(sorted(silent)))
 
 
-def _ask(pool: Pool) -> ServerInfo:
-    try:
-        answers = pool.run(QUESTIONS)
-    except StoreError:
-        # That the store failed shows wherever the limiter itself asks it.
-        return UNKNOWN
-    members: dict[str, str] = {}
-    for answer in answers:
-        members.update(_members(answer))
-    if not members:
-        return UNKNOWN
+def _info(members: Mapping[str, str]) -> ServerInfo:
     name = "Valkey" if "valkey_version" in members else "Redis"
     version = members.get("valkey_version") or members.get("redis_version")
     return ServerInfo(

@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from redis.crc import key_slot
-from redis.exceptions import MovedError
+from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
-from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.errors import OUT, StoreError
 from flask_irl.stores.location import Address, Location
+from flask_irl.stores.redis.deadline import run_until
+from flask_irl.stores.redis.discovery import ask_cluster, ask_sentinel
 from flask_irl.stores.redis.errors import store_error
-from flask_irl.stores.redis.pool import Pool, run_until
+from flask_irl.stores.redis.outages import Outages, name_of_slot
+from flask_irl.stores.redis.pool import Pool
 
-SEARCH_SECONDS = 1.0
+SEARCH_SECONDS: Final = 1.0
 """Least time between two searches for a cluster's nodes."""
+SLOTS: Final = 16384
+PROBE_KEYS: Final = 20 * SLOTS
+"""Keys that are tried for one on a node, which may have a single slot."""
+SENDERS_HOST: Final = ("", "?")
+"""Hosts in a redirection that stand for the host of the node that sends it."""
+UNSERVED: Final = "CLUSTERDOWN Hash slot"
+"""Beginning of the answer on a slot that no node serves, or that isn't served now."""
 
 
 class Servers:
@@ -25,23 +35,41 @@ class Servers:
 
     Args:
         location: Read from the storage URI.
-        options: More keyword arguments for redis-py's connections; they win over the URI's.
+        connect: Keyword arguments of redis-py's connections.
         timeout: Seconds that a call on a request's path may take in all.
         answer_bytes: Length of the answer that such calls expect.
+        probe: Counts nothing for a key at a server, and raises if that fails.
+        probe_key: Gives the Redis key of each of ever more numbers, for probes.
+
+    Attributes:
+        clustered: Whether they are a cluster.
+        outages: The nodes and slots of it that are out.
 
     Raises:
         ConfigurationError: redis-py's connections don't know an option.
     """
 
     def __init__(
-        self, location: Location, options: Mapping[str, Any], timeout: float, answer_bytes: int
+        self,
+        location: Location,
+        connect: Mapping[str, Any],
+        timeout: float,
+        answer_bytes: int,
+        *,
+        probe: Callable[[Pool, int], object],
+        probe_key: Callable[[int], bytes],
     ) -> None:
         self._location = location
-        self._connect = {**location.connect, **options}
+        self.clustered = location.kind == "cluster"
+        self._ask_probe = probe
+        self._probe_key = probe_key
+        self.outages = Outages(self._probe)
+        self._connect = connect
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._pools: dict[Address | None, Pool] = {}
-        self._slots: list[Pool] = []
+        self._slots: list[Pool | None] = []
+        self._nodes: frozenset[Pool] = frozenset()
         self._master: Pool | None = None
         self._lock = threading.Lock()
         self._last_search = -SEARCH_SECONDS
@@ -71,15 +99,36 @@ class Servers:
             deadline: Time of ``time.monotonic`` until which a search for the servers may take.
 
         Raises:
-            StoreError: No server is known and none was found in time.
+            StoreError: No server is known and none was found in time, or that of the key is out.
         """
         if self._master is not None:
             return self._master
-        if not self._slots:
+        if self._slots and not self.outages.any:
+            pool = self._slots[key_slot(key)]
+            if pool is not None:
+                return pool
+        pool = self.node_of(key, deadline)
+        if self._slots:
+            self.outages.check_slot(key_slot(key))
+        return pool
+
+    def node_of(self, key: bytes, deadline: float) -> Pool:
+        """Give the connections to the server of a key, also while others may not ask for its slot.
+
+        Arguments and errors as for :meth:`of`.
+        """
+        if self._master is None and not self._slots:
             run_until(deadline, self.refresh, lambda _: None)
-            if self._master is not None:
-                return self._master
-        return self._slots[key_slot(key)]
+        if self._master is not None:
+            return self._master
+        slot = key_slot(key)
+        pool = self._slots[slot]
+        if pool is None:
+            self.search()
+            part = name_of_slot(slot)
+            raise StoreError(f"{part} is served by no node", kind="response", part=part)
+        self.outages.check_node(pool, self._nodes)
+        return pool
 
     def all(self) -> list[Pool]:
         """Give the connections to every server that holds keys, found anew.
@@ -88,27 +137,53 @@ class Servers:
             StoreError: No server answered well.
         """
         self.refresh()
-        return [self._master] if self._master is not None else list(dict.fromkeys(self._slots))
+        return [self._master] if self._master is not None else list(self._nodes)
 
-    def redirect(self, error: MovedError, sender: Pool) -> Pool:
-        """Note the new server of a cluster's slot, and give it; no host means the sender's.
+    def redirect(self, error: AskError, sender: Pool) -> Pool:
+        """Give the server that a node of a cluster sends a client to; note it if for good.
+
+        Args:
+            error: MOVED, which holds for good, or ASK.
+            sender: The node; a redirection without a host means the sender's.
 
         Raises:
-            MovedError: The servers are meant to be no cluster.
+            ResponseError: The servers are meant to be no cluster.
         """
         if not self._slots:
             raise error
-        pool = self._pool((error.host or sender.host, error.port))
-        self._slots[error.slot_id] = pool
+        host = sender.host if error.host in SENDERS_HOST else error.host
+        pool = self._pool((host, error.port))
+        if isinstance(error, MovedError):
+            self._slots[error.slot_id] = pool
+            self._nodes |= {pool}
+            # More may have moved with it.
+            self.search()
         return pool
 
-    def report_failure(self) -> None:
-        """Search in the background for a cluster's nodes: another may have replaced a failed one.
+    def refused(self, key: bytes, pool: Pool, error: ResponseError) -> StoreError:
+        """Word an answer that is an error, and note a slot of a cluster that isn't served now."""
+        of_slot = isinstance(error, AskError | TryAgainError) or str(error).startswith(UNSERVED)
+        if not (pool.node and of_slot):
+            return store_error(error, part=pool.node)
+        slot = key_slot(key)
+        self.outages.slot_failed(slot)
+        return store_error(error, part=name_of_slot(slot))
+
+    def report_failure(self, error: StoreError) -> None:
+        """Note that a node of a cluster failed, and search for one that may have replaced it.
 
         A single server or Sentinel's master fails for all requests, which is left to the breaker.
         """
-        if self._location.kind != "cluster":
+        if not self.clustered:
             return
+        if error.part and error.kind != OUT:
+            node = next((p for p in list(self._pools.values()) if p.node == error.part), None)
+            if node is not None:
+                self.outages.node_failed(node, error)
+        self.search()
+
+    def search(self) -> None:
+        """Search in the background for a cluster's nodes, unless that was done a moment ago."""
         with self._lock:
             now = time.monotonic()
             if now - self._last_search < SEARCH_SECONDS:
@@ -116,6 +191,24 @@ class Servers:
             self._last_search = now
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=self._search, name="irl-search", daemon=True).start()
+
+    def renew(self) -> None:
+        """Drop all connections: the next calls make new ones, to where names point by then."""
+        for pool in list(self._pools.values()):
+            pool.renew()
+
+    def _probe(self, node: Pool) -> None:
+        """Raise while a node of a cluster is out, or answers and yet can't count."""
+        with contextlib.suppress(StoreError):
+            self.refresh()
+        if node not in self._nodes:
+            # Another one has its slots by now.
+            return
+        node.renew()
+        for number in range(PROBE_KEYS):
+            if self._slots[key_slot(self._probe_key(number))] is node:
+                self._ask_probe(node, number)
+                return
 
     def _search(self) -> None:
         # If no node answers, the next failure searches again.
@@ -132,51 +225,59 @@ class Servers:
             return
         errors: list[str] = []
         nodes: list[Address] = [a for a in list(self._pools) if a is not None and self._slots]
-        for host in dict.fromkeys([*self._location.hosts, *nodes]):
+        hosts = list(dict.fromkeys([*self._location.hosts, *nodes]))
+        if self.outages.any:
+            # Those last that are known to be out.
+            hosts.sort(key=lambda host: self.outages.is_out(self._pool(host)))
+        gaps: list[Pool | None] = []
+        for host in hosts:
             try:
                 if self._location.kind == "sentinel":
-                    self._master = self._pool(self._ask_sentinel(host))
-                else:
-                    self._slots = self._ask_cluster(host)
-                return
+                    self._master = self._pool(
+                        ask_sentinel(self._open_sentinel(host), self._location.master)
+                    )
+                    return
+                slots = self._ask_cluster(host)
+                if None not in slots:
+                    self._use(slots)
+                    return
+                # Another node may know more; else only the clients of those slots go without.
+                gaps = gaps or slots
             except StoreError as error:
                 name = f"{host[0]}:{host[1]}"
                 errors.append(str(error) if name in str(error) else f"{name}: {error}")
+        if any(gaps):
+            self._use(gaps)
+            return
+        if gaps:
+            errors.append("no node of the cluster has slots")
         raise StoreError("no server found: " + "; ".join(errors))
+
+    def _use(self, slots: list[Pool | None]) -> None:
+        # First, since who finds a node among the slots looks it up here.
+        self._nodes |= {pool for pool in slots if pool is not None}
+        self._slots = slots
+        self._nodes = frozenset(pool for pool in slots if pool is not None)
 
     def forget(self) -> None:
         """Drop the connections of a parent process."""
         self._lock = threading.Lock()
         self._last_search = -SEARCH_SECONDS
+        self.outages.forget()
         for pool in list(self._pools.values()):
             pool.forget()
 
     def close(self) -> None:
         """Close all connections that are not in use."""
+        self.outages.close()
         for pool in list(self._pools.values()):
             pool.close()
 
-    def _ask_sentinel(self, host: Address) -> Address:
-        pool = self._open_sentinel(host)
-        command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._location.master)
-        answer = pool.run([command])[0]
-        pool.close()
-        if not isinstance(answer, list) or len(answer) != 2:
-            raise StoreError(f"Sentinel knows no master {self._location.master!r}")
-        return answer[0].decode(), int(answer[1])
-
-    def _ask_cluster(self, host: Address) -> list[Pool]:
-        answer = self._pool(host).run([("CLUSTER", "SLOTS")])[0]
-        if not isinstance(answer, list):
-            raise store_error(answer) from answer
-        slots: list[Pool | None] = [None] * 16384
-        for first, last, master, *_ in answer:
-            pool = self._pool(((master[0] or b"").decode() or host[0], int(master[1])))
-            slots[first : last + 1] = [pool] * (last + 1 - first)
-        full = [pool for pool in slots if pool is not None]
-        if len(full) != len(slots):
-            raise StoreError("the cluster does not cover all slots", kind="response")
-        return full
+    def _ask_cluster(self, host: Address) -> list[Pool | None]:
+        slots: list[Pool | None] = [None] * SLOTS
+        for first, last, node in ask_cluster(self._pool(host)):
+            slots[first : last + 1] = [self._pool(node)] * (last + 1 - first)
+        return slots
 
     def _pool(self, address: Address | None) -> Pool:
         with self._lock:
@@ -191,11 +292,9 @@ class Servers:
 
     def _open_sentinel(self, address: Address) -> Pool:
         # Sentinels have their own users; their passwords come as sentinel_kwargs.
-        own = self._connect.get("sentinel_kwargs") or {}
-        if not isinstance(own, Mapping):
-            raise ConfigurationError("storage_options: sentinel_kwargs is no mapping")
-        return self._make_pool(address, own)
+        return self._make_pool(address, self._connect.get("sentinel_kwargs") or {})
 
     def _make_pool(self, address: Address | None, connect: Mapping[str, Any]) -> Pool:
         kind = self._location.connection_class
-        return Pool(address, kind, connect, self._timeout, self._answer_bytes)
+        node = f"{address[0]}:{address[1]}" if self.clustered and address is not None else ""
+        return Pool(address, kind, connect, self._timeout, self._answer_bytes, node)

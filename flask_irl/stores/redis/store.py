@@ -7,26 +7,30 @@ slot of a cluster. The 1 is the format's version.
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import MovedError, NoScriptError, ResponseError
+from redis.crc import key_slot
+from redis.exceptions import AskError, NoScriptError, ResponseError
 
 from flask_irl.errors import StoreError
 from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
+from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import CODES, Override
-from flask_irl.limits.plan import Plan
+from flask_irl.limits.plan import Plan, Scope
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.location import Location
-from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk, with_text
+from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk
+from flask_irl.stores.redis.connect_options import sort_options
 from flask_irl.stores.redis.damage import DamagedError, DamageLog
-from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool
+from flask_irl.stores.redis.redirection import follow
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.server_info import read_server_info
 from flask_irl.stores.redis.servers import Servers
@@ -35,6 +39,7 @@ from flask_irl.stores.redis.state import decode_counted, decode_state
 from flask_irl.stores.redis.wire import Wire
 from flask_irl.stores.site import ServerInfo
 from flask_irl.stores.state import ClientState, Update
+from flask_irl.telemetry.log import event
 
 SAVE: Final = read_script("save")
 FORGET: Final = read_script("forget")
@@ -48,6 +53,8 @@ GLOB: Final = re.compile(rb"[][*?\\^]")
 """Characters of a key that mean something else in a pattern of keys."""
 SCANNED_AT_ONCE: Final = 500
 """Keys that a server looks at before it serves others again."""
+PROBE: Final = Plan((Scope("", (Limit(1, 1),)),), "fixed-window", (1.0,), ttl_seconds=2)
+"""A plan under which nothing is counted."""
 SAVED: Final[dict[int, SaveResult]] = {1: "saved", 0: "stale", -1: "gone"}
 
 _Pending = tuple[bytes, bytes, Pool | None, Wire | None]
@@ -62,7 +69,7 @@ class RedisStore(RedisSite):
         location: The servers.
         prefix: Begins every key.
         timeout: Seconds that a call on a request's path may take in all.
-        options: Further keyword arguments of redis-py's connections.
+        options: Further options of redis-py's; those without a meaning here are named in the log.
         clock: Seconds since the epoch, for tests; None for the server's time.
     """
 
@@ -78,16 +85,27 @@ class RedisStore(RedisSite):
         clock: Callable[[], float] | None = None,
     ) -> None:
         damage = DamageLog()
-        self._servers = Servers(location, options or {}, timeout, REPLY.size)
+        commands = HitCommands(prefix, clock)
+        self._pack = commands.pack
+        self._pack_peek = commands.pack_peek
+        self._key = commands.client_key
+        connect, unused = sort_options({**location.connect, **(options or {})}, location.kind)
+        if unused:
+            event(logging.WARNING, "storage_options_unused", options=", ".join(unused))
+        self._servers = Servers(
+            location,
+            connect,
+            timeout,
+            REPLY.size,
+            probe=self._probe,
+            probe_key=lambda number: self._key(_probe_client(number)),
+        )
+        self._outages = self._servers.outages
         super().__init__(Pipeline(self._servers, damage), prefix, damage, clock)
         self.kind: str = "redis" if location.kind == "single" else location.kind
         self.address = location.address
         self._timeout = timeout
         self._has_struct = False
-        commands = HitCommands(prefix, clock)
-        self._pack = commands.pack
-        self._pack_peek = commands.pack_peek
-        self._key = commands.client_key
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
         return self._finish((*self._pack(plan, keys, cost), None, None))
@@ -96,30 +114,35 @@ class RedisStore(RedisSite):
         if not self._servers.ready:
             return None
         client, command = self._pack(plan, keys, cost)
-        # No deadline: the servers are known, so that none are searched for.
-        pool = self._servers.of(client, 0.0)
+        try:
+            # No deadline: the servers are known, so that none are searched for.
+            pool = self._servers.of(client, 0.0)
+        except StoreError:
+            # Whoever asks now is told.
+            return None
         wire = pool.begin(command)
         return None if wire is None else (client, command, pool, wire)
 
     def _finish(self, pending: _Pending) -> Hit:
         """Read the answer to a request, which is sent now unless it was sent on a wire."""
         client, command, pool, wire = pending
+        servers = self._servers
         # One deadline for all that follows: to find the server, to connect, each call and read.
         deadline = time.monotonic() + self._timeout
         try:
-            pool = pool or self._servers.of(client, deadline)
+            pool = pool or servers.of(client, deadline)
             try:
                 if wire is None:
                     answer = pool.call(command, deadline)
                 else:
                     answer = pool.end(wire, command, deadline)
             except ResponseError as error:
-                answer = self._repeat(error, pool, command, deadline)
-        except ResponseError as error:
-            raise store_error(error) from error
-        except StoreError:
-            self._servers.report_failure()
+                answer = self._repeat(error, pool, client, command, deadline)
+        except StoreError as error:
+            servers.report_failure(error)
             raise
+        if self._outages.any:
+            self._outages.worked(key_slot(client), pool)
         try:
             fields = REPLY.unpack(answer)
         except struct.error:
@@ -131,19 +154,20 @@ class RedisStore(RedisSite):
 
     end = _finish
 
-    def _repeat(self, error: ResponseError, pool: Pool, command: bytes, deadline: float) -> Any:
-        """Repeat a call that met a script not loaded or a slot that moved; raise other errors."""
-        if isinstance(error, NoScriptError):
-            # A server that only resembles Redis tells of what it lacks in errors that nobody
-            # understands.
-            if not self._has_struct:
+    def _repeat(
+        self, error: ResponseError, pool: Pool, client: bytes, command: bytes, deadline: float
+    ) -> Any:
+        """Repeat a call that met a script not loaded, or a slot that has moved or is about to."""
+        try:
+            if isinstance(error, NoScriptError) and not self._has_struct:
+                # A server that only resembles Redis tells of what it lacks in errors that nobody
+                # understands.
                 if pool.call(ASK_FOR_STRUCT, deadline) != b"table":
                     raise StoreError(LACKS_STRUCT, kind="response")
                 self._has_struct = True
-            return pool.call(with_text(command), deadline)
-        if isinstance(error, MovedError):
-            return self._servers.redirect(error, pool).call(with_text(command), deadline)
-        raise error
+            return follow(error, self._servers, pool, client, command, deadline)
+        except ResponseError as last:
+            raise self._servers.refused(client, pool, last) from last
 
     def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
         client, command = self._pack_peek(plan, keys)
@@ -154,11 +178,9 @@ class RedisStore(RedisSite):
             try:
                 values = pool.call(command, deadline)
             except ResponseError as error:
-                values = self._repeat(error, pool, command, deadline)
-        except ResponseError as error:
-            raise store_error(error) from error
-        except StoreError:
-            self._servers.report_failure()
+                values = self._repeat(error, pool, client, command, deadline)
+        except StoreError as error:
+            self._servers.report_failure(error)
             raise
         try:
             return decode_counted(plan, values)
@@ -166,17 +188,41 @@ class RedisStore(RedisSite):
             self._damage.report(client, error)
             return decode_counted(plan, [None] * len(values))
 
+    def _probe(self, pool: Pool, number: int) -> None:
+        """Raise while a node of a cluster can't count; the number gives a key of its own."""
+        client, command = self._pack(PROBE, (_probe_client(number),), 0)
+        deadline = time.monotonic() + self._timeout
+        try:
+            pool.call(command, deadline)
+        except AskError:
+            # It answers well.
+            return
+        except NoScriptError as error:
+            follow(error, self._servers, pool, client, command, deadline)
+
     def ping(self) -> None:
         self._servers.refresh()
         self._run(("PING",))
+
+    def renew(self) -> None:
+        self._servers.renew()
 
     def server(self) -> ServerInfo:
         return read_server_info(self._servers.all())
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
+        states, error = self.load_reachable(clients)
+        if error is not None:
+            raise error
+        return states
+
+    def load_reachable(
+        self, clients: Sequence[str]
+    ) -> tuple[list[ClientState | None], StoreError | None]:
         keys = [self._key(client) for client in clients]
-        values = self._pipeline.run([(key, ("GET", key)) for key in keys])
-        return [self._decode(key, value) for key, value in zip(keys, values, strict=True)]
+        values, error = self._pipeline.run_reachable([(key, ("GET", key)) for key in keys])
+        states = [self._decode(key, value) for key, value in zip(keys, values, strict=True)]
+        return states, error
 
     def _decode(self, key: bytes, value: bytes | None) -> ClientState | None:
         try:
@@ -238,3 +284,8 @@ class RedisStore(RedisSite):
 
     def close(self) -> None:
         self._servers.close()
+
+
+def _probe_client(number: int) -> str:
+    """Name one of many clients that there can't be, for a key on each node of a cluster."""
+    return f"#probe{number}"

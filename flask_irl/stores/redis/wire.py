@@ -16,7 +16,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import hiredis
-from redis.exceptions import InvalidResponse, MovedError, NoScriptError, ResponseError
+from redis.exceptions import (
+    AskError,
+    InvalidResponse,
+    MovedError,
+    NoScriptError,
+    ResponseError,
+    TryAgainError,
+)
 
 READ_BYTES: Final = 65_536
 ANSWER_BYTES: Final = 256
@@ -30,6 +37,8 @@ MOST_MISSED: Final = 8
 """Answers in a row that polling missed, until polling stops."""
 TRIED_AGAIN: Final = 32
 """One in so many answers is polled for all the same: the server may be quick again."""
+ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"
+"""Has a node of a cluster serve the next command on a slot that it doesn't hold yet."""
 CLOSED: Final = "the server closed the connection"
 TOO_LATE: Final = "no answer in time"
 LOOK: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
@@ -103,6 +112,21 @@ class Wire:
         self.send(command)
         return self.answer(deadline)
 
+    def ask_importing(self, command: bytes, deadline: float) -> Any:
+        """Send a packed command on a slot that is on its way to this server; as :meth:`ask`."""
+        self._wait_until(deadline)
+        self.send(ASKING + command)
+        accepted = self._parse(self._receive(ANSWER_BYTES), deadline)
+        # Both answers may have come in one piece.
+        answer = self._parsed()
+        if answer is False:
+            self._wait_until(deadline)
+            answer = self._parse(self._receive(ANSWER_BYTES), deadline)
+        for found in (accepted, answer):
+            if isinstance(found, ResponseError):
+                raise found
+        return answer
+
     def answer(self, deadline: float) -> Any:
         """Read the answer to a command that was sent; arguments and errors as for :meth:`ask`.
 
@@ -175,18 +199,22 @@ class Wire:
 
     def _parse(self, data: bytes, deadline: float) -> Any:
         """Read an answer that is no bulk string of the expected length, or did not come at once."""
-        reader = self._reader
         while True:
             if not data:
                 raise ConnectionResetError(CLOSED)
-            reader.feed(data)
-            answer = self._next()
-            while isinstance(answer, hiredis.PushNotification):
-                answer = self._next()
+            self._reader.feed(data)
+            answer = self._parsed()
             if answer is not False:
                 return answer
             self._wait_until(deadline)
             data = self._receive(READ_BYTES)
+
+    def _parsed(self) -> Any:
+        """Parse the next answer to a command of those that have come; False for none."""
+        answer = self._next()
+        while isinstance(answer, hiredis.PushNotification):
+            answer = self._next()
+        return answer
 
     def _next(self) -> Any:
         """Parse the next answer of those that have come; False for none."""
@@ -224,8 +252,15 @@ class Wire:
 
 
 def _error(text: str) -> ResponseError:
-    if text.startswith("NOSCRIPT"):
+    code, _, rest = text.partition(" ")
+    if code == "NOSCRIPT":
         return NoScriptError(text)
-    if text.startswith("MOVED "):
-        return MovedError(text.removeprefix("MOVED "))
+    if code == "TRYAGAIN":
+        return TryAgainError(text)
+    if code in ("MOVED", "ASK"):
+        try:
+            return MovedError(rest) if code == "MOVED" else AskError(rest)
+        except ValueError:
+            # Not the form of any server that is known.
+            return ResponseError(text)
     return ResponseError(text)

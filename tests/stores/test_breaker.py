@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.limiter.breaker import FAILURES, PAUSES, Breaker
+from flask_irl.stores.breaker import FAILURES, PAUSES, Breaker
 from tests.servers import wait_until
 
 SOON = 10.0
