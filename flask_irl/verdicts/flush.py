@@ -138,6 +138,7 @@ class Flush:
         trapped: AbstractSet[str],
     ) -> list[str]:
         """Merge, judge and save clients; list those that somebody else saved meanwhile."""
+        self.rest()
         shares = self.model.site.get("routes", {})
         profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
         self.rest()

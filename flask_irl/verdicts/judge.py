@@ -64,7 +64,7 @@ MACHINE_SHARE: Final = 0.8
 """Least share of such a client's requests on routes of machines; a scraper goes through all."""
 WORK_PACE: Final = 200.0
 """Requests in a minute that such work stays below."""
-SCORED: Final = 100
+SCORED: Final = 75
 """Clients that the model scores between two rests."""
 SMALL_MARGIN: Final = 1.0
 """Answers smaller than usual by so much, in nats of bytes, take nothing away."""

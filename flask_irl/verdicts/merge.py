@@ -74,6 +74,7 @@ def merge(
     """
     clients = list(states)
     records = profile.decode([state.profile for state in states.values()])
+    rest()
     counts = [len(by_client[client]) for client in clients]
     owners: list[int] = []
     observations: list[Fields] = []
