@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from flask_irl.behaviour.observation import BY_NAME
@@ -13,16 +12,16 @@ from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.campaign_gate import CampaignGate
+from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.learning import Learning
 from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.refusal_log import RefusalLog
-from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
-from flask_irl.limits.decision import REFUSED, Decision, decision_of
+from flask_irl.limits.decision import REFUSED, Decision
 from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plan_cache import PlanCache
-from flask_irl.stores.base import Pending, Store
+from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.telemetry.log import event
@@ -49,7 +48,10 @@ class Limiter:
         learning: Keeps profiles, verdicts and models.
         campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
+        begin: Begins to ask about a request, see :class:`~flask_irl.limiter.decider.Decider`.
+        decide: Decides on one, see there.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
+        leases: Requests of clients that the store has counted ahead.
         label_of: Names a client by its key for people, or gives None; by default for all.
         log_refusal: Logs a refused request, with its route.
         asks_ahead: Whether :meth:`begin` may be of use.
@@ -71,7 +73,9 @@ class Limiter:
         self.failures = Failures(store, options, self.notify)
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic)
-        self.refusals = Refusals()
+        self._decider = Decider(options, store, self.failures, self.start, monotonic)
+        self.begin, self.decide = self._decider.begin, self._decider.decide
+        self.refusals, self.leases = self._decider.refusals, self._decider.leases
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
         self.learning = Learning(options, store, self.notify, self.failures, fit)
@@ -81,7 +85,7 @@ class Limiter:
         self.worker = Worker(
             self.failures,
             Jobs(
-                flush=functools.partial(self.profiler.flush, gently=True),
+                flush=self._flush_gently,
                 refresh=self.refresh,
                 train=self._train_if_due if options.train else None,
                 end_training=self.learning.close,
@@ -93,10 +97,8 @@ class Limiter:
         )
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
-        self._monotonic = monotonic
         self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
-        self._started = False
         follow_process(self)
 
     @property
@@ -112,49 +114,6 @@ class Limiter:
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
         """Give the plan for a route's scopes, beside the limit on all requests of a client."""
         return self.plans.plan(scopes)
-
-    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
-        """Ask about a request that :meth:`decide` is to decide on in a moment, as early as can be.
-
-        Args:
-            plan: As for :meth:`decide`, like keys and cost.
-
-        Returns:
-            What :meth:`decide` must be given; None where the store can't be asked now.
-        """
-        return self.failures.begin(plan, keys, cost) if self._started else None
-
-    def decide(
-        self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Pending | None = None
-    ) -> Decision:
-        """Decide on one request. Never raises, never waits longer than the store's timeout.
-
-        Args:
-            plan: From :meth:`plan`.
-            keys: One canonical key for each of the plan's scopes, the client's own first.
-            cost: Units that the request counts for, 0 or more.
-            begun: From :meth:`begin`, if that was called.
-        """
-        if not self._started:
-            # If no thread is to be had, the next request tries again.
-            self.failures.guard("start", self.start)
-        client, refusals = keys[0], self.refusals
-        if begun is None and refusals.known and not self.store.local:
-            now = self._monotonic()
-            refusal = refusals.find(client, plan, cost, now)
-            if refusal is not None:
-                return decision_of(plan, client, refusal.hit_at(now), "local")
-        news = self._news
-        hit = self.failures.hit(plan, keys, cost, begun)
-        if hit is None:
-            return self.failures.decide(plan, keys, cost)
-        if not hit.admitted:
-            # A refusal that was under way when somebody changed the limits isn't remembered.
-            if news is self._news:
-                refusals.remember(client, plan, cost, hit, self._monotonic())
-        elif client in refusals.known:
-            refusals.forget(client)
-        return decision_of(plan, client, hit, "store")
 
     def observe(
         self,
@@ -193,7 +152,16 @@ class Limiter:
         Raises:
             StoreError: The store failed.
         """
-        return self.profiler.flush()
+        try:
+            return self.profiler.flush()
+        finally:
+            self.leases.give_back(every=True)
+
+    def _flush_gently(self) -> None:
+        try:
+            self.profiler.flush(gently=True)
+        finally:
+            self.leases.give_back()
 
     def train(self) -> Training:
         """Flush, then train now; never raises."""
@@ -209,19 +177,19 @@ class Limiter:
         Raises:
             StoreError: The store failed.
         """
-        self.refusals.forget(client)
+        self.drop_refusals(client)
         return self.store.forget(client, self.plans.longest)
 
     def forget_all(self) -> int:
         """Forget all clients; operators' overrides, the model and the site's counters stay."""
         known = self.profiler.forget_all(self.plans.longest)
         self.failures.forget_all()
-        self.refusals.clear()
+        self._decider.forget()
         return known
 
     def drop_refusals(self, client: str) -> None:
-        """Ask the store again for a client that is known to be over its limit."""
-        self.refusals.forget(client)
+        """Ask the store again for a client that is known to be over its limit, or has a lease."""
+        self._decider.forget(client)
 
     def refresh(self) -> None:
         """Take up changes made elsewhere: model, settings, overrides, clients to forget.
@@ -231,10 +199,10 @@ class Limiter:
         """
         before, news = self._news, self.store.revisions()
         # First, so that a refusal that is under way isn't remembered past a change.
-        self._news = news
+        self._news = self._decider.news = news
         try:
             if news.epoch != before.epoch:
-                self.refusals.clear()
+                self._decider.forget()
             self.access.refresh(before, news)
             if news.settings != before.settings:
                 _, stored = self.store.settings()
@@ -244,7 +212,7 @@ class Limiter:
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
         except BaseException:
-            self._news = before
+            self._news = self._decider.news = before
             raise
 
     def start(self, *, train_at_once: bool = False) -> None:
@@ -255,7 +223,7 @@ class Limiter:
         """
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
-        self._started = True
+        self._decider.started = True
         self.failures.start()
 
     def close(self) -> None:
@@ -272,13 +240,12 @@ class Limiter:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""
-        self._started = False
+        self._decider.after_fork()
         self.worker.after_fork()
         self.failures.after_fork()
         self.learning.after_fork()
         self.store.after_fork()
         self.access.after_fork()
-        self.refusals = Refusals()
 
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""
@@ -288,7 +255,7 @@ class Limiter:
         self.access.window_seconds = options.window_seconds
         self.learning.use(options)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
-        self.refusals.clear()
+        self._decider.forget()
         event(logging.WARNING, "settings_changed", **settings)
 
     def _train_if_due(self) -> None:

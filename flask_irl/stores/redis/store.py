@@ -20,9 +20,10 @@ from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import CODES, Override
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.location import Location
-from flask_irl.stores.redis.commands import REPLY, HitCommands, bulk, with_text
+from flask_irl.stores.redis.commands import HIT, LEASED, REPLY, HitCommands, bulk, with_text
 from flask_irl.stores.redis.damage import DamagedError, DamageLog
 from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.pipeline import Pipeline
@@ -86,11 +87,14 @@ class RedisStore(RedisSite):
         self._has_struct = False
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
+        self._pack_lease = commands.pack_lease
+        self._pack_ended = commands.pack_ended
         self._pack_peek = commands.pack_peek
         self._key = commands.client_key
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
-        return self._finish((*self._pack(plan, keys, cost), None, None))
+        hit: Hit = self._finish((*self._pack(plan, keys, cost), None, None))
+        return hit
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Pending | None:
         if not self._servers.ready:
@@ -101,7 +105,25 @@ class RedisStore(RedisSite):
         wire = pool.begin(command)
         return None if wire is None else (client, command, pool, wire)
 
-    def _finish(self, pending: _Pending) -> Hit:
+    def begin_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> _Pending | None:
+        if not self._servers.ready:
+            return None
+        client, command = self._pack_lease(plan, keys, call)
+        pool = self._servers.of(client, 0.0)
+        wire = pool.begin(command)
+        return None if wire is None else (client, command, pool, wire)
+
+    def lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: _Pending | None
+    ) -> Leased:
+        pending = begun or (*self._pack_lease(plan, keys, call), None, None)
+        leased: Leased = self._finish(pending)
+        return leased
+
+    def give_back(self, leases: Sequence[EndedLease]) -> None:
+        self._pipeline.run([self._pack_ended(lease) for lease in leases], HIT)
+
+    def _finish(self, pending: _Pending) -> Any:
         """Read the answer to a request, which is sent now unless it was sent on a wire."""
         client, command, pool, wire = pending
         # One deadline for all that follows: to find the server, to connect, each call and read.
@@ -123,13 +145,21 @@ class RedisStore(RedisSite):
         try:
             fields = REPLY.unpack(answer)
         except struct.error:
-            # One byte more says that the script met a damaged value.
-            self._damage.report(client, "a damaged value was replaced")
-            fields = REPLY.unpack_from(answer)
+            return self._longer(client, answer)
         # As Hit._make, but without a call of Python's.
         return tuple.__new__(Hit, fields)
 
     end = _finish
+
+    def _longer(self, client: bytes, answer: bytes) -> Hit | Leased:
+        """Read the answer to a request that asked for a lease, or whose script met damage."""
+        # One byte more says that the script met a damaged value.
+        if len(answer) in (REPLY.size + 1, LEASED.size + 1):
+            self._damage.report(client, "a damaged value was replaced")
+        if len(answer) < LEASED.size:
+            return Hit(*REPLY.unpack_from(answer))
+        *fields, units, lasts = LEASED.unpack_from(answer)
+        return Leased(Hit(*fields), units, lasts)
 
     def _repeat(self, error: ResponseError, pool: Pool, command: bytes, deadline: float) -> Any:
         """Repeat a call that met a script not loaded or a slot that moved; raise other errors."""

@@ -1,0 +1,209 @@
+"""Hold quota leases: let a client that asks often go on for a moment without the store.
+
+With one answer the store counts a few more requests of such a client, which this worker may then
+admit by itself: no limit is ever exceeded, whatever fails. A lease ends within a second, and with
+the window that its units are counted in. What is unused goes back with the client's next question,
+or with the next flush.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from flask_irl.limiter.failures import Failures
+from flask_irl.limiter.holding import OFTEN, OFTEN_SECONDS, Holding, Lease
+from flask_irl.limits.decision import Decision, Hit, decision_of
+from flask_irl.limits.plan import Plan
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall
+from flask_irl.stores.base import Pending, Store
+
+QUICK_MICROS: Final = 500_000.0
+"""Time between two requests of a client that asks often."""
+AGAIN_SECONDS: Final = 0.5
+"""Time after which a client that got no lease may ask for one again."""
+MAX_CLIENTS: Final = 4096
+"""Clients that are watched, each under one plan."""
+IDLE_SECONDS: Final = 2.0
+DRIFT: Final = 0.999
+"""Share of its time for which a lease is used: clocks differ in pace."""
+
+
+class Asked:
+    """Hold a question to the store about a request that asks for a lease, too."""
+
+    __slots__ = ("begun", "call", "holding", "sent", "used")
+
+    def __init__(self, holding: Holding, call: LeaseCall, used: int, sent: float) -> None:
+        self.holding = holding
+        self.call = call
+        self.used = used
+        self.sent = sent
+        self.begun: Pending | None = None
+
+
+class Leases:
+    """Hold the leases of this worker; bounded, and safe for threads without a lock.
+
+    Args:
+        store: Gives them.
+        failures: Asks it.
+        enabled: Whether there are any.
+        monotonic: Seconds of a clock that is never set.
+
+    Attributes:
+        held: The clients that ask often, each under a plan.
+        quick: µs between two requests from which on :meth:`note` isn't called; 0 for never.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        failures: Failures,
+        *,
+        enabled: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._failures = failures
+        self._monotonic = monotonic
+        self.quick = QUICK_MICROS if enabled else 0.0
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: the leases are its parent's."""
+        self.held: dict[tuple[str, Plan], Holding] = {}
+        self._ended: deque[EndedLease] = deque(maxlen=MAX_CLIENTS)
+
+    def begin(self, holding: Holding) -> Decision | Asked | None:
+        """Decide on a request of cost 1 by its client's lease, or ask the store for a new one.
+
+        Returns:
+            The decision; or the argument of :meth:`end`; None where no lease is to be had.
+        """
+        now = self._monotonic()
+        lease = holding.lease
+        if lease is None:
+            return self._ask(holding, now) if holding.count >= OFTEN else None
+        if now < lease.until:
+            try:
+                # In one step, whatever other threads do.
+                left = lease.units.pop()
+            except IndexError:
+                pass
+            else:
+                gap, holding.last = holding.gap_at(now), now
+                reset = max(lease.resets - now, 0.0)
+                fields: Any = (*lease.head, left, reset, *lease.tail, lease.offset + now, gap)
+                return tuple.__new__(Decision, fields)
+        return self._ask(holding, now)
+
+    def end(self, asked: Asked) -> Hit | None:
+        """Take the answer to a question; None where the store is out."""
+        holding, call, begun = asked.holding, asked.call, asked.begun
+        plan, keys = holding.plan, holding.keys
+        leased = self._failures.ask(
+            partial(self._store.lease, plan, keys, call, begun), begun is not None
+        )
+        if leased is None:
+            return None
+        now = self._monotonic()
+        hit, units, lasts = leased
+        if hit.admitted:
+            holding.learn(hit, 1 + units - call.unused, asked.used)
+        if holding.last > holding.answered:
+            # The store doesn't know of the requests in between.
+            hit = hit._replace(gap=min(hit.gap, holding.gap_at(asked.sent) * 1e6))
+        holding.since, holding.count = asked.sent, 1
+        holding.last = holding.answered = now
+        if units:
+            shown = holding.shown(units)
+            hit = hit._replace(remaining=hit.remaining + units)
+            decision = decision_of(plan, keys[0], hit, "store")
+            until = asked.sent + lasts / 1e6 * DRIFT
+            # Another thread may have got one meanwhile.
+            self._end(holding)
+            holding.lease = Lease(decision, hit.now, shown, asked.sent, until, now)
+            holding.asks_from = now
+        return hit
+
+    def note(self, plan: Plan, keys: Sequence[str], hit: Hit) -> None:
+        """Note that a client was admitted soon after its request before.
+
+        Args:
+            plan: The limits.
+            keys: The client's key, for each scope of the plan.
+            hit: The store's answer to a request of cost 1.
+        """
+        now, key = self._monotonic(), (keys[0], plan)
+        holding = self.held.get(key)
+        if holding is None:
+            if not plan.leasable or len(self.held) >= MAX_CLIENTS:
+                return
+            holding = self.held[key] = Holding(plan, keys, now)
+        if now - holding.since > OFTEN_SECONDS:
+            holding.since, holding.count = now, 0
+        holding.count += 1
+        holding.last = holding.answered = now
+        holding.learn(hit, 1, 1)
+
+    def give_back(self, *, every: bool = False) -> None:
+        """Give back what is unused of ended leases, and forget clients that come no more.
+
+        Args:
+            every: End all leases before.
+
+        Raises:
+            StoreError: The store failed; what was unused stays counted.
+        """
+        now = self._monotonic()
+        for key, holding in list(self.held.items()):
+            lease = holding.lease
+            if lease is not None and (every or now >= lease.until):
+                self._end(holding)
+            if now - holding.last > IDLE_SECONDS:
+                self.held.pop(key, None)
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        if ended:
+            self._store.give_back(ended)
+
+    def drop(self, client: str | None = None) -> None:
+        """End the leases of a client, or all: what the limits are for it has changed."""
+        for key, holding in list(self.held.items()):
+            if client in (None, key[0]):
+                self.held.pop(key, None)
+                self._end(holding)
+
+    def _ask(self, holding: Holding, now: float) -> Asked | None:
+        if self._failures.breaker.is_open:
+            return None
+        ended = self._end(holding, put_off=False)
+        wanted = holding.wanted(now)
+        if not wanted and ended is None and holding.last <= holding.answered:
+            return None
+        # Other threads ask without one meanwhile.
+        holding.asks_from = now + AGAIN_SECONDS
+        call = LeaseCall(wanted)
+        if ended is not None:
+            call = LeaseCall(wanted, ended.given, ended.unused)
+        asked = Asked(holding, call, holding.count if ended else 1, now)
+        try:
+            asked.begun = self._store.begin_lease(holding.plan, holding.keys, call)
+        except Exception as error:
+            self._failures.store_failed(error)
+        return asked
+
+    def _end(self, holding: Holding, *, put_off: bool = True) -> EndedLease | None:
+        """End a client's lease, and tell the store of it later or now."""
+        lease, holding.lease = holding.lease, None
+        if lease is None:
+            return None
+        unused = lease.drain()
+        holding.since, holding.count = lease.since, 1 + lease.size - unused
+        ended = EndedLease(holding.plan, holding.keys, lease.given, unused)
+        if put_off:
+            self._ended.append(ended)
+        return ended

@@ -1,0 +1,76 @@
+-- Counts requests of a client ahead, for a worker that the client asks often: a quota lease.
+-- Included by hit.lua, for its calls with a fourth argument. The twin is tests/stores/lease_twin.py.
+--
+-- The client's leases that no worker has ended are one value: the client's generation, and for each
+-- the time that it was given, its units, the number of limits and the anchor of each one's window. A
+-- lease that no worker ends, because it died, is forgotten after some seconds; what it has counted
+-- stays counted.
+
+-- Reads the leases as {value, units of all}, and gives back what is unused of the one that ends.
+-- Answers them, the units that are wanted, and whether nothing is to be counted.
+local function read_leases()
+  local want, alone, ended, unused = unpack('<I4BdI4', ask)
+  local raw, kept, out = pcall('GET', KEYS[scopes + 1]), '', 0
+  if state and type(raw) == 'string' and #raw > 2 and unpack('<H', raw) == generation then
+    local pos = 3
+    while pos + 12 <= #raw do
+      local start, born, units, size = pos, nil, nil, nil
+      born, units, size, pos = unpack('<dI4B', raw, pos)
+      local anchors = pos
+      pos = pos + 8 * size
+      if pos - 1 > #raw then
+        break
+      end
+      if born == ended then
+        -- Only into the window that the units were counted in; the one before still fades.
+        for k = 1, size == n and unused <= units and n or 0 do
+          local l, anchor = limits[k], unpack('<d', raw, anchors + 8 * (k - 1))
+          local place = l[1] == anchor and 2 or strategy == 1 and l[1] == anchor + l[5] and 3
+          if place and unused > 0 then
+            l[place], mended = max(0, l[place] - unused), true
+          end
+        end
+        whole = whole and size == n
+      elseif born <= now and now - born < 5000000 then
+        kept, out = kept .. string.sub(raw, start, pos - 1), out + units
+        -- The time is a lease's name.
+        want = born == now and 0 or want
+      end
+    end
+  end
+  return {kept, out}, want, alone == 1
+end
+
+-- Tells how many units a lease may have, and for how many µs: never more than a fiftieth of any limit
+-- in all of the client's leases, fewer towards a limit's end and none near it, and no longer than the
+-- windows that they are counted in.
+local function lease_for(want, leases, factor)
+  local units, lasts = want, 1000000
+  for k = 1, n do
+    local l = limits[k]
+    local amount = scale(l[4], factor)
+    units = min(units, amount < 100 and 0 or floor(amount / 50) - leases[2],
+      floor((l[10] - amount / 10) / 8))
+    lasts = min(lasts, l[11])
+  end
+  if strategy == 3 or n == 0 or units < 1 or lasts < 100000 or #leases[1] > 4096 then
+    return 0, 0
+  end
+  return units, lasts
+end
+
+-- Writes the leases, with a new one of so many units.
+local function write_leases(leases, units)
+  local value = leases[1]
+  if units > 0 then
+    value = value .. pack('<dI4B', now, units, n)
+    for k = 1, n do
+      value = value .. pack('<d', limits[k][7])
+    end
+  end
+  if value == '' then
+    call('DEL', KEYS[scopes + 1])
+  else
+    call('SET', KEYS[scopes + 1], pack('<H', generation) .. value, 'EX', 10)
+  end
+end
