@@ -62,11 +62,13 @@ class Decider:
         """
         if not self.started:
             return None
-        held = self.leases.held
-        if held and cost == 1 and (holding := held.get((keys[0], plan))) is not None:
-            begun = self.leases.begin(holding)
-            if begun is not None:
-                return begun
+        plans = self.leases.held.get(keys[0])
+        if plans is not None and cost == 1:
+            holding = plans.get(plan)
+            if holding is not None:
+                begun = self.leases.begin(holding)
+                if begun is not None:
+                    return begun
         return self._failures.begin(plan, keys, cost)
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Any = None) -> Decision:
@@ -87,8 +89,8 @@ class Decider:
             refusal = refusals.find(client, plan, cost, now)
             if refusal is not None:
                 return decision_of(plan, client, refusal.hit_at(now), "local")
-            if cost == 1 and (holding := leases.held.get((client, plan))) is not None:
-                begun = leases.begin(holding)
+            if cost == 1 and plan in (plans := leases.held.get(client, {})):
+                begun = leases.begin(plans[plan])
         kind, news = begun.__class__, self.news
         if kind is Decision:
             decision: Decision = begun
@@ -103,8 +105,8 @@ class Decider:
                 refusals.remember(client, plan, cost, hit, self._monotonic())
         elif client in refusals.known:
             refusals.forget(client)
-        elif 0 <= hit.gap < leases.quick and cost == 1 and not asked:
-            leases.note(plan, keys, hit)
+        elif not asked and (0 <= hit.gap < leases.quick or client in leases.held):
+            leases.note(plan, keys, cost)
         return decision_of(plan, client, hit, "store")
 
     def forget(self, client: str | None = None) -> None:

@@ -6,25 +6,27 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from flask_irl.limits.decision import Decision, Hit
+from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
-from flask_irl.limits.quota_lease import LEASE_SECONDS
+from flask_irl.limits.quota_lease import LEASE_SECONDS, Leased
 
 OFTEN: Final = 3
 """Requests at this worker that show that a client asks often, in :data:`OFTEN_SECONDS`."""
 OFTEN_SECONDS: Final = 1.5
 MAX_UNITS: Final = 100
 """Requests of the largest lease."""
-FADE: Final = 0.7
+MOST_SHARE: Final = 50
+"""The part of a limit that all leases of a client may have together."""
+FADE: Final = 0.9
 """Weight of what was found before an answer."""
-LEAST_OTHERS: Final = 0.02
-"""Requests at other workers for each one here, below which there are none."""
-SPREAD: Final = 4.0
+LEARNED_USES: Final = 16
+"""Requests after which it is known how many come to other workers."""
+ALONE_SECONDS: Final = 2.0
+"""Time without any at other workers after which none come there."""
+SPREAD: Final = 3.0
 """How many times as many requests as usual may come to other workers: that is chance."""
-RESERVE: Final = 50
-"""Part of a limit that others may use during a lease, beside that."""
-UNSHOWN: Final = 16
-"""Part of what is left that may go unshown for the sake of requests at other workers."""
+UNSHOWN: Final = 4
+"""Part of what is left that may go unshown for the sake of those."""
 
 
 class Lease:
@@ -33,26 +35,51 @@ class Lease:
     Args:
         decision: The decision on the request that got it.
         given: The store's time of that, in µs.
-        units: What is shown as left at each use, that of the first use last.
+        units: Their number.
+        left: What the store has left beside them.
+        reserve: What may not be shown of that, for the sake of other workers; 0 where none of them
+            gets requests of the client.
+        pace: What they may admit in a second.
         since: Time at which it was asked for, by the monotonic clock, like the next two.
         until: Its end.
         received: Time at which it came.
     """
 
-    __slots__ = ("given", "head", "offset", "resets", "since", "size", "tail", "units", "until")
+    __slots__ = (
+        "given",
+        "head",
+        "left",
+        "offset",
+        "pace",
+        "reserve",
+        "resets",
+        "since",
+        "size",
+        "tail",
+        "units",
+        "until",
+    )
 
     def __init__(
         self,
         decision: Decision,
         given: float,
-        units: list[int],
+        units: int,
+        *,
+        left: int,
+        reserve: int,
+        pace: float,
         since: float,
         until: float,
         received: float,
     ) -> None:
         self.given = given
-        self.units = units
-        self.size = len(units)
+        self.size = units
+        # Each with the number of those behind it; the first use takes the last.
+        self.units = list(range(units))
+        self.left = left
+        self.reserve = reserve
+        self.pace = pace
         self.since = since
         self.until = until
         self.head = decision[:3]
@@ -87,81 +114,101 @@ class Holding:
         answered: Time of the store's latest answer.
         asks_from: Time from which it may ask for a lease.
         others: Requests at other workers for each one here; -1 if that isn't known.
-        limit: The limit that was shown at last.
-        left: Requests left of it, without the lease.
+        pace: Those in a second.
+        spent: What this worker has let count beside the lease since that answer.
     """
 
     __slots__ = (
+        "_alone_time",
+        "_alone_uses",
         "_elsewhere",
         "_here",
+        "_learned",
+        "_left",
+        "_limit",
+        "_time",
+        "_total",
+        "_uses",
+        "_window",
         "answered",
         "asks_from",
         "count",
         "keys",
         "last",
         "lease",
-        "left",
-        "limit",
         "others",
+        "pace",
         "plan",
         "since",
+        "spent",
     )
 
     def __init__(self, plan: Plan, keys: Sequence[str], now: float) -> None:
         self.plan = plan
         self.keys = keys
         self.lease: Lease | None = None
+        self.others = -1.0
+        self.pace = 0.0
         self.since = self.last = self.answered = self.asks_from = now
         self.count = 0
-        self.others = -1.0
-        self.limit = self.left = 0
+        self.spent = 0
+        self._window = (-1, 0.0)
+        self._total = self._limit = self._left = self._alone_uses = self._uses = 0
         self._elsewhere = self._here = 0.0
+        self._time = 0.0
+        self._alone_time = 0.0
+        self._learned = now
 
-    def learn(self, hit: Hit, counted: int, used: int) -> None:
+    def learn(self, leased: Leased, counted: int, used: int, now: float) -> None:
         """Learn from an answer how many requests other workers get.
 
         Args:
-            hit: The answer.
-            counted: Requests that were counted for this worker since the one before.
-            used: Requests that it had since then.
+            leased: The answer; its request is admitted.
+            counted: What was counted for this worker's lease and its request since the one before.
+            used: Requests that it had since then, beside those that are :attr:`spent`.
+            now: The time, by the monotonic clock.
         """
-        if self.limit == hit.limit:
-            found = max(self.left - hit.remaining - counted, 0)
-            self._elsewhere = FADE * self._elsewhere + found
+        window = (leased.hit.binding, leased.start)
+        if self._window == window:
+            # Less than 0 where others gave back.
+            found = leased.counted - self._total - counted - self.spent
+            used += self.spent
+            self._elsewhere = FADE * self._elsewhere + max(found, 0)
             self._here = FADE * self._here + used
+            self._time = FADE * self._time + now - self._learned
             self.others = self._elsewhere / self._here
-            if self.others < LEAST_OTHERS:
-                self.others = 0.0
-        self.limit, self.left = hit.limit, hit.remaining
+            self._uses += used
+            self._alone_uses = 0 if found else self._alone_uses + used
+            passed = min(now - self._learned, LEASE_SECONDS)
+            self._alone_time = 0.0 if found else self._alone_time + passed
+        self._window, self._total, self._left = window, leased.counted, leased.hit.remaining
+        self._limit, self._learned, self.spent = leased.hit.limit, now, 0
+
+    @property
+    def is_alone(self) -> bool:
+        """Tell whether no other worker gets requests of the client."""
+        return self._alone_uses >= LEARNED_USES and self._alone_time >= ALONE_SECONDS
 
     def gap_at(self, now: float) -> float:
         """Give the time since the client's latest request, in seconds, as far as can be told."""
         return (now - self.last) / (1.0 + max(self.others, 0.0))
 
     def wanted(self, now: float) -> int:
-        """Tell how many units to ask for: as many as may be used in a lease's time."""
-        passed = now - self.since
-        if now < self.asks_from or self.count < OFTEN or self.others < 0:
-            return 0
-        rate = self.count / max(passed, 0.01)
-        if rate < OFTEN / OFTEN_SECONDS:
-            return 0
-        wanted = min(math.ceil(rate * LEASE_SECONDS), MAX_UNITS)
-        if self.others:
-            wanted = min(wanted, int(self.left / (UNSHOWN * SPREAD * self.others)) - 1)
-        return max(wanted, 0)
+        """Tell how many units to ask for: as many as may be used in a lease's time.
 
-    def shown(self, units: int) -> list[int]:
-        """List what is shown as left at each use of a lease, that of the first use last.
-
-        Never more than is there: other workers may admit requests meanwhile.
+        Returns:
+            The units; 0 to learn more before; -1 where the client doesn't ask often enough.
         """
-        left, others = self.left, self.others
-        if not others:
-            return list(range(left, left + units))
-        least = left - self.limit // RESERVE
-        per_use = SPREAD * others
-        return [
-            max(unused, int(least + unused - per_use * (units - unused + 1)))
-            for unused in range(units)
-        ]
+        rate = self.count / max(now - self.since, 0.01)
+        if now < self.asks_from or self.count < OFTEN or rate < OFTEN / OFTEN_SECONDS:
+            return -1
+        alone = self.is_alone
+        if self._uses < LEARNED_USES or not (alone or self._elsewhere):
+            return 0
+        # As long as now, even after a pause.
+        self.pace = max(self._elsewhere / max(self._time, 0.01), self.others * rate)
+        if not alone and SPREAD * self.pace * LEASE_SECONDS > self._left / UNSHOWN:
+            return 0
+        # The others want leases, too.
+        share = self._limit / MOST_SHARE / (1.0 + self.others)
+        return max(min(math.ceil(rate * LEASE_SECONDS), math.ceil(share), MAX_UNITS), 0)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.holding import OFTEN, OFTEN_SECONDS, Holding, Lease
+from flask_irl.limiter.holding import MOST_SHARE, OFTEN, OFTEN_SECONDS, SPREAD, Holding, Lease
 from flask_irl.limits.decision import Decision, Hit, decision_of
 from flask_irl.limits.plan import Plan
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall
@@ -26,8 +26,12 @@ QUICK_MICROS: Final = 500_000.0
 AGAIN_SECONDS: Final = 0.5
 """Time after which a client that got no lease may ask for one again."""
 MAX_CLIENTS: Final = 4096
-"""Clients that are watched, each under one plan."""
-IDLE_SECONDS: Final = 2.0
+"""Clients that are watched."""
+MAX_PLANS: Final = 8
+"""Plans under which one client is."""
+FEW: Final = 8
+"""Requests at other workers that chance may bring beside those that are usual."""
+IDLE_SECONDS: Final = 10.0
 DRIFT: Final = 0.999
 """Share of its time for which a lease is used: clocks differ in pace."""
 
@@ -55,7 +59,7 @@ class Leases:
         monotonic: Seconds of a clock that is never set.
 
     Attributes:
-        held: The clients that ask often, each under a plan.
+        held: The clients that ask often, under each of their plans.
         quick: µs between two requests from which on :meth:`note` isn't called; 0 for never.
     """
 
@@ -75,7 +79,7 @@ class Leases:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: the leases are its parent's."""
-        self.held: dict[tuple[str, Plan], Holding] = {}
+        self.held: dict[str, dict[Plan, Holding]] = {}
         self._ended: deque[EndedLease] = deque(maxlen=MAX_CLIENTS)
 
     def begin(self, holding: Holding) -> Decision | Asked | None:
@@ -91,10 +95,16 @@ class Leases:
         if now < lease.until:
             try:
                 # In one step, whatever other threads do.
-                left = lease.units.pop()
+                unused = lease.units.pop()
             except IndexError:
                 pass
             else:
+                left = lease.left + unused - holding.spent
+                if lease.reserve:
+                    # Others may have come to other workers meanwhile.
+                    left = int(left - lease.reserve - lease.pace * (now - lease.since))
+                if left < unused:
+                    left = unused
                 gap, holding.last = holding.gap_at(now), now
                 reset = max(lease.resets - now, 0.0)
                 fields: Any = (*lease.head, left, reset, *lease.tail, lease.offset + now, gap)
@@ -111,44 +121,72 @@ class Leases:
         if leased is None:
             return None
         now = self._monotonic()
-        hit, units, lasts = leased
+        hit, units, lasts, _, _ = leased
         if hit.admitted:
-            holding.learn(hit, 1 + units - call.unused, asked.used)
+            counted = 1 + units - call.unused
+            holding.learn(leased, counted, asked.used, now)
+            self._spend(keys[0], holding, counted)
         if holding.last > holding.answered:
             # The store doesn't know of the requests in between.
             hit = hit._replace(gap=min(hit.gap, holding.gap_at(asked.sent) * 1e6))
-        holding.since, holding.count = asked.sent, 1
+        if not call.want:
+            holding.asks_from = now
+        holding.count += 1
         holding.last = holding.answered = now
         if units:
-            shown = holding.shown(units)
+            left, reserve = hit.remaining, 0
+            if not holding.is_alone:
+                # Those of other workers' leases are counted all at once.
+                reserve = hit.limit // MOST_SHARE + FEW
             hit = hit._replace(remaining=hit.remaining + units)
             decision = decision_of(plan, keys[0], hit, "store")
             until = asked.sent + lasts / 1e6 * DRIFT
             # Another thread may have got one meanwhile.
             self._end(holding)
-            holding.lease = Lease(decision, hit.now, shown, asked.sent, until, now)
+            holding.since, holding.count = asked.sent, 1
+            holding.lease = Lease(
+                decision,
+                hit.now,
+                units,
+                left=left,
+                reserve=reserve,
+                pace=SPREAD * holding.pace,
+                since=asked.sent,
+                until=until,
+                received=now,
+            )
             holding.asks_from = now
         return hit
 
-    def note(self, plan: Plan, keys: Sequence[str], hit: Hit) -> None:
-        """Note that a client was admitted soon after its request before.
+    def note(self, plan: Plan, keys: Sequence[str], cost: int) -> None:
+        """Note that the store has admitted a client that is held, or came soon after the last time.
 
         Args:
             plan: The limits.
             keys: The client's key, for each scope of the plan.
-            hit: The store's answer to a request of cost 1.
+            cost: Units that the request counted for.
         """
-        now, key = self._monotonic(), (keys[0], plan)
-        holding = self.held.get(key)
-        if holding is None:
-            if not plan.leasable or len(self.held) >= MAX_CLIENTS:
+        now, client = self._monotonic(), keys[0]
+        plans = self.held.get(client)
+        if plans is None:
+            if len(self.held) >= MAX_CLIENTS:
                 return
-            holding = self.held[key] = Holding(plan, keys, now)
-        if now - holding.since > OFTEN_SECONDS:
-            holding.since, holding.count = now, 0
-        holding.count += 1
-        holding.last = holding.answered = now
-        holding.learn(hit, 1, 1)
+            plans = self.held.setdefault(client, {})
+        holding = plans.get(plan)
+        if holding is None and cost == 1 and plan.leasable and len(plans) < MAX_PLANS:
+            holding = plans.setdefault(plan, Holding(plan, keys, now))
+        self._spend(client, None, cost)
+        if cost == 1 and holding is not None:
+            if now - holding.since > OFTEN_SECONDS:
+                holding.since, holding.count = now, 0
+            holding.count += 1
+            holding.last = holding.answered = now
+
+    def _spend(self, client: str, by: Holding | None, counted: int) -> None:
+        """Note what was counted by one of a client's plans in all others: they share limits."""
+        for holding in list(self.held.get(client, {}).values()):
+            if holding is not by:
+                holding.spent += counted
 
     def give_back(self, *, every: bool = False) -> None:
         """Give back what is unused of ended leases, and forget clients that come no more.
@@ -160,21 +198,23 @@ class Leases:
             StoreError: The store failed; what was unused stays counted.
         """
         now = self._monotonic()
-        for key, holding in list(self.held.items()):
-            lease = holding.lease
-            if lease is not None and (every or now >= lease.until):
-                self._end(holding)
-            if now - holding.last > IDLE_SECONDS:
-                self.held.pop(key, None)
+        for client, plans in list(self.held.items()):
+            idle = True
+            for holding in list(plans.values()):
+                lease = holding.lease
+                if lease is not None and (every or now >= lease.until):
+                    self._end(holding)
+                idle = idle and now - holding.last > IDLE_SECONDS
+            if idle:
+                self.drop(client)
         ended = [self._ended.popleft() for _ in range(len(self._ended))]
         if ended:
             self._store.give_back(ended)
 
     def drop(self, client: str | None = None) -> None:
         """End the leases of a client, or all: what the limits are for it has changed."""
-        for key, holding in list(self.held.items()):
-            if client in (None, key[0]):
-                self.held.pop(key, None)
+        for name in list(self.held) if client is None else [client]:
+            for holding in self.held.pop(name, {}).values():
                 self._end(holding)
 
     def _ask(self, holding: Holding, now: float) -> Asked | None:
@@ -182,8 +222,9 @@ class Leases:
             return None
         ended = self._end(holding, put_off=False)
         wanted = holding.wanted(now)
-        if not wanted and ended is None and holding.last <= holding.answered:
+        if wanted < 0 and ended is None and holding.last <= holding.answered:
             return None
+        wanted = max(wanted, 0)
         # Other threads ask without one meanwhile.
         holding.asks_from = now + AGAIN_SECONDS
         call = LeaseCall(wanted)

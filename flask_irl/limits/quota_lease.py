@@ -33,11 +33,15 @@ class Leased(NamedTuple):
         hit: The answer to the request; ``hit.remaining`` is without the lease's units.
         units: Requests that the lease is good for, 0 if there is none.
         lasts: µs for which it is good, from when the request was sent.
+        counted: Requests that the window of the limit shown has counted, the lease's included.
+        start: Start of that window, in µs since the epoch; 0 where there is none.
     """
 
     hit: Hit
     units: int = 0
     lasts: float = 0.0
+    counted: int = 0
+    start: float = 0.0
 
 
 class EndedLease(NamedTuple):

@@ -14,7 +14,7 @@ from flask_irl.stores.redis.scripts import read_script
 HIT: Final = read_script("hit")
 REPLY: Final = struct.Struct("<?BB?fIIddddB")
 """Packed :class:`~flask_irl.limits.decision.Hit`, its fields in order."""
-LEASED: Final = struct.Struct(REPLY.format + "Id")
+LEASED: Final = struct.Struct(REPLY.format + "IdId")
 """Packed :class:`~flask_irl.limits.quota_lease.Leased`, the fields of its hit first."""
 LEASE_CALL: Final = struct.Struct("<IBdI")
 LEASES_SUFFIX: Final = b":leases"

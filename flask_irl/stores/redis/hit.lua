@@ -10,8 +10,8 @@
 -- ARGV[4]  units wanted, whether nothing is to be counted, when the ended lease was given, and the
 --          units of it that nobody has used
 -- KEYS[+1] the client's quota leases
--- Answers a packed Hit, with the units and the µs of a lease behind it if one was asked for, and one
--- byte more if a damaged value was met, which counts as absent.
+-- Answers a packed Hit, with the rest of a Leased behind it if a lease was asked for, and one byte
+-- more if a damaged value was met, which counts as absent.
 local unpack, pack, call, pcall = struct.unpack, struct.pack, redis.call, redis.pcall
 local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
 local plan, cost, now, ask = ARGV[1], 1, nil, ARGV[4]
@@ -249,10 +249,10 @@ local function admit(factor, keep)
   return admitted, binding, r_limit, r_left, r_reset, r_wait
 end
 
-local leases, want, alone
+local leases, want, alone, given
 if ask then
-  leases, want, alone = read_leases()
-  if alone and not (state and whole and mended) then
+  leases, want, alone, given = read_leases()
+  if alone and not (whole and given) then
     write_leases(leases, 0)
     return 0
   end
@@ -278,7 +278,7 @@ else
   if enforce == 0 and judged < full and admitted and not admit(judged, false) then
     tight = 1
   end
-  if leases and want > 0 and admitted and override == 0 and factor == judged and state then
+  if leases and want > 0 and admitted and override == 0 and factor == judged and last > 0 then
     units, lasts = lease_for(want, leases, factor)
     if units > 0 then
       cost = 1 + units
@@ -334,4 +334,5 @@ if alone then
 end
 return pack('<BBBBfI4I4ddddB', admitted and 1 or 0, binding, step, tight, score, limit, left, reset,
   wait, now, last == 0 and -1 or now - last, override)
-  .. (leases and pack('<I4d', units, lasts) or '') .. (damaged and '\1' or '')
+  .. (leases and pack('<I4dI4d', units, lasts, counted_by(counts and limits[binding - passed + 1])) or '')
+  .. (damaged and '\1' or '')

@@ -7,10 +7,11 @@
 -- stays counted.
 
 -- Reads the leases as {value, units of all}, and gives back what is unused of the one that ends.
--- Answers them, the units that are wanted, and whether nothing is to be counted.
+-- Answers them, the units that are wanted, whether nothing is to be counted, and whether something
+-- was given back.
 local function read_leases()
   local want, alone, ended, unused = unpack('<I4BdI4', ask)
-  local raw, kept, out = pcall('GET', KEYS[scopes + 1]), '', 0
+  local raw, kept, out, given = pcall('GET', KEYS[scopes + 1]), '', 0, false
   if state and type(raw) == 'string' and #raw > 2 and unpack('<H', raw) == generation then
     local pos = 3
     while pos + 12 <= #raw do
@@ -21,24 +22,25 @@ local function read_leases()
       if pos - 1 > #raw then
         break
       end
+      -- The time is a lease's name.
+      want = born == now and 0 or want
       if born == ended then
         -- Only into the window that the units were counted in; the one before still fades.
         for k = 1, size == n and unused <= units and n or 0 do
           local l, anchor = limits[k], unpack('<d', raw, anchors + 8 * (k - 1))
           local place = l[1] == anchor and 2 or strategy == 1 and l[1] == anchor + l[5] and 3
           if place and unused > 0 then
-            l[place], mended = max(0, l[place] - unused), true
+            l[place], given = max(0, l[place] - unused), true
           end
         end
         whole = whole and size == n
       elseif born <= now and now - born < 5000000 then
         kept, out = kept .. string.sub(raw, start, pos - 1), out + units
-        -- The time is a lease's name.
-        want = born == now and 0 or want
       end
     end
   end
-  return {kept, out}, want, alone == 1
+  mended = mended or given
+  return {kept, out}, want, alone == 1, given
 end
 
 -- Tells how many units a lease may have, and for how many µs: never more than a fiftieth of any limit
@@ -57,6 +59,14 @@ local function lease_for(want, leases, factor)
     return 0, 0
   end
   return units, lasts
+end
+
+-- Gives what the window of a limit has counted, and its start.
+local function counted_by(limit)
+  if not limit or strategy == 3 then
+    return 0, 0
+  end
+  return limit[8], limit[7]
 end
 
 -- Writes the leases, with a new one of so many units.

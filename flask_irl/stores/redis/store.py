@@ -11,7 +11,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis.exceptions import MovedError, NoScriptError, ResponseError
 
@@ -93,8 +93,7 @@ class RedisStore(RedisSite):
         self._key = commands.client_key
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
-        hit: Hit = self._finish((*self._pack(plan, keys, cost), None, None))
-        return hit
+        return self._finish((*self._pack(plan, keys, cost), None, None))
 
     def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> _Pending | None:
         if not self._servers.ready:
@@ -117,13 +116,12 @@ class RedisStore(RedisSite):
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: _Pending | None
     ) -> Leased:
         pending = begun or (*self._pack_lease(plan, keys, call), None, None)
-        leased: Leased = self._finish(pending)
-        return leased
+        return cast(Leased, self._finish(pending))
 
     def give_back(self, leases: Sequence[EndedLease]) -> None:
         self._pipeline.run([self._pack_ended(lease) for lease in leases], HIT)
 
-    def _finish(self, pending: _Pending) -> Any:
+    def _finish(self, pending: _Pending) -> Hit:
         """Read the answer to a request, which is sent now unless it was sent on a wire."""
         client, command, pool, wire = pending
         # One deadline for all that follows: to find the server, to connect, each call and read.
@@ -145,7 +143,7 @@ class RedisStore(RedisSite):
         try:
             fields = REPLY.unpack(answer)
         except struct.error:
-            return self._longer(client, answer)
+            return cast(Hit, self._longer(client, answer))
         # As Hit._make, but without a call of Python's.
         return tuple.__new__(Hit, fields)
 
@@ -158,8 +156,8 @@ class RedisStore(RedisSite):
             self._damage.report(client, "a damaged value was replaced")
         if len(answer) < LEASED.size:
             return Hit(*REPLY.unpack_from(answer))
-        *fields, units, lasts = LEASED.unpack_from(answer)
-        return Leased(Hit(*fields), units, lasts)
+        *fields, units, lasts, counted, start = LEASED.unpack_from(answer)
+        return Leased(Hit(*fields), units, lasts, counted, start)
 
     def _repeat(self, error: ResponseError, pool: Pool, command: bytes, deadline: float) -> Any:
         """Repeat a call that met a script not loaded or a slot that moved; raise other errors."""

@@ -1,0 +1,116 @@
+"""Hold the bars of quota leases, on the twin of the store: workers that share a client."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from flask_irl.config.options import Options
+from flask_irl.limiter.decider import Decider
+from flask_irl.limiter.failures import Failures
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.plan import Plan, Scope, StrategyName
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.events import ignore
+from tests.conftest import Clock
+from tests.stores.lease_twin import LeaseStore
+
+STRATEGIES = ("sliding-window-counter", "fixed-window", "gcra")
+ROUTES = ("in turn", "at random")
+HISTORIES = 12
+SECONDS = 20.0
+
+
+class Site:
+    """Workers that share a store, and the same requests counted without leases.
+
+    Args:
+        clock: The time of all.
+        plan: The limits of every request.
+        workers: Their number.
+    """
+
+    def __init__(self, clock: Clock, plan: Plan, workers: int) -> None:
+        self.clock = clock
+        self.plan = plan
+        self.keys = ("c",) * len(plan.scopes)
+        self.store = LeaseStore(clock=clock)
+        self.plain = MemoryStore(clock=clock)
+        options = Options()
+        self.workers = [
+            Decider(options, self.store, Failures(self.store, options, ignore), int, clock)
+            for _ in range(workers)
+        ]
+        for worker in self.workers:
+            worker.started = True
+        self.calls = 0
+        self.asked = self.admitted = self.refused = 0
+
+    def ask(self, number: int, cost: int = 1) -> None:
+        """Send a request to a worker, and hold its answer against the truth."""
+        worker = self.workers[number]
+        begun = worker.begin(self.plan, self.keys, cost)
+        decision = worker.decide(self.plan, self.keys, cost, begun)
+        self.asked += 1
+        if decision.admitted:
+            self.admitted += 1
+            truth = self.plain.hit(self.plan, self.keys, cost)
+            assert truth.admitted, "admitted over the limit"
+            assert decision.remaining <= truth.remaining, "more is shown than there is"
+            return
+        self.refused += 1
+        truth = self.plain.hit(self.plan, self.keys, 0)
+        assert truth.remaining < cost + max(1, truth.limit * 0.02), "refused with too much unused"
+
+    def flush(self, number: int) -> None:
+        """Give back what is unused in a worker, as it does every second."""
+        self.workers[number].leases.give_back()
+
+
+def limits_of(draw: random.Random, rate: float) -> tuple[Limit, ...]:
+    """Draw limits that clients of a rate reach now and then."""
+    window = draw.choice([2, 5, 10, 60])
+    amount = max(50, int(rate * window * draw.choice([0.3, 0.7, 0.95, 1.1, 3])))
+    more = Limit(max(50, amount * 5), window * 7)
+    return (Limit(amount, window), more)[: draw.randint(1, 2)]
+
+
+def run(draw: random.Random, site: Site, rate: float, choose: Callable[[int], int]) -> None:
+    """Let a client come for a while, with pauses."""
+    ends = site.clock.now + SECONDS
+    flushes = [site.clock.now + draw.random() for _ in site.workers]
+    number = 0
+    while site.clock.now < ends:
+        pause = draw.uniform(0.5, 4) if draw.random() < 0.002 else draw.expovariate(rate)
+        site.clock.advance(pause)
+        for worker, due in enumerate(flushes):
+            if due <= site.clock.now:
+                site.flush(worker)
+                flushes[worker] = site.clock.now + 1.0
+        site.ask(choose(number), 1 if draw.random() < 0.98 else draw.randint(0, 5))
+        number += 1
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_client_of_many_workers_gets_its_limit_and_no_more(
+    clock: Clock, strategy: StrategyName, route: str
+) -> None:
+    draw = random.Random(f"{strategy} {route}")
+    refused = 0
+    for _ in range(HISTORIES):
+        workers = draw.choice([1, 2, 4, 8])
+        rate = draw.choice([20.0, 60.0, 200.0])
+        scopes = [Scope("", limits_of(draw, rate))]
+        if draw.random() < 0.4:
+            scopes.append(Scope("view", limits_of(draw, rate)))
+        site = Site(clock, Plan(tuple(scopes), strategy, (1.0,)), workers)
+
+        def choose(number: int, workers: int = workers) -> int:
+            return number % workers if route == "in turn" else draw.randrange(workers)
+
+        run(draw, site, rate, choose)
+        refused += site.refused
+    assert refused > 100
