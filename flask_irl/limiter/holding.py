@@ -207,8 +207,8 @@ class Holding:
             return 0
         # As long as now, even after a pause.
         self.pace = max(self._elsewhere / max(self._time, 0.01), self.others * rate)
-        if not alone and SPREAD * self.pace * LEASE_SECONDS > self._left / UNSHOWN:
-            return 0
         # The others want leases, too.
-        share = self._limit / MOST_SHARE / (1.0 + self.others)
-        return max(min(math.ceil(rate * LEASE_SECONDS), math.ceil(share), MAX_UNITS), 0)
+        wanted = min(rate * LEASE_SECONDS, self._limit / MOST_SHARE / (1.0 + self.others))
+        if not alone:
+            wanted = min(wanted, self._left / (UNSHOWN * SPREAD * self.others) - 1.0)
+        return max(min(math.ceil(wanted), MAX_UNITS), 0)
