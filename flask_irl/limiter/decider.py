@@ -84,12 +84,14 @@ class Decider:
             # If no thread is to be had, the next request tries again.
             self._failures.guard("start", self._start)
         client, refusals, leases = keys[0], self.refusals, self.leases
-        if begun is None and (refusals.known or leases.held) and not self._local:
-            now = self._monotonic()
-            refusal = refusals.find(client, plan, cost, now)
-            if refusal is not None:
-                return decision_of(plan, client, refusal.hit_at(now), "local")
-            if cost == 1 and plan in (plans := leases.held.get(client, {})):
+        if begun is None and not self._local:
+            if refusals.known:
+                now = self._monotonic()
+                refusal = refusals.find(client, plan, cost, now)
+                if refusal is not None:
+                    return decision_of(plan, client, refusal.hit_at(now), "local")
+            plans = leases.held.get(client)
+            if plans is not None and cost == 1 and plan in plans:
                 begun = leases.begin(plans[plan])
         kind, news = begun.__class__, self.news
         if kind is Decision:

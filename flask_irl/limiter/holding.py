@@ -107,14 +107,16 @@ class Holding:
         now: The time, by the monotonic clock.
 
     Attributes:
-        lease: Its lease, good or not; None without one.
+        leases: Its lease, good or not, if it has one; more only where threads meet.
         since: Time since which its requests are counted.
         count: How many there were.
         last: Time of the latest.
         answered: Time of the store's latest answer.
         asks_from: Time from which it may ask for a lease.
         others: Requests at other workers for each one here; -1 if that isn't known.
-        pace: Those in a second.
+        share: This worker's share of its requests.
+        pace: Requests at other workers in a second.
+        uses: Uses of leases since the store's latest answer.
         spent: What this worker has let count beside the lease since that answer.
     """
 
@@ -135,20 +137,24 @@ class Holding:
         "count",
         "keys",
         "last",
-        "lease",
+        "leases",
         "others",
         "pace",
         "plan",
+        "share",
         "since",
         "spent",
+        "uses",
     )
 
     def __init__(self, plan: Plan, keys: Sequence[str], now: float) -> None:
         self.plan = plan
         self.keys = keys
-        self.lease: Lease | None = None
+        self.leases: list[Lease] = []
         self.others = -1.0
+        self.share = 1.0
         self.pace = 0.0
+        self.uses = 0
         self.since = self.last = self.answered = self.asks_from = now
         self.count = 0
         self.spent = 0
@@ -177,6 +183,7 @@ class Holding:
             self._here = FADE * self._here + used
             self._time = FADE * self._time + now - self._learned
             self.others = self._elsewhere / self._here
+            self.share = 1.0 / (1.0 + self.others)
             self._uses += used
             self._alone_uses = 0 if found else self._alone_uses + used
             passed = min(now - self._learned, LEASE_SECONDS)
@@ -184,14 +191,17 @@ class Holding:
         self._window, self._total, self._left = window, leased.counted, leased.hit.remaining
         self._limit, self._learned, self.spent = leased.hit.limit, now, 0
 
+    def is_over(self, now: float) -> bool:
+        """Tell whether there is a lease that is no longer good."""
+        try:
+            return now >= self.leases[0].until
+        except IndexError:
+            return False
+
     @property
     def is_alone(self) -> bool:
         """Tell whether no other worker gets requests of the client."""
         return self._alone_uses >= LEARNED_USES and self._alone_time >= ALONE_SECONDS
-
-    def gap_at(self, now: float) -> float:
-        """Give the time since the client's latest request, in seconds, as far as can be told."""
-        return (now - self.last) / (1.0 + max(self.others, 0.0))
 
     def wanted(self, now: float) -> int:
         """Tell how many units to ask for: as many as may be used in a lease's time.

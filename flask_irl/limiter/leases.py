@@ -89,26 +89,24 @@ class Leases:
             The decision; or the argument of :meth:`end`; None where no lease is to be had.
         """
         now = self._monotonic()
-        lease = holding.lease
-        if lease is None:
-            return self._ask(holding, now) if holding.count >= OFTEN else None
-        if now < lease.until:
-            try:
+        try:
+            lease = holding.leases[-1]
+            if now < lease.until:
                 # In one step, whatever other threads do.
                 unused = lease.units.pop()
-            except IndexError:
-                pass
-            else:
                 left = lease.left + unused - holding.spent
                 if lease.reserve:
                     # Others may have come to other workers meanwhile.
                     left = int(left - lease.reserve - lease.pace * (now - lease.since))
                 if left < unused:
                     left = unused
-                gap, holding.last = holding.gap_at(now), now
+                gap, holding.last = (now - holding.last) * holding.share, now
                 reset = max(lease.resets - now, 0.0)
                 fields: Any = (*lease.head, left, reset, *lease.tail, lease.offset + now, gap)
                 return tuple.__new__(Decision, fields)
+        except IndexError:
+            if holding.count < OFTEN and not holding.leases:
+                return None
         return self._ask(holding, now)
 
     def end(self, asked: Asked) -> Hit | None:
@@ -128,7 +126,8 @@ class Leases:
             self._spend(keys[0], holding, counted)
         if holding.last > holding.answered:
             # The store doesn't know of the requests in between.
-            hit = hit._replace(gap=min(hit.gap, holding.gap_at(asked.sent) * 1e6))
+            gap = (asked.sent - holding.last) * holding.share
+            hit = hit._replace(gap=min(hit.gap, gap * 1e6))
         if not call.want:
             holding.asks_from = now
         holding.count += 1
@@ -141,10 +140,7 @@ class Leases:
             hit = hit._replace(remaining=hit.remaining + units)
             decision = decision_of(plan, keys[0], hit, "store")
             until = asked.sent + lasts / 1e6 * DRIFT
-            # Another thread may have got one meanwhile.
-            self._end(holding)
-            holding.since, holding.count = asked.sent, 1
-            holding.lease = Lease(
+            lease = Lease(
                 decision,
                 hit.now,
                 units,
@@ -155,7 +151,14 @@ class Leases:
                 until=until,
                 received=now,
             )
+            # Another thread may have got one meanwhile.
+            self._put_off(holding)
+            holding.since, holding.count = asked.sent, 1
+            holding.leases.append(lease)
             holding.asks_from = now
+            if self.held.get(keys[0], {}).get(plan) is not holding:
+                # The client's limits have changed meanwhile.
+                self._put_off(holding)
         return hit
 
     def note(self, plan: Plan, keys: Sequence[str], cost: int) -> None:
@@ -184,7 +187,7 @@ class Leases:
 
     def _spend(self, client: str, by: Holding | None, counted: int) -> None:
         """Note what was counted by one of a client's plans in all others: they share limits."""
-        for holding in list(self.held.get(client, {}).values()):
+        for holding in self.held.get(client, {}).copy().values():
             if holding is not by:
                 holding.spent += counted
 
@@ -198,12 +201,11 @@ class Leases:
             StoreError: The store failed; what was unused stays counted.
         """
         now = self._monotonic()
-        for client, plans in list(self.held.items()):
+        for client, plans in self.held.copy().items():
             idle = True
-            for holding in list(plans.values()):
-                lease = holding.lease
-                if lease is not None and (every or now >= lease.until):
-                    self._end(holding)
+            for holding in plans.copy().values():
+                if every or holding.is_over(now):
+                    self._put_off(holding)
                 idle = idle and now - holding.last > IDLE_SECONDS
             if idle:
                 self.drop(client)
@@ -213,14 +215,15 @@ class Leases:
 
     def drop(self, client: str | None = None) -> None:
         """End the leases of a client, or all: what the limits are for it has changed."""
-        for name in list(self.held) if client is None else [client]:
-            for holding in self.held.pop(name, {}).values():
-                self._end(holding)
+        for name in self.held.copy() if client is None else [client]:
+            for holding in self.held.pop(name, {}).copy().values():
+                self._put_off(holding)
 
     def _ask(self, holding: Holding, now: float) -> Asked | None:
         if self._failures.breaker.is_open:
             return None
-        ended = self._end(holding, put_off=False)
+        ended = self._end(holding)
+        self._put_off(holding)
         wanted = holding.wanted(now)
         if wanted < 0 and ended is None and holding.last <= holding.answered:
             return None
@@ -230,21 +233,26 @@ class Leases:
         call = LeaseCall(wanted)
         if ended is not None:
             call = LeaseCall(wanted, ended.given, ended.unused)
-        asked = Asked(holding, call, holding.count if ended else 1, now)
+        asked = Asked(holding, call, 1 + holding.uses, now)
+        holding.uses = 0
         try:
             asked.begun = self._store.begin_lease(holding.plan, holding.keys, call)
         except Exception as error:
             self._failures.store_failed(error)
         return asked
 
-    def _end(self, holding: Holding, *, put_off: bool = True) -> EndedLease | None:
-        """End a client's lease, and tell the store of it later or now."""
-        lease, holding.lease = holding.lease, None
-        if lease is None:
+    def _put_off(self, holding: Holding) -> None:
+        """End a client's leases, and tell the store of them with the next flush."""
+        while (ended := self._end(holding)) is not None:
+            holding.spent -= ended.unused
+            self._ended.append(ended)
+
+    def _end(self, holding: Holding) -> EndedLease | None:
+        try:
+            lease = holding.leases.pop()
+        except IndexError:
             return None
         unused = lease.drain()
-        holding.since, holding.count = lease.since, 1 + lease.size - unused
-        ended = EndedLease(holding.plan, holding.keys, lease.given, unused)
-        if put_off:
-            self._ended.append(ended)
-        return ended
+        holding.uses = lease.size - unused
+        holding.since, holding.count = lease.since, 1 + holding.uses
+        return EndedLease(holding.plan, holding.keys, lease.given, unused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 
 from flask_irl.limits.admission import settle
@@ -28,11 +29,16 @@ class LeaseStore(MemoryStore):
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         super().__init__(clock=clock)
+        self._turn = threading.Lock()
         self._quota: dict[_Client, dict[float, OpenLease]] = {}
 
     def lease(
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: object = None
     ) -> Leased:
+        with self._turn:
+            return self._lease_in_turn(plan, keys, call)
+
+    def _lease_in_turn(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> Leased:
         now = self._now()
         known = self._living(keys[0], now)
         known = known if known is not None and known.last else None
@@ -69,12 +75,13 @@ class LeaseStore(MemoryStore):
             return Leased(hit)
         more = self.hit(plan, keys, units)
         cells = self._cells(plan, known)
-        self._quota.setdefault(known, {})[now] = units, [cell[0] for _, cell in cells]
+        self._quota.setdefault(known, {})[more.now] = units, [cell[0] for _, cell in cells]
         return Leased(more._replace(gap=hit.gap), units, lasts)
 
     def give_back(self, leases: Sequence[EndedLease]) -> None:
         for plan, keys, given, unused in leases:
-            self._end(plan, keys[0], given, unused, alone=True)
+            with self._turn:
+                self._end(plan, keys[0], given, unused, alone=True)
 
     def _now(self) -> float:
         return float(int(self._clock() * 1e6))
