@@ -351,7 +351,6 @@ def test_what_another_thread_uses_meanwhile_is_not_given_back(site: Site) -> Non
                 site.limiter.leases.give_back(every=True)
 
     asked = LIMIT - site.lend().remaining
-    before = site.store.calls
     threads = [threading.Thread(target=use) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -359,7 +358,6 @@ def test_what_another_thread_uses_meanwhile_is_not_given_back(site: Site) -> Non
         thread.join()
     site.limiter.leases.give_back(every=True)
     assert site.counted() == asked + len(used)
-    assert site.store.calls - before < len(used) * 0.9
 
 
 def test_a_store_that_fails_ends_no_request(site: Site) -> None:
