@@ -63,7 +63,6 @@ class LeaseStore(MemoryStore):
         known: _Client | None,
         taken: bool,
     ) -> Leased:
-        now = self._now()
         hit = self.hit(plan, keys, 1)
         factor = plan.factors[min(hit.step, len(plan.factors) - 1)]
         if not plan.enforce and factor != plan.factors[0]:

@@ -16,9 +16,12 @@ from loadtests.bench.cases.apps import OURS, Bench, our_app
 from loadtests.bench.cases.catalogue import FLASK_LIMITER, THROTTLED, our_name, their_name
 from loadtests.bench.cases.rivals import FIXED, MOVING, ONE_LIMIT, SLIDING, THREE_LIMITS
 from loadtests.bench.cases.subject import WsgiSubject, timed_call, warm
+from loadtests.bench.measure.leases import dense_clients
 from loadtests.bench.measure.processes import in_fork
 from loadtests.servers import redis_server
 
+DENSE_CLIENTS: Final = 200
+DENSE_SECONDS: Final = 4.0
 END: Final = "the request is over"
 
 
@@ -51,6 +54,12 @@ def redis_calls(bench: Bench, requests: int) -> list[Calls]:
         for system, case, build in cases:
             figures = in_fork(partial(_count, alone, build, requests), f"{system}, {case}")
             results.append(Calls(system, case, *figures))
+    clients = min(bench.clients, DENSE_CLIENTS)
+    for leases in (False, True):
+        dense = partial(dense_clients, clients, 2, DENSE_SECONDS, leases=leases)
+        calls = in_fork(dense, "dense clients").calls / 1000
+        name = f"{clients} dense clients round 2 workers, leases {'on' if leases else 'off'}"
+        results.append(Calls(OURS, name, calls, ("EVALSHA",)))
     return results
 
 
