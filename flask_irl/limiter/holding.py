@@ -21,6 +21,8 @@ FADE: Final = 0.9
 """Weight of what was found before an answer."""
 LEARNED_USES: Final = 16
 """Requests after which it is known how many come to other workers."""
+WRAP: Final = 2**32
+"""Counts are modulo this."""
 ALONE_SECONDS: Final = 2.0
 """Time without any at other workers after which none come there."""
 SPREAD: Final = 3.0
@@ -177,13 +179,15 @@ class Holding:
         window = (leased.hit.binding, leased.start)
         if self._window == window:
             # Less than 0 where others gave back.
-            found = leased.counted - self._total - counted - self.spent
+            grown = (leased.counted - self._total + WRAP // 2) % WRAP - WRAP // 2
+            found = grown - counted - self.spent
             used += self.spent
             self._elsewhere = FADE * self._elsewhere + max(found, 0)
             self._here = FADE * self._here + used
             self._time = FADE * self._time + now - self._learned
             self.others = self._elsewhere / self._here
-            self.share = 1.0 / (1.0 + self.others)
+            # By GCRA, what was paid by waiting looks like requests elsewhere.
+            self.share = 1.0 if leased.start < 0 else 1.0 / (1.0 + self.others)
             self._uses += used
             self._alone_uses = 0 if found else self._alone_uses + used
             passed = min(now - self._learned, LEASE_SECONDS)

@@ -33,8 +33,10 @@ class Leased(NamedTuple):
         hit: The answer to the request; ``hit.remaining`` is without the lease's units.
         units: Requests that the lease is good for, 0 if there is none.
         lasts: µs for which it is good, from when the request was sent.
-        counted: Requests that the window of the limit shown has counted, the lease's included.
-        start: Start of that window, in µs since the epoch; 0 where there is none.
+        counted: Requests that the window of the limit shown has counted, the lease's included. By
+            GCRA: requests that were counted or waited for since ever, modulo 2**32.
+        start: Start of that window, in µs since the epoch; 0 where there is none. By GCRA: the µs
+            of a request, below 0.
     """
 
     hit: Hit

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Sequence
 
 from flask_irl.limits.admission import settle
+from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.override import CODES
 from flask_irl.limits.plan import Plan
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.limits.strategies import STRATEGIES
-from flask_irl.limits.strategies.base import EMPTY, Cell
+from flask_irl.limits.strategies.base import EMPTY, FRACTION, Cell
+from flask_irl.limits.strategies.gcra import slack
 from flask_irl.stores.memory.store import MemoryStore, _Client
 
 LONGEST, SHORTEST, FORGOTTEN = 1e6, 1e5, 5e6
@@ -50,9 +52,13 @@ class LeaseStore(MemoryStore):
         cells = self._cells(plan, client)
         place = leased.hit.binding - (len(plan.limits) - len(cells))
         counts = leased.hit.admitted and leased.hit.override != CODES["allow"]
-        if plan.strategy == "gcra" or not counts or not cells:
+        if not counts or not cells:
             return leased
-        start, counted, _ = cells[place][1]
+        limit, (start, counted, _) = cells[place]
+        if plan.strategy == "gcra":
+            window = limit.window_seconds * 1e6
+            ever = (start + counted / FRACTION) * leased.hit.limit / window
+            counted, start = math.floor(ever) % 2**32, -window / leased.hit.limit
         return leased._replace(counted=counted, start=start)
 
     def _lease(
@@ -72,6 +78,11 @@ class LeaseStore(MemoryStore):
         units, lasts = self._lease_for(plan, known, factor, call.want)
         if units == 0:
             return Leased(hit)
+        if plan.strategy == "gcra":
+            place = len(plan.limits) - len(self._cells(plan, known))
+            hit, intervals = self._take_ahead(plan, known, factor, units, lasts, hit, place)
+            self._quota.setdefault(known, {})[hit.now] = units, intervals
+            return Leased(hit, units, lasts)
         more = self.hit(plan, keys, units)
         cells = self._cells(plan, known)
         self._quota.setdefault(known, {})[more.now] = units, [cell[0] for _, cell in cells]
@@ -120,7 +131,7 @@ class LeaseStore(MemoryStore):
         if len(anchors) != len(settled) or not 0 < unused <= units:
             return
         after = [
-            _without(plan, limit, cell, anchor, unused)
+            _without(plan, limit, cell, anchor, unused, now)
             for (limit, cell), anchor in zip(settled, anchors, strict=True)
         ]
         if after == [cell for _, cell in settled]:
@@ -143,6 +154,47 @@ class LeaseStore(MemoryStore):
                 client.scopes[name] = (client.scopes[name][0], after[start:end])
             start = end
 
+    def _take_ahead(
+        self,
+        plan: Plan,
+        client: _Client,
+        factor: float,
+        units: int,
+        lasts: float,
+        hit: Hit,
+        place: int,
+    ) -> tuple[Hit, list[float]]:
+        """Count units by GCRA as if all were used at the end of their lease."""
+        now = hit.now
+        out = sum(open_units for open_units, _ in self._open_leases(client).values())
+        intervals, after = [], []
+        shown = None
+        for index, (limit, (anchor, part, ahead)) in enumerate(self._cells(plan, client)):
+            window = limit.window_seconds * 1e6
+            amount = scale(limit.amount, factor)
+            interval, burst = window / amount, _burst(limit, amount)
+            tolerance = interval * burst
+            debt = max(anchor - now + part / FRACTION, lasts + out * interval) + units * interval
+            whole = math.floor(debt)
+            ahead = min(2**32 - 1, ahead + math.floor(units * interval))
+            after.append((now + whole, math.floor((debt - whole) * FRACTION), ahead))
+            intervals.append(interval)
+            left = math.floor((tolerance + slack(burst, window) - debt) / interval)
+            reset = min(debt, tolerance)
+            if shown is None or left < shown[2] or (left == shown[2] and reset > shown[3]):
+                shown = (place + index, amount, left, reset)
+        start = 0
+        for scope, signature in zip(plan.scopes, plan.signatures, strict=True):
+            if not (scope.standby and place):
+                end = start + len(scope.limits)
+                expires, _ = client.scopes[scope.name, signature]
+                client.scopes[scope.name, signature] = expires, after[start:end]
+                start = end
+        assert shown is not None
+        binding, amount, left, reset = shown
+        hit = hit._replace(binding=binding, limit=amount, remaining=left, reset_after=reset)
+        return hit, intervals
+
     def _settled(self, plan: Plan, client: _Client, now: float) -> list[tuple[Limit, Cell]]:
         cells = self._cells(plan, client)
         limits = [limit for limit, _ in cells]
@@ -160,21 +212,38 @@ class LeaseStore(MemoryStore):
         for limit, cell in cells:
             amount = scale(limit.amount, factor)
             window = limit.window_seconds * 1e6
-            _, _, left, reset, _ = STRATEGIES[plan.strategy](cell, now, amount, window, amount, 0)
-            share = amount // 50 - out if amount >= 100 else 0
+            burst = _burst(limit, amount)
+            _, _, left, reset, _ = STRATEGIES[plan.strategy](cell, now, amount, window, burst, 0)
+            part = 50
+            if plan.strategy == "gcra":
+                rate, part = window / amount, 150
+                amount = _burst(limit, amount)
+                reset = math.floor(amount * rate / part)
+            share = amount // part - out if amount >= 100 else 0
             units = min(units, share, math.floor((left - amount / 10) / 8))
             lasts = min(lasts, reset)
         size = sum(13 + 8 * len(anchors) for _, anchors in self._open_leases(client).values())
-        if plan.strategy == "gcra" or not cells or lasts < SHORTEST or size > MOST_BYTES:
+        if not cells or lasts < SHORTEST or size > MOST_BYTES:
             return 0, 0.0
         return (units, lasts) if units > 0 else (0, 0.0)
 
 
-def _without(plan: Plan, limit: Limit, cell: Cell, anchor: float, unused: int) -> Cell:
+def _burst(limit: Limit, amount: int) -> int:
+    most = float((limit.burst or limit.amount) - 1)
+    return 1 + math.floor(most * amount / limit.amount)
+
+
+def _without(plan: Plan, limit: Limit, cell: Cell, anchor: float, unused: int, now: float) -> Cell:
     """Take unused units out of the window that they were counted in, if that still counts."""
     start, current, previous = cell
     if plan.strategy == "gcra":
-        return cell
+        back = min(unused * anchor, previous)
+        if back <= 0:
+            return cell
+        debt = start - now + current / FRACTION - back
+        whole = math.floor(debt)
+        rest = math.floor((debt - whole) * FRACTION)
+        return now + whole, rest, max(0, previous - math.ceil(back))
     if start == anchor:
         return start, max(0, current - unused), previous
     if plan.strategy == "sliding-window-counter" and start == anchor + limit.window_seconds * 1e6:

@@ -71,9 +71,11 @@ if scopes == 1 and not ask and answer and #answer >= 38 then
       local interval = window / amount
       local tolerance = interval * burst
       local room = tolerance + slack(burst, window)
-      local debt = max(anchor - now + current / 4294967296, 0) + cost * interval
+      local owed = max(anchor - now + current / 4294967296, 0)
+      local debt = owed + cost * interval
       local whole = floor(debt)
       anchor, current = now + whole, floor((debt - whole) * 4294967296)
+      previous = min(previous, floor(owed))
       left, reset = floor((room - debt) / interval), min(debt, tolerance)
     end
     if left >= 0 then
@@ -128,7 +130,7 @@ local function probe(anchor, current, previous, amount, window, burst)
   local debt = owed + cost * interval
   if debt <= most then
     local whole = floor(debt)
-    return true, now + whole, floor((debt - whole) * 4294967296), 0,
+    return true, now + whole, floor((debt - whole) * 4294967296), min(previous, floor(owed)),
       floor((most - debt) / interval), min(debt, tolerance), 0
   end
   local wait = cost > burst and window or min(window, ceil(debt - tolerance))
@@ -210,8 +212,9 @@ for s = 1, scopes do
         limit[1], limit[2], limit[3], damaged, mended = 0, 0, 0, true, true
       end
       local anchor = settle(limit[1], limit[4], limit[5])
-      mended = mended or anchor ~= limit[1]
-      limit[1] = anchor
+      if anchor ~= limit[1] then
+        limit[1], limit[3], mended = anchor, strategy == 3 and 0 or limit[3], true
+      end
     end
     if override == 3 and s == 1 then
       limit[4], limit[6] = fixed, min(limit[6], fixed)
@@ -259,7 +262,7 @@ if ask then
 end
 
 local admitted, binding, limit, left, reset, wait
-local tight, counts, units, lasts = 0, true, 0, 0
+local tight, counts, units, lasts, factor = 0, true, 0, 0, full
 if alone then
   counts = false
 elseif override == 1 then
@@ -273,14 +276,16 @@ else
   if override == 3 then
     judged = full
   end
-  local factor = enforce == 1 and judged or full
+  factor = enforce == 1 and judged or full
   admitted, binding, limit, left, reset, wait = admit(factor, true)
   if enforce == 0 and judged < full and admitted and not admit(judged, false) then
     tight = 1
   end
   if leases and want > 0 and admitted and override == 0 and factor == judged and last > 0 then
     units, lasts = lease_for(want, leases, factor)
-    if units > 0 then
+    if units > 0 and strategy == 3 then
+      binding, limit, left, reset = take_ahead(units, lasts, leases[2], factor)
+    elseif units > 0 then
       cost = 1 + units
       admitted, binding, limit, left, reset, wait = admit(factor, true)
     end
@@ -327,12 +332,12 @@ for s = 1, scopes do
 end
 
 if leases then
-  write_leases(leases, units)
+  write_leases(leases, units, factor)
 end
 if alone then
   return 1
 end
 return pack('<BBBBfI4I4ddddB', admitted and 1 or 0, binding, step, tight, score, limit, left, reset,
   wait, now, last == 0 and -1 or now - last, override)
-  .. (leases and pack('<I4dI4d', units, lasts, counted_by(counts and limits[binding - passed + 1])) or '')
+  .. (leases and pack('<I4dI4d', units, lasts, counted_by(counts and limits[binding - passed + 1], limit)) or '')
   .. (damaged and '\1' or '')
