@@ -107,7 +107,9 @@ class Decider:
                 refusals.remember(client, plan, cost, hit, self._monotonic())
         elif client in refusals.known:
             refusals.forget(client)
-        elif not asked and (0 <= hit.gap < leases.quick or client in leases.held):
+        elif not asked and (
+            (0 <= hit.gap < leases.quick and plan.leasable) or client in leases.held
+        ):
             leases.note(plan, keys, cost)
         return decision_of(plan, client, hit, "store")
 

@@ -23,6 +23,8 @@ LEARNED_USES: Final = 16
 """Requests after which it is known how many come to other workers."""
 WRAP: Final = 2**32
 """Counts are modulo this."""
+MOST_LEARNED: Final = 100
+"""Answers to learn that from one by one; with limits that take turns it may never be known."""
 ALONE_SECONDS: Final = 2.0
 """Time without any at other workers after which none come there."""
 SPREAD: Final = 3.0
@@ -125,6 +127,7 @@ class Holding:
     __slots__ = (
         "_alone_time",
         "_alone_uses",
+        "_answers",
         "_elsewhere",
         "_here",
         "_learned",
@@ -162,6 +165,7 @@ class Holding:
         self.spent = 0
         self._window = (-1, 0.0)
         self._total = self._limit = self._left = self._alone_uses = self._uses = 0
+        self._answers = 0
         self._elsewhere = self._here = 0.0
         self._time = 0.0
         self._alone_time = 0.0
@@ -176,6 +180,7 @@ class Holding:
             used: Requests that it had since then, beside those that are :attr:`spent`.
             now: The time, by the monotonic clock.
         """
+        self._answers += 1
         window = (leased.hit.binding, leased.start)
         if self._window == window:
             # Less than 0 where others gave back.
@@ -207,6 +212,15 @@ class Holding:
         """Tell whether no other worker gets requests of the client."""
         return self._alone_uses >= LEARNED_USES and self._alone_time >= ALONE_SECONDS
 
+    @property
+    def _is_known(self) -> bool:
+        return self._uses >= LEARNED_USES and (self.is_alone or self._elsewhere > 0)
+
+    @property
+    def learns(self) -> bool:
+        """Tell whether each answer is to be learned from, until enough is known."""
+        return self._answers < MOST_LEARNED and not self._is_known
+
     def wanted(self, now: float) -> int:
         """Tell how many units to ask for: as many as may be used in a lease's time.
 
@@ -217,7 +231,7 @@ class Holding:
         if now < self.asks_from or self.count < OFTEN or rate < OFTEN / OFTEN_SECONDS:
             return -1
         alone = self.is_alone
-        if self._uses < LEARNED_USES or not (alone or self._elsewhere):
+        if not self._is_known:
             return 0
         # As long as now, even after a pause.
         self.pace = max(self._elsewhere / max(self._time, 0.01), self.others * rate)

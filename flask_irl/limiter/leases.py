@@ -118,7 +118,7 @@ class Leases:
         )
         if leased is None:
             return None
-        now = self._monotonic()
+        now, learns = self._monotonic(), holding.learns
         hit, units, lasts, _, _ = leased
         if hit.admitted:
             counted = 1 + units - call.unused
@@ -128,7 +128,7 @@ class Leases:
             # The store doesn't know of the requests in between.
             gap = (asked.sent - holding.last) * holding.share
             hit = hit._replace(gap=min(hit.gap, gap * 1e6))
-        if not call.want:
+        if learns:
             holding.asks_from = now
         holding.count += 1
         holding.last = holding.answered = now
