@@ -38,15 +38,25 @@ class Site:
         self.keys = ("c",) * len(plan.scopes)
         self.store = LeaseStore(clock=clock)
         self.plain = MemoryStore(clock=clock)
-        options = Options()
-        self.workers = [
-            Decider(options, self.store, Failures(self.store, options, ignore), int, clock)
-            for _ in range(workers)
-        ]
-        for worker in self.workers:
-            worker.started = True
-        self.calls = 0
-        self.asked = self.admitted = self.refused = 0
+        self.workers = [self._worker(number) for number in range(workers)]
+        self.dead = self.asked = self.admitted = self.refused = 0
+
+    def _worker(self, number: int) -> Decider:
+        """Make a worker whose clock has its own origin, and a pace of its own."""
+        options, pace = Options(), 1 + (number - 3) / 8000
+
+        def monotonic() -> float:
+            return (self.clock.now - 1.6e9) * pace
+
+        failures = Failures(self.store, options, ignore)
+        worker = Decider(options, self.store, failures, int, monotonic)
+        worker.started = True
+        return worker
+
+    def kill(self, number: int) -> None:
+        """End a worker as a crash would, and start another one."""
+        self.dead += 1
+        self.workers[number] = self._worker(number)
 
     def ask(self, number: int, cost: int = 1) -> None:
         """Send a request to a worker, and hold its answer against the truth."""
@@ -61,6 +71,9 @@ class Site:
             assert decision.remaining <= truth.remaining, "more is shown than there is"
             return
         self.refused += 1
+        if self.dead:
+            # What they held is lost.
+            return
         truth = self.plain.hit(self.plan, self.keys, 0)
         assert truth.remaining < cost + max(1, truth.limit * 0.02), "refused with too much unused"
 
@@ -91,6 +104,25 @@ def run(draw: random.Random, site: Site, rate: float, choose: Callable[[int], in
                 flushes[worker] = site.clock.now + 1.0
         site.ask(choose(number), 1 if draw.random() < 0.98 else draw.randint(0, 5))
         number += 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_workers_that_die_admit_nobody_over_the_limit(clock: Clock, strategy: StrategyName) -> None:
+    draw = random.Random(f"{strategy} dying")
+    dead = refused = 0
+    for _ in range(HISTORIES // 2):
+        site = Site(clock, Plan((Scope("", limits_of(draw, 60.0)),), strategy, (1.0,)), 2)
+
+        def choose(number: int, site: Site = site) -> int:
+            if draw.random() < 0.005:
+                site.kill(draw.randrange(2))
+            return draw.randrange(2)
+
+        run(draw, site, 60.0, choose)
+        dead += site.dead
+        refused += site.refused
+    assert dead > 10
+    assert refused > 20
 
 
 @pytest.mark.parametrize("route", ROUTES)

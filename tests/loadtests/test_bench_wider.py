@@ -20,6 +20,7 @@ pytest.importorskip("throttled", reason="needs the dependency group bench")
 from limits import parse_many
 
 from flask_irl.web.state import state_of
+from loadtests.bench import leases
 from loadtests.bench.cases.apps import Bench, bare_app, limits_of_route
 from loadtests.bench.cases.catalogue import all_cases
 from loadtests.bench.cases.model import Trained, train
@@ -213,6 +214,16 @@ def test_calls_of_redis_are_counted(model: Trained) -> None:
     assert leased.round_trips < 0.3
     theirs = calls["Flask-Limiter", "sliding-window-counter, one limit, headers"]
     assert (theirs.round_trips, theirs.commands) == (2.0, ("EVALSHA", "EVALSHA"))
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_what_leases_save_is_shown_with_and_without(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leases.main(["--seconds", "2"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "clients," in line]
+    assert [line[4] for line in lines] == ["off", "on"] * 3
+    assert all(int(without[5]) == 1000 for without in lines[::2])
+    assert all(int(with_leases[5]) < 300 for with_leases in lines[1::2])
 
 
 @pytest.mark.integration
