@@ -44,6 +44,7 @@ class Lease:
         reserve: What may not be shown of that, for the sake of other workers; 0 where none of them
             gets requests of the client.
         pace: What they may admit in a second.
+        pause: Seconds without a request after which it ends.
         since: Time at which it was asked for, by the monotonic clock, like the next two.
         until: Its end.
         received: Time at which it came.
@@ -55,6 +56,7 @@ class Lease:
         "left",
         "offset",
         "pace",
+        "pause",
         "reserve",
         "resets",
         "since",
@@ -73,6 +75,7 @@ class Lease:
         left: int,
         reserve: int,
         pace: float,
+        pause: float,
         since: float,
         until: float,
         received: float,
@@ -84,6 +87,7 @@ class Lease:
         self.left = left
         self.reserve = reserve
         self.pace = pace
+        self.pause = pause
         self.since = since
         self.until = until
         self.head = decision[:3]
@@ -120,6 +124,7 @@ class Holding:
         others: Requests at other workers for each one here; -1 if that isn't known.
         share: This worker's share of its requests.
         pace: Requests at other workers in a second.
+        rate: Its requests here in a second, when it last asked for a lease.
         uses: Uses of leases since the store's latest answer.
         spent: What this worker has let count beside the lease since that answer.
     """
@@ -146,6 +151,7 @@ class Holding:
         "others",
         "pace",
         "plan",
+        "rate",
         "share",
         "since",
         "spent",
@@ -159,6 +165,7 @@ class Holding:
         self.others = -1.0
         self.share = 1.0
         self.pace = 0.0
+        self.rate = 1.0
         self.uses = 0
         self.since = self.last = self.answered = self.asks_from = now
         self.count = 0
@@ -227,7 +234,7 @@ class Holding:
         Returns:
             The units; 0 to learn more before; -1 where the client doesn't ask often enough.
         """
-        rate = self.count / max(now - self.since, 0.01)
+        rate = self.rate = self.count / max(now - self.since, 0.01)
         if now < self.asks_from or self.count < OFTEN or rate < OFTEN / OFTEN_SECONDS:
             return -1
         alone = self.is_alone

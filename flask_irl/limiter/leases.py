@@ -29,6 +29,8 @@ MAX_CLIENTS: Final = 4096
 """Clients that are watched."""
 MAX_PLANS: Final = 8
 """Plans under which one client is."""
+PAUSE: Final = 4.0
+"""How many times longer than usual a client may be away before its lease ends."""
 FEW: Final = 8
 """Requests at other workers that chance may bring beside those that are usual."""
 IDLE_SECONDS: Final = 10.0
@@ -90,8 +92,9 @@ class Leases:
         """
         now = self._monotonic()
         try:
-            lease = holding.leases[-1]
-            if now < lease.until:
+            lease, passed = holding.leases[-1], now - holding.last
+            # A client that was away for longer than usual may have been at another worker.
+            if now < lease.until and passed < lease.pause:
                 # In one step, whatever other threads do.
                 unused = lease.units.pop()
                 left = lease.left + unused - holding.spent
@@ -100,7 +103,7 @@ class Leases:
                     left = int(left - lease.reserve - lease.pace * (now - lease.since))
                 if left < unused:
                     left = unused
-                gap, holding.last = (now - holding.last) * holding.share, now
+                gap, holding.last = passed * holding.share, now
                 reset = max(lease.resets - now, 0.0)
                 fields: Any = (*lease.head, left, reset, *lease.tail, lease.offset + now, gap)
                 return tuple.__new__(Decision, fields)
@@ -147,6 +150,7 @@ class Leases:
                 left=left,
                 reserve=reserve,
                 pace=SPREAD * holding.pace,
+                pause=PAUSE / holding.rate,
                 since=asked.sent,
                 until=until,
                 received=now,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.conftest import Clock
 from tests.stores.lease_twin import LeaseStore
 
 STRATEGIES = ("sliding-window-counter", "fixed-window", "gcra")
-ROUTES = ("in turn", "at random")
+ROUTES = ("in turn", "at random", "in runs")
 HISTORIES = 12
 SECONDS = 20.0
 
@@ -39,6 +40,7 @@ class Site:
         self.store = LeaseStore(clock=clock)
         self.plain = MemoryStore(clock=clock)
         self.workers = [self._worker(number) for number in range(workers)]
+        self.mortal = False
         self.dead = self.asked = self.admitted = self.refused = 0
 
     def _worker(self, number: int) -> Decider:
@@ -71,8 +73,8 @@ class Site:
             assert decision.remaining <= truth.remaining, "more is shown than there is"
             return
         self.refused += 1
-        if self.dead:
-            # What they held is lost.
+        if self.dead or decision.retry_after < 0.01:
+            # What they held is lost; and a refusal is remembered by the worker's own clock.
             return
         truth = self.plain.hit(self.plan, self.keys, 0)
         assert truth.remaining < cost + max(1, truth.limit * 0.02), "refused with too much unused"
@@ -90,20 +92,33 @@ def limits_of(draw: random.Random, rate: float) -> tuple[Limit, ...]:
     return (Limit(amount, window), more)[: draw.randint(1, 2)]
 
 
-def run(draw: random.Random, site: Site, rate: float, choose: Callable[[int], int]) -> None:
+def turns(draw: random.Random, route: str, workers: int) -> Iterator[int]:
+    """Give the worker of each request."""
+    last = 0
+    for number in itertools.count():
+        if route == "in turn":
+            last = number % workers
+        elif route == "at random" or draw.random() < 0.03:
+            last = draw.randrange(workers)
+        yield last
+
+
+def run(draw: random.Random, site: Site, rate: float, route: str) -> None:
     """Let a client come for a while, with pauses."""
     ends = site.clock.now + SECONDS
     flushes = [site.clock.now + draw.random() for _ in site.workers]
-    number = 0
-    while site.clock.now < ends:
+    for number in turns(draw, route, len(site.workers)):
         pause = draw.uniform(0.5, 4) if draw.random() < 0.002 else draw.expovariate(rate)
         site.clock.advance(pause)
         for worker, due in enumerate(flushes):
             if due <= site.clock.now:
                 site.flush(worker)
                 flushes[worker] = site.clock.now + 1.0
-        site.ask(choose(number), 1 if draw.random() < 0.98 else draw.randint(0, 5))
-        number += 1
+        if site.mortal and draw.random() < 0.005:
+            site.kill(number)
+        site.ask(number, 1 if draw.random() < 0.98 else draw.randint(0, 5))
+        if site.clock.now > ends:
+            return
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -111,14 +126,10 @@ def test_workers_that_die_admit_nobody_over_the_limit(clock: Clock, strategy: St
     draw = random.Random(f"{strategy} dying")
     dead = refused = 0
     for _ in range(HISTORIES // 2):
-        site = Site(clock, Plan((Scope("", limits_of(draw, 60.0)),), strategy, (1.0,)), 2)
-
-        def choose(number: int, site: Site = site) -> int:
-            if draw.random() < 0.005:
-                site.kill(draw.randrange(2))
-            return draw.randrange(2)
-
-        run(draw, site, 60.0, choose)
+        limit = Limit(draw.choice([300, 500]), 10)
+        site = Site(clock, Plan((Scope("", (limit,)),), strategy, (1.0,)), 2)
+        site.mortal = True
+        run(draw, site, 60.0, "at random")
         dead += site.dead
         refused += site.refused
     assert dead > 10
@@ -133,16 +144,12 @@ def test_a_client_of_many_workers_gets_its_limit_and_no_more(
     draw = random.Random(f"{strategy} {route}")
     refused = 0
     for _ in range(HISTORIES):
-        workers = draw.choice([1, 2, 4, 8])
         rate = draw.choice([20.0, 60.0, 200.0])
         scopes = [Scope("", limits_of(draw, rate))]
         if draw.random() < 0.4:
             scopes.append(Scope("view", limits_of(draw, rate)))
-        site = Site(clock, Plan(tuple(scopes), strategy, (1.0,)), workers)
-
-        def choose(number: int, workers: int = workers) -> int:
-            return number % workers if route == "in turn" else draw.randrange(workers)
-
-        run(draw, site, rate, choose)
+        plan = Plan(tuple(scopes), strategy, (1.0,))
+        site = Site(clock, plan, draw.choice([1, 2, 4, 8]))
+        run(draw, site, rate, route)
         refused += site.refused
     assert refused > 100
