@@ -187,6 +187,14 @@ def test_a_lease_ends_within_a_second(site: Site, clock: Clock) -> None:
     assert site.store.calls == before + 1
 
 
+def test_a_lease_ends_when_its_client_is_away_for_longer_than_usual(site: Site) -> None:
+    site.lend()
+    before = site.store.calls
+    # It may have been at another worker.
+    site.ask(pace=PACE * 5)
+    assert site.store.calls == before + 1
+
+
 @pytest.mark.parametrize("cost", [0, 2, 7])
 def test_a_request_of_another_cost_asks_the_store(site: Site, cost: int) -> None:
     left = site.lend().remaining
