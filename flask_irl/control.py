@@ -40,7 +40,7 @@ class ClientControl:
     network is that client alone; where ``key_func`` is ``remote_address``, nobody is, and a network
     is meant. Changes are in the audit log before they are made, and hold in all workers at once (of
     networks within two seconds); but a worker that is refusing the client at the moment may go on
-    for up to two seconds.
+    for up to two seconds, and one in which it asks often may admit it for up to a second.
 
     These calls raise, since they are the app's own:
 

@@ -146,7 +146,7 @@ def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
 @plain_errors
 def block(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -> None:
     """Refuse every request of a client or network for a time. A network is given as 203.0.113.0/24.
-    Holds in all workers at once, for a network within two seconds."""
+    Holds in all workers within a second, for a network within two."""
     entry = _override(client_id, "block", 0, seconds, reason, yes)
     sentence = f"{name_of(entry['client'])} is blocked until {when(entry['until'])}"
     print_change(entry, sentence, json_)

@@ -24,6 +24,7 @@ class OptionArguments(TypedDict, total=False):
     storage_uri: str | None
     storage_options: Mapping[str, Any] | None
     key_prefix: str | None
+    leases: bool | None
     strategy: StrategyName | Literal["moving-window"] | None
     base_limit: int | None
     window_seconds: int | None

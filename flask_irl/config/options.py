@@ -82,6 +82,7 @@ class Options:
     storage_uri: str = _option("memory://", values.text, variable="REDIS_URL", secret=True)
     storage_options: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
     key_prefix: str = _option("irl", values.key_prefix)
+    leases: bool = _option(True, values.boolean)
     strategy: StrategyName = _option("sliding-window-counter", values.strategy)
     base_limit: int | None = _option(
         100, values.integer(1, MAX_INTEGER), variable="BASE_LIMIT", may_be_off=True

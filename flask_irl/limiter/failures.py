@@ -12,7 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from flask_irl.config.options import Options
 from flask_irl.errors import OUT, IrlError, StoreError
@@ -42,6 +42,7 @@ FALLBACK_CLIENTS: Final = 50_000
 LOG_SECONDS: Final = 1.0
 PROBE_KEY: Final = "#probe"
 """A key that no client can have."""
+T = TypeVar("T")
 
 
 class Failed(Protocol):
@@ -101,6 +102,24 @@ class Failures:
         if breaker.failures:
             breaker.success()
         return hit
+
+    def ask(self, call: Callable[[], T], begun: bool) -> T | None:
+        """Ask the store in another way, as :meth:`hit` does; None where it is out.
+
+        Args:
+            call: Asks it.
+            begun: Whether the question is under way.
+        """
+        if self.breaker.is_open and not begun:
+            return None
+        try:
+            answer = call()
+        except Exception as error:
+            self.store_failed(error)
+            return None
+        if self.breaker.failures:
+            self.breaker.success()
+        return answer
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
         """Decide on a request without the store."""

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
+from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.late_gate import LateGate
 from flask_irl.limiter.late_learning import LateLearning, ladder_for
 from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.refusal_log import RefusalLog
-from flask_irl.limiter.refusals import Refusals
-from flask_irl.limiter.starting import Starting
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
-from flask_irl.limits.decision import REFUSED, Decision, decision_of
+from flask_irl.limits.decision import REFUSED, Decision
 from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plan_cache import PlanCache
-from flask_irl.stores.base import Pending, Store
+from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import Listener
 from flask_irl.telemetry.log import event
@@ -46,7 +45,10 @@ class Limiter(LateLearning):
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
+        begin: Begins to ask about a request, see :class:`~flask_irl.limiter.decider.Decider`.
+        decide: Decides on one, see there.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
+        leases: Requests of clients that the store has counted ahead.
         label_of: Names a client by its key for people, or gives None; by default for all.
         log_refusal: Logs a refused request, with its route.
         asks_ahead: Whether :meth:`begin` may be of use.
@@ -66,7 +68,9 @@ class Limiter(LateLearning):
         self.listener = listener
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic)
-        self.refusals = Refusals()
+        self._decider = Decider(options, store, self.failures, self.access, self.start, monotonic)
+        self.begin, self.decide = self._decider.begin, self._decider.decide
+        self.refusals, self.leases = self._decider.refusals, self._decider.leases
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
@@ -74,7 +78,7 @@ class Limiter(LateLearning):
         self.worker = Worker(
             self.failures,
             Jobs(
-                flush=lambda: self.profiler.flush(gently=True),
+                flush=self._flush_gently,
                 refresh=self.refresh,
                 train=self._train_if_due if options.train else None,
                 end_training=self.end_learning,
@@ -87,10 +91,8 @@ class Limiter(LateLearning):
         self.access.look_soon = self.worker.poll_soon
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
-        self._monotonic = monotonic
         self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
-        self._starting = Starting(self.start, self.failures, monotonic)
         follow_process(self)
 
     @property
@@ -101,49 +103,6 @@ class Limiter(LateLearning):
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
         """Give the plan for a route's scopes, beside the limit on all requests of a client."""
         return self.plans.plan(scopes)
-
-    def begin(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
-        """Ask about a request that :meth:`decide` is to decide on in a moment, as early as can be.
-
-        Args:
-            plan: As for :meth:`decide`, like keys and cost.
-
-        Returns:
-            What :meth:`decide` must be given; None where the store can't be asked now.
-        """
-        return self.failures.begin(plan, keys, cost) if self._starting.done else None
-
-    def decide(
-        self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Pending | None = None
-    ) -> Decision:
-        """Decide on one request. Never raises, never waits longer than the store's timeout.
-
-        Args:
-            plan: From :meth:`plan`.
-            keys: One canonical key for each of the plan's scopes, the client's own first.
-            cost: Units that the request counts for, 0 or more.
-            begun: From :meth:`begin`, if that was called.
-        """
-        if not self._starting.done:
-            self._starting.attempt()
-        client, refusals = keys[0], self.refusals
-        if begun is None and refusals.known and not self.store.local:
-            now = self._monotonic()
-            refusal = refusals.find(client, plan, cost, now)
-            if refusal is not None:
-                return decision_of(plan, client, refusal.hit_at(now), "local")
-        news = self._news
-        hit = self.failures.hit(plan, keys, cost, begun)
-        lost = hit is not None and not hit.override and client in self.access.own
-        if hit is None or (lost and self.access.doubts(client)):
-            return self.failures.decide(plan, keys, cost)
-        if not hit.admitted:
-            # A refusal that was under way when somebody changed the limits isn't remembered.
-            if news is self._news:
-                refusals.remember(client, plan, cost, hit, self._monotonic())
-        elif client in refusals.known:
-            refusals.forget(client)
-        return decision_of(plan, client, hit, "store")
 
     def observe(
         self,
@@ -182,7 +141,16 @@ class Limiter(LateLearning):
         Raises:
             StoreError: The store failed.
         """
-        return self.profiler.flush()
+        try:
+            return self.profiler.flush()
+        finally:
+            self._give_back_leases()
+
+    def _flush_gently(self) -> None:
+        try:
+            self.profiler.flush(gently=True)
+        finally:
+            self.leases.give_back()
 
     def train(self) -> Training:
         """Flush, then train now; never raises."""
@@ -198,14 +166,14 @@ class Limiter(LateLearning):
         Raises:
             StoreError: The store failed.
         """
-        self.refusals.forget(client)
+        self._decider.forget(client)
         return self.store.forget(client, self.plans.longest)
 
     def forget_all(self) -> int:
         """Forget all clients; operators' overrides, the model and the site's counters stay."""
         known = self.profiler.forget_all(self.plans.longest)
         self.failures.forget_all()
-        self.refusals.clear()
+        self._decider.forget()
         return known
 
     def refresh(self) -> None:
@@ -216,10 +184,10 @@ class Limiter(LateLearning):
         """
         before, news = self._news, self.store.revisions()
         # First, so that a refusal that is under way isn't remembered past a change.
-        self._news = news
+        self._news = self._decider.news = news
         try:
             if news.epoch != before.epoch:
-                self.refusals.clear()
+                self._decider.forget()
             self.access.refresh(before, news)
             if news.settings != before.settings:
                 _, stored = self.store.settings()
@@ -229,7 +197,7 @@ class Limiter(LateLearning):
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
         except BaseException:
-            self._news = before
+            self._news = self._decider.news = before
             raise
 
     def start(self, *, train_at_once: bool = False) -> None:
@@ -241,7 +209,7 @@ class Limiter(LateLearning):
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
             self.failures.before_back = self.refresh
-        self._starting.done = True
+        self._decider.starting.done = True
         self.failures.start()
 
     def close(self) -> None:
@@ -252,19 +220,18 @@ class Limiter(LateLearning):
         guard = self.failures.guard
         self.worker.close()
         guard("close", self.breaker.close)
-        if self.has_learned and not self.breaker.is_open:
-            guard("flush", self.flush)
+        if not self.breaker.is_open:
+            guard("flush", self.flush if self.has_learned else self._give_back_leases)
         guard("close", self.store.close)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""
-        self._starting.after_fork()
+        self._decider.after_fork()
         self.worker.after_fork()
         self.failures.after_fork()
         self.forget_parent()
         self.store.after_fork()
         self.access.after_fork()
-        self.refusals = Refusals()
 
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""
@@ -275,8 +242,11 @@ class Limiter(LateLearning):
         self.ladder = ladder_for(options)
         self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
-        self.refusals.clear()
+        self._decider.forget()
         event(logging.WARNING, "settings_changed", **settings)
+
+    def _give_back_leases(self) -> None:
+        self.leases.give_back(every=True)
 
     def _train_if_due(self) -> None:
         if self._mode != "off":

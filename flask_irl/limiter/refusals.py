@@ -60,6 +60,10 @@ class Refusals:
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: a thread of the parent may have held the lock."""
         self.known: OrderedDict[str, Refusal] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -90,7 +90,9 @@ def settle(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
                 ahead = limit.window_seconds * 1e6
                 more = slack(limit.amount, ahead)
             if cell[0] > now + ahead + more:
-                cells = [*cells[:index], (now + ahead, *cell[1:]), *cells[index + 1 :]]
+                kept = 0 if plan.strategy == "gcra" else cell[2]
+                moved = (now + ahead, cell[1], kept)
+                cells = [*cells[:index], moved, *cells[index + 1 :]]
     return cells
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from flask_irl.limits.limit import Limit
+
+LEAST_LEASED: Final = 100
+"""The smallest limit under which requests are counted ahead: a fiftieth of it is two."""
 
 Mode = Literal["enforce", "shadow", "off"]
 StrategyName = Literal["sliding-window-counter", "fixed-window", "gcra"]
@@ -49,6 +52,8 @@ class Plan:
         limits: Each limit with its scope, in the order of ``Hit.binding``.
         counted: The plan of the limits that count without an operator's own limit, where the first
             scope is on standby; else None.
+        leasable: Whether requests may be counted ahead: no limit is small, and none counts another
+            key, which many clients may share.
     """
 
     scopes: tuple[Scope, ...]
@@ -59,6 +64,7 @@ class Plan:
     signatures: tuple[int, ...] = field(init=False)
     limits: tuple[tuple[Scope, Limit], ...] = field(init=False)
     counted: Plan | None = field(init=False)
+    leasable: bool = field(init=False)
 
     def __post_init__(self) -> None:
         signatures = tuple(
@@ -75,3 +81,8 @@ class Plan:
         if self.scopes and self.scopes[0].standby:
             counted = replace(self, scopes=(Scope("", ()), *self.scopes[1:]))
         object.__setattr__(self, "counted", counted)
+        count = [(scope, limit) for scope, limit in limits if not scope.standby]
+        leasable = bool(count) and not any(
+            scope.own_key or limit.amount < LEAST_LEASED for scope, limit in count
+        )
+        object.__setattr__(self, "leasable", leasable)

@@ -45,8 +45,9 @@ class OverrideOperations:
     ) -> ClientOverride:
         """Allow, block or limit a client or a network for a time.
 
-        Holds for a client in every worker at once; for a network in this one at once, in all others
-        within two seconds. The clients of a network count together, as one, against its limit.
+        Holds for a client in this worker at once, and in all others within a second, two where it
+        is being refused; for a network in this one at once, in all others within two seconds. The
+        clients of a network count together, as one, against its limit.
 
         Args:
             client: The client's id or key, known to the store or not, or a network.

@@ -10,6 +10,7 @@ from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.site import ServerInfo, SiteStore
 from flask_irl.stores.state import ClientState, Update
 
@@ -52,6 +53,30 @@ class Store(SiteStore, Protocol):
 
     def end(self, pending: Pending) -> Hit:
         """Wait for the answer to a request that :meth:`begin` sent; call it once."""
+
+    def begin_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> Pending | None:
+        """Begin to count one request of cost 1, and to ask for a quota lease beside.
+
+        Args:
+            plan: As for :meth:`hit`, but none that counts other keys than the client's.
+            keys: As for :meth:`hit`.
+            call: What is asked for.
+
+        Returns:
+            The first argument of :meth:`lease`; None if nothing was begun.
+        """
+
+    def lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: Pending | None
+    ) -> Leased:
+        """End what :meth:`begin_lease` began, or do all of it now; call it once.
+
+        The units of a lease count as used from now on; :meth:`give_back` takes back those that are
+        not. A worker that dies with a lease leaves less to the client, never more.
+        """
+
+    def give_back(self, leases: Sequence[EndedLease]) -> None:
+        """Take back what is unused of leases that have ended, where that admits nobody too much."""
 
     def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
         """Read the state of a client under the limits of a plan, and change nothing.

@@ -62,6 +62,7 @@ SAMPLES: dict[str, Sample] = {
     "ietf_headers": BOOLEAN,
     "reset_format": Sample(("epoch", "seconds", "epoch"), ("date", "", 1, ["epoch"])),
     "early_refusals": BOOLEAN,
+    "leases": BOOLEAN,
     "train": BOOLEAN,
     "anomaly_threshold": Sample(
         (-1, "-0.25", 0.0), (0.1, -1.5, "x", True, "nan", "inf", 10**400, [0]), "ANOMALY_THRESHOLD"

@@ -20,6 +20,7 @@ pytest.importorskip("throttled", reason="needs the dependency group bench")
 from limits import parse_many
 
 from flask_irl.web.state import state_of
+from loadtests.bench import leases
 from loadtests.bench.cases.apps import Bench, bare_app, limits_of_route
 from loadtests.bench.cases.catalogue import all_cases
 from loadtests.bench.cases.model import Trained, train
@@ -207,10 +208,22 @@ def test_chart_says_the_finding_and_nothing_of_targets(report: dict[str, Any]) -
 @pytest.mark.integration
 def test_calls_of_redis_are_counted(model: Trained) -> None:
     calls = {(one.system, one.case): one for one in redis_calls(Bench("", model, 20), 40)}
-    ours = [one for (system, _), one in calls.items() if system == "flask_irl"]
+    *ours, unleased, leased = (x for (system, _), x in calls.items() if system == "flask_irl")
     assert [(one.round_trips, one.commands) for one in ours] == [(1.0, ("EVALSHA",))] * 2
+    assert unleased.round_trips == 1.0
+    assert leased.round_trips < 0.3
     theirs = calls["Flask-Limiter", "sliding-window-counter, one limit, headers"]
     assert (theirs.round_trips, theirs.commands) == (2.0, ("EVALSHA", "EVALSHA"))
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_what_leases_save_is_shown_with_and_without(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leases.main(["--seconds", "2"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "clients," in line]
+    assert [line[4] for line in lines] == ["off", "on"] * 3
+    assert all(int(without[5]) == 1000 for without in lines[::2])
+    assert all(int(with_leases[5]) < 300 for with_leases in lines[1::2])
 
 
 @pytest.mark.integration

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import redis
 
+from flask_irl.limits.limit import Limit
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
 from flask_irl.stores.site import ServerInfo
 from tests.operations.worker import ADA, Worker, override
 from tests.servers import HOST, RedisServer
+from tests.stores.conftest import plan_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 
@@ -31,12 +34,15 @@ def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() 
         worker = Worker(store, {})
         for number in range(60):
             worker.ask(f"c{number % 6}")
+        leased = store.lease(plan_of(base=Limit(1000, 60)), ("c0",), LeaseCall(5), None)
+        store.give_back([EndedLease(plan_of(base=Limit(1000, 60)), ("c0",), leased.hit.now, 5)])
         worker.limiter.flush()
         worker.limiter.worker.jobs.tell()
         assert worker.operations.models.train(ADA).result == "accepted"
         override(worker, "block", "c1")
         found = worker.operations.status.read()
         worker.limiter.close()
+    assert leased.units == 5
     assert (found["store"]["answers"], found["total_requests"]) == (True, 60)
     assert found["now"] is not None
     assert found["now"]["requests_per_second"] > 0

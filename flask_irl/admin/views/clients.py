@@ -82,7 +82,8 @@ def override(change: dict[str, Any], id: str) -> ClientOverride:
     """Allow, block or limit a client or a network for a time, whatever it does
 
     Holds in all workers at once; but one that is refusing the client at the moment may go on for up
-    to two seconds. The client need not be known yet; `known` tells whether it is.
+    to two seconds, and one in which it asks often may admit it for up to a second. The client need
+    not be known yet; `known` tells whether it is.
 
     A network such as `203.0.113.0/24` or `2001:db8::/48` stands for all requests from its
     addresses, whatever their clients are called; it holds within two seconds in all workers. With

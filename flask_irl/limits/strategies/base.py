@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 Cell = tuple[float, int, int]
 """State of one limit: a window's start in µs, the requests of that window, and those of the window
-before. For GCRA: the theoretical arrival time in whole µs, its fraction in 2**-32 µs, and 0."""
+before. For GCRA: the theoretical arrival time in whole µs, its fraction in 2**-32 µs, and the µs of
+it that are of requests counted ahead and may be given back."""
 EMPTY: Final[Cell] = (0.0, 0, 0)
 
 FRACTION: Final = 2.0**32

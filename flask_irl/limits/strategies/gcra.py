@@ -23,7 +23,9 @@ def gcra(cell: Cell, now: float, amount: int, window: float, burst: int, cost: i
     if debt <= most:
         left = math.floor((most - debt) / interval)
         whole = math.floor(debt)
-        after = (now + whole, math.floor((debt - whole) * FRACTION), 0)
+        # Nobody is given back what has been paid by waiting.
+        ahead = min(cell[2], math.floor(owed))
+        after = (now + whole, math.floor((debt - whole) * FRACTION), ahead)
         return Probe(True, after, left, min(debt, tolerance), 0.0)
     wait = window if cost > burst else min(window, math.ceil(debt - tolerance))
     return Probe(False, cell, max(0, math.floor((most - owed) / interval)), wait, wait)

@@ -15,6 +15,7 @@ from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.memory.site import MemorySite
@@ -108,6 +109,16 @@ class MemoryStore(MemorySite):
 
     def end(self, pending: object) -> Hit:
         raise StoreError("nothing was begun: this store answers at once")
+
+    def begin_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> None:
+        return
+
+    def lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: object) -> Leased:
+        # Nothing is far from here, so that nothing is gained by a lease.
+        return Leased(self.hit(plan, keys, 1))
+
+    def give_back(self, leases: Sequence[EndedLease]) -> None:
+        return
 
     def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
         with self._lock:

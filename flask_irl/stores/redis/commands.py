@@ -8,11 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall
 from flask_irl.stores.redis.scripts import read_script
 
 HIT: Final = read_script("hit")
 REPLY: Final = struct.Struct("<?BB?fIIddddB")
 """Packed :class:`~flask_irl.limits.decision.Hit`, its fields in order."""
+LEASED: Final = struct.Struct(REPLY.format + "IdId")
+"""Packed :class:`~flask_irl.limits.quota_lease.Leased`, the fields of its hit first."""
+LEASE_CALL: Final = struct.Struct("<IBdI")
+LEASES_SUFFIX: Final = b":leases"
+"""End of the key of a client's leases: unlike that of any scope, which is of hex digits."""
 STRATEGY_CODES: Final = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
 STANDBY: Final = 2
 """Stands in the place where 1 says that a scope counts another key."""
@@ -68,6 +74,7 @@ class _PackedPlan(NamedTuple):
         usual: Beginning of a call with cost 1 and the server's time.
         start: Beginning of any other call.
         plan: The packed plan, as a bulk string.
+        unframed: The packed plan.
         suffixes: For each scope, the end of its key.
         own: For each scope, whether it counts another key than the client's.
     """
@@ -75,6 +82,7 @@ class _PackedPlan(NamedTuple):
     usual: bytes
     start: bytes
     plan: bytes
+    unframed: bytes
     suffixes: tuple[bytes, ...]
     own: tuple[bool, ...]
 
@@ -118,9 +126,48 @@ class HitCommands:
             names += bulk(tag + packed.suffixes[index])
         if cost == 1 and self._clock is None:
             return client, packed.usual + names + packed.plan
-        now = b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
-        parts = (packed.start, names, packed.plan, bulk(b"%d" % cost), bulk(now))
+        parts = (packed.start, names, packed.plan, bulk(b"%d" % cost), bulk(self._now()))
         return client, b"".join(parts)
+
+    def pack_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> tuple[bytes, bytes]:
+        """Pack a request of cost 1 that asks for a quota lease; returns as :meth:`pack` does."""
+        client, arguments = self._lease_arguments(plan, keys, call, alone=False)
+        head = b"*%d\r\n" % (2 + len(arguments)) + BY_HASH
+        return client, head + b"".join(map(bulk, arguments))
+
+    def pack_ended(self, lease: EndedLease) -> tuple[bytes, tuple[bytes, ...]]:
+        """Make a command of redis-py's that tells of an ended lease; with the client's key."""
+        plan, keys, given, unused = lease
+        call = LeaseCall(0, given, unused)
+        client, arguments = self._lease_arguments(plan, keys, call, alone=True)
+        return client, (b"EVALSHA", HIT.sha, *arguments)
+
+    def _lease_arguments(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, *, alone: bool
+    ) -> tuple[bytes, tuple[bytes, ...]]:
+        """List the arguments of a call about leases under a plan whose keys are all one client's.
+
+        Args:
+            plan: The limits.
+            keys: A key for each scope.
+            call: What is wanted, and what has ended.
+            alone: Whether no request is counted.
+        """
+        client = self.client_key(keys[0])
+        packed = self._plans.get(plan) or self._pack_plan(plan)
+        return client, (
+            b"%d" % (1 + len(keys)),
+            client,
+            *(client + suffix for suffix in packed.suffixes[1:]),
+            client + LEASES_SUFFIX,
+            packed.unframed,
+            b"1",
+            self._now(),
+            LEASE_CALL.pack(call.want, alone, call.ended, call.unused),
+        )
+
+    def _now(self) -> bytes:
+        return b"" if self._clock is None else b"%d" % int(self._clock() * 1e6)
 
     def pack_peek(self, plan: Plan, keys: Sequence[str]) -> tuple[bytes, bytes]:
         """Pack a reading of the states that a plan counts in; arguments of ``Store.peek``.
@@ -140,10 +187,12 @@ class HitCommands:
     def _pack_plan(self, plan: Plan) -> _PackedPlan:
         count = len(plan.scopes)
         start = BY_HASH + bulk(b"%d" % count)
+        unframed = pack_plan(plan)
         packed = _PackedPlan(
             b"*%d\r\n%b" % (4 + count, start),
             b"*%d\r\n%b" % (6 + count, start),
-            bulk(pack_plan(plan)),
+            bulk(unframed),
+            unframed,
             tuple(
                 _suffix(scope, signature)
                 for scope, signature in zip(plan.scopes, plan.signatures, strict=True)

@@ -6,10 +6,15 @@
 -- ARGV[1]  the packed plan (see pack_plan); and unless they are 1 and the server's TIME:
 -- ARGV[2]  the cost
 -- ARGV[3]  now in µs, or ''
--- Answers a packed Hit, and one byte more if a damaged value was met, which counts as absent.
+-- and where a quota lease is asked for or ends (cost 1; see quota_lease.lua):
+-- ARGV[4]  units wanted, whether nothing is to be counted, when the ended lease was given, and the
+--          units of it that nobody has used
+-- KEYS[+1] the client's quota leases
+-- Answers a packed Hit, with the rest of a Leased behind it if a lease was asked for, and one byte
+-- more if a damaged value was met, which counts as absent.
 local unpack, pack, call, pcall = struct.unpack, struct.pack, redis.call, redis.pcall
 local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
-local plan, cost, now = ARGV[1], 1, nil
+local plan, cost, now, ask = ARGV[1], 1, nil, ARGV[4]
 if ARGV[2] then
   cost, now = tonumber(ARGV[2]), tonumber(ARGV[3])
 end
@@ -30,7 +35,7 @@ end
 -- override, is admitted by the only limit. All other cases are left to the code below. The key
 -- lives an eighth longer than it must, so that only one request in each eighth has to renew it,
 -- and the others write their few bytes in place. (An error is a table of length 0.)
-if scopes == 1 and answer and #answer >= 38 then
+if scopes == 1 and not ask and answer and #answer >= 38 then
   local step, ncells, counted, _, _, last, score, anchor, current, previous =
     unpack('<BBHHI4dfdI4I4', answer)
   local count, own, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)
@@ -66,9 +71,11 @@ if scopes == 1 and answer and #answer >= 38 then
       local interval = window / amount
       local tolerance = interval * burst
       local room = tolerance + slack(burst, window)
-      local debt = max(anchor - now + current / 4294967296, 0) + cost * interval
+      local owed = max(anchor - now + current / 4294967296, 0)
+      local debt = owed + cost * interval
       local whole = floor(debt)
       anchor, current = now + whole, floor((debt - whole) * 4294967296)
+      previous = min(previous, floor(owed))
       left, reset = floor((room - debt) / interval), min(debt, tolerance)
     end
     if left >= 0 then
@@ -123,7 +130,7 @@ local function probe(anchor, current, previous, amount, window, burst)
   local debt = owed + cost * interval
   if debt <= most then
     local whole = floor(debt)
-    return true, now + whole, floor((debt - whole) * 4294967296), 0,
+    return true, now + whole, floor((debt - whole) * 4294967296), min(previous, floor(owed)),
       floor((most - debt) / interval), min(debt, tolerance), 0
   end
   local wait = cost > burst and window or min(window, ceil(debt - tolerance))
@@ -161,7 +168,7 @@ end
 -- Read every limit and its cell once. A cell that was counted in another way, or before the client
 -- was forgotten, begins anew. The cells of a scope on standby (own is 2) are left alone while no
 -- override has a limit: its limits are passed over, which moves the places of all others.
-local limits, n, mended, passed = {}, 0, false, 0
+local limits, n, mended, passed, whole = {}, 0, false, 0, true
 local headers = {}
 for s = 1, scopes do
   local count, own, ttl
@@ -193,10 +200,11 @@ for s = 1, scopes do
     end
   end
   headers[s] = {count, ttl}
+  whole = whole and (raw or count == 0)
   for _ = 1, count do
     n = n + 1
     -- Cell; amount, window, burst; new cell. Of full length at once, for a table that grows is slow.
-    local limit = {0, 0, 0, 0, 0, 0, 0, 0, 0}
+    local limit = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
     limit[4], limit[5], limit[6], at = unpack('<ddd', plan, at)
     if raw then
       limit[1], limit[2], limit[3], pos = unpack('<dI4I4', raw, pos)
@@ -204,8 +212,9 @@ for s = 1, scopes do
         limit[1], limit[2], limit[3], damaged, mended = 0, 0, 0, true, true
       end
       local anchor = settle(limit[1], limit[4], limit[5])
-      mended = mended or anchor ~= limit[1]
-      limit[1] = anchor
+      if anchor ~= limit[1] then
+        limit[1], limit[3], mended = anchor, strategy == 3 and 0 or limit[3], true
+      end
     end
     if override == 3 and s == 1 then
       limit[4], limit[6] = fixed, min(limit[6], fixed)
@@ -214,7 +223,9 @@ for s = 1, scopes do
   end
 end
 
--- Asks all limits: see admission.admit. Stores the new cells in the limits if keep is true.
+-- include quota_lease
+-- Asks all limits: see admission.admit. Stores the new cells in the limits if keep is true, with what
+-- is left and the time until that is reset.
 local function admit(factor, keep)
   local admitted, binding = true, 0
   local r_limit, r_left, r_reset, r_wait = 0, 0, 0, 0
@@ -235,15 +246,26 @@ local function admit(factor, keep)
       binding, r_limit, r_left, r_reset, r_wait = i - 1, amount, left, reset, wait
     end
     if keep then
-      l[7], l[8], l[9] = anchor, current, previous
+      l[7], l[8], l[9], l[10], l[11] = anchor, current, previous, left, reset
     end
   end
   return admitted, binding, r_limit, r_left, r_reset, r_wait
 end
 
+local leases, want, alone, given
+if ask then
+  leases, want, alone, given = read_leases()
+  if alone and not (whole and given) then
+    write_leases(leases, 0)
+    return 0
+  end
+end
+
 local admitted, binding, limit, left, reset, wait
-local tight, counts = 0, true
-if override == 1 then
+local tight, counts, units, lasts, factor = 0, true, 0, 0, full
+if alone then
+  counts = false
+elseif override == 1 then
   admitted, counts = true, false
   local amount = n > 0 and limits[1][4] or 0
   binding, limit, left, reset, wait = n > 0 and passed or 0, amount, amount, 0, 0
@@ -254,16 +276,26 @@ else
   if override == 3 then
     judged = full
   end
-  admitted, binding, limit, left, reset, wait = admit(enforce == 1 and judged or full, true)
+  factor = enforce == 1 and judged or full
+  admitted, binding, limit, left, reset, wait = admit(factor, true)
   if enforce == 0 and judged < full and admitted and not admit(judged, false) then
     tight = 1
+  end
+  if leases and want > 0 and admitted and override == 0 and factor == judged and last > 0 then
+    units, lasts = lease_for(want, leases, factor)
+    if units > 0 and strategy == 3 then
+      binding, limit, left, reset = take_ahead(units, lasts, leases[2], factor)
+    elseif units > 0 then
+      cost = 1 + units
+      admitted, binding, limit, left, reset, wait = admit(factor, true)
+    end
   end
   binding = n > 0 and binding + passed or 0
   counts = admitted
 end
 
 -- A refusal counts nothing, but the client was seen.
-local i, first = 0, counts and 7 or 1
+local i, first, seen = 0, counts and 7 or 1, alone and last or now
 local flags, word = step, ''
 if override > 0 then
   flags, word = step + 128, pack('<BI4d', override, fixed, ends)
@@ -276,10 +308,10 @@ for s = 1, scopes do
       value = pack('<H', generation)
     elseif count == 0 and state then
       -- The plan has none of the client's own limits: its cells stay as they are.
-      value = pack('<BBHHI4df', flags, ncells, counted, generation, revision, now, score)
+      value = pack('<BBHHI4df', flags, ncells, counted, generation, revision, seen, score)
         .. word .. string.sub(state, cells_at, profile_at - 1)
     else
-      value = pack('<BBHHI4df', flags, count, signature, generation, revision, now, score)
+      value = pack('<BBHHI4df', flags, count, signature, generation, revision, seen, score)
         .. word
     end
     for k = i + 1, i + count do
@@ -299,5 +331,13 @@ for s = 1, scopes do
   i = i + count
 end
 
+if leases then
+  write_leases(leases, units, factor)
+end
+if alone then
+  return 1
+end
 return pack('<BBBBfI4I4ddddB', admitted and 1 or 0, binding, step, tight, score, limit, left, reset,
-  wait, now, last == 0 and -1 or now - last, override) .. (damaged and '\1' or '')
+  wait, now, last == 0 and -1 or now - last, override)
+  .. (leases and pack('<I4dI4d', units, lasts, counted_by(counts and limits[binding - passed + 1], limit)) or '')
+  .. (damaged and '\1' or '')

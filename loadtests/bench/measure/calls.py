@@ -16,9 +16,12 @@ from loadtests.bench.cases.apps import OURS, Bench, our_app
 from loadtests.bench.cases.catalogue import FLASK_LIMITER, THROTTLED, our_name, their_name
 from loadtests.bench.cases.rivals import FIXED, MOVING, ONE_LIMIT, SLIDING, THREE_LIMITS
 from loadtests.bench.cases.subject import WsgiSubject, timed_call, warm
+from loadtests.bench.measure.leases import dense_clients
 from loadtests.bench.measure.processes import in_fork
 from loadtests.servers import redis_server
 
+DENSE_CLIENTS: Final = 200
+DENSE_SECONDS: Final = 4.0
 END: Final = "the request is over"
 
 
@@ -51,6 +54,12 @@ def redis_calls(bench: Bench, requests: int) -> list[Calls]:
         for system, case, build in cases:
             figures = in_fork(partial(_count, alone, build, requests), f"{system}, {case}")
             results.append(Calls(system, case, *figures))
+    clients = min(bench.clients, DENSE_CLIENTS)
+    for leases in (False, True):
+        dense = partial(dense_clients, clients, 2, DENSE_SECONDS, leases=leases)
+        calls = in_fork(dense, "dense clients").calls / 1000
+        name = f"{clients} dense clients round 2 workers, leases {'on' if leases else 'off'}"
+        results.append(Calls(OURS, name, calls, ("EVALSHA",)))
     return results
 
 
@@ -61,7 +70,7 @@ def _count(
     warm(subject)
     with redis.Redis.from_url(bench.url) as server:
         commands = _commands_of(server, subject)
-        reads = _reads(server)
+        reads = _quiet_reads(server)
         for _ in range(requests):
             timed_call(subject)
         # This reading itself is one.
@@ -81,6 +90,15 @@ def _commands_of(server: redis.Redis, subject: WsgiSubject) -> list[str]:
             if entry["client_type"] != "lua":
                 names[entry["command"].split()[0].upper()] += 1
     return list(names.elements())
+
+
+def _quiet_reads(server: redis.Redis) -> int:
+    """Count the reads when the server has seen the ends of all connections that were closed."""
+    before = _reads(server)
+    # This reading itself is one.
+    while (now := _reads(server)) != before + 1:
+        before = now
+    return now
 
 
 def _reads(server: redis.Redis) -> int:
