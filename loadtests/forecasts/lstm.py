@@ -17,7 +17,7 @@ from loadtests.forecasts.series import DAY, Counts
 HIDDEN: Final = 24
 WINDOW: Final = 96
 BATCH: Final = 64
-STEPS: Final = 120
+STEPS: Final = 100
 RATE: Final = 4e-3
 WARM_UP: Final = PER_DAY
 """Bins that the network reads before its first forecast."""

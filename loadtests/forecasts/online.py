@@ -60,73 +60,91 @@ class Flat:
 
 
 class Seasonal:
-    """Smooth level, damped trend, hours of the day and weekdays; outliers weigh little.
+    """Smooth level, damped trend, hours of the day and of the week; outliers weigh little.
 
-    The mean is the level times the factors of hour and weekday. A factor is what came in its hours
-    as a share of what the level alone expected then, drawn to 1 by a few counts; both fade. What a
-    bin has beyond some deviations counts as so many.
+    The mean is the level times the factor of the hour of the week. A factor is what came in its
+    hours as a share of what the level alone expected then, drawn by a few counts to the product of
+    hour of the day and weekday, which are drawn to 1. All fade. What a bin has beyond some
+    deviations counts as so many.
     """
 
-    LEVEL: Final = BIN / (6 * HOUR)
-    TREND: Final = 0.02
+    LEVEL: Final = float(np.exp(-BIN / DAY))
+    """What is left of the level's sums after a bin."""
+    TREND: Final = 0.001
     DAMPED: Final = 0.98
-    FADED: Final = float(np.exp(-1 / 28.0))
-    """What is left of a profile's counts after a day."""
+    FADED: Final = 0.95
+    """What is left of a factor's sums after an hour of it."""
     PRIOR: Final = 20.0
     HUBER: Final = 3.0
 
     def __init__(self, series: int) -> None:
-        self._level = np.zeros(series)
+        # Counts that came, and the factors of their bins; both fade.
+        self._level = np.zeros((2, series))
         self._trend = np.zeros(series)
         self._deviation = np.ones(series)
-        # Counts that came and that were expected, by hour and weekday.
+        # Counts that came, and those that were expected without the factor.
         self._hours = np.zeros((2, series, 24))
         self._days = np.zeros((2, series, 7))
+        self._week = np.zeros((2, series, 7 * 24))
         self._taken = 0
 
     def expect(self, at: float, ahead: int) -> Counts:
         """Forecast the mean counts."""
         damped = sum(self.DAMPED**step for step in range(1, ahead + 1))
-        level = np.maximum(self._level + damped * self._trend, 0.0)
-        hour, day = self._factors(at)
-        return np.asarray(level * hour * day)
+        level = np.maximum(self._now() + damped * self._trend, 0.0)
+        return np.asarray(level * self._factors(at)[2])
 
     def update(self, counts: Counts, at: float) -> None:
         """Take the counts of a bin."""
-        hour, day = self._factors(at)
-        factor = hour * day
-        expected = np.maximum(self._level + self.DAMPED * self._trend, 0.0) * factor
-        over = counts - expected
+        hour, day, factor = self._factors(at)
+        before = self._now()
+        expected = np.maximum(before + self.DAMPED * self._trend, 0.0) * factor
         scale = np.maximum(self._deviation, np.sqrt(expected + 0.1))
+        # At the very beginning nothing is an outlier.
         most = self.HUBER * scale + (MOST_MORE if self._taken > 12 else np.inf)
-        over = np.clip(over, -most, most)
-        weight = max(self.LEVEL, 1 / (self._taken + 6))
-        self._taken += 1
-        before = self._level
-        self._level = np.maximum(before + self.DAMPED * self._trend + weight * over / factor, 0.0)
-        self._trend = self.DAMPED * self._trend + self.TREND * weight * (weight * over / factor)
-        self._deviation += weight * (1.25 * np.abs(over) - self._deviation)
+        over = np.clip(counts - expected, -most, most)
         came = expected + over
+        self._taken += 1
+        self._level *= self.LEVEL
+        self._level += came, factor
+        self._trend = self.DAMPED * self._trend + self.TREND * (self._now() - before)
+        weight = max(BIN / (6 * HOUR), 1 / (self._taken + 6))
+        self._deviation += weight * (1.25 * np.abs(over) - self._deviation)
         place, weekday = _clock(at)
-        for sums, index, kept, other in (
-            (self._hours, place, self.FADED ** (1 / 12), day),
-            (self._days, weekday, self.FADED ** (1 / 288 * 7), hour),
+        kept = self.FADED ** (BIN / HOUR)
+        for sums, index, faded, without in (
+            # An hour of the day comes seven times a week, one of a weekday twenty-four times a day.
+            (self._hours, place, kept ** (1 / 7), day),
+            (self._days, weekday, kept ** (1 / 24), hour),
+            (self._week, weekday * 24 + place, kept, np.ones_like(hour)),
         ):
-            sums[:, :, index] *= kept
+            sums[:, :, index] *= faded
             sums[0, :, index] += came
-            sums[1, :, index] += before * other
+            sums[1, :, index] += before * without
 
     @property
     def state_bytes(self) -> int:
         """Give the bytes that are kept for each series."""
-        return 8 * (3 + 2 * 24 + 2 * 7)
+        return 8 * (4 + 2 * (24 + 7 + 7 * 24))
 
-    def _factors(self, at: float) -> tuple[Counts, Counts]:
+    def _now(self) -> Counts:
+        """Give the level."""
+        return np.asarray(self._level[0] / np.maximum(self._level[1], 1.0))
+
+    def _factors(self, at: float) -> tuple[Counts, Counts, Counts]:
+        """Give the factors of hour of the day, of weekday, and of hour of the week."""
         place, weekday = _clock(at)
-        hours, days = self._hours[:, :, place], self._days[:, :, weekday]
-        return (hours[0] + self.PRIOR) / (hours[1] + self.PRIOR), (days[0] + self.PRIOR) / (
-            days[1] + self.PRIOR
+        hour, day, week = (
+            sums[:, :, index]
+            for sums, index in (
+                (self._hours, place),
+                (self._days, weekday),
+                (self._week, weekday * 24 + place),
+            )
         )
+        hours = (hour[0] + self.PRIOR) / (hour[1] + self.PRIOR)
+        days = (day[0] + self.PRIOR) / (day[1] + self.PRIOR)
+        return hours, days, (week[0] + self.PRIOR * hours * days) / (week[1] + self.PRIOR)
 
 
 class Spread:

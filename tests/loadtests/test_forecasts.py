@@ -100,7 +100,8 @@ def test_seasonal_smoothing_is_better_where_there_is_a_season() -> None:
         measure(series, model(series.counts, series.times), 1)
         for model in (online.flat, online.seasonal)
     )
-    assert seasonal.pinball < 0.75 * flat.pinball
+    assert seasonal.pinball < 0.4 * flat.pinball
+    assert seasonal.absolute < 0.6 * flat.absolute
 
 
 def test_seasonal_smoothing_learns_little_from_an_outlier() -> None:
@@ -108,7 +109,7 @@ def test_seasonal_smoothing_learns_little_from_an_outlier() -> None:
     for number in range(PER_DAY):
         mean.update(np.array([5.0]), number * BIN)
     mean.update(np.array([1e6]), DAY)
-    assert mean.expect(DAY + BIN, 1)[0] < 6.0
+    assert 5.0 < mean.expect(DAY + BIN, 1)[0] < 8.0
 
 
 def test_the_flat_rate_is_that_of_campaigns() -> None:
