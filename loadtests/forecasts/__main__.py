@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ NEEDED: Final = ("torch", "onnx", "onnxruntime")
 MODELS: Final[Mapping[str, Forecaster]] = {
     BASE: online.flat,
     "flat, spread learned": online.flat_spread,
+    "level alone": online.level,
     SEASONAL: online.seasonal,
     "seasonal, spread learned": online.seasonal_spread,
     "boosted": boosted,
@@ -39,7 +41,7 @@ MODELS: Final[Mapping[str, Forecaster]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Forecast every log with every model, show the errors, and return the exit code."""
     options = _parser().parse_args(arguments)
-    models = _models()
+    models = _models(options.steps)
     results = []
     for series in _logs(options.logs, options.days, options.seed):
         for name, forecaster in models.items():
@@ -87,14 +89,14 @@ def bound_of(series: Series, forecasts: Forecasts) -> tuple[float, float] | None
     return float(bound.mean()), float(above.mean())
 
 
-def _models() -> dict[str, Forecaster]:
+def _models(steps: int) -> dict[str, Forecaster]:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(f"No {LSTM}: {', '.join(missing)} not installed.", file=sys.stderr)
         return dict(MODELS)
     from loadtests.forecasts.lstm import lstm
 
-    return {**MODELS, LSTM: lstm}
+    return {**MODELS, LSTM: partial(lstm, steps=steps)}
 
 
 def _logs(folder: Path | None, days: float, seed: int) -> Iterator[Series]:
@@ -133,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
         help="length of the made-up log (%(default)s)",
     )
     add("--seed", type=int, default=3, metavar="N", help="seed of the made-up log (%(default)s)")
+    add(
+        "--steps",
+        type=int,
+        default=100,
+        metavar="N",
+        help="steps of the LSTM's trainings (%(default)s)",
+    )
     add("--markdown", action="store_true", help="print tables for documents")
     return parser
 

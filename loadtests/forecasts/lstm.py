@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,6 @@ from loadtests.forecasts.series import DAY, Counts
 HIDDEN: Final = 24
 WINDOW: Final = 96
 BATCH: Final = 64
-STEPS: Final = 100
 RATE: Final = 4e-3
 WARM_UP: Final = PER_DAY
 """Bins that the network reads before its first forecast."""
@@ -41,9 +41,14 @@ class Network(torch.nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 class Lstm:
-    """Hold the network, and the session that reads it."""
+    """Hold the network, and what it was written down as.
 
-    def __init__(self) -> None:
+    Args:
+        steps: Steps of each training, of a batch each.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
         torch.manual_seed(1)
         torch.set_num_threads(1)
         self._rng = np.random.default_rng(1)
@@ -57,7 +62,7 @@ class Lstm:
         amounts = torch.from_numpy(np.log1p(counts).astype(np.float32))
         wanted = torch.tensor(QUANTILES)
         furthest = AHEAD[-1]
-        for _ in range(STEPS):
+        for _ in range(self._steps):
             series = self._rng.integers(len(counts), size=BATCH)
             starts = self._rng.integers(counts.shape[1] - WINDOW - furthest, size=BATCH)
             pairs = list(zip(series.tolist(), starts.tolist(), strict=True))
@@ -97,9 +102,9 @@ class Lstm:
         return len(self._bytes)
 
 
-def lstm(counts: Counts, times: Counts) -> Forecasts:
-    """Walk forward with an LSTM."""
-    return walk(Lstm(), counts, times)
+def lstm(counts: Counts, times: Counts, *, steps: int = 100) -> Forecasts:
+    """Walk forward with an LSTM, whose trainings take some steps each."""
+    return walk(Lstm(steps), counts, times)
 
 
 def _features(counts: Counts, times: Counts) -> NDArray[np.float32]:
@@ -113,13 +118,19 @@ def _features(counts: Counts, times: Counts) -> NDArray[np.float32]:
 
 def _export(network: Network) -> bytes:
     file = io.BytesIO()
-    torch.onnx.export(
-        network,
-        (torch.zeros(2, 5, 2 + CLOCK),),
-        file,
-        input_names=["rows"],
-        output_names=["quantiles"],
-        dynamic_axes={"rows": {0: "series", 1: "bins"}, "quantiles": {0: "series", 1: "bins"}},
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The older exporter warns that there is another one, which needs one library more.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, 5, 2 + CLOCK),),
+            file,
+            input_names=["rows"],
+            output_names=["quantiles"],
+            dynamic_axes={
+                "rows": {0: "series", 1: "bins"},
+                "quantiles": {0: "series", 1: "bins"},
+            },
+            dynamo=False,
+        )
     return file.getvalue()

@@ -147,6 +147,19 @@ class Seasonal:
         return hours, days, (week[0] + self.PRIOR * hours * days) / (week[1] + self.PRIOR)
 
 
+class Level(Seasonal):
+    """Smooth level and damped trend alone, to tell what the hours are worth."""
+
+    def _factors(self, at: float) -> tuple[Counts, Counts, Counts]:
+        one = np.ones_like(self._trend)
+        return one, one, one
+
+    @property
+    def state_bytes(self) -> int:
+        """Give the bytes that are kept for each series."""
+        return 8 * 4
+
+
 class Spread:
     """Learn how many standard deviations (of a Poisson distribution) the upper quantile is above.
 
@@ -169,7 +182,7 @@ class Spread:
 
 
 def forecast(
-    kind: type[Flat] | type[Seasonal], counts: Counts, times: Counts, *, spread: bool
+    kind: type[Flat | Seasonal], counts: Counts, times: Counts, *, spread: bool
 ) -> Forecasts:
     """Walk forward through the counts of a log.
 
@@ -207,6 +220,7 @@ def forecast(
 
 flat = partial(forecast, Flat, spread=False)
 flat_spread = partial(forecast, Flat, spread=True)
+level = partial(forecast, Level, spread=False)
 seasonal = partial(forecast, Seasonal, spread=False)
 seasonal_spread = partial(forecast, Seasonal, spread=True)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flask_irl.campaigns.activity import SHORT, Activity
 from flask_irl.replay.formats import LogEntry
+from loadtests.forecasts import __main__ as program
 from loadtests.forecasts import online
 from loadtests.forecasts.__main__ import LSTM, MODELS, judge
 from loadtests.forecasts.batch import PER_DAY
@@ -213,3 +214,19 @@ def test_tables_hold_every_model_against_the_flat_rate() -> None:
     assert float(bounds.rows[0][2]) == pytest.approx(33.0, abs=1.5)
     assert [row[0] for row in costs.rows] == ["flat", "seasonal"]
     assert "pinball" in as_text(errors)
+
+
+def test_a_run_without_logs_and_libraries_says_so_and_prints_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "MODELS", {BASE: online.flat})
+    monkeypatch.setattr(program, "find_spec", lambda name: None)
+    monkeypatch.setattr(program, "generate", lambda *_: [])
+    monkeypatch.setattr(program, "count", lambda *_, **__: drawn(days=3.0))
+    monkeypatch.setattr(program, "office_hours", lambda: drawn(days=3.0))
+    monkeypatch.delenv("EVALUATION_LOGS", raising=False)
+    assert program.main(["--markdown"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("| simulator, 4 days | flat |") == 2
+    assert "No LSTM: torch, onnx, onnxruntime not installed." in err
+    assert "left out" in err
