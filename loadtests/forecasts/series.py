@@ -92,7 +92,7 @@ def count(log: str, entries: Iterable[LogEntry], *, by_answer: bool = False) -> 
             counts[row, columns[place // per_day] + place % per_day] = number
     bins = (np.array(days)[:, None] * per_day + np.arange(per_day)).ravel()
     times = bins.astype(np.float64) * BIN
-    # The first and the last day may be whole only in part.
+    # A log rarely begins and ends at midnight.
     first, last = (f(place for _, _, place in found) * BIN for f in (min, max))
     inside = (times >= first) & (times <= last)
     return Series(log, names, counts[:, inside], times[inside])
