@@ -21,6 +21,7 @@ PROGRAMS = (
     "loadtests.bench.admin",
     "loadtests.bench.metrics",
     "loadtests.evaluation.__main__",
+    "loadtests.forecasts.__main__",
     "loadtests.load.run",
     "loadtests.simulator.__main__",
     "monitoring.grafana.build_dashboard",

@@ -1,4 +1,7 @@
-"""Keep a subject's activity: fading counts over a minute, five and an hour, and usual rates."""
+"""Keep a subject's activity: fading counts over a minute, five and an hour, and usual rates.
+
+A usual rate knows no hour and no weekday: no forecast that does was better (docs/detection.md).
+"""
 
 from __future__ import annotations
 

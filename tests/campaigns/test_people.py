@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from random import Random
 
+import numpy as np
 import pytest
 
+from flask_irl.campaigns.campaign import ALL, Subject, Table
+from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
+from flask_irl.campaigns.site_view import SiteView
 from tests.campaigns.traffic import (
     LOGIN,
     Name,
@@ -110,3 +114,36 @@ def test_no_campaign_is_named_where_people_come_together(usual: bytes, gathering
 def test_no_campaign_is_named_in_the_first_hour_of_a_busy_site() -> None:
     site = Site().run(people(Random(2), 900, 0, 1200, login=0.6, fails=0.2))
     assert site.begun == {}
+
+
+LOOKS = 60.0
+DAY_AND_NIGHT = 24 * 3600.0
+
+
+@pytest.mark.parametrize("failing", [0.1, 0.6])
+def test_no_campaign_is_named_in_the_mornings_of_a_site_that_sleeps_at_night(
+    failing: float,
+) -> None:
+    # What is usual knows no hours: logins that succeed at the same time tell how many may fail.
+    rng = np.random.default_rng(5)
+    view, table = SiteView(), Table()
+    for look in range(int(3 * DAY_AND_NIGHT / LOOKS)):
+        now = 1_700_000_000.0 + look * LOOKS
+        hour = look * LOOKS / 3600 % 24
+        busy = 1.0 if 9 <= hour < 18 else 0.02
+        counts: dict[Subject, dict[str, float]] = {}
+        everybody = {"done": float(rng.poisson(60 * busy)), "failed": float(rng.poisson(6 * busy))}
+        for sort in LOGIN_SORTS:
+            failed = float(rng.poisson(15 * busy * failing))
+            own = {"failed": failed, "clients": failed, "done": float(rng.poisson(15 * busy))}
+            counts[Subject("login", LOGIN, sort)] = own
+            everybody = {name: everybody[name] + own[name] for name in everybody}
+        counts[Subject("login", LOGIN, ALL)] = everybody
+        judged = float(rng.poisson(20 * busy))
+        for moves in SORTS:
+            odd = float(rng.binomial(int(judged), 0.05))
+            counts[Subject("site", "", moves)] = {"judged": judged, "odd": odd}
+        view.add([counts], now)
+        outcome = view.look(table, now)
+        assert outcome.began == [], f"day {look * LOOKS // DAY_AND_NIGHT:.0f}, hour {hour:.1f}"
+        table = outcome.table
