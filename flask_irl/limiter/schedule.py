@@ -46,6 +46,7 @@ class Schedule:
         guard: Runs what loads, and takes its errors.
         waits: Takes the error where no thread is to be had for the jobs; they start later then.
         started: Called when they have started.
+        retry_seconds: Time until they are tried again.
         skipped: Takes the name of a job that is due while it still runs, and is left out.
     """
 
@@ -62,6 +63,7 @@ class Schedule:
         guard: Callable[[Callable[[], object]], object] = lambda work: work(),
         waits: Callable[[RuntimeError], object] = lambda error: None,
         started: Callable[[], object] = lambda: None,
+        retry_seconds: float = PAUSE_SECONDS,
         skipped: Callable[[str], object] = lambda name: None,
     ) -> None:
         self.jobs = {"flush": flush, "poll": poll, "expire": expire, "train": train}
@@ -71,6 +73,7 @@ class Schedule:
         self._guard = guard
         self._waits = waits
         self._started = started
+        self._retry_seconds = retry_seconds
         self._skipped = skipped
         self._ended = False
         self._next_poll = 0.0
@@ -114,7 +117,7 @@ class Schedule:
                 if "shutdown" in str(error):
                     return
                 self._waits(error)
-                pause = PAUSE_SECONDS
+                pause = self._retry_seconds
             else:
                 self._started()
                 return

@@ -11,7 +11,7 @@ from flask_irl.limiter.starting import PAUSE_SECONDS
 from flask_irl.telemetry.events import ErrorSwallowed
 from tests.conftest import Clock
 from tests.faults.site import Worker
-from tests.faults.threads import no_new_threads, threads_left
+from tests.faults.threads import no_new_threads
 
 pytestmark = pytest.mark.integration
 
@@ -40,18 +40,17 @@ def words(caplog: pytest.LogCaptureFixture) -> list[str]:
 def worker(uri: str, clock: Clock) -> Worker:
     """Make a worker on each kind of store, whose tries to start go by a clock of the test's."""
     worker = Worker(uri, base_limit=LIMIT, background=True)
-    worker.limiter._starting._monotonic = clock
+    worker.limiter._decider.starting._monotonic = clock
     return worker
 
 
-@pytest.mark.parametrize("left", [0, 1])
 def test_limits_hold_from_the_first_request_and_work_starts_when_it_can(
-    worker: Worker, clock: Clock, caplog: pytest.LogCaptureFixture, left: int
+    worker: Worker, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="flask_irl")
     before = ours()
     with worker:
-        with threads_left(left):
+        with no_new_threads():
             assert worker.asks(len(AT_ONCE), CLIENT) == AT_ONCE
             assert waits_of(worker) == ["start"]
             clock.advance(PAUSE_SECONDS)

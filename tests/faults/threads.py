@@ -18,23 +18,3 @@ def no_new_threads() -> Iterator[None]:
         yield
     finally:
         threading.stack_size(before)
-
-
-@contextmanager
-def threads_left(count: int) -> Iterator[None]:
-    """Let so many threads start for the time of a block, and no more."""
-    start = threading.Thread.start
-    started: list[threading.Thread] = []
-
-    def start_or_fail(self: threading.Thread) -> None:
-        if len(started) >= count:
-            with no_new_threads():
-                start(self)
-        started.append(self)
-        start(self)
-
-    threading.Thread.start = start_or_fail  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        threading.Thread.start = start  # type: ignore[method-assign]

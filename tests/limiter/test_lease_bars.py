@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from flask_irl.config.options import Options
+from flask_irl.limiter.access import Access
 from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.failures import Failures
 from flask_irl.limits.limit import Limit
@@ -51,8 +52,9 @@ class Site:
             return (self.clock.now - 1.6e9) * pace
 
         failures = Failures(self.store, options, ignore)
-        worker = Decider(options, self.store, failures, int, monotonic)
-        worker.started = True
+        access = Access(options, self.store, failures, monotonic)
+        worker = Decider(options, self.store, failures, access, int, monotonic)
+        worker.starting.done = True
         return worker
 
     def kill(self, number: int) -> None:

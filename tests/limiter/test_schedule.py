@@ -127,21 +127,25 @@ def test_a_job_that_is_skipped_is_counted_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
-    [("can't register atexit after shutdown", []), ("no numpy", ["no numpy"])],
+    ("error", "told"),
+    [
+        (RuntimeError("can't register atexit after shutdown"), []),
+        (ImportError("no numpy"), ["no numpy"]),
+    ],
+    ids=str,
 )
 def test_an_error_of_loading_is_told_unless_the_interpreter_ends(
-    text: str, told: list[str]
+    error: Exception, told: list[str]
 ) -> None:
     heard: list[str] = []
 
     def load() -> None:
-        raise RuntimeError(text)
+        raise error
 
     def guard(work: Callable[[], object]) -> None:
         try:
             work()
-        except RuntimeError as error:
+        except ImportError as error:
             heard.append(str(error))
 
     schedule = Schedule(
@@ -156,6 +160,31 @@ def test_an_error_of_loading_is_told_unless_the_interpreter_ends(
     begin(schedule)
     schedule.end()
     assert heard == told
+
+
+def test_jobs_that_find_no_thread_start_later() -> None:
+    waits: list[str] = []
+    started = threading.Event()
+
+    def load() -> None:
+        if len(waits) < 2:
+            raise RuntimeError("can't start new thread")
+
+    schedule = Schedule(
+        flush=lambda: None,
+        poll=lambda: None,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        load=load,
+        waits=lambda error: waits.append(str(error)),
+        started=started.set,
+        retry_seconds=0.01,
+    )
+    begin(schedule)
+    schedule.end()
+    assert waits == ["can't start new thread"] * 2
+    assert started.is_set()
 
 
 def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
