@@ -165,7 +165,7 @@ class Schedule:
                         max_instances=2 if name == "flush" else 1,
                         **({"next_run_time": now} if at_once else {}),
                     )
-            scheduler.tell_skipped(self._skipped)
+            scheduler.tell_skipped(partial(_tell_skipped, myself))
             try:
                 scheduler.start()
             except RuntimeError:
@@ -177,7 +177,8 @@ class Schedule:
         """Run ``poll`` in a moment, once a second at most; False if the jobs don't run."""
         scheduler, now = self._scheduler, time.monotonic()
         if scheduler is None:
-            return False
+            # They begin with one.
+            return self.running
         if now >= self._next_poll:
             self._next_poll = now + SOON_SECONDS
             scheduler.run_now("poll")
@@ -228,3 +229,10 @@ def _run_while_needed(schedule: weakref.ref[Schedule], name: str, scheduler: Sch
         job()
     elif scheduler.running:
         scheduler.shutdown(wait=False)
+
+
+def _tell_skipped(schedule: weakref.ref[Schedule], name: str) -> None:
+    """Tell of a skipped job; a thread of the scheduler's must keep no app alive."""
+    needed = schedule()
+    if needed is not None:
+        needed._skipped(name)

@@ -157,6 +157,13 @@ LIMITER: Final = Row(
             ),
         ),
         Panel(
+            "Background jobs left out",
+            "Jobs a second that were due while they still ran. Worry when it goes on: verdicts come "
+            "late then, since the worker is busy or the store slow.",
+            "cps",
+            (Query(or_zero(rate("irl_jobs_skipped_total", JOB, "job"), "job"), "{{job}}"),),
+        ),
+        Panel(
             "Refusals of the admin API",
             "Requests a second without a token, or with a wrong one. Worry when they go on: "
             "somebody is guessing. The log has their addresses (`admin_refused`).",

@@ -83,7 +83,17 @@ def test_all_labels_are_words_of_ours(app: Flask) -> None:
     assert set(re.findall(r'route="([^"]*)"', text)) <= rules | {"unmatched"}
     assert set(re.findall(r'method="([^"]*)"', text)) <= {*METHODS, "other"}
     names = set(re.findall(r'[{,](\w+)="', text))
-    assert names == {"le", "route", "outcome", "method", "status", "kind", "result", "version"}
+    assert names == {
+        "le",
+        "route",
+        "outcome",
+        "method",
+        "status",
+        "kind",
+        "result",
+        "version",
+        "job",
+    }
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

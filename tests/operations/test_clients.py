@@ -164,7 +164,7 @@ def test_a_flood_is_told_by_its_rate(site: Site, trained: Model) -> None:
     here = site.worker(base_limit=100_000)
     here.publish(trained)
     here.limiter.refresh()
-    for _ in range(40):
+    for _ in range(60):
         for _ in range(20):
             here.ask("flood", "/a")
             site.clock.advance(0.05)
