@@ -158,8 +158,8 @@ LIMITER: Final = Row(
         ),
         Panel(
             "Background jobs left out",
-            "Jobs a second that were due while they still ran. Worry when it goes on: verdicts come "
-            "late then, since the worker is busy or the store slow.",
+            "Jobs a second that were due while they still ran. Worry when it goes on: verdicts "
+            "come late then, since the worker is busy or the store slow.",
             "cps",
             (Query(or_zero(rate("irl_jobs_skipped_total", JOB, "job"), "job"), "{{job}}"),),
         ),
