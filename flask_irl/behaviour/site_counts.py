@@ -56,8 +56,8 @@ def count_observations(observations: Sequence[Fields]) -> SiteCounts:
     totals: Counter[str] = Counter()
     requests: Counter[int] = Counter()
     refusals: Counter[int] = Counter()
-    for (route, at, refused, anomalous), times in alike.items():
-        minute = int(at)
+    for (route, whole, refused, anomalous), times in alike.items():
+        minute = int(whole)
         totals[ROUTE + route] += times
         requests[minute] += times
         if refused:

@@ -28,7 +28,7 @@ MOST_LEARNED: Final = 100
 ALONE_SECONDS: Final = 2.0
 """Time without any at other workers after which none come there."""
 SPREAD: Final = 3.0
-"""How many times as many requests as usual may come to other workers: that is chance."""
+"""Multiple of the usual requests that may come to other workers by chance."""
 UNSHOWN: Final = 4
 """Part of what is left that may go unshown for the sake of those."""
 

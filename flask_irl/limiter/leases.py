@@ -30,7 +30,7 @@ MAX_CLIENTS: Final = 4096
 MAX_PLANS: Final = 8
 """Plans under which one client is."""
 PAUSE: Final = 4.0
-"""How many times longer than usual a client may be away before its lease ends."""
+"""Multiple of its usual pause for which a client may be away before its lease ends."""
 FEW: Final = 8
 """Requests at other workers that chance may bring beside those that are usual."""
 IDLE_SECONDS: Final = 10.0

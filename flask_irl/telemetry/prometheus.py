@@ -49,8 +49,9 @@ STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
 """Kinds of errors of a store. Counted from 0, as are the results of trainings: ``increase()``
 doesn't see a counter that appears with its first event."""
 CAMPAIGNS: Final = ("login", "site", "network")
-JOBS: Final = ("flush", "poll", "train", "expire")
 """Kinds of campaigns."""
+JOBS: Final = ("flush", "poll", "train", "expire")
+"""Background jobs."""
 METRICS_ROUTE: Final = "/metrics"
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from logging.config import dictConfig
+from typing import Any
 
 import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
@@ -45,6 +46,18 @@ def test_a_job_that_is_due_while_the_interpreter_ends_is_dropped_without_a_word(
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def idle(*, poll: Callable[[], object] = lambda: None, **changes: Any) -> Schedule:
+    """Make a schedule whose jobs do nothing."""
+    return Schedule(
+        flush=lambda: None,
+        poll=poll,
+        train=None,
+        expire=lambda: None,
+        train_seconds=60,
+        **changes,
+    )
+
+
 def begin(schedule: Schedule) -> None:
     """Start a schedule, and wait until its jobs are."""
     schedule.start()
@@ -56,14 +69,7 @@ def log_until(caplog: pytest.LogCaptureFixture, poll: Callable[[], object], even
     """Poll until APScheduler has an event, and give the log of a host that wants all of it."""
     happened = threading.Event()
     caplog.set_level(logging.DEBUG)
-    schedule = Schedule(
-        flush=lambda: None,
-        poll=poll,
-        train=None,
-        expire=lambda: None,
-        train_seconds=60,
-        poll_seconds=0.01,
-    )
+    schedule = idle(poll=poll, poll_seconds=0.01)
     begin(schedule)
     assert schedule._scheduler is not None
     schedule._scheduler.add_listener(lambda _: happened.set(), event)
@@ -108,15 +114,7 @@ def test_a_job_that_is_skipped_is_counted_by_its_name() -> None:
         told.append(name)
         happened.set()
 
-    schedule = Schedule(
-        flush=lambda: None,
-        poll=goes_on.wait,
-        train=None,
-        expire=lambda: None,
-        train_seconds=60,
-        poll_seconds=0.01,
-        skipped=skipped,
-    )
+    schedule = idle(poll=goes_on.wait, poll_seconds=0.01, skipped=skipped)
     schedule.start()
     try:
         assert happened.wait(LONGEST)
@@ -148,15 +146,7 @@ def test_an_error_of_loading_is_told_unless_the_interpreter_ends(
         except ImportError as error:
             heard.append(str(error))
 
-    schedule = Schedule(
-        flush=lambda: None,
-        poll=lambda: None,
-        train=None,
-        expire=lambda: None,
-        train_seconds=60,
-        load=load,
-        guard=guard,
-    )
+    schedule = idle(load=load, guard=guard)
     begin(schedule)
     schedule.end()
     assert heard == told
@@ -170,12 +160,7 @@ def test_jobs_that_find_no_thread_start_later() -> None:
         if len(waits) < 2:
             raise RuntimeError("can't start new thread")
 
-    schedule = Schedule(
-        flush=lambda: None,
-        poll=lambda: None,
-        train=None,
-        expire=lambda: None,
-        train_seconds=60,
+    schedule = idle(
         load=load,
         waits=lambda error: waits.append(str(error)),
         started=started.set,
@@ -215,9 +200,7 @@ def test_containers_whose_workers_have_the_same_numbers_flush_apart(
 
 
 def test_a_flush_is_due_at_the_process_own_moment_whenever_it_began() -> None:
-    schedule = Schedule(
-        flush=lambda: None, poll=lambda: None, train=None, expire=lambda: None, train_seconds=60
-    )
+    schedule = idle()
     begin(schedule)
     assert schedule._scheduler is not None
     [due] = [job.next_run_time for job in schedule._scheduler.get_jobs() if job.name == "irl-flush"]
