@@ -23,8 +23,10 @@ LEARNED_USES: Final = 16
 """Requests after which it is known how many come to other workers."""
 WRAP: Final = 2**32
 """Counts are modulo this."""
+LEARN_EVERY: Final = 4
+"""Requests of which one asks for what teaches that: such an answer costs more than a usual one."""
 MOST_LEARNED: Final = 100
-"""Answers to learn that from one by one; with limits that take turns it may never be known."""
+"""Answers to learn that from; with limits that take turns it may never be known."""
 ALONE_SECONDS: Final = 2.0
 """Time without any at other workers after which none come there."""
 SPREAD: Final = 3.0
@@ -232,14 +234,15 @@ class Holding:
         """Tell how many units to ask for: as many as may be used in a lease's time.
 
         Returns:
-            The units; 0 to learn more before; -1 where the client doesn't ask often enough.
+            The units; 0 to learn more before; -1 where the client doesn't ask often enough, or
+            enough was asked of late to learn from.
         """
         rate = self.rate = self.count / max(now - self.since, 0.01)
         if now < self.asks_from or self.count < OFTEN or rate < OFTEN / OFTEN_SECONDS:
             return -1
         alone = self.is_alone
         if not self._is_known:
-            return 0
+            return 0 if self._answers == 0 or self.spent >= LEARN_EVERY - 1 else -1
         # As long as now, even after a pause.
         self.pace = max(self._elsewhere / max(self._time, 0.01), self.others * rate)
         # The others want leases, too.

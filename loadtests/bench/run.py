@@ -34,7 +34,8 @@ class Settings:
 
     The first three are amounts of :func:`take_turns`, with ``clients`` in rotation, and so are the
     ``grown`` ones, for requests at the numbers of clients in ``crowds``. ``gunicorn_rounds`` are
-    those with two workers, and with any other number of them. Figures of small amounts are not to
+    those with two workers, and with any other number of them, each of ``gunicorn_seconds`` after a
+    ramp. Figures of small amounts are not to
     be ``judged``.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     cpu_clients: tuple[int, ...] = (10, 1_000)
     gunicorn_rounds: tuple[int, int] = (4, 1)
     gunicorn_seconds: float = 1.5
+    gunicorn_ramp: float = 4.0
     most_workers: int = 8
     replay_hours: float = 0.5
     replay_rounds: int = 2
@@ -71,6 +73,7 @@ PRESETS: Final = {
         *(3, 2, 50, 200, 2, 150, 4.0, 3000, 1000, 1.0, 1, 1, 300, (100, 3_000), 2, 2, 60, 1_500),
         gunicorn_rounds=(1, 1),
         gunicorn_seconds=1.0,
+        gunicorn_ramp=1.0,
         most_workers=2,
         replay_hours=0.2,
         replay_rounds=1,
@@ -95,6 +98,7 @@ PRESETS: Final = {
         *(1, 1, 2, 20, 1, 60, 6.0, 50, 20, 0.2, 1, 1, 20, (30,), 1, 1, 2, 20, (10,)),
         gunicorn_rounds=(1, 1),
         gunicorn_seconds=0.3,
+        gunicorn_ramp=0.2,
         most_workers=1,
         replay_hours=0.1,
         replay_rounds=1,
@@ -126,8 +130,9 @@ class Group:
 
 def _served(on: Measured) -> list[throughput.Served]:
     settings = on.settings
+    times = (settings.gunicorn_seconds, settings.gunicorn_ramp)
     wanted = throughput.amounts(
-        machine.cores(), *settings.gunicorn_rounds, settings.gunicorn_seconds, settings.most_workers
+        machine.cores(), *settings.gunicorn_rounds, *times, settings.most_workers
     )
     return throughput.throughput(on.bench.url, on.builds, wanted, on.progress)
 

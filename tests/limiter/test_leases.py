@@ -31,6 +31,7 @@ class Counting(LeaseStore):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
         self.calls = 0
+        self.asked_for_lease = 0
         self.error: Exception | None = None
         self.returned: list[EndedLease] = []
 
@@ -43,6 +44,7 @@ class Counting(LeaseStore):
     def lease(
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: object = None
     ) -> Leased:
+        self.asked_for_lease += 1
         leased = super().lease(plan, keys, call, begun)
         if leased.units:
             # It asks twice, in this process.
@@ -128,6 +130,14 @@ def test_a_client_that_asks_now_and_then_costs_the_store_no_more(site: Site) -> 
     for _ in range(40):
         site.ask(pace=0.6)
     assert site.store.calls == site.counted() == 40
+
+
+def test_a_client_is_learned_about_by_one_answer_in_four(clock: Clock) -> None:
+    site = Site(clock, workers=2)
+    for number in range(32):
+        # It never comes to be known: one answer tells of the same time as all of them.
+        site.ask(worker=0, pace=0.3 if number % 8 else 1.7)
+    assert 1 < site.store.asked_for_lease <= 32 // 4
 
 
 def test_a_client_of_one_worker_sees_what_is_left_to_the_request(site: Site) -> None:

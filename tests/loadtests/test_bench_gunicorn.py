@@ -104,9 +104,9 @@ def test_a_refused_request_ends_the_load(port: int) -> None:
 
 
 def test_numbers_of_workers_are_those_that_the_cores_allow() -> None:
-    assert amounts(2, 4, 1, 1.5).rounds == {1: 1, 2: 4}
-    assert amounts(8, 4, 1, 1.5).rounds == {1: 1, 2: 4, 4: 1}
-    assert amounts(16, 4, 1, 1.5).rounds == {1: 1, 2: 4, 4: 1, 8: 1}
+    assert amounts(2, 4, 1, 1.5, 4.0).rounds == {1: 1, 2: 4}
+    assert amounts(8, 4, 1, 1.5, 4.0).rounds == {1: 1, 2: 4, 4: 1}
+    assert amounts(16, 4, 1, 1.5, 4.0).rounds == {1: 1, 2: 4, 4: 1, 8: 1}
 
 
 @pytest.mark.integration

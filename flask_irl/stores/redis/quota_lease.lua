@@ -6,7 +6,7 @@
 -- lease that no worker ends, because it died, is forgotten after some seconds; what it has counted
 -- stays counted.
 
--- Reads the leases as {value, units of all}, and gives back what is unused of the one that ends.
+-- Reads the leases as {value, units of all, value as it was}, and gives back what is unused of the one that ends.
 -- Answers them, the units that are wanted, whether nothing is to be counted, and whether something
 -- was given back.
 local function read_leases()
@@ -50,7 +50,7 @@ local function read_leases()
     end
   end
   mended = mended or given
-  return {kept, out}, want, alone == 1, given
+  return {kept, out, raw}, want, alone == 1, given
 end
 
 -- Gives the burst that a limit of GCRA's has at an amount.
@@ -126,7 +126,9 @@ local function write_leases(leases, units, factor)
     end
   end
   if value == '' then
-    call('DEL', KEYS[scopes + 1])
+    if leases[3] then
+      call('DEL', KEYS[scopes + 1])
+    end
   else
     call('SET', KEYS[scopes + 1], pack('<H', generation) .. value, 'EX', 10)
   end

@@ -23,8 +23,6 @@ from typing import Final
 HOST: Final = "127.0.0.1"
 END: Final = b"\r\n\r\nok"
 """End of each answer: the app's."""
-RAMP_SECONDS: Final = 0.25
-"""Time under load before requests count."""
 STALLED_SECONDS: Final = 10.0
 TRIES: Final = 50
 """Connections that are tried for one, so that all workers have equally many."""

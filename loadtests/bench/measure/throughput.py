@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final, Literal
@@ -27,7 +28,6 @@ from loadtests.bench.cases.served import PATH, STATE_PATH
 from loadtests.bench.cases.subject import BenchError
 from loadtests.bench.measure.before import Build
 from loadtests.bench.measure.cpu import server_cpu
-from loadtests.bench.measure.generator import RAMP_SECONDS
 from loadtests.bench.measure.gunicorn import PATIENCE, WorkerServer
 from loadtests.bench.measure.server import cpu_of, serve, wait
 
@@ -38,8 +38,6 @@ MAIN: Final = 2
 """Workers of the gunicorn whose figures have targets."""
 CONNECTIONS: Final = 8
 """Connections to each worker, two for each of its threads."""
-SETTLE_SECONDS: Final = 1.3
-"""Time in which a limiter learns from the turn's last requests, which the turn pays for."""
 RIVALS: Final = {
     "flask_limiter": f"{FLASK_LIMITER}, sliding, headers",
     "flask_limiter_fixed": f"{FLASK_LIMITER}, fixed",
@@ -56,7 +54,8 @@ class Turn:
         per_second: Requests answered in a second.
         p50: Median of the answers' times, in ms.
         p99: 99th percentile of them, in ms.
-        cpu: CPU of workers and Redis for a request, in µs, background work included.
+        cpu: CPU of workers and Redis for a request, in µs, background work included: that on the
+            requests of the ramp's end instead of the turn's.
         busy: Largest share of a core that a process of the load generator took.
     """
 
@@ -86,14 +85,19 @@ class Served:
 
 @dataclass(frozen=True)
 class Amounts:
-    """Set the amounts: numbers of workers with the rounds of each, and the seconds of a turn."""
+    """Set the amounts: numbers of workers with the rounds of each, and the seconds of a turn.
+
+    Before them is a ramp, since clients come again and again on a real site: a server that had no
+    requests during the others' turns first learns who asks often.
+    """
 
     rounds: Mapping[int, int]
     seconds: float
+    ramp: float
 
 
 def amounts(
-    cores: int, main_rounds: int, rounds: int, seconds: float, most_workers: int = 8
+    cores: int, main_rounds: int, rounds: int, seconds: float, ramp: float, most_workers: int = 8
 ) -> Amounts:
     """Choose the numbers of workers that a machine's cores allow, 1 and 2 at any rate.
 
@@ -102,11 +106,13 @@ def amounts(
         main_rounds: Rounds with ``MAIN`` workers.
         rounds: Rounds with any other number.
         seconds: Length of a turn.
+        ramp: Seconds under load before it.
         most_workers: The largest number.
     """
     allowed = [n for n in (1, 2, 4, 8) if n <= 2 or n + 1 + generators(n) <= cores]
     numbers = [n for n in allowed if n <= most_workers]
-    return Amounts({n: main_rounds if n == MAIN else rounds for n in numbers}, seconds)
+    each = {n: main_rounds if n == MAIN else rounds for n in numbers}
+    return Amounts(each, seconds, ramp)
 
 
 def generators(workers: int) -> int:
@@ -128,12 +134,12 @@ def throughput(
     found: list[Served] = []
     for workers, rounds in wanted.rounds.items():
         progress(f"gunicorn, {workers} workers")
-        found += _with_workers(url, builds, workers, rounds, wanted.seconds)
+        found += _with_workers(url, builds, workers, rounds, wanted)
     return found
 
 
 def _with_workers(
-    url: str, builds: Sequence[Build], workers: int, rounds: int, seconds: float
+    url: str, builds: Sequence[Build], workers: int, rounds: int, wanted: Amounts
 ) -> Iterator[Served]:
     turns: dict[tuple[str, Shape], list[Turn]] = {}
     places: dict[Shape, int] = dict.fromkeys(CLIENTS, 0)
@@ -147,21 +153,19 @@ def _with_workers(
             servers[name] = stack.enter_context(serve(builds[0], kind, url, workers))
         for name, server in servers.items():
             wait(server, name, workers, ready=False)
-            _load(server, workers, "dense", 0, max(seconds / 2, 0.2))
+            _load(server, workers, "dense", 0, wanted, lambda: 0.0)
             wait(server, name, workers)
         for _ in range(rounds):
             for shape in CLIENTS:
                 # In another order each time: other work of the machine falls on all alike.
                 for name in random.sample(list(servers), len(servers)):
-                    cpu = cpu_of(servers[name]) + server_cpu(connection)
-                    place = places[shape]
-                    times, asked, busy = _load(servers[name], workers, shape, place, seconds)
-                    if "flask_irl" in name:
-                        time.sleep(SETTLE_SECONDS)
-                    cpu = cpu_of(servers[name]) + server_cpu(connection) - cpu
+                    server, place = servers[name], places[shape]
+                    used = partial(_cpu, server, connection)
+                    times, asked, busy, cpu = _load(server, workers, shape, place, wanted, used)
                     places[shape] += asked // len(servers)
                     p50, p99 = (float(x) * 1e3 for x in np.percentile(times, (50, 99)))
-                    turn = Turn(len(times) / seconds, p50, p99, cpu / asked * 1e6, busy)
+                    rate = len(times) / wanted.seconds
+                    turn = Turn(rate, p50, p99, cpu / len(times) * 1e6, busy)
                     turns.setdefault((name, shape), []).append(turn)
         for name, server in servers.items():
             wait(server, name, workers)
@@ -169,11 +173,21 @@ def _with_workers(
         yield Served(name, workers, shape, tuple(some))
 
 
+def _cpu(server: WorkerServer, connection: redis.Redis) -> float:
+    """Give the CPU seconds that a gunicorn and Redis have taken."""
+    return cpu_of(server) + server_cpu(connection)
+
+
 def _load(
-    server: WorkerServer, workers: int, shape: Shape, place: int, seconds: float
-) -> tuple[array[float], int, float]:
-    """Put a server under load; give the times of counted requests, the number of all, and the
-    largest share of a core that generated it.
+    server: WorkerServer,
+    workers: int,
+    shape: Shape,
+    place: int,
+    wanted: Amounts,
+    cpu: Callable[[], float],
+) -> tuple[array[float], int, float, float]:
+    """Put a server under load; give the times of counted requests, the number of all, the largest
+    share of a core that generated it, and the CPU seconds while they counted.
     """
     processes, clients = [], range(CLIENTS[shape])
     count = generators(workers)
@@ -188,7 +202,7 @@ def _load(
                 "workers": workers,
                 "clients": list(clients[number::count]),
                 "first": place // count,
-                "seconds": seconds,
+                "seconds": wanted.seconds,
             }
             command = [sys.executable, "-m", "loadtests.bench.measure.generator", json.dumps(told)]
             processes.append(
@@ -203,14 +217,18 @@ def _load(
             assert process.stdout is not None
             if process.stdout.readline() != b"ready\n":
                 raise BenchError(f"no load on {server.kind}")
-        begin = time.monotonic() + RAMP_SECONDS
+        begin = time.monotonic() + wanted.ramp
         times, asked, busy = array("d"), 0, 0.0
         for process in processes:
             assert process.stdin is not None
             process.stdin.write(f"{begin!r}\n".encode())
             process.stdin.flush()
+        time.sleep(max(begin - time.monotonic(), 0.0))
+        used = cpu()
+        time.sleep(max(begin + wanted.seconds - time.monotonic(), 0.0))
+        used = cpu() - used
         for process in processes:
-            output, _ = process.communicate(timeout=seconds + PATIENCE)
+            output, _ = process.communicate(timeout=PATIENCE)
             if process.returncode != 0:
                 raise BenchError(f"{server.kind} under load: see above")
             head, _, body = output.partition(b"\n")
@@ -223,8 +241,8 @@ def _load(
             process.kill()
             process.wait()
     if not times:
-        raise BenchError(f"{server.kind} answered nothing within {seconds:g} s")
-    return times, asked, busy
+        raise BenchError(f"{server.kind} answered nothing within {wanted.seconds:g} s")
+    return times, asked, busy, used
 
 
 def in_rounds(ours: Served, other: Served, figure: Callable[[Turn], float]) -> list[float]:
