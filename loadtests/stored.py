@@ -13,6 +13,18 @@ def write(path: Path, figures: Any) -> None:
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
+def target(path: str) -> Path:
+    """Take the path of a file for the figures, before an hour of work is done for them.
+
+    Raises:
+        ArgumentTypeError: There is no folder for it.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ArgumentTypeError(f"there is no folder {folder} for {path}")
+    return Path(path)
+
+
 def read(member: str, path: str) -> dict[str, Any]:
     """Read the figures of an earlier run, which have a member by which their kind is told.
 

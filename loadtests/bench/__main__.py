@@ -86,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="REV",
         help="measure another revision, too, or a folder with one, in turn",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE, as JSON")
+    parser.add_argument(
+        "--json", type=stored.target, metavar="FILE", help="write the figures to FILE, as JSON"
+    )
     parser.add_argument(
         "--chart", type=Path, metavar="FILE", help="draw the comparison, PNG or SVG"
     )

@@ -18,6 +18,7 @@ from loadtests import stored
 from loadtests.evaluation.ablation import ablate
 from loadtests.evaluation.job import Job, Task, run, work
 from loadtests.evaluation.left_out import GROUPS, SELDOM
+from loadtests.evaluation.progress import Progress
 from loadtests.evaluation.real import judge_log
 from loadtests.evaluation.recovery import recoveries
 from loadtests.evaluation.table import SECTIONS, outcomes, summary_sections
@@ -53,9 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.hours = min(options.hours, QUICK_HOURS)
     tasks = [] if options.read else _tasks(options)
     if tasks:
+        progress = Progress(options.json)
+        kept, left = progress.kept(tasks)
+        for part, result in kept:
+            results[part] += result if isinstance(result, list) else [result]
         # Not forked: numpy's threads and a forked process don't go together.
         with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-            for done, (part, result) in enumerate(pool.imap_unordered(work, tasks), 1):
+            some = pool.imap_unordered(work, left)
+            for done, (name, part, result) in enumerate(some, 1 + len(kept)):
+                progress.add(name, part, result)
                 results[part] += result if isinstance(result, list) else [result]
                 print(f"\r{done} of {len(tasks)} logs", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
@@ -63,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results["windows"].sort(key=lambda w: (w["log"], w["window"], w["scenario"], w["left_out"]))
     if options.json:
         stored.write(options.json, results)
+    if tasks:
+        progress.end()
     sections = (SECTIONS[name](results[name]) for name in SECTIONS if results[name])
     parts = chain(*sections, summary_sections(results))
     if options.markdown:
@@ -122,7 +131,11 @@ def _parser() -> argparse.ArgumentParser:
     more("--log", type=Path, metavar="FILE", help="a real log to replay, too; may be repeated")
     stored_in = partial(stored.read, "logs")
     file("--read", type=stored_in, help="show an earlier run's results instead of replaying")
-    file("--json", help="write the results to FILE, as JSON")
+    file(
+        "--json",
+        type=stored.target,
+        help="write the results to FILE, as JSON; a run that was broken off goes on from there",
+    )
     file("--plot", help="draw what is refused, as PNG or SVG")
     flag("--markdown", help="print tables for documents")
     return parser

@@ -11,7 +11,7 @@ those that do harm, as far as :func:`flask_irl.behaviour.harm.harmful` can tell,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -43,14 +43,23 @@ from loadtests.evaluation.plain import plain_rule
 from loadtests.simulator.scenarios import CLEAN_SHARE, EPOCH, SCENARIOS, generate, make_scene
 from loadtests.simulator.scene import HOUR
 
-Task = tuple[str, Callable[[], Any]]
+Task = tuple[str, partial[Any]]
 """Part of the results, and the work that gives an entry of it, or a list of entries."""
 
 
-def work(task: Task) -> tuple[str, Any]:
-    """Do a task; here, since a process that was not forked finds nothing in ``__main__``."""
+def work(task: Task) -> tuple[str, str, Any]:
+    """Do a task, and give its name, its part and its result.
+
+    Here, since a process that was not forked finds nothing in ``__main__``.
+    """
     part, do = task
-    return part, do()
+    return name_of(task), part, do()
+
+
+def name_of(task: Task) -> str:
+    """Name a task by all that it is given: the same in every run."""
+    part, do = task
+    return f"{part} {do.func.__name__}{do.args}"
 
 
 @dataclass(frozen=True)
