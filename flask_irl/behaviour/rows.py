@@ -33,6 +33,7 @@ ROW: Final = np.dtype(
 - ``client``: hash of its key.
 - ``at``: seconds since the epoch.
 """
+_TAG_BYTES: Final = int(SCHEMA, 16).to_bytes(4, "little")
 GOOD: Final = 1
 ABUSE: Final = 2
 TAG: Final = int(SCHEMA, 16)
@@ -77,6 +78,12 @@ def pack_rows(
     rows["features"] = features
     data = rows.tobytes()
     return [data[i : i + ROW.itemsize] for i in range(0, len(data), ROW.itemsize)]
+
+
+def damaged_rows(packed: Sequence[bytes]) -> int:
+    """Count the rows of this schema that can't be read; those of others are no damage."""
+    own = [row for row in packed if row.startswith(_TAG_BYTES)]
+    return len(own) - len(unpack_rows(own))
 
 
 def unpack_rows(packed: Sequence[bytes]) -> Rows:

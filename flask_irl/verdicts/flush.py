@@ -65,6 +65,7 @@ class Flush:
         traps: Clients that hit a honeypot.
         step_log: Logs the clients that take a step.
         notify: Takes the event of scores.
+        damaged: Takes each client whose profile can't be read.
         on_judged: Takes the clients judged together.
         ttl_seconds: Least time for which an idle client's state is kept.
         rest: Is called between two steps.
@@ -80,6 +81,7 @@ class Flush:
     traps: Traps
     step_log: StepLog
     notify: Notify
+    damaged: Callable[[str], object]
     on_judged: Callable[[Judged], object]
     ttl_seconds: int
     rest: Callable[[], object]
@@ -140,7 +142,14 @@ class Flush:
         """Merge, judge and save clients; list those that somebody else saved meanwhile."""
         self.rest()
         shares = self.model.site.get("routes", {})
-        profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
+        profiles = merge(
+            states,
+            by_client,
+            ladder=self.ladder,
+            shares=shares,
+            rest=self.rest,
+            damaged=self.damaged,
+        )
         self.rest()
         verdicts = self._judge(profiles)
         self.rest()

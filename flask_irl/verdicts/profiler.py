@@ -14,6 +14,7 @@ from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
+from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
@@ -100,6 +101,7 @@ class Profiler:
         self._pause = pause
         self._cpu_clock = cpu_clock
         self._step_log = StepLog()
+        self._damaged = DamageLog("profile", "profile_damaged", notify)
         self.on_judged: Callable[[Judged], object] = _ignore
         # An empty one is false.
         self._buffer = Buffer() if buffer is None else buffer
@@ -228,6 +230,7 @@ class Profiler:
             traps=self._traps,
             step_log=self._step_log,
             notify=self._notify,
+            damaged=self._report_damage,
             on_judged=self.on_judged,
             ttl_seconds=self._ttl_seconds,
             rest=rest,
@@ -255,6 +258,9 @@ class Profiler:
         if failed is not None:
             raise failed
         return merged
+
+    def _report_damage(self, client: str) -> None:
+        self._damaged.report(client=client, reason="not all of it is possible")
 
     def _rest(self) -> None:
         if self._cpu_clock() - self._rested_at >= HOLD_SECONDS:
