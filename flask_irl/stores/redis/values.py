@@ -63,6 +63,16 @@ class SiteValues:
         keyed = [(self._site_prefix, command) for command in commands]
         return self._pipeline.run(keyed, strict=True)[-1]
 
+    def _write(self, key: bytes, *commands: Command) -> list[Any]:
+        """Run commands that write to a key; drop a value of another type, and run them again.
+
+        None of their answers is None but for a damaged value.
+        """
+        answers = self._run(*commands)
+        if None in answers:
+            answers = self._run(("DEL", key), *commands)[1:]
+        return answers
+
     def _whole(self, key: bytes, value: bytes | None, default: int = 0) -> int:
         """Read a whole number; the default for none or a damaged one."""
         if value is None:
