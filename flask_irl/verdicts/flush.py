@@ -22,6 +22,7 @@ from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.judge import Verdicts, judge
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.merge import Profiles, merge
+from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save import save
 from flask_irl.verdicts.site_update import SiteUpdate
@@ -71,6 +72,7 @@ class Flush:
         rest: Is called between two steps.
         campaigns: Watches for attacks of many clients.
         site: Gathers the part that concerns the site as a whole, which isn't saved here.
+        row_quota: Bounds the training rows of each network.
     """
 
     store: Store
@@ -87,6 +89,7 @@ class Flush:
     rest: Callable[[], object]
     campaigns: CampaignWatch
     site: SiteUpdate
+    row_quota: RowQuota
 
     def add(self, by_client: Mapping[str, Sequence[Fields]]) -> StoreError | None:
         """Merge observations, by client, judge their clients and save them.
@@ -163,7 +166,7 @@ class Flush:
             trapped=trapped,
             held=None if learning else self.campaigns.held(profiles, verdicts),
         )
-        rows = take_rows(profiles, verdicts, steps)
+        rows = take_rows(profiles, verdicts, steps, self.row_quota)
         scores = verdicts.scores
         result = save(
             self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds, rest=self.rest

@@ -21,6 +21,7 @@ from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
+from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.slices import Size, rest_of, slices, take_by_client
@@ -101,6 +102,7 @@ class Profiler:
         self._pause = pause
         self._cpu_clock = cpu_clock
         self._step_log = StepLog()
+        self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
         self.on_judged: Callable[[Judged], object] = _ignore
         # An empty one is false.
@@ -236,6 +238,7 @@ class Profiler:
             rest=rest,
             campaigns=self._campaigns,
             site=self._site,
+            row_quota=self._row_quota,
         )
         by_client, merged = take_by_client(self._buffer, rest)
         self._rest_seconds = _rest_seconds(len(by_client), merged)
