@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def stored(store: Store) -> tuple[int, int]:
 
 
 def test_a_flood_of_one_network_leaves_the_others_their_rows(uri: str, clock: Clock) -> None:
-    options = {"storage_uri": uri, "base_limit": 1_000_000, "campaigns": False}
+    options: dict[str, Any] = {"storage_uri": uri, "base_limit": 1_000_000, "campaigns": False}
     store = open_store(Options(**options), clock)
     opened = [store] * 3 if store.local else [open_store(Options(**options), clock) for _ in "123"]
     workers = [Worker(each, options, clock) for each in opened]
