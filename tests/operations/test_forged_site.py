@@ -174,7 +174,7 @@ NAMES = st.sampled_from([NETWORK, "x", "\0", "0.0.0.0/99", "::/0", ""])
 """Names of networks and of workers."""
 fuzzed = settings(suppress_health_check=list(HealthCheck))
 quick = settings(fuzzed, max_examples=15)
-deep = settings(fuzzed, max_examples=60)
+deep = settings(fuzzed, max_examples=40)
 
 
 def check_value(name: str, data: st.DataObject) -> None:
