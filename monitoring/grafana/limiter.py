@@ -165,8 +165,8 @@ LIMITER: Final = Row(
         ),
         Panel(
             "Values that can't be read",
-            "Values of the store a second that count as absent, by kind. Worry unless you have just "
-            "upgraded: somebody else writes to this Redis. The log has the keys "
+            "Values of the store a second that count as absent, by kind. Worry unless you have "
+            "just upgraded: somebody else writes to this Redis. The log has the keys "
             "(`state_damaged` and its like).",
             "cps",
             (Query(or_zero(rate("irl_damaged_values_total", JOB, "kind"), "kind"), "{{kind}}"),),

@@ -15,20 +15,16 @@ from hypothesis import strategies as st
 
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.behaviour.rows import GOOD, ROW, pack_rows
-from flask_irl.campaigns.activity import Activity
-from flask_irl.campaigns.campaign import Subject, Table
-from flask_irl.campaigns.site_view import SiteView
 from flask_irl.errors import ModelError
-from flask_irl.limits.network_override import NetworkOverride
-from flask_irl.limits.override import Override
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.model import dump
 from flask_irl.stores.state import Update
 from flask_irl.telemetry.events import ErrorSwallowed, Event, StoreFailed, ValueDamaged
 from flask_irl.verdicts.campaign_watch import WATCH_SECONDS
 from tests.admin.api import Caller, make_app
-from tests.admin.site import CAMPAIGN, KNOWN, learn, make_worker, model
+from tests.admin.site import KNOWN, learn, make_worker, model
 from tests.conftest import Clock
+from tests.forged import NAMES, SOUND, put
 from tests.hostile import DEEP, changed, damaged
 from tests.operations.worker import Worker
 
@@ -81,46 +77,6 @@ def live(worker: Worker) -> None:
     assert watch.errors == []
 
 
-NETWORK = "203.0.113.0/24"
-SETTINGS = json.dumps(
-    {
-        "anomalous_factor": 0.5,
-        "anomaly_threshold": -0.6,
-        "base_limit": 50,
-        "further_factors": [0.25],
-        "mode": "enforce",
-        "window_seconds": 60,
-    }
-).encode()
-OVERRIDE = NetworkOverride(NETWORK, Override("limit", 1.7e9 + 900, 5), "r", "ada").encode()
-TABLE = Table({CAMPAIGN.subject: CAMPAIGN}, {Subject("site", "", "taking"): 1.7e9 + 60}, 2).encode()
-TRAINING = json.dumps(
-    {
-        **{"at": 1.7e9, "seconds": 1.0, "version": 3, "rows": 5, "clients": 2, "requests": 50},
-        **{"result": "accepted", "reason": ""},
-    }
-).encode()
-NEWS = json.dumps(
-    {"latest": 1.7e9, "counts": [["login", "/login", "direct", {"failed": 3, "clients": 2}]]}
-).encode()
-AUDIT = json.dumps(
-    {
-        **{"at": 1.7e9, "who": "ada", "action": "rollback", "target": "3", "reason": ""},
-        **{"before": {"version": 2}, "after": {"version": 3, "until": 1.7e9}},
-    }
-).encode()
-REPORT = json.dumps({"crowd_guard": False, "model": 3}).encode()
-
-
-def view() -> bytes:
-    """Encode what is usual for a site."""
-    site = SiteView()
-    activity = Activity(1.7e9, 3600.0)
-    activity.add({"failed": 2.0, "clients": 1.0}, 1.7e9)
-    site.activities[CAMPAIGN.subject] = activity
-    return site.encode()
-
-
 @cache
 def bench() -> Worker:
     return make_worker(CLOCK)
@@ -131,47 +87,11 @@ def caller() -> Caller:
     return Caller(make_app(bench().operations).test_client())
 
 
-def use(worker: Worker, name: str, data: bytes, text: str = NETWORK) -> None:
-    """Put a value in the store."""
-    store = worker.store
-    if name == "settings":
-        store.put_settings(store.settings()[0], data)
-    elif name == "campaigns":
-        store.put_campaigns(store.campaigns()[0], data)
-    elif name == "news":
-        store.add_news("campaigns", data, 100)
-    elif name == "view":
-        store.put_note("campaigns", data)
-        worker.limiter.learning.campaigns._view = None
-    elif name == "training":
-        store.put_note("training", data)
-    elif name == "network":
-        store.put_network(text, data, 100)
-    elif name == "audit":
-        store.add_audit(data)
-    elif name == "worker":
-        store.tell_worker(text, data)
-    elif name == "rows":
-        store.add_rows([data], 100)
-
-
-SOUND = {
-    "settings": SETTINGS,
-    "campaigns": TABLE,
-    "news": NEWS,
-    "view": view(),
-    "training": TRAINING,
-    "network": OVERRIDE,
-    "audit": AUDIT,
-    "worker": REPORT,
-}
 fuzzed = settings(
     max_examples=30, suppress_health_check=list(HealthCheck), report_multiple_bugs=True
 )
 
 
-NAMES = st.sampled_from([NETWORK, "x", "\0", "0.0.0.0/99", "::/0", ""])
-"""Names of networks and of workers."""
 fuzzed = settings(suppress_health_check=list(HealthCheck))
 quick = settings(fuzzed, max_examples=15)
 deep = settings(fuzzed, max_examples=40)
@@ -180,9 +100,9 @@ deep = settings(fuzzed, max_examples=40)
 def check_value(name: str, data: st.DataObject) -> None:
     """Draw a value in the place of a sound one, and check that all goes on."""
     worker = bench()
-    use(worker, name, data.draw(damaged(SOUND[name])), data.draw(NAMES))
+    put(worker.limiter, name, data.draw(damaged(SOUND[name])), data.draw(NAMES))
     live(worker)
-    use(worker, name, SOUND[name])
+    put(worker.limiter, name, SOUND[name])
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -262,7 +182,7 @@ KINDS = {"view": "campaigns"}
 def test_a_damaged_value_of_the_site_is_counted(name: str, value: bytes) -> None:
     watch, clock = Watch(), Clock()
     worker = make_worker(clock, listener=watch)
-    use(worker, name, value)
+    put(worker.limiter, name, value)
     worker.limiter.refresh()
     clock.advance(WATCH_SECONDS)
     worker.ask("198.51.100.9", "/login", 1, 401, "POST")
@@ -275,7 +195,7 @@ def test_a_damaged_value_of_the_site_is_counted(name: str, value: bytes) -> None
 def test_a_worker_whose_report_is_damaged_is_counted_and_listed() -> None:
     watch = Watch()
     worker = make_worker(listener=watch)
-    use(worker, "worker", b"{", "web1:7")
+    put(worker.limiter, "worker", b"{", "web1:7")
     found = worker.operations.status.read()["workers"]
     assert found == {"seen": 1, "names": ["web1:7"]}
     assert watch.damaged == Counter(worker=1)
