@@ -10,6 +10,9 @@ from flask_irl.errors import ModelError
 from flask_irl.model.model import Model, load
 from flask_irl.stored import is_number
 
+GATE: Final = ("flagged_share", "allowed_share")
+"""Figures of the gate that are shown; a later version may know more."""
+
 
 def read_model(blob: bytes) -> Model:
     """Read a model of the store, as every worker does.
@@ -22,10 +25,10 @@ def read_model(blob: bytes) -> Model:
     if model.features != FEATURE_NAMES:
         raise ModelError(f"its features are {model.features!r:.80}, and not this program's")
     _check_tables(model.site)
-    gate = model.report.get("gate", {})
-    figures = [*gate.values()] if isinstance(gate, dict) else [None]
-    if not all(map(is_number, (*figures, model.report.get("rows_seen", 0)))):
-        raise ModelError("its report has other members than numbers")
+    gate, rows_seen = model.report.get("gate", {}), model.report.get("rows_seen", 0)
+    figures = [gate.get(name, 0) if isinstance(gate, dict) else None for name in GATE]
+    if not all(map(is_number, (*figures, rows_seen))):
+        raise ModelError("a figure of its report is none")
     return model
 
 

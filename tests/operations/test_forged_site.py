@@ -93,7 +93,7 @@ fuzzed = settings(
 
 
 fuzzed = settings(suppress_health_check=list(HealthCheck))
-quick = settings(fuzzed, max_examples=15)
+quick = settings(fuzzed, max_examples=12)
 deep = settings(fuzzed, max_examples=40)
 
 
@@ -190,6 +190,15 @@ def test_a_damaged_value_of_the_site_is_counted(name: str, value: bytes) -> None
     worker.operations.status.read()
     worker.operations.audit.entries()
     assert watch.damaged.keys() == {KINDS.get(name, name)}
+
+
+def test_a_model_of_a_later_version_may_tell_more() -> None:
+    worker = make_worker()
+    report = {"gate": {"flagged_share": 0.01, "verdict": "fine"}, "more": [None]}
+    version = publish(worker, site={"seasons": "four"}, report=report)
+    worker.limiter.refresh()
+    assert worker.limiter.trainer.model.version == version
+    assert worker.operations.models.versions()[0]["flagged_share"] == 0.01
 
 
 def test_a_worker_whose_report_is_damaged_is_counted_and_listed() -> None:

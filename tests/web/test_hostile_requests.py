@@ -152,7 +152,7 @@ def answer(app: Flask, fields: dict[str, Any]) -> int | str:
 
 
 @pytest.mark.parametrize(("named", "base_limit"), [(False, 1000), (True, 1000), (False, 1)])
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(fields=ENVIRONS)
 @example({"HTTP_HOST": "[", "PATH_INFO": "/limited"})
 @example({"HTTP_X_FORWARDED_FOR": ", , ,"})
