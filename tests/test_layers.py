@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 
 FLOORS: dict[int, tuple[str, ...]] = {
-    1: ("errors", "behaviour"),
+    1: ("errors", "stored", "behaviour"),
     2: ("limits", "model"),
     3: ("campaigns", "config", "telemetry"),
     4: ("stores",),
@@ -36,7 +36,7 @@ ROOF = max(FLOORS) + 1
 MAX_FLOORS = 10
 MAX_LINES = 300
 
-PURE_ROOMS = {"errors", "limits", "behaviour", "model"}
+PURE_ROOMS = {"errors", "stored", "limits", "behaviour", "model"}
 SHARED_BY_THREADS = {"flask_irl.behaviour.buffer"}
 FLASK_ROOMS = {"web", "admin", "cli", "control", "extension"}
 FLASK = {"flask", "flask_smorest"}

@@ -77,6 +77,21 @@ def decode(blobs: Sequence[bytes]) -> Records:
     return records
 
 
+def damaged(blobs: Sequence[bytes], records: Records) -> list[int]:
+    """List the places of profiles of this schema that began anew, for they can't be read.
+
+    Args:
+        blobs: The profiles as they were stored.
+        records: The same, unpacked just now.
+    """
+    own = TAG.to_bytes(2, "little")
+    return [
+        place
+        for place in np.flatnonzero(records["updated"] == 0).tolist()
+        if blobs[place].startswith(own) and blobs[place] != records[place].tobytes()
+    ]
+
+
 def encode(records: Records) -> list[bytes]:
     """Pack profiles, each into bytes of its own."""
     data = records.tobytes()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
 
+from flask_irl.stored import Damaged, ignore, read_json
+
 T = TypeVar("T")
 Kind = Literal["login", "site", "network"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -18,6 +20,8 @@ MUTED_SECONDS: Final = 3600.0
 """Time for which a campaign that an operator has ended isn't named again."""
 MAX_CAMPAIGNS: Final = 50
 """Campaigns that run at a time at most."""
+MOST_READ: Final = 1000
+"""Entries of a table that are read: more than ever run, or are muted, at a time."""
 
 
 class Subject(NamedTuple):
@@ -105,16 +109,25 @@ EMPTY: Final = Table()
 _NUMBERS: Final = frozenset(f.name for f in fields(Campaign)) - {"subject", "slow"}
 
 
-def decode(data: bytes | None) -> Table:
-    """Decode a table; entries that are damaged or of another form are left out."""
+def decode(data: bytes | None, damaged: Damaged = ignore) -> Table:
+    """Decode a table; entries that are damaged or of another form are left out.
+
+    Args:
+        data: The table, None for none.
+        damaged: Takes the reason for each that is left out, but for kinds that aren't known: a
+            later version may know them.
+    """
     try:
-        members: Any = json.loads(data or b"{}")
-        campaigns = [c for c in map(_campaign, _list(members, "campaigns")) if c is not None]
-        muted = dict(m for m in map(_muted, _list(members, "muted")) if m is not None)
+        members: Any = read_json(b"{}" if data is None else data)
+        read = [_campaign(x, damaged) for x in _list(members, "campaigns")[:MOST_READ]]
+        campaigns = [campaign for campaign in read if campaign is not None]
+        times = [_muted(x, damaged) for x in _list(members, "muted")[:MOST_READ]]
+        muted = dict(entry for entry in times if entry is not None)
         workers = members.get("workers", 1)
         count = workers if isinstance(workers, int) and 1 <= workers <= 10_000 else 1
         return Table({c.subject: c for c in campaigns[:MAX_CAMPAIGNS]}, muted, count)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError) as error:
+        damaged(f"the table can't be read: {error!r:.200}")
         return EMPTY
 
 
@@ -123,19 +136,24 @@ def _list(members: Any, name: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _campaign(members: Any) -> Campaign | None:
+def _campaign(members: Any, damaged: Damaged) -> Campaign | None:
     def read() -> Campaign:
-        numbers = {name: float(members[name]) for name in members.keys() & _NUMBERS}
-        if not all(0.0 <= number < math.inf for number in numbers.values()):
-            raise ValueError("a member is no count")
+        numbers = {name: _number(members[name]) for name in members.keys() & _NUMBERS}
         slow = bool(members.get("slow", False))
         return Campaign(_subject(members["subject"]), slow=slow, **numbers)
 
-    return _or_none(read)
+    return _or_none(read, damaged)
 
 
-def _muted(entry: Any) -> tuple[Subject, float] | None:
-    return _or_none(lambda: (_subject(entry[:3]), float(entry[3])))
+def _muted(entry: Any, damaged: Damaged) -> tuple[Subject, float] | None:
+    return _or_none(lambda: (_subject(entry[:3]), _number(entry[3])), damaged)
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"{value!r:.40} is no number from 0")
+    return number
 
 
 def _subject(parts: Any) -> Subject:
@@ -143,8 +161,11 @@ def _subject(parts: Any) -> Subject:
     return Subject(next(k for k in KINDS if k == kind), target, sort)
 
 
-def _or_none(read: Callable[[], T]) -> T | None:
+def _or_none(read: Callable[[], T], damaged: Damaged) -> T | None:
     try:
         return read()
-    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError):
+    except StopIteration:
+        return None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        damaged(f"an entry of the table can't be read: {error!r:.200}")
         return None

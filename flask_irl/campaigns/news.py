@@ -28,6 +28,7 @@ from flask_irl.campaigns.newcomers import (
     network_of,
     sort_masks,
 )
+from flask_irl.stored import read_json
 
 MAX_SUBJECTS: Final = 1000
 """Subjects that one worker's news names at most, until they are told."""
@@ -180,14 +181,14 @@ def decode(data: bytes) -> tuple[float, dict[Subject, Mapping[str, float]]]:
         ValueError: The bytes are no news.
     """
     try:
-        members: Any = json.loads(data)
+        members: Any = read_json(data)
         latest = _count(members["latest"])
         found: dict[Subject, Mapping[str, float]] = {}
         for kind, target, sort, counts in members["counts"][:MAX_SUBJECTS]:
             if kind in KINDS:
                 numbers = {name: _count(n) for name, n in counts.items() if name in COUNTS}
                 found[Subject(kind, str(target), str(sort))] = numbers
-    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"news can't be read: {error!r}") from None
     return latest, found
 

@@ -14,6 +14,7 @@ from flask_irl.campaigns import criteria
 from flask_irl.campaigns.activity import HOUR, MINUTE, Activity
 from flask_irl.campaigns.campaign import ALL, KINDS, MAX_CAMPAIGNS, Campaign, Subject, Table
 from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
+from flask_irl.stored import Damaged, ignore, read_json
 
 MOST_LOGINS: Final = 256
 """Subjects of logins that are kept: those with most failures, then those with most successes."""
@@ -123,15 +124,21 @@ class SiteView:
         return json.dumps({**learned, "activities": entries}).encode()
 
     @classmethod
-    def decode(cls, data: bytes | None) -> SiteView:
-        """Decode it; what is damaged or of another form is left out and begins anew."""
+    def decode(cls, data: bytes | None, damaged: Damaged = ignore) -> SiteView:
+        """Decode it; what is damaged or of another form is left out and begins anew.
+
+        Args:
+            data: The view, None for none.
+            damaged: Takes the reason for each part that is left out.
+        """
         view = cls()
         try:
-            members: Any = json.loads(data or b"{}")
+            members: Any = read_json(b"{}" if data is None else data)
             learned = (float(members.get(name, 0.0)) for name in ("learned_at", "learned"))
             view._learned_at, view._learned = (x if 0.0 <= x < math.inf else 0.0 for x in learned)
             entries = list(members.get("activities", ()))
-        except (AttributeError, OverflowError, RecursionError, TypeError, ValueError):
+        except (AttributeError, OverflowError, TypeError, ValueError) as error:
+            damaged(f"what is usual can't be read: {error!r:.200}")
             return cls()
         for entry in entries[: 2 * (MOST_LOGINS + MOST_NETWORKS)]:
             try:
@@ -139,8 +146,8 @@ class SiteView:
                 if kind in KINDS:
                     subject = Subject(kind, str(target), str(sort))
                     view.activities[subject] = Activity.decode(activity)
-            except (ValueError, TypeError):
-                continue
+            except (ValueError, TypeError) as error:
+                damaged(f"what is usual for a subject can't be read: {error!r:.200}")
         return view
 
     def _name(

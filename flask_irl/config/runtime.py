@@ -11,6 +11,7 @@ import attrs
 from flask_irl.config.options import Options, check_option
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.plan import Mode
+from flask_irl.stored import Damaged, ignore, read_json
 
 CHANGEABLE: Final = (
     *("base_limit", "window_seconds"),
@@ -19,22 +20,30 @@ CHANGEABLE: Final = (
 """Options that can be changed at run time, beside the mode."""
 
 
-def read_settings(data: bytes | None) -> dict[str, Any]:
-    """Decode stored settings; unreadable ones, and those not allowed any more, are left out."""
+def read_settings(data: bytes | None, damaged: Damaged = ignore) -> dict[str, Any]:
+    """Decode stored settings; unreadable ones, and those not allowed any more, are left out.
+
+    Args:
+        data: The settings, None for none.
+        damaged: Takes the reason for each that is left out, but for names that aren't known: a
+            later version may know them.
+    """
     if data is None:
         return {}
     try:
-        entries = json.loads(data)
-    except ValueError:
-        return {}
-    if not isinstance(entries, dict):
+        entries = read_json(data)
+        if not isinstance(entries, dict):
+            raise ValueError("the settings are no object")
+    except ValueError as error:
+        damaged(str(error))
         return {}
     settings: dict[str, Any] = {}
     for name, value in entries.items():
         try:
             settings.update(check_settings({name: value}))
-        except ConfigurationError:
-            continue
+        except ConfigurationError as error:
+            if name == "mode" or name in CHANGEABLE:
+                damaged(str(error))
     return settings
 
 

@@ -8,7 +8,6 @@ thousand that end last) are known, too: they hold while the store, or their part
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -29,11 +28,11 @@ from flask_irl.limits.networks import addresses_of
 from flask_irl.limits.override import Override
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import OVERRIDDEN, RANKED, Revisions
-from flask_irl.telemetry.log import Sampler, event
+from flask_irl.telemetry.damage import DamageLog
+from flask_irl.telemetry.events import Notify, ignore
 
 REMEMBERED: Final = 8192
 """Clients whose rule is remembered."""
-LOG_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 60.0
 """Time after which a store is asked for all overrides again that tells of no change."""
 
@@ -58,6 +57,7 @@ class Access:
         store: Keeps the networks.
         failures: Decides without the store, and must know the overrides, too.
         monotonic: Seconds of a clock that is never set.
+        notify: Takes an event for each override that can't be read.
 
     Attributes:
         rule: Gives the ruling for a client's key and the address of the other end; None while there
@@ -75,6 +75,7 @@ class Access:
         store: Store,
         failures: Failures,
         monotonic: Callable[[], float] = time.monotonic,
+        notify: Notify = ignore,
     ) -> None:
         self._store = store
         self._failures = failures
@@ -83,7 +84,7 @@ class Access:
         self._is_complete = True
         self._missing = Missing(store, monotonic)
         self._next_look = monotonic() + LOOK_SECONDS
-        self._log = Sampler(LOG_SECONDS)
+        self._damaged = DamageLog("network", "network_override_damaged", notify)
         self._lists = AccessLists(options.allow, options.deny)
         self._is_listing = bool(options.allow or options.deny)
         self.own: Mapping[str, Override] = {}
@@ -225,15 +226,7 @@ class Access:
             try:
                 networks[network] = decode(network, data)
             except ConfigurationError as error:
-                held = self._log.passes()
-                if held is not None:
-                    event(
-                        logging.WARNING,
-                        "network_override_damaged",
-                        network=network,
-                        reason=error,
-                        not_logged=held,
-                    )
+                self._damaged.report(network=network, reason=error)
         return networks
 
     def _is_time(self) -> bool:

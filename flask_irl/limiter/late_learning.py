@@ -59,6 +59,7 @@ class LateLearning:
         self.options = options
         self.store = store
         self.notify: Notify = ignore if listener is None else listener.notify
+        store.report_damage(self.notify)
         self.failures = Failures(store, options, self.notify)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()

@@ -22,6 +22,7 @@ from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plan_cache import PlanCache
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
+from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import Listener
 from flask_irl.telemetry.log import event
 
@@ -67,7 +68,7 @@ class Limiter(LateLearning):
         self.configured = options
         self.listener = listener
         self.breaker = self.failures.breaker
-        self.access = Access(options, store, self.failures, monotonic)
+        self.access = Access(options, store, self.failures, monotonic, self.notify)
         self._decider = Decider(options, store, self.failures, self.access, self.start, monotonic)
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
@@ -91,6 +92,7 @@ class Limiter(LateLearning):
         self.access.look_soon = self.worker.poll_soon
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
+        self._damaged = DamageLog("settings", "settings_damaged", self.notify)
         self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
         follow_process(self)
@@ -191,7 +193,7 @@ class Limiter(LateLearning):
             self.access.refresh(before, news)
             if news.settings != before.settings:
                 _, stored = self.store.settings()
-                self._apply(read_settings(stored))
+                self._apply(read_settings(stored, self._damaged.tell))
             self.campaigns.refresh(news.campaigns, enforced=self._mode == "enforce")
             if news.model != before.model or news.model != self.trainer.model.version:
                 self.trainer.poll()

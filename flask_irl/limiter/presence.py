@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from flask_irl.stored import Damaged, ignore, read_json
 from flask_irl.stores.base import Store
 
 TELL_SECONDS: Final = 10.0
@@ -51,10 +52,11 @@ class Presence:
         self._next, self._process = now + TELL_SECONDS, process
 
 
-def read_report(report: bytes) -> dict[str, Any]:
-    """Read a worker's report; empty if another version wrote what nobody here understands."""
+def read_report(report: bytes, damaged: Damaged = ignore) -> dict[str, Any]:
+    """Read a worker's report; empty for one that can't be read, which ``damaged`` is told."""
     try:
-        found = json.loads(report)
-    except (ValueError, RecursionError):
+        found = read_json(report)
+    except ValueError as error:
+        damaged(f"the report of a worker can't be read: {error}")
         return {}
     return found if isinstance(found, dict) else {}

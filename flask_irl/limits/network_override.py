@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.override import Override
+from flask_irl.stored import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,11 @@ def decode(network: str, data: bytes) -> NetworkOverride:
         ConfigurationError: The bytes are no such override.
     """
     try:
-        members = json.loads(data)
+        members = read_json(data)
         until, reason, who = float(members["until"]), members["reason"], members["who"]
         override = Override(members["kind"], until, members["amount"])
         if not (math.isfinite(until) and isinstance(reason, str) and isinstance(who, str)):
             raise ValueError("a member is not allowed")
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ConfigurationError(f"the override of {network} can't be read: {error}") from None
     return NetworkOverride(network, override, reason, who)

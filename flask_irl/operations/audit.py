@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NoReturn, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.operations.results import AuditEntry
+from flask_irl.stored import is_number, read_json
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import AUDIT_KEPT
-from flask_irl.telemetry.log import LAST_MOMENT, Sampler, event
+from flask_irl.telemetry.damage import DamageLog
+from flask_irl.telemetry.events import Notify, ignore
+from flask_irl.telemetry.log import LAST_MOMENT, event
 
-LOG_SECONDS: Final = 1.0
 MAX_REASON: Final = 500
 """Most characters of an operator's reason."""
 TEXTS: Final = ("who", "action", "target", "reason")
@@ -39,11 +40,12 @@ class AuditLog:
 
     Args:
         store: Keeps the entries.
+        notify: Takes an event for each that can't be read.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, notify: Notify = ignore) -> None:
         self._store = store
-        self._damaged = Sampler(LOG_SECONDS)
+        self._damaged = DamageLog("audit", "audit_entry_damaged", notify)
 
     def record(
         self,
@@ -104,10 +106,11 @@ class AuditLog:
         return found
 
     def _read(self, blob: bytes) -> AuditEntry | None:
+        reason = "it is of another form"
         try:
-            entry = json.loads(blob, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            entry = None
+            entry = read_json(blob)
+        except ValueError as error:
+            entry, reason = None, str(error)
         if _is_entry(entry):
             return AuditEntry(
                 at=entry["at"],
@@ -118,9 +121,7 @@ class AuditLog:
                 after=entry["after"],
                 reason=entry["reason"],
             )
-        count = self._damaged.passes()
-        if count is not None:
-            event(logging.WARNING, "audit_entry_damaged", not_logged=count)
+        self._damaged.tell(reason)
         return None
 
 
@@ -129,7 +130,7 @@ def _is_entry(entry: object) -> TypeGuard[AuditEntry]:
     return (
         isinstance(entry, dict)
         and entry.keys() >= AuditEntry.__required_keys__
-        and _is_number(entry["at"])
+        and is_number(entry["at"])
         and 0 <= entry["at"] <= LAST_MOMENT
         and all(isinstance(entry[name], str) for name in TEXTS)
         and all(entry[name] is None or _is_state(entry[name]) for name in STATES)
@@ -144,18 +145,4 @@ def _is_state(state: object) -> bool:
 
 
 def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, bool | str) or _is_number(value)
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    """Check for a number that JSON and floats can hold."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    return value is None or isinstance(value, bool | str) or is_number(value)

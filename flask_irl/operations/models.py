@@ -8,7 +8,7 @@ from flask_irl.behaviour.features import FEATURES
 from flask_irl.errors import ConfigurationError, ModelError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import MAX_SECONDS, check_seconds
-from flask_irl.model.model import Model, load
+from flask_irl.model.model import Model
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.results import (
     ModelEntry,
@@ -19,6 +19,7 @@ from flask_irl.operations.results import (
 )
 from flask_irl.stores.site import Pin, Revisions
 from flask_irl.telemetry.log import moment
+from flask_irl.training.reading import read_model
 from flask_irl.training.trainer import Training
 
 ROLLBACK: Final = "rollback"
@@ -192,7 +193,7 @@ class ModelOperations:
         """Read a kept model as every worker would; None if workers would refuse it."""
         blob = self._store.model(version)
         try:
-            model = load(blob or b"", schema=self._limiter.trainer.model.schema)
+            model = read_model(blob or b"")
         except ModelError:
             return None
         return model if model.version == version else None

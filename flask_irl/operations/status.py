@@ -15,6 +15,7 @@ from flask_irl.model.model import Model
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.rates import Rates, read_rates
 from flask_irl.operations.results import ClientCounts
+from flask_irl.telemetry.damage import DamageLog
 from flask_irl.training.last import read_last
 
 
@@ -111,6 +112,8 @@ class StatusOperations:
         self._store = limiter.store
         self._clients = clients
         self._stopwatch = stopwatch
+        self._reports = DamageLog("worker", "worker_report_damaged", limiter.notify)
+        self._notes = DamageLog("training", "training_note_damaged", limiter.notify)
 
     def read(self) -> Status:
         """Read all of it; of a store that doesn't answer, that and what is known without it."""
@@ -128,7 +131,9 @@ class StatusOperations:
         share = refused / requests if requests else 0.0
         model = self._limiter.trainer.model
         age = max(0.0, self._store.now() - model.trained_at) if model.version else None
-        reports = {name: read_report(r) for name, r in self._store.workers().items()}
+        reports = {
+            name: read_report(r, self._reports.tell) for name, r in self._store.workers().items()
+        }
         guards = [report.get("crowd_guard") is True for report in reports.values()]
         return {
             "store": store,
@@ -144,7 +149,7 @@ class StatusOperations:
             "learning": learning(model),
             "rollback": rollback(self._limiter),
             "crowd_guard": self._limiter.profiler.guarding or any(guards),
-            "last_training": read_last(self._store),
+            "last_training": read_last(self._store, self._notes.tell),
             "training_rows": self._store.row_count(),
             "workers": {"seen": len(reports), "names": sorted(reports)},
             "total_requests": requests,

@@ -13,6 +13,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.site import ServerInfo, SiteStore
 from flask_irl.stores.state import ClientState, Update
+from flask_irl.telemetry.events import Notify
 
 SaveResult = Literal["saved", "stale", "gone"]
 
@@ -144,6 +145,9 @@ class Store(SiteStore, Protocol):
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         """Write an operator's override of a client, known or not, or remove it with None."""
+
+    def report_damage(self, notify: Notify) -> None:
+        """Have an event taken for each damaged value that is met from now on."""
 
     def expire(self) -> int:
         """Drop clients at the end of their time, and count them; Redis does so by itself."""

@@ -126,6 +126,18 @@ class CallbackFailed(NamedTuple):
     where: str
 
 
+class ValueDamaged(NamedTuple):
+    """Report values of the store that can't be read, and so count as absent.
+
+    Attributes:
+        kind: Their kind.
+        values: Their number.
+    """
+
+    kind: str
+    values: int
+
+
 Event = (
     RequestDecided
     | RequestExempted
@@ -143,6 +155,7 @@ Event = (
     | ErrorSwallowed
     | JobSkipped
     | CallbackFailed
+    | ValueDamaged
 )
 
 Notify = Callable[[Event], object]

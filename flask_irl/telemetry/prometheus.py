@@ -39,19 +39,25 @@ from flask_irl.telemetry.events import (
     StoreFailed,
     StoreLost,
     TrainingEnded,
+    ValueDamaged,
 )
 from flask_irl.telemetry.prometheus_metrics import Metrics, make_metrics
 
 TRAINED: Final = frozenset({"accepted", "kept_aside", "rejected"})
 """Results of trainings that made a model."""
 RESULTS: Final = ("accepted", "kept_aside", "rejected", "refused", "failed")
-STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error")
+STORE_ERRORS: Final = ("timeout", "refused", "connection", "response", "error", "out")
 """Kinds of errors of a store. Counted from 0, as are the results of trainings: ``increase()``
 doesn't see a counter that appears with its first event."""
 CAMPAIGNS: Final = ("login", "site", "network")
 """Kinds of campaigns."""
 JOBS: Final = ("flush", "poll", "train", "expire")
 """Background jobs."""
+DAMAGES: Final = (
+    *("client", "profile", "site", "settings", "network", "campaigns", "news"),
+    *("rows", "model", "audit", "training", "worker"),
+)
+"""Kinds of values in the store."""
 METRICS_ROUTE: Final = "/metrics"
 
 
@@ -94,6 +100,8 @@ class PrometheusListener:
         metrics.campaign_refusals.labels("login")
         for job in JOBS:
             metrics.jobs_skipped.labels(job)
+        for kind in DAMAGES:
+            metrics.damaged.labels(kind)
         self._metrics = metrics
         self._uncounted = frozenset(uncounted)
         self._seconds = metrics.seconds
@@ -114,6 +122,7 @@ class PrometheusListener:
             ErrorSwallowed: self._error_swallowed,
             JobSkipped: self._job_skipped,
             CallbackFailed: self._callback_failed,
+            ValueDamaged: self._value_damaged,
         }
         # Finding a labelled counter costs more than counting.
         self._request_counters: dict[tuple[str, str], Counter] = {}
@@ -185,6 +194,9 @@ class PrometheusListener:
 
     def _callback_failed(self, event: CallbackFailed) -> None:
         self._metrics.callback_errors.labels(event.where).inc()
+
+    def _value_damaged(self, event: ValueDamaged) -> None:
+        self._metrics.damaged.labels(event.kind).inc(event.values)
 
     def _count(self, outcome: str, route: str) -> None:
         counter = self._request_counters.get((outcome, route))

@@ -38,6 +38,7 @@ class Metrics(NamedTuple):
     jobs_skipped: Counter
     internal_errors: Counter
     callback_errors: Counter
+    damaged: Counter
 
 
 def make_metrics() -> Metrics:
@@ -153,6 +154,12 @@ def make_metrics() -> Metrics:
             "irl_callback_errors_total",
             "Calls of the app's own functions, such as key_func, that gave nothing of use",
             ("where",),
+            registry=None,
+        ),
+        damaged=Counter(
+            "irl_damaged_values_total",
+            "Values of the store that can't be read, and so count as absent, by kind",
+            ("kind",),
             registry=None,
         ),
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from flask_irl.errors import StoreError
+from flask_irl.stored import Damaged, ignore, is_number, read_json
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Notify, StoreFailed
 from flask_irl.telemetry.log import event
@@ -35,25 +35,31 @@ def write_last(store: Store, notify: Notify, training: Mapping[str, Any]) -> Non
         event(logging.WARNING, "training_not_noted", kind=error.kind, error=error)
 
 
-def read_last(store: Store) -> dict[str, Any] | None:
+def read_last(store: Store, damaged: Damaged = ignore) -> dict[str, Any] | None:
     """Read the result of the latest training; None if there is none, or none that can be read.
+
+    Args:
+        store: Keeps it.
+        damaged: Takes the reason why it can't be read.
 
     Raises:
         StoreError: The store failed.
     """
     note = store.note(NOTE)
-    try:
-        found = json.loads(note or b"null")
-    except (ValueError, RecursionError):
+    if note is None:
         return None
-    if not isinstance(found, dict):
+    try:
+        found = read_json(note)
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+    except ValueError as error:
+        damaged(f"the result of the latest training can't be read: {error}")
         return None
     numbers = {name: found.get(name) for name in NUMBERS}
     texts = {name: found.get(name) for name in TEXTS}
-    right = all(map(_is_number, numbers.values()))
+    right = all(map(is_number, numbers.values()))
     right = right and all(isinstance(text, str) for text in texts.values())
-    return {**texts, **numbers} if right else None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    if not right:
+        damaged("the result of the latest training has members of another type")
+        return None
+    return {**texts, **numbers}

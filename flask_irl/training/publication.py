@@ -6,11 +6,12 @@ import logging
 
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
 from flask_irl.errors import ModelError
-from flask_irl.model.model import Model, dump, load
+from flask_irl.model.model import Model, dump
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import Pin, Publication
-from flask_irl.telemetry.events import ModelLoaded, ModelPinned, Notify
+from flask_irl.telemetry.events import ModelLoaded, ModelPinned, Notify, ValueDamaged
 from flask_irl.telemetry.log import event, moment
+from flask_irl.training.reading import read_model
 
 
 class ModelInForce:
@@ -54,6 +55,7 @@ class ModelInForce:
         except ModelError as error:
             # The one in force stays; the log says so once.
             self._refused_version = version
+            self._notify(ValueDamaged("model", 1))
             event(logging.ERROR, "model_refused", version=version, reason=error)
             return False
         self._use(model)
@@ -102,7 +104,7 @@ class ModelInForce:
         blob = self._store.model(version)
         if blob is None:
             raise ModelError("it is not in the store")
-        model = load(blob, schema=SCHEMA)
+        model = read_model(blob)
         if model.version != version:
             raise ModelError(f"it says that it is version {model.version}")
         return model

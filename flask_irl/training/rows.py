@@ -10,16 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.harm import harmful
-from flask_irl.behaviour.rows import ABUSE, GOOD, Rows, unpack_rows, within_quota
+from flask_irl.behaviour.rows import (
+    ABUSE,
+    GOOD,
+    Rows,
+    unpack_rows,
+    within_network_quota,
+    within_quota,
+)
 from flask_irl.errors import TrainingRefused
 from flask_irl.model.detectors import Detector
 from flask_irl.training.training_set import TrainingSet
 
 MIN_REQUESTS: Final = 50
 CLIENT_SHARE: Final = 0.02
-"""Share of all rows that one client may have, so that none is the measure of the others."""
+"""Share of all rows within the networks' quotas that one client may have, so that none is the
+measure of the others."""
 CLIENT_LEAST: Final = 10
 """Rows that each client may have, whatever its share."""
+NETWORK_SHARE: Final = 0.1
+"""Share of all rows that the clients of one network may have together: else whoever floods the site
+from many addresses would be the measure of the others."""
+NETWORK_LEAST: Final = 300
+"""Rows that the clients of each network may have, whatever their share."""
 HARMFUL_ROWS: Final = 6
 """Rows with a sign of harm that a newcomer may have; there is one each half minute."""
 FEW_ROWS: Final = 200
@@ -107,7 +120,10 @@ def sort_rows(packed: Sequence[bytes]) -> TrainingRows:
     """
     rows = unpack_rows(packed)
     abuse = rows["feedback"] == ABUSE
-    own = within_quota(rows[~abuse], CLIENT_SHARE, CLIENT_LEAST)
+    own = within_network_quota(rows[~abuse], NETWORK_SHARE, NETWORK_LEAST)
+    own = within_quota(own, CLIENT_SHARE, CLIENT_LEAST)
+    # What was taken from clients has made the networks' shares larger.
+    own = within_network_quota(own, NETWORK_SHARE, NETWORK_LEAST)
     if not len(own):
         raise TrainingRefused(NO_ROWS)
     normal = _normal(own)

@@ -7,11 +7,13 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from flask_irl.behaviour.rows import damaged_rows
 from flask_irl.behaviour.site_statistics import learn_site
 from flask_irl.errors import LibraryMissing, ModelError, StoreError, TrainingRefused
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import Publication
+from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import Notify, TrainingEnded
 from flask_irl.telemetry.log import event
 from flask_irl.training.candidate import Terms, make_candidate
@@ -82,6 +84,7 @@ class Trainer:
     ) -> None:
         self._store = store
         self._notify = notify
+        self._damaged = DamageLog("rows", "rows_damaged", notify)
         self.threshold = threshold
         self._rate = false_flag_rate
         self._min_clients = min_clients
@@ -223,7 +226,10 @@ class Trainer:
         """Fit a detector, make a candidate of it, and put that in force if it passes the gate."""
         now = self._store.now()
         counts = self._store.counts()
-        rows = sort_rows(self._store.rows())
+        packed = self._store.rows()
+        if damaged := damaged_rows(packed):
+            self._damaged.report(count=damaged, rows=damaged, reason="not all of it is possible")
+        rows = sort_rows(packed)
         current = self._store.model_version()
         version = max([current, *self._store.model_versions()]) + 1
         began = time.monotonic()

@@ -30,8 +30,9 @@ from flask_irl.campaigns.news import News, Seen
 from flask_irl.campaigns.news import decode as decode_news
 from flask_irl.campaigns.site_view import SiteView
 from flask_irl.stores.base import Store
+from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import CampaignsRunning, Notify
-from flask_irl.telemetry.log import Sampler, event
+from flask_irl.telemetry.log import event
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.merge import Profiles
 
@@ -62,7 +63,8 @@ class CampaignWatch:
         self._store = store
         self._notify = notify
         self._enabled = enabled
-        self._damaged = Sampler(1.0)
+        self._damaged_news = DamageLog("news", "campaign_news_damaged", notify)
+        self._damaged = DamageLog("campaigns", "campaigns_damaged", notify)
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -163,7 +165,7 @@ class CampaignWatch:
         store = self._store
         now = store.now()
         if self._view is None or now > self._leads_until:
-            self._view = SiteView.decode(store.note(WATCH))
+            self._view = SiteView.decode(store.note(WATCH), self._damaged.tell)
             self._saved_at = now
             self._read()
         self._leads_until = now + LEASE_SECONDS
@@ -193,7 +195,7 @@ class CampaignWatch:
 
     def _read(self) -> None:
         self._revision, data = self._store.campaigns()
-        self._use(decode(data))
+        self._use(decode(data, self._damaged.tell))
 
     def _use(self, table: Table) -> None:
         self.table = table
@@ -205,9 +207,7 @@ class CampaignWatch:
         try:
             return decode_news(data)[1]
         except ValueError as error:
-            held = self._damaged.passes()
-            if held is not None:
-                event(logging.WARNING, "campaign_news_damaged", reason=error, not_logged=held)
+            self._damaged_news.tell(str(error))
             return {}
 
 

@@ -22,6 +22,7 @@ from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.judge import Verdicts, judge
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.merge import Profiles, merge
+from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save import save
 from flask_irl.verdicts.site_update import SiteUpdate
@@ -65,11 +66,13 @@ class Flush:
         traps: Clients that hit a honeypot.
         step_log: Logs the clients that take a step.
         notify: Takes the event of scores.
+        damaged: Takes each client whose profile can't be read.
         on_judged: Takes the clients judged together.
         ttl_seconds: Least time for which an idle client's state is kept.
         rest: Is called between two steps.
         campaigns: Watches for attacks of many clients.
         site: Gathers the part that concerns the site as a whole, which isn't saved here.
+        row_quota: Bounds the training rows of each network.
     """
 
     store: Store
@@ -80,11 +83,13 @@ class Flush:
     traps: Traps
     step_log: StepLog
     notify: Notify
+    damaged: Callable[[str], object]
     on_judged: Callable[[Judged], object]
     ttl_seconds: int
     rest: Callable[[], object]
     campaigns: CampaignWatch
     site: SiteUpdate
+    row_quota: RowQuota
 
     def add(self, by_client: Mapping[str, Sequence[Fields]]) -> StoreError | None:
         """Merge observations, by client, judge their clients and save them.
@@ -140,7 +145,14 @@ class Flush:
         """Merge, judge and save clients; list those that somebody else saved meanwhile."""
         self.rest()
         shares = self.model.site.get("routes", {})
-        profiles = merge(states, by_client, ladder=self.ladder, shares=shares, rest=self.rest)
+        profiles = merge(
+            states,
+            by_client,
+            ladder=self.ladder,
+            shares=shares,
+            rest=self.rest,
+            damaged=self.damaged,
+        )
         self.rest()
         verdicts = self._judge(profiles)
         self.rest()
@@ -154,7 +166,7 @@ class Flush:
             trapped=trapped,
             held=None if learning else self.campaigns.held(profiles, verdicts),
         )
-        rows = take_rows(profiles, verdicts, steps)
+        rows = take_rows(profiles, verdicts, steps, self.row_quota)
         scores = verdicts.scores
         result = save(
             self.store, profiles, scores, steps, ttl_seconds=self.ttl_seconds, rest=self.rest

@@ -59,6 +59,7 @@ def merge(
     ladder: Ladder,
     shares: Mapping[str, float],
     rest: Callable[[], object],
+    damaged: Callable[[str], object],
 ) -> Profiles:
     """Merge observations into the profiles of their clients.
 
@@ -71,9 +72,13 @@ def merge(
         ladder: The steps.
         shares: Learned share of each route among the site's requests.
         rest: Is called between two steps.
+        damaged: Takes each client whose profile can't be read.
     """
     clients = list(states)
-    records = profile.decode([state.profile for state in states.values()])
+    blobs = [state.profile for state in states.values()]
+    records = profile.decode(blobs)
+    for place in profile.damaged(blobs, records):
+        damaged(clients[place])
     rest()
     counts = [len(by_client[client]) for client in clients]
     owners: list[int] = []

@@ -14,12 +14,14 @@ from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
+from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
+from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.slices import Size, rest_of, slices, take_by_client
@@ -100,6 +102,8 @@ class Profiler:
         self._pause = pause
         self._cpu_clock = cpu_clock
         self._step_log = StepLog()
+        self._row_quota = RowQuota()
+        self._damaged = DamageLog("profile", "profile_damaged", notify)
         self.on_judged: Callable[[Judged], object] = _ignore
         # An empty one is false.
         self._buffer = Buffer() if buffer is None else buffer
@@ -228,11 +232,13 @@ class Profiler:
             traps=self._traps,
             step_log=self._step_log,
             notify=self._notify,
+            damaged=self._report_damage,
             on_judged=self.on_judged,
             ttl_seconds=self._ttl_seconds,
             rest=rest,
             campaigns=self._campaigns,
             site=self._site,
+            row_quota=self._row_quota,
         )
         by_client, merged = take_by_client(self._buffer, rest)
         self._rest_seconds = _rest_seconds(len(by_client), merged)
@@ -255,6 +261,9 @@ class Profiler:
         if failed is not None:
             raise failed
         return merged
+
+    def _report_damage(self, client: str) -> None:
+        self._damaged.report(client=client, reason="not all of it is possible")
 
     def _rest(self) -> None:
         if self._cpu_clock() - self._rested_at >= HOLD_SECONDS:

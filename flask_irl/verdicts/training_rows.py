@@ -13,6 +13,7 @@ from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.rows import ABUSE, pack_rows
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.merge import Profiles
+from flask_irl.verdicts.row_quota import RowQuota, row_network
 
 ROW_SECONDS: Final = 30.0
 """Least time between two rows of a client."""
@@ -24,7 +25,9 @@ MAX_REFUSED: Final = 0.01
 """Share of refused requests from which on a client isn't learned from."""
 
 
-def take_rows(profiles: Profiles, verdicts: Verdicts, steps: NDArray[np.int64]) -> dict[int, bytes]:
+def take_rows(
+    profiles: Profiles, verdicts: Verdicts, steps: NDArray[np.int64], quota: RowQuota
+) -> dict[int, bytes]:
     """Take a row of each client that is due and may be learned from.
 
     Writes ``row_at`` and ``row_total`` in the records.
@@ -33,6 +36,7 @@ def take_rows(profiles: Profiles, verdicts: Verdicts, steps: NDArray[np.int64]) 
         profiles: The clients.
         verdicts: The verdicts on them.
         steps: Their steps from now on.
+        quota: Bounds the rows of each network.
 
     Returns:
         Packed rows by the index of the client; to be stored once its profile is saved.
@@ -41,6 +45,13 @@ def take_rows(profiles: Profiles, verdicts: Verdicts, steps: NDArray[np.int64]) 
     chosen = np.flatnonzero(_are_due(records) & _may_be_learned_from(records, verdicts, steps))
     if not len(chosen):
         return {}
+    networks = [row_network(profiles.clients[i]) for i in chosen]
+    labelled = (records["feedback"][chosen] != 0).tolist()
+    # One that is over its network's quota is asked again when its next row is due, too.
+    within = [
+        is_labelled or quota.take(network, profiles.now)
+        for network, is_labelled in zip(networks, labelled, strict=True)
+    ]
     now = records["updated"][chosen]
     rows = pack_rows(
         [profiles.clients[i] for i in chosen],
@@ -50,10 +61,12 @@ def take_rows(profiles: Profiles, verdicts: Verdicts, steps: NDArray[np.int64]) 
         [profiles.routes[i] for i in chosen],
         verdicts.regular[chosen],
         records["feedback"][chosen],
+        networks,
     )
     records["row_at"][chosen] = now
     records["row_total"][chosen] = records["total"][chosen]
-    return dict(zip(chosen.tolist(), rows, strict=True))
+    places = zip(chosen.tolist(), rows, within, strict=True)
+    return {place: row for place, row, is_within in places if is_within}
 
 
 def _are_due(records: profile.Records) -> Mask:

@@ -129,7 +129,7 @@ class Enforcer:
                 return None
             ruled, refusal = self._access.rule, None
             if ruled is not None:
-                client, refusal = ruled(client, environ.get("REMOTE_ADDR", ""))
+                client, refusal = ruled(client, environ.get("REMOTE_ADDR") or "")
                 if not client:
                     return None
             if refusal is not None or client in limiter.refusals.known:
@@ -224,7 +224,7 @@ class Enforcer:
             return self.late.begin(current, exchange)
         ruled, refusal = self._access.rule, None
         if ruled is not None:
-            client, refusal = ruled(client, environ.get("REMOTE_ADDR", ""))
+            client, refusal = ruled(client, environ.get("REMOTE_ADDR") or "")
             if not client:
                 self.late.exempt(exchange)
                 return None

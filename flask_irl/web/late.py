@@ -284,7 +284,7 @@ class LateDecisions:
         """Rule on a client's request by what is allowed, refused or overridden as a whole."""
         rule = self._access.rule
         return (
-            Ruling(client, None) if rule is None else rule(client, environ.get("REMOTE_ADDR", ""))
+            Ruling(client, None) if rule is None else rule(client, environ.get("REMOTE_ADDR") or "")
         )
 
     def _filtered(self, passes: Filter, quietly: bool) -> bool:

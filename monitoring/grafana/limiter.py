@@ -164,6 +164,14 @@ LIMITER: Final = Row(
             (Query(or_zero(rate("irl_jobs_skipped_total", JOB, "job"), "job"), "{{job}}"),),
         ),
         Panel(
+            "Values that can't be read",
+            "Values of the store a second that count as absent, by kind. Worry unless you have "
+            "just upgraded: somebody else writes to this Redis. The log has the keys "
+            "(`state_damaged` and its like).",
+            "cps",
+            (Query(or_zero(rate("irl_damaged_values_total", JOB, "kind"), "kind"), "{{kind}}"),),
+        ),
+        Panel(
             "Refusals of the admin API",
             "Requests a second without a token, or with a wrong one. Worry when they go on: "
             "somebody is guessing. The log has their addresses (`admin_refused`).",

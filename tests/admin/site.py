@@ -7,6 +7,7 @@ from functools import cache
 from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.model.model import Model
 from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.events import Listener
 from tests.conftest import Clock
 from tests.operations.worker import Worker
 
@@ -18,12 +19,13 @@ CAMPAIGN = Campaign(
 )
 
 
-def make_worker(clock: Clock | None = None) -> Worker:
+def make_worker(clock: Clock | None = None, listener: Listener | None = None) -> Worker:
     """Make a worker with a client at step 1 that scans for paths, three models and a campaign."""
     worker = Worker(
         MemoryStore(clock=clock or Clock()),
         {"base_limit": BASE_LIMIT, "min_clients": 1},
         fit=lambda lesson: model().detector,
+        listener=listener,
     )
     worker.store.publish(0, DAMAGED_MODEL, b"damaged")
     worker.publish(model(), OLDER_MODEL)

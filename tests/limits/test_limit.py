@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flask_irl.errors import ConfigurationError
@@ -130,3 +130,26 @@ def test_more_limits_than_count_together_are_refused() -> None:
     assert len(parse_limits(text)) == MAX_LIMITS
     with pytest.raises(ConfigurationError, match=f"are {MAX_LIMITS + 1}: at most {MAX_LIMITS}"):
         parse_limits(text + ";5/minute")
+
+
+WORDS = st.sampled_from(
+    [
+        *("5", "0", "-1", "1.5", "9" * 400, "9" * 5000, "\u0661", "\u00b2", "1_0", "0x5", "inf"),
+        *("/", " per ", "per", ";", ",", "|", " ", "\n", "\0", "\ud800", "\u2028"),
+        *("second", "minutes", "hour", "day", "month", "year", "fortnight", "SECOND"),
+    ]
+)
+
+
+@given(st.lists(WORDS, max_size=12).map("".join) | st.text(max_size=40), st.none() | st.integers())
+@example("1/minute;" * 20, None)
+@example("1 per " + "9" * 5000 + " minute", None)
+def test_any_text_is_limits_or_a_wrong_configuration(text: str, burst: int | None) -> None:
+    try:
+        limits = parse_limits(text, burst)
+    except ConfigurationError:
+        return
+    assert 1 <= len(limits) <= MAX_LIMITS
+    for limit in limits:
+        assert 1 <= limit.amount <= MAX_AMOUNT
+        assert 1 <= limit.window_seconds <= MAX_WINDOW_SECONDS

@@ -15,6 +15,7 @@ from flask_irl.operations import Operations
 from flask_irl.operations.results import AuditEntry, ClientOverride
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
+from flask_irl.telemetry.events import Listener
 from flask_irl.training.fit import Fit, fit_here
 from tests.conftest import Clock
 
@@ -30,6 +31,7 @@ class Worker:
         options: Mapping[str, Any],
         monotonic: Callable[[], float] = time.monotonic,
         fit: Fit = fit_here,
+        listener: Listener | None = None,
     ) -> None:
         self.store = store
         self.limiter = Limiter(
@@ -43,6 +45,7 @@ class Worker:
                 }
             ),
             store,
+            listener=listener,
             fit=fit,
             monotonic=monotonic,
         )

@@ -11,12 +11,15 @@ import redis
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.quota_lease import LeaseCall
 from flask_irl.stores.base import Store
 from flask_irl.stores.state import Update
+from flask_irl.telemetry.events import Event, ValueDamaged
 from tests.conftest import Clock
 from tests.stores.conftest import Backend, plan_of
 
@@ -361,7 +364,163 @@ def test_the_flush_of_all_clients_goes_on_beside_values_of_another_type(
     store.release_lease("train", "me")
 
 
+@pytest.mark.parametrize("kind", ["string", *TYPES])
+def test_what_is_written_over_values_of_another_type_is_kept(
+    store: Store, raw: redis.Redis, kind: str
+) -> None:
+    names = [
+        *("counts", "rank.active", "unique", "rows", "model", "settings", "networks", "audit"),
+        *("models", "models.kept", "models.times", "pin", "news.n", "note.n", "workers"),
+        "minute.7",
+    ]
+    for name in names:
+        if kind == "string":
+            raw.set(f"{SITE}{name}", "hello")
+        else:
+            put_other_type(raw, kind, f"{SITE}{name}")
+    minute = MinuteCounts(3, 1)
+    store.add_counts({"requests": 2}, {7: minute})
+    store.rank("active", {"a": 1.0})
+    store.count_unique(["a", "b"])
+    store.add_rows([b"row"], 9)
+    store.add_audit(b"entry")
+    store.add_news("n", b"news", 9)
+    store.put_note("n", b"note")
+    store.tell_worker("w", b"report")
+    assert store.put_settings(0, b"settings")
+    assert store.put_network("10.0.0.0/8", b"block", 9)
+    assert store.publish(0, 1, b"model")
+    assert store.counts() == {"requests": 2}
+    assert store.minutes([7]) == {7: minute}
+    assert store.unique_clients() == 2
+    # What stood in a value of the right type stays.
+    assert "a" in store.ranked("active", 0, 9)[0]
+    assert store.rows()[-1] == b"row"
+    assert store.audit(0, 1)[0] == [b"entry"]
+    assert store.take_news("n", 9)[-1] == b"news"
+    assert (store.note("n"), store.workers()) == (b"note", {"w": b"report"})
+    assert store.settings() == (1, b"settings")
+    assert store.networks()["10.0.0.0/8"] == b"block"
+    assert (store.model_version(), store.model(1)) == (1, b"model")
+    assert store.pin(1)
+    assert store.unpin()
+    assert store.drop_networks(["10.0.0.0/8"])
+    assert "10.0.0.0/8" not in store.networks()
+
+
+def test_a_lease_that_never_ends_is_none(store: Store, raw: redis.Redis) -> None:
+    raw.set(f"{SITE}lease.train", "nobody")
+    assert store.take_lease("train", "me", 60)
+    assert not store.take_lease("train", "other", 60)
+
+
+@pytest.mark.parametrize("digits", [16, 300, 400])
+def test_a_minute_of_impossible_counts_is_counted_anew(
+    store: Store, raw: redis.Redis, digits: int
+) -> None:
+    raw.set(f"{SITE}minute.7", b"9" * digits + b" 1")
+    assert store.minutes([7]) == {}
+    store.add_counts({}, {7: MinuteCounts(3, 1)})
+    [(requests, _)] = store.minutes([7]).values()
+    assert requests == 3
+
+
+# Values that are far too long
+
+LONG = 70_000
+
+
+@pytest.mark.parametrize("plan", [PLAN, ROUTE], ids=["one scope", "two scopes"])
+def test_a_state_that_is_far_too_long_begins_anew(
+    store: Store, raw: redis.Redis, plan: Plan
+) -> None:
+    cell = struct.pack("<dII", NOW * 1e6, 4, 0)
+    raw.set(KEY, head(1, 1, plan.signatures[0]) + cell + bytes(LONG))
+    assert store.load(["c"]) == [None]
+    hit = store.hit(plan, ("c",) * len(plan.scopes), 1)
+    assert (hit.step, hit.gap) == (0, -1)
+    assert raw.strlen(KEY) < 100
+
+
+@pytest.mark.parametrize("length", [900, 50_000])
+def test_leases_that_are_far_too_long_are_forgotten(
+    store: Store, raw: redis.Redis, clock: Clock, length: int
+) -> None:
+    plan = plan_of(base=Limit(100_000, 60))
+    store.hit(plan, ("c",), 1)
+    lease = struct.pack("<dIBd", clock() * 1e6 - 1, 1, 1, clock() * 1e6)
+    raw.set(f"{KEY}:leases", struct.pack("<H", 0) + lease * length)
+    leased = store.lease(plan, ("c",), LeaseCall(20, 0.0, 0), None)
+    assert leased.units == 20
+    assert raw.strlen(f"{KEY}:leases") == 2 + len(lease)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_leases_of_another_type_are_reported_and_given_anew(
+    store: Store, raw: redis.Redis, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    caplog.set_level(logging.WARNING, logger="flask_irl")
+    plan = plan_of(base=Limit(100_000, 60))
+    store.hit(plan, ("c",), 1)
+    put_other_type(raw, kind, f"{KEY}:leases")
+    assert store.lease(plan, ("c",), LeaseCall(20, 0.0, 0), None).units == 20
+    assert len(damage_lines(caplog)) == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=st.binary(max_size=200)
+    | st.lists(
+        st.tuples(
+            st.sampled_from([*NUMBERS, NOW * 1e6 - 1]),
+            st.integers(0, 2**32 - 1),
+            st.integers(0, 3),
+            st.sampled_from(NUMBERS),
+        ),
+        max_size=9,
+    ).map(lambda leases: b"\0\0" + b"".join(struct.pack("<dIBd", *lease) for lease in leases)),
+    plan=st.sampled_from(PLANS[:3]),
+    call=st.builds(
+        LeaseCall,
+        st.integers(0, 100),
+        st.sampled_from([0.0, NOW * 1e6 - 1, math.nan, math.inf]),
+        st.integers(0, 2**32 - 1),
+    ),
+)
+def test_forged_leases_trouble_nobody(
+    store: Store, raw: redis.Redis, value: bytes, plan: Plan, call: LeaseCall
+) -> None:
+    raw.flushdb()
+    store.hit(plan, ("c",), 1)
+    raw.set(f"{KEY}:leases", value)
+    for _ in range(2):
+        leased = store.lease(plan, ("c",), call, None)
+        assert_sane(leased.hit, plan)
+        assert leased.units <= call.want
+        assert math.isfinite(leased.counted)
+    assert_sane(store.hit(plan, ("c",), 1), plan)
+
+
 # What an operator sees
+
+
+def test_damaged_values_are_counted_by_kind(store: Store, raw: redis.Redis) -> None:
+    found: list[Event] = []
+    store.report_damage(found.append)
+    put(raw, "a word")
+    store.load(["c"])
+    raw.set(f"{SITE}model", "x")
+    store.revisions()
+    assert found == [ValueDamaged("client", 1), ValueDamaged("site", 1)]
+
+
+def test_a_listener_that_raises_makes_no_failure_of_damage(store: Store, raw: redis.Redis) -> None:
+    def fail(event: Event) -> None:
+        raise ZeroDivisionError
+
+    store.report_damage(fail)
+    put(raw, "a word")
+    assert store.hit(PLAN, ("c",), 1).admitted
 
 
 def damage_lines(caplog: pytest.LogCaptureFixture) -> list[str]:

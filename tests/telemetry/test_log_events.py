@@ -54,10 +54,10 @@ def documented() -> Events:
 
 @functools.cache
 def logged() -> Events:
-    """Collect the events of the package: the calls of ``event`` and ``failure``."""
+    """Collect the events of the package: calls of ``event`` and ``failure``, and damage logs."""
     events: Events = {}
     for path in sorted((ROOT / "flask_irl").rglob("*.py")):
-        if path.name == "log.py":
+        if path.name in ("log.py", "damage.py") and path.parent.name == "telemetry":
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         passed_on = _passed_on(tree)
@@ -70,6 +70,9 @@ def logged() -> Events:
                 fields = _fields(call) | _spread(call, tree)
             elif called.id == "failure":
                 names, levels, fields = _names(call.args[0]), {"ERROR"}, _fields(call) | {"error"}
+            elif called.id == "DamageLog":
+                names, levels = _names(call.args[1]), {"WARNING"}
+                fields = {"reason", "not_logged"} | _reported(tree)
             else:
                 continue
             for name in names:
@@ -109,6 +112,15 @@ def _levels(node: ast.expr, tree: ast.Module) -> set[str]:
 
 def _fields(call: ast.Call) -> set[str]:
     return {keyword.arg for keyword in call.keywords if keyword.arg is not None}
+
+
+def _reported(tree: ast.Module) -> set[str]:
+    """Collect the fields that the damage log of a module is given."""
+    calls = (call for call in ast.walk(tree) if isinstance(call, ast.Call))
+    reports = (
+        c for c in calls if ast.unparse(c.func) in ("self._log.report", "self._damaged.report")
+    )
+    return set().union(*(_fields(call) for call in reports)) - {"kind", "count"}
 
 
 def _spread(call: ast.Call, tree: ast.Module) -> set[str]:

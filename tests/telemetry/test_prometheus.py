@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry, generate_latest
 
 from flask_irl import Decision, IntelligentLimiter
+from flask_irl.errors import OUT
 from flask_irl.telemetry.events import (
     AdminRefused,
     CallbackFailed,
@@ -29,8 +30,9 @@ from flask_irl.telemetry.events import (
     StoreFailed,
     StoreLost,
     TrainingEnded,
+    ValueDamaged,
 )
-from flask_irl.telemetry.prometheus import PrometheusListener
+from flask_irl.telemetry.prometheus import DAMAGES, PrometheusListener
 
 CONTRACT = """
 irl_requests_total irl_anomalous_requests_total irl_decision_seconds irl_anomaly_score
@@ -147,8 +149,8 @@ def test_the_exempt_routes_that_are_not_counted_can_be_chosen() -> None:
 def test_counters_that_alerts_watch_begin_at_zero(metrics: Metrics) -> None:
     # A counter that appears with its first event has not increased by it.
     assert metrics.value("irl_model_trainings_total", result="failed") == 0
-    kinds = ("timeout", "refused", "connection", "response", "error")
-    assert [metrics.value("irl_store_errors_total", kind=kind) for kind in kinds] == [0] * 5
+    kinds = ("timeout", "refused", "connection", "response", "error", OUT)
+    assert [metrics.value("irl_store_errors_total", kind=kind) for kind in kinds] == [0] * 6
 
 
 @pytest.mark.parametrize("result", ["accepted", "kept_aside", "rejected", "refused", "failed"])
@@ -205,6 +207,12 @@ def test_skipped_jobs_are_counted_by_name(metrics: Metrics) -> None:
     assert metrics.value("irl_jobs_skipped_total", job="flush") == 0
     metrics.listener.notify(JobSkipped("flush"))
     assert metrics.value("irl_jobs_skipped_total", job="flush") == 1
+
+
+def test_damaged_values_are_counted_by_kind_from_0(metrics: Metrics) -> None:
+    assert {metrics.value("irl_damaged_values_total", kind=kind) for kind in DAMAGES} == {0}
+    metrics.listener.notify(ValueDamaged("rows", 3))
+    assert metrics.value("irl_damaged_values_total", kind="rows") == 3
 
 
 def test_errors_of_the_apps_functions_are_counted_apart(metrics: Metrics) -> None:
@@ -271,6 +279,7 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         ErrorSwallowed: ErrorSwallowed("flush"),
         JobSkipped: JobSkipped("flush"),
         CallbackFailed: CallbackFailed("key_func"),
+        ValueDamaged: ValueDamaged("model", 1),
     }
     assert set(events) == set(get_args(Event))
     for event in events.values():

@@ -21,6 +21,7 @@ from flask_irl.stores.base import SaveResult
 from flask_irl.stores.memory.site import MemorySite
 from flask_irl.stores.site import ServerInfo
 from flask_irl.stores.state import ClientState, Update
+from flask_irl.telemetry.events import Notify
 
 EXPIRED_AT_ONCE: Final = 1000
 """Clients looked at while requests wait for the lock."""
@@ -256,6 +257,9 @@ class MemoryStore(MemorySite):
                     for name in [n for n, (until, _) in client.scopes.items() if until < now]:
                         del client.scopes[name]
         return gone
+
+    def report_damage(self, notify: Notify) -> None:
+        return
 
     def after_fork(self) -> None:
         # A thread of the parent process may have held the lock.

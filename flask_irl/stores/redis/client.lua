@@ -1,7 +1,7 @@
 -- Reads a client's state. Included by the scripts that need it.
 --
 -- The state is a head (step, number of cells, signature, generation, revision, last seen, score),
--- an override if 128 is added to the step, the cells, and the profile.
+-- an override if 128 is added to the step, the cells, and the profile. No state is as long as 64 KiB.
 
 -- Takes an answer of pcall('GET', key) that can't be read. Answers true if there is a value, be it
 -- of another type, and false if there is none. Any other error is raised.
@@ -17,7 +17,7 @@ end
 -- kind (0 for none), amount and end; and the place of the first cell. The twin of decode_state.
 -- (An error is a table of length 0.)
 local function read_client(key, answer)
-  if answer and #answer >= 22 then
+  if answer and #answer >= 22 and #answer <= 65536 then
     local step, ncells, signature, generation, revision, last, score, at =
       struct.unpack('<BBHHI4df', answer)
     local kind, amount, ends = 0, 0, 0

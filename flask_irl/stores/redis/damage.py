@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -10,9 +9,9 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from flask_irl.telemetry.log import Sampler, event
+from flask_irl.telemetry.damage import DamageLog
+from flask_irl.telemetry.events import Notify
 
-LOG_SECONDS: Final = 1.0
 WHOLE: Final = re.compile(rb"[0-9]{1,15}")
 """A whole number that a double holds exactly."""
 DAMAGE: Final = (
@@ -29,32 +28,31 @@ class DamagedError(ValueError):
     """Tell that a value in Redis can't be read."""
 
 
-class DamageLog:
-    """Log damaged values, at most one line a second.
+class ServerDamage:
+    """Report damaged values in Redis by their keys.
 
     Args:
+        site: Begins the keys of the site's values; all others are clients'.
         clock: Seconds, of any origin.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sampler = Sampler(LOG_SECONDS, clock)
+    def __init__(self, site: bytes, clock: Callable[[], float] = time.monotonic) -> None:
+        self._site = site
+        self._log = DamageLog("client", "state_damaged", clock=clock)
+
+    def report_to(self, notify: Notify) -> None:
+        """Have an event taken for each damaged value from now on."""
+        self._log.notify = notify
 
     def report(self, key: bytes, reason: object) -> None:
-        """Log a damaged value.
+        """Report a damaged value.
 
         Args:
             key: The Redis key that holds it.
             reason: The damage.
         """
-        held = self._sampler.passes()
-        if held is not None:
-            event(
-                logging.WARNING,
-                "state_damaged",
-                key=key.decode(errors="backslashreplace"),
-                reason=reason,
-                not_logged=held,
-            )
+        kind = "site" if key.startswith(self._site) else "client"
+        self._log.report(kind=kind, key=key.decode(errors="backslashreplace"), reason=reason)
 
 
 def is_damage(error: Exception) -> bool:

@@ -4,6 +4,8 @@
 -- revision that is expected, or '' for any; ARGV[3+] the networks.
 -- Answers the revision, which is later if any was removed, or '' if it isn't the expected one.
 -- include number
+-- include sound_hash
+sound_hash(KEYS[1])
 local key, revision = KEYS[1], whole(redis.call('HGET', KEYS[1], 'revision')) or 0
 if ARGV[2] ~= '' and revision ~= tonumber(ARGV[2]) then
   return ''

@@ -35,7 +35,7 @@ end
 -- override, is admitted by the only limit. All other cases are left to the code below. The key
 -- lives an eighth longer than it must, so that only one request in each eighth has to renew it,
 -- and the others write their few bytes in place. (An error is a table of length 0.)
-if scopes == 1 and not ask and answer and #answer >= 38 then
+if scopes == 1 and not ask and answer and #answer >= 38 and #answer <= 65536 then
   local step, ncells, counted, _, _, last, score, anchor, current, previous =
     unpack('<BBHHI4dfdI4I4', answer)
   local count, own, ttl, most, window, burst = unpack('<BBI4ddd', plan, at + 8 * steps)

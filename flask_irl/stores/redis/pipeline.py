@@ -10,7 +10,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
 
 from flask_irl.errors import StoreError
-from flask_irl.stores.redis.damage import DamageLog, is_damage
+from flask_irl.stores.redis.damage import ServerDamage, is_damage
 from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.outages import name_of_slot
 from flask_irl.stores.redis.pool import BACKGROUND_SECONDS, Pool
@@ -30,7 +30,7 @@ class Pipeline:
         damage: Takes reports of damaged values.
     """
 
-    def __init__(self, servers: Servers, damage: DamageLog) -> None:
+    def __init__(self, servers: Servers, damage: ServerDamage) -> None:
         self._servers = servers
         self._damage = damage
 

@@ -7,6 +7,10 @@
 -- force, or a model has the new version already. A damaged version counts as 0.
 -- include number
 -- include pinned
+-- include sound_hash
+for i = 2, 5 do
+  sound_hash(KEYS[i])
+end
 local now = milliseconds(ARGV[4])
 local pin = pinned(KEYS[5], now)
 local in_force = pin or whole(redis.pcall('GET', KEYS[1])) or 0

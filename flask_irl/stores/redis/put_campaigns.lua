@@ -4,12 +4,9 @@
 -- Answers 1, or 0 if the revision is another. A damaged revision counts as 0, and a value of
 -- another type is dropped.
 -- include number
-local revision = redis.pcall('HGET', KEYS[1], 'revision')
-if type(revision) == 'table' and revision.err then
-  redis.call('DEL', KEYS[1])
-  revision = false
-end
-revision = whole(revision) or 0
+-- include sound_hash
+sound_hash(KEYS[1])
+local revision = whole(redis.call('HGET', KEYS[1], 'revision')) or 0
 if revision ~= tonumber(ARGV[1]) then
   return 0
 end

@@ -5,6 +5,8 @@
 -- Answers 1, or 0 if there are as many others. Begun at the time, no revision comes twice, not even
 -- in a store that has lost all. A damaged revision counts as 0.
 -- include number
+-- include sound_hash
+sound_hash(KEYS[1])
 local key, network = KEYS[1], ARGV[3]
 local revision = redis.call('HGET', key, 'revision')
 local networks = redis.call('HLEN', key) - (revision and 1 or 0)

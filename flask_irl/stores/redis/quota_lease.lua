@@ -12,7 +12,10 @@
 local function read_leases()
   local want, alone, ended, unused = unpack('<I4BdI4', ask)
   local raw, kept, out, given = pcall('GET', KEYS[scopes + 1]), '', 0, false
-  if state and type(raw) == 'string' and #raw > 2 and unpack('<H', raw) == generation then
+  if type(raw) ~= 'string' or #raw > 8192 then
+    -- No worker writes that much, and to take it apart would hold up everybody.
+    damaged = is_damaged(KEYS[scopes + 1], raw) or damaged
+  elseif state and #raw > 2 and unpack('<H', raw) == generation then
     local pos = 3
     while pos + 12 <= #raw do
       local start, born, units, size = pos, nil, nil, nil

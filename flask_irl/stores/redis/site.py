@@ -51,7 +51,7 @@ class RedisSite(RedisModels):
 
     def add_news(self, name: str, news: bytes, most: int) -> None:
         [key] = self._site_key(f"news.{name}")
-        self._run(("RPUSH", key, news), ("LTRIM", key, -most, -1))
+        self._write(key, ("RPUSH", key, news), ("LTRIM", key, -most, -1))
 
     def take_news(self, name: str, most: int) -> list[bytes]:
         [key] = self._site_key(f"news.{name}")
@@ -92,7 +92,7 @@ class RedisSite(RedisModels):
 
     def add_audit(self, entry: bytes) -> None:
         [key] = self._site_key("audit")
-        self._run_strictly(("LPUSH", key, entry), ("LTRIM", key, 0, AUDIT_KEPT - 1))
+        self._write(key, ("LPUSH", key, entry), ("LTRIM", key, 0, AUDIT_KEPT - 1))
 
     def audit(self, offset: int, count: int) -> tuple[list[bytes], int]:
         [key] = self._site_key("audit")
@@ -111,7 +111,7 @@ class RedisSite(RedisModels):
         if entries:
             # Last: the clients that are gone make room.
             commands.append(("ZREMRANGEBYRANK", key, 0, -RANKED - 1))
-        self._run(*commands)
+        self._write(key, *commands)
 
     def ranked(
         self, name: str, offset: int, count: int, least: float | None = None
@@ -129,7 +129,7 @@ class RedisSite(RedisModels):
     def count_unique(self, clients: Sequence[str]) -> None:
         if clients:
             [key] = self._site_key("unique")
-            self._run(("PFADD", key, *clients))
+            self._write(key, ("PFADD", key, *clients))
 
     def unique_clients(self) -> int:
         [key] = self._site_key("unique")
@@ -139,7 +139,7 @@ class RedisSite(RedisModels):
     def add_rows(self, rows: Sequence[bytes], capacity: int) -> None:
         if rows:
             [key] = self._site_key("rows")
-            self._run(("RPUSH", key, *rows), ("LTRIM", key, -capacity, -1))
+            self._write(key, ("RPUSH", key, *rows), ("LTRIM", key, -capacity, -1))
 
     def rows(self) -> list[bytes]:
         [key] = self._site_key("rows")
@@ -162,13 +162,9 @@ class RedisSite(RedisModels):
             commands.append(("EVAL", MINUTE.text, 1, place, *added, MINUTE_SECONDS))
         answers = self._run(*commands)[: len(items)]
         # A damaged count begins anew.
-        self._run(
-            *(
-                ("HSET", key, *item)
-                for item, answer in zip(items, answers, strict=True)
-                if answer is None
-            )
-        )
+        damaged = [item for item, answer in zip(items, answers, strict=True) if answer is None]
+        if damaged:
+            self._write(key, *(("HSET", key, *item) for item in damaged))
 
     def counts(self) -> dict[str, int]:
         [key] = self._site_key("counts")

@@ -26,6 +26,8 @@ OVERRIDDEN: Final = 128
 CELL: Final = struct.Struct("<dII")
 CELL_BYTES: Final = CELL.size
 GENERATION: Final = struct.Struct("<H")
+MOST_BYTES: Final = 65_536
+"""Size of the longest state that is read: eight times that of any that is written."""
 LATEST: Final = 2.0**53
 """The latest time in µs: a double holds no later one exactly."""
 
@@ -36,7 +38,7 @@ def decode_state(value: bytes) -> ClientState | None:
     Raises:
         DamagedError: The bytes are no such state.
     """
-    if len(value) < HEAD.size:
+    if not HEAD.size <= len(value) <= MOST_BYTES:
         raise DamagedError(f"{len(value)} bytes are no state")
     step, cells, _, _, revision, last, score = HEAD.unpack_from(value)
     if not (0 <= last <= LATEST and math.isfinite(score)):

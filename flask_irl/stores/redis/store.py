@@ -26,15 +26,17 @@ from flask_irl.stores.location import Location
 from flask_irl.stores.redis.clients import RedisClients
 from flask_irl.stores.redis.commands import HIT, LEASED, REPLY, HitCommands, bulk
 from flask_irl.stores.redis.connect_options import sort_options
-from flask_irl.stores.redis.damage import DamagedError, DamageLog
+from flask_irl.stores.redis.damage import DamagedError, ServerDamage
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.redirection import follow
 from flask_irl.stores.redis.server_info import read_server_info
 from flask_irl.stores.redis.servers import Servers
 from flask_irl.stores.redis.state import decode_counted
+from flask_irl.stores.redis.values import site_prefix
 from flask_irl.stores.redis.wire import Wire
 from flask_irl.stores.site import ServerInfo
+from flask_irl.telemetry.events import Notify
 from flask_irl.telemetry.log import event
 
 ASK_FOR_STRUCT: Final = b"*3\r\n$4\r\nEVAL\r\n" + bulk(b"return type(struct)") + bulk(b"0")
@@ -72,7 +74,7 @@ class RedisStore(RedisClients):
         options: Mapping[str, Any] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        damage = DamageLog()
+        damage = ServerDamage(site_prefix(prefix))
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
         self._pack_lease = commands.pack_lease
@@ -186,6 +188,9 @@ class RedisStore(RedisClients):
             return follow(error, self._servers, pool, client, command, deadline)
         except ResponseError as last:
             raise self._servers.refused(client, pool, last) from last
+
+    def report_damage(self, notify: Notify) -> None:
+        self._damage.report_to(notify)
 
     def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
         client, command = self._pack_peek(plan, keys)

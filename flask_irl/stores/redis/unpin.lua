@@ -5,6 +5,10 @@
 -- Answers 1, or 0 if there was no pin.
 -- include number
 -- include pinned
+-- include sound_hash
+for i = 2, 3 do
+  sound_hash(KEYS[i])
+end
 local version = pinned(KEYS[4], milliseconds(ARGV[1]))
 redis.call('DEL', KEYS[4])
 if not version then

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask_irl.stores.redis.damage import DamagedError, DamageLog, parse_whole
+from flask_irl.stores.redis.damage import DamagedError, ServerDamage, parse_whole
 from flask_irl.stores.redis.pipeline import Command, Pipeline
 
 
@@ -26,13 +26,13 @@ class SiteValues:
         self,
         pipeline: Pipeline,
         prefix: str,
-        damage: DamageLog,
+        damage: ServerDamage,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._damage = damage
         self._clock = clock
-        self._site_prefix = f"{prefix}1.{{site}}.".encode()
+        self._site_prefix = site_prefix(prefix)
 
     def now(self) -> float:
         if self._clock is not None:
@@ -63,6 +63,16 @@ class SiteValues:
         keyed = [(self._site_prefix, command) for command in commands]
         return self._pipeline.run(keyed, strict=True)[-1]
 
+    def _write(self, key: bytes, *commands: Command) -> list[Any]:
+        """Run commands that write to a key; drop a value of another type, and run them again.
+
+        None of their answers is None but for a damaged value.
+        """
+        answers = self._run(*commands)
+        if None in answers:
+            answers = self._run(("DEL", key), *commands)[1:]
+        return answers
+
     def _whole(self, key: bytes, value: bytes | None, default: int = 0) -> int:
         """Read a whole number; the default for none or a damaged one."""
         if value is None:
@@ -85,6 +95,11 @@ class SiteValues:
         except UnicodeDecodeError as error:
             self._damage.report(key, error)
             return None
+
+
+def site_prefix(prefix: str) -> bytes:
+    """Begin the keys of the site's values, in a store whose keys all begin with a prefix."""
+    return f"{prefix}1.{{site}}.".encode()
 
 
 def _seconds(time: tuple[bytes, bytes]) -> float:
