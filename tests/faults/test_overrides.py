@@ -75,9 +75,24 @@ def test_one_that_ends_meanwhile_is_held_no_longer(
         set_overrides(one)
         server.kill()
         assert one.ask(BLOCKED) == 429
-        later = time.time() + 61
-        monkeypatch.setattr(time, "time", lambda: later)
-        monkeypatch.setattr(one.limiter.failures._local, "_clock", lambda: later)
+        later = time.monotonic() + 61
+        monkeypatch.setattr(one.limiter.failures.clock, "_monotonic", lambda: later)
+        assert one.ask(BLOCKED) == 200
+
+
+@pytest.mark.parametrize("then", ["memory", "allow"])
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_it_is_nothing_to_them_that_this_machines_clock_is_set_meanwhile(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, then: str, seconds: float
+) -> None:
+    with Worker(server.url, on_store_error=then) as one:
+        set_overrides(one)
+        server.kill()
+        system = time.time
+        monkeypatch.setattr(time, "time", lambda: system() + seconds)
+        assert one.ask(BLOCKED) == 429
+        later = time.monotonic() + 61
+        monkeypatch.setattr(one.limiter.failures.clock, "_monotonic", lambda: later)
         assert one.ask(BLOCKED) == 200
 
 
@@ -93,7 +108,9 @@ def test_a_flood_of_others_drives_none_out(
         assert one.ask(BLOCKED) == 429
 
 
-def test_they_hold_by_this_machines_clock_where_the_servers_is_wrong(server: RedisServer) -> None:
+def test_they_hold_as_long_as_they_should_where_the_servers_clock_is_wrong(
+    server: RedisServer,
+) -> None:
     with Worker(server.url) as one:
         # As on a server whose clock is an hour behind.
         until = time.time() - 3600 + 60
