@@ -181,8 +181,8 @@ def _is_linked(client: redis.Redis) -> bool:
 
 def main() -> int:
     """Make sure that all servers of the tests can run; give 1 if one of them can't, else 0."""
-    programs = (find_redis, browser, prometheus, nginx, apache, faketime)
-    return max(program.main() for program in programs)
+    found = (find_redis.main(), browser.main(), prometheus.main(), nginx.main(), apache.main())
+    return max(*found, faketime.main())
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ if "CLOCK" in os.environ:
 
 from flask import Flask  # noqa: E402
 
-from flask_irl import IntelligentLimiter  # noqa: E402
+import flask_irl  # noqa: E402
 
 TOKEN = "a long enough token of the tests"
 
@@ -45,7 +45,7 @@ TOKEN = "a long enough token of the tests"
 def make_app(options: dict[str, Any]) -> Flask:
     """Make an app under a limiter; the admin API tells of it."""
     app = Flask("host")
-    IntelligentLimiter(app, admin_token=TOKEN, **options)
+    flask_irl.IntelligentLimiter(app, admin_token=TOKEN, **options)
     app.add_url_rule("/", "index", lambda: "hello")
     return app
 
@@ -54,7 +54,7 @@ def main() -> None:
     """Answer each line until there are no more."""
     apps = {name: make_app(options) for name, options in json.loads(sys.argv[1]).items()}
     clients = {name: app.test_client() for name, app in apps.items()}
-    print(json.dumps(time.time()), flush=True)
+    print(json.dumps([time.time(), flask_irl.__file__]), flush=True)
     for line in sys.stdin:
         name, method, path, body, addresses = json.loads(line)
         statuses, answer = [], None

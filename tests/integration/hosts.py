@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,6 +29,7 @@ class Host(Closing):
         build: Folder whose flask_irl it runs.
         environ: Environment variables beside this process's.
         clock: Its clock; by default that of the system.
+        log: File for its log; by default it goes where that of this process does.
     """
 
     def __init__(
@@ -37,28 +39,33 @@ class Host(Closing):
         build: Path = ROOT,
         environ: Mapping[str, str] | None = None,
         clock: SetClock | None = None,
+        log: Path | None = None,
     ) -> None:
         self._apps = apps
         self._build = build
+        self._log = log
         self._environ = dict(environ or {})
         if clock is not None:
             self._environ["CLOCK"] = str(clock.file)
         self._process: subprocess.Popen[str] | None = None
         self.started_at = 0.0
-        """Time at its start, by its own clock."""
+        """Time at its first question, by its own clock."""
 
     def start(self) -> None:
         """Start it; the first call waits until it is ready."""
         places = (str(self._build), self._environ.get("PYTHONPATH", ""))
         paths = os.pathsep.join(filter(None, places))
-        self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), json.dumps(self._apps)],
-            cwd=self._build,
-            env={**os.environ, **self._environ, "PYTHONPATH": paths},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with contextlib.ExitStack() as stack:
+            log = None if self._log is None else stack.enter_context(self._log.open("w"))
+            self._process = subprocess.Popen(
+                [sys.executable, str(PROGRAM), json.dumps(self._apps)],
+                cwd=self._build,
+                env={**os.environ, **self._environ, "PYTHONPATH": paths},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
 
     def close(self) -> None:
         """End it as a server does that has no more requests."""
@@ -91,7 +98,8 @@ class Host(Closing):
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         if not self.started_at:
-            self.started_at = json.loads(process.stdout.readline())
+            self.started_at, module = json.loads(process.stdout.readline())
+            assert Path(module).is_relative_to(self._build)
         print(json.dumps([app, method, path, body, clients]), file=process.stdin, flush=True)
         statuses, answer = json.loads(process.stdout.readline())
         return statuses, answer

@@ -1,4 +1,4 @@
-"""Hosts whose clocks are wrong by minutes, drift and are set: all goes by the clock of the store."""
+"""Hosts whose clocks are wrong by minutes, drift and are set: the store's clock counts."""
 
 from __future__ import annotations
 
@@ -66,6 +66,14 @@ class Site:
         [state] = RedisStore(locate(self.server.url), timeout=10.0).load([client])
         return 0.0 if state is None else float(decode([state.profile])["updated"][0])
 
+    def wait_for(self, client: str, status: int) -> None:
+        """Wait until all hosts answer a client so."""
+
+        def answers() -> bool:
+            return all(host.asks("site", client) == [status] for host in self.hosts.values())
+
+        wait_until(answers, f"{status} for {client}", PATIENCE)
+
     def block(self, host: str, client: str) -> None:
         """Block a client or a network by the admin API of a host."""
         body = {"kind": "block", "seconds": BLOCKED, "reason": "a test"}
@@ -79,7 +87,7 @@ def _seconds(moment: str) -> float:
 
 def _now(client: Any) -> float:
     seconds, micros = client.time()
-    return float(seconds) + micros / 1e6
+    return int(seconds) + int(micros) / 1e6
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +163,7 @@ def test_an_override_ends_by_the_clock_of_the_store(site: Site) -> None:
         assert _seconds(end) == pytest.approx(time.time() + BLOCKED, abs=ABOUT)
         site.set(seconds)
         # Who knows of the block holds to it until the next look at the store's time.
-        for host in site.hosts.values():
-            wait_until(lambda h=host: h.asks("site", client) == [status], "an end", PATIENCE)  # type: ignore[misc]
+        site.wait_for(client, status)
 
 
 def test_a_step_is_the_same_on_all_hosts(site: Site) -> None:
@@ -186,8 +193,7 @@ def test_a_block_outlives_an_outage_and_a_clock_that_is_set_meanwhile(site: Site
     site.block("behind", client)
     # A host that knows of this one, which it looks for now and then, knows the block, too.
     site.block("behind", "203.0.113.0/24")
-    for host in site.hosts.values():
-        wait_until(lambda h=host: h.asks("site", "203.0.113.1") == [429], "a look", PATIENCE)  # type: ignore[misc]
+    site.wait_for("203.0.113.1", 429)
     site.server.kill()
     try:
         for name, clock in site.clocks.items():
