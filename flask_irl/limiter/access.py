@@ -21,7 +21,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.restoring import Missing, restore_overrides
+from flask_irl.limiter.restoring import Missing, not_cleared, restore_overrides
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
 from flask_irl.limits.network_override import NetworkOverride, decode
 from flask_irl.limits.networks import addresses_of
@@ -235,13 +235,21 @@ class Access:
 
     def _read_own(self) -> tuple[dict[str, Override], StoreError | None]:
         """Read the overrides of single clients; those that the store doesn't give stay known."""
-        clients, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
+        listed, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
+        now = self.now()
+        # A full list leaves some out.
+        gone = self.own.keys() - set(listed) if len(listed) < RANKED else ()
+        unlisted = not_cleared(
+            self._store, {c: self.own[c] for c in gone if self.own[c].until > now}
+        )
+        clients = [*listed, *unlisted]
         states, error = self._store.load_reachable(clients)
         found = {c: s.override for c, s in zip(clients, states, strict=True) if s is not None}
         own = {client: override for client, override in found.items() if override is not None}
+        if again := {client: own[client].until for client in unlisted if client in own}:
+            self._store.rank(OVERRIDDEN, again)
         unknown = {c: self.own[c] for c in clients if c not in own and c in self.own}
         if error is None:
-            now = self.now()
             self._missing.note({c: o for c, o in unknown.items() if o.until > now})
         return own | unknown, error
 

@@ -1,4 +1,4 @@
-"""A rolling upgrade: workers of an earlier build and of this one share a store, and lose nothing."""
+"""A rolling upgrade: workers of an earlier build and of this one share a store, losing nothing."""
 
 from __future__ import annotations
 
