@@ -8,6 +8,7 @@ Valkey's server (``TEST_REDIS_SERVER``) it writes a table of its own.
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import sys
@@ -23,7 +24,7 @@ from flask_irl.telemetry.events import RequestDecided
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.site import BACK, Worker, client_in, slot_of
 from tests.faults.stage import COUNTED, Stage
-from tests.redis_server import redis_binary
+from tests.find_redis import redis_binary
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
 TABLES: Final = {
@@ -39,7 +40,7 @@ FAULT_SECONDS: Final = 2.0
 PAUSE: Final = 0.002
 """Seconds between two requests."""
 RUNS: Final = 3
-"""Runs of each fault, of which the table has the one with the middle longest wait."""
+"""Runs of each fault, by default; the table has the one with the middle longest wait."""
 RESTORED_SECONDS: Final = 4.0
 """Time in which a worker gives an empty store its overrides back: twice that between two polls."""
 GOOD: Final = 50
@@ -253,17 +254,23 @@ def write_rows(kind: str, rows: Mapping[str, str]) -> None:
     PAGE.write_text(head + begin + table + end + rest.partition(end)[2], encoding="utf-8")
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the faults whose names begin so, all by default; give the exit code."""
-    chosen = [each for each in SCENARIOS if not names or each.name.startswith(tuple(names))]
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="beginning of a fault's name")
+    parser.add_argument("--runs", type=int, default=RUNS, help="runs of each (%(default)s)")
+    options = parser.parse_args(arguments)
+    begins = tuple(options.names)
+    chosen = [each for each in SCENARIOS if not begins or each.name.startswith(begins)]
     kind = "valkey" if redis_binary()[1].startswith("valkey") else "redis"
     for scenario in chosen:
-        runs = sorted((measure(scenario) for _ in range(RUNS)), key=lambda row: row.longest)
-        row = table_of([runs[RUNS // 2]]).splitlines()[-1]
+        runs = [measure(scenario) for _ in range(options.runs)]
+        runs.sort(key=lambda row: row.longest)
+        row = table_of([runs[len(runs) // 2]]).splitlines()[-1]
         print(row, flush=True)
         write_rows(kind, {scenario.name: row})
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
