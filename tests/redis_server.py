@@ -88,7 +88,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = STAR
         time.sleep(0.005)
 
 
-def end(process: subprocess.Popen[bytes], timeout: float) -> None:
+def end(process: subprocess.Popen[Any], timeout: float) -> None:
     """End a process if it still runs, by force if it takes longer than so many seconds."""
     if process.poll() is None:
         process.terminate()
@@ -136,6 +136,7 @@ class RedisServer(Closing):
         config: Directives of redis.conf beside, or instead of, those set here.
         arguments: Further arguments of the command line.
         binary: Server to run, that of ``redis_binary()`` by default.
+        environ: Environment variables of its process beside this one's.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class RedisServer(Closing):
         config: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
         binary: Path | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port() if port is None else port
         self.binary = binary or redis_binary()[0]
@@ -153,6 +155,7 @@ class RedisServer(Closing):
         self.socket_path = self.folder / "redis.sock" if unix_socket else None
         self._config = dict(config or {})
         self._arguments = arguments
+        self._environ = environ or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
         _open_servers.add(self)
@@ -200,6 +203,7 @@ class RedisServer(Closing):
             self._process = subprocess.Popen(
                 [self.binary, conf, *self._arguments],
                 cwd=self.folder,
+                env={**os.environ, **self._environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

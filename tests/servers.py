@@ -2,7 +2,7 @@
 
 All listen on free loopback ports, live in temporary folders, and are ended at exit at the latest.
 ``python -m tests.servers`` makes sure that there is a Redis server, a browser, a Prometheus and an
-nginx, prints their versions, and looks for Apache, without which a test is skipped.
+nginx, prints their versions, and looks for Apache and libfaketime, without which tests are skipped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
-from tests import apache, browser, find_redis, nginx, prometheus
+from tests import apache, browser, faketime, find_redis, nginx, prometheus
 from tests.find_redis import NoRedisServerError, redis_binary
 from tests.redis_server import HOST, Closing, RedisServer, free_port, impatient, wait_until
 
@@ -181,7 +181,8 @@ def _is_linked(client: redis.Redis) -> bool:
 
 def main() -> int:
     """Make sure that all servers of the tests can run; give 1 if one of them can't, else 0."""
-    return max(find_redis.main(), browser.main(), prometheus.main(), nginx.main(), apache.main())
+    found = (find_redis.main(), browser.main(), prometheus.main(), nginx.main(), apache.main())
+    return max(*found, faketime.main())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -21,7 +20,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
 from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.restoring import Missing, restore_overrides
+from flask_irl.limiter.restoring import Missing, not_cleared, restore_overrides
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
 from flask_irl.limits.network_override import NetworkOverride, decode
 from flask_irl.limits.networks import addresses_of
@@ -66,6 +65,7 @@ class Access:
         own: The overrides of single clients that this process knows, see above; with an embedded
             store, those that are needed to rule.
         window_seconds: Seconds of the base limit's window, for refusals.
+        now: Tells the store's time in seconds since the epoch, without a call of it.
         look_soon: Has :meth:`refresh` be called soon; False where nobody will.
     """
 
@@ -80,7 +80,7 @@ class Access:
         self._store = store
         self._failures = failures
         self._monotonic = monotonic
-        self._ahead = self._later = 0.0
+        self.now = failures.clock
         self._is_complete = True
         self._missing = Missing(store, monotonic)
         self._next_look = monotonic() + LOOK_SECONDS
@@ -117,13 +117,11 @@ class Access:
                 restore_overrides(self._store, self.own, self.networks)
             changed = lost or news.networks != before.networks
             due = not self._is_complete or self._missing or self._is_time()
+            self.now.ask()
             if changed or news.epoch != before.epoch or due:
                 networks = self._read_networks() if changed else self.networks
                 needed = networks or self._lists.allows or not self._store.local
                 own, error = self._read_own() if needed else ({}, None)
-                if networks or own:
-                    now = self._store.now()
-                    self._ahead, self._later = now - self._monotonic(), time.time() - now
                 with self._changing:
                     self._ended -= networks.keys()
                     self._use(networks, own)
@@ -137,10 +135,6 @@ class Access:
                 # Where others change them at this moment, a later refresh does it.
                 self._store.drop_networks(ended, news.networks)
                 self._ended.difference_update(ended)
-
-    def now(self) -> float:
-        """Tell the store's time in seconds since the epoch, without a call of it."""
-        return self._store.now() if self._store.local else self._monotonic() + self._ahead
 
     def doubts(self, client: str) -> bool:
         """Tell whether to hold a client to an override that is known here, and not to the store.
@@ -184,18 +178,13 @@ class Access:
             return Ruling(key, None)
         if word == "block":
             return Ruling(key, decision_on_blocked(key, self.window_seconds, now, until))
-        return Ruling(key, decision_on_denied(key, self.window_seconds, time.time()))
+        return Ruling(key, decision_on_denied(key, self.window_seconds, self.now()))
 
     def _use(self, networks: Mapping[str, NetworkOverride], own: Mapping[str, Override]) -> None:
         """Rule by other overrides from now on."""
         ends_of_own = {client: override.until for client, override in own.items()}
         if not self._store.local:
-            held = {**_limits(networks), **own}
-            # By this machine's clock, as the local limiter goes.
-            later = self._later
-            self._failures.hold(
-                {key: replace(each, until=each.until + later) for key, each in held.items()}
-            )
+            self._failures.hold({**_limits(networks), **own})
         rules = AccessRules(self._lists, networks, ends_of_own)
         self._rules, self.networks, self.own = rules, networks, own
         self._find: Callable[[str, str], AccessRule | None] = lru_cache(REMEMBERED)(rules.find)
@@ -239,13 +228,21 @@ class Access:
 
     def _read_own(self) -> tuple[dict[str, Override], StoreError | None]:
         """Read the overrides of single clients; those that the store doesn't give stay known."""
-        clients, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
+        listed, _ = self._store.ranked(OVERRIDDEN, 0, RANKED)
+        now = self.now()
+        # A full list leaves some out.
+        gone = self.own.keys() - set(listed) if len(listed) < RANKED else ()
+        unlisted = not_cleared(
+            self._store, {c: self.own[c] for c in gone if self.own[c].until > now}
+        )
+        clients = [*listed, *unlisted]
         states, error = self._store.load_reachable(clients)
         found = {c: s.override for c, s in zip(clients, states, strict=True) if s is not None}
         own = {client: override for client, override in found.items() if override is not None}
+        if again := {client: own[client].until for client in unlisted if client in own}:
+            self._store.rank(OVERRIDDEN, again)
         unknown = {c: self.own[c] for c in clients if c not in own and c in self.own}
         if error is None:
-            now = self.now()
             self._missing.note({c: o for c, o in unknown.items() if o.until > now})
         return own | unknown, error
 

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 
 from flask_irl.config.options import Options
 from flask_irl.errors import OUT, IrlError, StoreError
+from flask_irl.limiter.store_clock import StoreClock
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
@@ -58,20 +59,29 @@ class Failures:
         store: The store that may fail.
         options: ``on_store_error`` says how requests are decided meanwhile.
         notify: Takes the events of failures.
+        monotonic: Seconds of a clock that is never set.
 
     Attributes:
+        clock: Tells the store's time, also while it is out.
         breaker: Open while the store is out.
         before_back: Is called when a store that was out answers, before requests go to it again.
     """
 
-    def __init__(self, store: Store, options: Options, notify: Notify) -> None:
+    def __init__(
+        self,
+        store: Store,
+        options: Options,
+        notify: Notify,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._on_store_error = options.on_store_error
         self._notify = notify
         self._log = Sampler(LOG_SECONDS)
         self._callback_logs: dict[tuple[str, str], Sampler] = {}
         self._held: Mapping[str, Override] = {}
-        self._local = MemoryStore(max_clients=FALLBACK_CLIENTS)
+        self.clock = StoreClock(store, monotonic)
+        self._local = MemoryStore(max_clients=FALLBACK_CLIENTS, clock=self.clock)
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
@@ -124,7 +134,7 @@ class Failures:
     def decide(self, plan: Plan, keys: Sequence[str], cost: int) -> Decision:
         """Decide on a request without the store."""
         override = self._held.get(keys[0])
-        if override is not None and override.until <= time.time():
+        if override is not None and override.until <= self.clock():
             override = None
         if override is not None:
             # Whoever else comes meanwhile may have taken its place.
@@ -132,7 +142,7 @@ class Failures:
         if override is not None or self._on_store_error == "memory":
             return decision_of(plan, keys[0], self._local.hit(plan, keys, cost), "fallback")
         denied = self._on_store_error == "deny"
-        return decision_without_store(plan, keys[0], time.time(), denied=denied)
+        return decision_without_store(plan, keys[0], self.clock(), denied=denied)
 
     def store_failed(self, error: Exception) -> None:
         """Report a failed call of the store.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -45,6 +46,7 @@ class LateLearning:
         store: Where state lives.
         listener: Takes events.
         fit: Trains detectors; by default a child process does.
+        monotonic: Seconds of a clock that is never set.
 
     Attributes:
         options: The options in force, settings changed at run time included.
@@ -54,13 +56,18 @@ class LateLearning:
     """
 
     def __init__(
-        self, options: Options, store: Store, listener: Listener | None, fit: Fit | None
+        self,
+        options: Options,
+        store: Store,
+        listener: Listener | None,
+        fit: Fit | None,
+        monotonic: Callable[[], float],
     ) -> None:
         self.options = options
         self.store = store
         self.notify: Notify = ignore if listener is None else listener.notify
         store.report_damage(self.notify)
-        self.failures = Failures(store, options, self.notify)
+        self.failures = Failures(store, options, self.notify, monotonic)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()
         self.traps = Traps()

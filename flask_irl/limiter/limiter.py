@@ -64,7 +64,7 @@ class Limiter(LateLearning):
         fit: Fit | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(options, store, listener, fit)
+        super().__init__(options, store, listener, fit, monotonic)
         self.configured = options
         self.listener = listener
         self.breaker = self.failures.breaker

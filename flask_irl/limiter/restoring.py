@@ -15,13 +15,16 @@ from typing import Final
 from flask_irl.limits.network_override import NetworkOverride
 from flask_irl.limits.override import Override
 from flask_irl.stores.base import Store
-from flask_irl.stores.site import OVERRIDDEN, RANKED
+from flask_irl.stores.site import AUDIT_KEPT, OVERRIDDEN, RANKED
 from flask_irl.telemetry.log import event
 
 WHO: Final = "flask_irl"
 LOST_SECONDS: Final = 1.5
 """Time for which a lost override is missing at the least: less than that between two polls."""
 REASON: Final = "restored: the store had lost it"
+SET: Final = "override"
+CLEARED: Final = ("clear", "clear_override")
+"""Actions of the audit log by which overrides are taken back; the second is an earlier build's."""
 
 
 def restore_overrides(
@@ -55,8 +58,35 @@ def restore_overrides(
     event(logging.WARNING, "overrides_restored", clients=len(clients), networks=len(lost))
 
 
+def not_cleared(store: Store, overrides: Mapping[str, Override]) -> dict[str, Override]:
+    """Select the overrides of clients that no operator has taken back, by the audit log.
+
+    A full Redis may evict the list of them, which then looks as if all had been cleared.
+
+    Args:
+        store: The store, which doesn't list them any more.
+        overrides: The overrides.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    if not overrides:
+        return {}
+    decided: dict[str, str] = {}
+    # The latest entry comes first.
+    for data in store.audit(0, AUDIT_KEPT)[0]:
+        try:
+            entry = json.loads(data)
+            target, action = entry["target"], entry["action"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+        if target in overrides and (action == SET or action in CLEARED):
+            decided.setdefault(target, action)
+    return {c: o for c, o in overrides.items() if decided.get(c) not in CLEARED}
+
+
 class Missing:
-    """Find overrides that a store still lists, but has lost.
+    """Find overrides that a store has lost, though no operator has taken them back.
 
     One that an operator takes back at this moment may look so, too: none counts as lost that wasn't
     missing for a while.
@@ -85,6 +115,7 @@ class Missing:
         lost = {c: o for c, o in missing.items() if now - self._since[c] >= LOST_SECONDS}
         if lost:
             _write(self._store, lost, self._store.now())
+            self._store.rank(OVERRIDDEN, {client: each.until for client, each in lost.items()})
             event(logging.WARNING, "overrides_restored", clients=len(lost), networks=0)
             self._since = {c: since for c, since in self._since.items() if c not in lost}
 
@@ -98,5 +129,5 @@ def _write(store: Store, clients: Mapping[str, Override], now: float) -> None:
 def _entry(at: float, target: str, override: Override, reason: str) -> bytes:
     """Write an entry of the audit log, as operators' own are."""
     after = {"kind": override.kind, "until": override.until, "amount": override.amount}
-    change = {"who": WHO, "action": "override", "target": target, "before": None, "after": after}
+    change = {"who": WHO, "action": SET, "target": target, "before": None, "after": after}
     return json.dumps({"at": at, **change, "reason": reason}).encode()

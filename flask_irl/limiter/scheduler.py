@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
+
+SET_SECONDS: Final = 1.0
+"""Least time by which a clock must have been set for the jobs to follow it."""
 
 logger = logging.getLogger("flask_irl.schedule")
 # APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
@@ -43,10 +47,26 @@ class UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """Stop without waiting for the scheduler's own thread.
+    """Run jobs on their intervals whatever the host's clock does, and stop without waiting.
 
-    It may never end: under gevent, when a process ends, nothing else may run any more.
+    APScheduler goes by the host's clock: set back by an hour, it would run no job for an hour; set
+    to now from 1970, as at the start of a host without a battery, it would list each run that was
+    due since. Its thread may never end: under gevent, when a process ends, nothing else may run.
     """
+
+    _ahead = 0.0
+
+    def start(self, *args: Any, **options: Any) -> None:
+        self._ahead = time.time() - time.monotonic()
+        super().start(*args, **options)
+
+    def _process_jobs(self) -> Any:
+        ahead = time.time() - time.monotonic()
+        moved, self._ahead = ahead - self._ahead, ahead
+        if abs(moved) > SET_SECONDS:
+            for job in self.get_jobs():
+                job.modify(next_run_time=job.next_run_time + datetime.timedelta(seconds=moved))
+        return super()._process_jobs()
 
     def tell_skipped(self, skipped: Callable[[str], object]) -> None:
         """Tell the name of each job that is due while it still runs."""

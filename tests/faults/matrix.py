@@ -1,12 +1,14 @@
 """Measure a site while its store breaks, and write the table in ``docs/reliability.md``.
 
 ``python -m tests.faults.matrix [NAME …]`` breaks real servers one after the other, three times
-each, six minutes in all, and writes the table; or it prints the rows whose names begin so.
+each, eight minutes in all, and writes the table; or only the rows whose names begin so. With
+Valkey's server (``TEST_REDIS_SERVER``) it writes a table of its own.
 ``test_matrix.py`` holds what must be true of each row.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import sys
@@ -19,11 +21,17 @@ from pathlib import Path
 from typing import Final
 
 from flask_irl.telemetry.events import RequestDecided
-from tests.faults.scenarios import COUNTED, SCENARIOS, Scenario, Stage
+from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.site import BACK, Worker, client_in, slot_of
+from tests.faults.stage import COUNTED, Stage
+from tests.find_redis import redis_binary
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- faults -->\n", "<!-- /faults -->\n"
+TABLES: Final = {
+    "redis": ("<!-- faults -->\n", "<!-- /faults -->\n"),
+    "valkey": ("<!-- faults with Valkey -->\n", "<!-- /faults with Valkey -->\n"),
+}
+"""Where the table of a kind of server begins and ends."""
 TIMEOUT: Final = 0.05
 """The store's time-out, as it is by default."""
 LIMIT: Final = 1_000_000
@@ -32,7 +40,7 @@ FAULT_SECONDS: Final = 2.0
 PAUSE: Final = 0.002
 """Seconds between two requests."""
 RUNS: Final = 3
-"""Runs of each fault, of which the table has the one with the middle longest wait."""
+"""Runs of each fault, by default; the table has the one with the middle longest wait."""
 RESTORED_SECONDS: Final = 4.0
 """Time in which a worker gives an empty store its overrides back: twice that between two polls."""
 GOOD: Final = 50
@@ -56,6 +64,7 @@ class Row:
         longest: The longest one from then on.
         kept: Words for what was still there of counts, profiles and overrides.
         back: Seconds from the fault's end until the store decides again; 0 if it always did.
+        knew: Whether the worker knew the store before.
     """
 
     fault: str
@@ -66,6 +75,7 @@ class Row:
     longest: float
     kept: tuple[str, ...]
     back: float
+    knew: bool = True
 
 
 class Traffic:
@@ -119,8 +129,12 @@ def measure(scenario: Scenario, seconds: float = FAULT_SECONDS, pause: float = P
     """
     with scenario.open() as stage:
         options = {"store_timeout": TIMEOUT, "base_limit": LIMIT, **stage.options}
+        if stage.known_by:
+            with Worker(stage.known_by, **options) as first:
+                _prepare(first)
         with Worker(stage.uri, background=True, **options) as worker:
-            _prepare(worker)
+            if not stage.known_by:
+                _prepare(worker)
             with Traffic(worker, pause) as traffic:
                 return _measure(scenario, stage, worker, traffic, seconds)
 
@@ -143,8 +157,11 @@ def _measure(
 ) -> Row:
     time.sleep(seconds / 2)
     before = len(worker.events.of(RequestDecided))
-    counted = _count(worker)
-    [known] = worker.limiter.store.load([COUNTED])
+    counted, revision = 0, 0
+    if not stage.known_by:
+        counted = _count(worker)
+        [known] = worker.limiter.store.load([COUNTED])
+        revision = 0 if known is None else known.revision
     stage.fault()
     time.sleep(seconds)
     ended = len(worker.events.of(RequestDecided))
@@ -165,8 +182,9 @@ def _measure(
         sum(others) / max(len(others), 1),
         statistics.quantiles(usual, n=100)[-1],
         max(event.seconds * 1000 for event in during),
-        _kept(worker, counted, 0 if known is None else known.revision),
+        _kept(worker, counted or COUNTS, revision),
         0.0 if not any(others[: ended - before]) else back,
+        not stage.known_by,
     )
 
 
@@ -207,7 +225,8 @@ def table_of(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         answers = ", ".join(f"{n:,} times {status}" for status, n in sorted(row.statuses.items()))
-        blocked = "" if set(row.blocked) == {429} else ", **the blocked client got through**"
+        through = "**the blocked client got through**" if row.knew else "blocks unknown until then"
+        blocked = "" if set(row.blocked) == {429} else f", {through}"
         lost = [name for name in ("counts", "profiles", "overrides") if name not in row.kept]
         back = f"{row.back:.1f} s" if row.back else ""
         lines.append(
@@ -217,27 +236,41 @@ def table_of(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def written_faults() -> list[str]:
-    """List the faults in the page's table."""
-    part = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    return re.findall(r"^\| (?!---|fault )(.+?) \|", part, re.MULTILINE)
+def written_rows(kind: str) -> dict[str, str]:
+    """List the rows of the page's table for a kind of server, by fault."""
+    begin, end = TABLES[kind]
+    part = PAGE.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
+    rows = re.findall(r"^(\| (?!---|fault )(.+?) \|.*)$", part, re.MULTILINE)
+    return {fault: row for row, fault in rows}
 
 
-def main(names: Sequence[str]) -> int:
+def write_rows(kind: str, rows: Mapping[str, str]) -> None:
+    """Write rows into the page's table for a kind of server; the others stay."""
+    begin, end = TABLES[kind]
+    known = {**written_rows(kind), **rows}
+    lines = [known[each.name] for each in SCENARIOS if each.name in known]
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    table = table_of([]) + "".join(f"{line}\n" for line in lines)
+    PAGE.write_text(head + begin + table + end + rest.partition(end)[2], encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the faults whose names begin so, all by default; give the exit code."""
-    chosen = [each for each in SCENARIOS if not names or each.name.startswith(tuple(names))]
-    rows = []
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="beginning of a fault's name")
+    parser.add_argument("--runs", type=int, default=RUNS, help="runs of each (%(default)s)")
+    options = parser.parse_args(arguments)
+    begins = tuple(options.names)
+    chosen = [each for each in SCENARIOS if not begins or each.name.startswith(begins)]
+    kind = "valkey" if redis_binary()[1].startswith("valkey") else "redis"
     for scenario in chosen:
-        runs = sorted((measure(scenario) for _ in range(RUNS)), key=lambda row: row.longest)
-        rows.append(runs[RUNS // 2])
-        print(table_of(rows[-1:]).splitlines()[-1], flush=True)
-    if not names:
-        text = PAGE.read_text(encoding="utf-8")
-        head, begin, rest = text.partition(BEGIN)
-        tail = rest.partition(END)[2]
-        PAGE.write_text(head + begin + table_of(rows) + END + tail, encoding="utf-8")
+        runs = [measure(scenario) for _ in range(options.runs)]
+        runs.sort(key=lambda row: row.longest)
+        row = table_of([runs[len(runs) // 2]]).splitlines()[-1]
+        print(row, flush=True)
+        write_rows(kind, {scenario.name: row})
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import pytest
 from redis.credentials import CredentialProvider
 
+from tests.faults.mixed import clock_set_back, evicting, two_versions, wrong_password
 from tests.faults.names import MovingName
 from tests.faults.proxy import Proxy
 from tests.faults.resharding import Resharding
 from tests.faults.site import slot_of
+from tests.faults.stage import COUNTED, FILLERS, Stage, run
 from tests.servers import HOST, ClusterServer, RedisServer, SentinelServer, free_port, wait_until
-
-COUNTED: Final = "192.0.2.1"
-"""The client whose slot moves, and whose server is the one that a fault is about."""
-FILLERS: Final = 4_000
-"""Keys of others that fill a server's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Hold a store that is about to break.
-
-    Args:
-        uri: The storage URI.
-        fault: Breaks it; may be called while requests come.
-        mend: Mends it.
-        options: Further options of the limiter.
-    """
-
-    uri: str
-    fault: Callable[[], object]
-    mend: Callable[[], object]
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +36,6 @@ class Scenario:
     open: Callable[[], AbstractContextManager[Stage]]
     store: bool = False
     kept: bool = True
-
-
-def run(server: RedisServer, *words: object) -> Any:
-    """Run a command on a server."""
-    with server.client() as client:
-        return client.execute_command(*words)
 
 
 def _nothing() -> None:
@@ -312,11 +286,15 @@ SCENARIOS: Final = (
     Scenario("full (`noeviction`)", full),
     Scenario("a read-only replica", read_only),
     Scenario("script cache flushed", script_cache_flushed, store=True),
+    Scenario("full (`allkeys-lru`), keys evicted all the time", evicting, store=True, kept=False),
+    Scenario("its clock set back by an hour", clock_set_back, store=True),
     Scenario("its user lacks a right", right_missing),
+    Scenario("a wrong password from the start", wrong_password),
     Scenario("password rotated, and told later", password_rotated),
     Scenario("managed failover, the old primary read-only", failed_over),
     Scenario("its name leads elsewhere, the old server frozen", name_moved),
     Scenario("Sentinel: master killed", sentinel_failed_over),
     Scenario("Cluster: a slot moves", slot_moved, store=True),
     Scenario("Cluster: a master killed", cluster_master_killed),
+    Scenario("workers of an earlier version beside", two_versions, store=True),
 )

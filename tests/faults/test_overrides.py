@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -75,9 +76,24 @@ def test_one_that_ends_meanwhile_is_held_no_longer(
         set_overrides(one)
         server.kill()
         assert one.ask(BLOCKED) == 429
-        later = time.time() + 61
-        monkeypatch.setattr(time, "time", lambda: later)
-        monkeypatch.setattr(one.limiter.failures._local, "_clock", lambda: later)
+        later = time.monotonic() + 61
+        monkeypatch.setattr(one.limiter.failures.clock, "_monotonic", lambda: later)
+        assert one.ask(BLOCKED) == 200
+
+
+@pytest.mark.parametrize("then", ["memory", "allow"])
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_it_is_nothing_to_them_that_this_machines_clock_is_set_meanwhile(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, then: str, seconds: float
+) -> None:
+    with Worker(server.url, on_store_error=then) as one:
+        set_overrides(one)
+        server.kill()
+        system = time.time
+        monkeypatch.setattr(time, "time", lambda: system() + seconds)
+        assert one.ask(BLOCKED) == 429
+        later = time.monotonic() + 61
+        monkeypatch.setattr(one.limiter.failures.clock, "_monotonic", lambda: later)
         assert one.ask(BLOCKED) == 200
 
 
@@ -93,7 +109,9 @@ def test_a_flood_of_others_drives_none_out(
         assert one.ask(BLOCKED) == 429
 
 
-def test_they_hold_by_this_machines_clock_where_the_servers_is_wrong(server: RedisServer) -> None:
+def test_they_hold_as_long_as_they_should_where_the_servers_clock_is_wrong(
+    server: RedisServer,
+) -> None:
     with Worker(server.url) as one:
         # As on a server whose clock is an hour behind.
         until = time.time() - 3600 + 60
@@ -179,6 +197,12 @@ def test_what_was_cleared_or_has_ended_is_not_given_back(
         assert other.ask(BLOCKED) == 200
 
 
+def write_clearing(worker: Worker, action: str = "clear") -> None:
+    """Write into the audit log that somebody takes the block back, as is done before it is done."""
+    entry = {"at": time.time(), "who": "somebody", "action": action, "target": BLOCKED}
+    worker.limiter.store.add_audit(json.dumps(entry).encode())
+
+
 class Later:
     """A monotonic clock that a test moves."""
 
@@ -211,6 +235,40 @@ def test_one_that_a_full_server_evicted_is_given_back(
         assert not access._missing
 
 
+def test_the_list_of_them_that_a_full_server_evicted_is_given_back(server: RedisServer) -> None:
+    clock = Later()
+    with Worker(server.url) as one, Worker(server.url) as other, server.client() as client:
+        access = one.limiter.access
+        access._monotonic = access._missing._monotonic = clock
+        access.look_soon = lambda: True
+        set_overrides(one, seconds=3600)
+        one.operations.overrides.clear(LIMITED, "test")
+        client.delete("irl1.{site}.rank.overridden", f"irl1:{{{BLOCKED}}}")
+        other.operations.overrides.set(OTHER, "block", amount=0, seconds=60, reason="", who="test")
+        one.limiter.refresh()
+        assert one.asks(2, BLOCKED) == [429] * 2
+        clock.ahead += LOST_SECONDS
+        one.limiter.refresh()
+        listed, _ = one.limiter.store.ranked("overridden", 0, 9)
+        assert set(listed) == {BLOCKED, ALLOWED, OTHER}
+        other.limiter.refresh()
+        assert [other.ask(each) for each in (BLOCKED, ALLOWED, LIMITED)] == [429, 200, 200]
+
+
+def test_one_that_was_set_again_after_it_was_cleared_is_given_back(server: RedisServer) -> None:
+    clock = Later()
+    with Worker(server.url) as one, server.client() as client:
+        access = one.limiter.access
+        access._monotonic = access._missing._monotonic = clock
+        set_overrides(one, seconds=3600)
+        one.operations.overrides.clear(BLOCKED, "test")
+        set_overrides(one, seconds=3600)
+        client.delete("irl1.{site}.rank.overridden")
+        clock.ahead += LOOK_SECONDS
+        one.limiter.refresh()
+        assert set(one.limiter.store.ranked("overridden", 0, 9)[0]) == {BLOCKED, ALLOWED, LIMITED}
+
+
 @pytest.mark.parametrize("then", ["memory", "allow"])
 def test_who_is_known_to_be_overridden_stays_so_on_a_store_that_lost_it(
     server: RedisServer, then: str
@@ -232,6 +290,7 @@ def test_who_is_known_to_be_overridden_stays_so_on_a_store_that_lost_it(
         assert len(looks) == 3 + LIMIT + 2 + 3
         assert one.source(OTHER) == "store"
         # Somebody else has cleared it: the look tells.
+        write_clearing(one)
         one.limiter.store.rank("overridden", {}, [BLOCKED])
         one.limiter.store.advance_epoch()
         one.limiter._news = one.limiter._news._replace(epoch=0)
@@ -262,9 +321,12 @@ def test_networks_that_a_full_server_evicted_are_given_back(server: RedisServer)
         assert one.limiter.store.networks().keys() == {NETWORK}
 
 
-@pytest.mark.parametrize("order", [("rank", "override"), ("override", "rank")])
+@pytest.mark.parametrize(
+    ("action", "order"),
+    [("clear", ("rank", "override")), ("clear_override", ("override", "rank"))],
+)
 def test_one_that_is_being_cleared_is_not_given_back(
-    server: RedisServer, order: tuple[str, str]
+    server: RedisServer, action: str, order: tuple[str, str]
 ) -> None:
     """By a worker of this version, or by one that takes the override away first."""
     clock = Later()
@@ -277,6 +339,7 @@ def test_one_that_is_being_cleared_is_not_given_back(
         access = one.limiter.access
         access._monotonic = access._missing._monotonic = clock
         set_overrides(one, seconds=3600)
+        write_clearing(one, action)
         for step in order:
             steps[step]()
             clock.ahead += LOOK_SECONDS

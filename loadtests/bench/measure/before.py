@@ -88,9 +88,8 @@ def earlier(revision: str, clients: int, minutes: float) -> Iterator[Build]:
     """
     with tempfile.TemporaryDirectory(prefix="irl-bench-before-") as name:
         folder = Path(name, "build")
-        _check_out(revision, folder)
+        check_out(revision, folder)
         shutil.copy(ROOT / "loadtests/bench/cases/served.py", folder / f"{COPY}.py")
-        (folder / "sitecustomize.py").write_text(ALONE, "ascii")
         build = Build(f"flask_irl {revision}", folder, COPY, Path(name, "before"))
         run = subprocess.run(
             [sys.executable, "-c", TRAIN, str(clients), str(minutes), str(build.blob)],
@@ -104,12 +103,28 @@ def earlier(revision: str, clients: int, minutes: float) -> Iterator[Build]:
         yield build
 
 
-def _check_out(revision: str, folder: Path) -> None:
+def check_out(revision: str, folder: Path) -> None:
+    """Put another revision into a new folder, from which Python processes run it.
+
+    Its libraries are those of this environment.
+
+    Args:
+        revision: A revision that git knows, or the path of a folder with a checkout.
+        folder: The new folder.
+
+    Raises:
+        BenchError: There is no such revision.
+    """
     if Path(revision, "flask_irl").is_dir():
         folder.mkdir()
         for part in ("flask_irl", "loadtests", "tests"):
             shutil.copytree(Path(revision, part), folder / part)
-        return
+    else:
+        _extract(revision, folder)
+    (folder / "sitecustomize.py").write_text(ALONE, "ascii")
+
+
+def _extract(revision: str, folder: Path) -> None:
     # Not a worktree of git's, which would stay known to the repository after a crash.
     command = ["git", "-C", str(ROOT), "archive", "--format=tar", revision]
     try:
