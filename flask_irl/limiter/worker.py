@@ -15,7 +15,7 @@ from flask_irl.limiter.starting import StartReport
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import failure
 
-JOIN_SECONDS: Final = 0.3
+JOIN_SECONDS: Final = 0.2
 """Longest wait for a background job when a process ends."""
 
 

@@ -41,7 +41,7 @@ RESTS_SECONDS: Final = 0.5
 """Time that the rests of a flush take together, beyond which they become shorter: the next flush is
 due in a second."""
 TURN_SECONDS: Final = 10.0
-LAST_TURN_SECONDS: Final = 0.7
+LAST_TURN_SECONDS: Final = 0.5
 TURN_PAUSE: Final = 0.002
 """Longest wait for a flush that goes on, the same where the process is about to end, and the time
 between two looks whether it still does."""
