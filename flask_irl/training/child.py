@@ -1,4 +1,4 @@
-"""Fit a detector as a child process: ``python -m flask_irl.training.child [seconds]``.
+"""Fit a detector as a child process: ``python -m flask_irl.training.child [seconds [parent]]``.
 
 It reads a training set on stdin, and writes the detector's arrays on stdout as a container; see
 :func:`flask_irl.training.fit.fit_in_child`.
@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.2
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after its parent: nobody waits for the answer any more."""
+    """End this process soon after its parent, which alone waits for the answer."""
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os._exit(1)
@@ -40,10 +40,12 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     # The parent may die first and kill no child, so this process ends itself.
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     if hasattr(signal, "setitimer") and len(sys.argv) > 1:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+    # Told by its number: it may be gone already.
+    if hasattr(os, "getppid") and len(sys.argv) > 2:
+        threading.Thread(target=end_with, args=(int(sys.argv[2]),), daemon=True).start()
     # Output of libraries must not get into the answer.
     answer = os.dup(1)
     os.dup2(2, 1)

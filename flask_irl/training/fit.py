@@ -63,9 +63,9 @@ def fit_here(training_set: TrainingSet) -> Detector:
 
 
 def child_command(timeout: float) -> list[str]:
-    """Give the command of a child process that ends by itself after ``timeout`` seconds."""
+    """Give the command of a child process that ends after ``timeout`` seconds, or with this one."""
     # -P: a module lying in the working directory must not pass for one of ours.
-    return [_interpreter(), "-P", "-c", _START, f"{timeout:g}"]
+    return [_interpreter(), "-P", "-c", _START, f"{timeout:g}", str(os.getpid())]
 
 
 def child_environment() -> dict[str, str]:
