@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,11 +33,8 @@ class Plan:
     minutes: float = USUAL_MINUTES
 
     def __post_init__(self) -> None:
-        if not self.minutes >= LEAST_MINUTES:
-            raise ValueError(
-                f"{VARIABLE} is {self.minutes:g}, which is not allowed: "
-                f"give {LEAST_MINUTES:g} or more"
-            )
+        if not LEAST_MINUTES <= self.minutes < math.inf:
+            raise _refusal(f"{self.minutes:g}")
 
     @property
     def warm_up(self) -> float:
@@ -80,4 +78,15 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Plan:
     Raises:
         ValueError: It is no number, or too small.
     """
-    return Plan(float(environment.get(VARIABLE) or USUAL_MINUTES))
+    text = environment.get(VARIABLE) or str(USUAL_MINUTES)
+    try:
+        minutes = float(text)
+    except ValueError:
+        raise _refusal(text) from None
+    return Plan(minutes)
+
+
+def _refusal(given: str) -> ValueError:
+    return ValueError(
+        f"{VARIABLE} is {given}, which is not allowed: give {LEAST_MINUTES:g} minutes or more"
+    )
