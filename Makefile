@@ -23,7 +23,7 @@ INSTALL_docs := --editable ".[metrics]" --group docs
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-mlflow docs lint format bench evaluate load dashboard runbook clean
+.PHONY: help demo run test test-mlflow docs lint format bench evaluate load soak dashboard runbook clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -68,6 +68,9 @@ runbook: $(VENV)/.stamp-test ## build the runbook's page for Prometheus (ARGS="-
 
 load: $(VENV)/.stamp-load ## put the demo app on Redis under load for a minute, after one of learning
 	$(PY) -m loadtests.load.run $(ARGS)
+
+soak: $(VENV)/.stamp-test ## break Redis and workers under traffic for 30 minutes (SOAK_MINUTES), then compare
+	$(PY) -m loadtests.soak $(ARGS)
 
 clean: ## remove .venv, builds and caches
 	rm -rf $(VENV) $(BENCH_VENV) $(MLFLOW_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \

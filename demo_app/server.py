@@ -117,6 +117,11 @@ class Server:
                 process.stdin.close()
         self._log.close()
 
+    @property
+    def pid(self) -> int:
+        """Give the id of the process that starts the workers; 0 where the server doesn't run."""
+        return 0 if self._process is None else self._process.pid
+
     def key(self, name: str) -> str:
         """Issue the API key of a client by its name."""
         return issue_key(name, self.secret)

@@ -24,6 +24,7 @@ PROGRAMS = (
     "loadtests.forecasts.__main__",
     "loadtests.load.run",
     "loadtests.simulator.__main__",
+    "loadtests.soak.__main__",
     "monitoring.grafana.build_dashboard",
 )
 MARKUP = re.compile(r"``|:\w+:`|`_|\*\*|\.\. ")

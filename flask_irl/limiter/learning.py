@@ -13,7 +13,7 @@ from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Notify
 from flask_irl.training.background import BackgroundTraining
-from flask_irl.training.fit import Fit, fit_in_child
+from flask_irl.training.fit import ChildFit, Fit
 from flask_irl.training.trainer import Trainer, Training
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.ladder import Ladder
@@ -54,6 +54,7 @@ class Learning:
         traps: Traps,
     ) -> None:
         self._failures = failures
+        self._child = ChildFit()
         self.trainer = Trainer(
             store,
             notify=notify,
@@ -63,7 +64,7 @@ class Learning:
             interval_seconds=options.training_interval_minutes * 60,
             learning_seconds=options.learning_minutes * 60,
             detector=options.detector,
-            fit=fit or fit_in_child,
+            fit=fit or self._child,
         )
         self.campaigns = CampaignWatch(store, notify, enabled=options.campaigns)
         self.profiler = Profiler(
@@ -121,12 +122,14 @@ class Learning:
         return {"crowd_guard": self.profiler.guarding, "model": self.trainer.model.version}
 
     def close(self) -> bool:
-        """Start no training any more; returns whether one still runs."""
+        """Break off a training, and start none any more; returns whether one still runs."""
+        self._child.end()
         return self._trainings.close()
 
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
         self.campaigns.after_fork()
         self.profiler.after_fork()
+        self._child.after_fork()
         self.trainer.after_fork()
         self._trainings.after_fork()

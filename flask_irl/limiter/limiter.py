@@ -220,11 +220,16 @@ class Limiter(LateLearning):
         Never raises.
         """
         guard = self.failures.guard
+        # A process that is told to end is killed if it takes long, whatever the store does.
+        guard("close", self.store.leave)
+        if self.has_learned:
+            guard("close", self.profiler.leave)
         self.worker.close()
         guard("close", self.breaker.close)
         if not self.breaker.is_open:
             guard("flush", self.flush if self.has_learned else self._give_back_leases)
         guard("close", self.store.close)
+        self.worker.join()
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads and buffers aren't here."""

@@ -81,6 +81,7 @@ class Schedule:
         self._stopped = threading.Event()
         self._starter: threading.Thread | None = None
         self._scheduler: Scheduler | None = None
+        self._ending: Scheduler | None = None
 
     @property
     def running(self) -> bool:
@@ -130,7 +131,7 @@ class Schedule:
                 return
             # One thread, since each has memory of its own; no job takes long.
             scheduler = Scheduler(
-                executors={"default": UntilExit(1)},
+                executors={"default": UntilExit()},
                 job_defaults={
                     "coalesce": True,
                     "misfire_grace_time": GRACE_SECONDS,
@@ -193,12 +194,18 @@ class Schedule:
         self._stopped.set()
         if scheduler is not None:
             scheduler.shutdown(wait=False)
+            self._ending = scheduler
+
+    def join(self, seconds: float) -> None:
+        """Wait for the job that ran at the :meth:`end`, so many seconds at most."""
+        if self._ending is not None:
+            self._ending.join(seconds)
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: threads don't survive a fork."""
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._starter = self._scheduler = None
+        self._starter = self._scheduler = self._ending = None
 
 
 def phase_of_process() -> float:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+import queue
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -24,18 +27,76 @@ logger = logging.getLogger("flask_irl.schedule")
 logger.addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
-class UntilExit(ThreadPoolExecutor):  # type: ignore[misc]
-    """Drop jobs that come due while the interpreter ends, for which APScheduler logs tracebacks.
+ENDED: Final = "no job is taken after the shutdown"
 
-    The interpreter waits for a job that waits for a store that hangs; no other is started.
+
+class JobThread:
+    """Run work on one thread, one after the other, as a pool of ``concurrent.futures`` does.
+
+    It is a daemon: an interpreter that ends waits for the threads of such a pool, and so for a job
+    that waits for a store that hangs.
     """
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+        self._work = queue.SimpleQueue()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="irl-jobs", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; raise ``RuntimeError`` where none is to be had."""
+        self._thread.start()
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run work as soon as what came before is done.
+
+        Raises:
+            RuntimeError: It is shut down.
+        """
+        if self._ended:
+            raise RuntimeError(ENDED)
+        future: Future[Any] = Future()
+        self._work.put((future, lambda: work(*arguments)))
+        return future
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Take no more work, and end when what goes on is done."""
+        self._ended = True
+        self._work.put(None)
+        if wait:
+            self._thread.join()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, so many seconds at most; not where it never began, or is this one."""
+        if self._thread.ident not in (None, threading.get_ident()):
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None and not self._ended:
+            future, work = item
+            try:
+                result = work()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            # Else what the job had lives on until the next one.
+            del item, future, work
+
+
+class UntilExit(BasePoolExecutor):  # type: ignore[misc]
+    """Drop jobs that come due while the schedule ends, for which APScheduler logs tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__(JobThread())
+        self.join = self._pool.join
 
     def start(self, scheduler: Any, alias: str) -> None:
         super().start(scheduler, alias)
         self._logger = logger
         # Its thread starts now or not at all: else each job that comes due would fail by itself,
         # and wait in a queue for the thread that comes at last.
-        self._pool.submit(_begin)
+        self._pool.start()
 
     def submit_job(self, job: Any, run_times: Any) -> None:
         try:
@@ -77,6 +138,11 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]
         with contextlib.suppress(JobLookupError):
             self.modify_job(name, next_run_time=datetime.datetime.now(datetime.UTC))
 
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the job that runs, so many seconds at most."""
+        for executor in self._executors.values():
+            executor.join(seconds)
+
     def abandon(self) -> None:
         """End what has started where not all has."""
         for executor in self._executors.values():
@@ -85,7 +151,3 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]
     def shutdown(self, wait: bool = True) -> None:
         # Past BackgroundScheduler's, which joins its thread whatever it is told.
         super(BackgroundScheduler, self).shutdown(wait)
-
-
-def _begin() -> None:
-    """Do nothing, on a thread that must start for it."""

@@ -15,6 +15,9 @@ from flask_irl.limiter.starting import StartReport
 from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.telemetry.log import failure
 
+JOIN_SECONDS: Final = 0.2
+"""Longest wait for a background job when a process ends."""
+
 
 class Jobs(NamedTuple):
     """Name the background jobs of a limiter; each may raise.
@@ -95,6 +98,13 @@ class Worker:
         """Stop the jobs for good, without waiting for those that run; never raises."""
         self._failures.guard("close", self._schedule.end)
         self._failures.guard("close", self._end_training)
+
+    def join(self) -> None:
+        """Wait a moment for the job that ran when they were stopped; never raises.
+
+        A thread that is in native code when the interpreter ends may bring it down.
+        """
+        self._failures.guard("close", functools.partial(self._schedule.join, JOIN_SECONDS))
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: its parent's threads aren't here."""

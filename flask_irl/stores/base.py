@@ -155,5 +155,8 @@ class Store(SiteStore, Protocol):
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
 
+    def leave(self) -> None:
+        """Let background work wait no longer than a moment: this process is about to end."""
+
     def close(self) -> None:
         """Close all connections; the store may be used again."""

@@ -10,8 +10,8 @@ from typing import Final
 from flask_irl.errors import TrainingRefused
 from flask_irl.training.trainer import Trainer
 
-CLOSE_SECONDS: Final = 1.0
-"""Time that :meth:`BackgroundTraining.close` waits for a training."""
+CLOSE_SECONDS: Final = 0.5
+"""Time that :meth:`BackgroundTraining.close` waits for a training, whose child is killed before."""
 
 
 class BackgroundTraining:

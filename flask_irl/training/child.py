@@ -1,4 +1,4 @@
-"""Fit a detector as a child process: ``python -m flask_irl.training.child [seconds]``.
+"""Fit a detector as a child process: ``python -m flask_irl.training.child [seconds [parent]]``.
 
 It reads a training set on stdin, and writes the detector's arrays on stdout as a container; see
 :func:`flask_irl.training.fit.fit_in_child`.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 
 from flask_irl.errors import LibraryMissing, ModelError, TrainingRefused
 from flask_irl.model.container import pack
@@ -17,6 +19,15 @@ from flask_irl.training.refusals import LIBRARY_MISSING, REFUSED
 from flask_irl.training.training_set import TrainingSet
 
 NICENESS = 10
+LOOK_SECONDS = 0.2
+"""Time between two looks whether the parent still lives."""
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent, which alone waits for the answer."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
 
 
 def main() -> int:
@@ -32,6 +43,9 @@ def main() -> int:
     if hasattr(signal, "setitimer") and len(sys.argv) > 1:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+    # Told by its number: it may be gone already.
+    if hasattr(os, "getppid") and len(sys.argv) > 2:
+        threading.Thread(target=end_with, args=(int(sys.argv[2]),), daemon=True).start()
     # Output of libraries must not get into the answer.
     answer = os.dup(1)
     os.dup2(2, 1)

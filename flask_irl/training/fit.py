@@ -63,9 +63,9 @@ def fit_here(training_set: TrainingSet) -> Detector:
 
 
 def child_command(timeout: float) -> list[str]:
-    """Give the command of a child process that ends by itself after ``timeout`` seconds."""
+    """Give the command of a child process that ends after ``timeout`` seconds, or with this one."""
     # -P: a module lying in the working directory must not pass for one of ours.
-    return [_interpreter(), "-P", "-c", _START, f"{timeout:g}"]
+    return [_interpreter(), "-P", "-c", _START, f"{timeout:g}", str(os.getpid())]
 
 
 def child_environment() -> dict[str, str]:
@@ -84,6 +84,7 @@ def fit_in_child(
     *,
     timeout: float = TIMEOUT,
     command: Callable[[float], Sequence[str]] = child_command,
+    started: Callable[[subprocess.Popen[bytes]], object] = lambda child: None,
 ) -> Detector:
     """Fit a detector in a child process of low priority, and wait for it.
 
@@ -91,6 +92,7 @@ def fit_in_child(
         training_set: Rows and the kind of the detector.
         timeout: Seconds after which the child is killed.
         command: Makes the child's command from the timeout.
+        started: Takes the child, as soon as there is one.
 
     Raises:
         TrainingRefused: There are too few rows, or the child crashed, took too long or answered
@@ -100,7 +102,7 @@ def fit_in_child(
     """
     if not 0.0 < timeout < math.inf:
         raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
-    answer = _run(command(timeout), training_set.to_bytes(), timeout)
+    answer = _run(command(timeout), training_set.to_bytes(), timeout, started)
     try:
         detector = detector_from(training_set.kind, unpack(answer)[1])
     except ModelError as error:
@@ -114,31 +116,79 @@ def fit_in_child(
     return detector
 
 
-def _run(command: Sequence[str], request: bytes, timeout: float) -> bytes:
+class ChildFit:
+    """Fit detectors in child processes, one at a time, until :meth:`end`."""
+
+    def __init__(self) -> None:
+        self._ended = False
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, training_set: TrainingSet) -> Detector:
+        """Fit a detector; raises as :func:`fit_in_child` does, and when it is ended."""
+        try:
+            return fit_in_child(training_set, started=self._follow)
+        except TrainingRefused:
+            if self._ended:
+                raise TrainingRefused("this process is about to end") from None
+            raise
+        finally:
+            self._child = None
+
+    def end(self) -> None:
+        """Kill the child that trains, and any that is started later."""
+        self._ended = True
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: the child is its parent's."""
+        self._ended = False
+        self._child = None
+
+    def _follow(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        if self._ended:
+            child.kill()
+
+
+def _run(
+    command: Sequence[str],
+    request: bytes,
+    timeout: float,
+    started: Callable[[subprocess.Popen[bytes]], object],
+) -> bytes:
     """Run a child process, and give its answer."""
     try:
-        # On a time-out, or any other exception, run() kills the child and waits for its end. Its
-        # own session keeps it out of the terminal's Ctrl-C, which is for the parent to handle.
-        process = subprocess.run(  # noqa: S603
+        # Its own session keeps it out of the terminal's Ctrl-C, which is for the parent to handle.
+        process = subprocess.Popen(  # noqa: S603
             command,
-            input=request,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             close_fds=True,
             env=child_environment(),
             start_new_session=True,
-            timeout=timeout,
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise TrainingRefused(
-            f"the training process was killed: it took more than {timeout:g} seconds"
-        ) from None
     except OSError as error:
         raise TrainingRefused(f"the training process could not be started: {error}") from error
-    if process.returncode != 0:
-        status = process.returncode
-        raise refusal_of(status, _ending(status), _last_line(process.stderr))
-    return process.stdout
+    # At its end it waits for the child.
+    with process:
+        try:
+            started(process)
+            answer, said = process.communicate(request, timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise TrainingRefused(
+                f"the training process was killed: it took more than {timeout:g} seconds"
+            ) from None
+        except BaseException:
+            process.kill()
+            raise
+    status = process.returncode
+    if status != 0:
+        raise refusal_of(status, _ending(status), _last_line(said))
+    return answer
 
 
 def _interpreter() -> str:

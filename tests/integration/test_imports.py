@@ -176,15 +176,30 @@ def test_without_flask_smorest_a_token_is_answered_by_a_warning() -> None:
 
 
 @pytest.mark.parametrize("module", ["flask_irl", "flask_irl.cli"])
-def test_importing_connects_to_nothing_and_starts_no_thread(module: str) -> None:
-    threads = told(
+def test_importing_and_an_extension_without_an_app_start_nothing(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    found = told(
         f"""
-        import json, socket, threading
-        def refuse(*arguments):
-            raise AssertionError("a connection on import")
-        socket.socket.connect = refuse
+        import json, os, sys, threading
+        sys.dont_write_bytecode = True
+        started = []
+        events = "socket. subprocess. os.fork os.posix_spawn _thread.start_new_thread".split()
+        sys.addaudithook(
+            lambda event, _: started.append(event) if event.startswith(tuple(events)) else None
+        )
+        handles = len(os.listdir("/proc/self/fd"))
         import {module}
-        print(json.dumps([thread.name for thread in threading.enumerate()]))
+        from flask_irl import IntelligentLimiter
+        limiter = IntelligentLimiter()
+        print(json.dumps({{
+            "started": started,
+            "threads": [thread.name for thread in threading.enumerate()],
+            "handles": len(os.listdir("/proc/self/fd")) - handles,
+            "files": os.listdir({str(tmp_path)!r}),
+        }}))
         """
     )
-    assert threads == ["MainThread"]
+    assert found == {"started": [], "threads": ["MainThread"], "handles": 0, "files": []}

@@ -113,7 +113,7 @@ def _module(*arguments: str) -> Command:
     return command
 
 
-def _program(source: str) -> Command:
+def program(source: str) -> Command:
     """Run lines of Python that know ``HOST`` and ``PORT``."""
 
     def command(host: str, port: int, folder: Path) -> list[str]:
@@ -170,7 +170,7 @@ SERVERS: Final[Mapping[str, WsgiServer]] = {
     ),
     "bjoern": WsgiServer(
         "bjoern",
-        _program("import bjoern, shop\nbjoern.run(shop.app, HOST, PORT)"),
+        program("import bjoern, shop\nbjoern.run(shop.app, HOST, PORT)"),
         ends_python=False,
     ),
     "hypercorn": WsgiServer("hypercorn", _module("hypercorn", "--bind={host}:{port}", "shop:app")),
@@ -185,7 +185,7 @@ SERVERS: Final[Mapping[str, WsgiServer]] = {
     ),
     "gevent": WsgiServer(
         "gevent",
-        _program(
+        program(
             """
             from gevent import monkey
             monkey.patch_all()
@@ -198,7 +198,7 @@ SERVERS: Final[Mapping[str, WsgiServer]] = {
     ),
     "eventlet": WsgiServer(
         "eventlet",
-        _program(
+        program(
             """
             import eventlet
             eventlet.monkey_patch()

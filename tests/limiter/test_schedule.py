@@ -46,6 +46,31 @@ def test_a_job_that_is_due_while_the_interpreter_ends_is_dropped_without_a_word(
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+HANGING = """
+import threading
+from flask_irl.limiter.schedule import Schedule
+
+flushing = threading.Event()
+
+def flush():
+    flushing.set()
+    threading.Event().wait()
+
+schedule = Schedule(
+    flush=flush, poll=lambda: None, train=None, expire=lambda: None, train_seconds=60
+)
+schedule.start()
+flushing.wait()
+"""
+
+
+def test_an_interpreter_waits_for_no_job_that_hangs() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def idle(*, poll: Callable[[], object] = lambda: None, **changes: Any) -> Schedule:
     """Make a schedule whose jobs do nothing."""
     return Schedule(
@@ -170,6 +195,26 @@ def test_jobs_that_find_no_thread_start_later() -> None:
     schedule.end()
     assert waits == ["can't start new thread"] * 2
     assert started.is_set()
+
+
+def test_the_job_that_runs_at_the_end_can_be_waited_for() -> None:
+    running, goes_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def poll() -> None:
+        running.set()
+        goes_on.wait(LONGEST)
+        done.append("poll")
+
+    schedule = idle(poll=poll)
+    schedule.start()
+    assert running.wait(LONGEST)
+    schedule.end()
+    schedule.join(0.0)
+    assert done == []
+    goes_on.set()
+    schedule.join(LONGEST)
+    assert done == ["poll"]
 
 
 def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -149,6 +149,32 @@ def test_a_refused_asking_is_raised_and_leaves_the_wire_sound() -> None:
         assert wire.ask(PING, time.monotonic() + 5.0) == b"ok"
 
 
+def test_background_work_waits_no_longer_than_it_may_by_then() -> None:
+    class Silent(socket.socket):
+        """A socket on which nothing comes; each time-out takes as long as it says."""
+
+        now = 0.0
+        seconds = 0.0
+
+        def settimeout(self, seconds: float | None) -> None:
+            self.seconds = seconds or 0.0
+
+        def sendall(self, data: Any, flags: int = 0) -> None:
+            pass
+
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            self.now += self.seconds
+            raise TimeoutError
+
+    with Silent() as silent:
+        silent.setblocking(False)
+        wire = Wire(Connection(cast(Socket, silent)), 1.0, 2, lambda: silent.now)
+        # Half a second later the process is told to end.
+        with pytest.raises(TimeoutError):
+            wire.ask_all([("PING",)], lambda: 2.0 if silent.now < 0.5 else 0.8)
+        assert 0.75 < silent.now < 1.0
+
+
 def _send_in_pieces(sock: socket.socket, pieces: list[bytes]) -> None:
     left = len(ASKING + PING)
     while left:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,21 @@ from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.container import pack
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.training import fit
-from flask_irl.training.fit import child_command, child_environment, fit_here, fit_in_child
+from flask_irl.training.fit import (
+    ChildFit,
+    child_command,
+    child_environment,
+    fit_here,
+    fit_in_child,
+)
 from flask_irl.training.forests import fit_isolation_forest
 from flask_irl.training.training_set import TrainingSet
+from tests.redis_server import wait_until
 
 ROWS = np.random.default_rng(1).lognormal(size=(300, 4))
 TRAINING_SET = TrainingSet("isolation_forest", ROWS, 5)
 SETTINGS: dict[str, Any] = {"trees": 10, "max_samples": 64, "seed": 5}
+PATIENCE = 30.0
 PACKAGE_PARENT = Path(fit.__file__).parents[2]
 
 
@@ -340,6 +350,61 @@ def test_a_child_that_gets_no_request_ends_itself() -> None:
     assert done.returncode == -signal.SIGALRM
 
 
+ORPHAN = """
+import os
+import subprocess
+from flask_irl.training.fit import child_command, child_environment
+
+subprocess.Popen(child_command(600.0), env=child_environment())
+os._exit(0)
+"""
+
+
+def test_a_child_whose_parent_dies_while_it_starts_ends_soon() -> None:
+    # Nobody ever sends it a training set; it has the other end of what it writes until it ends.
+    request, nothing = os.pipe()
+    read, write = os.pipe()
+    with os.fdopen(read) as written:
+        subprocess.run(
+            [sys.executable, "-c", ORPHAN], stdin=request, stdout=write, stderr=write, check=True
+        )
+        os.close(write)
+        ready, _, _ = select.select([written], [], [], PATIENCE)
+        assert ready and written.read() == ""
+    os.close(request)
+    os.close(nothing)
+
+
+def test_a_fit_that_is_ended_kills_its_child_and_starts_no_other(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[tuple[Recorder, dict[str, Any]]],
+) -> None:
+    said = tmp_path / "said"
+    code = f"open({str(said)!r}, 'w').close()\nimport signal\nsignal.pause()"
+    fake_scikit_learn(tmp_path, monkeypatch, code)
+    child_fit = ChildFit()
+    refusals: list[str] = []
+
+    def refused() -> None:
+        with pytest.raises(TrainingRefused) as caught:
+            child_fit(TRAINING_SET)
+        refusals.append(str(caught.value))
+
+    thread = threading.Thread(target=refused)
+    thread.start()
+    wait_until(said.exists, "a child that trains", PATIENCE)
+    child_fit.end()
+    thread.join(PATIENCE)
+    refused()
+    assert refusals == ["this process is about to end"] * 2
+    assert {process.returncode for process, _ in started} == {-signal.SIGKILL}
+    child_fit.after_fork()
+    with pytest.raises(TrainingRefused, match="could not be started"):
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+        child_fit(TRAINING_SET)
+
+
 @pytest.mark.slow
 def test_a_child_can_be_started_from_anywhere_and_leaves_no_trace(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
@@ -350,6 +415,7 @@ sys.path.remove("")
 import numpy as np
 from flask_irl.training.fit import fit_in_child
 from flask_irl.training.training_set import TrainingSet
+from tests.redis_server import wait_until
 rows = np.random.default_rng(1).normal(size=(50, 3))
 fit_in_child(TrainingSet("isolation_forest", rows, 1)).score(rows)
 print(sorted({{"sklearn", "scipy", "pandas", "matplotlib", "joblib"}} & set(sys.modules)))

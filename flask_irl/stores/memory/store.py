@@ -265,6 +265,9 @@ class MemoryStore(MemorySite):
         # A thread of the parent process may have held the lock.
         self._lock = threading.Lock()
 
+    def leave(self) -> None:
+        return
+
     def close(self) -> None:
         return
 

@@ -10,10 +10,11 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
 
 from flask_irl.errors import StoreError
+from flask_irl.stores.redis.background import BACKGROUND_SECONDS
 from flask_irl.stores.redis.damage import ServerDamage, is_damage
 from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.outages import name_of_slot
-from flask_irl.stores.redis.pool import BACKGROUND_SECONDS, Pool
+from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.redirection import follow_in_background
 from flask_irl.stores.redis.scripts import Script
 from flask_irl.stores.redis.servers import Servers

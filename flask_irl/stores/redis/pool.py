@@ -18,32 +18,13 @@ from redis.retry import Retry
 
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.stores.location import Address
+from flask_irl.stores.redis.background import BackgroundCalls, Closing, close_all
 from flask_irl.stores.redis.deadline import run_until
 from flask_irl.stores.redis.errors import CONNECT_SECONDS, is_wrong_server, store_error
 from flask_irl.stores.redis.wire import Wire
 
-BACKGROUND_SECONDS = 2.0
-"""Time-out of background work."""
-
 AnyConnection = Any
 """One of redis-py's connections, whose methods are only partly typed."""
-
-
-class _Closing(deque[Wire]):
-    """Close the connections that are put back: a training may end after its limiter was closed."""
-
-    def append(self, wire: Wire) -> None:
-        wire.close()
-
-
-def _close_all(wires: deque[Wire]) -> None:
-    """Take connections out of those that wait for their use, and close them."""
-    while True:
-        try:
-            wire = wires.pop()
-        except IndexError:
-            return
-        wire.close()
 
 
 class Pool:
@@ -92,7 +73,7 @@ class Pool:
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._idle: deque[Wire] = deque()
-        self._background: deque[Wire] = deque()
+        self._background = BackgroundCalls(self._connect_with, self._is_wrong, node)
         try:
             # Made, not connected: a misspelt option must not wait for the first request.
             connection_class(**self._arguments)
@@ -183,7 +164,7 @@ class Pool:
             raise store_error(error, self._timeout, self.node) from error
         # The server closed it while it was idle, or isn't the right one: that holds for the others.
         wire.close()
-        _close_all(self._idle)
+        close_all(self._idle)
         return self._call_on_new(command, deadline)
 
     def _call_on_new(self, command: bytes, deadline: float) -> Any:
@@ -219,12 +200,14 @@ class Pool:
 
     def _connect(self) -> Wire:
         """Open a connection for a request's path."""
-        return self._connect_with(self._timeout)
+        return self._connect_with(CONNECT_SECONDS)
 
     def _connect_with(self, seconds: float) -> Wire:
-        connection = self._class(**self._arguments)
+        waits = ("socket_timeout", "socket_connect_timeout")
+        limits = {name: seconds for name in waits if name in self._arguments}
+        connection = self._class(**{**self._arguments, **limits})
         connection.connect()
-        return Wire(connection, seconds, self._answer_bytes)
+        return Wire(connection, self._timeout, self._answer_bytes)
 
     def run(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send commands in one go on connections apart from requests'; for background work.
@@ -238,55 +221,24 @@ class Pool:
         Raises:
             StoreError: The connection fails, or an answer takes two seconds.
         """
-        try:
-            wire = self._background.pop()
-        except IndexError:
-            return self._run_on(None, commands)
-        try:
-            answers = self._run_on(wire, commands)
-        except StoreError as error:
-            if error.kind == "timeout":
-                raise
-            # The server closed it while it was idle: the other connections are gone, too.
-            _close_all(self._background)
-            return self._run_on(None, commands)
-        wrong = [index for index, answer in enumerate(answers) if self._is_wrong(answer)]
-        if wrong:
-            # What a right answer came to was done.
-            _close_all(self._background)
-            repeated = self._run_on(None, [commands[index] for index in wrong])
-            for index, answer in zip(wrong, repeated, strict=True):
-                answers[index] = answer
-        return answers
+        return self._background.run(commands)
 
-    def _run_on(self, wire: Wire | None, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        try:
-            if wire is None:
-                wire = self._connect_with(BACKGROUND_SECONDS)
-            answers = wire.ask_all(commands)
-        except (RedisError, OSError) as error:
-            if wire is not None:
-                wire.close()
-            raise store_error(error, BACKGROUND_SECONDS, self.node) from error
-        if any(map(self._is_wrong, answers)):
-            wire.close()
-        else:
-            self._background.append(wire)
-        return answers
+    def leave(self) -> None:
+        """Let background work wait no longer than a moment: this process is about to end."""
+        self._background.leave()
 
     def renew(self) -> None:
         """Close the connections that are not in use: the next calls look the name up anew."""
-        _close_all(self._idle)
-        _close_all(self._background)
+        close_all(self._idle)
+        self._background.renew()
 
     def close(self) -> None:
         """Close the connections that are not in use, and from now on each after its use."""
-        idle, self._idle = self._idle, _Closing()
-        background, self._background = self._background, _Closing()
-        _close_all(idle)
-        _close_all(background)
+        idle, self._idle = self._idle, Closing()
+        close_all(idle)
+        self._background.close()
 
     def forget(self) -> None:
         """Drop the connections of a parent process, and send nothing on their sockets."""
         self._idle = deque()
-        self._background = deque()
+        self._background.forget()

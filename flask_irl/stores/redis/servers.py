@@ -192,10 +192,9 @@ class Servers:
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=self._search, name="irl-search", daemon=True).start()
 
-    def renew(self) -> None:
-        """Drop all connections: the next calls make new ones, to where names point by then."""
-        for pool in list(self._pools.values()):
-            pool.renew()
+    def known(self) -> list[Pool]:
+        """Give the connections to every server that was ever met, Sentinels not among them."""
+        return list(self._pools.values())
 
     def _probe(self, node: Pool) -> None:
         """Raise while a node of a cluster is out, or answers and yet can't count."""

@@ -228,7 +228,9 @@ class RedisStore(RedisClients):
         self._run(("PING",))
 
     def renew(self) -> None:
-        self._servers.renew()
+        # The next calls connect to where names point by then.
+        for pool in self._servers.known():
+            pool.renew()
 
     def server(self) -> ServerInfo:
         return read_server_info(self._servers.all())
@@ -238,6 +240,10 @@ class RedisStore(RedisClients):
 
     def after_fork(self) -> None:
         self._servers.forget()
+
+    def leave(self) -> None:
+        for pool in self._servers.known():
+            pool.leave()
 
     def close(self) -> None:
         self._servers.close()

@@ -33,6 +33,8 @@ TOLERANCE: Final = 0.001
 LOOK_SECONDS: Final = 0.0001
 """Time of polling for an answer before the thread sleeps. A time, not a number of looks: between
 two looks another thread may have the interpreter for five milliseconds."""
+GLANCE_SECONDS: Final = 0.1
+"""Time between two looks whether background work may still wait for its answer."""
 MOST_MISSED: Final = 8
 """Answers in a row that polling missed, until polling stops."""
 TRIED_AGAIN: Final = 32
@@ -152,32 +154,48 @@ class Wire:
             raise answer
         return answer
 
-    def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    def ask_all(
+        self, commands: Sequence[Sequence[Any]], patience: Callable[[], float]
+    ) -> list[Any]:
         """Send commands in one go and read their answers.
 
         Args:
             commands: Each a command and its arguments: text, bytes and numbers.
+            patience: Gives the seconds that a write or a read may take; asked again and again
+                while a read waits, for it may become less.
 
         Returns:
             The answers; a command's own error stands in its place.
 
         Raises:
-            OSError: As for :meth:`ask`, with the time-out of the wire for each read.
+            OSError: As for :meth:`ask`, with that time-out for each read.
             InvalidResponse: The answer isn't one of Redis's.
         """
-        sock = self._sock
-        sock.sendall(b"".join(hiredis.pack_command(tuple(command)) for command in commands))
+        self._wait(patience())
+        packed = b"".join(hiredis.pack_command(tuple(command)) for command in commands)
+        self._sock.sendall(packed)
+        self._wait(GLANCE_SECONDS)
         answers: list[Any] = []
         while len(answers) < len(commands):
             answer = self._next()
             if answer is False:
-                data = sock.recv(READ_BYTES)
-                if not data:
-                    raise ConnectionResetError(CLOSED)
-                self._reader.feed(data)
+                self._reader.feed(self._read_patiently(patience))
             elif not isinstance(answer, hiredis.PushNotification):
                 answers.append(answer)
         return answers
+
+    def _read_patiently(self, patience: Callable[[], float]) -> bytes:
+        since = self._clock()
+        while True:
+            try:
+                data: bytes = self._sock.recv(READ_BYTES)
+            except (BlockingIOError, TimeoutError):
+                if self._clock() - since >= patience():
+                    raise
+                continue
+            if not data:
+                raise ConnectionResetError(CLOSED)
+            return data
 
     def close(self) -> None:
         """Close the connection."""
