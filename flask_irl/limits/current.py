@@ -70,7 +70,7 @@ def current_limits(plan: Plan, counted: Counted, at: float) -> list[CurrentLimit
     result = []
     cells = settle(plan, counted.cells, now)
     for (scope, limit), cell in zip(plan.limits, cells, strict=True):
-        if scope.standby:
+        if scope.standby or scope.role == "breach":
             continue
         amount, window = scale(limit.amount, factor), limit.window_seconds
         most = float((limit.burst or limit.amount) - 1)
