@@ -32,6 +32,11 @@ class CurrentLimit(NamedTuple):
     reset_after: float
     window_seconds: int
 
+    @property
+    def breached(self) -> bool:
+        """Tell whether it has no more room."""
+        return self.remaining <= 0
+
 
 class Counted(NamedTuple):
     """Hold the state of a client under a plan.

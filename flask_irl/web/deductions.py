@@ -1,0 +1,79 @@
+"""Count requests in limits with ``deduct_when`` once their answers are known.
+
+Such a limit must have room for a request when that comes, in the one question about it. What is
+counted after the answer is one more call of the store, for those requests alone that are to count.
+Two requests that run at once may both find the last room: what exceeds it isn't counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from flask import Flask, Response, request
+
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.web.callbacks import is_true
+from flask_irl.web.exchange import Exchange
+from flask_irl.web.questions import Question
+from flask_irl.web.route_limits import RouteLimit
+
+
+class Deductions:
+    """Count the requests of one app after their answers.
+
+    Args:
+        limiter: Counts.
+        slot: Name in a request's environment under which its exchange is.
+    """
+
+    def __init__(self, limiter: Limiter, slot: str) -> None:
+        self._limiter = limiter
+        self._slot = slot
+        self._lock = threading.Lock()
+        self._serving = False
+
+    def serve(self, app: Flask | None) -> None:
+        """Look at an app's answers from now on."""
+        if self._serving or app is None:
+            return
+        with self._lock:
+            if not self._serving:
+                # As in web/bypass.py: first in the list is called last.
+                app.after_request_funcs.setdefault(None, []).insert(0, self._deduct)
+                self._serving = True
+
+    def _deduct(self, response: Response) -> Response:
+        exchange: Exchange | None = request.environ.get(self._slot)
+        # A refused request counts in none of its limits.
+        if exchange is not None and exchange.decision is not None and exchange.decision.admitted:
+            try:
+                if exchange.question is not None:
+                    self._count(exchange.question, exchange, response)
+                for question in exchange.functions.values():
+                    self._count(question, exchange, response)
+            except Exception as error:
+                self._limiter.failures.swallow("deduct_when", error)
+        return response
+
+    def _count(self, question: Question, exchange: Exchange, response: Response) -> None:
+        chosen = [place for place, limit in question.tests if self._counts(limit, response)]
+        if not chosen:
+            return
+        keys = question.keys_for(exchange.client)
+        plan = self._limiter.plans.taking(question.plan, tuple(chosen))
+        decision = self._limiter.decide(
+            plan, [keys[0], *(keys[place] for place in chosen)], question.cost
+        )
+        self.show(exchange, decision)
+
+    def show(self, exchange: Exchange, decision: Any) -> None:
+        """Show the limit as it stands once the request has counted, if it has least left."""
+        exchange.add(decision)
+
+    def _counts(self, limit: RouteLimit, response: Response) -> bool:
+        try:
+            return limit.deduct_when is not None and is_true(limit.deduct_when, response)
+        except Exception as error:
+            self._limiter.failures.callback_failed("deduct_when", error, limit.deduct_when)
+            return False
