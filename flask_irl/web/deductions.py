@@ -8,15 +8,15 @@ Two requests that run at once may both find the last room: what exceeds it isn't
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from flask import Flask, Response, request
 
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.decision import Decision
+from flask_irl.limits.plan import Plan
 from flask_irl.web.callbacks import is_true
 from flask_irl.web.exchange import Exchange
-from flask_irl.web.questions import Question
-from flask_irl.web.route_limits import RouteLimit
+from flask_irl.web.questions import Question, Tested
 
 
 class Deductions:
@@ -61,17 +61,21 @@ class Deductions:
         if not chosen:
             return
         keys = question.keys_for(exchange.client)
-        plan = self._limiter.plans.taking(question.plan, tuple(chosen))
+        plan = self.plan(question, tuple(chosen), exchange)
         decision = self._limiter.decide(
             plan, [keys[0], *(keys[place] for place in chosen)], question.cost
         )
         self.show(exchange, decision)
 
-    def show(self, exchange: Exchange, decision: Any) -> None:
+    def plan(self, question: Question, chosen: tuple[int, ...], exchange: Exchange) -> Plan:
+        """Make the plan that counts a request in the limits chosen, by their places."""
+        return self._limiter.plans.taking(question.plan, chosen)
+
+    def show(self, exchange: Exchange, decision: Decision) -> None:
         """Show the limit as it stands once the request has counted, if it has least left."""
         exchange.add(decision)
 
-    def _counts(self, limit: RouteLimit, response: Response) -> bool:
+    def _counts(self, limit: Tested, response: Response) -> bool:
         try:
             return limit.deduct_when is not None and is_true(limit.deduct_when, response)
         except Exception as error:

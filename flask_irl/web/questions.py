@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from flask_irl.errors import IrlError
 from flask_irl.limiter.failures import Failed
@@ -12,12 +13,13 @@ from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Role, Scope
-from flask_irl.web.callbacks import LimitFunc, OnBreach, call, is_true, key_of
+from flask_irl.web.callbacks import DeductWhen, LimitFunc, OnBreach, call, is_true, key_of
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 
 
-class Notice(NamedTuple):
+@dataclass(frozen=True)
+class Notice:
     """Hold the text of a limit's 429, or who may answer instead, with its scope and window."""
 
     scope: str
@@ -25,6 +27,14 @@ class Notice(NamedTuple):
     message: str | None
     on_breach: OnBreach | None = None
     role: Role = "count"
+
+
+class Tested(Protocol):
+    """Describe a limit that counts requests only after their answers."""
+
+    @property
+    def deduct_when(self) -> DeductWhen | None:
+        """Tell, given the response, whether a request counts."""
 
 
 class Question(NamedTuple):
@@ -43,7 +53,7 @@ class Question(NamedTuple):
     keys: Sequence[str] | None
     cost: int
     notices: tuple[Notice, ...]
-    tests: tuple[tuple[int, RouteLimit], ...] = ()
+    tests: tuple[tuple[int, Tested], ...] = ()
 
     def keys_for(self, client: str) -> Sequence[str]:
         """Give one key for each of the plan's scopes."""
@@ -136,7 +146,7 @@ class Questions:
         keys = [client] * (1 + len(scopes))
         notices: list[Notice] = []
         costs: list[int] = []
-        tests = list(self.rest(route).tests) if route.tested else []
+        tests: list[tuple[int, Tested]] = list(self.rest(route).tests) if route.tested else []
         names: dict[RouteLimit, str] = {}
         for name, limit in zip(route.names, route.limits, strict=True):
             if not limit.fixed:

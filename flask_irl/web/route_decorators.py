@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.web.app_states import AppStates
 from flask_irl.web.callbacks import (
     CostFunc,
     DeductWhen,
@@ -21,7 +22,6 @@ from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.logins import mark_login
 from flask_irl.web.route_limits import RouteLimit, new_limit
-from flask_irl.web.state import AppStates
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Filter)

@@ -178,6 +178,10 @@ class RouteTable:
             route = self._by_parts[key] = self._work_out(app, rule, method, parts)
         return route
 
+    def forget(self) -> None:
+        """Forget all routes that were worked out: limits have changed."""
+        self._routes, self._by_parts = {}, {}
+
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
         method = "GET" if method == "HEAD" else method

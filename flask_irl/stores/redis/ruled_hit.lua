@@ -131,6 +131,9 @@ local function admit(factor, keep)
       end
       local better
       if ok then
+        if scope.role == 1 then
+          left = left + units
+        end
         if shown < 255 then
           better = binding < 0 or i - 1 + passed == shown
         else
