@@ -12,7 +12,6 @@ from flask import Blueprint
 from flask_irl.compat.constants import ExemptionScope
 from flask_irl.compat.definitions import OnBreach, Provider, RouteLimit
 from flask_irl.compat.exemptions import Exemptions
-from flask_irl.compat.util import get_qualified_name
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.route_limits import RouteLimit as Carried
 
@@ -116,7 +115,7 @@ class Decorators:
         if isinstance(obj, Blueprint):
             self.exemptions.blueprints[obj.name] = flags
         else:
-            self.exemptions.routes[get_qualified_name(obj)] = flags
+            self.exemptions.add(obj, flags)
         self.changed()
         return obj
 

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask
 
 from flask_irl.compat.constants import ExemptionScope
 from flask_irl.compat.definitions import Limit
+from flask_irl.compat.util import get_qualified_name
 
 NONE: Final = ExemptionScope.NONE
 OWN: Final = ~(ExemptionScope.DEFAULT | ExemptionScope.APPLICATION)
 """Flags of a blueprint's exemption that are about other limits than the extension's own."""
 
 
+NOTE: Final = "__irl_compat_exempt__"
+
+
 class Exemptions:
-    """Hold a limiter's exemptions, by the names of functions and blueprints."""
+    """Hold a limiter's exemptions: of functions, as notes on them, and of blueprints by names."""
 
     def __init__(self) -> None:
-        self.routes: dict[str, ExemptionScope] = {}
         self.blueprints: dict[str, ExemptionScope] = {}
+        self._names: dict[str, ExemptionScope] = {}
 
-    def scope(self, app: Flask, name: str, blueprint: str) -> ExemptionScope:
+    def add(self, function: Any, flags: ExemptionScope) -> None:
+        """Exempt a function; what wraps it by ``functools.wraps`` afterwards is exempt, too."""
+        try:
+            setattr(function, NOTE, {**getattr(function, NOTE, {}), self: flags})
+        except (AttributeError, TypeError):
+            # A bound method, for one, takes no notes.
+            self._names[get_qualified_name(function)] = flags
+
+    def of(self, view: Any) -> ExemptionScope:
+        """Give the flags of a view's exemption."""
+        noted: ExemptionScope = getattr(view, NOTE, {}).get(self, NONE)
+        if self._names and hasattr(view, "__qualname__"):
+            return noted | self._names.get(get_qualified_name(view), NONE)
+        return noted
+
+    def scope(self, app: Flask, view: Any, blueprint: str) -> ExemptionScope:
         """Give the flags of all exemptions that hold for a route.
 
         Args:
             app: The app.
-            name: Name of the route's function.
+            view: The route's view.
             blueprint: Full name of its blueprint, with those that it is nested in.
         """
-        scope = self.routes.get(name, NONE)
+        scope = self.of(view)
         if blueprint not in app.blueprints:
             return scope
         own, ancestors = self._of_blueprint(app, blueprint)

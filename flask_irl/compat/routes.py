@@ -96,7 +96,7 @@ class CompatRoutes(RouteTable):
         endpoint = rule.endpoint
         view, marks, _ = self._view(app, rule, method)
         name = get_qualified_name(view) if callable(view) and hasattr(view, "__name__") else ""
-        group = self._group(app, endpoint, method, name, self._decorated(name, marks))
+        group = self._group(app, endpoint, method, name, self._decorated(view, marks))
         if not (group.decorated or group.inherited or self._is_limited(group)):
             return replace(worked_out, exempt=True)
         return CompatRoute(
@@ -115,9 +115,9 @@ class CompatRoutes(RouteTable):
             group=group,
         )
 
-    def _decorated(self, name: str, marks: Marks) -> tuple[Limit, ...]:
+    def _decorated(self, view: object, marks: Marks) -> tuple[Limit, ...]:
         """List the definitions on a view; none on one with an exemption of any kind."""
-        if self._exemptions.routes.get(name):
+        if self._exemptions.of(view):
             return ()
         limits = (*marks.limits, *marks.of_method)
         found = (x.definition for x in limits if isinstance(x, Carrier))
@@ -127,8 +127,6 @@ class CompatRoutes(RouteTable):
         self, app: Flask, endpoint: str, method: str, name: str, decorated: tuple[Limit, ...]
     ) -> Group:
         blueprint = endpoint.rpartition(".")[0]
-        view = app.view_functions.get(endpoint)
-        viewed = get_qualified_name(view) if view and hasattr(view, "__name__") else ""
         hints = self._hints.get(endpoint, {}).values()
         by_name: dict[str, list[Limit]] = {}
         for owner, limits in self._declarations.blueprint_limits.items():
@@ -144,7 +142,7 @@ class CompatRoutes(RouteTable):
             self._meta,
             decorated,
             self._exemptions.inherited(app, blueprint, by_name),
-            self._exemptions.scope(app, viewed, blueprint),
+            self._exemptions.scope(app, app.view_functions.get(endpoint), blueprint),
             bool(decorated or hints),
             bool(hints) and not any(x.override_defaults for x in hints),
         )

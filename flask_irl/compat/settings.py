@@ -15,15 +15,6 @@ from flask_irl.limits.limit import parse_limits
 
 STRATEGIES: Final = ("fixed-window", "moving-window", "sliding-window-counter")
 DEFAULT_PREFIX: Final = "limiter"
-REFUSED_SCHEMES: Final = {
-    "memcached": "Memcached can't decide on all of a request's limits in one step",
-    "mongodb": "MongoDB can't decide on all of a request's limits in one step and in milliseconds",
-    "mongodb+srv": "MongoDB can't decide on all of a request's limits in one step and in "
-    "milliseconds",
-    "etcd": "etcd can't decide on all of a request's limits in one step and in milliseconds",
-    "async+redis": "an async storage can't be asked by Flask's threads",
-}
-TAKE_INSTEAD: Final = "take redis:// or valkey:// (one small server is enough), or memory://"
 CONDITIONS: Final = ("per_method", "exempt_when", "deduct_when", "cost")
 
 
@@ -144,7 +135,7 @@ def settle(given: Arguments, config: Mapping[str, Any]) -> Settings:
         headers={name: text or name.value for name, text in headers.items()},
         http_dates=retry_after == "http-date",
         strategy=strategy,
-        storage_uri=_storage(uri or "memory://"),
+        storage_uri=uri or "memory://",
         storage_options=options,
         swallow_errors=bool(either(given.swallow_errors, ConfigVars.SWALLOW_ERRORS, False)),
         falls_back=bool(enabled or fallback),
@@ -195,17 +186,3 @@ def _limits(
             parse_limits(text)
         limits.append(kind(text, finalized=finalized))
     return tuple(limits)
-
-
-def _storage(uri: str) -> str:
-    """Check a storage URI's scheme; the rest is read where the store is opened.
-
-    Raises:
-        ConfigurationError: This package has no such store.
-    """
-    scheme = uri.partition("://")[0]
-    if scheme in REFUSED_SCHEMES:
-        raise ConfigurationError(
-            f"storage_uri {scheme}://… is not allowed: {REFUSED_SCHEMES[scheme]}; {TAKE_INSTEAD}"
-        )
-    return uri
