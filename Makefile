@@ -9,6 +9,8 @@ VENV := .venv
 BENCH_VENV := .venv-bench
 # MLflow wants other versions than the tests do.
 MLFLOW_VENV := .venv-mlflow
+# The tests of Flask-Limiter bring plugins of pytest that ours aren't to meet.
+ALIAS_VENV := .venv-alias
 PY := $(VENV)/bin/python
 SOURCES := $(wildcard flask_irl demo_app loadtests monitoring tests)
 
@@ -17,13 +19,15 @@ INSTALL_demo := --editable ".[train,admin,metrics,demo]"
 INSTALL_test := --editable ".[all]" --group test
 INSTALL_lint := --editable ".[all]" --group dev --group bench
 INSTALL_bench := --editable ".[all]" --group bench
+INSTALL_alias := --editable . --group alias
 INSTALL_load := --editable ".[all]" --group test --group load
 INSTALL_docs := --editable ".[metrics]" --group docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-mlflow docs lint format bench evaluate load soak dashboard runbook clean
+.PHONY: help demo run test test-mlflow test-compat docs lint format bench evaluate load soak dashboard runbook \
+	clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -41,6 +45,9 @@ test: $(VENV)/.stamp-test ## run all the tests on all cores, against a real Redi
 
 test-mlflow: $(VENV)/.stamp-test $(MLFLOW_VENV)/.stamp-mlflow ## run the test of MLflow, which needs minutes to install
 	$(PY) -m pytest tests/integration/test_mlflow.py $(ARGS)
+
+test-compat: $(VENV)/.stamp-test $(ALIAS_VENV)/.stamp-alias ## run Flask-Limiter's own tests on flask_irl.compat, in memory and on Redis
+	$(PY) -m tests.alias.run $(ARGS)
 
 docs: $(VENV)/.stamp-docs ## build the pages of docs/ and the API reference into site/ (ARGS=serve serves them)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs $(or $(ARGS),build) --strict
@@ -73,11 +80,11 @@ soak: $(VENV)/.stamp-test ## break Redis and workers under traffic for 30 minute
 	$(PY) -m loadtests.soak $(ARGS)
 
 clean: ## remove .venv, builds and caches
-	rm -rf $(VENV) $(BENCH_VENV) $(MLFLOW_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		.coverage htmlcov site
+	rm -rf $(VENV) $(BENCH_VENV) $(MLFLOW_VENV) $(ALIAS_VENV) build dist *.egg-info .mypy_cache \
+		.pytest_cache .ruff_cache .hypothesis .coverage htmlcov site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.stamp-venv $(BENCH_VENV)/.stamp-venv $(MLFLOW_VENV)/.stamp-venv:
+$(VENV)/.stamp-venv $(BENCH_VENV)/.stamp-venv $(MLFLOW_VENV)/.stamp-venv $(ALIAS_VENV)/.stamp-venv:
 	@$(PYTHON) -V >/dev/null 2>&1 || { \
 		echo "There is no working $(PYTHON) here. flask_irl needs Python 3.11 or newer; name one:" \
 			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -104,6 +111,9 @@ $(VENV)/.stamp-%: $(VENV)/.stamp-venv pyproject.toml constraints.txt
 	$(install)
 
 $(BENCH_VENV)/.stamp-%: $(BENCH_VENV)/.stamp-venv pyproject.toml constraints.txt
+	$(install)
+
+$(ALIAS_VENV)/.stamp-%: $(ALIAS_VENV)/.stamp-venv pyproject.toml constraints.txt
 	$(install)
 
 $(MLFLOW_VENV)/.stamp-mlflow: $(MLFLOW_VENV)/.stamp-venv pyproject.toml constraints-mlflow.txt

@@ -9,8 +9,9 @@ from uuid import UUID
 from flask import current_app, has_app_context
 
 from flask_irl.errors import ConfigurationError, IrlError
+from flask_irl.web.app_states import AppStates
 from flask_irl.web.callbacks import key_of
-from flask_irl.web.state import AppState, AppStates, state_of
+from flask_irl.web.state import AppState, state_of
 
 if TYPE_CHECKING:
     from flask_irl.operations import Operations

@@ -15,14 +15,24 @@ from flask_irl.config.sources import resolve
 from flask_irl.control import ClientControl
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import Listener
-from flask_irl.web.callbacks import Authorize, KeyFunc, check_callback
+from flask_irl.web.app_states import AppStates
+from flask_irl.web.callbacks import (
+    Authorize,
+    CostFunc,
+    DeductWhen,
+    Filter,
+    KeyFunc,
+    OnBreach,
+    check_callback,
+)
 from flask_irl.web.current_request import CurrentRequest
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.labels import LabelFunc
 from flask_irl.web.late_command import LateCommand
+from flask_irl.web.limit_rules import Conditions, LimitRules
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
-from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
+from flask_irl.web.state import EXTENSION, AppState, state_of
 
 if TYPE_CHECKING:
     from click import Command
@@ -47,6 +57,19 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
+        default_limits_per_method: Count each HTTP method of a route by itself.
+        default_limits_exempt_when: Returns True where they don't apply to a request.
+        default_limits_deduct_when: Given the response, returns True where a request counts in
+            them, as of :meth:`limit`.
+        default_limits_cost: Units that a request counts for in them, or a function that returns
+            those; None for what the route's own limits say.
+        application_limits_per_method: The same for ``application_limits``, like the others.
+        application_limits_exempt_when: As above.
+        application_limits_deduct_when: As above.
+        application_limits_cost: As above.
+        on_breach: Is told of each refusal, a :class:`~flask_irl.limits.current.CurrentLimit`,
+            before the limit's own; the response that the last of them returns is the answer.
+        on_meta_breach: The same for refusals by a meta limit, where that has none of its own.
         **options: Any option of :class:`~flask_irl.config.options.Options`; they win over the app's
             config, which wins over the environment. Changes to the config after ``init_app``
             are not taken up, and warned of at the first request. ``base_limit=None`` switches that
@@ -64,6 +87,16 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         label_of: LabelFunc | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
+        default_limits_per_method: bool = False,
+        default_limits_exempt_when: Filter | None = None,
+        default_limits_deduct_when: DeductWhen | None = None,
+        default_limits_cost: int | CostFunc | None = None,
+        application_limits_per_method: bool = False,
+        application_limits_exempt_when: Filter | None = None,
+        application_limits_deduct_when: DeductWhen | None = None,
+        application_limits_cost: int | CostFunc | None = None,
+        on_breach: OnBreach | None = None,
+        on_meta_breach: OnBreach | None = None,
         **options: Unpack[OptionArguments],
     ) -> None:
         if key_func is not None and not callable(key_func):
@@ -77,6 +110,23 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
                 check_callback(option, function)
         if listener is not None and inspect.iscoroutinefunction(getattr(listener, "notify", None)):
             raise ConfigurationError(f"listener {listener!r} is not allowed: its notify is async")
+        self._rules = LimitRules(
+            Conditions(
+                default_limits_per_method,
+                default_limits_exempt_when,
+                default_limits_deduct_when,
+                default_limits_cost,
+            ),
+            Conditions(
+                application_limits_per_method,
+                application_limits_exempt_when,
+                application_limits_deduct_when,
+                application_limits_cost,
+            ),
+            on_breach,
+            on_meta_breach,
+        )
+        self._rules.check()
         self._key_func = key_func or remote_address
         self._label_of = label_of
         self._listener = listener
@@ -111,6 +161,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             label_of=self._label_of,
             declarations=self._declarations,
             listener=self._listener,
+            rules=self._rules,
         )
         if options.enabled and options.admin:
             # First, since it may refuse its options.

@@ -26,7 +26,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     6: ("limiter",),
     7: ("operations", "replay", "web"),
     8: ("admin", "cli", "control"),
-    9: ("extension",),
+    9: ("extension", "compat"),
 }
 """Rooms by floor, from the ground up; ``docs/architecture.md`` says what each holds."""
 
@@ -38,7 +38,7 @@ MAX_LINES = 300
 
 PURE_ROOMS = {"errors", "stored", "limits", "behaviour", "model"}
 SHARED_BY_THREADS = {"flask_irl.behaviour.buffer"}
-FLASK_ROOMS = {"web", "admin", "cli", "control", "extension"}
+FLASK_ROOMS = {"web", "admin", "cli", "control", "extension", "compat"}
 FLASK = {"flask", "flask_smorest"}
 OUTER_WORLD = {"redis", "apscheduler", "socket", "threading"}
 READS_AN_ADDRESS = {"socket.AF_INET", "socket.inet_pton"}

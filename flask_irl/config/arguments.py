@@ -30,6 +30,8 @@ class OptionArguments(TypedDict, total=False):
     window_seconds: int | None
     burst: int | None
     default_limits: LimitTexts | None
+    application_limits: LimitTexts | None
+    meta_limits: LimitTexts | None
     exempt: Texts | None
     limits: Mapping[str, LimitTexts] | None
     enabled: bool | None

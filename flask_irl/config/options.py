@@ -92,6 +92,8 @@ class Options:
     )
     burst: int | None = _option(None, values.optional(values.integer(1, MAX_INTEGER)))
     default_limits: tuple[Limit, ...] = _option((), values.limits)
+    application_limits: tuple[Limit, ...] = _option((), values.limits)
+    meta_limits: tuple[Limit, ...] = _option((), values.limits)
     exempt: tuple[str, ...] = _option((), values.patterns)
     limits: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), values.pattern_limits)
     enabled: bool = _option(True, values.boolean)

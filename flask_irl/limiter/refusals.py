@@ -102,7 +102,8 @@ class Refusals:
         """Keep a refusal until the client may be admitted."""
         shown = plan.limits[hit.binding]
         scope = shown[0]
-        if scope.own_key:
+        # Where refusals count, each must come to the store.
+        if scope.own_key or plan.ruled:
             return
         until = now + min(hit.retry_after / 1e6, MOST_SECONDS)
         with self._lock:

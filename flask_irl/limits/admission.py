@@ -8,27 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
 
-from flask_irl.limits.decision import Hit
+from flask_irl.limits.decision import Admission, Hit
 from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.override import CODES, Override
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.ruled import admit_ruled
 from flask_irl.limits.strategies import STRATEGIES
 from flask_irl.limits.strategies.base import Cell
 from flask_irl.limits.strategies.gcra import slack
-
-
-class Admission(NamedTuple):
-    """Hold the outcome of all limits of a plan; see :class:`~flask_irl.limits.decision.Hit`."""
-
-    admitted: bool
-    binding: int
-    limit: int
-    remaining: int
-    reset_after: float
-    retry_after: float
-    cells: list[Cell]
 
 
 def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -> Admission:
@@ -125,7 +113,12 @@ def decide(
     code, tight_refused = 0, False
     if override is not None and now < float(int(override.until * 1e6)):
         code = CODES[override.kind]
-    if plan.counted is not None and code != CODES["limit"]:
+    ask = admit
+    if plan.plain:
+        pass
+    elif plan.counted is None or code == CODES["limit"]:
+        ask = admit_ruled if plan.ruled else admit
+    else:
         # The cells of a scope on standby stay as they are.
         size = len(plan.scopes[0].limits)
         rest = cells[size:]
@@ -153,9 +146,9 @@ def decide(
         judged = plan.factors[min(step, len(plan.factors) - 1)]
         if override is not None and code:
             plan, judged = with_amount(plan, override.amount), plan.factors[0]
-        verdict = admit(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
+        verdict = ask(plan, cells, judged if plan.enforce else plan.factors[0], now, cost)
         if not plan.enforce and judged < plan.factors[0] and verdict.admitted:
-            tight_refused = not admit(plan, cells, judged, now, cost).admitted
+            tight_refused = not ask(plan, cells, judged, now, cost).admitted
     hit = Hit(
         verdict.admitted,
         verdict.binding,

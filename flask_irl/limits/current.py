@@ -32,6 +32,11 @@ class CurrentLimit(NamedTuple):
     reset_after: float
     window_seconds: int
 
+    @property
+    def breached(self) -> bool:
+        """Tell whether it has no more room."""
+        return self.remaining <= 0
+
 
 class Counted(NamedTuple):
     """Hold the state of a client under a plan.
@@ -70,7 +75,7 @@ def current_limits(plan: Plan, counted: Counted, at: float) -> list[CurrentLimit
     result = []
     cells = settle(plan, counted.cells, now)
     for (scope, limit), cell in zip(plan.limits, cells, strict=True):
-        if scope.standby:
+        if scope.standby or scope.role == "breach":
             continue
         amount, window = scale(limit.amount, factor), limit.window_seconds
         most = float((limit.burst or limit.amount) - 1)

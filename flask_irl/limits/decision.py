@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from flask_irl.limits.override import CODES
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.strategies.base import Cell
 
 Outcome = Literal["allowed", "limited", "blocked", "shadow_limited", "exempt"]
 REFUSED: Final[frozenset[Outcome]] = frozenset({"limited", "blocked"})
@@ -45,6 +46,18 @@ class Hit(NamedTuple):
     now: float
     gap: float
     override: int = 0
+
+
+class Admission(NamedTuple):
+    """Hold the outcome of all limits of a plan, as of :class:`Hit`, and the limits' new cells."""
+
+    admitted: bool
+    binding: int
+    limit: int
+    remaining: int
+    reset_after: float
+    retry_after: float
+    cells: list[Cell]
 
 
 class Decision(NamedTuple):

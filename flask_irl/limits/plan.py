@@ -13,6 +13,14 @@ LEAST_LEASED: Final = 100
 
 Mode = Literal["enforce", "shadow", "off"]
 StrategyName = Literal["sliding-window-counter", "fixed-window", "gcra"]
+Role = Literal["count", "test", "take", "breach"]
+"""Part of a scope in deciding: ``count`` counts the requests that all limits admit; ``test`` must
+have room for a request, which doesn't count in it (``deduct_when``); ``take`` refuses none, and
+counts as much of each as it has room for; ``breach`` must have room for one more, and counts the
+requests that another scope refuses (a meta limit)."""
+Counting = Literal["together", "in turn", "apart"]
+"""What a refused request counts in: ``together`` nothing, ``in turn`` the limits before the first
+that refuses, ``apart`` each limit that admits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,9 @@ class Scope:
         replaces_base: Count instead of the limit on all of the client's requests.
         standby: Count only while an operator's own limit for the client is in force; only the
             scope of all the client's requests may.
+        role: Its part in deciding.
+        cost: Units that a request counts for in it, 0 or more; None for the request's own.
+        of: In the role ``breach``: names of the scopes whose refusals count; empty for all.
     """
 
     name: str
@@ -33,6 +44,9 @@ class Scope:
     own_key: bool = False
     replaces_base: bool = False
     standby: bool = False
+    role: Role = "count"
+    cost: int | None = None
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +61,9 @@ class Plan:
         factors: Share of each limit that is left at each step; ``factors[0]`` is 1.
         enforce: Tighten the limit at a step; else (shadow) only set ``Hit.tight_refused``.
         ttl_seconds: Seconds that an idle client's state is kept; at least twice the longest window.
+        counting: What a refused request counts in.
+        shown: Name of the scope whose first limit is shown for an admitted request; None for the
+            limit with least left.
         signatures: For each scope, 16 bits of its windows and the strategy: a state with another
             signature was counted in another way, and begins anew.
         limits: Each limit with its scope, in the order of ``Hit.binding``.
@@ -54,6 +71,9 @@ class Plan:
             scope is on standby; else None.
         leasable: Whether requests may be counted ahead: no limit is small, and none counts another
             key, which many clients may share.
+        ruled: Whether a scope has a role, a cost or an order of its own: such a plan has a script
+            of its own.
+        plain: Whether it is neither ruled nor has a scope on standby.
     """
 
     scopes: tuple[Scope, ...]
@@ -61,10 +81,14 @@ class Plan:
     factors: tuple[float, ...]
     enforce: bool = True
     ttl_seconds: int = 3600
+    counting: Counting = "together"
+    shown: str | None = None
     signatures: tuple[int, ...] = field(init=False)
     limits: tuple[tuple[Scope, Limit], ...] = field(init=False)
     counted: Plan | None = field(init=False)
     leasable: bool = field(init=False)
+    ruled: bool = field(init=False)
+    plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         signatures = tuple(
@@ -85,4 +109,17 @@ class Plan:
         leasable = bool(count) and not any(
             scope.own_key or limit.amount < LEAST_LEASED for scope, limit in count
         )
-        object.__setattr__(self, "leasable", leasable)
+        ruled = (
+            self.counting != "together"
+            or self.shown is not None
+            or any(scope.role != "count" or scope.cost is not None for scope in self.scopes)
+        )
+        object.__setattr__(self, "leasable", leasable and not ruled)
+        object.__setattr__(self, "ruled", ruled)
+        object.__setattr__(self, "plain", counted is None and not ruled)
+
+    @property
+    def shown_index(self) -> int:
+        """Give the place among ``limits`` of the limit to show, or -1."""
+        names = [scope.name for scope, _ in self.limits]
+        return names.index(self.shown) if self.shown in names else -1

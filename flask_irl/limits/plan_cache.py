@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from flask_irl.limits.limit import Limit
-from flask_irl.limits.plan import Mode, Plan, Scope, StrategyName
+from flask_irl.limits.plan import Counting, Mode, Plan, Scope, StrategyName
 
 MAX_PLANS: Final = 4096
 """Bound on the plans of routes: scopes that a callable names may be without number."""
@@ -33,12 +33,14 @@ class PlanCache:
         self._mode: Mode = "off"
         self._plans: dict[tuple[Scope, ...], Plan] = {}
         self._reduced: dict[tuple[Plan, int], Plan] = {}
+        self._ordered: dict[tuple[Plan, Counting, str | None], Plan] = {}
+        self._taking: dict[tuple[Plan, tuple[int, ...]], Plan] = {}
         self.generation = 0
         self.longest = longest
 
     def __len__(self) -> int:
         """Count the plans in the cache."""
-        return len(self._plans) + len(self._reduced)
+        return len(self._plans) + len(self._reduced) + len(self._ordered) + len(self._taking)
 
     def use(self, own: Scope, factors: tuple[float, ...], mode: Mode) -> None:
         """Make plans for other settings from now on.
@@ -80,6 +82,33 @@ class PlanCache:
             plans[scopes] = plan
         return plan
 
+    def ordered(self, plan: Plan, counting: Counting, shown: str | None) -> Plan:
+        """Give a plan with another way of counting, and the scope to show; see ``Plan``."""
+        key = (plan, counting, shown)
+        ordered = self._ordered.get(key)
+        if ordered is None:
+            ordered = dataclasses.replace(plan, counting=counting, shown=shown)
+            if len(self._ordered) >= self._max_plans:
+                self._ordered.clear()
+            self._ordered[key] = ordered
+        return ordered
+
+    def taking(self, plan: Plan, places: tuple[int, ...]) -> Plan:
+        """Give a plan that counts requests in some of a plan's scopes, as far as these have room.
+
+        Args:
+            plan: The whole plan.
+            places: Those of the scopes.
+        """
+        taking = self._taking.get((plan, places))
+        if taking is None:
+            scopes = (dataclasses.replace(plan.scopes[x], role="take") for x in places)
+            taking = dataclasses.replace(plan, scopes=(Scope("", ()), *scopes))
+            if len(self._taking) >= self._max_plans:
+                self._taking.clear()
+            self._taking[plan, places] = taking
+        return taking
+
     def without_base(self, plan: Plan) -> Plan:
         """Give a plan for requests that the limit on all requests has counted before."""
         return self.without_first(plan, 1)
@@ -103,4 +132,6 @@ class PlanCache:
     def _renew(self) -> None:
         self._plans = {}
         self._reduced = {}
+        self._ordered = {}
+        self._taking = {}
         self.generation += 1

@@ -14,8 +14,19 @@ from flask_irl.errors import ConfigurationError
 
 ALLOWED = (
     "memory://, redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://"
-    "<host>:<port>[,<host>:<port>]/<master name>"
+    "<host>:<port>[,<host>:<port>]/<master name> (valkey for redis, too)"
 )
+VALKEY = re.compile(r"^valkey(s?)(?=[:+])")
+"""Begins a URI of Valkey, which speaks Redis's protocol."""
+ONE_STEP = "can't decide on all of a request's limits in one step"
+OTHERS = {
+    "memcached": f"Memcached {ONE_STEP}, and forgets counts when it is full",
+    "mongodb": f"MongoDB {ONE_STEP} and in a few milliseconds",
+    "etcd": f"etcd {ONE_STEP} and in a few milliseconds",
+    "async": "Flask's threads can't ask an asynchronous storage",
+}
+"""Storages of other limiters by the beginnings of their schemes, and why there are none here."""
+INSTEAD = "take redis:// or valkey://, of which one small server does, or memory://"
 Kind = Literal["memory", "single", "cluster", "sentinel"]
 Address = tuple[str, int]
 
@@ -65,11 +76,17 @@ def mask_password(uri: str) -> str:
 
 
 def locate(uri: str) -> Location:
-    """Read a storage URI.
+    """Read a storage URI; one of Valkey is read as Redis's.
 
     Raises:
         ConfigurationError: The URI is not allowed; the message quotes it without the password.
     """
+    uri = VALKEY.sub(r"redis\1", uri)
+    other = OTHERS.get(re.split(r"[+:]", uri, maxsplit=1)[0])
+    if other is not None:
+        raise ConfigurationError(
+            f"storage_uri {mask_password(uri)!r} is not allowed: {other}; {INSTEAD}"
+        )
     try:
         return _locate(uri)
     except ConfigurationError:

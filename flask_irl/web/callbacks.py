@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 
-from flask import current_app
+from flask import Response, current_app
 from werkzeug.local import LocalProxy
 
 from flask_irl.errors import ConfigurationError, IrlError
@@ -26,6 +26,10 @@ Filter = Callable[[], bool | Awaitable[bool]]
 LimitFunc = Callable[[], str | Awaitable[str | None] | None]
 CostFunc = Callable[[], int | Awaitable[int]]
 ScopeFunc = Callable[[str], str | Awaitable[str]]
+DeductWhen = Callable[[Response], bool | Awaitable[bool]]
+"""Given the response to a request, returns True if the request counts."""
+OnBreach = Callable[[Any], Response | None]
+"""Given the limit that refuses a request, may return the answer to it."""
 Authorize = Callable[[str], str | Awaitable[str | None] | None]
 """Given ``read`` or ``write``, returns the name of the user that may do that, or None; may raise an
 ``HTTPException``, such as by ``flask.abort``."""

@@ -7,8 +7,9 @@ import logging
 from flask import current_app, has_app_context, has_request_context
 
 from flask_irl.telemetry.log import event
+from flask_irl.web.app_states import AppStates
 from flask_irl.web.route_limits import RouteLimit
-from flask_irl.web.state import EXTENSION, AppState, AppStates, state_of
+from flask_irl.web.state import EXTENSION, AppState, state_of
 
 NO_REQUEST = (
     "{name} has a limit, which counts the client of a request, and there is no request here. Call "

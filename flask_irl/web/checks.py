@@ -33,7 +33,7 @@ class Checks:
         questions: Turns routes into questions.
         late: Decides on requests whose view's decorators come first.
         slot: Name in a request's environment under which its exchange is.
-        exceeded: Makes the exception that refuses a request, of the decision and its message.
+        exceeded: Makes the exception that refuses a request.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Checks:
         late: LateDecisions,
         *,
         slot: str,
-        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
+        exceeded: Callable[[Decision, Question], tuple[RateLimitExceeded, bool]],
     ) -> None:
         self._limiter = limiter
         self._identity = identity
@@ -124,6 +124,5 @@ class Checks:
         return self._late.rule(self._identity.client(request.environ), request.environ)
 
     def _refuse(self, exchange: Exchange, decision: Decision, question: Question) -> NoReturn:
-        message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        raise self._exceeded(decision, message)
+        raise self._exceeded(decision, question)[0]

@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import current_app, has_request_context, request
 
-from flask_irl.limits.current import CurrentLimit
+from flask_irl.limits.current import CurrentLimit, shown_limit
 from flask_irl.limits.decision import Decision
 from flask_irl.web.state import EXTENSION, state_of
 
@@ -28,6 +28,12 @@ class CurrentRequest:
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
         return state_of(current_app).decision_on(request.environ)
+
+    @property
+    def current_limit(self) -> CurrentLimit | None:
+        """Give the limit that the current request's headers show; None as of current_decision."""
+        decision = self.current_decision
+        return None if decision is None else shown_limit(decision)
 
     @property
     def current_limits(self) -> list[CurrentLimit]:

@@ -47,7 +47,8 @@ class Enforcer:
         slot: Name in a request's environment under which its exchange is.
         filters: Return True for requests that aren't limited; may grow.
         early_refusals: Whether clients may be refused without Flask.
-        exceeded: Makes the exception that refuses a request, of the decision and its message.
+        exceeded: Makes the exception that refuses a request, and tells whether the app is to be
+            asked about each refusal like this one.
         page: The app's page of a refusal.
 
     Attributes:
@@ -65,7 +66,7 @@ class Enforcer:
         slot: str,
         filters: list[Filter],
         early_refusals: bool,
-        exceeded: Callable[[Decision, str | None], RateLimitExceeded],
+        exceeded: Callable[[Decision, Question], tuple[RateLimitExceeded, bool]],
         page: RefusalPage,
     ) -> None:
         self._limiter = limiter
@@ -244,15 +245,14 @@ class Enforcer:
     def _refuse(
         self, current: Request, exchange: Exchange, decision: Decision, question: Question
     ) -> Response:
-        message = question.message(decision)
         self._limiter.log_refusal(decision, exchange.route.label)
-        error = self._exceeded(decision, message)
-        response = ask_app(current, error)
+        error, asks = self._exceeded(decision, question)
+        response = ask_app(current, error) or cast(Response | None, error.response)
         if response is not None:
             return response
         # First, for who is refused in front of Flask must not miss the app's template.
         self._page.look(current_app)
-        exchange.route.plainly_refused = True
+        exchange.route.plainly_refused = not asks
         return refusal(error, current.environ)
 
     def _refuse_early(

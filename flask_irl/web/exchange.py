@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from werkzeug.routing import Rule
 
@@ -12,6 +12,9 @@ from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Header = tuple[str, str]
 Headers = list[Header]
@@ -93,6 +96,12 @@ class Exchange:
             shown = decision._replace(at=before.at, gap=before.gap)
         outcome = before.outcome if decision.outcome == "allowed" else decision.outcome
         self.decision = shown._replace(outcome=outcome)
+
+
+def refused_by_another(environ: WSGIEnvironment, exchange: Exchange) -> bool:
+    """Tell whether another limiter of the app has refused a request."""
+    others = (x for x in environ.values() if isinstance(x, Exchange) and x is not exchange)
+    return any(x.decision is not None and not x.decision.admitted for x in others)
 
 
 class Refusal(NamedTuple):

@@ -21,7 +21,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
 from flask_irl.web.callbacks import Filter, is_true
-from flask_irl.web.exchange import Exchange
+from flask_irl.web.exchange import Exchange, refused_by_another
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
 from flask_irl.web.preflights import is_preflight
@@ -121,8 +121,7 @@ class LateDecisions:
 
     def exempt(self, exchange: Exchange) -> None:
         """Let a request pass, uncounted."""
-        exchange.decision = None
-        exchange.late = False
+        exchange.decision, exchange.late = None, False
         exchange.decided = exchange.exempt = True
         self._limiter.notify(RequestExempted(exchange.route.label))
 
@@ -151,7 +150,7 @@ class LateDecisions:
         The answer stands: a hook that comes first has the first word.
         """
         shown = exchange.decision
-        # A limited function's refusal stands, too. Another app, mounted in this one, has the same
+        # A limited function's refusal stands, and another limiter's. A mounted app has the same
         # environment. The hook isn't there while the limiter is switched off.
         if (
             (shown is not None and not shown.admitted)
@@ -159,11 +158,12 @@ class LateDecisions:
             or request.environ.get(self._slot) is not exchange
             or current_app != self._app
             or self._hook not in self._app.before_request_funcs[None]
+            or refused_by_another(request.environ, exchange)
         ):
             return
-        current = _current()
+        current, app = _current(), self._app
         try:
-            route = exchange.route = self._routes.route(self._app, current.url_rule, current.method)
+            route = exchange.route = self._routes.route(app, current.url_rule, current.method)
             if route.exempt or (route.preflights and is_preflight(current.environ)):
                 self.exempt(exchange)
                 return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from flask_irl.errors import IrlError
 from flask_irl.limiter.failures import Failed
@@ -11,18 +12,29 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
-from flask_irl.limits.plan import Plan, Scope
-from flask_irl.web.callbacks import LimitFunc, call, is_true, key_of
+from flask_irl.limits.plan import Plan, Role, Scope
+from flask_irl.web.callbacks import DeductWhen, LimitFunc, OnBreach, call, is_true, key_of
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 
 
-class Notice(NamedTuple):
-    """Hold the text of a limit's 429, with the limit's scope and window in seconds."""
+@dataclass(frozen=True)
+class Notice:
+    """Hold the text of a limit's 429, or who may answer instead, with its scope and window."""
 
     scope: str
     window: int
-    message: str
+    message: str | None
+    on_breach: OnBreach | None = None
+    role: Role = "count"
+
+
+class Tested(Protocol):
+    """Describe a limit that counts requests only after their answers."""
+
+    @property
+    def deduct_when(self) -> DeductWhen | None:
+        """Tell, given the response, whether a request counts."""
 
 
 class Question(NamedTuple):
@@ -33,12 +45,15 @@ class Question(NamedTuple):
         keys: The key for each of the plan's scopes; None when it is the client's everywhere.
         cost: Units that the request counts for.
         notices: The texts of the limits' 429s.
+        tests: The limits that count the request only after its answer, with their places among the
+            plan's scopes.
     """
 
     plan: Plan
     keys: Sequence[str] | None
     cost: int
     notices: tuple[Notice, ...]
+    tests: tuple[tuple[int, Tested], ...] = ()
 
     def keys_for(self, client: str) -> Sequence[str]:
         """Give one key for each of the plan's scopes."""
@@ -47,8 +62,13 @@ class Question(NamedTuple):
 
     def message(self, decision: Decision) -> str | None:
         """Give the text of the limit that decided, if it has one."""
+        notice = self.notice(decision)
+        return None if notice is None else notice.message
+
+    def notice(self, decision: Decision) -> Notice | None:
+        """Give the notice of the limit that decided, if it has one."""
         shown = (decision.scope, decision.window_seconds)
-        return next((x.message for x in self.notices if (x.scope, x.window) == shown), None)
+        return next((x for x in self.notices if (x.scope, x.window) == shown), None)
 
 
 class Questions:
@@ -57,11 +77,15 @@ class Questions:
     Args:
         limiter: Makes the plans.
         failed: Takes an error of a user's callable, with the place's name and the callable.
+
+    Attributes:
+        at_tests: Is called when a question has limits that count only after the answer.
     """
 
     def __init__(self, limiter: Limiter, failed: Failed) -> None:
         self._limiter = limiter
         self._failed = failed
+        self.at_tests: Callable[[], object] = _nothing
 
     def question(
         self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
@@ -95,8 +119,18 @@ class Questions:
             if limit.fixed
             for notice in _notices(name, limit, limit.limits)
         )
-        plan = fixed_plan(self._limiter, route)
-        return Question(plan, None, _fixed_cost(route.limits), notices)
+        scopes = _scopes(route)
+        tests = tuple(
+            (1 + place, limit)
+            for name, limit in zip(route.names, route.limits, strict=True)
+            if limit.role == "test" and limit.fixed
+            for place, scope in enumerate(scopes)
+            if (scope.name, scope.role) == (name, "test")
+        )
+        if tests:
+            self.at_tests()
+        plan = self._limiter.plan(scopes)
+        return Question(plan, None, _fixed_cost(route.limits), notices, tests)
 
     def without_rest(self, route: Route, question: Question) -> Question | None:
         """Take the fixed limits, counted before, out of a question; None where nothing is left."""
@@ -112,6 +146,8 @@ class Questions:
         keys = [client] * (1 + len(scopes))
         notices: list[Notice] = []
         costs: list[int] = []
+        tests: list[tuple[int, Tested]] = list(self.rest(route).tests) if route.tested else []
+        names: dict[RouteLimit, str] = {}
         for name, limit in zip(route.names, route.limits, strict=True):
             if not limit.fixed:
                 # A callable of the user's that fails may cost its own limit, never the request.
@@ -120,16 +156,37 @@ class Questions:
                 given = self._given(limit)
                 if not given:
                     continue
-                name = name or self._scope_name(limit, route)
+                parent = limit.parent
+                if parent is not None and parent not in names:
+                    continue
+                above = "" if parent is None else names[parent]
+                name = name or (above and f"meta:{above}") or self._scope_name(limit, route)
                 own = self._own_key(limit)
-                scopes.append(Scope(name, given, own is not None, limit.override_base))
+                cost = self._cost(limit)
+                if limit.role == "test":
+                    tests.append((1 + len(scopes), limit))
+                    self.at_tests()
+                scopes.append(
+                    Scope(
+                        name,
+                        given,
+                        own is not None,
+                        limit.override_base,
+                        role=limit.role,
+                        cost=cost if limit.own_cost else None,
+                        of=(above,) if above else (),
+                    )
+                )
                 keys.append(own or client)
                 notices += _notices(name, limit, given)
             else:
                 notices += _notices(name, limit, limit.limits)
-            costs.append(self._cost(limit))
+                cost = self._cost(limit)
+            names[limit] = name
+            if limit.role != "breach" and not limit.own_cost:
+                costs.append(cost)
         plan = self._limiter.plan(tuple(scopes))
-        return Question(plan, keys, max(costs, default=1), tuple(notices))
+        return Question(plan, keys, max(costs, default=1), tuple(notices), tuple(tests))
 
     def _given(self, limit: RouteLimit) -> tuple[Limit, ...]:
         """Ask a limit's function for the limits of this request; the default where it fails."""
@@ -201,10 +258,22 @@ def _scopes(route: Route) -> tuple[Scope, ...]:
     replacing: set[str] = set()
     if route.defaults:
         named[route.endpoint] = route.defaults
+    names = dict(zip(route.limits, route.names, strict=True))
     for name, limit in zip(route.names, route.limits, strict=True):
         if not limit.fixed:
             continue
-        if limit.shared is None:
+        if limit.apart:
+            shared.append(
+                Scope(
+                    name,
+                    limit.limits,
+                    replaces_base=limit.override_base,
+                    role=limit.role,
+                    cost=limit.cost if limit.own_cost and isinstance(limit.cost, int) else None,
+                    of=() if limit.parent is None else (names[limit.parent],),
+                )
+            )
+        elif limit.shared is None:
             named[name] = (*named.get(name, ()), *limit.limits)
             if limit.override_base:
                 replacing.add(name)
@@ -216,9 +285,16 @@ def _scopes(route: Route) -> tuple[Scope, ...]:
 
 
 def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Notice]:
-    message = limit.error_message
-    return [] if message is None else [Notice(name, x.window_seconds, message) for x in given]
+    message, on_breach, role = limit.error_message, limit.on_breach, limit.role
+    if message is None and on_breach is None and role != "breach":
+        return []
+    return [Notice(name, x.window_seconds, message, on_breach, role) for x in given]
 
 
 def _fixed_cost(limits: tuple[RouteLimit, ...]) -> int:
-    return max((limit.cost for limit in limits if isinstance(limit.cost, int)), default=1)
+    own = (limit.cost for limit in limits if not limit.own_cost and limit.role != "breach")
+    return max((cost for cost in own if isinstance(cost, int)), default=1)
+
+
+def _nothing() -> None:
+    return

@@ -35,6 +35,10 @@ class Recognition:
         # A server may leave out an empty path (PEP 3333).
         return self._known.get((environ.get("REQUEST_METHOD"), environ.get("PATH_INFO", "")))  # type: ignore[arg-type]
 
+    def forget(self) -> None:
+        """Forget all routes: their limits have changed."""
+        self._known = {}
+
     def learn(self, environ: WSGIEnvironment, route: Route, rule: Rule | None) -> None:
         """Remember the route of a request whose limits are the same for all requests like it."""
         method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO", "")

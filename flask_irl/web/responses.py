@@ -40,6 +40,7 @@ class RateLimitExceeded(TooManyRequests):
         message: Its text instead of "Rate limit exceeded".
         shown: The headers that show the decision.
         page: Writes the page for browsers; the limiter's own by default.
+        response: The app's own answer, if it has given one.
 
     Attributes:
         decision: The same.
@@ -56,8 +57,9 @@ class RateLimitExceeded(TooManyRequests):
         message: str | None = None,
         shown: Sequence[Header] = (),
         page: Page = page,
+        response: Response | None = None,
     ) -> None:
-        super().__init__(message or self.default_text, retry_after=retry_seconds(decision))
+        super().__init__(message or self.default_text, response, retry_seconds(decision))
         self.decision = decision
         # Not as "message": GraphQL would show it instead of this exception's text.
         self.own_message = message
@@ -149,12 +151,14 @@ class Responder:
         self._failed = failed
         self._page = page
 
-    def exceeded(self, decision: Decision, message: str | None) -> RateLimitExceeded:
-        """Make the exception that refuses a request."""
+    def exceeded(
+        self, decision: Decision, message: str | None, response: Response | None = None
+    ) -> RateLimitExceeded:
+        """Make the exception that refuses a request; ``response`` is the app's own answer."""
         kind = LimiterUnavailable if decision.source == "none" else RateLimitExceeded
         shown: Headers = []
         self.complete(decision, "", shown)
-        return kind(decision, message, shown, self._page)
+        return kind(decision, message, shown, self._page, response)
 
     def complete(self, decision: Decision, status: str, headers: Headers) -> None:
         """Add the decision's headers to an answer; never raises."""

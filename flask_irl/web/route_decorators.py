@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.web.app_states import AppStates
 from flask_irl.web.callbacks import (
     CostFunc,
+    DeductWhen,
     Filter,
     KeyFunc,
     LimitFunc,
+    OnBreach,
     ScopeFunc,
     check_callback,
 )
@@ -19,7 +22,6 @@ from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.logins import mark_login
 from flask_irl.web.route_limits import RouteLimit, new_limit
-from flask_irl.web.state import AppStates
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Filter)
@@ -49,6 +51,10 @@ class RouteDecorators:
         override_base: bool = False,
         cost: int | CostFunc = 1,
         default: str | None = None,
+        deduct_when: DeductWhen | None = None,
+        on_breach: OnBreach | None = None,
+        scope: str | ScopeFunc | None = None,
+        meta_limits: Sequence[str] | None = None,
     ) -> LimitDecorator:
         """Limit a view, a function, a blueprint or a class-based view.
 
@@ -80,6 +86,16 @@ class RouteDecorators:
                 function of yours raises.
             default: The limit that holds while the function given as ``limit`` fails; None for
                 none but the others.
+            deduct_when: Given the response, returns True where the request counts in this limit;
+                False where the function raises. The limit must have room for each request all the
+                same, and counts by one more call of the store, after the answer.
+            on_breach: Is told of each refusal by this limit, a
+                :class:`~flask_irl.limits.current.CurrentLimit`; a response that it returns is the
+                answer.
+            scope: Counts parts of a route apart: a name, or a function that makes one of the
+                endpoint.
+            meta_limits: Limits on the requests that this limit refuses, such as ``["3/hour"]``: a
+                client that has had so many refusals has all its requests to the route refused.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -99,6 +115,10 @@ class RouteDecorators:
                 override_base=override_base,
                 cost=cost,
                 default=default,
+                deduct_when=deduct_when,
+                on_breach=on_breach,
+                scope=scope,
+                meta_limits=meta_limits,
             ),
         )
 
@@ -108,12 +128,17 @@ class RouteDecorators:
         scope: str | ScopeFunc,
         *,
         key_func: KeyFunc | None = None,
+        per_method: bool = False,
+        methods: Sequence[str] | None = None,
         error_message: str | None = None,
         exempt_when: Filter | None = None,
         override_defaults: bool = True,
         override_base: bool = False,
         cost: int | CostFunc = 1,
         default: str | None = None,
+        deduct_when: DeductWhen | None = None,
+        on_breach: OnBreach | None = None,
+        meta_limits: Sequence[str] | None = None,
     ) -> LimitDecorator:
         """Limit several routes together.
 
@@ -121,12 +146,17 @@ class RouteDecorators:
             limit: As of :meth:`limit`.
             scope: Its name, or a function that makes one of the endpoint.
             key_func: As of :meth:`limit`; so are the others.
+            per_method: Count each HTTP method by itself.
+            methods: Limit only these methods.
             error_message: Text of the 429.
             exempt_when: Returns True where the limit doesn't apply.
             override_defaults: Replace the default limits rather than add to them.
             override_base: Replace the limit on all of the client's requests.
             cost: Units that a request counts for.
             default: The limit that holds while the function given as ``limit`` fails.
+            deduct_when: Returns True where a request counts, given its response.
+            on_breach: Is told of each refusal, and may answer it.
+            meta_limits: Limits on the requests that this limit refuses.
 
         Raises:
             ConfigurationError: The limit can't be read, or another argument isn't allowed.
@@ -140,12 +170,17 @@ class RouteDecorators:
                 name=_place(),
                 shared=scope,
                 key_func=key_func,
+                per_method=per_method,
+                methods=methods,
                 error_message=error_message,
                 exempt_when=exempt_when,
                 override_defaults=override_defaults,
                 override_base=override_base,
                 cost=cost,
                 default=default,
+                deduct_when=deduct_when,
+                on_breach=on_breach,
+                meta_limits=meta_limits,
             ),
         )
 

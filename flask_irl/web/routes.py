@@ -54,6 +54,7 @@ class Route:
         generation: The generation of plans that ``question`` is of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
         fixed: Whether its plan is the same for every request.
+        tested: Whether a fixed limit counts only after the answer.
         may_replace_base: Whether a limit that depends on the request may replace the base limit.
         preflights: Whether Flask or flask-cors answers its CORS preflights.
         files: The static files that it serves, if it does; what isn't there is unmatched.
@@ -76,6 +77,7 @@ class Route:
     plainly_refused: bool = False
     fixed: bool = field(init=False)
     may_replace_base: bool = field(init=False)
+    tested: bool = field(init=False)
     preflights: bool = False
     files: StaticFiles | None = None
     recognisable: bool = True
@@ -84,6 +86,7 @@ class Route:
     def __post_init__(self) -> None:
         self.fixed = all(limit.fixed for limit in self.limits)
         self.may_replace_base = any(x.override_base and not x.fixed for x in self.limits)
+        self.tested = any(x.role == "test" and x.fixed for x in self.limits)
 
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""
@@ -99,6 +102,8 @@ class RouteTable:
         declarations: The extension's.
         configured: The rules of the app's configuration.
         logins: The routes that log in.
+        default_limit: The default limits where they have conditions, instead of ``defaults``.
+        on_all: The limits that hold on all routes.
 
     Attributes:
         at_first: Called with the app, once each, when its first route is looked up.
@@ -112,18 +117,23 @@ class RouteTable:
         declarations: Declarations,
         configured: ConfiguredRules,
         logins: Logins,
+        default_limit: RouteLimit | None = None,
+        on_all: tuple[RouteLimit, ...] = (),
     ) -> None:
         self.at_first: deque[Callable[[Flask], object]] = deque()
         self.configured = configured
         self._by_parts: dict[tuple[str, str, str, tuple[str, ...]], Route] = {}
         self._owner = owner
-        self._defaults = defaults
+        self._defaults = () if default_limit is not None else defaults
+        self._default_limit = default_limit
+        self._on_all = on_all
         self._declarations = declarations
         self.logins = logins
         self._routes: dict[tuple[str, str, str], Route] = {}
-        self._unmatched = Route(UNMATCHED, False)
+        names = scope_names(on_all, UNMATCHED, "", set())
+        self._unmatched = Route(UNMATCHED, False, on_all, names=names)
         # A file may come to be there.
-        self.missing = Route(UNMATCHED, False, recognisable=False)
+        self.missing = Route(UNMATCHED, False, on_all, names=names, recognisable=False)
 
     def __len__(self) -> int:
         return len(self._routes) + len(self._by_parts)
@@ -168,11 +178,18 @@ class RouteTable:
             route = self._by_parts[key] = self._work_out(app, rule, method, parts)
         return route
 
+    def forget(self) -> None:
+        """Forget all routes that were worked out: limits have changed."""
+        self._routes, self._by_parts = {}, {}
+
     def alone(self, limit: RouteLimit, label: str, endpoint: str, method: str) -> Route:
         """Make a route of a limit on a function that is no view, called in a request."""
         method = "GET" if method == "HEAD" else method
-        name = "" if callable(limit.shared) else limit.scope_name(limit.name, method)
-        return Route(label, False, (limit,), (), endpoint, method, (name,))
+        metas = tuple(x for x in self._on_all if x.role == "breach")
+        limits = (*limit.with_metas(), *metas)
+        # Such calls count apart from the route's own requests, whatever that is called.
+        names = scope_names(limits, limit.name, method, set())
+        return Route(label, False, limits, (), endpoint, method, names)
 
     def _bounded(self, app: Flask, rule: Rule, method: str) -> str:
         """Fold the methods that nobody named into one: a rule may take any."""
@@ -217,7 +234,12 @@ class RouteTable:
             for blueprint in blueprints:
                 own += self._declarations.blueprint_limits.get(blueprint, [])
         own = list(dict.fromkeys(x for x in (*own, *configured) if x.applies_to(method)))
-        defaults = () if any(x.override_defaults for x in own) else self._defaults
+        overridden = any(x.override_defaults for x in own)
+        defaults = () if overridden else self._defaults
+        if self._default_limit is not None and not overridden:
+            own.append(self._default_limit)
+        own = [x for limit in own for x in limit.with_metas()]
+        own += self._on_all
         method = "GET" if method == "HEAD" else method
         return Route(
             label,

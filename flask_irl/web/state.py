@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask
 
 from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
@@ -19,11 +19,13 @@ from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
 from flask_irl.web.body import BodyDrain
+from flask_irl.web.breaches import Breaches
 from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.current import limits_of
 from flask_irl.web.decorators import Declarations
+from flask_irl.web.deductions import Deductions
 from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.first_requests import FirstRequests
@@ -31,13 +33,14 @@ from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.identity import Identity
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
 from flask_irl.web.labels import LabelFunc, Labels
+from flask_irl.web.limit_rules import NO_RULES, LimitRules
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.patterns import ConfiguredRules
-from flask_irl.web.questions import Questions, fixed_plan
+from flask_irl.web.questions import Question, Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.refusal_page import RefusalPage
-from flask_irl.web.responses import Responder
+from flask_irl.web.responses import RateLimitExceeded, Responder
 from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.switch import switch
 from flask_irl.web.tracing import new_observer
@@ -59,6 +62,7 @@ class AppState:
         label_of: Names clients for people.
         declarations: The extension's; may grow.
         listener: Takes events.
+        rules: The conditions of the limits on all routes.
 
     Raises:
         ConfigurationError: An option is wrong.
@@ -74,6 +78,7 @@ class AppState:
         label_of: LabelFunc | None = None,
         declarations: Declarations,
         listener: Listener | None,
+        rules: LimitRules = NO_RULES,
     ) -> None:
         self._app = weakref.ref(app)
         self.owner = owner
@@ -87,24 +92,20 @@ class AppState:
         self.limiter = open_limiter(options, listener=listener)
         configured = ConfiguredRules(owner, options.exempt, options.limits)
         logins = Logins(owner, options.login_routes)
-        self.routes = RouteTable(owner, options.default_limits, declarations, configured, logins)
+        self.routes = self.new_routes(declarations, configured, logins, rules)
         self.at_first_request(lambda app: configured.warn_of_useless(app.url_map))
         self.at_first_request(lambda app: logins.warn_of_useless(app.url_map))
         self._slot = f"flask_irl.{id(self):x}"
-        failed = self.limiter.failures.swallow
         self._recognition = Recognition()
         callback_failed = self.limiter.failures.callback_failed
         page = RefusalPage(callback_failed)
-        self._responder = Responder(
-            headers_enabled=options.headers_enabled,
-            ietf=options.ietf_headers,
-            epoch=options.reset_format == "epoch",
-            failed=failed,
-            page=page.write,
-        )
+        self._responder = self.new_responder(page)
         if label_of is not None:
             self.limiter.label_of = Labels(label_of, callback_failed)
-        self.questions = Questions(self.limiter, callback_failed)
+        self.questions = self.new_questions()
+        deductions = self.new_deductions()
+        self.questions.at_tests = lambda: deductions.serve(self._app())
+        self._breaches = Breaches(rules.on_breach, rules.on_meta_breach, callback_failed)
         identity = self._identity = Identity(key_func, callback_failed)
         self._by_address = isinstance(key_func, KeyFromEnviron) or key_func is logged_in_user
         self.enforcer = Enforcer(
@@ -116,7 +117,7 @@ class AppState:
             slot=self._slot,
             filters=declarations.filters,
             early_refusals=options.early_refusals,
-            exceeded=self._responder.exceeded,
+            exceeded=self._exceeded,
             page=page,
         )
         self.checks = Checks(
@@ -126,9 +127,53 @@ class AppState:
             self.questions,
             self.enforcer.late,
             slot=self._slot,
-            exceeded=self._responder.exceeded,
+            exceeded=self._exceeded,
         )
         self._observer = new_observer(self.limiter, options.honeypots)
+
+    def new_routes(
+        self,
+        declarations: Declarations,
+        configured: ConfiguredRules,
+        logins: Logins,
+        rules: LimitRules,
+    ) -> RouteTable:
+        """Make the table of the app's routes."""
+        options, owner = self.options, self.owner
+        return RouteTable(
+            owner,
+            options.default_limits,
+            declarations,
+            configured,
+            logins,
+            default_limit=rules.default_limit(owner, options.default_limits),
+            on_all=rules.on_all_routes(owner, options.application_limits, options.meta_limits),
+        )
+
+    def new_questions(self) -> Questions:
+        """Make the maker of questions about routes."""
+        return Questions(self.limiter, self.limiter.failures.callback_failed)
+
+    def new_responder(self, page: RefusalPage) -> Responder:
+        """Make the responder that completes answers."""
+        options = self.options
+        return Responder(
+            headers_enabled=options.headers_enabled,
+            ietf=options.ietf_headers,
+            epoch=options.reset_format == "epoch",
+            failed=self.limiter.failures.swallow,
+            page=page.write,
+        )
+
+    def new_deductions(self) -> Deductions:
+        """Make what counts requests after their answers."""
+        return Deductions(self.limiter, self._slot)
+
+    def _exceeded(self, decision: Decision, question: Question) -> tuple[RateLimitExceeded, bool]:
+        """Make the exception that refuses a request, and tell whether the app was asked first."""
+        asks, response = self._breaches.ask(decision, question)
+        message = question.message(decision)
+        return self._responder.exceeded(decision, message, response), asks
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
@@ -236,26 +281,3 @@ def state_of(app: Flask) -> AppState:
     if not isinstance(state, AppState):
         raise IrlError("no IntelligentLimiter is registered with this app: call init_app first")
     return state
-
-
-class AppStates:
-    """Know the states of an extension's apps, as long as those live."""
-
-    def __init__(self) -> None:
-        self._all: weakref.WeakSet[AppState] = weakref.WeakSet()
-
-    def add(self, state: AppState) -> None:
-        """Add the state of an app."""
-        self._all.add(state)
-
-    def everywhere(self) -> list[AppState]:
-        """Give those of all apps."""
-        return list(self._all)
-
-    def here(self) -> list[AppState]:
-        """Give the current app's; outside of an app context, those of all apps.
-
-        Raises:
-            IrlError: No extension is registered with the current app.
-        """
-        return [state_of(current_app)] if has_app_context() else self.everywhere()

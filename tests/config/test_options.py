@@ -44,9 +44,12 @@ SAMPLES: dict[str, Sample] = {
     "base_limit": Sample((10, "20", 2**31 - 1), WHOLE, "BASE_LIMIT"),
     "window_seconds": Sample((10, "3600", 366 * 86_400), (*WHOLE, 367 * 86_400), "WINDOW_SECONDS"),
     "burst": Sample((10, "20", 1), WHOLE),
-    "default_limits": Sample(
-        ("5/minute", ["1/second", "5/minute;9/day"], ()),
-        ("5/fortnight", ["5/minute", "six"], [5], 5, b"5/minute", ["1/day"] * 17, "0/minute"),
+    **dict.fromkeys(
+        ("default_limits", "application_limits", "meta_limits"),
+        Sample(
+            ("5/minute", ["1/second", "5/minute;9/day"], ()),
+            ("5/fortnight", ["5/minute", "six"], [5], 5, b"5/minute", ["1/day"] * 17, "0/minute"),
+        ),
     ),
     "exempt": Sample(
         (("/health", "endpoint:static-*"), "/a,endpoint:b", '["/c"]'),
@@ -111,10 +114,12 @@ SAMPLES: dict[str, Sample] = {
 NAMES = sorted(SAMPLES)
 MAY_BE_OFF = {"base_limit"}
 READ: dict[str, dict[Any, Any]] = {
-    "default_limits": {
+    name: {
         "5/minute": (Limit(5, 60),),
         "['1/second', '5/minute;9/day']": (Limit(1, 1), Limit(5, 60), Limit(9, 86_400)),
-    },
+    }
+    for name in ("default_limits", "application_limits", "meta_limits")
+} | {
     "exempt": {"/a,endpoint:b": ("/a", "endpoint:b"), '["/c"]': ("/c",)},
     "limits": {
         "{'/a/*': '5/minute'}": {"/a/*": (Limit(5, 60),)},
@@ -250,7 +255,7 @@ def test_a_bad_value_is_refused_with_its_source_and_the_values_allowed(name: str
         assert "give" in message or "write it as" in message or "at most" in message
         if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
             assert "(not shown)" in message
-        elif name != "default_limits":
+        elif name not in ("default_limits", "application_limits", "meta_limits"):
             assert repr(bad) in message
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import KINDS, Override
-from flask_irl.limits.plan import Plan, Scope, StrategyName
+from flask_irl.limits.plan import Counting, Plan, Role, Scope, StrategyName
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.state import Update
@@ -23,6 +25,7 @@ TTL = 2 * 10**9
 
 CLIENTS = ("a", "b", "Ærøskøbing")
 OTHERS = ("user-1", "user-2", "a")
+ROLES: tuple[Role, ...] = ("count", "count", "test", "take", "breach")
 LADDERS = ((1.0,), (1.0, 0.3), (1.0, 0.5, 0.1), (1.0, 0.75, 0.0))
 
 
@@ -72,6 +75,27 @@ def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
     # A check within a request that was counted already asks about further limits only.
     again = Plan((Scope("", ()), draw.choice(pool)), strategy, ladder, enforce, TTL)
     return [*plans, again] if draw.random() < 0.3 else plans
+
+
+def random_ruled_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
+    """Draw plans as :func:`random_plans` does, with roles, costs and an order of their own."""
+    plans = random_plans(draw, strategy)
+    ruled = []
+    for plan in plans:
+        names = [scope.name for scope in plan.scopes]
+        scopes = [
+            replace(
+                scope,
+                role=draw.choice(ROLES) if index or not scope.standby else "count",
+                cost=draw.choice([None, None, 0, 1, 3]),
+                of=tuple(draw.sample([*names, "elsewhere"], draw.choice([0, 0, 1]))),
+            )
+            for index, scope in enumerate(plan.scopes)
+        ]
+        shown = draw.choice([None, *names, "elsewhere"])
+        counting = draw.choice(get_args(Counting))
+        ruled.append(replace(plan, scopes=tuple(scopes), counting=counting, shown=shown))
+    return ruled
 
 
 def random_move(draw: random.Random, plan: Plan) -> float:
@@ -125,8 +149,12 @@ def states(store: Store) -> list[object]:
 
 
 @pytest.mark.parametrize("strategy", ["sliding-window-counter", "fixed-window", "gcra"])
+@pytest.mark.parametrize("draw_plans", [random_plans, random_ruled_plans])
 def test_lua_and_python_give_equal_answers(
-    one_server: Backend, clock: Clock, strategy: StrategyName
+    one_server: Backend,
+    clock: Clock,
+    strategy: StrategyName,
+    draw_plans: Callable[[random.Random, StrategyName], list[Plan]],
 ) -> None:
     draw = random.Random(f"{strategy} 1")
     redis_store = one_server.open_redis(clock)
@@ -136,7 +164,7 @@ def test_lua_and_python_give_equal_answers(
             client.flushdb()
         clock.now = draw.uniform(1.6e9, 1.9e9)
         stores: list[Store] = [MemoryStore(clock=clock), redis_store]
-        plans = random_plans(draw, strategy)
+        plans = draw_plans(draw, strategy)
         events: list[object] = []
         for _ in range(REQUESTS):
             plan = draw.choice(plans)

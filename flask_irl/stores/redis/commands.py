@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall
-from flask_irl.stores.redis.scripts import read_script
+from flask_irl.stores.redis.scripts import Script, read_script
 
 HIT: Final = read_script("hit")
+RULED_HIT: Final = read_script("ruled_hit")
+"""Counts under a plan that is ruled."""
 REPLY: Final = struct.Struct("<?BB?fIIddddB")
 """Packed :class:`~flask_irl.limits.decision.Hit`, its fields in order."""
 LEASED: Final = struct.Struct(REPLY.format + "IdId")
@@ -20,6 +22,11 @@ LEASE_CALL: Final = struct.Struct("<IBdI")
 LEASES_SUFFIX: Final = b":leases"
 """End of the key of a client's leases: unlike that of any scope, which is of hex digits."""
 STRATEGY_CODES: Final = {"sliding-window-counter": 1, "fixed-window": 2, "gcra": 3}
+COUNTING_CODES: Final = {"together": 0, "in turn": 1, "apart": 2}
+ROLE_CODES: Final = {"count": 0, "test": 1, "take": 2, "breach": 3}
+NONE_SHOWN: Final = 255
+OWN_COST: Final = 2**32 - 1
+"""Stands for the request's own cost."""
 STANDBY: Final = 2
 """Stands in the place where 1 says that a scope counts another key."""
 MAX_PLANS: Final = 4096
@@ -35,17 +42,27 @@ def bulk(data: bytes) -> bytes:
     return head + data + b"\r\n"
 
 
-BY_HASH: Final = b"$7\r\nEVALSHA\r\n" + bulk(HIT.sha)
-BY_TEXT: Final = b"$4\r\nEVAL\r\n" + bulk(HIT.text)
+def _by_hash(script: Script) -> bytes:
+    return b"$7\r\nEVALSHA\r\n" + bulk(script.sha)
+
+
+BY_HASH: Final = _by_hash(HIT)
+RULED_BY_HASH: Final = _by_hash(RULED_HIT)
+BY_TEXT: Final = {
+    _by_hash(script): b"$4\r\nEVAL\r\n" + bulk(script.text) for script in (HIT, RULED_HIT)
+}
 
 
 def with_text(command: bytes) -> bytes:
     """Turn a call by the script's hash into a call that brings the script's text."""
-    return command.replace(BY_HASH, BY_TEXT, 1)
+    for by_hash, by_text in BY_TEXT.items():
+        if by_hash in command:
+            return command.replace(by_hash, by_text, 1)
+    return command
 
 
 def pack_plan(plan: Plan) -> bytes:
-    """Pack a plan as ``hit.lua`` reads it."""
+    """Pack a plan as ``hit.lua`` reads it, or ``ruled_hit.lua`` if it is ruled."""
     packed = struct.pack(
         "<BBBBH",
         STRATEGY_CODES[plan.strategy],
@@ -55,16 +72,30 @@ def pack_plan(plan: Plan) -> bytes:
         plan.signatures[0],
     )
     packed += struct.pack(f"<{len(plan.factors)}d", *plan.factors)
+    if plan.ruled:
+        shown = plan.shown_index if plan.shown_index >= 0 else NONE_SHOWN
+        packed += struct.pack("<BB", COUNTING_CODES[plan.counting], shown)
     for index, scope in enumerate(plan.scopes):
         longest = max((limit.window_seconds for limit in scope.limits), default=0)
         ttl = plan.ttl_seconds if index == 0 else 2 * longest
         kind = STANDBY if scope.standby else scope.own_key
         packed += struct.pack("<BBI", len(scope.limits), kind, ttl)
+        if plan.ruled:
+            packed += _pack_rules(plan, scope)
         for limit in scope.limits:
             packed += struct.pack(
                 "<ddd", limit.amount, limit.window_seconds * 1e6, limit.burst or limit.amount
             )
     return packed
+
+
+def _pack_rules(plan: Plan, scope: Scope) -> bytes:
+    cost = OWN_COST if scope.cost is None else min(scope.cost, OWN_COST - 1)
+    places = [index for index, other in enumerate(plan.scopes) if other.name in scope.of]
+    if scope.of and not places:
+        # Refusals of no scope of this plan.
+        places = [plan.scopes.index(scope)]
+    return struct.pack("<BIB", ROLE_CODES[scope.role], cost, len(places)) + bytes(places)
 
 
 class _PackedPlan(NamedTuple):
@@ -186,7 +217,7 @@ class HitCommands:
 
     def _pack_plan(self, plan: Plan) -> _PackedPlan:
         count = len(plan.scopes)
-        start = BY_HASH + bulk(b"%d" % count)
+        start = (RULED_BY_HASH if plan.ruled else BY_HASH) + bulk(b"%d" % count)
         unframed = pack_plan(plan)
         packed = _PackedPlan(
             b"*%d\r\n%b" % (4 + count, start),

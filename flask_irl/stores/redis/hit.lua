@@ -26,11 +26,7 @@ end
 local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
 local answer = pcall('GET', KEYS[1])
 
--- Gives the tolerance in µs for clocks that tick in whole ones: see gcra.slack.
-local function slack(burst, window)
-  return 1 + burst * window / 9007199254740992
-end
-
+-- include slack
 -- Answers the commonest case in half the time: a client that is known and sound, without an
 -- override, is admitted by the only limit. All other cases are left to the code below. The key
 -- lives an eighth longer than it must, so that only one request in each eighth has to renew it,
@@ -86,65 +82,7 @@ if scopes == 1 and not ask and answer and #answer >= 38 and #answer <= 65536 the
 end
 
 -- include client
--- Asks one limit. Answers as Probe does, the cell's three numbers behind the verdict.
-local function probe(anchor, current, previous, amount, window, burst)
-  if strategy == 1 then
-    local elapsed = now - anchor
-    if (current == 0 and previous == 0) or elapsed >= 2 * window then
-      anchor, current, previous, elapsed = now, 0, 0, 0
-    elseif elapsed >= window then
-      anchor, current, previous, elapsed = anchor + window, 0, current, elapsed - window
-    end
-    local room, fade = amount - current - cost, window - elapsed
-    local carried = max(0, ceil(previous * fade / window) - 1)
-    if carried <= room then
-      return true, anchor, current + cost, previous, room - carried, fade, 0
-    end
-    local wait
-    if cost > amount then
-      wait = window
-    elseif room >= 0 then
-      wait = fade - floor((room + 1) * window / previous)
-    else
-      wait = fade + window - floor((amount - cost + 1) * window / current)
-    end
-    return false, 0, 0, 0, max(0, amount - current - carried), wait, wait
-  elseif strategy == 2 then
-    if current == 0 or now >= anchor + window then
-      anchor, current = now, 0
-    end
-    local reset, room = anchor + window - now, amount - current - cost
-    if room >= 0 then
-      return true, anchor, current + cost, 0, room, reset, 0
-    end
-    local wait = cost > amount and window or reset
-    return false, 0, 0, 0, max(0, amount - current), wait, wait
-  end
-  if amount <= 0 then
-    return false, 0, 0, 0, 0, window, window
-  end
-  local interval = window / amount
-  local tolerance = interval * burst
-  local most = tolerance + slack(burst, window)
-  local owed = max(anchor - now + current / 4294967296, 0)
-  local debt = owed + cost * interval
-  if debt <= most then
-    local whole = floor(debt)
-    return true, now + whole, floor((debt - whole) * 4294967296), min(previous, floor(owed)),
-      floor((most - debt) / interval), min(debt, tolerance), 0
-  end
-  local wait = cost > burst and window or min(window, ceil(debt - tolerance))
-  return false, 0, 0, 0, max(0, floor((most - owed) / interval)), wait, wait
-end
-
--- Scales a limit: see limit.scale.
-local function scale(amount, factor)
-  if factor <= 0 then
-    return 0
-  end
-  return max(1, floor(amount * factor + 0.5))
-end
-
+-- include strategies
 local state, damaged, step, ncells, counted, generation, revision, last, score, override, fixed,
   ends, cells_at = read_client(KEYS[1], answer)
 if now >= ends then
@@ -155,15 +93,6 @@ local profile_at = cells_at + 16 * ncells
 local judged = unpack('<d', plan, at + 8 * min(step, steps - 1))
 local full = unpack('<d', plan, at)
 at = at + 8 * steps
-
--- Moves an anchor for a clock that was set back: see admission.settle.
-local function settle(anchor, amount, window)
-  local ahead, more = 0, 0
-  if strategy == 3 then
-    ahead, more = window, slack(amount, window)
-  end
-  return anchor > now + ahead + more and now + ahead or anchor
-end
 
 -- Read every limit and its cell once. A cell that was counted in another way, or before the client
 -- was forgotten, begins anew. The cells of a scope on standby (own is 2) are left alone while no
