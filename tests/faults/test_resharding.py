@@ -24,7 +24,7 @@ STAYS = client_in(SLOTS // 2, SLOTS - 1)
 MOVES = client_in(*FIRST_HALF)
 """Clients on the two nodes; the second one's slot moves."""
 OTHERS = (client_in(SLOTS // 2, SLOTS - 1, 1), client_in(*FIRST_HALF, 1))
-LIMIT = 15
+LIMIT, MANY = 15, 1000
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,25 @@ def test_a_client_that_comes_meanwhile_is_counted_where_the_slot_goes(
         resharding.end()
         assert two.asks(5 + 3, MOVES) == rest_of(5)
         assert one.failures == two.failures == []
+
+
+def test_a_client_that_asks_often_is_counted_where_its_keys_are(
+    cluster: ClusterServer, resharding: Resharding
+) -> None:
+    options: dict[str, Any] = {"base_limit": MANY, "background": True, "mode": "off"}
+    with Worker(cluster.url, store_timeout=0.5, **options) as one:
+        one.connect(MOVES)
+        # Its questions ask for a lease, too, whose key needn't exist.
+        assert one.asks(9, MOVES) == [200] * 9
+        resharding.begin()
+        assert one.asks(9, MOVES) == [200] * 9
+        resharding.move()
+        assert one.asks(9, MOVES) == [200] * 9
+        assert one.failures == []
+        resharding.end()
+        assert one.asks(9, MOVES) == [200] * 9
+        plan = one.limiter.plan(())
+        assert one.limiter.store.peek(plan, (MOVES,)).cells[0][1] >= 4 * 9
 
 
 def test_a_client_with_keys_on_both_nodes_is_asked_for_until_they_are_together(

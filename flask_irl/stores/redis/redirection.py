@@ -8,7 +8,7 @@ some don't exist, and is asked again.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
@@ -33,6 +33,7 @@ def follow(
     key: bytes,
     command: bytes,
     deadline: float,
+    alone: Callable[[], bytes] | None = None,
 ) -> Any:
     """Make a call again, by the error that it met, until a server answers it.
 
@@ -43,6 +44,8 @@ def follow(
         key: The Redis key by which the call finds its server.
         command: The packed command, a call of a script or another one.
         deadline: Time of ``time.monotonic`` by which all must be done.
+        alone: Packs the command to make instead, which has one key less, where keys are apart or
+            missing while their slot moves.
 
     Raises:
         StoreError: No answer in time, or no connection.
@@ -60,11 +63,15 @@ def follow(
             importing = not isinstance(error, MovedError)
             pool = servers.redirect(error, pool)
         elif isinstance(error, TryAgainError):
-            seconds = _pause_after(tries)
-            if time.monotonic() + seconds >= deadline - LEAST_SECONDS:
-                raise error
-            time.sleep(seconds)
-            tries, redirections = tries + 1, 0
+            if alone is not None:
+                command, alone = alone(), None
+            else:
+                seconds = _pause_after(tries)
+                if time.monotonic() + seconds >= deadline - LEAST_SECONDS:
+                    raise error
+                time.sleep(seconds)
+                tries += 1
+            redirections = 0
             # From the start: the slot may have arrived meanwhile.
             pool = servers.node_of(key, deadline)
         elif not isinstance(error, NoScriptError):

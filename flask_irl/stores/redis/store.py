@@ -130,12 +130,14 @@ class RedisStore(RedisClients):
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: _Pending | None
     ) -> Leased:
         pending = begun or (*self._pack_lease(plan, keys, call), None, None)
-        return cast(Leased, self._finish(pending))
+        # The key of leases comes and goes: in a slot that moves, the request would wait for it.
+        hit = self._finish(pending, lambda: self._pack(plan, keys, 1)[1])
+        return hit if isinstance(hit, Leased) else Leased(hit)
 
     def give_back(self, leases: Sequence[EndedLease]) -> None:
         self._pipeline.run([self._pack_ended(lease) for lease in leases], HIT)
 
-    def _finish(self, pending: _Pending) -> Hit:
+    def _finish(self, pending: _Pending, alone: Callable[[], bytes] | None = None) -> Hit:
         """Read the answer to a request, which is sent now unless it was sent on a wire."""
         client, command, pool, wire = pending
         servers = self._servers
@@ -149,7 +151,7 @@ class RedisStore(RedisClients):
                 else:
                     answer = pool.end(wire, command, deadline)
             except ResponseError as error:
-                answer = self._repeat(error, pool, client, command, deadline)
+                answer = self._repeat(error, pool, client, command, deadline, alone)
         except StoreError as error:
             servers.report_failure(error)
             raise
@@ -175,7 +177,13 @@ class RedisStore(RedisClients):
         return Leased(Hit(*fields), units, lasts, counted, start)
 
     def _repeat(
-        self, error: ResponseError, pool: Pool, client: bytes, command: bytes, deadline: float
+        self,
+        error: ResponseError,
+        pool: Pool,
+        client: bytes,
+        command: bytes,
+        deadline: float,
+        alone: Callable[[], bytes] | None = None,
     ) -> Any:
         """Repeat a call that met a script not loaded, or a slot that has moved or is about to."""
         try:
@@ -185,7 +193,7 @@ class RedisStore(RedisClients):
                 if pool.call(ASK_FOR_STRUCT, deadline) != b"table":
                     raise StoreError(LACKS_STRUCT, kind="response")
                 self._has_struct = True
-            return follow(error, self._servers, pool, client, command, deadline)
+            return follow(error, self._servers, pool, client, command, deadline, alone)
         except ResponseError as last:
             raise self._servers.refused(client, pool, last) from last
 
