@@ -85,8 +85,8 @@ def test_what_has_grown_at_the_end_is_told(name: str, growing: tuple[str, float]
 def test_a_worker_that_grows_slowly_and_all_the_time_is_told_by_its_line() -> None:
     run = run_of()
     for sample in run["samples"]:
-        # Little by the end of a quarter of an hour: 7 MiB.
-        grown = 50.0 + sample["at"] * 30 / 3600
+        # By the end of a quarter of an hour that is not yet too much: 7 MiB.
+        grown = 50.0 + sample["at"] * 32 / 3600
         sample["workers"] = [{**sample["workers"][0], "mib": grown}]
     assert missed(run) == ["growth: a worker's line, in an hour"]
 
