@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtests.soak.measure import drift
-from loadtests.soak.site import TTL_SECONDS
+from loadtests.soak.traffic import NEWCOMER_SECONDS
 from loadtests.targets import Outcome
 
 WORKER_MIB: Final = 8.0
 """Growth of a worker from the first calm time to the last, in MiB of PSS."""
-DRIFT_MIB: Final = 20.0
-"""Rise of a worker in an hour, by the line through its samples of calm times."""
+DRIFT_MIB: Final = 30.0
+"""Rise of a worker in an hour, by the line through the later half of its samples of calm times,
+when its caches are filled for the most part: 350 bytes for each request that it serves."""
 LEAST_LIFE: Final = 600.0
 """Seconds that a worker must have lived for its line to say anything."""
 HANDLES: Final = 4.0
@@ -22,7 +23,8 @@ THREADS: Final = 2.0
 STORE_MIB: Final = 8.0
 """Growth of the store: it keeps some models more at the end than after the warm-up."""
 KEYS: Final = 1.25
-LEAST_WARM_UP: Final = 1.5 * TTL_SECONDS
+LEAST_CALM: Final = 30.0
+"""Seconds in which chance brings about as many newcomers as are to be expected."""
 LATENCY: Final = 1.5
 """Multiple of what a request took in the first third of the calm times, in the last third."""
 LEAST_CALMS: Final = 6
@@ -66,13 +68,16 @@ def in_calm(run: Mapping[str, Any], moments: Sequence[Sample]) -> list[list[Samp
 
 
 def lines(run: Mapping[str, Any]) -> dict[int, tuple[float, float]]:
-    """Give the seconds that each worker was measured in calm times, and its rise in an hour."""
+    """Give the seconds between each worker's samples of calm times, and its rise in an hour.
+
+    That is by the later half of the samples.
+    """
     found: dict[int, list[tuple[float, float]]] = {}
     for sample in (sample for calm in in_calm(run, run["samples"]) for sample in calm):
         for worker in sample["workers"]:
             found.setdefault(worker["pid"], []).append((sample["at"], worker["mib"]))
     return {
-        pid: (points[-1][0] - points[0][0], drift(*zip(*points, strict=True)))
+        pid: (points[-1][0] - points[0][0], drift(*zip(*points[len(points) // 2 :], strict=True)))
         for pid, points in found.items()
     }
 
@@ -117,14 +122,17 @@ def _line(run: Mapping[str, Any]) -> Outcome:
 
 
 def _keys(run: Mapping[str, Any]) -> Outcome:
-    first, last = _ends(run, lambda sample: float(sample["keys"]))
-    text = f"from {first:,.0f} to {last:,.0f}"
-    name, ratio = "keys in Redis, of those after the warm-up", last / first
-    if run["soak"]["warm_up"] < LEAST_WARM_UP:
-        # As many newcomers are forgotten as come only then.
-        reason = f"a warm-up of less than {LEAST_WARM_UP:g} s"
-        return Outcome(name, ratio, KEYS, text=text, unjudged=reason)
-    return Outcome(name, ratio, KEYS, text=text)
+    """Judge the keys by newcomers: each is forgotten after an hour at the least."""
+    gains = [
+        drift([sample["at"] for sample in known], [sample["keys"] for sample in known])
+        for calm in in_calm(run, run["samples"])
+        if len(known := [sample for sample in calm if not math.isnan(sample["keys"])]) > 1
+    ]
+    name = "keys gained in Redis for each newcomer"
+    gained = statistics.median(gains) / 3600 * NEWCOMER_SECONDS
+    if run["soak"]["calm"] < LEAST_CALM:
+        return Outcome(name, gained, KEYS, unjudged=f"calm times of less than {LEAST_CALM:g} s")
+    return Outcome(name, gained, KEYS)
 
 
 def _latency(run: Mapping[str, Any]) -> Outcome:

@@ -155,7 +155,7 @@ def run(plan: Plan, path: Path, store_timeout: float, tell: Tell) -> dict[str, A
         soak.play()
         seconds = traffic.now
     return {
-        "soak": {"minutes": plan.minutes, "warm_up": plan.warm_up, "seconds": seconds},
+        "soak": {"minutes": plan.minutes, "calm": plan.calm, "seconds": seconds},
         "store_timeout": store_timeout,
         "requests": len(traffic.answered),
         "outcomes": dict(traffic.outcomes),

@@ -20,9 +20,6 @@ WORKERS: Final = 2
 STORE_TIMEOUT: Final = 0.25
 """Seconds that a request waits for the store: more than usual, for a busy machine may pause for as
 long as that by itself, which is no fault."""
-TTL_SECONDS: Final = 60
-"""Time after which a newcomer that doesn't come again is forgotten: soon, so that as many go as
-come."""
 TRAINING_MINUTES: Final = 2.0
 LIMIT: Final = 100
 WINDOW: Final = 10
@@ -71,7 +68,6 @@ def served(log: Path, store_timeout: float = STORE_TIMEOUT) -> Iterator[Site]:
     options: dict[str, object] = {
         "IRL_LEARNING_MINUTES": 0,
         "IRL_STORE_TIMEOUT": store_timeout,
-        "IRL_PROFILE_TTL_SECONDS": TTL_SECONDS,
     }
     with (
         RedisServer(config={"enable-debug-command": "yes"}) as store,

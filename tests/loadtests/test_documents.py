@@ -42,7 +42,7 @@ def test_a_figure_of_another_run_is_found() -> None:
     assert differing(f"# Cost\n\n{wrong}\n") == [wrong]
 
 
-@pytest.mark.parametrize("name", ["bench", "detection", "load"])
+@pytest.mark.parametrize("name", ["bench", "detection", "load", "soak"])
 def test_the_text_of_a_picture_begins_with_its_title(name: str) -> None:
     with Image.open(ROOT / "docs" / "images" / f"{name}.png") as picture:
         title = picture.info["Title"]
