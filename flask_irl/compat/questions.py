@@ -64,6 +64,10 @@ class CompatQuestions(Questions):
         self._rules = rules
         self._seen = seen
 
+    def with_limiter(self, limiter: Limiter) -> CompatQuestions:
+        """Make the same questions to another limiter."""
+        return CompatQuestions(limiter, self._failed, self._rules, self._seen)
+
     def question(
         self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
     ) -> Question:

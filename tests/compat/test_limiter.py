@@ -26,6 +26,7 @@ from flask_irl.compat.constants import ConfigVars
 from flask_irl.compat.util import get_remote_address
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.redis.store import RedisStore
+from flask_irl.web.replay_plans import plans_for_log
 from flask_irl.web.state import state_of
 from tests.redis_server import RedisServer
 
@@ -359,6 +360,32 @@ def test_an_operator_s_block_is_a_refusal(make: Make) -> None:
     with app.app_context():
         limiter.block("127.0.0.1", who="a test")
     assert statuses(app, "/a") == [429]
+
+
+def test_routes_are_described_with_their_limits(make: Make) -> None:
+    app, limiter = make(default_limits=["9/hour", lambda: "8/hour"], application_limits=["50/day"])
+    app.add_url_rule("/a", "a", limiter.limit("2/hour")(new()))
+    app.add_url_rule("/b", "b", new())
+    app.add_url_rule("/free", "free", limiter.exempt(new()))
+    described = {x["route"]: x for x in state_of(app).described_routes(app)}
+    assert described["/a"]["limits"] == ["50 per 1 day", "2 per 1 hour"]
+    assert described["/b"]["limits"] == ["9 per 1 hour", "50 per 1 day", "by a function"]
+    assert described["/free"]["exempt"]
+
+
+def test_a_log_is_replayed_by_the_routes_limits(make: Make) -> None:
+    app, limiter = make()
+    app.add_url_rule("/a", "a", limiter.limit("2/hour")(new()))
+    state = limiter.state()
+    plan = plans_for_log(app, state)(state.limiter, "/a", "GET")
+    assert plan is not None
+    assert [limit.amount for scope, limit in plan.limits if not scope.standby] == [2]
+
+
+def test_the_admin_api_is_not_limited(make: Make) -> None:
+    app, _ = make({"IRL_ADMIN_TOKEN": "t" * 40}, default_limits=["1/hour"])
+    headers = {"Authorization": "Bearer " + "t" * 40}
+    assert statuses(app, "/admin/status /admin/status", headers=headers) == [200, 200]
 
 
 @pytest.mark.parametrize(
