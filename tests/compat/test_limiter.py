@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, Response, make_response, request
+from flask.views import MethodView
 from limits.errors import ConfigurationError as LimitsConfigurationError
 
 from flask_irl import ConfigurationError
@@ -468,6 +469,42 @@ def test_a_view_s_limit_that_can_t_be_read_is_logged(
     with caplog.at_level(logging.INFO, "flask-limiter"):
         assert statuses(app, "/a /a") == [200, 429]
     assert "failed to load ratelimit" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"limit_value": "99999999999/hour"}, {"limit_value": "1 per 9 year"}, {"limit_value": "x"}],
+)
+def test_a_limit_that_isn_t_allowed_takes_no_other_with_it(
+    wrong: dict[str, Any], make: Make
+) -> None:
+    app, limiter = make(application_limits=["1/hour"])
+    app.add_url_rule("/a", "a", limiter.limit(**wrong)(new()))
+    assert statuses(app, "/a /a") == [200, 429]
+
+
+@pytest.mark.parametrize("cost", [-5, "two", lambda: -5, lambda: "two", lambda: 1 / 0])
+def test_a_cost_that_isn_t_allowed_lets_nobody_pass(cost: Any, make: Make) -> None:
+    app, limiter = make(application_limits=["1/hour"])
+    app.add_url_rule("/a", "a", limiter.limit("9/hour", cost=cost)(new()))
+    assert statuses(app, "/a /a") == [200, 429]
+
+
+def test_a_view_class_keeps_the_default_limits_of_its_other_methods(make: Make) -> None:
+    app, limiter = make(default_limits=["2/hour"])
+
+    class View(MethodView):
+        @limiter.limit("1/hour")
+        def get(self) -> str:
+            return "got"
+
+        def post(self) -> str:
+            return "posted"
+
+    app.add_url_rule("/a", view_func=View.as_view("a"))
+    client = app.test_client()
+    assert [client.get("/a").status_code for _ in range(2)] == [200, 429]
+    assert [client.post("/a").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_commands_show_and_clear(make: Make) -> None:
