@@ -92,8 +92,8 @@ WORDS: Final = (
     ),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
-ONLY_COMMANDS: Final = {"replay", "trainer"}
-"""Commands that run for long, for which the API has no place."""
+ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}
+"""Commands that run for long or write source, for which the API has no place."""
 ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats"}
 """The contract's counters; the command status shows them."""
 

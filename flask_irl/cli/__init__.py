@@ -1,6 +1,16 @@
 """Offer the operations in a shell: ``flask irl …``."""
 
-from flask_irl.cli import campaigns, clients, models, replay, site, status, trainer
+from flask_irl.cli import campaigns, clients, migrate, models, replay, site, status, trainer
 from flask_irl.cli.group import irl
 
-__all__ = ["campaigns", "clients", "irl", "models", "replay", "site", "status", "trainer"]
+__all__ = [
+    "campaigns",
+    "clients",
+    "irl",
+    "migrate",
+    "models",
+    "replay",
+    "site",
+    "status",
+    "trainer",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -86,7 +87,7 @@ class Limit:
             ValueError: They can't be read.
         """
         text = self.limit_provider() if callable(self.limit_provider) else self.limit_provider
-        return tuple(parse_many(text)) if text else ()
+        return _parsed(text) if text else ()
 
     @property
     def static(self) -> bool:
@@ -103,6 +104,11 @@ class Limit:
     def spares(self, method: str) -> bool:
         """Tell whether requests of a method are left out."""
         return bool(self.methods) and method.lower() not in (self.methods or ())
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> tuple[RateLimitItem, ...]:
+    return tuple(parse_many(text))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app, has_app_context, request
 
 from flask_irl.admin.attach import attach
-from flask_irl.compat.constants import LIMITERS, ConfigVars, HeaderNames
-from flask_irl.compat.decorators import Decorators
+from flask_irl.compat.constants import LIMITERS, ConfigVars, ExemptionScope, HeaderNames
+from flask_irl.compat.decorators import ALL, Decorators
 from flask_irl.compat.definitions import OnBreach
 from flask_irl.compat.errors import ConfigurationError
 from flask_irl.compat.questions import LOGGER
@@ -148,7 +148,8 @@ class Limiter(Decorators, ClientControl):
             # The first one's clients are what commands and admin API are about.
             app.extensions[EXTENSION] = state
             if options.admin:
-                attach(app, state, None)
+                for blueprint in attach(app, state, None):
+                    self.exemptions.blueprints[blueprint.name] = ALL | ExemptionScope.DESCENDENTS
         state.register(app)
         for name, load in (("irl", _load_irl), ("limiter", _load_limiter)):
             if name not in app.cli.commands:

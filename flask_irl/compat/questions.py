@@ -64,6 +64,10 @@ class CompatQuestions(Questions):
         self._rules = rules
         self._seen = seen
 
+    def with_limiter(self, limiter: Limiter) -> CompatQuestions:
+        """Make the same questions to another limiter."""
+        return CompatQuestions(limiter, self._failed, self._rules, self._seen)
+
     def question(
         self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
     ) -> Question:
@@ -192,7 +196,11 @@ class CompatQuestions(Questions):
 
     def _load(self, who: str, definition: Limit) -> Sequence[RateLimitItem]:
         try:
-            return definition.items()
+            items = definition.items()
+            for item in items:
+                # What our limits don't allow costs the definition alone.
+                Figures(item.amount, item.get_expiry())
+            return items
         except ValueError as error:
             LOGGER.error(f"failed to load ratelimit for {who}: {error}")
         except Exception as error:
@@ -245,11 +253,10 @@ class CompatQuestions(Questions):
         return self._try("exempt_when", lambda: is_true(function), function, False)
 
     def _units(self, definition: Limit) -> int:
-        cost = definition.cost
-        if callable(cost):
-            function = cost
-            return self._try("cost", lambda: max(0, int(call(function))), function, 1)
-        return cost or 1
+        cost = definition.cost or 1
+        return self._try(
+            "cost", lambda: max(0, int(call(cost) if callable(cost) else cost)), cost, 1
+        )
 
     def _try(self, where: str, ask: Callable[[], T], function: object, default: T) -> T:
         try:

@@ -128,6 +128,16 @@ def passes(group: Group, load: Load) -> tuple[Found, Found]:
     return _sorted(first), _sorted(second)
 
 
+def items_of(limit: Limit) -> tuple[RateLimitItem, ...]:
+    """Give the limits of a definition outside of a request; none where a function gives them."""
+    if callable(limit.limit_provider):
+        return ()
+    try:
+        return limit.items()
+    except ValueError:
+        return ()
+
+
 def _wants_defaults(limits: Found, method: str) -> bool:
     return all(x.spares(method) for _, x in limits) or not any(
         x.override_defaults for _, x in limits

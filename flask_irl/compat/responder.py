@@ -12,7 +12,7 @@ from werkzeug.http import http_date, parse_date
 from flask_irl.compat.constants import HeaderNames
 from flask_irl.limits.decision import Decision
 from flask_irl.web.exchange import Headers
-from flask_irl.web.responses import Responder
+from flask_irl.web.responses import USUAL_HEADERS, Responder
 
 RETRY_AFTER: Final = "retry-after"
 
@@ -37,7 +37,12 @@ class CompatResponder(Responder):
     ) -> None:
         super().__init__(headers_enabled=enabled, ietf=False, epoch=True, failed=failed)
         self._shows = enabled
-        self._names = names
+        # By an enumeration's members only once: their hash is a call of Python's.
+        self._limit = names[HeaderNames.LIMIT]
+        self._remaining = names[HeaderNames.REMAINING]
+        self._reset = names[HeaderNames.RESET]
+        self._retry_after = names[HeaderNames.RETRY_AFTER]
+        self._replaced = frozenset({self._retry_after.lower(), RETRY_AFTER})
         self._http_dates = http_dates
 
     def complete(self, decision: Decision, status: str, headers: Headers) -> None:
@@ -58,20 +63,20 @@ class CompatResponder(Responder):
             # The view took longer than the window: the next request finds a new one.
             ends, left = now, decision.limit
         reset = int(ends + 1)
-        names = self._names
-        headers += (
-            (names[HeaderNames.LIMIT], str(decision.limit)),
-            (names[HeaderNames.REMAINING], str(left)),
-            (names[HeaderNames.RESET], str(reset)),
-        )
-        # The later of this and what the view has said.
+        shown = reset
         for name, value in headers:
-            if name.lower() == RETRY_AFTER and name != names[HeaderNames.LIMIT]:
+            if name not in USUAL_HEADERS and name.lower() in self._replaced:
+                # The later of this and what the view has said.
                 reset = max(reset, _seconds(value, now))
-        name = names[HeaderNames.RETRY_AFTER]
-        headers[:] = [item for item in headers if item[0].lower() != name.lower()]
+                headers[:] = [item for item in headers if item[0].lower() not in self._replaced]
+                break
         wait = http_date(reset) if self._http_dates else str(int(reset - now))
-        headers.append((name, wait))
+        headers += (
+            (self._limit, str(decision.limit)),
+            (self._remaining, str(left)),
+            (self._reset, str(shown)),
+            (self._retry_after, wait),
+        )
 
 
 def _has_limit(decision: Decision) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from flask import Flask, current_app
+from limits.limits import TIME_TYPES
 from werkzeug.routing import Rule
 
 from flask_irl.compat.constants import ExemptionScope
 from flask_irl.compat.definitions import Carrier, Limit
 from flask_irl.compat.exemptions import Exemptions
-from flask_irl.compat.resolution import Group
+from flask_irl.compat.resolution import Group, items_of, passes
 from flask_irl.compat.util import get_qualified_name
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.logins import Logins
@@ -36,6 +37,26 @@ class CompatRoute(Route):
         definitions = () if self.group is None else self.group.definitions
         self.fixed = all(definition.static for definition in definitions)
         self.may_replace_base = self.tested = False
+
+    def texts(self) -> list[str]:
+        """Write its limits for people."""
+        if self.group is None:
+            return []
+        first, second = passes(self.group, _shown)
+        return [str(item) for item, _ in (*first, *second)]
+
+
+def _shown(who: str, limit: Limit) -> Sequence[Any]:
+    return (_ByFunction(),) if callable(limit.limit_provider) else items_of(limit)
+
+
+class _ByFunction:
+    """Stand for the limits that a function gives."""
+
+    GRANULARITY = TIME_TYPES["year"]
+
+    def __str__(self) -> str:
+        return "by a function"
 
 
 class CompatRoutes(RouteTable):

@@ -17,6 +17,7 @@ from flask_irl.compat.routes import CompatRoutes
 from flask_irl.compat.settings import Settings
 from flask_irl.compat.storage import Storage, Strategy
 from flask_irl.config.options import Options
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.current import CurrentLimit, shown_limit
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
@@ -32,7 +33,7 @@ from flask_irl.web.questions import Question, Questions
 from flask_irl.web.refusal_page import RefusalPage
 from flask_irl.web.responses import RateLimitExceeded as Refusal
 from flask_irl.web.responses import Responder
-from flask_irl.web.routes import RouteTable
+from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.state import AppState
 
 
@@ -135,6 +136,13 @@ class CompatState(AppState):
     def new_deductions(self) -> Deductions:
         """Make what counts requests after their answers."""
         return CompatDeductions(self.limiter, self._slot)
+
+    def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
+        """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
+        if route.exempt:
+            return None
+        questions = cast(CompatQuestions, self.questions).with_limiter(limiter)
+        return questions.rest(route).plan
 
     def forget_routes(self) -> None:
         """Work routes out anew: limits have changed."""

@@ -74,6 +74,8 @@ class Plan:
         ruled: Whether a scope has a role, a cost or an order of its own: such a plan has a script
             of its own.
         plain: Whether it is neither ruled nor has a scope on standby.
+        shown_index: The place among ``limits`` of the limit to show, or -1.
+        has_breaches: Whether a scope counts refusals.
     """
 
     scopes: tuple[Scope, ...]
@@ -89,6 +91,8 @@ class Plan:
     leasable: bool = field(init=False)
     ruled: bool = field(init=False)
     plain: bool = field(init=False)
+    shown_index: int = field(init=False)
+    has_breaches: bool = field(init=False)
 
     def __post_init__(self) -> None:
         signatures = tuple(
@@ -117,9 +121,8 @@ class Plan:
         object.__setattr__(self, "leasable", leasable and not ruled)
         object.__setattr__(self, "ruled", ruled)
         object.__setattr__(self, "plain", counted is None and not ruled)
-
-    @property
-    def shown_index(self) -> int:
-        """Give the place among ``limits`` of the limit to show, or -1."""
-        names = [scope.name for scope, _ in self.limits]
-        return names.index(self.shown) if self.shown in names else -1
+        names = [scope.name for scope, _ in limits]
+        shown = names.index(self.shown) if self.shown in names else -1
+        object.__setattr__(self, "shown_index", shown)
+        has_breaches = any(scope.role == "breach" for scope in self.scopes)
+        object.__setattr__(self, "has_breaches", has_breaches)

@@ -22,7 +22,7 @@ def admit_ruled(plan: Plan, cells: list[Cell], factor: float, now: float, cost: 
         The outcome, with ``cells`` itself where nothing has changed.
     """
     full = plan.factors[0]
-    for index, (scope, limit) in enumerate(plan.limits):
+    for index, (scope, limit) in enumerate(plan.limits if plan.has_breaches else ()):
         if scope.role == "breach":
             amount, answer = _ask(plan, limit, cells[index], full, now, 1)
             if not answer.admitted:

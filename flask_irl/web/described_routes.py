@@ -48,18 +48,9 @@ def _texts_of(routes: Mapping[str, Route]) -> list[str]:
     """List the limits of a rule's methods, with the methods where they aren't all."""
     methods: dict[str, list[str]] = {}
     for method, route in routes.items():
-        for text in _texts(route):
+        for text in route.texts():
             methods.setdefault(text, []).append(method)
     return [
         text if len(of) >= len(routes) else f"{text} ({', '.join(of)})"
         for text, of in methods.items()
     ]
-
-
-def _texts(route: Route) -> list[str]:
-    texts = [str(limit) for limit in route.defaults]
-    for limit in route.limits:
-        notes = " (shared)" if limit.shared is not None else ""
-        notes += " (instead of base_limit)" if limit.override_base else ""
-        texts += [f"{fixed}{notes}" for fixed in limit.limits] or [f"by a function{notes}"]
-    return texts

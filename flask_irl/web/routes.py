@@ -88,6 +88,16 @@ class Route:
         self.may_replace_base = any(x.override_base and not x.fixed for x in self.limits)
         self.tested = any(x.role == "test" and x.fixed for x in self.limits)
 
+    def texts(self) -> list[str]:
+        """Write its limits for people."""
+        texts = [str(limit) for limit in self.defaults]
+        for limit in self.limits:
+            notes = " (shared)" if limit.shared is not None else ""
+            notes += " (on refusals)" if limit.role == "breach" else ""
+            notes += " (instead of base_limit)" if limit.override_base else ""
+            texts += [f"{fixed}{notes}" for fixed in limit.limits] or [f"by a function{notes}"]
+        return texts
+
     def covers(self, limit: RouteLimit) -> bool:
         """Tell whether the decision on a request to it includes a limit."""
         return limit in self.covered or (limit.passing and limit.origin in self.covered)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, Response, make_response, request
+from flask.views import MethodView
 from limits.errors import ConfigurationError as LimitsConfigurationError
 
 from flask_irl import ConfigurationError
@@ -26,6 +27,7 @@ from flask_irl.compat.constants import ConfigVars
 from flask_irl.compat.util import get_remote_address
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.redis.store import RedisStore
+from flask_irl.web.replay_plans import plans_for_log
 from flask_irl.web.state import state_of
 from tests.redis_server import RedisServer
 
@@ -361,6 +363,32 @@ def test_an_operator_s_block_is_a_refusal(make: Make) -> None:
     assert statuses(app, "/a") == [429]
 
 
+def test_routes_are_described_with_their_limits(make: Make) -> None:
+    app, limiter = make(default_limits=["9/hour", lambda: "8/hour"], application_limits=["50/day"])
+    app.add_url_rule("/a", "a", limiter.limit("2/hour")(new()))
+    app.add_url_rule("/b", "b", new())
+    app.add_url_rule("/free", "free", limiter.exempt(new()))
+    described = {x["route"]: x for x in state_of(app).described_routes(app)}
+    assert described["/a"]["limits"] == ["50 per 1 day", "2 per 1 hour"]
+    assert described["/b"]["limits"] == ["9 per 1 hour", "50 per 1 day", "by a function"]
+    assert described["/free"]["exempt"]
+
+
+def test_a_log_is_replayed_by_the_routes_limits(make: Make) -> None:
+    app, limiter = make()
+    app.add_url_rule("/a", "a", limiter.limit("2/hour")(new()))
+    state = limiter.state()
+    plan = plans_for_log(app, state)(state.limiter, "/a", "GET")
+    assert plan is not None
+    assert [limit.amount for scope, limit in plan.limits if not scope.standby] == [2]
+
+
+def test_the_admin_api_is_not_limited(make: Make) -> None:
+    app, _ = make({"IRL_ADMIN_TOKEN": "t" * 40}, default_limits=["1/hour"])
+    headers = {"Authorization": "Bearer " + "t" * 40}
+    assert statuses(app, "/admin/status /admin/status", headers=headers) == [200, 200]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -441,6 +469,42 @@ def test_a_view_s_limit_that_can_t_be_read_is_logged(
     with caplog.at_level(logging.INFO, "flask-limiter"):
         assert statuses(app, "/a /a") == [200, 429]
     assert "failed to load ratelimit" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"limit_value": "99999999999/hour"}, {"limit_value": "1 per 9 year"}, {"limit_value": "x"}],
+)
+def test_a_limit_that_isn_t_allowed_takes_no_other_with_it(
+    wrong: dict[str, Any], make: Make
+) -> None:
+    app, limiter = make(application_limits=["1/hour"])
+    app.add_url_rule("/a", "a", limiter.limit(**wrong)(new()))
+    assert statuses(app, "/a /a") == [200, 429]
+
+
+@pytest.mark.parametrize("cost", [-5, "two", lambda: -5, lambda: "two", lambda: 1 / 0])
+def test_a_cost_that_isn_t_allowed_lets_nobody_pass(cost: Any, make: Make) -> None:
+    app, limiter = make(application_limits=["1/hour"])
+    app.add_url_rule("/a", "a", limiter.limit("9/hour", cost=cost)(new()))
+    assert statuses(app, "/a /a") == [200, 429]
+
+
+def test_a_view_class_keeps_the_default_limits_of_its_other_methods(make: Make) -> None:
+    app, limiter = make(default_limits=["2/hour"])
+
+    class View(MethodView):
+        @limiter.limit("1/hour")
+        def get(self) -> str:
+            return "got"
+
+        def post(self) -> str:
+            return "posted"
+
+    app.add_url_rule("/a", view_func=View.as_view("a"))
+    client = app.test_client()
+    assert [client.get("/a").status_code for _ in range(2)] == [200, 429]
+    assert [client.post("/a").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_commands_show_and_clear(make: Make) -> None:

@@ -17,6 +17,7 @@ NOT_RUN: Final = {
     ): "output; tests/verdicts holds its sentences",
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "up to an hour a line; tests/loadtests runs short ones",
+    ("from-flask-limiter.md", "$ flask irl migrate"): "output; tests/cli/test_migrate.py holds it",
     ("logs.md", "request_refused client="): "a line of a log; tests/telemetry holds its form",
     ("metrics.md", "cp .env.example "): "needs Docker; tests/monitoring checks the compose file",
     ("operating.md", "flask --app yourapp irl trainer"): "runs until SIGTERM; tests/cli starts it",

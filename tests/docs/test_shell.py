@@ -117,8 +117,8 @@ def test_the_commands_of_the_table_run_in_order(app: Flask) -> None:
     assert failed == {}
 
 
-STARTED_ELSEWHERE = {"replay", "trainer"}
-"""Commands that read a log or run until SIGTERM; other tests run them."""
+STARTED_ELSEWHERE = {"replay", "trainer", "migrate"}
+"""Commands that read a log or source, or run until SIGTERM; other tests run them."""
 EXPECTED = {
     "train": 1,
     "model": 1,

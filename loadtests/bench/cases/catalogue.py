@@ -20,6 +20,8 @@ STORES: Final = ("memory", "redis")
 FLASK_LIMITER: Final = "Flask-Limiter"
 THROTTLED: Final = "throttled-py"
 REFUSED: Final = "refused, known to be over"
+COMPAT: Final = "default limit, headers, by Flask-Limiter's names"
+NATIVE: Final = "default limit, headers"
 BARE: Final = ("Flask", "", "bare")
 RAW_EVALSHA: Final = ("redis-py", "redis", "no-op EVALSHA, raw call")
 IN_FLASK_EVALSHA: Final = ("redis-py", "redis", "no-op EVALSHA before a view")
@@ -89,6 +91,8 @@ def all_cases(bench: Bench) -> list[Case]:
             build = partial(ours, bench, store, limits, headers, model)
             cases.append(Case(OURS, store, our_name(limits, headers, model), build))
         cases.append(Case(OURS, store, REFUSED, partial(ours_refused, bench, store), 429))
+        cases.append(Case(OURS, store, NATIVE, partial(rivals.native, bench, store)))
+        cases.append(Case(OURS, store, COMPAT, partial(rivals.compat, bench, store)))
     for store in STORES:
         rival = partial(rivals.flask_limiter, bench, store)
         for strategy, headers in product((SLIDING, MOVING, FIXED), switches):

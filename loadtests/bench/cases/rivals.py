@@ -15,6 +15,9 @@ from throttled.contrib.flask import Limiter as ThrottledLimiter
 from throttled.store import MemoryStore as ThrottledMemory
 from throttled.store import RedisStore as ThrottledRedis
 
+from flask_irl import IntelligentLimiter
+from flask_irl.compat import Limiter as CompatLimiter
+from flask_irl.compat.util import get_remote_address as compat_address
 from loadtests.bench.cases import PATH, PLENTY
 from loadtests.bench.cases.apps import Bench, admitted, bare_app, silence
 from loadtests.bench.cases.subject import Subject, WsgiSubject
@@ -48,6 +51,36 @@ def flask_limiter_app(
     )
     silence("flask-limiter")
     return app
+
+
+def compat(bench: Bench, store: str) -> Subject:
+    """Make the app under flask_irl's stand-in for Flask-Limiter, as that one's is made."""
+    app = bare_app()
+    app.config["IRL_STORE_TIMEOUT"] = 2.0
+    CompatLimiter(
+        compat_address,
+        app=app,
+        default_limits=list(ONE_LIMIT),
+        storage_uri=bench.uri(store),
+        strategy=SLIDING,
+        headers_enabled=True,
+        key_prefix="compat",
+    )
+    return admitted(app, bench, "X-RateLimit-Limit")
+
+
+def native(bench: Bench, store: str) -> Subject:
+    """Make the same app by flask_irl's own names."""
+    app = bare_app()
+    IntelligentLimiter(
+        app,
+        base_limit=None,
+        default_limits=list(ONE_LIMIT),
+        storage_uri=bench.uri(store),
+        store_timeout=2.0,
+        key_prefix="native",
+    )
+    return admitted(app, bench, "X-RateLimit-Limit")
 
 
 def throttled(bench: Bench, store: str, headers: bool) -> Subject:

@@ -10,6 +10,8 @@ from typing import Any
 from loadtests.bench.cases.apps import OURS
 from loadtests.bench.cases.catalogue import (
     BARE,
+    COMPAT,
+    NATIVE,
     OURS_FULL,
     RAW_EVALSHA,
     REFUSED,
@@ -77,6 +79,10 @@ class Results:
                 "redis_vs_noop_evalsha": self._versus("redis", RAW_EVALSHA),
                 "memory_vs_flask_limiter": self._versus("memory", their("memory")),
                 "refusal_vs_bare_flask": _ratio(refusal, self.bare.medians),
+                "compat_vs_native": _ratio(
+                    self.of((OURS, "redis", COMPAT)).medians,
+                    self.of((OURS, "redis", NATIVE)).medians,
+                ),
             }
         if self.training is not None:
             pairs = self.training.ratios

@@ -35,6 +35,7 @@ TARGETS: Final = (
         0.40,
     ),
     ("refusal_vs_bare_flask", "refusal of a client known to be over / bare Flask's 200", 1.0),
+    ("compat_vs_native", "an app by Flask-Limiter's names / the same by our own, Redis", 1.05),
     ("p99_while_training", "p99 while a model trains / p99 otherwise", 1.2),
     ("redis_bytes_per_client", "memory of Redis per client", 400.0),
     ("worker_extra_mib", "memory of a gunicorn worker beyond a bare one", 40.0),
