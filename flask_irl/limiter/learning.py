@@ -81,7 +81,7 @@ class Learning:
         )
         self.gate = CampaignGate(self.campaigns, store, failures, notify)
         self._trainings = BackgroundTraining(
-            self.trainer, functools.partial(failures.guard, "train")
+            self.trainer, functools.partial(failures.guard, "train"), self._child.end
         )
 
     def use(self, options: Options, ladder: Ladder) -> None:
@@ -122,8 +122,7 @@ class Learning:
         return {"crowd_guard": self.profiler.guarding, "model": self.trainer.model.version}
 
     def close(self) -> bool:
-        """Break off a training, and start none any more; returns whether one still runs."""
-        self._child.end()
+        """Start no training any more; returns whether one was broken off."""
         return self._trainings.close()
 
     def after_fork(self) -> None:

@@ -11,7 +11,7 @@ from flask_irl.errors import TrainingRefused
 from flask_irl.training.trainer import Trainer
 
 CLOSE_SECONDS: Final = 0.5
-"""Time that :meth:`BackgroundTraining.close` waits for a training, whose child is killed before."""
+"""Time that :meth:`BackgroundTraining.close` waits for a training that it breaks off."""
 
 
 class BackgroundTraining:
@@ -24,11 +24,18 @@ class BackgroundTraining:
     Args:
         trainer: Carries the trainings out.
         guard: Calls the work of the thread, and keeps its errors.
+        break_off: Ends a training that runs, as soon as can be, and tells whether there is one.
     """
 
-    def __init__(self, trainer: Trainer, guard: Callable[[Callable[[], object]], object]) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        guard: Callable[[Callable[[], object]], object],
+        break_off: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._trainer = trainer
         self._guard = guard
+        self._break_off = break_off
         self._closed = False
         self.after_fork()
 
@@ -70,20 +77,22 @@ class BackgroundTraining:
                 return
 
     def close(self, seconds: float = CLOSE_SECONDS) -> bool:
-        """Start no training any more, and wait a moment for one that runs.
+        """Start no training any more, break off one that runs, and wait a moment for its end.
 
         A thread that is in native code when the interpreter ends may bring it down.
 
         Returns:
-            Whether a training still runs: then its lease is to be left.
+            Whether a training was broken off, or still runs: then its turn is to be left to another
+            worker.
         """
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
+        broken_off = self._break_off()
         if thread is None:
-            return False
+            return broken_off
         thread.join(seconds)
-        return thread.is_alive()
+        return broken_off or thread.is_alive()
 
     def _run(self, claim: str, whole: bool) -> None:
         train = functools.partial(self._trainer.train, claim, whole=whole)

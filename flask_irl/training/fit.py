@@ -134,12 +134,14 @@ class ChildFit:
         finally:
             self._child = None
 
-    def end(self) -> None:
-        """Kill the child that trains, and any that is started later."""
+    def end(self) -> bool:
+        """Kill the child that trains, and any that is started later; tell whether one trained."""
         self._ended = True
         child = self._child
-        if child is not None:
-            child.kill()
+        if child is None:
+            return False
+        child.kill()
+        return True
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: the child is its parent's."""
