@@ -278,7 +278,7 @@ def test_the_current_limit_is_that_of_the_headers(make: Make) -> None:
 
 def test_operators_see_limits_on_all_routes(make: Make) -> None:
     app, _ = make(application_limits=["5/hour"], meta_limits=["9/day"])
-    limits = Operations(state_of(app).limiter).limits()
+    limits = Operations(state_of(app).limiter).site.limits()
     assert limits["application_limits"] == ["5 per 3600 seconds"]
     assert limits["meta_limits"] == ["9 per 86400 seconds"]
 
