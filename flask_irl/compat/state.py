@@ -200,7 +200,8 @@ class CompatState(AppState):
             return RateLimitExceeded(None, decision=decision), True
         LOGGER.info("ratelimit %s (%s) exceeded at endpoint: %s", held.item, held.key, held.scope)
         exchange = self._exchange() or Exchange()
-        exchange.decision = decision
+        if exchange.decision is None:
+            exchange.decision = decision
         limit = self._described(held, exchange, True)
         settings = self.settings
         functions: list[OnBreach | None] = [settings.on_breach, held.on_breach]

@@ -189,6 +189,8 @@ class Limits(TypedDict):
     further_factors: list[float]
     steps: list[StepLimit]
     default_limits: list[str]
+    application_limits: list[str]
+    meta_limits: list[str]
     exempt: list[str]
     limits: dict[str, list[str]]
 

@@ -82,6 +82,8 @@ class SiteOperations:
                 for step, factor in enumerate(self._limiter.ladder.factors)
             ],
             "default_limits": [str(limit) for limit in options.default_limits],
+            "application_limits": [str(limit) for limit in options.application_limits],
+            "meta_limits": [str(limit) for limit in options.meta_limits],
             "exempt": list(options.exempt),
             "limits": {
                 pattern: [str(limit) for limit in limits]

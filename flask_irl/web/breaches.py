@@ -18,6 +18,9 @@ class Breaches:
         on_breach: The extension's.
         on_meta_breach: The extension's for refusals by a meta limit.
         failed: Takes an error of one, with the place's name and the function.
+
+    Attributes:
+        hears_all: Whether the extension has one, so that each refusal is told.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class Breaches:
         self._on_breach = on_breach
         self._on_meta_breach = on_meta_breach
         self._failed = failed
+        self.hears_all = on_breach is not None or on_meta_breach is not None
 
     def ask(self, decision: Decision, question: Question) -> tuple[bool, Response | None]:
         """Tell whether somebody asks for each refusal, and give the last answer to this one.

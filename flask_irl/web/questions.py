@@ -62,8 +62,10 @@ class Question(NamedTuple):
 
     def message(self, decision: Decision) -> str | None:
         """Give the text of the limit that decided, if it has one."""
-        notice = self.notice(decision)
-        return None if notice is None else notice.message
+        if not self.notices:
+            return None
+        shown = (decision.scope, decision.window_seconds)
+        return next((x.message for x in self.notices if (x.scope, x.window) == shown), None)
 
     def notice(self, decision: Decision) -> Notice | None:
         """Give the notice of the limit that decided, if it has one."""
@@ -85,7 +87,7 @@ class Questions:
     def __init__(self, limiter: Limiter, failed: Failed) -> None:
         self._limiter = limiter
         self._failed = failed
-        self.at_tests: Callable[[], object] = _nothing
+        self.at_tests: Callable[[], object] = lambda: None
 
     def question(
         self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
@@ -294,7 +296,3 @@ def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Not
 def _fixed_cost(limits: tuple[RouteLimit, ...]) -> int:
     own = (limit.cost for limit in limits if not limit.own_cost and limit.role != "breach")
     return max((cost for cost in own if isinstance(cost, int)), default=1)
-
-
-def _nothing() -> None:
-    return

@@ -171,6 +171,8 @@ class AppState:
 
     def _exceeded(self, decision: Decision, question: Question) -> tuple[RateLimitExceeded, bool]:
         """Make the exception that refuses a request, and tell whether the app was asked first."""
+        if not question.notices and not self._breaches.hears_all:
+            return self._responder.exceeded(decision, None), False
         asks, response = self._breaches.ask(decision, question)
         message = question.message(decision)
         return self._responder.exceeded(decision, message, response), asks

@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, abort, make_response, request
 from flask_irl import ConfigurationError, CurrentLimit, IntelligentLimiter
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.plan import Plan
+from flask_irl.operations import Operations
 from flask_irl.stores.redis.store import RedisStore
 from flask_irl.web.state import state_of
 from tests.redis_server import RedisServer
@@ -273,6 +274,13 @@ def test_the_current_limit_is_that_of_the_headers(make: Make) -> None:
     assert limit is not None
     assert (limit.scope, limit.limit, limit.remaining, limit.breached) == ("a", 3, 2, False)
     assert limiter.current_limit is None
+
+
+def test_operators_see_limits_on_all_routes(make: Make) -> None:
+    app, _ = make(application_limits=["5/hour"], meta_limits=["9/day"])
+    limits = Operations(state_of(app).limiter).site.limits()
+    assert limits["application_limits"] == ["5 per 3600 seconds"]
+    assert limits["meta_limits"] == ["9 per 86400 seconds"]
 
 
 def test_all_of_it_is_one_call_of_the_store(

@@ -102,6 +102,8 @@ class LimitsSchema(ma.Schema):
     )
     steps = objects(StepSchema, "Limits at each step of the ladder.")
     default_limits = strings("Limits of routes without limits of their own.")
+    application_limits = strings("Limits on all requests of a client, beside the base limit.")
+    meta_limits = strings("Limits on a client's refusals.")
     exempt = strings("Patterns of routes that aren't limited, as configured.", ["/health"])
     limits = fields.Dict(
         keys=fields.String(),
