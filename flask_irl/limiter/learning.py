@@ -122,7 +122,7 @@ class Learning:
         return {"crowd_guard": self.profiler.guarding, "model": self.trainer.model.version}
 
     def close(self) -> bool:
-        """Start no training any more; returns whether one was broken off."""
+        """Start no training any more, and break off one that runs; returns whether one ran."""
         return self._trainings.close()
 
     def after_fork(self) -> None:

@@ -24,14 +24,14 @@ class BackgroundTraining:
     Args:
         trainer: Carries the trainings out.
         guard: Calls the work of the thread, and keeps its errors.
-        break_off: Ends a training that runs, as soon as can be, and tells whether there is one.
+        break_off: Ends a training that runs, as soon as can be.
     """
 
     def __init__(
         self,
         trainer: Trainer,
         guard: Callable[[Callable[[], object]], object],
-        break_off: Callable[[], bool] = lambda: False,
+        break_off: Callable[[], object] = lambda: None,
     ) -> None:
         self._trainer = trainer
         self._guard = guard
@@ -82,17 +82,16 @@ class BackgroundTraining:
         A thread that is in native code when the interpreter ends may bring it down.
 
         Returns:
-            Whether a training was broken off, or still runs: then its turn is to be left to another
-            worker.
+            Whether one ran: then its turn is to be left to another worker.
         """
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
-        broken_off = self._break_off()
-        if thread is None:
-            return broken_off
-        thread.join(seconds)
-        return broken_off or thread.is_alive()
+        ran = thread is not None and thread.is_alive()
+        self._break_off()
+        if thread is not None:
+            thread.join(seconds)
+        return ran
 
     def _run(self, claim: str, whole: bool) -> None:
         train = functools.partial(self._trainer.train, claim, whole=whole)

@@ -134,14 +134,12 @@ class ChildFit:
         finally:
             self._child = None
 
-    def end(self) -> bool:
-        """Kill the child that trains, and any that is started later; tell whether one trained."""
+    def end(self) -> None:
+        """Kill the child that trains, and any that is started later."""
         self._ended = True
         child = self._child
-        if child is None:
-            return False
-        child.kill()
-        return True
+        if child is not None:
+            child.kill()
 
     def after_fork(self) -> None:
         """Begin anew in a forked process: the child is its parent's."""
