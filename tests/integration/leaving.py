@@ -194,6 +194,10 @@ class Leaving(Closing):
                     found.append(int(folder.name))
         return found
 
+    def workers(self) -> set[int]:
+        """Give the processes beside the first one."""
+        return set(self.processes()) - {self.process.pid}
+
     def trainings(self) -> list[int]:
         """List the processes of trainings."""
         found = []
