@@ -212,7 +212,10 @@ class CompatQuestions(Questions):
     ) -> HeldLimit | None:
         """Name the scope and the key of a limit; None for one that has no key."""
         identify, scope = self._rules.identify, definition.scope
-        name = group.endpoint if identify is None else identify()
+        name = group.endpoint
+        if identify is not None:
+            ask = identify
+            name = self._try("request_identifier", lambda: str(ask()), ask, name)
         if callable(scope):
             function = scope
             scope = self._try("scope", lambda: call(function, request.endpoint or ""), function, "")

@@ -29,13 +29,15 @@ class CompatRoute(Route):
 
     Attributes:
         group: The definitions.
+        named: Whether requests have names other than their endpoints.
     """
 
     group: Group | None = None
+    named: bool = False
 
     def __post_init__(self) -> None:
         definitions = () if self.group is None else self.group.definitions
-        self.fixed = all(definition.static for definition in definitions)
+        self.fixed = not self.named and all(definition.static for definition in definitions)
         self.may_replace_base = self.tested = False
 
     def texts(self) -> list[str]:
@@ -134,6 +136,7 @@ class CompatRoutes(RouteTable):
             recognisable=worked_out.recognisable and not self._named,
             login=worked_out.login,
             group=group,
+            named=self._named,
         )
 
     def _decorated(self, view: object, marks: Marks) -> tuple[Limit, ...]:

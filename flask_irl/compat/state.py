@@ -198,8 +198,10 @@ class CompatState(AppState):
         held = cast(HeldLimit | None, question.notice(decision))
         if held is None:
             return RateLimitExceeded(None, decision=decision), True
-        LOGGER.info("ratelimit %s (%s) exceeded at endpoint: %s", held.item, held.key, held.scope)
         exchange = self._exchange() or Exchange()
+        key = held.key or exchange.client or decision.key
+        scope = held.scope.encode("unicode_escape").decode()
+        LOGGER.info("ratelimit %s (%s) exceeded at endpoint: %s", held.item, key, scope)
         if exchange.decision is None:
             exchange.decision = decision
         limit = self._described(held, exchange, True)

@@ -122,12 +122,16 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]
         super().start(*args, **options)
 
     def _process_jobs(self) -> Any:
-        ahead = time.time() - time.monotonic()
-        moved, self._ahead = ahead - self._ahead, ahead
-        if abs(moved) > SET_SECONDS:
-            for job in self.get_jobs():
-                job.modify(next_run_time=job.next_run_time + datetime.timedelta(seconds=moved))
+        self._follow_clock()
         return super()._process_jobs()
+
+    def _follow_clock(self) -> None:
+        with self._jobstores_lock:
+            ahead = time.time() - time.monotonic()
+            moved, self._ahead = ahead - self._ahead, ahead
+            if abs(moved) > SET_SECONDS:
+                for job in self.get_jobs():
+                    job.modify(next_run_time=job.next_run_time + datetime.timedelta(seconds=moved))
 
     def tell_skipped(self, skipped: Callable[[str], object]) -> None:
         """Tell the name of each job that is due while it still runs."""
@@ -135,7 +139,9 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]
 
     def run_now(self, name: str) -> None:
         """Run a job as soon as can be; does nothing where the jobs are being ended."""
-        with contextlib.suppress(JobLookupError):
+        with contextlib.suppress(JobLookupError), self._jobstores_lock:
+            # First: else the time given here, by the clock as it is, would follow it once more.
+            self._follow_clock()
             self.modify_job(name, next_run_time=datetime.datetime.now(datetime.UTC))
 
     def join(self, seconds: float) -> None:

@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
+from flask_irl.telemetry.forks import renew_after_fork
 from flask_irl.web.callbacks import is_true
 from flask_irl.web.exchange import Exchange
 from flask_irl.web.questions import Question, Tested
@@ -30,8 +31,13 @@ class Deductions:
     def __init__(self, limiter: Limiter, slot: str) -> None:
         self._limiter = limiter
         self._slot = slot
-        self._lock = threading.Lock()
         self._serving = False
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: its parent may have held the lock."""
+        self._lock = threading.Lock()
 
     def serve(self, app: Flask | None) -> None:
         """Look at an app's answers from now on."""

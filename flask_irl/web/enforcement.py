@@ -274,6 +274,9 @@ class Enforcer:
         form = form_for(environ)
         if form == "problem" or (form == "html" and self._page.is_apps):
             return None
+        if any(notice.on_breach is not None for notice in question.notices):
+            # The limit that refuses may be another than the one that was answered plainly.
+            return None
         limiter = self._limiter
         started = time.perf_counter()
         decision = refusal or limiter.decide(

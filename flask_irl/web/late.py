@@ -26,7 +26,6 @@ from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
 from flask_irl.web.preflights import is_preflight
 from flask_irl.web.questions import Question, Questions
-from flask_irl.web.responses import RateLimitExceeded
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route, RouteTable
 
@@ -206,7 +205,8 @@ class LateDecisions:
             if refused is not None:
                 try:
                     answer = self._refuse(_current(), exchange, *refused)
-                except RateLimitExceeded as error:
+                except Exception as error:
+                    # Also what a function of the app's, told of the refusal, has raised.
                     app: Any = self._app
                     answer = app.handle_user_exception(*context, error)
             arguments = (*context, answer)

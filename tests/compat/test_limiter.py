@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response, make_response, request
+from flask import Blueprint, Flask, Response, abort, make_response, request
 from flask.views import MethodView
 from limits.errors import ConfigurationError as LimitsConfigurationError
 
@@ -529,3 +529,56 @@ def test_the_address_is_a_network_s_where_it_is_ipv6() -> None:
         assert get_remote_address() == "2001:db8::1"
     assert get_remote_address.stored({"REMOTE_ADDR": "2001:db8::2"}) == "2001:db8::/64"
     assert get_remote_address.stored({}) == "127.0.0.1"
+
+
+def _named() -> str:
+    return request.args["id"]
+
+
+@pytest.mark.parametrize("limits", [["1/minute"], [lambda: "1/minute"]], ids=["fixed", "function"])
+def test_requests_are_counted_by_their_own_names(make: Make, limits: Any) -> None:
+    app, _ = make(default_limits=limits, request_identifier=_named)
+    app.add_url_rule("/", "index", lambda: "ok")
+    client = app.test_client()
+    answers = [client.get(f"/?id={name}").status_code for name in (1, 1, 2, 2, 3)]
+    assert answers == [200, 429, 200, 429, 200]
+
+
+@pytest.mark.parametrize("limits", [["1/minute"], [lambda: "1/minute"]], ids=["fixed", "function"])
+def test_a_request_that_can_t_be_named_is_limited_by_its_endpoint(make: Make, limits: Any) -> None:
+    app, _ = make(default_limits=limits, request_identifier=_named)
+    app.add_url_rule("/", "index", lambda: "ok")
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(3)] == [200, 429, 429]
+
+
+def test_a_refusal_is_logged_with_its_client_in_one_line(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, _ = make(default_limits=["1/minute"], request_identifier=_named)
+    app.add_url_rule("/", "index", lambda: "ok")
+    client = app.test_client()
+    with caplog.at_level(logging.INFO, "flask-limiter"):
+        for _ in range(2):
+            client.get("/?id=a%0Aforged")
+    [message] = [x.getMessage() for x in caplog.records if x.name == "flask-limiter"]
+    assert (
+        message
+        == r"ratelimit 1 per 1 minute (127.0.0.1) exceeded at endpoint: a\nforged/1/1/minute"
+    )
+
+
+def _forbid(limit: RequestLimit) -> Response:
+    abort(403)
+
+
+def test_a_breach_may_abort_also_where_a_hook_has_answered(make: Make) -> None:
+    app, _ = make(
+        key_func=lambda: request.headers.get("X-Client", "one"),
+        default_limits=["1/minute"],
+        on_breach=_forbid,
+    )
+    app.before_request(lambda: "cached")
+    app.add_url_rule("/", "index", lambda: "ok")
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(3)] == [200, 403, 403]

@@ -7,14 +7,18 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from logging.config import dictConfig
 from typing import Any
 
 import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
+from flask_irl.limiter import scheduler as scheduler_module
 from flask_irl.limiter.schedule import Schedule, phase_of_process
+from flask_irl.limiter.scheduler import Scheduler, UntilExit
 
 LONGEST = 10
 """Seconds in which what is awaited comes."""
@@ -215,6 +219,33 @@ def test_the_job_that_runs_at_the_end_can_be_waited_for() -> None:
     goes_on.set()
     schedule.join(LONGEST)
     assert done == ["poll"]
+
+
+class SetTime:
+    """Give another time than the real one, whose clock went on all along."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self.monotonic = time.monotonic
+
+    def time(self) -> float:
+        return self._now
+
+
+def test_a_job_that_is_called_for_as_the_clock_is_set_is_due_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scheduler = Scheduler(executors={"default": UntilExit()}, timezone=UTC)
+    scheduler.add_job(int, "interval", id="poll", minutes=5)
+    scheduler.start(paused=True)
+    try:
+        monkeypatch.setattr(scheduler_module, "time", SetTime(time.time() + 3600))
+        scheduler.run_now("poll")
+        scheduler._process_jobs()
+        due: datetime = scheduler.get_job("poll").next_run_time
+    finally:
+        scheduler.shutdown()
+    assert due - datetime.now(UTC) < timedelta(minutes=1)
 
 
 def test_a_job_that_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -226,6 +226,20 @@ def test_an_error_handler_has_the_apps_answer_at_hand(make: Make) -> None:
         assert [client.get("/a").text for _ in range(2)] == ["answer", "handled: slower"]
 
 
+def test_a_limit_s_own_answer_stays_after_another_refusal_of_its_route(make: Make) -> None:
+    app, limiter = make()
+    answer = limiter.limit("1/minute", on_breach=lambda limit: make_response("slower", 429))
+    app.add_url_rule("/", "index", answer(lambda: "ok"))
+    client = app.test_client()
+    assert [client.get("/").text for _ in range(3)] == ["ok", "slower", "slower"]
+    with app.app_context():
+        limiter.block("192.0.2.1")
+    for _ in range(2):
+        blocked = client.get("/", environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+        assert (blocked.status_code, blocked.text == "slower") == (429, False)
+    assert [client.get("/").text for _ in range(2)] == ["slower"] * 2
+
+
 def test_what_raises_in_on_breach_changes_no_answer(make: Make) -> None:
     def fails(limit: CurrentLimit) -> Response:
         raise RuntimeError("fails")

@@ -112,10 +112,11 @@ class BackgroundCalls:
         began = time.monotonic()
 
         def patience() -> float:
-            if self._left_at is None:
+            left_at = self._left_at
+            if left_at is None:
                 return BACKGROUND_SECONDS
             # What was under way by then has as long from there.
-            return min(max(self._left_at - began, 0.0) + LEAVE_SECONDS, BACKGROUND_SECONDS)
+            return min(max(left_at - began, 0.0) + LEAVE_SECONDS, BACKGROUND_SECONDS)
 
         try:
             if wire is None:
