@@ -14,6 +14,7 @@ from typing import Final
 
 from flask_irl.limits.network_override import NetworkOverride
 from flask_irl.limits.override import Override
+from flask_irl.stored import read_json
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import AUDIT_KEPT, OVERRIDDEN, RANKED
 from flask_irl.telemetry.log import event
@@ -76,9 +77,9 @@ def not_cleared(store: Store, overrides: Mapping[str, Override]) -> dict[str, Ov
     # The latest entry comes first.
     for data in store.audit(0, AUDIT_KEPT)[0]:
         try:
-            entry = json.loads(data)
+            entry = read_json(data)
             target, action = entry["target"], entry["action"]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             continue
         if target in overrides and (action == SET or action in CLEARED):
             decided.setdefault(target, action)

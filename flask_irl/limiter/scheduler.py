@@ -19,15 +19,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 SET_SECONDS: Final = 1.0
 """Least time by which a clock must have been set for the jobs to follow it."""
+ENDED: Final = "no job is taken after the shutdown"
 
 logger = logging.getLogger("flask_irl.schedule")
 # APScheduler tells of each job that it runs, a few lines a second, and warns of each that it skips
 # while the store hangs, of which events tell. By a filter, since a host's dictConfig of flask_irl's
 # logger takes the levels of those below it away.
 logger.addFilter(lambda record: record.levelno >= logging.ERROR)
-
-
-ENDED: Final = "no job is taken after the shutdown"
 
 
 class JobThread:

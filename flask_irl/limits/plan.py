@@ -19,8 +19,8 @@ have room for a request, which doesn't count in it (``deduct_when``); ``take`` r
 counts as much of each as it has room for; ``breach`` must have room for one more, and counts the
 requests that another scope refuses (a meta limit)."""
 Counting = Literal["together", "in turn", "apart"]
-"""What a refused request counts in: ``together`` nothing, ``in turn`` the limits before the first
-that refuses, ``apart`` each limit that admits it."""
+"""Limits in which a refused request counts: ``together`` none, ``in turn`` those before the first
+that refuses, ``apart`` each that admits it."""
 
 
 @dataclass(frozen=True, slots=True)
