@@ -71,8 +71,8 @@ class Plan:
             scope is on standby; else None.
         leasable: Whether requests may be counted ahead: no limit is small, and none counts another
             key, which many clients may share.
-        ruled: Whether a scope has a role, a cost or an order of its own: such a plan has a script
-            of its own.
+        ruled: Whether a scope has a role or a cost of its own, or several limits an order: such a
+            plan has a script of its own.
         plain: Whether it is neither ruled nor has a scope on standby.
         shown_index: The place among ``limits`` of the limit to show, or -1.
         has_breaches: Whether a scope counts refusals.
@@ -113,10 +113,10 @@ class Plan:
         leasable = bool(count) and not any(
             scope.own_key or limit.amount < LEAST_LEASED for scope, limit in count
         )
-        ruled = (
-            self.counting != "together"
-            or self.shown is not None
-            or any(scope.role != "count" or scope.cost is not None for scope in self.scopes)
+        # A limit that is alone counts in one way only, and is the one to show.
+        ordered = len(count) > 1 and (self.counting != "together" or self.shown is not None)
+        ruled = ordered or any(
+            scope.role != "count" or scope.cost is not None for scope in self.scopes
         )
         object.__setattr__(self, "leasable", leasable and not ruled)
         object.__setattr__(self, "ruled", ruled)

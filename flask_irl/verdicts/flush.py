@@ -25,6 +25,7 @@ from flask_irl.verdicts.merge import Profiles, merge
 from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save import save
+from flask_irl.verdicts.save_turns import SaveTurns
 from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.step_log import StepLog
 from flask_irl.verdicts.steps import take_steps
@@ -73,6 +74,7 @@ class Flush:
         campaigns: Watches for attacks of many clients.
         site: Gathers the part that concerns the site as a whole, which isn't saved here.
         row_quota: Bounds the training rows of each network.
+        turns: Spreads the saves of clients that many workers see.
     """
 
     store: Store
@@ -90,6 +92,7 @@ class Flush:
     campaigns: CampaignWatch
     site: SiteUpdate
     row_quota: RowQuota
+    turns: SaveTurns
 
     def add(self, by_client: Mapping[str, Sequence[Fields]]) -> StoreError | None:
         """Merge observations, by client, judge their clients and save them.
@@ -173,6 +176,9 @@ class Flush:
         )
         self.rest()
         saved, clients = result.saved, profiles.clients
+        # A client near the threshold is judged every second, like one that is held.
+        calm = (steps == 0) & (profiles.steps == 0) & (scores > self.ladder.threshold / 2)
+        self.turns.note(profiles, saved, calm)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],

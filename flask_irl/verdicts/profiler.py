@@ -23,25 +23,24 @@ from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
 from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.save_turns import SaveTurns
 from flask_irl.verdicts.site_update import SiteUpdate
-from flask_irl.verdicts.slices import Size, rest_of, slices, take_by_client
+from flask_irl.verdicts.slices import (
+    REST_SECONDS,
+    SLICE,
+    Size,
+    rest_of,
+    rest_seconds,
+    slices,
+    take_by_client,
+)
 from flask_irl.verdicts.step_log import StepLog
 from flask_irl.verdicts.traps import Traps
 
-SLICE: Final = Size(clients=300, observations=1000)
-"""Bounds of what is merged at once while requests are served: no step takes a millisecond."""
 WHOLE: Final = Size(sys.maxsize, sys.maxsize)
 """Bounds of what is merged at once where nobody waits."""
 HOLD_SECONDS: Final = 0.0005
 """CPU time after which a flush rests, between two steps: a rest costs something, too."""
-RESTS: Final = 12
-"""Rests in a slice, about."""
-REST_SECONDS: Final = (0.0005, 0.0025)
-"""Shortest and longest rest for requests that wait for the interpreter, which otherwise get it only
-after 5 ms. A step takes half a millisecond: after a long rest, requests hardly notice it."""
-RESTS_SECONDS: Final = 0.5
-"""Time that the rests of a flush take together, beyond which they become shorter: the next flush is
-due in a second."""
 TURN_SECONDS: Final = 10.0
 LAST_TURN_SECONDS: Final = 0.5
 TURN_PAUSE: Final = 0.002
@@ -66,6 +65,7 @@ class Profiler:
         guard: The crowd guard; by default a new one.
         pause: Waits between two steps of a gentle flush, for a number of seconds.
         cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
+        monotonic: Seconds of a clock that is never set, by which saves are spread.
 
     Attributes:
         observe: Takes an answered request, as the fields of an
@@ -91,6 +91,7 @@ class Profiler:
         guard: CrowdGuard | None = None,
         pause: Callable[[float], object] = time.sleep,
         cpu_clock: Callable[[], float] = time.thread_time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -103,6 +104,7 @@ class Profiler:
         self._campaigns = campaigns or CampaignWatch(store, notify, enabled=False)
         self._pause = pause
         self._cpu_clock = cpu_clock
+        self._turns = SaveTurns(monotonic)
         self._step_log = StepLog()
         self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
@@ -246,9 +248,12 @@ class Profiler:
             campaigns=self._campaigns,
             site=self._site,
             row_quota=self._row_quota,
+            turns=self._turns,
         )
         by_client, merged = take_by_client(self._buffer, rest)
-        self._rest_seconds = _rest_seconds(len(by_client), merged)
+        held = self._turns.hold(by_client, self._traps) if gently else {}
+        merged -= sum(map(len, held.values()))
+        self._rest_seconds = rest_seconds(len(by_client), merged)
         failed: StoreError | None = None
         try:
             for part in slices(by_client, SLICE if gently else WHOLE):
@@ -256,8 +261,8 @@ class Profiler:
                 failed = flush.add(part) or failed
                 rest()
         finally:
-            if by_client:
-                self._buffer.put_back(rest_of(by_client))
+            if left := {**by_client, **held}:
+                self._buffer.put_back(rest_of(left))
         if self._site.counts:
             try:
                 self._site.save(self._store, self._rows_capacity)
@@ -278,13 +283,6 @@ class Profiler:
         if self._cpu_clock() - self._rested_at >= HOLD_SECONDS:
             self._pause(self._rest_seconds)
             self._rested_at = self._cpu_clock()
-
-
-def _rest_seconds(clients: int, observations: int) -> float:
-    """Choose the length of a rest in a flush of so many clients."""
-    slices = max(clients / SLICE.clients, observations / SLICE.observations, 1.0)
-    shortest, longest = REST_SECONDS
-    return min(max(RESTS_SECONDS / (RESTS * slices), shortest), longest)
 
 
 def _ignore(*_: object) -> None:

@@ -14,6 +14,14 @@ from flask_irl.behaviour.observation import AT, CLIENT, Fields
 
 TAKEN: Final = 1000
 """Observations taken from the buffer between two pauses."""
+RESTS: Final = 12
+"""Rests in a slice, about."""
+REST_SECONDS: Final = (0.0005, 0.0025)
+"""Shortest and longest rest for requests that wait for the interpreter, which otherwise get it only
+after 5 ms. A step takes half a millisecond: after a long rest, requests hardly notice it."""
+RESTS_SECONDS: Final = 0.5
+"""Time that the rests of a flush take together, beyond which they become shorter: the next flush is
+due in a second."""
 
 ByClient = dict[str, list[Fields]]
 """Observations of each client, in order."""
@@ -24,6 +32,10 @@ class Size(NamedTuple):
 
     clients: int
     observations: int
+
+
+SLICE: Final = Size(clients=300, observations=1000)
+"""Bounds of what is merged at once while requests are served: no step takes a millisecond."""
 
 
 def take_by_client(buffer: Buffer, rest: Callable[[], object]) -> tuple[ByClient, int]:
@@ -82,3 +94,10 @@ def rest_of(by_client: ByClient) -> list[Fields]:
     """Give the observations that no slice has taken, in order of time."""
     left = [observation for own in by_client.values() for observation in own]
     return sorted(left, key=itemgetter(AT))
+
+
+def rest_seconds(clients: int, observations: int) -> float:
+    """Choose the length of a rest in a flush of so many clients."""
+    slices = max(clients / SLICE.clients, observations / SLICE.observations, 1.0)
+    shortest, longest = REST_SECONDS
+    return min(max(RESTS_SECONDS / (RESTS * slices), shortest), longest)

@@ -28,6 +28,9 @@ class Traps:
     def __len__(self) -> int:
         return len(self._clients)
 
+    def __contains__(self, client: object) -> bool:
+        return client in self._clients
+
     def add(self, client: str) -> None:
         """Trap a client."""
         self.put_back((client,))

@@ -94,3 +94,14 @@ def test_a_scope_that_replaces_the_limit_on_all_requests_leaves_it_on_standby(
         "2 per 60 seconds",
     ]
     assert plans.plan(ROUTES[0]).counted is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_ruled"), [((Limit(200, 60),), False), ((Limit(200, 60), Limit(900, 3600)), True)]
+)
+def test_only_several_limits_have_an_order(
+    plans: PlanCache, limits: tuple[Limit, ...], is_ruled: bool
+) -> None:
+    plans.use(Scope("", (Limit(10**6, 60),), standby=True), FACTORS, "enforce")
+    ordered = plans.ordered(plans.plan((Scope("a", limits),)), "in turn", "a")
+    assert (ordered.ruled, ordered.leasable) == (is_ruled, not is_ruled)

@@ -14,7 +14,7 @@ from flask_irl.behaviour.rows import client_hash, unpack_rows
 from flask_irl.errors import StoreError
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.state import ClientState, Update
-from flask_irl.verdicts.profiler import SLICE
+from flask_irl.verdicts.slices import SLICE
 from tests.conftest import Clock
 from tests.verdicts.site import Site
 from tests.verdicts.test_judge import model_of
