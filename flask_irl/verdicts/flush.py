@@ -173,6 +173,7 @@ class Flush:
         )
         self.rest()
         saved, clients = result.saved, profiles.clients
+        self.site.count_scores(scores[saved], profiles.now)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],

@@ -23,6 +23,8 @@ OPERATIONS = {
     ("put", "/admin/mode"),
     ("get", "/admin/audit"),
     ("get", "/admin/campaigns"),
+    ("get", "/admin/history"),
+    ("get", "/admin/report"),
     ("post", "/admin/campaigns/{campaign}/end"),
     ("get", "/admin/clients"),
     ("get", "/admin/client/{id}"),

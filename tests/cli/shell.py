@@ -18,6 +18,7 @@ from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
 from flask_irl.cli import campaigns, clients, irl, models
+from flask_irl.cli import report as report_command
 from flask_irl.cli import site as site_commands
 from flask_irl.cli import status as status_command
 from flask_irl.limiter.limiter import Limiter
@@ -59,6 +60,7 @@ COMMANDS: dict[str, list[str]] = {
     "limits base_limit=50": [],
     "audit": [],
     "campaigns": [],
+    "report": [],
 }
 """Every command of an operator, with arguments that are right."""
 
@@ -69,7 +71,15 @@ def worded(name: str) -> list[str]:
 
 
 OPERATING = {
-    module.__name__ for module in (campaigns, clients, models, site_commands, status_command)
+    module.__name__
+    for module in (
+        campaigns,
+        clients,
+        models,
+        report_command,
+        site_commands,
+        status_command,
+    )
 }
 
 

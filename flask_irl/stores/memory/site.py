@@ -6,12 +6,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from flask_irl.behaviour.site_counts import MinuteCounts
-from flask_irl.stores.memory.models import MemoryModels
+from flask_irl.stores.history import History
+from flask_irl.stores.memory.history import MemoryHistory
 from flask_irl.stores.memory.unique import UniqueCount
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS, Revisions
 
 
-class MemorySite(MemoryModels):
+class MemorySite(MemoryHistory):
     """Keep the state of the site; see the protocol ``SiteStore``.
 
     Args:
@@ -152,9 +153,14 @@ class MemorySite(MemoryModels):
         return len(self._rows)
 
     def add_counts(
-        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+        self,
+        counts: Mapping[str, int],
+        minutes: Mapping[int, MinuteCounts] | None = None,
+        history: History | None = None,
     ) -> None:
         with self._lock:
+            if history is not None:
+                self._add_history(history)
             self._counts.update(counts)
             for minute, added in (minutes or {}).items():
                 self._minutes[minute] = added.plus(self._minutes.get(minute, MinuteCounts(0, 0)))

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.behaviour.site_counts import MinuteCounts
-from flask_irl.stores.redis.models import RedisModels
+from flask_irl.stores.history import History
+from flask_irl.stores.redis.history import RedisHistory
 from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS
@@ -25,7 +26,7 @@ WORKERS: Final = read_script("workers")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
-class RedisSite(RedisModels):
+class RedisSite(RedisHistory):
     """Keep the state of the site; see the protocol ``SiteStore``."""
 
     def advance_epoch(self) -> None:
@@ -152,7 +153,10 @@ class RedisSite(RedisModels):
         return int(count or 0)
 
     def add_counts(
-        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+        self,
+        counts: Mapping[str, int],
+        minutes: Mapping[int, MinuteCounts] | None = None,
+        history: History | None = None,
     ) -> None:
         [key] = self._site_key("counts")
         items = list(counts.items())
@@ -160,6 +164,8 @@ class RedisSite(RedisModels):
         for minute, added in (minutes or {}).items():
             [place] = self._site_key(f"minute.{minute}")
             commands.append(("EVAL", MINUTE.text, 1, place, *added, MINUTE_SECONDS))
+        if history is not None:
+            commands += self._history_commands(history)
         answers = self._run(*commands)[: len(items)]
         # A damaged count begins anew.
         damaged = [item for item, answer in zip(items, answers, strict=True) if answer is None]
