@@ -90,6 +90,7 @@ WORDS: Final = (
         "campaigns.running",
         {"end_campaign": "the change of what the word shows"},
     ),
+    Word("incidents", {"GET /admin/incidents": "incidents"}, python="incidents"),
     Word("report", {"GET /admin/report": "report"}, python="report"),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )

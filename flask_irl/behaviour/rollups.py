@@ -123,15 +123,13 @@ def latency_place(seconds: float) -> int:
     return FIRST_LATENCY + bisect_left(LATENCIES, seconds)
 
 
-def answer_place(status: int) -> int:
-    """Give the place in :data:`SUMS` of the kind of an answer to a flagged client."""
+def answer_kind(status: int) -> str:
+    """Name the kind of an answer, one of :data:`ANSWERS`, by its status."""
     if status < 400:
-        kind = "fine"
-    elif status in (401, 403):
-        kind = "denied"
-    else:
-        kind = "missing" if status == 404 else "other"
-    return PLACE[f"flagged_{kind}"]
+        return "fine"
+    if status in (401, 403):
+        return "denied"
+    return "missing" if status == 404 else "other"
 
 
 def encode(rollup: Rollup) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from flask_irl.behaviour.observation import Fields
-from flask_irl.behaviour.rollups import PLACE, Seconds, answer_place, latency_place
+from flask_irl.behaviour.rollups import PLACE, Seconds, answer_kind, latency_place
 
 ROUTE: Final = "route:"
 """Begins the names of the counters of routes."""
@@ -126,7 +126,7 @@ def count_observations(observations: Sequence[Fields], seconds: Seconds) -> Site
             totals["anomalous"] += times
             seconds.add(second, PLACE["flagged"], times)
             if not refused:
-                seconds.add(second, answer_place(status), times)
+                seconds.add(second, PLACE[f"flagged_{answer_kind(status)}"], times)
     for route, times in routes.items():
         totals[ROUTE + route] = times
     for minute, times in requests.items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from flask_irl.campaigns.incident import KEPT
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.history import SiteHistory, read_history
+from flask_irl.operations.incidents import IncidentState, read_incidents
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
 from flask_irl.operations.report import LISTED, Report, Reports
@@ -66,3 +68,12 @@ class Operations:
             ConfigurationError: The days are too many or none.
         """
         return self._reports.make(days, listed)
+
+    def incidents(self, offset: int = 0, limit: int = KEPT) -> tuple[list[IncidentState], int]:
+        """List attacks as incidents, the latest first, and count them.
+
+        Args:
+            offset: The number of incidents to skip.
+            limit: The number of incidents to return at most.
+        """
+        return read_incidents(self._store, offset, limit)

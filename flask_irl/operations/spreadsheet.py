@@ -36,6 +36,6 @@ def _cell(name: str, value: Any) -> str:
         value = "; ".join(map(str, value))
     if not isinstance(value, str):
         return str(value)
-    # Half a character has no bytes, and NUL ends a text for some readers.
-    text = value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+    # Nothing of it moves a terminal's cursor or ends a line; half a character has no bytes.
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    return f"'{safe}" if value.lstrip(" ").startswith(FORMULA) else safe

@@ -130,6 +130,12 @@ class SiteStore(HistoryStore, Protocol):
     def put_campaigns(self, expected: int, table: bytes) -> bool:
         """Replace the table if ``expected`` is still its revision, which then grows by one."""
 
+    def table(self, name: str) -> tuple[int, bytes | None]:
+        """Read the revision and the content of another table; 0 and None if there is none."""
+
+    def put_table(self, name: str, expected: int, table: bytes) -> bool:
+        """Replace a table if ``expected`` is still its revision, which then grows by one."""
+
     def add_news(self, name: str, news: bytes, most: int) -> None:
         """Append a report for the worker that reads them; the latest ``most`` are kept."""
 

@@ -192,7 +192,7 @@ class Flush:
             )
         self.rest()
         # Last, so that an error of the watch's loses nothing else.
-        self.campaigns.see(profiles, verdicts, by_client, saved)
+        self.campaigns.see(profiles, verdicts, by_client, saved, steps, trapped)
         return result.stale
 
     def _judge(self, profiles: Profiles) -> Verdicts:

@@ -24,6 +24,7 @@ OPERATIONS = {
     ("get", "/admin/audit"),
     ("get", "/admin/campaigns"),
     ("get", "/admin/history"),
+    ("get", "/admin/incidents"),
     ("get", "/admin/report"),
     ("post", "/admin/campaigns/{campaign}/end"),
     ("get", "/admin/clients"),

@@ -7,8 +7,9 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from flask_irl.admin.schemas.fields import described, integer, moment, objects, string
+from flask_irl.admin.schemas.fields import described, integer, moment, objects, string, strings
 from flask_irl.admin.schemas.requests import Request
+from flask_irl.campaigns.incident import WORDS
 from flask_irl.operations.history import SPANS
 from flask_irl.operations.report import GROUPS, LISTED, MOST_DAYS
 from flask_irl.stores.history import TALLIED
@@ -168,3 +169,28 @@ class ReportSchema(MeasuredSchema):
     networks = objects(ReportedNetworkSchema, "Networks with most requests.")
     top_clients = objects(ReportedClientSchema, "Clients with most requests.")
     by_day = objects(ReportedDaySchema, "Days, the earliest first.")
+
+
+class IncidentSchema(ma.Schema):
+    """Describe an attack."""
+
+    id = string("Id of the incident.", "4189c322")
+    kind = string("Kind of the attack.", "guessing", validate=validate.OneOf(tuple(WORDS)))
+    common = string("The same in words.", WORDS["guessing"])
+    target = string("Route or network of a campaign, and the sort of its clients; or empty.", "")
+    since = moment("Beginning")
+    until = moment("End; null while it goes on", allow_none=True)
+    clients = integer("Clients that were part of it, about.", 3)
+    requests = integer("Their requests.", 1830)
+    refused = integer("Those that were refused.", 1790)
+    fine = integer("Those that got an answer below 400.", 0)
+    denied = integer("Those that got 401 or 403.", 40)
+    missing = integer("Those that got 404.", 0)
+    other = integer("Those that got another answer.", 0)
+    examples = strings("Some of the clients.", ["203.0.113.7"])
+
+
+class IncidentsSchema(ma.Schema):
+    """Describe attacks."""
+
+    incidents = objects(IncidentSchema, "Incidents, the latest first.")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask_irl.admin.blueprint import blueprint
+from flask_irl.admin.pagination import offset_and_limit, page_answer
 from flask_irl.admin.schemas.analytics import (
     HistoryQuery,
     HistorySchema,
+    IncidentsSchema,
     ReportQuery,
     ReportSchema,
 )
+from flask_irl.admin.schemas.requests import PageQuery
 from flask_irl.admin.state import current_admin
 from flask_irl.operations.history import SiteHistory
 from flask_irl.operations.report import Report
@@ -33,3 +36,14 @@ def report(query: dict[str, Any]) -> Report:
     made. Counts are by day in UTC; of clients, routes and networks the thousand with most are kept.
     """
     return current_admin().operations.report(query["days"], query["listed"])
+
+
+@blueprint.operation("GET", "/incidents", IncidentsSchema, query=PageQuery, paged=True, tag="site")
+def incidents(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """List attacks, the latest first: when, what kind, how many clients, and what they got
+
+    The latest two hundred are kept.
+    """
+    offset, limit = offset_and_limit(query)
+    entries, total = current_admin().operations.incidents(offset, limit)
+    return page_answer("incidents", entries, total, query)

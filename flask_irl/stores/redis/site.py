@@ -17,7 +17,7 @@ SETTINGS: Final = read_script("settings")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
 PUT_NETWORK: Final = read_script("put_network")
-PUT_CAMPAIGNS: Final = read_script("put_campaigns")
+PUT_TABLE: Final = read_script("put_table")
 TAKE_NEWS: Final = read_script("take_news")
 DROP_NETWORKS: Final = read_script("drop_networks")
 DROPPED_AT_ONCE: Final = 500
@@ -47,8 +47,17 @@ class RedisSite(RedisHistory):
         return self._revised("campaigns", "table")
 
     def put_campaigns(self, expected: int, table: bytes) -> bool:
-        [key] = self._site_key("campaigns")
-        return self._run_strictly(("EVAL", PUT_CAMPAIGNS.text, 1, key, expected, table)) == 1
+        return self._put("campaigns", expected, table)
+
+    def table(self, name: str) -> tuple[int, bytes | None]:
+        return self._revised(f"table.{name}", "table")
+
+    def put_table(self, name: str, expected: int, table: bytes) -> bool:
+        return self._put(f"table.{name}", expected, table)
+
+    def _put(self, name: str, expected: int, table: bytes) -> bool:
+        [key] = self._site_key(name)
+        return self._run_strictly(("EVAL", PUT_TABLE.text, 1, key, expected, table)) == 1
 
     def add_news(self, name: str, news: bytes, most: int) -> None:
         [key] = self._site_key(f"news.{name}")
