@@ -179,6 +179,7 @@ class Flush:
         # A client near the threshold is judged every second, like one that is held.
         calm = (steps == 0) & (profiles.steps == 0) & (scores > self.ladder.threshold / 2)
         self.turns.note(profiles, saved, calm)
+        self.site.count_scores(scores[saved], profiles.now)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],
@@ -197,7 +198,7 @@ class Flush:
             )
         self.rest()
         # Last, so that an error of the watch's loses nothing else.
-        self.campaigns.see(profiles, verdicts, by_client, saved)
+        self.campaigns.see(profiles, verdicts, by_client, saved, steps, trapped)
         return result.stale
 
     def _judge(self, profiles: Profiles) -> Verdicts:
