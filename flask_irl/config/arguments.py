@@ -62,6 +62,8 @@ class OptionArguments(TypedDict, total=False):
     store_timeout: float | None
     admin_token: str | None
     api_key_header: str | None
+    api_keys: bool | None
+    api_key_secret: Texts | None
     admin_tokens: Mapping[str, Any] | None
     admin: bool | None
     admin_docs: bool | None

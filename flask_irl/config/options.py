@@ -129,6 +129,8 @@ class Options:
     store_timeout: float = _option(0.05, values.number(0.0, 60.0, above=True))
     admin_token: str | None = _option(None, values.optional(values.text), secret=True)
     api_key_header: str = _option("X-API-Key", values.text)
+    api_keys: bool = _option(False, values.boolean)
+    api_key_secret: tuple[str, ...] = _option((), values.secrets, secret=True)
     admin_tokens: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
     admin: bool = _option(True, values.boolean)
     admin_docs: bool = _option(True, values.boolean)

@@ -25,6 +25,9 @@ Convert = Callable[[object], Any]
 MAX_STEPS: Final = 8
 """Most steps below the full limit that a list of factors may give, beside the first."""
 
+LEAST_SECRET: Final = 16
+"""Characters of a secret by which hashes are made."""
+
 OFF: Final = "none"
 """Switches an option off in a config file and in the environment, as None does as an argument."""
 
@@ -104,6 +107,14 @@ def texts(value: object) -> tuple[str, ...]:
     if parts is not None and all(isinstance(part, str) for part in parts):
         return tuple(part.strip() for part in parts if part.strip())
     raise ValueError("a list of texts, or one text with commas between them")
+
+
+def secrets(value: object) -> tuple[str, ...]:
+    """Convert secrets, as :func:`texts` does, none of them so short that it could be guessed."""
+    found = texts(value)
+    if all(len(secret) >= LEAST_SECRET for secret in found):
+        return found
+    raise ValueError(f"secrets of {LEAST_SECRET} characters or more, with commas between several")
 
 
 def path_beginnings(value: object) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ class Decider:
         self._access = access
         self._local = store.local
         self._monotonic = monotonic
+        # How the store is asked; a call more would be one on every request's way.
+        self._begin, self._hit = failures.begin, failures.hit
         self.refusals = Refusals()
         # What is unused goes back in the background alone.
         enabled = options.leases and options.background and not store.local
@@ -73,7 +75,7 @@ class Decider:
                 begun = self.leases.begin(holding)
                 if begun is not None:
                     return begun
-        return self._failures.begin(plan, keys, cost)
+        return self._begin(plan, keys, cost)
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Any = None) -> Decision:
         """Decide on one request. Never raises, never waits longer than the store's timeout.
@@ -101,7 +103,7 @@ class Decider:
             decision: Decision = begun
             return decision
         asked = kind is Asked
-        hit = leases.end(begun) if asked else self._failures.hit(plan, keys, cost, begun)
+        hit = leases.end(begun) if asked else self._hit(plan, keys, cost, begun)
         lost = hit is not None and not hit.override and client in self._access.own
         if hit is None or (lost and self._access.doubts(client)):
             return self._failures.decide(plan, keys, cost)
