@@ -15,6 +15,7 @@ from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.late_gate import LateGate
 from flask_irl.limiter.late_learning import LateLearning, ladder_for
 from flask_irl.limiter.presence import Presence
+from flask_irl.limiter.rate_plans import RatePlans
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision
@@ -46,6 +47,7 @@ class Limiter(LateLearning):
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
+        rate_plans: The rate plans in force, and who is assigned one.
         begin: Begins to ask about a request, see :class:`~flask_irl.limiter.decider.Decider`.
         decide: Decides on one, see there.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
@@ -69,6 +71,7 @@ class Limiter(LateLearning):
         self.listener = listener
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic, self.notify)
+        self.rate_plans = RatePlans(options, self.access.now)
         self._decider = Decider(options, store, self.failures, self.access, self.start, monotonic)
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
@@ -246,6 +249,7 @@ class Limiter(LateLearning):
         self.options = options
         self._mode = options.mode
         self.access.window_seconds = options.window_seconds
+        self.rate_plans.use(options)
         self.ladder = ladder_for(options)
         self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
