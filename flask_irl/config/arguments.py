@@ -34,6 +34,8 @@ class OptionArguments(TypedDict, total=False):
     meta_limits: LimitTexts | None
     exempt: Texts | None
     limits: Mapping[str, LimitTexts] | None
+    plans: Mapping[str, LimitTexts] | None
+    default_plan: str | None
     enabled: bool | None
     mode: Mode | None
     headers_enabled: bool | None

@@ -238,7 +238,7 @@ def pattern_limits(value: object) -> dict[str, tuple[Limit, ...]]:
             value = None
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError('a mapping such as {"/api/export/*": "5/minute"}, in text as JSON')
-    return {_pattern(key.strip()): _some_limits(key, item) for key, item in value.items()}
+    return {_pattern(key.strip()): some_limits(key, item) for key, item in value.items()}
 
 
 def login_patterns(value: object) -> tuple[str, ...]:
@@ -258,7 +258,13 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _some_limits(pattern: str, value: object) -> tuple[Limit, ...]:
+def some_limits(pattern: str, value: object) -> tuple[Limit, ...]:
+    """Convert the limits of one entry of a mapping, at least one.
+
+    Raises:
+        ConfigurationError: A limit string isn't readable; the message names the entry, too.
+        ValueError: There is none, or the value is no list of limits.
+    """
     try:
         found = limits(value)
     except ConfigurationError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from flask_irl.config.options import Options
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.failures import Failures
+from flask_irl.limiter.key_ring import KeyRing
 from flask_irl.limiter.leases import Asked, Leases
 from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.starting import Starting
@@ -33,7 +34,10 @@ class Decider:
         leases: Requests of clients that the store has counted ahead.
         starting: Starts background work with the first request.
         news: Revisions of what was changed elsewhere.
+        keys: Checks API keys; None where there are none.
     """
+
+    keys: KeyRing | None = None
 
     def __init__(
         self,
@@ -118,6 +122,13 @@ class Decider:
         ):
             leases.note(plan, keys, cost)
         return decision_of(plan, client, hit, "store")
+
+    def flush(self) -> None:
+        """Write what was noted of requests to the store.
+
+        Raises:
+            StoreError: The store failed; what was noted is lost.
+        """
 
     def forget(self, client: str | None = None) -> None:
         """Ask the store again about a client, or all of them: their limits may have changed."""

@@ -51,7 +51,7 @@ class KeyedDecider(Decider):
     ) -> None:
         super().__init__(options, store, failures, access, start, monotonic)
         self._store = store
-        self._ring = ring
+        self.keys = self._ring = ring
         self._begin, self._hit = self._begin_keyed, self._hit_keyed
         self._forget_uses()
 
@@ -74,11 +74,16 @@ class KeyedDecider(Decider):
         self._note(key.key_id, decision)
         return decision
 
-    def take_uses(self) -> dict[str, KeyUse]:
-        """Take the uses of keys that were noted since the last time."""
+    def flush(self) -> None:
+        """Write the uses of keys to the store.
+
+        Raises:
+            StoreError: The store failed; what was noted is lost.
+        """
         with self._lock:
             uses, self._uses = self._uses, {}
-        return uses
+        if uses:
+            self._store.add_key_uses(uses)
 
     def after_fork(self) -> None:
         super().after_fork()

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
-from flask_irl.limiter.decider import Decider
-from flask_irl.limiter.key_ring import KeyRing
 from flask_irl.limiter.late_gate import LateGate
 from flask_irl.limiter.late_learning import LateLearning, ladder_for
+from flask_irl.limiter.new_decider import new_decider
 from flask_irl.limiter.presence import Presence
+from flask_irl.limiter.rate_plans import RatePlans
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision
 from flask_irl.limits.plan import Mode, Plan, Scope
 from flask_irl.limits.plan_cache import PlanCache
-from flask_irl.stores.api_keys import KeyUse
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.damage import DamageLog
@@ -48,7 +47,8 @@ class Limiter(LateLearning):
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
-        keys: Checks API keys; None where the option ``api_keys`` is off.
+        keys: Checks API keys; None where there are none.
+        rate_plans: The rate plans in force, and who is assigned one.
         begin: Begins to ask about a request, see :class:`~flask_irl.limiter.decider.Decider`.
         decide: Decides on one, see there.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
@@ -72,11 +72,11 @@ class Limiter(LateLearning):
         self.listener = listener
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic, self.notify)
-        self.keys: KeyRing | None = None
-        if options.api_keys:
-            self.keys = KeyRing(store, self.failures, options.api_key_secret, self.notify)
-        self._take_key_uses: Callable[[], Mapping[str, KeyUse]] = dict
-        self._decider = self._new_decider(monotonic)
+        self.rate_plans = RatePlans(options, self.access.now)
+        self._decider = new_decider(
+            options, store, self.failures, self.access, self.start, monotonic, self.notify
+        )
+        self.keys = self._decider.keys
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
@@ -112,17 +112,6 @@ class Limiter(LateLearning):
     def plan(self, scopes: tuple[Scope, ...]) -> Plan:
         """Give the plan for a route's scopes, beside the limit on all requests of a client."""
         return self.plans.plan(scopes)
-
-    def _new_decider(self, monotonic: Callable[[], float]) -> Decider:
-        """Make what decides; apps without API keys pay nothing for them."""
-        arguments = (self.options, self.store, self.failures, self.access, self.start, monotonic)
-        if self.keys is None:
-            return Decider(*arguments)
-        from flask_irl.limiter.keyed_decider import KeyedDecider
-
-        decider = KeyedDecider(*arguments, self.keys)
-        self._take_key_uses = decider.take_uses
-        return decider
 
     def observe(
         self,
@@ -165,18 +154,13 @@ class Limiter(LateLearning):
             return self.profiler.flush()
         finally:
             self._give_back_leases()
-            self._flush_key_uses()
 
     def _flush_gently(self) -> None:
         try:
             self.profiler.flush(gently=True)
         finally:
             self.leases.give_back()
-            self._flush_key_uses()
-
-    def _flush_key_uses(self) -> None:
-        if uses := self._take_key_uses():
-            self.store.add_key_uses(uses)
+            self._decider.flush()
 
     def train(self) -> Training:
         """Flush, then train now; never raises."""
@@ -270,6 +254,7 @@ class Limiter(LateLearning):
         self.options = options
         self._mode = options.mode
         self.access.window_seconds = options.window_seconds
+        self.rate_plans.use(options)
         self.ladder = ladder_for(options)
         self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
@@ -278,6 +263,7 @@ class Limiter(LateLearning):
 
     def _give_back_leases(self) -> None:
         self.leases.give_back(every=True)
+        self._decider.flush()
 
     def _train_if_due(self) -> None:
         if self._mode != "off":

@@ -40,6 +40,7 @@ from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Question, Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.refusal_page import RefusalPage
+from flask_irl.web.request_plans import PlanFunc, RequestPlans
 from flask_irl.web.responses import RateLimitExceeded, Responder
 from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.switch import switch
@@ -60,6 +61,7 @@ class AppState:
         options: The app's options.
         key_func: Identifies clients.
         label_of: Names clients for people.
+        plan_of: Names clients' rate plans.
         declarations: The extension's; may grow.
         listener: Takes events.
         rules: The conditions of the limits on all routes.
@@ -76,6 +78,7 @@ class AppState:
         *,
         key_func: KeyFunc,
         label_of: LabelFunc | None = None,
+        plan_of: PlanFunc | None = None,
         declarations: Declarations,
         listener: Listener | None,
         rules: LimitRules = NO_RULES,
@@ -103,6 +106,7 @@ class AppState:
         if label_of is not None:
             self.limiter.label_of = Labels(label_of, callback_failed)
         self.questions = self.new_questions()
+        self.request_plans = RequestPlans(self.limiter.rate_plans, plan_of, callback_failed)
         deductions = self.new_deductions()
         self.questions.at_tests = lambda: deductions.serve(self._app())
         self._breaches = Breaches(rules.on_breach, rules.on_meta_breach, callback_failed)
@@ -113,6 +117,7 @@ class AppState:
             identity,
             routes=self.routes,
             questions=self.questions,
+            request_plans=self.request_plans,
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,

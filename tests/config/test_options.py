@@ -59,6 +59,19 @@ SAMPLES: dict[str, Sample] = {
         ({"/a/*": "5/minute"}, '{"endpoint:b": ["1/second", "5/minute"]}', {}),
         ("/a=5/minute", "[1]", {"a": "5/minute"}, {5: "5/minute"}, {"/a": ""}, {"/a": 5}, 5),
     ),
+    "plans": Sample(
+        ({"free": "5/minute"}, '{"pro": ["1/second", "5/minute"]}', {}),
+        (
+            *("free", "free=", "=5/minute", "[1]", 5, {"a b": "5/minute"}, {5: "5/minute"}),
+            *(
+                {"a": ""},
+                {"a": 5},
+                {"x" * 33: "5/minute"},
+                {f"p{n}": "5/minute" for n in range(101)},
+            ),
+        ),
+    ),
+    "default_plan": Sample(("free", "pro", "a"), ("  ", 5, ["free"])),
     "enabled": BOOLEAN,
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
     "headers_enabled": BOOLEAN,
@@ -125,6 +138,10 @@ READ: dict[str, dict[Any, Any]] = {
         "{'/a/*': '5/minute'}": {"/a/*": (Limit(5, 60),)},
         '{"endpoint:b": ["1/second", "5/minute"]}': {"endpoint:b": (Limit(1, 1), Limit(5, 60))},
     },
+    "plans": {
+        "{'free': '5/minute'}": {"free": (Limit(5, 60),)},
+        '{"pro": ["1/second", "5/minute"]}': {"pro": (Limit(1, 1), Limit(5, 60))},
+    },
     "further_factors": {"0.1,0": (0.1, 0.0)},
     "storage_options": {'{"b": 2}': {"b": 2}},
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
@@ -161,7 +178,11 @@ def converted(name: str, good: Any) -> Any:
     default = getattr(Options(), name)
     if good == "off" and name != "mode":
         return False
-    if isinstance(good, str) and not isinstance(default, str) and name != "admin_token":
+    if (
+        isinstance(good, str)
+        and not isinstance(default, str)
+        and name not in ("admin_token", "default_plan")
+    ):
         return type(1 if default is None else default)(good)
     return good
 

@@ -35,6 +35,8 @@ OWN_COST: Final = 2**32 - 1
 """Stands for the request's own cost."""
 STANDBY: Final = 2
 """Stands in the place where 1 says that a scope counts another key."""
+YIELDS: Final = 3
+"""Stands there for a scope that doesn't count while an operator's own limit does."""
 MAX_PLANS: Final = 4096
 LENGTHS: Final = tuple(b"$%d\r\n" % length for length in range(256))
 """Beginnings of short bulk strings."""
@@ -88,7 +90,7 @@ def pack_plan(plan: Plan) -> bytes:
     for index, scope in enumerate(plan.scopes):
         longest = max((limit.window_seconds for limit in scope.limits), default=0)
         ttl = plan.ttl_seconds if index == 0 else 2 * longest
-        kind = STANDBY if scope.standby else scope.own_key
+        kind = STANDBY if scope.standby else YIELDS if scope.yields else scope.own_key
         packed += struct.pack("<BBI", len(scope.limits), kind, ttl)
         if plan.ruled:
             packed += _pack_rules(plan, scope)
