@@ -31,6 +31,7 @@ from flask_irl.web.labels import LabelFunc
 from flask_irl.web.late_command import LateCommand
 from flask_irl.web.limit_rules import Conditions, LimitRules
 from flask_irl.web.request_plans import PlanFunc, plan_function
+from flask_irl.web.require_api_key import OFF
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, state_of
@@ -160,6 +161,8 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         options = resolve(self._arguments, app.config)
         if self._plan_of is not None and not options.plans:
             raise ConfigurationError("plan_of needs plans: give the option plans, too")
+        if self._declarations.requires_api_keys and not options.api_keys:
+            raise ConfigurationError(OFF)
         warn_at_start(app)
         state = AppState(
             app,

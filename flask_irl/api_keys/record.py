@@ -155,9 +155,10 @@ def decode(key_id: str, data: bytes) -> Record:
         ApiKey(
             key_id,
             cast(Environment, environment),
-            *texts[:2],
+            members["name"],
+            members["owner"],
             tuple(scopes),
-            texts[2],
+            members["plan"],
             members["created"],
             members["expires"],
         ),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_irl.config.options import Options
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.failures import Failures
-from flask_irl.limiter.key_ring import KeyRing
 from flask_irl.limiter.leases import Asked, Leases
 from flask_irl.limiter.refusals import Refusals
 from flask_irl.limiter.starting import Starting
@@ -16,6 +15,9 @@ from flask_irl.limits.decision import Decision, decision_of
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
+
+if TYPE_CHECKING:
+    from flask_irl.limiter.key_ring import KeyRing
 
 
 class Decider:
@@ -35,9 +37,11 @@ class Decider:
         starting: Starts background work with the first request.
         news: Revisions of what was changed elsewhere.
         keys: Checks API keys; None where there are none.
+        base_plan: Gives the plan of the limit on all requests alone.
     """
 
     keys: KeyRing | None = None
+    base_plan: Callable[[], Plan]
 
     def __init__(
         self,

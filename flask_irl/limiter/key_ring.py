@@ -1,7 +1,7 @@
 """Check API keys that requests present, by the records that this worker knows and by the store's.
 
-A key whose record this worker knows is compared with that, and the store confirms the record when it
-counts the request; of any other key the record is read first. Only keys that were right are
+A key whose record this worker knows is compared with that, and the store confirms the record when
+it counts the request; of any other key the record is read first. Only keys that were right are
 remembered: whoever invents keys fills nothing.
 """
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_irl.api_keys.presented import PresentedKey, StoredKey
 from flask_irl.config.options import Options
+from flask_irl.errors import StoreError
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.failures import Failures
@@ -53,7 +54,8 @@ class KeyedDecider(Decider):
         self._store = store
         self.keys = self._ring = ring
         self._begin, self._hit = self._begin_keyed, self._hit_keyed
-        self._forget_uses()
+        self._lock = threading.Lock()
+        self._uses: dict[str, KeyUse] = {}
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Any = None) -> Decision:
         """Decide on one request, as :meth:`Decider.decide` does.
@@ -66,8 +68,8 @@ class KeyedDecider(Decider):
         try:
             decision = super().decide(plan, keys, cost, begun)
         except _NotAcceptedError:
-            address = key.address
-            return super().decide(plan, [address if x == key else x for x in keys], cost)
+            # Not under the limits of the key's plan.
+            return super().decide(self.base_plan(), [key.address], cost)
         # By the store, by a lease of the key's client, which ends when a key is revoked, or by this
         # worker's memory while the store is out.
         key.confirmed = True
@@ -78,27 +80,37 @@ class KeyedDecider(Decider):
         """Write the uses of keys to the store.
 
         Raises:
-            StoreError: The store failed; what was noted is lost.
+            StoreError: The store failed; they are written later.
         """
+        if not self._uses:
+            return
         with self._lock:
             uses, self._uses = self._uses, {}
-        if uses:
+        try:
             self._store.add_key_uses(uses)
+        except StoreError:
+            with self._lock:
+                for key_id, use in uses.items():
+                    self._add(key_id, use)
+            raise
 
     def after_fork(self) -> None:
         super().after_fork()
         self._ring.after_fork()
-        self._forget_uses()
-
-    def _forget_uses(self) -> None:
         self._lock = threading.Lock()
-        self._uses: dict[str, KeyUse] = {}
+        self._uses = {}
 
     def _note(self, key_id: str, decision: Decision) -> None:
         with self._lock:
-            requests, refused, last = self._uses.get(key_id, NO_USE)
-            refused += not decision.admitted
-            self._uses[key_id] = KeyUse(requests + 1, refused, max(last, decision.at))
+            self._add(key_id, KeyUse(1, not decision.admitted, decision.at))
+
+    def _add(self, key_id: str, use: KeyUse) -> None:
+        before = self._uses.get(key_id, NO_USE)
+        self._uses[key_id] = KeyUse(
+            before.requests + use.requests,
+            before.refused + use.refused,
+            max(before.last, use.last),
+        )
 
     def _begin_keyed(self, plan: Plan, keys: Sequence[str], cost: int) -> Pending | None:
         key: Any = keys[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
@@ -80,6 +81,7 @@ class Limiter(LateLearning):
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
+        self._decider.base_plan = partial(self.plans.plan, ())
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.api_keys import ApiKeyOperations
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
@@ -20,6 +21,7 @@ class Operations:
 
     Attributes:
         audit: The changes that operators made.
+        api_keys: API keys of the app's clients.
         campaigns: Attacks of many clients.
         clients: Single clients: rankings, profiles, resets, feedback.
         overrides: Operators' overrides of single clients.
@@ -33,6 +35,7 @@ class Operations:
 
     def __init__(self, limiter: Limiter) -> None:
         self.audit = AuditLog(limiter.store, limiter.notify)
+        self.api_keys = ApiKeyOperations(limiter, self.audit)
         self.overrides = OverrideOperations(limiter, self.audit)
         self.clients = ClientOperations(limiter, self.audit)
         self.campaigns = CampaignOperations(limiter, self.audit)

@@ -18,6 +18,7 @@ from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
+from flask_irl.web.api_keys import keys_of, new_enforcer, new_identity
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.breaches import Breaches
 from flask_irl.web.bypass import Bypass
@@ -27,10 +28,8 @@ from flask_irl.web.current import limits_of
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.deductions import Deductions
 from flask_irl.web.described_routes import described_routes
-from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
-from flask_irl.web.identity import Identity
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
 from flask_irl.web.labels import LabelFunc, Labels
 from flask_irl.web.limit_rules import NO_RULES, LimitRules
@@ -110,9 +109,10 @@ class AppState:
         deductions = self.new_deductions()
         self.questions.at_tests = lambda: deductions.serve(self._app())
         self._breaches = Breaches(rules.on_breach, rules.on_meta_breach, callback_failed)
-        identity = self._identity = Identity(key_func, callback_failed)
+        self.api_keys = keys_of(self.limiter, self._slot, self.request_plans)
+        identity = self._identity = new_identity(key_func, callback_failed, self.api_keys)
         self._by_address = isinstance(key_func, KeyFromEnviron) or key_func is logged_in_user
-        self.enforcer = Enforcer(
+        self.enforcer = new_enforcer(self.api_keys)(
             self.limiter,
             identity,
             routes=self.routes,

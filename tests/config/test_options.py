@@ -115,6 +115,10 @@ SAMPLES: dict[str, Sample] = {
     "store_timeout": Sample((0.1, "0.25", 60), (0, -1, 61, "x", True, "inf")),
     "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret")),
     "api_key_header": Sample(("X-Key", "Authorization", "X-Token"), ("", " ", 5)),
+    "api_keys": BOOLEAN,
+    "api_key_secret": Sample(
+        (("a" * 16,), "b" * 16 + "," + "c" * 16, ["d" * 20]), ("short", 5, [5], b"e" * 16)
+    ),
     "admin_tokens": Sample(
         ({"a": {"token": "x", "scope": "read"}}, {}, {"b": {"token": "y", "scope": "write"}}),
         ("x", 5, {1: "x"}),
@@ -126,6 +130,7 @@ SAMPLES: dict[str, Sample] = {
 }
 NAMES = sorted(SAMPLES)
 MAY_BE_OFF = {"base_limit"}
+NOT_SHOWN = ("storage_uri", "storage_options", "admin_token", "admin_tokens", "api_key_secret")
 READ: dict[str, dict[Any, Any]] = {
     name: {
         "5/minute": (Limit(5, 60),),
@@ -147,6 +152,7 @@ READ: dict[str, dict[Any, Any]] = {
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
     "honeypots": {"/b,/c": ("/b", "/c")},
     "allow": {"a,b": ("a", "b")},
+    "api_key_secret": {"b" * 16 + "," + "c" * 16: ("b" * 16, "c" * 16)},
     "deny": {"a,b": ("a", "b")},
 }
 each_option = pytest.mark.parametrize("name", NAMES)
@@ -274,7 +280,7 @@ def test_a_bad_value_is_refused_with_its_source_and_the_values_allowed(name: str
         message = str(caught.value)
         assert message.startswith(key)
         assert "give" in message or "write it as" in message or "at most" in message
-        if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
+        if name in NOT_SHOWN:
             assert "(not shown)" in message
         elif name not in ("default_limits", "application_limits", "meta_limits"):
             assert repr(bad) in message
@@ -344,6 +350,7 @@ SECRET = "swordfish"
         {"admin_token": SECRET},
         {"storage_uri": f"redis://:{SECRET}@localhost"},
         {"storage_options": {"password": SECRET}},
+        {"api_key_secret": [2 * SECRET]},
     ],
 )
 def test_no_secret_is_in_a_repr(arguments: dict[str, Any]) -> None:
@@ -357,6 +364,7 @@ def test_no_secret_is_in_a_repr(arguments: dict[str, Any]) -> None:
         {"storage_uri": [f"redis://:{SECRET}@localhost"]},
         {"storage_options": [("password", SECRET)]},
         {"storage_options": f"password={SECRET}"},
+        {"api_key_secret": SECRET},
     ],
 )
 def test_no_secret_is_in_a_message(arguments: dict[str, Any]) -> None:

@@ -14,9 +14,8 @@ from flask_irl.api_keys.presented import StoredKey
 from flask_irl.api_keys.text import client_of
 from flask_irl.stores.api_keys import KeyUse
 from flask_irl.stores.redis.clients import RedisClients
-from flask_irl.stores.redis.damage import DamagedError
-from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.names import api_key_name
+from flask_irl.stores.redis.scripts import read_script
 
 PUT: Final = read_script("put_api_key")
 ADD_USE: Final = read_script("add_key_use")

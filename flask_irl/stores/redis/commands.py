@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from flask_irl.api_keys.presented import Seen
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall
-from flask_irl.stores.redis.scripts import Script, join_scripts, read_script
 from flask_irl.stores.redis.names import api_key_name
+from flask_irl.stores.redis.scripts import Script, join_scripts, read_script
 
 HIT: Final = read_script("hit")
 RULED_HIT: Final = read_script("ruled_hit")
