@@ -30,6 +30,8 @@ from flask_irl.web.key_functions import remote_address
 from flask_irl.web.labels import LabelFunc
 from flask_irl.web.late_command import LateCommand
 from flask_irl.web.limit_rules import Conditions, LimitRules
+from flask_irl.web.request_plans import PlanFunc, plan_function
+from flask_irl.web.require_api_key import OFF
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, state_of
@@ -54,6 +56,9 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             given, it may be async.
         label_of: Names a client for people: given a client's key as it is stored, returns a text or
             None. Asked only when clients are shown, in the process that shows them.
+        plan_of: Names the plan, one of ``plans``, of the current request's client; or the name of
+            an attribute of Flask-Login's ``current_user``. None for ``default_plan``, and where
+            that isn't given, the base limit; so does what is no plan, or raises.
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
@@ -85,6 +90,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         *,
         key_func: KeyFunc | None = None,
         label_of: LabelFunc | None = None,
+        plan_of: PlanFunc | str | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
         default_limits_per_method: bool = False,
@@ -129,6 +135,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._rules.check()
         self._key_func = key_func or remote_address
         self._label_of = label_of
+        self._plan_of = plan_function(plan_of)
         self._listener = listener
         self._authorize = authorize
         self._arguments: Mapping[str, Any] = options
@@ -152,6 +159,10 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
                 "and not at all when the app was given to IntelligentLimiter(app)."
             )
         options = resolve(self._arguments, app.config)
+        if self._plan_of is not None and not options.plans:
+            raise ConfigurationError("plan_of needs plans: give the option plans, too")
+        if self._declarations.requires_api_keys and not options.api_keys:
+            raise ConfigurationError(OFF)
         warn_at_start(app)
         state = AppState(
             app,
@@ -159,6 +170,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             options,
             key_func=self._key_func,
             label_of=self._label_of,
+            plan_of=self._plan_of,
             declarations=self._declarations,
             listener=self._listener,
             rules=self._rules,

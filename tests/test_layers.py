@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("errors", "stored", "behaviour"),
-    2: ("limits", "model"),
+    2: ("api_keys", "limits", "model"),
     3: ("campaigns", "config", "telemetry"),
     4: ("stores",),
     5: ("verdicts", "training"),
@@ -36,7 +36,7 @@ ROOF = max(FLOORS) + 1
 MAX_FLOORS = 10
 MAX_LINES = 300
 
-PURE_ROOMS = {"errors", "stored", "limits", "behaviour", "model"}
+PURE_ROOMS = {"errors", "stored", "api_keys", "limits", "behaviour", "model"}
 SHARED_BY_THREADS = {"flask_irl.behaviour.buffer"}
 FLASK_ROOMS = {"web", "admin", "cli", "control", "extension", "compat"}
 FLASK = {"flask", "flask_smorest"}

@@ -18,6 +18,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit as Figures
 from flask_irl.limits.plan import Counting, Role, Scope
+from flask_irl.limits.rate_plan import RatePlan
 from flask_irl.web.callbacks import call, is_true, key_of
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.route_limits import RouteLimit
@@ -69,7 +70,12 @@ class CompatQuestions(Questions):
         return CompatQuestions(limiter, self._failed, self._rules, self._seen)
 
     def question(
-        self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
+        self,
+        route: Route,
+        client: str,
+        rate_plan: RatePlan | None = None,
+        *,
+        without: Collection[RouteLimit] = (),
     ) -> Question:
         """Make the question about a client's request; see ``Questions.question``."""
         known = self.fixed(route)
@@ -85,13 +91,13 @@ class CompatQuestions(Questions):
             return self._build(group, client, late=False)
         return self._build(group, client)
 
-    def fixed(self, route: Route) -> Question | None:
+    def fixed(self, route: Route, rate_plan: RatePlan | None = None) -> Question | None:
         """Make the question that is the same for every client and request; None if it isn't."""
         if self._rules.fallback and self._limiter.breaker.is_open:
             return None
         return super().fixed(route)
 
-    def rest(self, route: Route) -> Question:
+    def rest(self, route: Route, rate_plan: RatePlan | None = None) -> Question:
         """Make the question about a route's fixed limits alone."""
         group = getattr(route, "group", None)
         if group is None:

@@ -15,7 +15,7 @@ from limits import RateLimitItem
 
 from flask_irl.compat.constants import ExemptionScope
 from flask_irl.compat.definitions import Limit
-from flask_irl.web.questions import Notice
+from flask_irl.web.scopes import Notice
 
 Load = Callable[[str, Limit], Iterable[RateLimitItem]]
 """Gives the limits of a definition, and logs those that can't be read, with who has them."""

@@ -34,6 +34,8 @@ class OptionArguments(TypedDict, total=False):
     meta_limits: LimitTexts | None
     exempt: Texts | None
     limits: Mapping[str, LimitTexts] | None
+    plans: Mapping[str, LimitTexts] | None
+    default_plan: str | None
     enabled: bool | None
     mode: Mode | None
     headers_enabled: bool | None
@@ -64,6 +66,8 @@ class OptionArguments(TypedDict, total=False):
     webhook_secret: str | None
     admin_token: str | None
     api_key_header: str | None
+    api_keys: bool | None
+    api_key_secret: Texts | None
     admin_tokens: Mapping[str, Any] | None
     admin: bool | None
     admin_docs: bool | None

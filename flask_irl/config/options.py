@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import attrs
 
 from flask_irl.config import values
+from flask_irl.config.plan_values import plan_limits
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import MAX_AMOUNT, Limit
 from flask_irl.limits.plan import Mode, Scope, StrategyName
@@ -96,6 +97,8 @@ class Options:
     meta_limits: tuple[Limit, ...] = _option((), values.limits)
     exempt: tuple[str, ...] = _option((), values.patterns)
     limits: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), values.pattern_limits)
+    plans: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), plan_limits)
+    default_plan: str | None = _option(None, values.optional(values.text))
     enabled: bool = _option(True, values.boolean)
     mode: Mode = _option("enforce", values.choice(*get_args(Mode)))
     headers_enabled: bool = _option(True, values.boolean)
@@ -131,6 +134,8 @@ class Options:
     webhook_secret: str | None = _option(None, values.optional(values.secret), secret=True)
     admin_token: str | None = _option(None, values.optional(values.text), secret=True)
     api_key_header: str = _option("X-API-Key", values.text)
+    api_keys: bool = _option(False, values.boolean)
+    api_key_secret: tuple[str, ...] = _option((), values.secrets, secret=True)
     admin_tokens: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
     admin: bool = _option(True, values.boolean)
     admin_docs: bool = _option(True, values.boolean)
@@ -201,3 +206,16 @@ def check_option(name: str, value: object, source: str | None = None) -> Any:
         raise ConfigurationError(
             f"{source} is {quoted}, which is not allowed: give {error}"
         ) from None
+
+
+def check_default_plan(options: Options) -> None:
+    """Check that the default plan is one of the plans.
+
+    Raises:
+        ConfigurationError: It isn't; the message names those that there are.
+    """
+    if options.default_plan is not None and options.default_plan not in options.plans:
+        there_are = ", ".join(options.plans) or "none; give them as plans"
+        raise ConfigurationError(
+            f"default_plan is {options.default_plan!r}, which is no plan; there are: {there_are}"
+        )

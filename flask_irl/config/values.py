@@ -26,7 +26,8 @@ Convert = Callable[[object], Any]
 MAX_STEPS: Final = 8
 """Most steps below the full limit that a list of factors may give, beside the first."""
 
-SECRET_LENGTH: Final = 16
+LEAST_SECRET: Final = 16
+"""Characters of a secret by which hashes and signatures are made."""
 
 OFF: Final = "none"
 """Switches an option off in a config file and in the environment, as None does as an argument."""
@@ -109,6 +110,14 @@ def texts(value: object) -> tuple[str, ...]:
     raise ValueError("a list of texts, or one text with commas between them")
 
 
+def secrets(value: object) -> tuple[str, ...]:
+    """Convert secrets, as :func:`texts` does, none of them so short that it could be guessed."""
+    found = texts(value)
+    if all(len(secret) >= LEAST_SECRET for secret in found):
+        return found
+    raise ValueError(f"secrets of {LEAST_SECRET} characters or more, with commas between several")
+
+
 def path_beginnings(value: object) -> tuple[str, ...]:
     """Convert beginnings of paths, as :func:`texts` does; ``/`` alone would be every path's."""
     found = texts(value)
@@ -139,8 +148,8 @@ def _is_web_address(text: str) -> bool:
 
 def secret(value: object) -> str:
     """Accept a secret that nobody can guess."""
-    if not isinstance(value, str) or len(value) < SECRET_LENGTH:
-        raise ValueError(f"a text of at least {SECRET_LENGTH} characters")
+    if not isinstance(value, str) or len(value) < LEAST_SECRET:
+        raise ValueError(f"a text of at least {LEAST_SECRET} characters")
     return value
 
 
@@ -257,7 +266,7 @@ def pattern_limits(value: object) -> dict[str, tuple[Limit, ...]]:
             value = None
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError('a mapping such as {"/api/export/*": "5/minute"}, in text as JSON')
-    return {_pattern(key.strip()): _some_limits(key, item) for key, item in value.items()}
+    return {_pattern(key.strip()): some_limits(key, item) for key, item in value.items()}
 
 
 def login_patterns(value: object) -> tuple[str, ...]:
@@ -277,7 +286,13 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _some_limits(pattern: str, value: object) -> tuple[Limit, ...]:
+def some_limits(pattern: str, value: object) -> tuple[Limit, ...]:
+    """Convert the limits of one entry of a mapping, at least one.
+
+    Raises:
+        ConfigurationError: A limit string isn't readable; the message names the entry, too.
+        ValueError: There is none, or the value is no list of limits.
+    """
     try:
         found = limits(value)
     except ConfigurationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_irl.config.options import Options
 from flask_irl.limiter.access import Access
@@ -15,6 +15,9 @@ from flask_irl.limits.decision import Decision, decision_of
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
+
+if TYPE_CHECKING:
+    from flask_irl.limiter.key_ring import KeyRing
 
 
 class Decider:
@@ -33,7 +36,12 @@ class Decider:
         leases: Requests of clients that the store has counted ahead.
         starting: Starts background work with the first request.
         news: Revisions of what was changed elsewhere.
+        keys: Checks API keys; None where there are none.
+        base_plan: Gives the plan of the limit on all requests alone.
     """
+
+    keys: KeyRing | None = None
+    base_plan: Callable[[], Plan]
 
     def __init__(
         self,
@@ -48,6 +56,8 @@ class Decider:
         self._access = access
         self._local = store.local
         self._monotonic = monotonic
+        # How the store is asked; a call more would be one on every request's way.
+        self._begin, self._hit = failures.begin, failures.hit
         self.refusals = Refusals()
         # What is unused goes back in the background alone.
         enabled = options.leases and options.background and not store.local
@@ -73,7 +83,7 @@ class Decider:
                 begun = self.leases.begin(holding)
                 if begun is not None:
                     return begun
-        return self._failures.begin(plan, keys, cost)
+        return self._begin(plan, keys, cost)
 
     def decide(self, plan: Plan, keys: Sequence[str], cost: int = 1, begun: Any = None) -> Decision:
         """Decide on one request. Never raises, never waits longer than the store's timeout.
@@ -101,7 +111,7 @@ class Decider:
             decision: Decision = begun
             return decision
         asked = kind is Asked
-        hit = leases.end(begun) if asked else self._failures.hit(plan, keys, cost, begun)
+        hit = leases.end(begun) if asked else self._hit(plan, keys, cost, begun)
         lost = hit is not None and not hit.override and client in self._access.own
         if hit is None or (lost and self._access.doubts(client)):
             return self._failures.decide(plan, keys, cost)
@@ -116,6 +126,13 @@ class Decider:
         ):
             leases.note(plan, keys, cost)
         return decision_of(plan, client, hit, "store")
+
+    def flush(self) -> None:
+        """Write what was noted of requests to the store.
+
+        Raises:
+            StoreError: The store failed; what was noted is lost.
+        """
 
     def forget(self, client: str | None = None) -> None:
         """Ask the store again about a client, or all of them: their limits may have changed."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
 from flask_irl.config.runtime import apply_settings, read_settings
 from flask_irl.limiter.access import Access
-from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.late_gate import LateGate
 from flask_irl.limiter.late_learning import LateLearning, ladder_for
+from flask_irl.limiter.new_decider import new_decider
 from flask_irl.limiter.presence import Presence
+from flask_irl.limiter.rate_plans import RatePlans
 from flask_irl.limiter.refusal_log import RefusalLog
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision
@@ -46,6 +48,8 @@ class Limiter(LateLearning):
         failures: Keeps failures of the store, and errors of the limiter's own, from the app.
         campaigns: Holds back newcomers' logins where there is a campaign.
         access: Clients and networks that are let pass, refused or counted as one.
+        keys: Checks API keys; None where there are none.
+        rate_plans: The rate plans in force, and who is assigned one.
         begin: Begins to ask about a request, see :class:`~flask_irl.limiter.decider.Decider`.
         decide: Decides on one, see there.
         refusals: Clients known to be over their limit; with an embedded store, likely to be.
@@ -69,10 +73,15 @@ class Limiter(LateLearning):
         self.listener = listener
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic, self.notify)
-        self._decider = Decider(options, store, self.failures, self.access, self.start, monotonic)
+        self.rate_plans = RatePlans(options, self.access.now)
+        self._decider = new_decider(
+            options, store, self.failures, self.access, self.start, monotonic, self.notify
+        )
+        self.keys = self._decider.keys
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
         self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
+        self._decider.base_plan = partial(self.plans.plan, ())
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
@@ -174,6 +183,7 @@ class Limiter(LateLearning):
             self.profiler.flush(gently=True)
         finally:
             self.leases.give_back()
+            self._decider.flush()
 
     def train(self) -> Training:
         """Flush, then train now; never raises."""
@@ -269,6 +279,7 @@ class Limiter(LateLearning):
         self.options = options
         self._mode = options.mode
         self.access.window_seconds = options.window_seconds
+        self.rate_plans.use(options)
         self.ladder = ladder_for(options)
         self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
@@ -277,6 +288,7 @@ class Limiter(LateLearning):
 
     def _give_back_leases(self) -> None:
         self.leases.give_back(every=True)
+        self._decider.flush()
 
     def _train_if_due(self) -> None:
         if self._mode != "off":

@@ -114,27 +114,30 @@ def decide(
     if override is not None and now < float(int(override.until * 1e6)):
         code = CODES[override.kind]
     ask = admit
-    if plan.plain:
-        pass
-    elif plan.counted is None or code == CODES["limit"]:
+    if not plan.plain:
+        part = plan.overridden if code == CODES["limit"] else plan.counted
+        if part is not None:
+            # The cells of a scope on standby, or one that yields, stay as they are.
+            rest = [cells[place] for place in part.places]
+            hit, after = decide(
+                part,
+                rest,
+                step=step,
+                score=score,
+                now=now,
+                gap=gap,
+                cost=cost,
+                override=override,
+            )
+            if part.limits and code != CODES["block"]:
+                hit = hit._replace(binding=part.places[hit.binding])
+            if after is rest:
+                return hit, cells
+            cells = cells.copy()
+            for place, cell in zip(part.places, after, strict=True):
+                cells[place] = cell
+            return hit, cells
         ask = admit_ruled if plan.ruled else admit
-    else:
-        # The cells of a scope on standby stay as they are.
-        size = len(plan.scopes[0].limits)
-        rest = cells[size:]
-        hit, after = decide(
-            plan.counted,
-            rest,
-            step=step,
-            score=score,
-            now=now,
-            gap=gap,
-            cost=cost,
-            override=override,
-        )
-        if plan.counted.limits and code != CODES["block"]:
-            hit = hit._replace(binding=hit.binding + size)
-        return hit, cells if after is rest else [*cells[:size], *after]
     cells = settle(plan, cells, now)
     if override is not None and code == CODES["allow"]:
         amount = plan.limits[0][1].amount if plan.limits else 0

@@ -63,19 +63,19 @@ def current_limits(plan: Plan, counted: Counted, at: float) -> list[CurrentLimit
     now = float(int(at * 1e6))
     step = min(counted.step, len(plan.factors) - 1)
     factor = plan.factors[step if plan.enforce else 0]
-    override, ends = counted.override, None
+    override, ends, yields = counted.override, None, False
     if override is not None and now < float(int(override.until * 1e6)):
         if override.kind == "allow":
             return []
         if override.kind == "block":
             factor, ends = 0.0, override.until - at
         else:
-            plan, factor = with_amount(plan, override.amount), plan.factors[0]
+            plan, factor, yields = with_amount(plan, override.amount), plan.factors[0], True
     probe = STRATEGIES[plan.strategy]
     result = []
     cells = settle(plan, counted.cells, now)
     for (scope, limit), cell in zip(plan.limits, cells, strict=True):
-        if scope.standby or scope.role == "breach":
+        if scope.standby or scope.role == "breach" or (yields and scope.yields):
             continue
         amount, window = scale(limit.amount, factor), limit.window_seconds
         most = float((limit.burst or limit.amount) - 1)

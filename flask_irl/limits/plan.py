@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -34,6 +35,7 @@ class Scope:
         replaces_base: Count instead of the limit on all of the client's requests.
         standby: Count only while an operator's own limit for the client is in force; only the
             scope of all the client's requests may.
+        yields: Count only while no operator's own limit for the client is in force.
         role: Its part in deciding.
         cost: Units that a request counts for in it, 0 or more; None for the request's own.
         of: In the role ``breach``: names of the scopes whose refusals count; empty for all.
@@ -44,6 +46,7 @@ class Scope:
     own_key: bool = False
     replaces_base: bool = False
     standby: bool = False
+    yields: bool = False
     role: Role = "count"
     cost: int | None = None
     of: tuple[str, ...] = ()
@@ -69,6 +72,8 @@ class Plan:
         limits: Each limit with its scope, in the order of ``Hit.binding``.
         counted: The plan of the limits that count without an operator's own limit, where the first
             scope is on standby; else None.
+        overridden: The plan of the limits that count with one, where a scope yields; else None.
+        places: Of those two: the place of each limit in the whole plan.
         leasable: Whether requests may be counted ahead: no limit is small, and none counts another
             key, which many clients may share.
         ruled: Whether a scope has a role or a cost of its own, or several limits an order: such a
@@ -88,6 +93,8 @@ class Plan:
     signatures: tuple[int, ...] = field(init=False)
     limits: tuple[tuple[Scope, Limit], ...] = field(init=False)
     counted: Plan | None = field(init=False)
+    overridden: Plan | None = field(init=False)
+    places: tuple[int, ...] = field(init=False)
     leasable: bool = field(init=False)
     ruled: bool = field(init=False)
     plain: bool = field(init=False)
@@ -105,10 +112,18 @@ class Plan:
         object.__setattr__(self, "signatures", signatures)
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "ttl_seconds", max(self.ttl_seconds, 2 * longest))
-        counted = None
+        counted = overridden = None
         if self.scopes and self.scopes[0].standby:
             counted = replace(self, scopes=(Scope("", ()), *self.scopes[1:]))
+            _set_places(counted, self, lambda scope: not scope.standby)
+        if any(scope.yields for scope in self.scopes):
+            first = replace(self.scopes[0], standby=False)
+            rest = (scope for scope in self.scopes[1:] if not scope.yields)
+            overridden = replace(self, scopes=(first, *rest))
+            _set_places(overridden, self, lambda scope: not scope.yields)
         object.__setattr__(self, "counted", counted)
+        object.__setattr__(self, "overridden", overridden)
+        object.__setattr__(self, "places", ())
         count = [(scope, limit) for scope, limit in limits if not scope.standby]
         leasable = bool(count) and not any(
             scope.own_key or limit.amount < LEAST_LEASED for scope, limit in count
@@ -120,9 +135,15 @@ class Plan:
         )
         object.__setattr__(self, "leasable", leasable and not ruled)
         object.__setattr__(self, "ruled", ruled)
-        object.__setattr__(self, "plain", counted is None and not ruled)
+        object.__setattr__(self, "plain", counted is overridden is None and not ruled)
         names = [scope.name for scope, _ in limits]
         shown = names.index(self.shown) if self.shown in names else -1
         object.__setattr__(self, "shown_index", shown)
         has_breaches = any(scope.role == "breach" for scope in self.scopes)
         object.__setattr__(self, "has_breaches", has_breaches)
+
+
+def _set_places(part: Plan, whole: Plan, counts: Callable[[Scope], bool]) -> None:
+    """Note where the limits of a part of a plan are in the whole."""
+    places = tuple(place for place, (scope, _) in enumerate(whole.limits) if counts(scope))
+    object.__setattr__(part, "places", places)

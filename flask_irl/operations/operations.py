@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_irl.campaigns.incident import KEPT
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.api_keys import ApiKeyOperations
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
@@ -24,6 +25,7 @@ class Operations:
 
     Attributes:
         audit: The changes that operators made.
+        api_keys: API keys of the app's clients.
         campaigns: Attacks of many clients.
         clients: Single clients: rankings, profiles, resets, feedback.
         overrides: Operators' overrides of single clients.
@@ -37,6 +39,7 @@ class Operations:
 
     def __init__(self, limiter: Limiter) -> None:
         self.audit = AuditLog(limiter.store, limiter.notify)
+        self.api_keys = ApiKeyOperations(limiter, self.audit)
         self.overrides = OverrideOperations(limiter, self.audit)
         self.clients = ClientOperations(limiter, self.audit)
         self.campaigns = CampaignOperations(limiter, self.audit)

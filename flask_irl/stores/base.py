@@ -11,6 +11,7 @@ from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
+from flask_irl.stores.api_keys import ApiKeyStore
 from flask_irl.stores.site import ServerInfo, SiteStore
 from flask_irl.stores.state import ClientState, Update
 from flask_irl.telemetry.events import Notify
@@ -21,7 +22,7 @@ Pending = Any
 """A request that is under way to a store; opaque to all but that store."""
 
 
-class Store(SiteStore, Protocol):
+class Store(SiteStore, ApiKeyStore, Protocol):
     """Keep the state of clients, for all processes that share the store.
 
     Safe for threads and forks. Every method may raise :class:`~flask_irl.errors.StoreError`.

@@ -108,6 +108,12 @@ class AdminRefused(NamedTuple):
     reason: str
 
 
+class ApiKeyRejected(NamedTuple):
+    """Report a request that was refused for its API key, by what was wrong with that."""
+
+    reason: str
+
+
 class ErrorSwallowed(NamedTuple):
     """Report an error of the limiter's own that was kept from the app, by its place."""
 
@@ -158,6 +164,7 @@ Event = (
     | StoreLost
     | StoreBack
     | AdminRefused
+    | ApiKeyRejected
     | ErrorSwallowed
     | JobSkipped
     | CallbackFailed

@@ -23,6 +23,7 @@ except ModuleNotFoundError as error:
 
 from flask_irl.telemetry.events import (
     AdminRefused,
+    ApiKeyRejected,
     CallbackFailed,
     CampaignRefused,
     CampaignsRunning,
@@ -56,11 +57,16 @@ JOBS: Final = ("flush", "poll", "train", "expire")
 """Background jobs."""
 DAMAGES: Final = (
     *("client", "profile", "site", "settings", "network", "campaigns", "news"),
-    *("rows", "model", "audit", "training", "worker"),
+    *("rows", "model", "audit", "training", "worker", "api_key"),
 )
 """Kinds of values in the store."""
 WEBHOOKS: Final = ("delivered", "retried", "failed", "dropped")
 """Outcomes of tries to deliver a webhook."""
+KEY_REJECTIONS: Final = (
+    *("unknown", "revoked", "expired", "checksum", "ambiguous", "unverified"),
+    *("missing", "scope"),
+)
+"""Reasons for which requests are refused for their API keys."""
 METRICS_ROUTE: Final = "/metrics"
 
 
@@ -103,6 +109,8 @@ class PrometheusListener:
         metrics.campaign_refusals.labels("login")
         for job in JOBS:
             metrics.jobs_skipped.labels(job)
+        for reason in KEY_REJECTIONS:
+            metrics.key_rejections.labels(reason)
         for kind in DAMAGES:
             metrics.damaged.labels(kind)
         for outcome in WEBHOOKS:
@@ -124,6 +132,7 @@ class PrometheusListener:
             StoreLost: self._store_lost,
             StoreBack: self._store_back,
             AdminRefused: self._admin_refused,
+            ApiKeyRejected: self._api_key_rejected,
             ErrorSwallowed: self._error_swallowed,
             JobSkipped: self._job_skipped,
             CallbackFailed: self._callback_failed,
@@ -191,6 +200,9 @@ class PrometheusListener:
 
     def _admin_refused(self, event: AdminRefused) -> None:
         self._metrics.admin_refusals.labels(event.reason).inc()
+
+    def _api_key_rejected(self, event: ApiKeyRejected) -> None:
+        self._metrics.key_rejections.labels(event.reason).inc()
 
     def _error_swallowed(self, event: ErrorSwallowed) -> None:
         self._metrics.internal_errors.labels(event.where).inc()

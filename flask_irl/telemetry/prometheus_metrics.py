@@ -35,6 +35,7 @@ class Metrics(NamedTuple):
     fallback: Gauge
     local_refusals: Counter
     admin_refusals: Counter
+    key_rejections: Counter
     jobs_skipped: Counter
     internal_errors: Counter
     callback_errors: Counter
@@ -136,6 +137,12 @@ def make_metrics() -> Metrics:
         admin_refusals=Counter(
             "irl_admin_refusals_total",
             "Requests that the admin API refused, by reason",
+            ("reason",),
+            registry=None,
+        ),
+        key_rejections=Counter(
+            "irl_api_key_rejections_total",
+            "Requests that were refused for their API key, by reason",
             ("reason",),
             registry=None,
         ),

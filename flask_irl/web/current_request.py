@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import current_app, has_request_context, request
 
+from flask_irl.api_keys.record import ApiKey
 from flask_irl.limits.current import CurrentLimit, shown_limit
 from flask_irl.limits.decision import Decision
 from flask_irl.web.state import EXTENSION, state_of
@@ -59,6 +60,18 @@ class CurrentRequest:
         if not has_request_context():
             raise RuntimeError(NO_REQUEST)
         return state_of(current_app).key_on(request.environ)
+
+    @property
+    def current_api_key(self) -> ApiKey | None:
+        """Give the API key of the current request; None where it has no valid one.
+
+        None, too, outside of a request, and where the app has no API keys. Where the request isn't
+        limited, the first access asks the store. Never raises.
+        """
+        if not has_request_context() or EXTENSION not in current_app.extensions:
+            return None
+        keys = state_of(current_app).api_keys
+        return None if keys is None else keys.valid(request.environ)
 
     def failed_login(self) -> None:
         """Count the current request as a failed login, whatever it is answered with.

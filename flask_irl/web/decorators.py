@@ -37,12 +37,14 @@ class Declarations:
         exempt_blueprints: Blueprints that aren't limited.
         noted: Functions that take no notes, such as bound methods, each with its limit, or None
             where it is exempt.
+        requires_api_keys: Scopes of the API keys that views require, None for any key.
     """
 
     filters: list[Filter] = field(default_factory=list)
     blueprint_limits: dict[Blueprint, list[RouteLimit]] = field(default_factory=dict)
     exempt_blueprints: set[Blueprint] = field(default_factory=set)
     noted: list[tuple[Any, RouteLimit | None]] = field(default_factory=list)
+    requires_api_keys: set[str | None] = field(default_factory=set)
 
     def note(self, function: Any, limit: RouteLimit | None) -> None:
         """Note a limit, or an exemption, of a function that takes no notes."""

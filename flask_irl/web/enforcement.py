@@ -28,6 +28,7 @@ from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
 from flask_irl.web.refusal_body import form_for
 from flask_irl.web.refusal_page import RefusalPage
+from flask_irl.web.request_plans import UNTOLD, RequestPlans
 from flask_irl.web.responses import RateLimitExceeded, early_refusal, refusal
 from flask_irl.web.routes import Route, RouteTable
 
@@ -43,6 +44,7 @@ class Enforcer:
         identity: Identifies clients.
         routes: The app's routes.
         questions: Turns routes into questions.
+        request_plans: Tells the rate plan of each request.
         recognition: Remembers routes for :meth:`ask`.
         slot: Name in a request's environment under which its exchange is.
         filters: Return True for requests that aren't limited; may grow.
@@ -62,6 +64,7 @@ class Enforcer:
         *,
         routes: RouteTable,
         questions: Questions,
+        request_plans: RequestPlans,
         recognition: Recognition,
         slot: str,
         filters: list[Filter],
@@ -73,6 +76,8 @@ class Enforcer:
         self._identity = identity
         self._routes = routes
         self._questions = questions
+        self._rate_plans = limiter.rate_plans
+        self._request_plans = request_plans
         self._recognition = recognition
         self._slot = slot
         self._filters = filters
@@ -88,6 +93,7 @@ class Enforcer:
             limiter,
             identity,
             questions,
+            request_plans,
             slot=slot,
             filters=filters,
             refuse=self._refuse,
@@ -122,9 +128,6 @@ class Enforcer:
             if self._early_key is None or self._filters or self._hooks[0] is not self._hook:
                 return None
             route, rule = known
-            question = self._questions.fixed(route)
-            if question is None:
-                return None
             client = self._early_key(environ)
             if client is None:
                 return None
@@ -133,6 +136,10 @@ class Enforcer:
                 client, refusal = ruled(client, environ.get("REMOTE_ADDR") or "")
                 if not client:
                     return None
+            told = self._request_plans.early(client, environ) if self._rate_plans.any else None
+            question = None if told is UNTOLD else self._questions.fixed(route, told)
+            if question is None:
+                return None
             if refusal is not None or client in limiter.refusals.known:
                 return self._refuse_early(environ, exchange, route, question, client, refusal)
             if limiter.asks_ahead:
@@ -230,7 +237,8 @@ class Enforcer:
                 self.late.exempt(exchange)
                 return None
         exchange.client = client
-        question = self._questions.fixed(route)
+        told = self._request_plans.early(client, environ) if self._rate_plans.any else None
+        question = None if told is UNTOLD else self._questions.fixed(route, told)
         if question is None:
             if refusal is not None:
                 return refusal, self._questions.rest(route)

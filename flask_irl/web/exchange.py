@@ -10,6 +10,7 @@ from werkzeug.routing import Rule
 
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.rate_plan import RatePlan
 from flask_irl.web.questions import Question
 from flask_irl.web.routes import Route
 
@@ -50,6 +51,7 @@ class Exchange:
         late: Whether it is decided on only after the app's hooks.
         reached: Whether the view's decorators were reached before it was decided on.
         rest: The decision on what doesn't need the hooks, where it was made before them.
+        rate_plan: The client's plan, by which that was decided.
         answering: Whether a refusal is being answered, so that nothing more is counted.
         question: The question about it; None until it is asked.
         functions: The questions about functions that were called in it, by their plans.
@@ -70,6 +72,7 @@ class Exchange:
     late = False
     reached = False
     rest: Decision | None = None
+    rate_plan: RatePlan | None = None
     answering = False
     question: Question | None = None
     functions: Mapping[Plan, Question] = MappingProxyType({})

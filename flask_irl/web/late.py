@@ -1,10 +1,10 @@
 """Decide on requests after the app's hooks, where their limits or their client depend on those.
 
-A login hook, of the app or of a blueprint, may be what tells whom to count and what their limit is.
-Such a request is decided on when all hooks have run: right before its view, or where the view's
-decorators come to the limit, if somebody else's decorator is above it. All of it is one question
-to the store. Flask has no hook there, so its own calls are wrapped. A request that is answered
-before is counted then, by what needs no hook, and refused if that refuses: no login fails for free.
+A login hook may be what tells whom to count, and what their plan and limits are. Such a request is
+decided on when all hooks have run: right before its view, or where the view's decorators come to
+the limit, if somebody else's decorator is above it. All of it is one question to the store. Flask
+has no hook there, so its calls are wrapped. A request that is answered before is counted then, by
+what needs no hook, and refused if that refuses: no login fails for free.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from flask_irl.limiter.access import Ruling
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.telemetry.events import RequestExempted
-from flask_irl.web.callbacks import Filter, is_true
+from flask_irl.web.callbacks import Filter
 from flask_irl.web.exchange import Exchange, refused_by_another
+from flask_irl.web.filters import RequestFilters
 from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
 from flask_irl.web.preflights import is_preflight
 from flask_irl.web.questions import Question, Questions
+from flask_irl.web.request_plans import UNTOLD, RequestPlans
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route, RouteTable
 
@@ -42,10 +44,14 @@ class LateDecisions:
         limiter: Decides.
         identity: Identifies clients.
         questions: Turns routes into questions.
+        request_plans: Tells the rate plan of each request.
         slot: Name in a request's environment under which its exchange is.
         filters: Return True for requests that aren't limited; may grow.
         refuse: Answers a refused request, or raises for the app to answer.
         routes: The app's routes.
+
+    Attributes:
+        passes: Tells whether a filter lets the request being served pass.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class LateDecisions:
         limiter: Limiter,
         identity: Identity,
         questions: Questions,
+        request_plans: RequestPlans,
         *,
         slot: str,
         filters: list[Filter],
@@ -62,8 +69,10 @@ class LateDecisions:
         self._limiter = limiter
         self._identity = identity
         self._questions = questions
+        self._rate_plans = limiter.rate_plans
+        self._request_plans = request_plans
         self._slot = slot
-        self._filters = filters
+        self.passes = RequestFilters(filters, limiter.failures.callback_failed).passes
         self._access = limiter.access
         self._refuse = refuse
         self._routes = routes
@@ -85,15 +94,16 @@ class LateDecisions:
         follow = hooks[None][-1] is not self._hook or any(x in hooks for x in current.blueprints)
         if not follow and not self.waits(exchange.route):
             return self.decide(current, exchange)
-        limiter, client = self._limiter, exchange.client
+        limiter, client, environ = self._limiter, exchange.client, current.environ
         if client in limiter.refusals.known and not exchange.route.may_replace_base:
-            rest = self._questions.rest(exchange.route)
+            told = self._request_plans.early(client, environ) if self._rate_plans.any else None
+            rest = self._questions.rest(exchange.route, None if told is UNTOLD else told)
             # One more call of the store, for a client only that was just over these limits.
-            if limiter.refusals.knows(client, rest.plan):
+            if told is not UNTOLD and limiter.refusals.knows(client, rest.plan):
                 decision = limiter.decide(rest.plan, rest.keys_for(client), rest.cost)
                 if not decision.admitted:
                     return decision, rest
-                exchange.rest = decision
+                exchange.rest, exchange.rate_plan = decision, told
         self._wrap()
         exchange.late = True
         return None
@@ -109,14 +119,6 @@ class LateDecisions:
             # The decision waits for a limit further down.
             return None
         return self._decide(_current(), exchange)
-
-    def passes(self, *, quietly: bool = False) -> bool:
-        """Tell whether a filter lets the request being served pass.
-
-        Args:
-            quietly: Report no filter that fails.
-        """
-        return any(self._filtered(passes, quietly) for passes in self._filters)
 
     def exempt(self, exchange: Exchange) -> None:
         """Let a request pass, uncounted."""
@@ -137,7 +139,8 @@ class LateDecisions:
             exchange.client = client
             if not client or self.passes(quietly=True):
                 return
-            question = self._questions.rest(route)
+            rate_plan = self._request_plans.of(client, environ, quietly=True)
+            question = self._questions.rest(route, rate_plan)
             keys = question.keys_for(client)
             exchange.decision = refusal or self._limiter.decide(question.plan, keys, question.cost)
         except Exception as error:
@@ -214,7 +217,8 @@ class LateDecisions:
 
     def waits(self, route: Route) -> bool:
         """Tell whether a login decorator of the view's may be what the decision depends on."""
-        return bool(route.inner) and (self._identity.early is None or not route.fixed)
+        asks_app = self._rate_plans.any and self._request_plans.asks_app
+        return bool(route.inner) and (self._identity.early is None or not route.fixed or asks_app)
 
     def _decide(
         self, current: Request, exchange: Exchange, *, answered: bool = False
@@ -264,10 +268,14 @@ class LateDecisions:
         exchange.client = client
         questions, rest = self._questions, exchange.rest
         by_hook = answered and not exchange.reached
+        rate_plan = exchange.rate_plan
+        if rest is None and self._rate_plans.any:
+            rate_plan = self._request_plans.of(client, current.environ, quietly=answered)
+        without = route.below if answered else ()
         question = (
-            questions.rest(route)
+            questions.rest(route, rate_plan)
             if by_hook
-            else questions.question(route, client, without=route.below if answered else ())
+            else questions.question(route, client, rate_plan, without=without)
         )
         exchange.question = question
         if refusal is not None:
@@ -286,14 +294,6 @@ class LateDecisions:
         return (
             Ruling(client, None) if rule is None else rule(client, environ.get("REMOTE_ADDR") or "")
         )
-
-    def _filtered(self, passes: Filter, quietly: bool) -> bool:
-        try:
-            return is_true(passes)
-        except Exception as error:
-            if not quietly:
-                self._limiter.failures.callback_failed("request_filter", error, passes)
-            return False
 
 
 def _current() -> Request:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from flask_irl.errors import IrlError
@@ -12,21 +11,12 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
-from flask_irl.limits.plan import Plan, Role, Scope
-from flask_irl.web.callbacks import DeductWhen, LimitFunc, OnBreach, call, is_true, key_of
+from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.rate_plan import RatePlan
+from flask_irl.web.callbacks import DeductWhen, LimitFunc, call, is_true, key_of
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Hold the text of a limit's 429, or who may answer instead, with its scope and window."""
-
-    scope: str
-    window: int
-    message: str | None
-    on_breach: OnBreach | None = None
-    role: Role = "count"
+from flask_irl.web.scopes import Notice, fixed_cost, notices_of, scopes_of
 
 
 class Tested(Protocol):
@@ -47,6 +37,7 @@ class Question(NamedTuple):
         notices: The texts of the limits' 429s.
         tests: The limits that count the request only after its answer, with their places among the
             plan's scopes.
+        rate_plan: The client's plan; None where the base limit holds.
     """
 
     plan: Plan
@@ -54,6 +45,7 @@ class Question(NamedTuple):
     cost: int
     notices: tuple[Notice, ...]
     tests: tuple[tuple[int, Tested], ...] = ()
+    rate_plan: RatePlan | None = None
 
     def keys_for(self, client: str) -> Sequence[str]:
         """Give one key for each of the plan's scopes."""
@@ -90,20 +82,37 @@ class Questions:
         self.at_tests: Callable[[], object] = lambda: None
 
     def question(
-        self, route: Route, client: str, *, without: Collection[RouteLimit] = ()
+        self,
+        route: Route,
+        client: str,
+        rate_plan: RatePlan | None = None,
+        *,
+        without: Collection[RouteLimit] = (),
     ) -> Question:
         """Make the question about a client's request.
 
         Args:
             route: The request's.
             client: The client's key.
+            rate_plan: The client's plan; None for the base limit.
             without: Limits that are left out, if they depend on the request.
         """
-        return self.fixed(route) or self._dynamic(route, client, without)
+        fixed = self.fixed(route, rate_plan)
+        return fixed or self._dynamic(route, client, rate_plan, without)
 
-    def fixed(self, route: Route) -> Question | None:
-        """Make the question that is the same for every client and request; None if it isn't."""
+    def fixed(self, route: Route, rate_plan: RatePlan | None = None) -> Question | None:
+        """Make the question that is the same for every request under a rate plan.
+
+        Args:
+            route: The request's.
+            rate_plan: The client's plan; None for the base limit.
+
+        Returns:
+            The question; None where it depends on the request.
+        """
         generation = self._limiter.plans.generation
+        if rate_plan is not None:
+            return self._fixed_under(route, rate_plan, generation)
         if route.question is not None and route.generation == generation:
             known: Question = route.question
             return known
@@ -113,15 +122,26 @@ class Questions:
         route.generation = generation
         return question
 
-    def rest(self, route: Route) -> Question:
-        """Make the question about a route's fixed limits alone."""
+    def _fixed_under(self, route: Route, rate_plan: RatePlan, generation: int) -> Question | None:
+        """Make the question that is the same for every client with a rate plan."""
+        if route.planned_generation != generation:
+            # In one step, whatever other threads do: a question of before ends in the old one.
+            route.planned, route.planned_generation = {}, generation
+        questions = route.planned
+        known: Question | None = questions.get(rate_plan)
+        if known is None and route.fixed:
+            known = questions[rate_plan] = self.rest(route, rate_plan)
+        return known
+
+    def rest(self, route: Route, rate_plan: RatePlan | None = None) -> Question:
+        """Make the question about a route's fixed limits alone, under a rate plan or none."""
         notices = tuple(
             notice
             for name, limit in zip(route.names, route.limits, strict=True)
             if limit.fixed
-            for notice in _notices(name, limit, limit.limits)
+            for notice in notices_of(name, limit, limit.limits)
         )
-        scopes = _scopes(route)
+        scopes = scopes_of(route, rate_plan)
         tests = tuple(
             (1 + place, limit)
             for name, limit in zip(route.names, route.limits, strict=True)
@@ -132,23 +152,31 @@ class Questions:
         if tests:
             self.at_tests()
         plan = self._limiter.plan(scopes)
-        return Question(plan, None, _fixed_cost(route.limits), notices, tests)
+        return Question(plan, None, fixed_cost(route.limits), notices, tests, rate_plan)
 
     def without_rest(self, route: Route, question: Question) -> Question | None:
         """Take the fixed limits, counted before, out of a question; None where nothing is left."""
-        counted = 1 + len(_scopes(route))
+        counted = 1 + len(scopes_of(route, question.rate_plan))
         plan, keys = question.plan, question.keys
         if keys is None or len(keys) == counted:
             return None
         plan = self._limiter.plans.without_first(plan, counted)
         return question._replace(plan=plan, keys=(keys[0], *keys[counted:]))
 
-    def _dynamic(self, route: Route, client: str, without: Collection[RouteLimit]) -> Question:
-        scopes = list(_scopes(route))
+    def _dynamic(
+        self,
+        route: Route,
+        client: str,
+        rate_plan: RatePlan | None,
+        without: Collection[RouteLimit],
+    ) -> Question:
+        scopes = list(scopes_of(route, rate_plan))
         keys = [client] * (1 + len(scopes))
         notices: list[Notice] = []
         costs: list[int] = []
-        tests: list[tuple[int, Tested]] = list(self.rest(route).tests) if route.tested else []
+        tests: list[tuple[int, Tested]] = (
+            list(self.rest(route, rate_plan).tests) if route.tested else []
+        )
         names: dict[RouteLimit, str] = {}
         for name, limit in zip(route.names, route.limits, strict=True):
             if not limit.fixed:
@@ -180,15 +208,20 @@ class Questions:
                     )
                 )
                 keys.append(own or client)
-                notices += _notices(name, limit, given)
+                notices += notices_of(name, limit, given)
             else:
-                notices += _notices(name, limit, limit.limits)
+                notices += notices_of(name, limit, limit.limits)
                 cost = self._cost(limit)
             names[limit] = name
             if limit.role != "breach" and not limit.own_cost:
                 costs.append(cost)
+        cost = max(costs, default=1)
+        if scopes and scopes[0].yields and any(scope.replaces_base for scope in scopes[1:]):
+            # A limit that a function gave replaces the plan, too.
+            del scopes[0], keys[1]
+            tests = [(place - 1, test) for place, test in tests]
         plan = self._limiter.plan(tuple(scopes))
-        return Question(plan, keys, max(costs, default=1), tuple(notices), tuple(tests))
+        return Question(plan, keys, cost, tuple(notices), tuple(tests), rate_plan)
 
     def _given(self, limit: RouteLimit) -> tuple[Limit, ...]:
         """Ask a limit's function for the limits of this request; the default where it fails."""
@@ -242,7 +275,7 @@ class Questions:
 
 def fixed_plan(limiter: Limiter, route: Route) -> Plan:
     """Make the plan of a route's fixed limits, whatever the request."""
-    return limiter.plan(_scopes(route))
+    return limiter.plan(scopes_of(route))
 
 
 def _given(dynamic: LimitFunc) -> tuple[Limit, ...]:
@@ -251,48 +284,3 @@ def _given(dynamic: LimitFunc) -> tuple[Limit, ...]:
     if text is None or (isinstance(text, str) and not text.strip()):
         return ()
     return parse_limits(text)
-
-
-def _scopes(route: Route) -> tuple[Scope, ...]:
-    """Group a route's fixed limits into scopes."""
-    named: dict[str, tuple[Limit, ...]] = {}
-    shared: list[Scope] = []
-    replacing: set[str] = set()
-    if route.defaults:
-        named[route.endpoint] = route.defaults
-    names = dict(zip(route.limits, route.names, strict=True))
-    for name, limit in zip(route.names, route.limits, strict=True):
-        if not limit.fixed:
-            continue
-        if limit.apart:
-            shared.append(
-                Scope(
-                    name,
-                    limit.limits,
-                    replaces_base=limit.override_base,
-                    role=limit.role,
-                    cost=limit.cost if limit.own_cost and isinstance(limit.cost, int) else None,
-                    of=() if limit.parent is None else (names[limit.parent],),
-                )
-            )
-        elif limit.shared is None:
-            named[name] = (*named.get(name, ()), *limit.limits)
-            if limit.override_base:
-                replacing.add(name)
-        else:
-            # Routes that share it may have other limits beside it: it counts apart from those.
-            shared.append(Scope(name, limit.limits, replaces_base=limit.override_base))
-    own = (Scope(name, x, replaces_base=name in replacing) for name, x in named.items())
-    return (*own, *shared)
-
-
-def _notices(name: str, limit: RouteLimit, given: tuple[Limit, ...]) -> list[Notice]:
-    message, on_breach, role = limit.error_message, limit.on_breach, limit.role
-    if message is None and on_breach is None and role != "breach":
-        return []
-    return [Notice(name, x.window_seconds, message, on_breach, role) for x in given]
-
-
-def _fixed_cost(limits: tuple[RouteLimit, ...]) -> int:
-    own = (limit.cost for limit in limits if not limit.own_cost and limit.role != "breach")
-    return max((cost for cost in own if isinstance(cost, int)), default=1)

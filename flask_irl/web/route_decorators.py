@@ -21,6 +21,7 @@ from flask_irl.web.callbacks import (
 from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
 from flask_irl.web.logins import mark_login
+from flask_irl.web.require_api_key import RequireApiKey
 from flask_irl.web.route_limits import RouteLimit, new_limit
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class RouteDecorators:
 
     def __init__(self, states: AppStates) -> None:
         self._declarations = Declarations()
+        self._states = states
         self._calls = LimitedCalls(self, states)
 
     def limit(
@@ -198,6 +200,21 @@ class RouteDecorators:
             ConfigurationError: The target is something else.
         """
         return mark_login(target, self)
+
+    def require_api_key(self, scope: str | None = None) -> RequireApiKey:
+        """Refuse requests without a valid API key to a view, a blueprint or a view class.
+
+        They are answered with 401, or 403 where the key lacks the scope. Beside ``limit`` it may
+        stand in any order.
+
+        Args:
+            scope: The scope that a key must have, as it was issued with; None for any key.
+
+        Raises:
+            ConfigurationError: The scope is no name of one, or the app has no API keys.
+        """
+        self._declarations.requires_api_keys.add(scope)
+        return RequireApiKey(self._states, scope)
 
     def request_filter(self, function: F) -> F:
         """Register a function that returns True for requests that aren't limited.

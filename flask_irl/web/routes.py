@@ -52,6 +52,8 @@ class Route:
         below: Those of ``limits`` that are checked below such a decorator.
         question: The question to the limiter, where it is the same for every client and request.
         generation: The generation of plans that ``question`` is of.
+        planned: The same for clients with a rate plan, by that.
+        planned_generation: The generation of plans that those are of.
         plainly_refused: Whether a refusal on it was answered by the extension, not by the app.
         fixed: Whether its plan is the same for every request.
         tested: Whether a fixed limit counts only after the answer.
@@ -74,6 +76,8 @@ class Route:
     below: tuple[RouteLimit, ...] = ()
     question: Any = None
     generation: int = -1
+    planned: dict[Any, Any] = field(default_factory=dict)
+    planned_generation: int = -1
     plainly_refused: bool = False
     fixed: bool = field(init=False)
     may_replace_base: bool = field(init=False)

@@ -18,6 +18,7 @@ from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
+from flask_irl.web.api_keys import keys_of, new_enforcer, new_identity
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.breaches import Breaches
 from flask_irl.web.bypass import Bypass
@@ -27,10 +28,8 @@ from flask_irl.web.current import limits_of
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.deductions import Deductions
 from flask_irl.web.described_routes import described_routes
-from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
-from flask_irl.web.identity import Identity
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
 from flask_irl.web.labels import LabelFunc, Labels
 from flask_irl.web.limit_rules import NO_RULES, LimitRules
@@ -40,6 +39,7 @@ from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Question, Questions, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.refusal_page import RefusalPage
+from flask_irl.web.request_plans import PlanFunc, RequestPlans
 from flask_irl.web.responses import RateLimitExceeded, Responder
 from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.switch import switch
@@ -60,6 +60,7 @@ class AppState:
         options: The app's options.
         key_func: Identifies clients.
         label_of: Names clients for people.
+        plan_of: Names clients' rate plans.
         declarations: The extension's; may grow.
         listener: Takes events.
         rules: The conditions of the limits on all routes.
@@ -76,6 +77,7 @@ class AppState:
         *,
         key_func: KeyFunc,
         label_of: LabelFunc | None = None,
+        plan_of: PlanFunc | None = None,
         declarations: Declarations,
         listener: Listener | None,
         rules: LimitRules = NO_RULES,
@@ -103,16 +105,19 @@ class AppState:
         if label_of is not None:
             self.limiter.label_of = Labels(label_of, callback_failed)
         self.questions = self.new_questions()
+        self.request_plans = RequestPlans(self.limiter.rate_plans, plan_of, callback_failed)
         deductions = self.new_deductions()
         self.questions.at_tests = lambda: deductions.serve(self._app())
         self._breaches = Breaches(rules.on_breach, rules.on_meta_breach, callback_failed)
-        identity = self._identity = Identity(key_func, callback_failed)
+        self.api_keys = keys_of(self.limiter, self._slot, self.request_plans)
+        identity = self._identity = new_identity(key_func, callback_failed, self.api_keys)
         self._by_address = isinstance(key_func, KeyFromEnviron) or key_func is logged_in_user
-        self.enforcer = Enforcer(
+        self.enforcer = new_enforcer(self.api_keys)(
             self.limiter,
             identity,
             routes=self.routes,
             questions=self.questions,
+            request_plans=self.request_plans,
             recognition=self._recognition,
             slot=self._slot,
             filters=declarations.filters,

@@ -59,6 +59,19 @@ SAMPLES: dict[str, Sample] = {
         ({"/a/*": "5/minute"}, '{"endpoint:b": ["1/second", "5/minute"]}', {}),
         ("/a=5/minute", "[1]", {"a": "5/minute"}, {5: "5/minute"}, {"/a": ""}, {"/a": 5}, 5),
     ),
+    "plans": Sample(
+        ({"free": "5/minute"}, '{"pro": ["1/second", "5/minute"]}', {}),
+        (
+            *("free", "free=", "=5/minute", "[1]", 5, {"a b": "5/minute"}, {5: "5/minute"}),
+            *(
+                {"a": ""},
+                {"a": 5},
+                {"x" * 33: "5/minute"},
+                {f"p{n}": "5/minute" for n in range(101)},
+            ),
+        ),
+    ),
+    "default_plan": Sample(("free", "pro", "a"), ("  ", 5, ["free"])),
     "enabled": BOOLEAN,
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),
     "headers_enabled": BOOLEAN,
@@ -107,6 +120,10 @@ SAMPLES: dict[str, Sample] = {
     "webhook_secret": Sample(("a" * 16, "b" * 20, "c" * 99), ("a" * 15, 5, b"secret" * 9)),
     "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret")),
     "api_key_header": Sample(("X-Key", "Authorization", "X-Token"), ("", " ", 5)),
+    "api_keys": BOOLEAN,
+    "api_key_secret": Sample(
+        (("a" * 16,), "b" * 16 + "," + "c" * 16, ["d" * 20]), ("short", 5, [5], b"e" * 16)
+    ),
     "admin_tokens": Sample(
         ({"a": {"token": "x", "scope": "read"}}, {}, {"b": {"token": "y", "scope": "write"}}),
         ("x", 5, {1: "x"}),
@@ -119,7 +136,10 @@ SAMPLES: dict[str, Sample] = {
 NAMES = sorted(SAMPLES)
 MAY_BE_OFF = {"base_limit"}
 SECRETS = {"admin_token", "webhook_secret"}
-NOT_SHOWN = {"storage_uri", "storage_options", "admin_tokens", "webhooks", *SECRETS}
+NOT_SHOWN = {
+    *("storage_uri", "storage_options", "admin_tokens", "webhooks", "api_key_secret"),
+    *SECRETS,
+}
 READ: dict[str, dict[Any, Any]] = {
     name: {
         "5/minute": (Limit(5, 60),),
@@ -132,12 +152,17 @@ READ: dict[str, dict[Any, Any]] = {
         "{'/a/*': '5/minute'}": {"/a/*": (Limit(5, 60),)},
         '{"endpoint:b": ["1/second", "5/minute"]}': {"endpoint:b": (Limit(1, 1), Limit(5, 60))},
     },
+    "plans": {
+        "{'free': '5/minute'}": {"free": (Limit(5, 60),)},
+        '{"pro": ["1/second", "5/minute"]}': {"pro": (Limit(1, 1), Limit(5, 60))},
+    },
     "further_factors": {"0.1,0": (0.1, 0.0)},
     "storage_options": {'{"b": 2}': {"b": 2}},
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
     "honeypots": {"/b,/c": ("/b", "/c")},
     "webhooks": {"https://a,http://b:8000/c": ("https://a", "http://b:8000/c")},
     "allow": {"a,b": ("a", "b")},
+    "api_key_secret": {"b" * 16 + "," + "c" * 16: ("b" * 16, "c" * 16)},
     "deny": {"a,b": ("a", "b")},
 }
 each_option = pytest.mark.parametrize("name", NAMES)
@@ -169,7 +194,8 @@ def converted(name: str, good: Any) -> Any:
     default = getattr(Options(), name)
     if good == "off" and name != "mode":
         return False
-    if isinstance(good, str) and not isinstance(default, str) and name not in SECRETS:
+    texts = {*SECRETS, "default_plan"}
+    if isinstance(good, str) and not isinstance(default, str) and name not in texts:
         return type(1 if default is None else default)(good)
     return good
 
@@ -331,6 +357,7 @@ SECRET = "swordfish"
         {"admin_token": SECRET},
         {"storage_uri": f"redis://:{SECRET}@localhost"},
         {"storage_options": {"password": SECRET}},
+        {"api_key_secret": [2 * SECRET]},
     ],
 )
 def test_no_secret_is_in_a_repr(arguments: dict[str, Any]) -> None:
@@ -344,6 +371,7 @@ def test_no_secret_is_in_a_repr(arguments: dict[str, Any]) -> None:
         {"storage_uri": [f"redis://:{SECRET}@localhost"]},
         {"storage_options": [("password", SECRET)]},
         {"storage_options": f"password={SECRET}"},
+        {"api_key_secret": SECRET},
     ],
 )
 def test_no_secret_is_in_a_message(arguments: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from flask_irl.limits.admission import settle
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.override import CODES
-from flask_irl.limits.plan import Plan
+from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.limits.strategies import STRATEGIES
 from flask_irl.limits.strategies.base import EMPTY, FRACTION, Cell
@@ -50,10 +50,10 @@ class LeaseStore(MemoryStore):
         client = self._living(keys[0], now)
         assert client is not None
         cells = self._cells(plan, client)
-        place = leased.hit.binding - (len(plan.limits) - len(cells))
         counts = leased.hit.admitted and leased.hit.override != CODES["allow"]
         if not counts or not cells:
             return leased
+        place = self._places(plan, client).index(leased.hit.binding)
         limit, (start, counted, _) = cells[place]
         if plan.strategy == "gcra":
             window = limit.window_seconds * 1e6
@@ -79,8 +79,7 @@ class LeaseStore(MemoryStore):
         if units == 0:
             return Leased(hit)
         if plan.strategy == "gcra":
-            place = len(plan.limits) - len(self._cells(plan, known))
-            hit, intervals = self._take_ahead(plan, known, factor, units, lasts, hit, place)
+            hit, intervals = self._take_ahead(plan, known, factor, units, lasts, hit)
             self._quota.setdefault(known, {})[hit.now] = units, intervals
             return Leased(hit, units, lasts)
         more = self.hit(plan, keys, units)
@@ -99,18 +98,32 @@ class LeaseStore(MemoryStore):
     def _open_leases(self, client: _Client | None) -> dict[float, OpenLease]:
         return {} if client is None else self._quota.get(client, {})
 
-    def _cells(self, plan: Plan, client: _Client) -> list[tuple[Limit, Cell]]:
-        """List the limits that count now, with their cells; a scope without any has empty ones."""
+    def _is_limited(self, client: _Client) -> bool:
         override = client.override
-        is_limited = (
+        return (
             override is not None
             and self._now() < float(int(override.until * 1e6))
-            and CODES[override.kind] == CODES["limit"]
+            and override.kind == "limit"
         )
+
+    def _scopes(self, plan: Plan, client: _Client) -> list[tuple[Scope, int]]:
+        """List the scopes that count now, each with its signature."""
+        is_limited = self._is_limited(client)
+        return [
+            (scope, signature)
+            for scope, signature in zip(plan.scopes, plan.signatures, strict=True)
+            if not (scope.yields if is_limited else scope.standby)
+        ]
+
+    def _places(self, plan: Plan, client: _Client) -> list[int]:
+        """List the places in the plan of the limits that count now."""
+        counting = [scope for scope, _ in self._scopes(plan, client)]
+        return [place for place, (scope, _) in enumerate(plan.limits) if scope in counting]
+
+    def _cells(self, plan: Plan, client: _Client) -> list[tuple[Limit, Cell]]:
+        """List the limits that count now, with their cells; a scope without any has empty ones."""
         found = []
-        for scope, signature in zip(plan.scopes, plan.signatures, strict=True):
-            if scope.standby and not is_limited:
-                continue
+        for scope, signature in self._scopes(plan, client):
             entry = client.scopes.get((scope.name, signature))
             cells = [EMPTY] * len(scope.limits) if entry is None else entry[1]
             found += list(zip(scope.limits, cells, strict=True))
@@ -136,11 +149,7 @@ class LeaseStore(MemoryStore):
         ]
         if after == [cell for _, cell in settled]:
             return
-        entries = [
-            (scope, signature)
-            for scope, signature in zip(plan.scopes, plan.signatures, strict=True)
-            if not (scope.standby and len(anchors) < len(plan.limits))
-        ]
+        entries = self._scopes(plan, client)
         names = [(scope.name, signature) for scope, signature in entries]
         if alone and any(
             scope.limits and name not in client.scopes
@@ -162,7 +171,6 @@ class LeaseStore(MemoryStore):
         units: int,
         lasts: float,
         hit: Hit,
-        place: int,
     ) -> tuple[Hit, list[float]]:
         """Count units by GCRA as if all were used at the end of their lease."""
         now = hit.now
@@ -182,14 +190,13 @@ class LeaseStore(MemoryStore):
             left = math.floor((tolerance + slack(burst, window) - debt) / interval)
             reset = min(debt, tolerance)
             if shown is None or left < shown[2] or (left == shown[2] and reset > shown[3]):
-                shown = (place + index, amount, left, reset)
+                shown = (self._places(plan, client)[index], amount, left, reset)
         start = 0
-        for scope, signature in zip(plan.scopes, plan.signatures, strict=True):
-            if not (scope.standby and place):
-                end = start + len(scope.limits)
-                expires, _ = client.scopes[scope.name, signature]
-                client.scopes[scope.name, signature] = expires, after[start:end]
-                start = end
+        for scope, signature in self._scopes(plan, client):
+            end = start + len(scope.limits)
+            expires, _ = client.scopes[scope.name, signature]
+            client.scopes[scope.name, signature] = expires, after[start:end]
+            start = end
         assert shown is not None
         binding, amount, left, reset = shown
         hit = hit._replace(binding=binding, limit=amount, remaining=left, reset_after=reset)
@@ -198,8 +205,7 @@ class LeaseStore(MemoryStore):
     def _settled(self, plan: Plan, client: _Client, now: float) -> list[tuple[Limit, Cell]]:
         cells = self._cells(plan, client)
         limits = [limit for limit, _ in cells]
-        if len(limits) < len(plan.limits) and plan.counted is not None:
-            plan = plan.counted
+        plan = (plan.overridden if self._is_limited(client) else plan.counted) or plan
         return list(zip(limits, settle(plan, [cell for _, cell in cells], now), strict=True))
 
     def _lease_for(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from redis.crc import key_slot
 
 from flask_irl.errors import StoreError
+from flask_irl.limits.current import current_limits
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.rate_plan import RatePlan
 from flask_irl.stores.base import Store
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
@@ -587,6 +590,47 @@ def test_a_scope_on_standby_neither_counts_nor_refuses(store: Store) -> None:
     ]
     # What was counted before is where it was.
     assert store.hit(PLAN, ("c",), 1).remaining == 2
+
+
+FREE = RatePlan("free", (Limit(2, 60),)).scope
+PRO = RatePlan("pro", (Limit(3, 60), Limit(4, 3600))).scope
+ASLEEP = Scope("", PLAN.scopes[0].limits, standby=True)
+
+
+def test_each_rate_plan_of_a_client_keeps_its_own_count(store: Store) -> None:
+    free, pro = (Plan((ASLEEP, scope, VIEW), "fixed-window", (1.0, 0.4)) for scope in (FREE, PRO))
+    keys = ("c",) * 3
+    assert [store.hit(plan, keys, 1).admitted for plan in (free, pro, free)] == [True] * 3
+    # Back from the other plan, it has no more than was left. The route's limit counts all of them.
+    refused = [store.hit(replace(free, scopes=free.scopes[:x]), keys[:x], 1) for x in (2, 3)]
+    assert [(x.admitted, x.limit, x.remaining) for x in refused] == [(False, 2, 0), (False, 3, 0)]
+    other = store.hit(replace(pro, scopes=pro.scopes[:2]), keys[:2], 0)
+    assert (other.admitted, other.limit, other.remaining) == (True, 3, 2)
+
+
+@pytest.mark.parametrize("ruled", [False, True])
+def test_a_limit_of_the_clients_own_counts_instead_of_its_rate_plan(
+    store: Store, ruled: bool
+) -> None:
+    plan = Plan((ASLEEP, FREE, VIEW), "fixed-window", (1.0, 0.4))
+    if ruled:
+        plan = replace(plan, shown="")
+    keys = ("c",) * 3
+    store.hit(plan, keys, 1)
+    until = float(int(store.now()) + 30)
+    store.set_override("c", Override("limit", until, 20), TTL)
+    hits = [store.hit(plan, keys, 1) for _ in range(3)]
+    # The route's limit still counts; it is the third of the whole plan's.
+    assert [hit.admitted for hit in hits] == [True, True, False]
+    assert hits[2].binding == 2
+    assert hits[0].limit == (20 if ruled else 3)
+    shown = current_limits(plan, store.peek(plan, keys), store.now())
+    assert [(x.scope, x.remaining) for x in shown] == [("", 18), (VIEW.name, 0)]
+    store.set_override("c", None, TTL)
+    left = store.hit(plan, keys, 0)
+    assert (left.limit, left.remaining) == (3, 0)
+    without_view = replace(plan, scopes=(ASLEEP, FREE), shown=None)
+    assert store.hit(without_view, ("c", "c"), 0).remaining == 1
 
 
 def test_a_scope_on_standby_counts_while_the_client_has_a_limit_of_its_own(store: Store) -> None:

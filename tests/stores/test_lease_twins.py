@@ -15,7 +15,7 @@ from tests.stores.conftest import Backend
 from tests.stores.lease_twin import LeaseStore
 from tests.stores.test_twins import LADDERS, TTL, judge, set_override
 
-HISTORIES = 60
+HISTORIES = 70
 REQUESTS = 60
 CLIENTS = ("a", "b")
 
@@ -30,7 +30,8 @@ def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
     view = Scope("view", (random_limit(draw),))
     ladder, enforce = draw.choice(LADDERS), draw.random() < 0.7
     standby = Scope("", base.limits, standby=True)
-    scopes = [(base,), (base, view), (standby, view), (Scope("", ()), view)]
+    sold = Scope("plan:a", (random_limit(draw),), yields=True)
+    scopes = [(base,), (base, view), (standby, view), (Scope("", ()), view), (standby, sold, view)]
     return [Plan(found, strategy, ladder, enforce, TTL) for found in scopes]
 
 

@@ -47,8 +47,8 @@ def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope
 def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
     """Draw the plans of some routes: all begin with the same scope, and some share others.
 
-    In some of them that is on standby. In a third of all cases there is a single limit on
-    everything, which Lua answers apart.
+    In some of them that is on standby, and in some a scope counts instead that yields. In a third
+    of all cases there is a single limit on everything, which Lua answers apart.
     """
     if draw.random() < 0.33:
         alone = Scope("", (random_limit(draw),))
@@ -58,20 +58,14 @@ def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
     base = random_scope(draw, "")
     pool = [random_scope(draw, name) for name in ("view", "shared:x")]
     pool.append(random_scope(draw, "by user", own_key=True))
+    sold = [replace(random_scope(draw, name), yields=True) for name in ("plan:a", "plan:b")]
     ladder, enforce = draw.choice(LADDERS), draw.random() < 0.7
-    plans = [
-        Plan(
-            (
-                replace(base, standby=draw.random() < 0.2),
-                *draw.sample(pool, draw.randint(0, 3)),
-            ),
-            strategy,
-            ladder,
-            enforce,
-            TTL,
-        )
-        for _ in range(3)
-    ]
+    plans = []
+    for _ in range(3):
+        planned = draw.sample(sold, draw.random() < 0.4)
+        first = replace(base, standby=bool(planned) or draw.random() < 0.2)
+        found = (first, *planned, *draw.sample(pool, draw.randint(0, 3)))
+        plans.append(Plan(found, strategy, ladder, enforce, TTL))
     # A check within a request that was counted already asks about further limits only.
     again = Plan((Scope("", ()), draw.choice(pool)), strategy, ladder, enforce, TTL)
     return [*plans, again] if draw.random() < 0.3 else plans

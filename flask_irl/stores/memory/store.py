@@ -18,6 +18,7 @@ from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.stores.base import SaveResult
+from flask_irl.stores.memory.api_keys import MemoryApiKeys
 from flask_irl.stores.memory.site import MemorySite
 from flask_irl.stores.site import ServerInfo
 from flask_irl.stores.state import ClientState, Update
@@ -52,7 +53,7 @@ class _Client:
         self.expires = 0.0
 
 
-class MemoryStore(MemorySite):
+class MemoryStore(MemoryApiKeys, MemorySite):
     """Keep the state of the most recently seen clients in this process.
 
     Args:
@@ -67,7 +68,8 @@ class MemoryStore(MemorySite):
     def __init__(
         self, *, max_clients: int = 100_000, clock: Callable[[], float] = time.time
     ) -> None:
-        super().__init__(clock)
+        MemorySite.__init__(self, clock)
+        MemoryApiKeys.__init__(self)
         self._max_clients = max_clients
         self._clients: OrderedDict[str, _Client] = OrderedDict()
         # No revision comes twice: a profile from before a client was forgotten stays out.

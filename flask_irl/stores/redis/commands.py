@@ -7,13 +7,19 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from flask_irl.api_keys.presented import Seen
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall
-from flask_irl.stores.redis.scripts import Script, read_script
+from flask_irl.stores.redis.names import api_key_name
+from flask_irl.stores.redis.scripts import Script, join_scripts, read_script
 
 HIT: Final = read_script("hit")
 RULED_HIT: Final = read_script("ruled_hit")
 """Counts under a plan that is ruled."""
+API_KEY: Final = read_script("api_key")
+"""Reads an API key's record; before one of those, only if that is another than the one known."""
+KEYED_HIT: Final = join_scripts(API_KEY, HIT)
+KEYED_RULED_HIT: Final = join_scripts(API_KEY, RULED_HIT)
 REPLY: Final = struct.Struct("<?BB?fIIddddB")
 """Packed :class:`~flask_irl.limits.decision.Hit`, its fields in order."""
 LEASED: Final = struct.Struct(REPLY.format + "IdId")
@@ -29,6 +35,8 @@ OWN_COST: Final = 2**32 - 1
 """Stands for the request's own cost."""
 STANDBY: Final = 2
 """Stands in the place where 1 says that a scope counts another key."""
+YIELDS: Final = 3
+"""Stands there for a scope that doesn't count while an operator's own limit does."""
 MAX_PLANS: Final = 4096
 LENGTHS: Final = tuple(b"$%d\r\n" % length for length in range(256))
 """Beginnings of short bulk strings."""
@@ -48,8 +56,12 @@ def _by_hash(script: Script) -> bytes:
 
 BY_HASH: Final = _by_hash(HIT)
 RULED_BY_HASH: Final = _by_hash(RULED_HIT)
+API_KEY_BY_HASH: Final = _by_hash(API_KEY)
+KEYED_BY_HASH: Final = _by_hash(KEYED_HIT)
+KEYED_RULED_BY_HASH: Final = _by_hash(KEYED_RULED_HIT)
 BY_TEXT: Final = {
-    _by_hash(script): b"$4\r\nEVAL\r\n" + bulk(script.text) for script in (HIT, RULED_HIT)
+    _by_hash(script): b"$4\r\nEVAL\r\n" + bulk(script.text)
+    for script in (HIT, RULED_HIT, API_KEY, KEYED_HIT, KEYED_RULED_HIT)
 }
 
 
@@ -78,7 +90,7 @@ def pack_plan(plan: Plan) -> bytes:
     for index, scope in enumerate(plan.scopes):
         longest = max((limit.window_seconds for limit in scope.limits), default=0)
         ttl = plan.ttl_seconds if index == 0 else 2 * longest
-        kind = STANDBY if scope.standby else scope.own_key
+        kind = STANDBY if scope.standby else YIELDS if scope.yields else scope.own_key
         packed += struct.pack("<BBI", len(scope.limits), kind, ttl)
         if plan.ruled:
             packed += _pack_rules(plan, scope)
@@ -130,6 +142,7 @@ class HitCommands:
     def __init__(
         self, prefix: str, clock: Callable[[], float] | None, max_plans: int = MAX_PLANS
     ) -> None:
+        self._whole_prefix = prefix
         self._prefix = f"{prefix}1:{{".encode()
         self._clock = clock
         self._max_plans = max_plans
@@ -159,6 +172,30 @@ class HitCommands:
             return client, packed.usual + names + packed.plan
         parts = (packed.start, names, packed.plan, bulk(b"%d" % cost), bulk(self._now()))
         return client, b"".join(parts)
+
+    def pack_keyed(
+        self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen
+    ) -> tuple[bytes, bytes]:
+        """Pack a request of an API key's client; returns as :meth:`pack` does."""
+        packed = self._plans.get(plan) or self._pack_plan(plan)
+        client = self.client_key(keys[0])
+        names = [client]
+        for index in range(1, len(keys)):
+            tag = self.client_key(keys[index]) if packed.own[index] else client
+            names.append(tag + packed.suffixes[index])
+        names.append(api_key_name(self._whole_prefix, keys[0]))
+        ends = b"%d" % int(seen.until * 1e6)
+        arguments = (packed.unframed, b"%d" % cost, self._now(), seen.revision, ends)
+        parts = (b"%d" % len(names), *names, *arguments)
+        script = KEYED_RULED_BY_HASH if plan.ruled else KEYED_BY_HASH
+        return client, b"*%d\r\n" % (2 + len(parts)) + script + b"".join(map(bulk, parts))
+
+    def pack_api_key(self, client: str) -> tuple[bytes, bytes]:
+        """Pack a reading of the record of an API key; returns as :meth:`pack` does."""
+        name = api_key_name(self._whole_prefix, client)
+        parts = (b"1", name, b"", b"", self._now(), b"", b"0")
+        head = b"*%d\r\n" % (2 + len(parts)) + API_KEY_BY_HASH
+        return name, head + b"".join(map(bulk, parts))
 
     def pack_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> tuple[bytes, bytes]:
         """Pack a request of cost 1 that asks for a quota lease; returns as :meth:`pack` does."""

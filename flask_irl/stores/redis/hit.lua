@@ -96,21 +96,23 @@ at = at + 8 * steps
 
 -- Read every limit and its cell once. A cell that was counted in another way, or before the client
 -- was forgotten, begins anew. The cells of a scope on standby (own is 2) are left alone while no
--- override has a limit: its limits are passed over, which moves the places of all others.
-local limits, n, mended, passed, whole = {}, 0, false, 0, true
+-- override has a limit, and those of one that yields (own is 3) while one has: such limits are passed
+-- over, which moves the places of all behind them.
+local limits, n, mended, passed, from, whole = {}, 0, false, 0, 0, true
 local headers = {}
 for s = 1, scopes do
   local count, own, ttl
   count, own, ttl, at = unpack('<BBI4', plan, at)
-  if own == 2 and override ~= 3 then
-    passed, at, count = count, at + 24 * count, 0
+  local skips = own == 2 and override ~= 3 or own == 3 and override == 3
+  if skips then
+    passed, from, at, count = count, n, at + 24 * count, 0
   end
   local raw, pos
   if s == 1 then
     if state and counted == signature and ncells == count then
       raw, pos = state, cells_at
     end
-  else
+  elseif not skips then
     raw = pcall('GET', KEYS[s])
     if raw and #raw ~= 2 + 16 * count then
       damaged = is_damaged(KEYS[s], raw)
@@ -119,7 +121,7 @@ for s = 1, scopes do
     if raw then
       local born
       born, pos = unpack('<H', raw)
-      if own == 0 and born ~= generation then
+      if own ~= 1 and born ~= generation then
         if state then
           raw = false
         else
@@ -191,13 +193,13 @@ if ask then
 end
 
 local admitted, binding, limit, left, reset, wait
-local tight, counts, units, lasts, factor = 0, true, 0, 0, full
+local tight, counts, units, lasts, factor, shown = 0, true, 0, 0, full, 0
 if alone then
   counts = false
 elseif override == 1 then
   admitted, counts = true, false
   local amount = n > 0 and limits[1][4] or 0
-  binding, limit, left, reset, wait = n > 0 and passed or 0, amount, amount, 0, 0
+  binding, limit, left, reset, wait = n > 0 and from == 0 and passed or 0, amount, amount, 0, 0
 elseif override == 2 then
   admitted, counts = false, false
   binding, limit, left, reset, wait = 0, 0, 0, ends - now, ends - now
@@ -219,7 +221,8 @@ else
       admitted, binding, limit, left, reset, wait = admit(factor, true)
     end
   end
-  binding = n > 0 and binding + passed or 0
+  shown = binding + 1
+  binding = n > 0 and (binding < from and binding or binding + passed) or 0
   counts = admitted
 end
 
@@ -231,7 +234,7 @@ if override > 0 then
 end
 for s = 1, scopes do
   local count, ttl = headers[s][1], headers[s][2]
-  if s == 1 or counts or mended then
+  if s == 1 or count > 0 and (counts or mended) then
     local value
     if s > 1 then
       value = pack('<H', generation)
@@ -268,5 +271,5 @@ if alone then
 end
 return pack('<BBBBfI4I4ddddB', admitted and 1 or 0, binding, step, tight, score, limit, left, reset,
   wait, now, last == 0 and -1 or now - last, override)
-  .. (leases and pack('<I4dI4d', units, lasts, counted_by(counts and limits[binding - passed + 1], limit)) or '')
+  .. (leases and pack('<I4dI4d', units, lasts, counted_by(counts and limits[shown], limit)) or '')
   .. (damaged and '\1' or '')

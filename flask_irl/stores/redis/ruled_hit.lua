@@ -33,7 +33,7 @@ local counting, shown
 counting, shown, at = unpack('<BB', plan, at + 8 * steps)
 
 -- Each limit: cell; amount, window, burst; new cell. As in hit.lua, but with its scope.
-local limits, n, mended, passed = {}, 0, false, 0
+local limits, n, mended, passed, first = {}, 0, false, 0, 0
 local all = {}
 for s = 1, scopes do
   local scope = {s = s, from = n, of = {}}
@@ -44,15 +44,16 @@ for s = 1, scopes do
     place, at = unpack('<B', plan, at)
     scope.of[place + 1] = true
   end
-  if own == 2 and override ~= 3 then
-    passed, at, scope.count = scope.count, at + 24 * scope.count, 0
+  local skips = own == 2 and override ~= 3 or own == 3 and override == 3
+  if skips then
+    passed, first, at, scope.count = scope.count, n, at + 24 * scope.count, 0
   end
   local count, raw, pos = scope.count, nil, nil
   if s == 1 then
     if state and counted == signature and ncells == count then
       raw, pos = state, cells_at
     end
-  else
+  elseif not skips then
     raw = pcall('GET', KEYS[s])
     if raw and #raw ~= 2 + 16 * count then
       damaged = is_damaged(KEYS[s], raw)
@@ -61,7 +62,7 @@ for s = 1, scopes do
     if raw then
       local born
       born, pos = unpack('<H', raw)
-      if own == 0 and born ~= generation then
+      if own ~= 1 and born ~= generation then
         if state then
           raw = false
         else
@@ -92,7 +93,12 @@ for s = 1, scopes do
   all[s] = scope
 end
 
-if shown < passed then
+-- Gives the place in the whole plan of a limit, by its place among those that count.
+local function place_of(i)
+  return i < first and i or i + passed
+end
+
+if shown >= first and shown < first + passed then
   shown = 255
 end
 
@@ -135,7 +141,7 @@ local function admit(factor, keep)
           left = left + units
         end
         if shown < 255 then
-          better = binding < 0 or i - 1 + passed == shown
+          better = binding < 0 or place_of(i - 1) == shown
         else
           better = binding < 0 or left < r_left or (left == r_left and reset > r_reset)
         end
@@ -186,7 +192,7 @@ local admitted, binding, limit, left, reset, wait
 local tight = 0
 if override == 1 then
   local amount = n > 0 and limits[1][4] or 0
-  admitted, binding, limit, left, reset, wait = true, n > 0 and passed or 0, amount, amount, 0, 0
+  admitted, binding, limit, left, reset, wait = true, n > 0 and place_of(0) or 0, amount, amount, 0, 0
 elseif override == 2 then
   admitted, binding, limit, left, reset, wait = false, 0, 0, 0, ends - now, ends - now
 else
@@ -199,7 +205,7 @@ else
   if looser and admitted and not tighter then
     tight = 1
   end
-  binding = n > 0 and binding + passed or 0
+  binding = n > 0 and place_of(binding) or 0
 end
 
 local flags, word = step, ''
@@ -209,7 +215,7 @@ end
 for s = 1, scopes do
   local scope = all[s]
   local count, ttl = scope.count, scope.ttl
-  if s == 1 or scope.changed or mended then
+  if s == 1 or scope.count > 0 and (scope.changed or mended) then
     local value
     if s > 1 then
       value = pack('<H', generation)

@@ -25,7 +25,15 @@ class Script(NamedTuple):
 
 def read_script(name: str) -> Script:
     """Read a script, with all that it includes."""
-    text = INCLUDE.sub(lambda match: _read(match[1].decode()), _read(name))
+    return _script(INCLUDE.sub(lambda match: _read(match[1].decode()), _read(name)))
+
+
+def join_scripts(first: Script, then: Script) -> Script:
+    """Make a script that runs one, and another one if that hasn't returned."""
+    return _script(first.text + then.text)
+
+
+def _script(text: bytes) -> Script:
     # SHA-1 is Redis's name for a script, not a safeguard.
     return Script(text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
 

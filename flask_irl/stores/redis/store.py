@@ -16,6 +16,8 @@ from typing import Any, Final, cast
 from redis.crc import key_slot
 from redis.exceptions import AskError, NoScriptError, ResponseError
 
+from flask_irl.api_keys.presented import Seen, StoredKey
+from flask_irl.api_keys.text import client_of
 from flask_irl.errors import StoreError
 from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
@@ -23,7 +25,7 @@ from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.location import Location
-from flask_irl.stores.redis.clients import RedisClients
+from flask_irl.stores.redis.api_keys import STORED_CODE, RedisApiKeys, read_stored
 from flask_irl.stores.redis.commands import HIT, LEASED, REPLY, HitCommands, bulk
 from flask_irl.stores.redis.connect_options import sort_options
 from flask_irl.stores.redis.damage import DamagedError, ServerDamage
@@ -52,7 +54,7 @@ _Pending = tuple[bytes, bytes, Pool | None, Wire | None]
 tuple costs half of a named one.)"""
 
 
-class RedisStore(RedisClients):
+class RedisStore(RedisApiKeys):
     """Keep state on Redis, shared by all workers and hosts with the same server and prefix.
 
     Args:
@@ -80,6 +82,8 @@ class RedisStore(RedisClients):
         self._pack_lease = commands.pack_lease
         self._pack_ended = commands.pack_ended
         self._pack_peek = commands.pack_peek
+        self._commands = commands
+        self._prefix = prefix
         self._key: Callable[[str], bytes] = commands.client_key
         connect, unused = sort_options({**location.connect, **(options or {})}, location.kind)
         if unused:
@@ -118,13 +122,33 @@ class RedisStore(RedisClients):
     def begin_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> _Pending | None:
         if not self._servers.ready:
             return None
-        client, command = self._pack_lease(plan, keys, call)
+        return self._send(*self._pack_lease(plan, keys, call))
+
+    def _send(self, client: bytes, command: bytes) -> _Pending | None:
         try:
             pool = self._servers.of(client, 0.0)
         except StoreError:
             return None
         wire = pool.begin(command)
         return None if wire is None else (client, command, pool, wire)
+
+    def api_key(self, key_id: str) -> StoredKey:
+        answer: Any = self._finish((*self._commands.pack_api_key(client_of(key_id)), None, None))
+        return cast(StoredKey, answer)
+
+    def begin_keyed(
+        self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen
+    ) -> _Pending | None:
+        if not self._servers.ready:
+            return None
+        return self._send(*self._commands.pack_keyed(plan, keys, cost, seen))
+
+    def hit_keyed(
+        self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen, begun: _Pending | None
+    ) -> Hit | StoredKey:
+        return self._finish(
+            begun or (*self._commands.pack_keyed(plan, keys, cost, seen), None, None)
+        )
 
     def lease(
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: _Pending | None
@@ -166,8 +190,13 @@ class RedisStore(RedisClients):
 
     end = _finish
 
-    def _longer(self, client: bytes, answer: bytes) -> Hit | Leased:
-        """Read the answer to a request that asked for a lease, or whose script met damage."""
+    def _longer(self, client: bytes, answer: bytes) -> Hit | Leased | StoredKey:
+        """Read the answer to a request that asked for a lease, or whose script met damage.
+
+        Or whose API key has another record than the one that is known.
+        """
+        if answer.startswith(STORED_CODE):
+            return read_stored(answer)
         # One byte more says that the script met a damaged value.
         if len(answer) in (REPLY.size + 1, LEASED.size + 1):
             self._damage.report(client, "a damaged value was replaced")

@@ -1,0 +1,1 @@
+"""Describe API keys: their texts, hashes and records, without a store and without Flask."""

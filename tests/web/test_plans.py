@@ -1,0 +1,129 @@
+"""Test that each request counts under its client's rate plan, on memory and on Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask, g, request
+
+from flask_irl import ConfigurationError, IntelligentLimiter
+from flask_irl.telemetry.events import CallbackFailed
+from tests.recorder import Recorder
+
+PLANS = {"free": "2/minute", "pro": "4/minute;6/hour"}
+
+
+def by_header() -> str | None:
+    return request.headers.get("X-Plan")
+
+
+class Site:
+    """An app whose clients say their plan."""
+
+    def __init__(self, **options: Any) -> None:
+        self.app = Flask("site")
+        self.listener = Recorder()
+        options = {"plans": PLANS, "base_limit": 3, "plan_of": by_header, **options}
+        self.limiter = IntelligentLimiter(
+            self.app, background=False, listener=self.listener, **options
+        )
+        self.app.add_url_rule("/", "index", lambda: "x")
+
+        @self.app.get("/costly")
+        @self.limiter.limit("1/minute")
+        def costly() -> str:
+            return "x"
+
+        @self.app.get("/own")
+        @self.limiter.limit("5/minute", override_base=True)
+        def own() -> str:
+            return "x"
+
+    def asks(self, count: int, plan: str | None = None, path: str = "/") -> list[int]:
+        headers = {} if plan is None else {"X-Plan": plan}
+        client = self.app.test_client()
+        return [client.get(path, headers=headers).status_code for _ in range(count)]
+
+    def failures(self) -> list[str]:
+        return [x.where for x in self.listener.events if isinstance(x, CallbackFailed)]
+
+
+def test_a_plans_limits_count_instead_of_the_base_limit() -> None:
+    site = Site()
+    assert site.asks(5, "pro") == [200] * 4 + [429]
+    assert site.asks(4) == [200] * 3 + [429]
+
+
+def test_a_client_that_changes_plans_and_comes_back_has_no_more_than_was_left() -> None:
+    site = Site()
+    assert site.asks(2, "free") == [200, 200]
+    assert site.asks(1, "pro") == [200]
+    assert site.asks(1, "free") == [429]
+    # A refusal under one plan isn't believed under another.
+    assert site.asks(4, "pro") == [200] * 3 + [429]
+
+
+def test_the_default_plan_is_for_clients_without_another() -> None:
+    site = Site(default_plan="free")
+    assert site.asks(3) == [200, 200, 429]
+
+
+def test_without_a_function_all_clients_have_the_default_plan() -> None:
+    site = Site(default_plan="free", plan_of=None)
+    assert site.asks(3) == [200, 200, 429]
+
+
+def test_a_routes_own_limit_stays_and_one_instead_of_the_base_limit_replaces_the_plan() -> None:
+    site = Site()
+    assert site.asks(2, "pro", "/costly") == [200, 429]
+    assert site.asks(6, "free", "/own") == [200] * 5 + [429]
+
+
+def test_a_plan_that_a_later_hook_tells_is_the_one_that_counts() -> None:
+    site = Site(plan_of=lambda: g.plan)
+
+    @site.app.before_request
+    def log_in() -> None:
+        g.plan = request.headers.get("X-Plan")
+
+    assert site.asks(5, "pro") == [200] * 4 + [429]
+    assert site.failures() == []
+
+
+def raises() -> str:
+    raise RuntimeError("no database")
+
+
+@pytest.mark.parametrize(
+    "plan_of",
+    [
+        raises,
+        lambda: "gold",
+        lambda: "x" * 10_000_000,
+        lambda: 5,
+        lambda: object(),
+        lambda: ["free"],
+    ],
+)
+def test_a_function_that_names_no_plan_gives_the_default_and_is_reported(plan_of: Any) -> None:
+    site = Site(plan_of=plan_of, default_plan="free")
+    assert site.asks(3) == [200, 200, 429]
+    assert site.failures()[0] == "plan_of"
+    site = Site(plan_of=plan_of)
+    assert site.asks(4) == [200] * 3 + [429]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"default_plan": "gold"}, "default_plan is 'gold'.* free, pro"),
+        ({"plan_of": "not an attribute"}, "plan_of is 'not an attribute'"),
+        ({"plan_of": 5}, "plan_of 5 is not allowed"),
+        ({"plans": None}, "plan_of needs plans"),
+        ({"plans": {"free": "lots"}}, "plans: free: limit 'lots'"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_at_start(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        Site(**options)
