@@ -33,6 +33,8 @@ from flask_irl.web.limit_rules import Conditions, LimitRules
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, state_of
+from flask_irl.web.tenant_selectors import TenantSelector
+from flask_irl.web.tenants import TenantOf
 
 if TYPE_CHECKING:
     from click import Command
@@ -57,6 +59,10 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
+        tenant_of: Tells which of the app's tenants a request is of, each of which has limits, a
+            model and tokens of its own: a selector such as :func:`~flask_irl.tenant_by_host`, or
+            a function, asked in the limiter's first hook. What it names may be declared by
+            ``tenants``. If it raises, or names no tenant, the app's own limiter has the request.
         default_limits_per_method: Count each HTTP method of a route by itself.
         default_limits_exempt_when: Returns True where they don't apply to a request.
         default_limits_deduct_when: Given the response, returns True where a request counts in
@@ -87,6 +93,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         label_of: LabelFunc | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
+        tenant_of: TenantOf | None = None,
         default_limits_per_method: bool = False,
         default_limits_exempt_when: Filter | None = None,
         default_limits_deduct_when: DeductWhen | None = None,
@@ -105,6 +112,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             ("key_func", key_func),
             ("label_of", label_of),
             ("authorize", authorize),
+            ("tenant_of", None if isinstance(tenant_of, TenantSelector) else tenant_of),
         ):
             if function is not None:
                 check_callback(option, function)
@@ -131,6 +139,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._label_of = label_of
         self._listener = listener
         self._authorize = authorize
+        self._tenant_of = tenant_of
         self._arguments: Mapping[str, Any] = options
         states = AppStates()
         RouteDecorators.__init__(self, states)
@@ -162,6 +171,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             declarations=self._declarations,
             listener=self._listener,
             rules=self._rules,
+            tenant_of=self._tenant_of,
         )
         if options.enabled and options.admin:
             # First, since it may refuse its options.
@@ -178,7 +188,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
 
     def flush(self) -> int:
         """Flush: learn now from the current app's requests; returns how many there were."""
-        return state_of(current_app).limiter.flush()
+        return state_of(current_app).flush()
 
     @property
     def enabled(self) -> bool:

@@ -138,6 +138,17 @@ class ValueDamaged(NamedTuple):
     values: int
 
 
+class TenantUnusable(NamedTuple):
+    """Report a request that counted under another tenant than the app named, by the reason.
+
+    Attributes:
+        reason: ``name`` (no tenant may be called so), ``undeclared``, ``full`` (there are
+            ``max_tenants``) or ``store`` (it doesn't answer).
+    """
+
+    reason: str
+
+
 Event = (
     RequestDecided
     | RequestExempted
@@ -156,6 +167,7 @@ Event = (
     | JobSkipped
     | CallbackFailed
     | ValueDamaged
+    | TenantUnusable
 )
 
 Notify = Callable[[Event], object]

@@ -46,7 +46,7 @@ class CurrentRequest:
         """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return []
-        return state_of(current_app).limits_on(request.environ)
+        return state_of(current_app).of_request().limits_on(request.environ)
 
     @property
     def current_key(self) -> str:
@@ -58,7 +58,7 @@ class CurrentRequest:
         """
         if not has_request_context():
             raise RuntimeError(NO_REQUEST)
-        return state_of(current_app).key_on(request.environ)
+        return state_of(current_app).of_request().key_on(request.environ)
 
     def failed_login(self) -> None:
         """Count the current request as a failed login, whatever it is answered with.

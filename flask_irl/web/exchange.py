@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from werkzeug.routing import Rule
 
@@ -39,6 +39,18 @@ class EarlyQuestion(NamedTuple):
     keys: Sequence[str]
 
 
+class Late(Protocol):
+    """Decide on a request after the app's hooks; see :mod:`flask_irl.web.late`."""
+
+    def dispatch(self, exchange: Exchange, dispatch: Callable[..., Any], arguments: Any) -> Any:
+        """Decide right before the view."""
+
+    def finalize(
+        self, exchange: Exchange, finalize: Callable[..., Any], arguments: Any, named: Any
+    ) -> Any:
+        """Count a request that was answered before it was decided on."""
+
+
 class Exchange:
     """Hold the state of one request; the deciders, the observer and the app's word write it.
 
@@ -47,7 +59,7 @@ class Exchange:
             until one is made, and when it is exempt.
         decided: Whether the request itself has been decided on, or is exempt.
         exempt: Whether it is exempt.
-        late: Whether it is decided on only after the app's hooks.
+        late: Decides on it only after the app's hooks, where that was put off; else None.
         reached: Whether the view's decorators were reached before it was decided on.
         rest: The decision on what doesn't need the hooks, where it was made before them.
         answering: Whether a refusal is being answered, so that nothing more is counted.
@@ -66,7 +78,7 @@ class Exchange:
     decision: Decision | None = None
     decided = False
     exempt = False
-    late = False
+    late: Late | None = None
     reached = False
     rest: Decision | None = None
     answering = False
