@@ -26,6 +26,7 @@ from flask_irl.web.callbacks import (
     check_callback,
 )
 from flask_irl.web.current_request import CurrentRequest
+from flask_irl.web.declared_tenants import TenantOf
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.labels import LabelFunc
 from flask_irl.web.late_command import LateCommand
@@ -34,7 +35,6 @@ from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, state_of
 from flask_irl.web.tenant_selectors import TenantSelector
-from flask_irl.web.tenants import TenantOf
 
 if TYPE_CHECKING:
     from click import Command

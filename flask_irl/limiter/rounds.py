@@ -7,6 +7,7 @@ process; first comes who has waited longest.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
@@ -115,7 +116,8 @@ class Rounds:
     Attributes:
         worker: Has the thread.
         breaker: Breaks the circuit for all, since they share the store's connections.
-        trains_all: Whether this process trains for limiters whose requests others have.
+        open_all: Adds the limiters of which other processes have the requests, where this one
+            trains for all; else None.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class Rounds:
     ) -> None:
         self.worker = worker
         self.breaker = breaker
-        self.trains_all = False
+        self.open_all: Callable[[], object] | None = None
         self._first = Turn(self, first, worker.jobs)
         self._turns: list[Turn] = []
         self._monotonic = monotonic
@@ -167,15 +169,18 @@ class Rounds:
         asked = [self._first, *active, *self._some_idle(active)]
         news = self._first.member.store.revisions_of([turn.member.store for turn in asked])
         for turn, found in zip(asked, news, strict=True):
-            self._run(turn, "poll", lambda turn=turn, found=found: turn.member.refresh(found))
+            self._run(turn, "poll", functools.partial(turn.member.refresh, found))
         for turn in active:
             self._run(turn, "poll", turn.jobs.tell)
         self._train_next()
 
     def train(self) -> None:
         """Put all that may have learned something into the queue for a training."""
+        everybody = self.open_all is not None
+        if self.open_all is not None:
+            self._run(self._first, "train", self.open_all)
         for turn in (self._first, *self._turns):
-            seen = turn.last_seen >= turn.trained or turn is self._first or self.trains_all
+            seen = turn.last_seen >= turn.trained or turn is self._first or everybody
             if turn.jobs.train is not None and seen and turn not in self._queue:
                 self._queue.append(turn)
         self._train_next()

@@ -124,12 +124,11 @@ class Tenants:
         others = {OTHER} & self._limiters.keys()
         return [DEFAULT, *sorted({*self._declared, *noted}), *others]
 
-    def open_all(self) -> None:
-        """Open the limiters of all tenants that there are, as a process that trains for them must.
+    def train_all(self) -> None:
+        """Train for all tenants that there are, whichever processes have their requests."""
+        self.rounds.open_all = self._open_all
 
-        Raises:
-            StoreError: The store failed.
-        """
+    def _open_all(self) -> None:
         for name in self.names():
             self.find(name)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import current_app, has_request_context, request
 
+from flask_irl.config.tenants import DEFAULT
 from flask_irl.limits.current import CurrentLimit, shown_limit
 from flask_irl.limits.decision import Decision
 from flask_irl.web.state import EXTENSION, state_of
@@ -28,6 +29,17 @@ class CurrentRequest:
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
         return state_of(current_app).decision_on(request.environ)
+
+    @property
+    def current_tenant(self) -> str | None:
+        """Name the tenant of the current request, ``default`` if it is of none.
+
+        None outside of a request, and where the app has no tenants.
+        """
+        if not has_request_context() or EXTENSION not in current_app.extensions:
+            return None
+        tenants = state_of(current_app).tenants
+        return None if tenants is None else tenants.current().limiter.tenant or DEFAULT
 
     @property
     def current_limit(self) -> CurrentLimit | None:

@@ -97,7 +97,7 @@ class Enforcer:
         )
 
     def register(self, app: Flask, *, innermost: bool, bypass: Bypass, calls: LateCalls) -> None:
-        """Decide on the requests of an app, in a hook before each.
+        """Decide on the requests of an app, whose hook :attr:`hook` is by now.
 
         Args:
             app: The app.
@@ -107,10 +107,7 @@ class Enforcer:
             calls: The app's calls, for decisions after its hooks.
         """
         self._bypass = bypass
-        # Not by Flask's decorator: switched on, the limiter may come after the first request.
-        self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
-        if self.hook not in self._hooks:
-            self._hooks.append(self.hook)
+        self._hooks = cast(list[object], app.before_request_funcs[None])
         self.late.serve(app, self.hook, calls)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:

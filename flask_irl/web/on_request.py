@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.current import CurrentLimit
 from flask_irl.limits.decision import Decision
 from flask_irl.web.current import limits_of
 from flask_irl.web.identity import Identity
+from flask_irl.web.tenants import TenantStates
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -19,8 +21,25 @@ class OnRequest:
     """Know requests by the limiter of an app's state."""
 
     limiter: Limiter
+    tenants: TenantStates[Any] | None
     _slot: str
     _identity: Identity
+
+    def limiter_for(self, tenant: str | None) -> Limiter:
+        """Give the limiter of a tenant, of the current request's with None.
+
+        Raises:
+            ConfigurationError: There is no such tenant.
+            StoreError: The store failed.
+        """
+        if tenant is None:
+            return self.limiter if self.tenants is None else self.tenants.current().limiter
+        if self.tenants is None:
+            raise ConfigurationError(f"tenant is {tenant!r:.100}: the app gives no tenant_of")
+        found = self.tenants.limiters.find(tenant)
+        if found is None:
+            raise ConfigurationError(f"tenant is {tenant!r:.100}: there is no such tenant")
+        return found
 
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
         """Give the decision on a request, by its environment."""

@@ -22,6 +22,7 @@ from flask_irl.web.breaches import Breaches
 from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
+from flask_irl.web.declared_tenants import TenantOf, declared_tenants
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.described_routes import described_routes
 from flask_irl.web.enforcement import Enforcer
@@ -40,15 +41,13 @@ from flask_irl.web.patterns import ConfiguredRules
 from flask_irl.web.questions import Question, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.refusal_page import RefusalPage
-from flask_irl.web.responses import RateLimitExceeded
+from flask_irl.web.responses import RateLimitExceeded, Responder
 from flask_irl.web.routes import Route
 from flask_irl.web.switch import switch
 from flask_irl.web.tenants import (
     Parts,
     TenantMiddleware,
-    TenantOf,
     TenantStates,
-    declared_tenants,
 )
 from flask_irl.web.tracing import new_observer
 
@@ -75,6 +74,7 @@ class AppState(NewParts, OnRequest):
 
     Attributes:
         tenants: The states of the app's tenants; None where it has none.
+        declared: The options of those that are declared.
 
     Raises:
         ConfigurationError: An option is wrong.
@@ -94,7 +94,7 @@ class AppState(NewParts, OnRequest):
         tenant_of: TenantOf | None = None,
         of: tuple[AppState, Limiter] | None = None,
     ) -> None:
-        declared = declared_tenants(options, tenant_of)
+        self.declared = declared_tenants(options, tenant_of)
         self.tenants: TenantStates[AppState] | None = None
         self._app = weakref.ref(app)
         self.owner = owner
@@ -116,8 +116,9 @@ class AppState(NewParts, OnRequest):
         self._slot = f"flask_irl.{id(self):x}" if main is None else main._slot
         self._recognition = Recognition()
         callback_failed = self.limiter.failures.callback_failed
-        page = self._page = RefusalPage(callback_failed) if main is None else main._page
-        self.responder = self.new_responder(page) if main is None else main.responder
+        self._page: RefusalPage = RefusalPage(callback_failed) if main is None else main._page
+        page = self._page
+        self.responder: Responder = self.new_responder(page) if main is None else main.responder
         if label_of is not None:
             self.limiter.label_of = Labels(label_of, callback_failed)
         self.questions = self.new_questions()
@@ -157,7 +158,7 @@ class AppState(NewParts, OnRequest):
             self.tenants = TenantStates(
                 self,
                 tenant_of,
-                declared,
+                self.declared,
                 lambda limiter: AppState(
                     cast(Flask, self._app()),
                     owner,
@@ -189,6 +190,9 @@ class AppState(NewParts, OnRequest):
         first = FirstRequests(
             by_address=self._by_address, local=self.limiter.store.local, guard=failures.guard
         )
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
+        hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
+        hooks.append(self.enforcer.hook)
         tenants = self.tenants
         served: Any = self if tenants is None else tenants.dispatch()
         bypass = Bypass(

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, c
 from flask import Flask, Response, has_request_context, request
 
 from flask_irl.config.options import Options
-from flask_irl.config.tenants import names_of, tenant_options, undeclared
-from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.tenants import Tenants
 from flask_irl.telemetry.log import TENANT
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.bypass import Bypass
-from flask_irl.web.callbacks import check_callback, key_of
+from flask_irl.web.callbacks import key_of
+from flask_irl.web.declared_tenants import TenantOf
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.exchange import Exchange, Headers
 from flask_irl.web.late_calls import LateCalls
@@ -23,12 +22,10 @@ from flask_irl.web.middleware import Middleware
 from flask_irl.web.observer import Observer
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.responses import Responder
-from flask_irl.web.tenant_selectors import TenantFunc, TenantSelector
+from flask_irl.web.tenant_selectors import TenantSelector
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-TenantOf = TenantSelector | TenantFunc
 
 
 class Parts(NamedTuple):
@@ -59,36 +56,6 @@ class Served(Protocol):
 
 
 S = TypeVar("S", bound=Served)
-
-
-def declared_tenants(options: Options, tenant_of: TenantOf | None) -> dict[str, Options]:
-    """Give the options of an app's declared tenants.
-
-    Args:
-        options: The app's.
-        tenant_of: Tells the tenants of requests; None for no tenants.
-
-    Raises:
-        ConfigurationError: A tenant isn't allowed, or the two don't belong together.
-    """
-    declared = tenant_options(options)
-    if tenant_of is None:
-        if declared:
-            raise ConfigurationError(
-                f"tenants is given ({names_of(declared)}) without tenant_of: give that, such as "
-                'tenant_by_host({"a.example.com": "a"}), to tell which request is whose'
-            )
-        return {}
-    if isinstance(tenant_of, TenantSelector):
-        names = tenant_of.names
-        if declared and options.undeclared_tenants == "shared" and names - declared.keys():
-            raise ConfigurationError(
-                f"{tenant_of.kind} names {names_of(names - declared.keys())}, which tenants doesn't"
-                f" declare; there are: {names_of(declared)}"
-            )
-        return {**{name: undeclared(options, name) for name in sorted(names)}, **declared}
-    check_callback("tenant_of", tenant_of)
-    return declared
 
 
 class TenantStates(Generic[S]):
