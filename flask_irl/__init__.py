@@ -10,6 +10,7 @@ from flask_irl.limits.current import CurrentLimit
 from flask_irl.limits.decision import Decision
 from flask_irl.web.key_functions import api_key, logged_in_user, remote_address
 from flask_irl.web.responses import RateLimitExceeded
+from flask_irl.web.tenant_selectors import tenant_by_header, tenant_by_host, tenant_by_path
 
 if TYPE_CHECKING:
     from flask_irl.operations.results import (
@@ -35,6 +36,9 @@ __all__ = [
     "api_key",
     "logged_in_user",
     "remote_address",
+    "tenant_by_header",
+    "tenant_by_host",
+    "tenant_by_path",
 ]
 
 

@@ -25,7 +25,6 @@ NO_APP: Final = (
     "limiter.{name} is about the clients of one app, and there is no app here. Call it in a "
     "request, or within 'with app.app_context():', as in a task of Celery's, a thread or a script."
 )
-
 ClientName = str | bytes | int | UUID
 """A client's name, of any type that a key function may return."""
 Order = Literal["active", "anomalous", "refused", "flagged", "overridden"]
@@ -53,10 +52,19 @@ class ClientControl:
 
     Args:
         states: Those of the extension's apps.
+        tenant: The tenant whose clients are meant; by default that of the current request.
     """
 
-    def __init__(self, states: AppStates) -> None:
+    def __init__(self, states: AppStates, tenant: str | None = None) -> None:
         self._states = states
+        self._tenant = tenant
+
+    def tenant(self, name: str) -> ClientControl:
+        """Give the same calls on one tenant's clients; ``default`` is that of all other requests.
+
+        Each of them raises ``ConfigurationError`` where the app has no such tenant.
+        """
+        return ClientControl(self._states, name)
 
     def block(
         self,
@@ -217,7 +225,7 @@ class ClientControl:
         name = None if client is None else _name(client)
         known = False
         for state in self._states.here():
-            on_clients = _operations_on(state).clients
+            on_clients = self._operations_on(state).clients
             if name is None:
                 known |= on_clients.reset_all(who) > 0
             else:
@@ -244,14 +252,13 @@ class ClientControl:
     def _operations(self, call: str) -> Operations:
         if not has_app_context():
             raise RuntimeError(NO_APP.format(name=call))
-        return _operations_on(state_of(current_app))
+        return self._operations_on(state_of(current_app))
 
+    def _operations_on(self, state: AppState) -> Operations:
+        # Not with the module: a web worker needs them for these calls only.
+        from flask_irl.operations import Operations
 
-def _operations_on(state: AppState) -> Operations:
-    # Not with the module: a web worker needs them for these calls only.
-    from flask_irl.operations import Operations
-
-    return Operations(state.limiter)
+        return Operations(state.limiter_for(self._tenant))
 
 
 def _name(client: Any) -> str:

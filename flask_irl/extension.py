@@ -26,6 +26,7 @@ from flask_irl.web.callbacks import (
     check_callback,
 )
 from flask_irl.web.current_request import CurrentRequest
+from flask_irl.web.declared_tenants import TenantOf
 from flask_irl.web.key_functions import remote_address
 from flask_irl.web.labels import LabelFunc
 from flask_irl.web.late_command import LateCommand
@@ -35,6 +36,7 @@ from flask_irl.web.require_api_key import OFF
 from flask_irl.web.route_decorators import RouteDecorators
 from flask_irl.web.start_warnings import late_warning, warn_at_start
 from flask_irl.web.state import EXTENSION, AppState, state_of
+from flask_irl.web.tenant_selectors import TenantSelector
 
 if TYPE_CHECKING:
     from click import Command
@@ -62,6 +64,10 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         listener: Takes every event, for metrics.
         authorize: Your own login for the admin API instead of tokens: given ``read`` or
             ``write``, returns the name of the user who may do that, or None.
+        tenant_of: Tells which of the app's tenants a request is of, each of which has limits, a
+            model and tokens of its own: a selector such as :func:`~flask_irl.tenant_by_host`, or
+            a function, asked in the limiter's first hook. What it names may be declared by
+            ``tenants``. If it raises, or names no tenant, the app's own limiter has the request.
         default_limits_per_method: Count each HTTP method of a route by itself.
         default_limits_exempt_when: Returns True where they don't apply to a request.
         default_limits_deduct_when: Given the response, returns True where a request counts in
@@ -93,6 +99,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         plan_of: PlanFunc | str | None = None,
         listener: Listener | None = None,
         authorize: Authorize | None = None,
+        tenant_of: TenantOf | None = None,
         default_limits_per_method: bool = False,
         default_limits_exempt_when: Filter | None = None,
         default_limits_deduct_when: DeductWhen | None = None,
@@ -111,6 +118,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             ("key_func", key_func),
             ("label_of", label_of),
             ("authorize", authorize),
+            ("tenant_of", None if isinstance(tenant_of, TenantSelector) else tenant_of),
         ):
             if function is not None:
                 check_callback(option, function)
@@ -138,6 +146,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._plan_of = plan_function(plan_of)
         self._listener = listener
         self._authorize = authorize
+        self._tenant_of = tenant_of
         self._arguments: Mapping[str, Any] = options
         states = AppStates()
         RouteDecorators.__init__(self, states)
@@ -174,6 +183,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             declarations=self._declarations,
             listener=self._listener,
             rules=self._rules,
+            tenant_of=self._tenant_of,
         )
         if options.enabled and options.admin:
             # First, since it may refuse its options.
@@ -190,7 +200,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
 
     def flush(self) -> int:
         """Flush: learn now from the current app's requests; returns how many there were."""
-        return state_of(current_app).limiter.flush()
+        return state_of(current_app).flush()
 
     @property
     def enabled(self) -> bool:

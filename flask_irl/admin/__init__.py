@@ -18,6 +18,7 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.log import event
 
 if TYPE_CHECKING:
+    from flask_irl.admin.state import TenantParts
     from flask_irl.operations import Operations
     from flask_irl.web.callbacks import Authorize
 
@@ -33,6 +34,7 @@ def register(
     authorize: Authorize | None = None,
     docs: bool = True,
     routes: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    tenants: TenantParts | None = None,
     failed: Callable[[str], object] | None = None,
 ) -> tuple[Blueprint, ...]:
     """Give an app the admin API, if somebody may use it: with a token or ``authorize``.
@@ -49,6 +51,7 @@ def register(
             site's pages are refused.
         docs: Serves ``openapi.json`` and ``docs``, to everybody.
         routes: Lists ``route``, ``methods``, ``limits`` and ``exempt`` of the app's routes.
+        tenants: The operations on the app's tenants; None where it has none.
         failed: Called with the reason of each refusal: ``missing``, ``wrong``, ``read_only``,
             ``throttled``, ``cross_site`` or ``host``.
 
@@ -71,6 +74,7 @@ def register(
         operations=operations,
         authenticator=Authenticator(tokens, authorize=authorize, failed=failed),
         routes=routes,
+        tenants=tenants,
         docs=docs,
     )
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 
 from flask_irl.admin import give_way, is_wanted, register
 from flask_irl.admin.prefix import OWN
-from flask_irl.admin.tokens import all_tokens, parse_tokens
+from flask_irl.admin.tokens import all_tokens, parse_tokens, tenants_tokens
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import AdminRefused
 from flask_irl.telemetry.log import event
 from flask_irl.web.callbacks import Authorize
 from flask_irl.web.state import AppState
+from flask_irl.web.tenants import TenantStates
+
+if TYPE_CHECKING:
+    from flask_irl.admin.state import Part
 
 
 def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Blueprint, ...]:
@@ -34,7 +39,9 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
     options, limiter = state.options, state.limiter
     state.own_blueprints = OWN
     try:
-        tokens = all_tokens(options.admin_token, parse_tokens(options.admin_tokens))
+        of_tenants = {name: x.admin_tokens for name, x in state.declared.items()}
+        named = (*parse_tokens(options.admin_tokens), *tenants_tokens(of_tenants))
+        tokens = all_tokens(options.admin_token, named)
     except ValueError as error:
         raise ConfigurationError(
             f"the admin API's tokens (not shown) are not allowed: give {error}"
@@ -52,6 +59,7 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
             authorize=authorize,
             docs=options.admin_docs,
             routes=lambda: state.described_routes(app),
+            tenants=None if state.tenants is None else _TenantParts(app, state.tenants),
             failed=lambda reason: limiter.failures.guard(
                 "admin", partial(limiter.notify, AdminRefused(reason))
             ),
@@ -69,3 +77,32 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
     if blueprints:
         state.at_first_request(give_way)
     return blueprints
+
+
+class _TenantParts:
+    """Find what the admin API is about, for each tenant of an app.
+
+    Args:
+        app: The app.
+        states: The states of its tenants.
+    """
+
+    def __init__(self, app: Flask, states: TenantStates[AppState]) -> None:
+        self._app = app
+        self._states = states
+
+    def find(self, tenant: str) -> Part | None:
+        """Find that of a tenant; None if there is no such tenant."""
+        from flask_irl.admin.state import Part
+        from flask_irl.operations import Operations
+
+        limiter = self._states.limiters.find(tenant)
+        if limiter is None:
+            return None
+        state = self._states.state(limiter)
+        routes = partial(state.described_routes, self._app)
+        return Part(Operations(limiter), routes, tenant)
+
+    def names(self) -> list[str]:
+        """List the tenants."""
+        return self._states.limiters.names()

@@ -90,10 +90,15 @@ class Authenticator:
         return self._authorize is None
 
     def check(self, request: Request) -> str:
+        """Authenticate a request, and name the operator; see :meth:`identify`."""
+        return self.identify(request)[0]
+
+    def identify(self, request: Request) -> tuple[str, str]:
         """Authenticate a request.
 
         Returns:
-            The operator: the token's name, or the name that the host's ``authorize`` returned.
+            The operator: the token's name, or the name that the host's ``authorize`` returned; and
+            the tenant that the operator is confined to, empty for none.
 
         Raises:
             werkzeug.exceptions.HTTPException: The request is refused: with 401, 403 or 429, or by
@@ -101,7 +106,7 @@ class Authenticator:
         """
         scope: Scope = "read" if request.method in SAFE_METHODS else "write"
         if self._authorize is not None:
-            return self._by_host(self._authorize, request, scope)
+            return self._by_host(self._authorize, request, scope), ""
         credentials = _credentials(request)
         if credentials is None:
             self._refused(request, "missing")
@@ -125,7 +130,7 @@ class Authenticator:
         if scope == "write" and token.scope != "write":
             self._refused(request, "read_only", name=token.name)
             raise Forbidden("This token may read, but not change anything.")
-        return token.name
+        return token.name, token.tenant
 
     def _match(self, credentials: bytes) -> Token | None:
         """Find a token in constant time: the digests of all tokens are compared."""

@@ -9,7 +9,7 @@ from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import MapAdapter, Rule
 
-from flask_irl.admin.endpoints import AdminBlueprint
+from flask_irl.admin.endpoints import TENANT, AdminBlueprint
 from flask_irl.admin.errors import add_error_handlers
 from flask_irl.admin.prefix import BLUEPRINT, is_own
 from flask_irl.admin.state import current_admin
@@ -32,10 +32,18 @@ def operator() -> str:
     return name
 
 
+def confined_to() -> str:
+    """Name the one tenant that the current request's operator may see; empty for all."""
+    tenant: str = g.irl_admin_tenant
+    return tenant
+
+
 def _admit() -> None:
     if request.endpoint == f"{blueprint.name}.{UNKNOWN}":
         return
-    g.irl_admin_operator = current_admin().authenticator.check(request)
+    admin = current_admin()
+    g.irl_admin_operator, g.irl_admin_tenant = admin.authenticator.identify(request)
+    admin.choose(request.args.get(TENANT, ""), confined_to())
     limit = MAX_BODY
     if request.max_content_length is not None:
         limit = min(limit, request.max_content_length)

@@ -13,16 +13,20 @@ import marshmallow as ma
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from webargs.flaskparser import FlaskParser, abort
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from flask_irl.admin.errors import BODY
-from flask_irl.admin.openapi_texts import PAGINATION, PARAMETERS
+from flask_irl.admin.openapi_texts import PAGINATION, PARAMETERS, TENANT_PARAMETER
 from flask_irl.admin.prefix import LAST
 from flask_irl.admin.responses import json_response
 from flask_irl.admin.schemas.requests import Request as Body
 
 COMMON_ERRORS: Final = (401, 403, 413, 429, 503)
 BODY_ERRORS: Final = (400, 415, 422)
+
+TENANT: Final = "tenant"
+"""Name in the query under which any request may name the tenant that it is about."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 Schema = type[ma.Schema]
@@ -37,6 +41,11 @@ class _Parser(FlaskParser):
         if isinstance(schema, Body) and schema.optional and not self._has_body(req):
             return {}
         return super().load_json(req, schema)
+
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        # Which tenant is meant was looked at before, for every endpoint.
+        query = MultiDict(item for item in req.args.items(multi=True) if item[0] != TENANT)
+        return self._makeproxy(query, schema)
 
     def _has_body(self, req: Request) -> bool:
         return bool(req.get_data(cache=True))
@@ -128,7 +137,10 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 view_func,
                 methods=[method],
                 tags=[tag],
-                parameters=[text for name, text in PARAMETERS.items() if f":{name}>" in rule],
+                parameters=[
+                    *(text for name, text in PARAMETERS.items() if f":{name}>" in rule),
+                    TENANT_PARAMETER,
+                ],
             )
             return view
 

@@ -13,7 +13,7 @@ from flask_irl.admin.converters import CONVERTERS
 from flask_irl.admin.documentation import docs_blueprint
 from flask_irl.admin.openapi import AdminApi
 from flask_irl.admin.prefix import Prefix
-from flask_irl.admin.state import EXTENSION, Admin
+from flask_irl.admin.state import EXTENSION, Admin, Part, TenantParts
 
 # Importing the views declares the blueprint's endpoints.
 from flask_irl.admin.views import analytics, campaigns, clients, models, site  # noqa: F401
@@ -27,6 +27,7 @@ def mount(
     operations: Operations,
     authenticator: Authenticator,
     routes: Callable[[], Sequence[Mapping[str, Any]]],
+    tenants: TenantParts | None,
     docs: bool,
 ) -> tuple[Blueprint, ...]:
     """Register the blueprints with an app; see :func:`flask_irl.admin.register`."""
@@ -36,7 +37,9 @@ def mount(
     api = AdminApi(app, by_token=authenticator.by_token)
     api.register_blueprint(blueprint, url_prefix=url_prefix)
     prefix = Prefix(url_prefix)
-    app.extensions[EXTENSION] = Admin(operations, authenticator, routes, api.document, prefix)
+    app.extensions[EXTENSION] = Admin(
+        Part(operations, routes), authenticator, tenants, api.document, prefix
+    )
     if docs:
         app.register_blueprint(docs_blueprint, url_prefix=url_prefix)
     prefix.give_way(app)

@@ -10,7 +10,7 @@ from flask_irl.admin.errors import Errors
 ERROR_TEXTS: Final[Mapping[int, str]] = {
     400: "The body is not JSON.",
     401: "No token was sent.",
-    403: "The token is not known, or may not change anything.",
+    403: "The token is not known, may not change anything, or is another tenant's.",
     404: "Nothing of that name is known.",
     409: "The change can't be made now; `detail` says why.",
     413: "The body is too large.",
@@ -61,6 +61,14 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "A model's version.",
         "example": 6,
     },
+}
+TENANT_PARAMETER: Final[Mapping[str, Any]] = {
+    "in": "query",
+    "name": "tenant",
+    "required": False,
+    "description": "Tenant that the request is about, where the app has tenants: `default`, or one "
+    "that `GET /tenants` lists. Without it, the token's own tenant, or `default`.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
 PAGINATION: Final = {
     "description": "As JSON: `total`, `total_pages`, and the numbers of the `first_page`, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, cast, get_args
 
 Scope = Literal["read", "write"]
@@ -23,11 +23,13 @@ class Token:
         name: Name of the operator in the audit log; 1 to 64 printable characters.
         secret: Credentials, sent as ``Authorization: Bearer <secret>``; never shown.
         scope: ``read`` may look, ``write`` may change things too.
+        tenant: The one tenant that it admits to; empty for all.
     """
 
     name: str
     secret: str = field(repr=False)
     scope: Scope
+    tenant: str = ""
 
 
 def parse_tokens(value: object) -> tuple[Token, ...]:
@@ -46,6 +48,19 @@ def parse_tokens(value: object) -> tuple[Token, ...]:
     if not isinstance(value, Mapping):
         raise ValueError(_FORM)
     return _distinct(_token(number, *item) for number, item in enumerate(value.items(), 1))
+
+
+def tenants_tokens(tokens: Mapping[str, object]) -> tuple[Token, ...]:
+    """Read the option ``admin_tokens`` of each tenant, by the tenant's name.
+
+    Raises:
+        ValueError: As of :func:`parse_tokens`.
+    """
+    return tuple(
+        replace(token, name=f"{tenant}:{token.name}", tenant=tenant)
+        for tenant, value in tokens.items()
+        for token in parse_tokens(value)
+    )
 
 
 def all_tokens(admin_token: str | None, named: Iterable[Token] = ()) -> tuple[Token, ...]:

@@ -19,14 +19,15 @@ from flask_irl.errors import ConfigurationError, IrlError, StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
 from flask_irl.telemetry.log import logger
-from flask_irl.web.state import state_of
+from flask_irl.web.state import AppState, state_of
 
 P = ParamSpec("P")
 JSON: Final = "--json"
 META: Final = "flask_irl.json"
 """Name under which click's context knows whether JSON was asked for."""
 
-
+TENANT: Final = "flask_irl.tenant"
+"""Name under which click's context knows the tenant that a command is about; empty for none."""
 ALIASES: Final = {"limit": "override", "unset": "clear"}
 """Commands by the names that they had before."""
 
@@ -65,7 +66,19 @@ class IrlGroup(AppGroup):
                 fail(str(error))
 
 
-irl = IrlGroup("irl", help="Look into and steer the app's IntelligentLimiter.")
+irl = IrlGroup(
+    "irl",
+    help="Look into and steer the app's IntelligentLimiter.",
+    params=[
+        click.Option(
+            ["--tenant"],
+            metavar="NAME",
+            default="",
+            help="Tenant that the command is about, where the app has tenants.",
+        )
+    ],
+    callback=lambda tenant: click.get_current_context().meta.__setitem__(TENANT, tenant),
+)
 as_json = click.option(JSON, "json_", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -122,8 +135,27 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def operations() -> Operations:
-    """Open the operations on the current app's limiter."""
+    """Open the operations on the current app's limiter, or on that of the tenant."""
     return Operations(_limiter())
+
+
+def state() -> AppState:
+    """Find the current app's state, or that of the tenant.
+
+    Raises:
+        click.UsageError: There is no such tenant.
+    """
+    own = state_of(current_app)
+    wanted = click.get_current_context().meta.get(TENANT)
+    if not wanted:
+        return own
+    if own.tenants is None:
+        raise click.UsageError("the app has no tenants: tenant_of isn't given")
+    limiter = own.tenants.limiters.find(wanted)
+    if limiter is None:
+        names = ", ".join(own.tenants.limiters.names())
+        raise click.UsageError(plain(f"there is no tenant {wanted!r:.100}; there are: {names}"))
+    return own.tenants.state(limiter)
 
 
 def operator() -> str:
@@ -136,9 +168,9 @@ def operator() -> str:
 
 
 def _limiter() -> Limiter:
-    """Find the current app's limiter; warn if this process can't see the server's state."""
+    """Find the limiter that is meant; warn if this process can't see the server's state."""
     _silence_events()
-    limiter = state_of(current_app).limiter
+    limiter = state().limiter
     if limiter.store.local:
         note(
             "the store is memory://, which each process has for itself; "

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask import current_app
 
-from flask_irl.cli.group import as_json, irl, operations, operator, plain_errors
+from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors, state
 from flask_irl.cli.output import plain, print_change, print_record, print_table, text
 from flask_irl.config.values import OFF
 from flask_irl.operations.results import AuditEntry
@@ -43,7 +43,7 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
     limits that routes have of their own are shown below."""
     site = operations().site
     result = site.set_limits(dict(map(_change, changes)), operator()) if changes else site.limits()
-    routes = state_of(current_app).described_routes(current_app)
+    routes = state().described_routes(current_app)
     if json_:
         print_record({**result, "routes": routes}, True)
         return
@@ -54,6 +54,17 @@ def limits(changes: tuple[str, ...], json_: bool) -> None:
     print_record(shown, False)
     click.echo()
     _print_routes(routes)
+
+
+@irl.command()
+@as_json
+@plain_errors
+def tenants(json_: bool) -> None:
+    """Show the app's tenants, for --tenant. Exits with 1 if it has none."""
+    found = state_of(current_app).tenants
+    if found is None:
+        fail("the app has no tenants: tenant_of isn't given")
+    print_table([{"tenant": name} for name in found.limiters.names()], json_)
 
 
 @irl.command()

@@ -51,6 +51,8 @@ def _draw(found: SiteStatus) -> None:
 
 
 def _lines(found: SiteStatus) -> Iterator[tuple[str, str]]:
+    if found["tenant"]:
+        yield "tenant", found["tenant"]
     store, clients, workers = found["store"], found["clients"], found["workers"]
     yield "store", _store(store)
     if not store["answers"]:

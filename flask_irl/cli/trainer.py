@@ -16,9 +16,11 @@ import click
 from flask import current_app
 
 from flask_irl.cli.group import fail, irl, plain_errors
+from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
+from flask_irl.limiter.tenants import Tenants
 from flask_irl.telemetry.events import Listener, StoreFailed
 from flask_irl.telemetry.log import FORMS, Form, Sampler, event, formatter, logger
 from flask_irl.training.forests import check_library
@@ -74,9 +76,10 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
         if metrics_port is None
         else _serve_metrics(metrics_address, metrics_port)
     )
-    limiter = open_limiter(
-        attrs.evolve(state.options, background=True, train=True), listener=listener
-    )
+    limiter = open_limiter(_training(state.options), listener=listener)
+    if state.tenants is not None:
+        declared = {name: _training(options) for name, options in state.declared.items()}
+        Tenants(limiter, declared).train_all()
     with _end_signals() as wait:
         try:
             number = _wait_for_store(limiter, wait)
@@ -94,6 +97,10 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
             event(logging.INFO, "trainer_stopped", signal=number and number.name)
         finally:
             limiter.close()
+
+
+def _training(options: Options) -> Options:
+    return attrs.evolve(options, background=True, train=True)
 
 
 def _wait_for_store(limiter: Limiter, wait: Wait) -> signal.Signals | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from flask_irl.config.options import DetectorName, OnStoreError, ResetFormat
+from flask_irl.config.options import DetectorName, OnStoreError, ResetFormat, UndeclaredTenants
 from flask_irl.limits.plan import Mode, StrategyName
 
 Texts = str | Sequence[str]
@@ -73,3 +73,8 @@ class OptionArguments(TypedDict, total=False):
     admin_docs: bool | None
     url_prefix: str | None
     background: bool | None
+    tenants: Mapping[str, Mapping[str, Any]] | None
+    undeclared_tenants: UndeclaredTenants | None
+    max_tenants: int | None
+    tenant_rows: int | None
+    shared_model: bool | None

@@ -16,6 +16,7 @@ from flask_irl.limits.plan import Mode, Scope, StrategyName
 ResetFormat = Literal["seconds", "epoch"]
 OnStoreError = Literal["memory", "allow", "deny"]
 DetectorName = Literal["isolation_forest", "random_forest", "blend"]
+UndeclaredTenants = Literal["shared", "own"]
 
 MAX_INTEGER: Final = 2**31 - 1
 MINUTES_OF_WEEK: Final = 7 * 24 * 60.0
@@ -141,6 +142,13 @@ class Options:
     admin_docs: bool = _option(True, values.boolean)
     url_prefix: str = _option("/admin", values.text, config_key="IRL_ADMIN_URL_PREFIX")
     background: bool = _option(True, values.boolean)
+    tenants: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
+    undeclared_tenants: UndeclaredTenants = _option(
+        "shared", values.choice(*get_args(UndeclaredTenants))
+    )
+    max_tenants: int = _option(100, values.integer(1, 10_000))
+    tenant_rows: int = _option(500, values.integer(1, MAX_INTEGER))
+    shared_model: bool = _option(True, values.boolean)
 
     @property
     def factors(self) -> tuple[float, ...]:

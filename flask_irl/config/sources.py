@@ -11,7 +11,7 @@ from flask_irl.errors import ConfigurationError
 
 PREFIX: Final = "IRL_"
 """Begins the keys of all options in an app's config, and their environment variables."""
-OBJECTS: Final = ("key_func", "label_of", "plan_of", "listener", "authorize")
+OBJECTS: Final = ("key_func", "label_of", "plan_of", "listener", "authorize", "tenant_of")
 """Names of the arguments of ``IntelligentLimiter`` that no config or environment can give."""
 CONFIG_KEYS: Final = frozenset(spec.config_key for spec in OPTIONS.values())
 

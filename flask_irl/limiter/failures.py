@@ -60,6 +60,7 @@ class Failures:
         options: ``on_store_error`` says how requests are decided meanwhile.
         notify: Takes the events of failures.
         monotonic: Seconds of a clock that is never set.
+        breaker: Another's, where several share a store; one of its own by default.
 
     Attributes:
         clock: Tells the store's time, also while it is out.
@@ -74,6 +75,7 @@ class Failures:
         options: Options,
         notify: Notify,
         monotonic: Callable[[], float] = time.monotonic,
+        breaker: Breaker | None = None,
     ) -> None:
         self._store = store
         self.store_errors = 0
@@ -87,7 +89,8 @@ class Failures:
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
-        self.breaker = Breaker(self._come_back, self._report)
+        self._owns_breaker = breaker is None
+        self.breaker = breaker or Breaker(self._come_back, self._report)
         self._left_open = False
         self.before_back: Callable[[], object] = _nothing
 
@@ -248,8 +251,9 @@ class Failures:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
-        self._left_open = self._left_open or self.breaker.is_open
-        self.breaker.reset()
+        if self._owns_breaker:
+            self._left_open = self._left_open or self.breaker.is_open
+            self.breaker.reset()
         self._local.after_fork()
 
     def probe(self) -> None:

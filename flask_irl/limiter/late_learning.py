@@ -20,6 +20,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
+from flask_irl.stores.breaker import Breaker
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.traps import Traps
@@ -67,6 +68,7 @@ class LateLearning:
         listener: Takes events.
         fit: Trains detectors; by default a child process does.
         monotonic: Seconds of a clock that is never set.
+        breaker: Another limiter's, where they share a store.
 
     Attributes:
         options: The options in force, settings changed at run time included.
@@ -83,6 +85,7 @@ class LateLearning:
         listener: Listener | None,
         fit: Fit | None,
         monotonic: Callable[[], float],
+        breaker: Breaker | None = None,
     ) -> None:
         self.options = options
         self.store = store
@@ -91,11 +94,11 @@ class LateLearning:
         self.webhooks = webhooks_of(options, store, self.notify)
         # Not on a request's way: none of those events becomes a webhook.
         self._watched = self.notify if self.webhooks is None else self.webhooks.watch
-        self.failures = Failures(store, options, self._watched, monotonic)
+        self.failures = Failures(store, options, self._watched, monotonic, breaker)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()
         self.traps = Traps()
-        self._fit = fit
+        self.fit = fit
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)
@@ -113,7 +116,7 @@ class LateLearning:
                     self.store,
                     self._watched,
                     self.failures,
-                    self._fit,
+                    self.fit,
                     self.ladder,
                     self.buffer,
                     self.traps,

@@ -123,6 +123,11 @@ class Learning:
         self.profiler.flush()
         self._trainings.start_if_due()
 
+    @property
+    def is_training(self) -> bool:
+        """Tell whether a training runs in this process."""
+        return self._trainings.is_running
+
     def report(self) -> dict[str, Any]:
         """Describe this process's part in short, ready for JSON."""
         return {"crowd_guard": self.profiler.guarding, "model": self.trainer.model.version}

@@ -18,6 +18,7 @@ from flask_irl.limiter.new_decider import new_decider
 from flask_irl.limiter.presence import Presence
 from flask_irl.limiter.rate_plans import RatePlans
 from flask_irl.limiter.refusal_log import RefusalLog
+from flask_irl.limiter.rounds import Companions, Rounds, Turn
 from flask_irl.limiter.worker import Jobs, Worker, follow_process
 from flask_irl.limits.decision import REFUSED, Decision
 from flask_irl.limits.plan import Mode, Plan, Scope
@@ -42,6 +43,8 @@ class Limiter(LateLearning):
         listener: Takes events, for metrics.
         fit: Trains detectors; by default a child process does.
         monotonic: Seconds of a clock that is never set, for refusals kept in this process.
+        rounds: Runs the background jobs, where several limiters share a process's; then whoever has
+            the rounds ends and renews this one.
 
     Attributes:
         configured: The options without those settings.
@@ -57,6 +60,8 @@ class Limiter(LateLearning):
         label_of: Names a client by its key for people, or gives None; by default for all.
         log_refusal: Logs a refused request, with its route.
         asks_ahead: Whether :meth:`begin` may be of use.
+        tenants: The limiters of the app's tenants beside this one; None where there are none.
+        tenant: Name of the tenant whose limiter this is; empty for the app's own.
     """
 
     def __init__(
@@ -67,8 +72,12 @@ class Limiter(LateLearning):
         listener: Listener | None = None,
         fit: Fit | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        rounds: Rounds | None = None,
     ) -> None:
-        super().__init__(options, store, listener, fit, monotonic)
+        breaker = None if rounds is None else rounds.breaker
+        super().__init__(options, store, listener, fit, monotonic, breaker)
+        self.tenants: Companions | None = None
+        self.tenant = ""
         self.configured = options
         self.listener = listener
         self.breaker = self.failures.breaker
@@ -85,18 +94,20 @@ class Limiter(LateLearning):
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
-        self.worker = Worker(
-            self.failures,
-            Jobs(
-                flush=self._flush_gently,
-                refresh=self.refresh,
-                train=self._train_if_due if options.train else None,
-                end_training=self.end_learning,
-                leave_training=lambda: self.trainer.leave(),
-                expire=self._expire,
-                tell=self._tell,
-            ),
-            train_seconds=options.training_interval_minutes * 60,
+        jobs = Jobs(
+            flush=self._flush_gently,
+            refresh=self.refresh,
+            train=self._train_if_due if options.train else None,
+            end_training=self.end_learning,
+            leave_training=lambda: self.trainer.leave(),
+            expire=self._expire,
+            tell=self._tell,
+        )
+        train_seconds = options.training_interval_minutes * 60
+        self.worker: Worker | Turn = (
+            Worker(self.failures, jobs, train_seconds=train_seconds)
+            if rounds is None
+            else rounds.turn(self, jobs)
         )
         self._presence = Presence(store, lambda: self.learning.report())
         self.access.look_soon = self.worker.poll_soon
@@ -105,7 +116,8 @@ class Limiter(LateLearning):
         self._damaged = DamageLog("settings", "settings_damaged", self.notify)
         self.log_refusal = RefusalLog().write
         self.label_of: Callable[[str], str | None] = lambda client: None
-        follow_process(self)
+        if rounds is None:
+            follow_process(self)
 
     @property
     def mode(self) -> Mode:
@@ -193,6 +205,11 @@ class Limiter(LateLearning):
         """Flush, then start a training in the background; see :meth:`Learning.start_training`."""
         self.learning.start_training()
 
+    @property
+    def is_training(self) -> bool:
+        """Tell whether a training runs in this process."""
+        return self._made is not None and self._made.is_training
+
     def forget(self, client: str) -> bool:
         """Forget a client, as if it had never been here; returns whether it was known.
 
@@ -209,13 +226,20 @@ class Limiter(LateLearning):
         self._decider.forget()
         return known
 
-    def refresh(self) -> None:
+    def refresh(self, news: Revisions | None = None) -> None:
         """Take up changes made elsewhere: model, settings, overrides, clients to forget.
+
+        Args:
+            news: Revisions that were just read; a limiter that has had no request takes up from
+                them what its first request needs.
 
         Raises:
             StoreError: The store failed.
         """
-        before, news = self._news, self.store.revisions()
+        before, waits = self._news, news is not None and not self.has_learned
+        news = self.store.revisions() if news is None else news
+        if waits:
+            news = news._replace(model=before.model, pin=before.pin, campaigns=before.campaigns)
         # First, so that a refusal that is under way isn't remembered past a change.
         self._news = self._decider.news = news
         try:
@@ -225,6 +249,8 @@ class Limiter(LateLearning):
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored, self._damaged.tell))
+            if waits:
+                return
             self.campaigns.refresh(news.campaigns, enforced=self._mode == "enforce")
             if news.model != before.model or news.model != self.trainer.model.version:
                 self.trainer.poll()
@@ -241,7 +267,8 @@ class Limiter(LateLearning):
         """
         if self.options.background:
             self.worker.start(train_at_once=train_at_once)
-            self.failures.before_back = self.refresh
+            others = self.tenants
+            self.failures.before_back = self.refresh if others is None else others.rounds.refresh
         self._decider.starting.done = True
         self.failures.start()
 
@@ -253,12 +280,15 @@ class Limiter(LateLearning):
         guard = self.failures.guard
         # A process that is told to end is killed if it takes long, whatever the store does.
         guard("close", self.store.leave)
+        if self.tenants is not None:
+            guard("close", self.tenants.close)
         if self.has_learned:
             guard("close", self.profiler.leave)
         if self.webhooks is not None:
             guard("close", self.webhooks.close)
         self.worker.close()
-        guard("close", self.breaker.close)
+        if self.tenant == "":
+            guard("close", self.breaker.close)
         if not self.breaker.is_open:
             guard("flush", self.flush if self.has_learned else self._give_back_leases)
         guard("close", self.store.close)
@@ -272,6 +302,8 @@ class Limiter(LateLearning):
         self.forget_parent()
         self.store.after_fork()
         self.access.after_fork()
+        if self.tenants is not None:
+            self.tenants.after_fork()
 
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""

@@ -42,6 +42,22 @@ class Jobs(NamedTuple):
     tell: Callable[[], object]
 
 
+class Others(Protocol):
+    """Have jobs of their own, which are done on the same thread."""
+
+    def flush(self) -> None:
+        """Flush those that have something to, or had a moment ago."""
+
+    def refresh(self) -> None:
+        """Take up changes made elsewhere, the worker's own included."""
+
+    def train(self) -> None:
+        """Put all into the queue for a training, the worker's own included."""
+
+    def expire(self) -> None:
+        """Drop their idle clients."""
+
+
 class Worker:
     """Run jobs on schedule, none of them while the store is out but to drop idle clients.
 
@@ -50,6 +66,10 @@ class Worker:
         jobs: The jobs.
         train_seconds: The training interval.
         poll_seconds: Time between two looks for changes made elsewhere.
+
+    Attributes:
+        jobs: The jobs.
+        others: Further limiters of the same app, which have no thread of their own.
     """
 
     def __init__(
@@ -62,12 +82,13 @@ class Worker:
     ) -> None:
         self._failures = failures
         self.jobs = jobs
+        self.others: Others | None = None
         report = StartReport(failures)
         self._schedule = Schedule(
-            flush=functools.partial(self._run, "flush", jobs.flush),
+            flush=self._flush,
             poll=self._poll,
-            train=None if jobs.train is None else functools.partial(self._run, "train", jobs.train),
-            expire=functools.partial(failures.guard, "expire", jobs.expire),
+            train=None if jobs.train is None else self._train,
+            expire=self._expire,
             train_seconds=train_seconds,
             poll_seconds=poll_seconds,
             load=load,
@@ -114,9 +135,28 @@ class Worker:
         if self.jobs.end_training():
             self._run("close", self.jobs.leave_training)
 
+    def _flush(self) -> None:
+        self._run("flush", self.jobs.flush)
+        if self.others is not None:
+            self.others.flush()
+
     def _poll(self) -> None:
-        self._run("poll", self.jobs.refresh)
+        if self.others is None:
+            self._run("poll", self.jobs.refresh)
+        else:
+            self._run("poll", self.others.refresh)
         self._run("poll", self.jobs.tell)
+
+    def _train(self) -> None:
+        if self.others is not None:
+            self.others.train()
+        elif self.jobs.train is not None:
+            self._run("train", self.jobs.train)
+
+    def _expire(self) -> None:
+        self._failures.guard("expire", self.jobs.expire)
+        if self.others is not None:
+            self.others.expire()
 
     def _run(self, where: str, job: Callable[[], object]) -> None:
         if not self._failures.breaker.is_open:

@@ -19,6 +19,8 @@ from flask_irl.telemetry.log import LAST_MOMENT, event
 MAX_REASON: Final = 500
 """Most characters of an operator's reason."""
 TEXTS: Final = ("who", "action", "target", "reason")
+NEW: Final = frozenset({"tenant"})
+"""Members that entries of earlier builds don't have."""
 STATES: Final = ("before", "after")
 
 
@@ -41,10 +43,12 @@ class AuditLog:
     Args:
         store: Keeps the entries.
         notify: Takes an event for each that can't be read.
+        tenant: Tenant that the changes are about; empty where the app has none.
     """
 
-    def __init__(self, store: Store, notify: Notify = ignore) -> None:
+    def __init__(self, store: Store, notify: Notify = ignore, tenant: str = "") -> None:
         self._store = store
+        self._tenant = tenant
         self._damaged = DamageLog("audit", "audit_entry_damaged", notify)
 
     def record(
@@ -77,6 +81,8 @@ class AuditLog:
             "after": after,
             "reason": reason,
         }
+        if self._tenant:
+            change["tenant"] = self._tenant
         event(logging.INFO, "admin_change", **change)
         self._store.add_audit(json.dumps({"at": self._store.now(), **change}).encode())
 
@@ -120,6 +126,7 @@ class AuditLog:
                 before=entry["before"],
                 after=entry["after"],
                 reason=entry["reason"],
+                tenant=tenant if isinstance(tenant := entry.get("tenant"), str) else "",
             )
         self._damaged.tell(reason)
         return None
@@ -129,7 +136,7 @@ def _is_entry(entry: object) -> TypeGuard[AuditEntry]:
     """Check the form of an entry: the store may hold entries that were written by others."""
     return (
         isinstance(entry, dict)
-        and entry.keys() >= AuditEntry.__required_keys__
+        and entry.keys() >= AuditEntry.__required_keys__ - NEW
         and is_number(entry["at"])
         and 0 <= entry["at"] <= LAST_MOMENT
         and all(isinstance(entry[name], str) for name in TEXTS)

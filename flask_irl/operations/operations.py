@@ -38,7 +38,7 @@ class Operations:
     """
 
     def __init__(self, limiter: Limiter) -> None:
-        self.audit = AuditLog(limiter.store, limiter.notify)
+        self.audit = AuditLog(limiter.store, limiter.notify, limiter.tenant)
         self.api_keys = ApiKeyOperations(limiter, self.audit)
         self.overrides = OverrideOperations(limiter, self.audit)
         self.clients = ClientOperations(limiter, self.audit)

@@ -15,6 +15,7 @@ class AuditEntry(TypedDict):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     reason: str
+    tenant: str
 
 
 class OverrideState(TypedDict):

@@ -63,6 +63,7 @@ class Workers(TypedDict):
 class KnownStatus(TypedDict):
     """Describe what a process knows by itself."""
 
+    tenant: str
     mode: str
     strategy: str
     base_limit: str
@@ -162,6 +163,7 @@ class StatusOperations:
         """Describe what this process knows by itself."""
         options = self._limiter.options
         return {
+            "tenant": self._limiter.tenant,
             "mode": self._limiter.mode,
             "strategy": options.strategy,
             "base_limit": OFF if options.base is None else str(options.base),

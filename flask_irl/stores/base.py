@@ -147,6 +147,12 @@ class Store(SiteStore, ApiKeyStore, Protocol):
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
         """Write an operator's override of a client, known or not, or remove it with None."""
 
+    def within(self, prefix: str) -> Store:
+        """Give a store of its own, under another prefix of keys, by the same connections.
+
+        Whoever holds this store ends and renews those; the other's :meth:`close` does nothing.
+        """
+
     def report_damage(self, notify: Notify) -> None:
         """Have an event taken for each damaged value that is met from now on."""
 

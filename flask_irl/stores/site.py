@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History, HistoryStore
@@ -94,6 +94,15 @@ class SiteStore(HistoryStore, Protocol):
 
     def revisions(self) -> Revisions:
         """Read the current revisions, in one round trip."""
+
+    def revisions_of(self, stores: Sequence[Any]) -> list[Revisions]:
+        """Read the revisions of parts of this store, see ``Store.within``, in one round trip."""
+
+    def admit_tenant(self, tenant: str, most: int) -> bool:
+        """Note a tenant that is not declared; False if there are ``most`` others already."""
+
+    def tenants(self) -> list[str]:
+        """List the tenants that were noted."""
 
     def advance_epoch(self) -> None:
         """Have every worker drop its memories of clients."""

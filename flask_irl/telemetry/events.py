@@ -150,6 +150,17 @@ class Webhook(NamedTuple):
     outcome: str
 
 
+class TenantUnusable(NamedTuple):
+    """Report a request that counted under another tenant than the app named, by the reason.
+
+    Attributes:
+        reason: ``name`` (no tenant may be called so), ``undeclared``, ``full`` (there are
+            ``max_tenants``) or ``store`` (it doesn't answer).
+    """
+
+    reason: str
+
+
 Event = (
     RequestDecided
     | RequestExempted
@@ -170,6 +181,7 @@ Event = (
     | CallbackFailed
     | ValueDamaged
     | Webhook
+    | TenantUnusable
 )
 
 Notify = Callable[[Event], object]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
@@ -26,6 +27,9 @@ TEXT_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 LAST_MOMENT: Final = 253_402_300_799.0
 """End of the year 9999, in seconds since the epoch: later ones have no date."""
+
+TENANT: Final[ContextVar[str]] = ContextVar("flask_irl.tenant", default="")
+"""Name of the tenant that is being worked for; each line of the log has it."""
 
 logger = logging.getLogger("flask_irl")
 # Loaded now: a host that is out of files can't load it when there is most to tell.
@@ -116,6 +120,16 @@ def name_of(function: object) -> str:
 
 
 @contextmanager
+def named(tenant: str) -> Iterator[None]:
+    """Have the lines that are logged meanwhile name a tenant; empty for none."""
+    token = TENANT.set(tenant)
+    try:
+        yield
+    finally:
+        TENANT.reset(token)
+
+
+@contextmanager
 def only_errors() -> Iterator[None]:
     """Log nothing less than errors meanwhile."""
     level = logger.level
@@ -169,6 +183,8 @@ class Sampler:
 def _log(
     level: int, name: str, fields: Mapping[str, object], error: BaseException | None = None
 ) -> None:
+    if tenant := TENANT.get():
+        fields = {**fields, "tenant": tenant}
     # A filter or handler of the host's may fail, or the host be out of files or memory: that is no
     # reason to let a request pass unlimited, or to fail it, and there is no log to tell it to.
     with suppress(Exception):

@@ -32,6 +32,7 @@ from flask_irl.telemetry.events import (
     ErrorSwallowed,
     Event,
     JobSkipped,
+    Listener,
     ModelLoaded,
     ModelPinned,
     RequestDecided,
@@ -39,6 +40,7 @@ from flask_irl.telemetry.events import (
     StoreBack,
     StoreFailed,
     StoreLost,
+    TenantUnusable,
     TrainingEnded,
     ValueDamaged,
     Webhook,
@@ -67,6 +69,8 @@ KEY_REJECTIONS: Final = (
     *("missing", "scope"),
 )
 """Reasons for which requests are refused for their API keys."""
+OF_THE_APP: Final = (ModelPinned, CampaignsRunning)
+"""Events whose metrics tell of the app's own limiter alone."""
 METRICS_ROUTE: Final = "/metrics"
 
 
@@ -138,6 +142,7 @@ class PrometheusListener:
             CallbackFailed: self._callback_failed,
             ValueDamaged: self._value_damaged,
             Webhook: self._webhook_tried,
+            TenantUnusable: self._tenant_unusable,
         }
         # Finding a labelled counter costs more than counting.
         self._request_counters: dict[tuple[str, str], Counter] = {}
@@ -219,9 +224,58 @@ class PrometheusListener:
     def _webhook_tried(self, event: Webhook) -> None:
         self._metrics.webhooks.labels(event.outcome).inc()
 
+    def _tenant_unusable(self, event: TenantUnusable) -> None:
+        self._metrics.tenants_unusable.labels(event.reason).inc()
+
+    def for_tenant(self, tenant: str) -> Listener:
+        """Give the listener of one tenant's events.
+
+        They count in the metrics of all; but what there is one of for each tenant, and what one
+        wants to know of each, is in metrics with a label ``tenant``.
+        """
+        return _TenantListener(self.notify, self._metrics, tenant)
+
     def _count(self, outcome: str, route: str) -> None:
         counter = self._request_counters.get((outcome, route))
         if counter is None:
             counter = self._metrics.requests.labels(outcome, route)
             self._request_counters[outcome, route] = counter
         counter.inc()
+
+
+class _TenantListener:
+    """Keep the metrics of one tenant's events.
+
+    Args:
+        notify: Counts an event in the metrics of all.
+        metrics: The metrics.
+        tenant: Its name.
+    """
+
+    def __init__(self, notify: Callable[[Event], None], metrics: Metrics, tenant: str) -> None:
+        self._notify = notify
+        self._metrics = metrics
+        self._tenant = tenant
+        self._requests: dict[str, Counter] = {}
+
+    def notify(self, event: Event) -> None:
+        """Count an event."""
+        tenant = self._tenant
+        if isinstance(event, RequestDecided):
+            outcome = event.decision.outcome
+            counter = self._requests.get(outcome)
+            if counter is None:
+                counter = self._metrics.tenant_requests.labels(tenant, outcome)
+                self._requests[outcome] = counter
+            counter.inc()
+        elif isinstance(event, ClientsFlagged):
+            self._metrics.tenant_flagged.labels(tenant).set(event.clients)
+            return
+        elif isinstance(event, ModelLoaded):
+            self._metrics.tenant_version.labels(tenant).set(event.version)
+            return
+        elif isinstance(event, TrainingEnded):
+            self._metrics.tenant_trainings.labels(tenant, event.result).inc()
+        elif isinstance(event, OF_THE_APP):
+            return
+        self._notify(event)

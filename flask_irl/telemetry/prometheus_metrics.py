@@ -41,6 +41,11 @@ class Metrics(NamedTuple):
     callback_errors: Counter
     damaged: Counter
     webhooks: Counter
+    tenants_unusable: Counter
+    tenant_requests: Counter
+    tenant_flagged: Gauge
+    tenant_version: Gauge
+    tenant_trainings: Counter
 
 
 def make_metrics() -> Metrics:
@@ -172,5 +177,37 @@ def make_metrics() -> Metrics:
         ),
         webhooks=Counter(
             "irl_webhooks_total", "Tries to deliver webhooks", ("outcome",), registry=None
+        ),
+        tenants_unusable=Counter(
+            "irl_tenants_unusable_total",
+            "Requests that counted under another tenant than the app named, by reason",
+            ("reason",),
+            registry=None,
+        ),
+        tenant_requests=Counter(
+            "irl_tenant_requests_total",
+            "Requests to limited routes by tenant and the decision on them",
+            ("tenant", "outcome"),
+            registry=None,
+        ),
+        tenant_flagged=Gauge(
+            "irl_tenant_flagged_clients",
+            "Clients of a tenant seen in the last minutes that are flagged as anomalous",
+            ("tenant",),
+            registry=None,
+            multiprocess_mode="livemax",
+        ),
+        tenant_version=Gauge(
+            "irl_tenant_model_version",
+            "Version of a tenant's model in force, 0 for none of its own",
+            ("tenant",),
+            registry=None,
+            multiprocess_mode="livemostrecent",
+        ),
+        tenant_trainings=Counter(
+            "irl_tenant_model_trainings_total",
+            "Trainings by tenant and result",
+            ("tenant", "result"),
+            registry=None,
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import threading
 from collections.abc import Callable
@@ -43,6 +44,12 @@ class BackgroundTraining:
         """Begin anew in a forked process: its parent's thread isn't here."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether a training runs."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
 
     def start(self, *, whole: bool = True) -> None:
         """Start a training, whatever is new; return at once.
@@ -95,7 +102,8 @@ class BackgroundTraining:
 
     def _run(self, claim: str, whole: bool) -> None:
         train = functools.partial(self._trainer.train, claim, whole=whole)
-        work = functools.partial(self._guard, train)
+        # In the starter's context: lines of the log name the tenant, if there is one.
+        work = functools.partial(contextvars.copy_context().run, self._guard, train)
         with self._lock:
             if self._closed:
                 raise TrainingRefused("this process is about to end")

@@ -24,6 +24,7 @@ from flask_irl.web.exchange import Exchange
 from flask_irl.web.identity import Identity
 from flask_irl.web.key_functions import address_of
 from flask_irl.web.late import LateDecisions
+from flask_irl.web.late_calls import LateCalls
 from flask_irl.web.questions import Question
 from flask_irl.web.request_plans import RequestPlans
 
@@ -218,9 +219,9 @@ class KeyedEnforcer(Enforcer):
         )
         self.late.keys = keys
 
-    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass, calls: LateCalls) -> None:
         """Decide on the requests of an app, in a hook before each; see :class:`Enforcer`."""
-        super().register(app, innermost=innermost, bypass=bypass)
+        super().register(app, innermost=innermost, bypass=bypass, calls=calls)
         self._keys.serve(app)
 
     def decide(self) -> Response | None:

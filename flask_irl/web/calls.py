@@ -50,6 +50,8 @@ class LimitedCalls:
         if not isinstance(state, AppState) or state.owner is not self._owner:
             self._warn(limit)
         elif state.enabled:
+            if state.tenants is not None:
+                state = state.tenants.current()
             state.checks.check(limit)
 
     def _warn(self, limit: RouteLimit) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from flask import current_app, has_request_context, request
 
 from flask_irl.api_keys.record import ApiKey
+from flask_irl.config.tenants import DEFAULT
 from flask_irl.limits.current import CurrentLimit, shown_limit
 from flask_irl.limits.decision import Decision
 from flask_irl.web.state import EXTENSION, state_of
@@ -31,6 +32,17 @@ class CurrentRequest:
         return state_of(current_app).decision_on(request.environ)
 
     @property
+    def current_tenant(self) -> str | None:
+        """Name the tenant of the current request, ``default`` if it is of none.
+
+        None outside of a request, and where the app has no tenants.
+        """
+        if not has_request_context() or EXTENSION not in current_app.extensions:
+            return None
+        tenants = state_of(current_app).tenants
+        return None if tenants is None else tenants.current().limiter.tenant or DEFAULT
+
+    @property
     def current_limit(self) -> CurrentLimit | None:
         """Give the limit that the current request's headers show; None as of current_decision."""
         decision = self.current_decision
@@ -47,7 +59,7 @@ class CurrentRequest:
         """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return []
-        return state_of(current_app).limits_on(request.environ)
+        return state_of(current_app).of_request().limits_on(request.environ)
 
     @property
     def current_key(self) -> str:
@@ -59,7 +71,7 @@ class CurrentRequest:
         """
         if not has_request_context():
             raise RuntimeError(NO_REQUEST)
-        return state_of(current_app).key_on(request.environ)
+        return state_of(current_app).of_request().key_on(request.environ)
 
     @property
     def current_api_key(self) -> ApiKey | None:
@@ -70,7 +82,7 @@ class CurrentRequest:
         """
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return None
-        keys = state_of(current_app).api_keys
+        keys = state_of(current_app).of_request().api_keys
         return None if keys is None else keys.valid(request.environ)
 
     def failed_login(self) -> None:

@@ -46,10 +46,11 @@ class Deductions:
         with self._lock:
             if not self._serving:
                 # As in web/bypass.py: first in the list is called last.
-                app.after_request_funcs.setdefault(None, []).insert(0, self._deduct)
+                app.after_request_funcs.setdefault(None, []).insert(0, self.deduct)
                 self._serving = True
 
-    def _deduct(self, response: Response) -> Response:
+    def deduct(self, response: Response) -> Response:
+        """Count a request in the limits that its answer calls for; gives the answer unchanged."""
         exchange: Exchange | None = request.environ.get(self._slot)
         # A refused request counts in none of its limits.
         if exchange is not None and exchange.decision is not None and exchange.decision.admitted:

@@ -23,6 +23,7 @@ from flask_irl.web.error_handlers import ask_app
 from flask_irl.web.exchange import EarlyQuestion, Exchange, Refusal
 from flask_irl.web.identity import Identity
 from flask_irl.web.late import LateDecisions
+from flask_irl.web.late_calls import LateCalls
 from flask_irl.web.preflights import Preflights, is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.recognition import Known, Recognition
@@ -55,6 +56,7 @@ class Enforcer:
 
     Attributes:
         late: Decides where the app's hooks must have run.
+        hook: The app's hook that calls :meth:`decide`.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Enforcer:
         self._page = page
         self._early_key: Callable[[WSGIEnvironment], str | None] | None = None
         self._hooks: list[object] = []
-        self._hook = self.decide
+        self.hook: Callable[[], object] = self.decide
         self._preflights = Preflights(limiter.options)
         self.late = LateDecisions(
             limiter,
@@ -100,20 +102,19 @@ class Enforcer:
             routes=routes,
         )
 
-    def register(self, app: Flask, *, innermost: bool, bypass: Bypass) -> None:
-        """Decide on the requests of an app, in a hook before each.
+    def register(self, app: Flask, *, innermost: bool, bypass: Bypass, calls: LateCalls) -> None:
+        """Decide on the requests of an app, whose hook :attr:`hook` is by now.
 
         Args:
             app: The app.
             innermost: Whether nothing unknown is between the middleware and the app, which might
                 see a request in another way.
             bypass: Finishes requests that have passed the middleware by.
+            calls: The app's calls, for decisions after its hooks.
         """
         self._bypass = bypass
-        # Not by Flask's decorator: switched on, the limiter may come after the first request.
-        self._hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
-        self._hooks.append(self._hook)
-        self.late.serve(app, self._hook)
+        self._hooks = cast(list[object], app.before_request_funcs[None])
+        self.late.serve(app, self.hook, calls)
         by_path = not (app.url_map.host_matching or app.subdomain_matching)
         if by_path and innermost:
             self._early_key = self._identity.early
@@ -125,7 +126,7 @@ class Enforcer:
         """
         limiter = self._limiter
         try:
-            if self._early_key is None or self._filters or self._hooks[0] is not self._hook:
+            if self._early_key is None or self._filters or self._hooks[0] is not self.hook:
                 return None
             route, rule = known
             client = self._early_key(environ)

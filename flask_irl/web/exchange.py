@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from werkzeug.routing import Rule
 
@@ -40,6 +40,18 @@ class EarlyQuestion(NamedTuple):
     keys: Sequence[str]
 
 
+class Late(Protocol):
+    """Decide on a request after the app's hooks; see :mod:`flask_irl.web.late`."""
+
+    def dispatch(self, exchange: Exchange, dispatch: Callable[..., Any], arguments: Any) -> Any:
+        """Decide right before the view."""
+
+    def finalize(
+        self, exchange: Exchange, finalize: Callable[..., Any], arguments: Any, named: Any
+    ) -> Any:
+        """Count a request that was answered before it was decided on."""
+
+
 class Exchange:
     """Hold the state of one request; the deciders, the observer and the app's word write it.
 
@@ -48,7 +60,7 @@ class Exchange:
             until one is made, and when it is exempt.
         decided: Whether the request itself has been decided on, or is exempt.
         exempt: Whether it is exempt.
-        late: Whether it is decided on only after the app's hooks.
+        late: Decides on it only after the app's hooks, where that was put off; else None.
         reached: Whether the view's decorators were reached before it was decided on.
         rest: The decision on what doesn't need the hooks, where it was made before them.
         rate_plan: The client's plan, by which that was decided.
@@ -69,7 +81,7 @@ class Exchange:
     decision: Decision | None = None
     decided = False
     exempt = False
-    late = False
+    late: Late | None = None
     reached = False
     rest: Decision | None = None
     rate_plan: RatePlan | None = None

@@ -9,7 +9,6 @@ what needs no hook, and refused if that refuses: no login fails for free.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -23,8 +22,8 @@ from flask_irl.telemetry.events import RequestExempted
 from flask_irl.web.callbacks import Filter
 from flask_irl.web.exchange import Exchange, refused_by_another
 from flask_irl.web.filters import RequestFilters
-from flask_irl.web.flask_calls import wrap_call
 from flask_irl.web.identity import Identity
+from flask_irl.web.late_calls import LateCalls
 from flask_irl.web.preflights import is_preflight
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.request_plans import UNTOLD, RequestPlans
@@ -76,13 +75,12 @@ class LateDecisions:
         self._access = limiter.access
         self._refuse = refuse
         self._routes = routes
-        self._wrapped = False
-        self._lock = threading.Lock()
 
-    def serve(self, app: Flask, hook: object) -> None:
-        """Take the app whose requests these are, and the limiter's hook before each of them."""
+    def serve(self, app: Flask, hook: object, calls: LateCalls) -> None:
+        """Take the app whose requests these are, the limiter's hook before each, and its calls."""
         self._app = app
         self._hook = hook
+        self._calls = calls
 
     def begin(self, current: Request, exchange: Exchange) -> tuple[Decision, Question] | None:
         """Decide in the limiter's hook if nothing is to be waited for, else put that off.
@@ -104,8 +102,8 @@ class LateDecisions:
                 if not decision.admitted:
                     return decision, rest
                 exchange.rest, exchange.rate_plan = decision, told
-        self._wrap()
-        exchange.late = True
+        self._calls.wrap()
+        exchange.late = self
         return None
 
     def reach(self, limit: RouteLimit, exchange: Exchange) -> tuple[Decision, Question] | None:
@@ -122,7 +120,7 @@ class LateDecisions:
 
     def exempt(self, exchange: Exchange) -> None:
         """Let a request pass, uncounted."""
-        exchange.decision, exchange.late = None, False
+        exchange.decision, exchange.late = None, None
         exchange.decided = exchange.exempt = True
         self._limiter.notify(RequestExempted(exchange.route.label))
 
@@ -174,46 +172,34 @@ class LateDecisions:
             return
         self._decide(current, exchange, answered=True)
 
-    def _wrap(self) -> None:
-        """Wrap the app's calls, once."""
-        if not self._wrapped:
-            with self._lock:
-                if not self._wrapped:
-                    wrap_call(self._app, "dispatch_request", self._dispatch)
-                    wrap_call(self._app, "finalize_request", self._finalize)
-                    self._wrapped = True
-
-    def _dispatch(self, dispatch: Callable[..., Any], *arguments: Any) -> Any:
+    def dispatch(self, exchange: Exchange, dispatch: Callable[..., Any], arguments: Any) -> Any:
         """Decide before the view, unless a decorator of the view's is to be reached first."""
-        exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late:
-            if self.waits(exchange.route):
-                exchange.reached = True
-                return dispatch(*arguments)
-            current = _current()
-            refused = self._decide(current, exchange)
-            if refused is not None:
-                return self._refuse(current, exchange, *refused)
+        if self.waits(exchange.route):
+            exchange.reached = True
+            return dispatch(*arguments)
+        current = _current()
+        refused = self._decide(current, exchange)
+        if refused is not None:
+            return self._refuse(current, exchange, *refused)
         return dispatch(*arguments)
 
-    def _finalize(self, finalize: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def finalize(
+        self, exchange: Exchange, finalize: Callable[..., Any], arguments: Any, named: Any
+    ) -> Any:
         """Count a request that was answered before it came to be decided on."""
-        exchange = request.environ.get(self._slot)
-        if exchange is not None and exchange.late:
-            *context, answer = arguments
-            refused = None
-            # The refusal of a function's limit burns nothing of the others.
-            if exchange.decision is None or exchange.decision.admitted:
-                refused = self._decide(_current(), exchange, answered=True)
-            if refused is not None:
-                try:
-                    answer = self._refuse(_current(), exchange, *refused)
-                except Exception as error:
-                    # Also what a function of the app's, told of the refusal, has raised.
-                    app: Any = self._app
-                    answer = app.handle_user_exception(*context, error)
-            arguments = (*context, answer)
-        return finalize(*arguments, **named)
+        *context, answer = arguments
+        refused = None
+        # The refusal of a function's limit burns nothing of the others.
+        if exchange.decision is None or exchange.decision.admitted:
+            refused = self._decide(_current(), exchange, answered=True)
+        if refused is not None:
+            try:
+                answer = self._refuse(_current(), exchange, *refused)
+            except Exception as error:
+                # Also what a function of the app's, told of the refusal, has raised.
+                app: Any = self._app
+                answer = app.handle_user_exception(*context, error)
+        return finalize(*context, answer, **named)
 
     def waits(self, route: Route) -> bool:
         """Tell whether a login decorator of the view's may be what the decision depends on."""
@@ -224,7 +210,7 @@ class LateDecisions:
         self, current: Request, exchange: Exchange, *, answered: bool = False
     ) -> tuple[Decision, Question] | None:
         """Decide on a request; None where it is admitted or exempt. Never raises."""
-        exchange.late, exchange.answered = False, answered
+        exchange.late, exchange.answered = None, answered
         started = time.perf_counter()
         try:
             made = self.decide(current, exchange, answered=answered)

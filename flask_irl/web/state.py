@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,7 +13,6 @@ from flask_irl.config.options import Options
 from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
-from flask_irl.limits.current import CurrentLimit
 from flask_irl.limits.decision import Decision
 from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
@@ -24,34 +23,41 @@ from flask_irl.web.breaches import Breaches
 from flask_irl.web.bypass import Bypass
 from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
-from flask_irl.web.current import limits_of
+from flask_irl.web.declared_tenants import TenantOf, declared_tenants
 from flask_irl.web.decorators import Declarations
-from flask_irl.web.deductions import Deductions
 from flask_irl.web.described_routes import described_routes
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
 from flask_irl.web.labels import LabelFunc, Labels
+from flask_irl.web.late_calls import LateCalls
 from flask_irl.web.limit_rules import NO_RULES, LimitRules
 from flask_irl.web.logins import Logins
 from flask_irl.web.middleware import Middleware, innermost
+from flask_irl.web.new_parts import NewParts
+from flask_irl.web.on_request import OnRequest
 from flask_irl.web.patterns import ConfiguredRules
-from flask_irl.web.questions import Question, Questions, fixed_plan
+from flask_irl.web.questions import Question, fixed_plan
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.refusal_page import RefusalPage
 from flask_irl.web.request_plans import PlanFunc, RequestPlans
 from flask_irl.web.responses import RateLimitExceeded, Responder
-from flask_irl.web.routes import Route, RouteTable
+from flask_irl.web.routes import Route
 from flask_irl.web.switch import switch
+from flask_irl.web.tenants import (
+    Parts,
+    TenantMiddleware,
+    TenantStates,
+)
 from flask_irl.web.tracing import new_observer
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 EXTENSION: Final = "flask_irl"
 
 
-class AppState:
+class AppState(NewParts, OnRequest):
     """Put a limiter on each request's way through an app.
 
     Args:
@@ -64,6 +70,12 @@ class AppState:
         declarations: The extension's; may grow.
         listener: Takes events.
         rules: The conditions of the limits on all routes.
+        tenant_of: Tells the tenants of requests; None for no tenants.
+        of: The state of the app's own, and the limiter, where this is a tenant's.
+
+    Attributes:
+        tenants: The states of the app's tenants; None where it has none.
+        declared: The options of those that are declared.
 
     Raises:
         ConfigurationError: An option is wrong.
@@ -81,7 +93,11 @@ class AppState:
         declarations: Declarations,
         listener: Listener | None,
         rules: LimitRules = NO_RULES,
+        tenant_of: TenantOf | None = None,
+        of: tuple[AppState, Limiter] | None = None,
     ) -> None:
+        self.declared = declared_tenants(options, tenant_of)
+        self.tenants: TenantStates[AppState] | None = None
         self._app = weakref.ref(app)
         self.owner = owner
         self.options = options
@@ -91,23 +107,29 @@ class AppState:
         """Names of the admin API's blueprints, whose routes aren't described as the app's."""
         self._enabled = options.enabled
         self._registered = self._closed = False
-        self.limiter = open_limiter(options, listener=listener)
+        main, limiter = (None, None) if of is None else of
+        self.limiter = limiter or open_limiter(options, listener=listener)
         configured = ConfiguredRules(owner, options.exempt, options.limits)
         logins = Logins(owner, options.login_routes)
         self.routes = self.new_routes(declarations, configured, logins, rules)
-        self.at_first_request(lambda app: configured.warn_of_useless(app.url_map))
-        self.at_first_request(lambda app: logins.warn_of_useless(app.url_map))
-        self._slot = f"flask_irl.{id(self):x}"
+        if main is None:
+            self.at_first_request(lambda app: configured.warn_of_useless(app.url_map))
+            self.at_first_request(lambda app: logins.warn_of_useless(app.url_map))
+        self._slot = f"flask_irl.{id(self):x}" if main is None else main._slot
         self._recognition = Recognition()
         callback_failed = self.limiter.failures.callback_failed
-        page = RefusalPage(callback_failed)
-        self._responder = self.new_responder(page)
+        self._page: RefusalPage = RefusalPage(callback_failed) if main is None else main._page
+        page = self._page
+        self.responder: Responder = self.new_responder(page) if main is None else main.responder
         if label_of is not None:
             self.limiter.label_of = Labels(label_of, callback_failed)
         self.questions = self.new_questions()
         self.request_plans = RequestPlans(self.limiter.rate_plans, plan_of, callback_failed)
         deductions = self.new_deductions()
+        self.deduct = deductions.deduct
         self.questions.at_tests = lambda: deductions.serve(self._app())
+        if main is not None and main.tenants is not None:
+            self._share_deductions(main.tenants)
         self._breaches = Breaches(rules.on_breach, rules.on_meta_breach, callback_failed)
         self.api_keys = keys_of(self.limiter, self._slot, self.request_plans)
         identity = self._identity = new_identity(key_func, callback_failed, self.api_keys)
@@ -134,53 +156,34 @@ class AppState:
             slot=self._slot,
             exceeded=self._exceeded,
         )
-        self._observer = new_observer(self.limiter, options.honeypots)
-
-    def new_routes(
-        self,
-        declarations: Declarations,
-        configured: ConfiguredRules,
-        logins: Logins,
-        rules: LimitRules,
-    ) -> RouteTable:
-        """Make the table of the app's routes."""
-        options, owner = self.options, self.owner
-        return RouteTable(
-            owner,
-            options.default_limits,
-            declarations,
-            configured,
-            logins,
-            default_limit=rules.default_limit(owner, options.default_limits),
-            on_all=rules.on_all_routes(owner, options.application_limits, options.meta_limits),
-        )
-
-    def new_questions(self) -> Questions:
-        """Make the maker of questions about routes."""
-        return Questions(self.limiter, self.limiter.failures.callback_failed)
-
-    def new_responder(self, page: RefusalPage) -> Responder:
-        """Make the responder that completes answers."""
-        options = self.options
-        return Responder(
-            headers_enabled=options.headers_enabled,
-            ietf=options.ietf_headers,
-            epoch=options.reset_format == "epoch",
-            failed=self.limiter.failures.swallow,
-            page=page.write,
-        )
-
-    def new_deductions(self) -> Deductions:
-        """Make what counts requests after their answers."""
-        return Deductions(self.limiter, self._slot)
+        self.observer = new_observer(self.limiter, options.honeypots)
+        if tenant_of is not None:
+            self.tenants = TenantStates(
+                self,
+                tenant_of,
+                self.declared,
+                lambda limiter: AppState(
+                    cast(Flask, self._app()),
+                    owner,
+                    limiter.configured,
+                    key_func=key_func,
+                    plan_of=plan_of,
+                    declarations=declarations,
+                    listener=None,
+                    rules=rules,
+                    of=(self, limiter),
+                ),
+                self._slot,
+            )
+            self._share_deductions(self.tenants)
 
     def _exceeded(self, decision: Decision, question: Question) -> tuple[RateLimitExceeded, bool]:
         """Make the exception that refuses a request, and tell whether the app was asked first."""
         if not question.notices and not self._breaches.hears_all:
-            return self._responder.exceeded(decision, None), False
+            return self.responder.exceeded(decision, None), False
         asks, response = self._breaches.ask(decision, question)
         message = question.message(decision)
-        return self._responder.exceeded(decision, message, response), asks
+        return self.responder.exceeded(decision, message, response), asks
 
     def register(self, app: Flask) -> None:
         """Take part in each of an app's requests."""
@@ -191,28 +194,55 @@ class AppState:
         first = FirstRequests(
             by_address=self._by_address, local=self.limiter.store.local, guard=failures.guard
         )
+        # Not by Flask's decorator: switched on, the limiter may come after the first request.
+        hooks = cast(list[object], app.before_request_funcs.setdefault(None, []))
+        hooks.append(self.enforcer.hook)
+        tenants = self.tenants
+        served: Any = self if tenants is None else tenants.dispatch()
         bypass = Bypass(
             self._slot,
-            responder=self._responder,
-            observer=self._observer,
+            responder=self.responder,
+            observer=self.observer if tenants is None else served,
             body=body,
-            late=self.enforcer.late,
+            late=self.enforcer.late if tenants is None else served,
             look=first.look,
         )
-        self.enforcer.register(app, innermost=is_app, bypass=bypass)
+        parts = Parts(is_app, bypass, LateCalls(app, self._slot), body)
+        middleware: Middleware | TenantMiddleware
+        if tenants is None:
+            self.connect(app, parts)
+            middleware = self.middleware(getattr(outer, place), body)
+        else:
+            middleware = tenants.register(app, getattr(outer, place), parts)
         error_handlers.register(app)
-        middleware = Middleware(
-            getattr(outer, place),
-            self._slot,
-            recognition=self._recognition,
-            enforcer=self.enforcer,
-            responder=self._responder,
-            observer=self._observer,
-            body=body,
-        )
         first.watch(middleware)
         setattr(outer, place, middleware)
         answer_raised(app, self._slot)
+
+    def connect(self, app: Flask, parts: Parts) -> None:
+        """Decide on an app's requests, or on those of the tenant."""
+        self.enforcer.register(
+            app, innermost=parts.innermost, bypass=parts.bypass, calls=parts.calls
+        )
+
+    def middleware(self, inner: WSGIApplication, body: BodyDrain) -> Middleware:
+        """Make the middleware of an app, or of a tenant's requests to it."""
+        return Middleware(
+            inner,
+            self._slot,
+            recognition=self._recognition,
+            enforcer=self.enforcer,
+            responder=self.responder,
+            observer=self.observer,
+            body=body,
+        )
+
+    def of_request(self) -> AppState:
+        """Give the state of the current request's tenant; this one where there are no tenants."""
+        return self if self.tenants is None else self.tenants.current()
+
+    def _share_deductions(self, tenants: TenantStates[AppState]) -> None:
+        self.questions.at_tests = lambda: tenants.deduct_after(self._app())
 
     def at_first_request(self, work: Callable[[Flask], object]) -> None:
         """Do work on the app when all its routes are there: at the first request for one."""
@@ -232,8 +262,17 @@ class AppState:
             self.register(app)
         elif app is not None and self._registered and on is not self._enabled:
             hooks = cast(list[object], app.before_request_funcs[None])
-            switch(hooks, self.enforcer.decide, on)
+            switch(hooks, self.enforcer.hook, on)
         self._enabled = on
+
+    def flush(self) -> int:
+        """Learn now from the app's requests, those of all tenants; returns how many there were.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        others = () if self.tenants is None else self.tenants.limiters.all().values()
+        return sum(limiter.flush() for limiter in (self.limiter, *others))
 
     def close(self) -> None:
         """End the limiter: requests pass as if there were none. Does nothing the second time."""
@@ -248,34 +287,9 @@ class AppState:
         found = described_routes(self.routes, app, self.own_blueprints)
         return sorted(found, key=lambda route: bool(route["exempt"]))
 
-    def decision_on(self, environ: WSGIEnvironment) -> Decision | None:
-        """Give the decision on a request, by its environment."""
-        exchange = environ.get(self._slot)
-        return None if exchange is None else exchange.decision
-
-    def limits_on(self, environ: WSGIEnvironment) -> list[CurrentLimit]:
-        """List the limits that a request counts under, as they stand, by its environment."""
-        exchange = environ.get(self._slot)
-        return [] if exchange is None else limits_of(exchange, self.limiter)
-
-    def key_on(self, environ: WSGIEnvironment) -> str:
-        """Give the key of a request's client, whether that is limited or not."""
-        exchange = environ.get(self._slot)
-        known = "" if exchange is None else exchange.client
-        if not known or known in self.limiter.access.networks:
-            # A request that counts as its network's has a client all the same.
-            return self._identity.client(environ)
-        return known
-
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
-
-    def note_failed_login(self, environ: Mapping[str, Any]) -> None:
-        """Note that a request is a login that failed, whatever it will be answered with."""
-        exchange = environ.get(self._slot)
-        if exchange is not None:
-            exchange.failed_login = True
 
 
 def state_of(app: Flask) -> AppState:

@@ -130,6 +130,12 @@ class ModeChangeSchema(ModeSchema):
     before = string("Mode until now.", "enforce", validate=validate.OneOf(MODES))
 
 
+class TenantsSchema(ma.Schema):
+    """Describe the app's tenants."""
+
+    tenants = strings("Names of the tenants; empty where the app has none.", ["default", "a", "b"])
+
+
 class ChangeSchema(ma.Schema):
     """Describe a change that an operator made or tried to make."""
 
@@ -144,6 +150,7 @@ class ChangeSchema(ma.Schema):
         allow_none=True,
     )
     reason = string("Reason; may be empty.", "Scrapes the price list.")
+    tenant = string("Tenant that it is about; empty where the app has none.", "")
 
 
 class AuditSchema(PageSchema):

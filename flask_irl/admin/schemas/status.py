@@ -116,6 +116,7 @@ class StatusSchema(ma.Schema):
         RatesSchema, "Traffic of the same seconds an hour ago; null if nothing was counted then."
     )
     clients = _part(ClientCountsSchema, "Clients by what holds for them.")
+    tenant = string("Tenant that it is about; empty where the app has none.", "")
     mode = string("Mode of the limiter.", "enforce", validate=validate.OneOf(MODES))
     strategy = string("Strategy that counts requests.", "sliding-window-counter")
     base_limit = string("Limit of a normal client.", "100 per 60 seconds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_irl.admin.blueprint import blueprint, operator
+from flask_irl.admin.blueprint import blueprint, confined_to, operator
 from flask_irl.admin.pagination import offset_and_limit, page_answer
 from flask_irl.admin.schemas.requests import LimitsRequest, ModeRequest, PageQuery
 from flask_irl.admin.schemas.site import (
@@ -13,6 +13,7 @@ from flask_irl.admin.schemas.site import (
     ModeChangeSchema,
     ModeSchema,
     StatsSchema,
+    TenantsSchema,
 )
 from flask_irl.admin.schemas.status import StatusSchema
 from flask_irl.admin.state import current_admin
@@ -64,6 +65,20 @@ def change_mode(change: dict[str, Any]) -> ModeChange:
     Holds in this worker at once, in all others within two seconds, and after restarts.
     """
     return current_admin().operations.site.set_mode(change["mode"], operator())
+
+
+@blueprint.operation("GET", "/tenants", TenantsSchema, tag="site")
+def tenants() -> dict[str, Any]:
+    """List the app's tenants; for a tenant's own token that one alone
+
+    Each has limits, clients, a model and an audit log of its own: `?tenant=` with any other path
+    chooses it. `default` has all requests that are of no other tenant.
+    """
+    admin = current_admin()
+    if admin.tenants is None:
+        return {"tenants": []}
+    own = confined_to()
+    return {"tenants": [own] if own else admin.tenants.names()}
 
 
 @blueprint.operation("GET", "/audit", AuditSchema, query=PageQuery, paged=True, tag="site")

@@ -25,6 +25,7 @@ class MemorySite(MemoryHistory):
         self._settings: tuple[int, bytes | None] = (0, None)
         self._networks: dict[str, bytes] = {}
         self._networks_revision = 0
+        self._tenants: set[str] = set()
         self._tables: dict[str, tuple[int, bytes | None]] = {}
         self._news: dict[str, deque[bytes]] = {}
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
@@ -44,6 +45,20 @@ class MemorySite(MemoryHistory):
             settings = self._settings[0]
             networks, campaigns = self._networks_revision, self.table("campaigns")[0]
             return Revisions(self._version, settings, self._epoch, networks, pin, campaigns)
+
+    def revisions_of(self, stores: Sequence[MemorySite]) -> list[Revisions]:
+        return [store.revisions() for store in stores]
+
+    def admit_tenant(self, tenant: str, most: int) -> bool:
+        with self._lock:
+            if tenant not in self._tenants and len(self._tenants) >= most:
+                return False
+            self._tenants.add(tenant)
+            return True
+
+    def tenants(self) -> list[str]:
+        with self._lock:
+            return sorted(self._tenants)
 
     def advance_epoch(self) -> None:
         with self._lock:

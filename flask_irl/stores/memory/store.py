@@ -26,6 +26,8 @@ from flask_irl.telemetry.events import Notify
 
 EXPIRED_AT_ONCE: Final = 1000
 """Clients looked at while requests wait for the lock."""
+PART: Final = 10
+"""Each part of the store has room for a tenth of its clients."""
 SKIPPED_AT_ONCE: Final = 100
 """Clients with an override that one eviction spares at most."""
 
@@ -74,6 +76,15 @@ class MemoryStore(MemoryApiKeys, MemorySite):
         self._clients: OrderedDict[str, _Client] = OrderedDict()
         # No revision comes twice: a profile from before a client was forgotten stays out.
         self._next_revision = itertools.count()
+        self._parts: dict[str, MemoryStore] = {}
+
+    def within(self, prefix: str) -> MemoryStore:
+        with self._lock:
+            part = self._parts.get(prefix)
+            if part is None:
+                most = max(1, self._max_clients // PART)
+                part = self._parts[prefix] = MemoryStore(max_clients=most, clock=self._clock)
+            return part
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
         with self._lock:

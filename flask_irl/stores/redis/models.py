@@ -7,8 +7,10 @@ what is older from it. ``model`` is the version in force, unless ``pin`` holds a
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
+from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.values import SiteValues
 from flask_irl.stores.retention import LATEST_KEPT, superfluous
@@ -26,9 +28,22 @@ class RedisModels(SiteValues):
     """Keep the models of the site; see the protocol ``SiteStore``."""
 
     def revisions(self) -> Revisions:
+        return self.revisions_of([self])[0]
+
+    def revisions_of(self, stores: Sequence[RedisModels]) -> list[Revisions]:
+        commands = [command for store in stores for command in store.revision_commands()]
+        answers, now = self._run_with_time(*commands)
+        each = len(answers) // max(len(stores), 1)
+        return [
+            store.read_revisions(answers[index * each : (index + 1) * each], now)
+            for index, store in enumerate(stores)
+        ]
+
+    def revision_commands(self) -> tuple[Command, ...]:
+        """Give the commands that ask for the revisions; all parts of a store share a slot."""
         names = ("model", "settings", "epoch", "networks", "pin", "campaigns")
         model, settings, epoch, networks, pin, campaigns = self._site_key(*names)
-        answers, now = self._run_with_time(
+        return (
             ("GET", model),
             ("HGET", settings, "revision"),
             ("GET", epoch),
@@ -36,14 +51,19 @@ class RedisModels(SiteValues):
             ("HMGET", pin, "version", "until"),
             ("HGET", campaigns, "revision"),
         )
-        pinned = self._pin(pin, answers[4], now)
+
+    def read_revisions(self, answers: Sequence[Any], now: float) -> Revisions:
+        """Read the answers to :meth:`revision_commands`."""
+        names = ("model", "settings", "epoch", "networks", "pin", "campaigns")
+        keys = self._site_key(*names)
+        pinned = self._pin(keys[4], answers[4], now)
         return Revisions(
-            self._whole(model, answers[0]) if pinned is None else pinned.version,
-            self._whole(settings, answers[1]),
-            self._whole(epoch, answers[2]),
-            self._whole(networks, answers[3]),
+            self._whole(keys[0], answers[0]) if pinned is None else pinned.version,
+            self._whole(keys[1], answers[1]),
+            self._whole(keys[2], answers[2]),
+            self._whole(keys[3], answers[3]),
             pinned,
-            self._whole(campaigns, answers[5]),
+            self._whole(keys[5], answers[5]),
         )
 
     def model_version(self) -> int:

@@ -36,6 +36,11 @@ class RedisSite(RedisHistory):
             # Damaged. No worker remembers an epoch as late as the time.
             self._run(("SET", key, int(time.time())))
 
+    def tenants(self) -> list[str]:
+        [key] = self._site_key("tenants")
+        [names] = self._run(("SMEMBERS", key))
+        return sorted(self._texts(key, list(names or ())))
+
     def settings(self) -> tuple[int, bytes | None]:
         return self._revised("settings", "settings")
 

@@ -7,6 +7,7 @@ slot of a cluster. The 1 is the format's version.
 
 from __future__ import annotations
 
+import copy
 import logging
 import struct
 import time
@@ -32,6 +33,7 @@ from flask_irl.stores.redis.damage import DamagedError, ServerDamage
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.redirection import follow
+from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.server_info import read_server_info
 from flask_irl.stores.redis.servers import Servers
 from flask_irl.stores.redis.state import decode_counted
@@ -46,6 +48,7 @@ LACKS_STRUCT: Final = (
     "the server's Lua has no struct, which the scripts need: "
     "take Redis or Valkey themselves, or memory://"
 )
+ADMIT_TENANT: Final = read_script("admit_tenant")
 PROBE: Final = Plan((Scope("", (Limit(1, 1),)),), "fixed-window", (1.0,), ttl_seconds=2)
 """A plan under which nothing is counted."""
 
@@ -76,15 +79,6 @@ class RedisStore(RedisApiKeys):
         options: Mapping[str, Any] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        damage = ServerDamage(site_prefix(prefix))
-        commands = HitCommands(prefix, clock)
-        self._pack = commands.pack
-        self._pack_lease = commands.pack_lease
-        self._pack_ended = commands.pack_ended
-        self._pack_peek = commands.pack_peek
-        self._commands = commands
-        self._prefix = prefix
-        self._key: Callable[[str], bytes] = commands.client_key
         connect, unused = sort_options({**location.connect, **(options or {})}, location.kind)
         if unused:
             event(logging.WARNING, "storage_options_unused", options=", ".join(unused))
@@ -97,11 +91,31 @@ class RedisStore(RedisApiKeys):
             probe_key=lambda number: self._key(_probe_client(number)),
         )
         self._outages = self._servers.outages
-        super().__init__(Pipeline(self._servers, damage), prefix, damage, clock)
+        self._owns_servers = True
+        self._use(prefix, clock)
         self.kind: str = "redis" if location.kind == "single" else location.kind
         self.address = location.address
         self._timeout = timeout
         self._has_struct = False
+
+    def _use(self, prefix: str, clock: Callable[[], float] | None) -> None:
+        """Have all keys begin with a prefix."""
+        damage = ServerDamage(site_prefix(prefix))
+        super().__init__(Pipeline(self._servers, damage), prefix, damage, clock)
+        commands = HitCommands(prefix, clock)
+        self._pack = commands.pack
+        self._pack_lease = commands.pack_lease
+        self._pack_ended = commands.pack_ended
+        self._pack_peek = commands.pack_peek
+        self._commands = commands
+        self._prefix = prefix
+        self._key: Callable[[str], bytes] = commands.client_key
+
+    def within(self, prefix: str) -> RedisStore:
+        part = copy.copy(self)
+        part._owns_servers = False
+        part._use(prefix, self._clock)
+        return part
 
     def hit(self, plan: Plan, keys: Sequence[str], cost: int) -> Hit:
         return self._finish((*self._pack(plan, keys, cost), None, None))
@@ -248,6 +262,22 @@ class RedisStore(RedisApiKeys):
             self._damage.report(client, error)
             return decode_counted(plan, [None] * len(values))
 
+    def admit_tenant(self, tenant: str, most: int) -> bool:
+        # On a request's way: within its time.
+        [key] = self._site_key("tenants")
+        words = (b"EVAL", ADMIT_TENANT.text, b"1", key, tenant.encode(), b"%d" % most)
+        command = b"*%d\r\n" % len(words) + b"".join(map(bulk, words))
+        deadline = time.monotonic() + self._timeout
+        try:
+            pool = self._servers.of(key, deadline)
+            try:
+                return bool(pool.call(command, deadline) == 1)
+            except ResponseError as error:
+                return bool(self._repeat(error, pool, key, command, deadline) == 1)
+        except StoreError as error:
+            self._servers.report_failure(error)
+            raise
+
     def _probe(self, pool: Pool, number: int) -> None:
         """Raise while a node of a cluster can't count; the number gives a key of its own."""
         client, command = self._pack(PROBE, (_probe_client(number),), 0)
@@ -276,14 +306,16 @@ class RedisStore(RedisApiKeys):
         return 0
 
     def after_fork(self) -> None:
-        self._servers.forget()
+        if self._owns_servers:
+            self._servers.forget()
 
     def leave(self) -> None:
-        for pool in self._servers.known():
+        for pool in self._servers.known() if self._owns_servers else ():
             pool.leave()
 
     def close(self) -> None:
-        self._servers.close()
+        if self._owns_servers:
+            self._servers.close()
 
 
 def _probe_client(number: int) -> str:
