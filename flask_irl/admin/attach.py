@@ -51,7 +51,9 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
             url_prefix=options.url_prefix,
             authorize=authorize,
             docs=options.admin_docs,
+            pages=options.admin_page,
             routes=lambda: state.described_routes(app),
+            plans=lambda: state.fixed_plans(app),
             failed=lambda reason: limiter.failures.guard(
                 "admin", partial(limiter.notify, AdminRefused(reason))
             ),

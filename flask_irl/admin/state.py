@@ -10,6 +10,7 @@ from flask import current_app
 
 from flask_irl.admin.authentication import Authenticator
 from flask_irl.admin.prefix import Prefix
+from flask_irl.limits.plan import Plan
 from flask_irl.operations import Operations
 
 EXTENSION: Final = "flask_irl.admin"
@@ -25,6 +26,8 @@ class Admin:
         routes: Lists the app's routes: ``route``, ``methods``, ``limits`` and ``exempt`` of each.
         spec: Makes the OpenAPI document.
         prefix: Where it is mounted.
+        plans: Lists the plans of those routes, each once.
+        pages: Whether the operator's page is there.
     """
 
     operations: Operations
@@ -32,6 +35,8 @@ class Admin:
     routes: Callable[[], Sequence[Mapping[str, Any]]]
     spec: Callable[[], dict[str, Any]]
     prefix: Prefix
+    plans: Callable[[], Sequence[Plan]]
+    pages: bool
 
 
 def current_admin() -> Admin:

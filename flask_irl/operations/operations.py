@@ -8,8 +8,11 @@ from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
+from flask_irl.operations.quota import QuotaOperations
 from flask_irl.operations.site import SiteOperations
 from flask_irl.operations.status import StatusOperations
+from flask_irl.operations.undo import UndoOperations
+from flask_irl.operations.what_if import WhatIf
 
 
 class Operations:
@@ -24,8 +27,12 @@ class Operations:
         clients: Single clients: rankings, profiles, resets, feedback.
         overrides: Operators' overrides of single clients.
         models: Trainings and the models that are kept.
+        quota: What is left of single clients' limits.
         site: The site as a whole: counters, limits, mode.
         status: All that is out of the ordinary, on one screen; tells of a store that fails.
+        undo: Changes that can be taken back, by their entries of the audit log.
+        what_if: Consequences of another threshold or limit, from kept scores and rates.
+        store: Keeps the sessions of those who look.
 
     Raises:
         StoreError: By every method of all others, when the store doesn't answer.
@@ -37,5 +44,9 @@ class Operations:
         self.clients = ClientOperations(limiter, self.audit)
         self.campaigns = CampaignOperations(limiter, self.audit)
         self.models = ModelOperations(limiter, self.audit)
+        self.quota = QuotaOperations(limiter)
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)
+        self.undo = UndoOperations(self.audit, self.overrides, self.clients, self.models, self.site)
+        self.what_if = WhatIf(limiter)
+        self.store = limiter.store

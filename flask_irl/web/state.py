@@ -26,7 +26,7 @@ from flask_irl.web.checks import Checks
 from flask_irl.web.current import limits_of
 from flask_irl.web.decorators import Declarations
 from flask_irl.web.deductions import Deductions
-from flask_irl.web.described_routes import described_routes
+from flask_irl.web.described_routes import described_routes, fixed_plans
 from flask_irl.web.enforcement import Enforcer
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
@@ -265,6 +265,11 @@ class AppState:
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
+
+    def fixed_plans(self, app: Flask) -> list[Plan]:
+        """List the plans of an app's routes by their fixed limits, each once."""
+        plan_of = partial(self.fixed_plan, self.limiter)
+        return fixed_plans(self.routes, app, self.own_blueprints, plan_of)
 
     def note_failed_login(self, environ: Mapping[str, Any]) -> None:
         """Note that a request is a login that failed, whatever it will be answered with."""
