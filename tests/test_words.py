@@ -90,12 +90,14 @@ WORDS: Final = (
         "campaigns.running",
         {"end_campaign": "the change of what the word shows"},
     ),
+    Word("incidents", {"GET /admin/incidents": "incidents"}, python="incidents"),
+    Word("report", {"GET /admin/report": "report"}, python="report"),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
 ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}
 """Commands that run for long or write source, for which the API has no place."""
-ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats"}
-"""The contract's counters; the command status shows them."""
+ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats", "GET /admin/history": "history"}
+"""The contract's counters, which the command status shows; and columns for charts."""
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def events_of(
         shares: Learned share of each route among the site's requests, 0 to 1.
         rest: Is called between two steps.
     """
-    _, ats, gaps, routes, paths, methods, statuses, sizes, refusals, times, _, words = zip(
+    _, ats, gaps, routes, paths, methods, statuses, sizes, refusals, times, _, words, *_ = zip(
         *observations, strict=True
     )
     rarities = {route: rarity_of(shares, route) for route in set(routes)}

@@ -28,6 +28,9 @@ class Observation(NamedTuple):
         times: The number of such requests that it stands for, 1 or more.
         anomalous: Whether the client was at a lower step.
         login: Whether it logs in: ``BY_NAME``, ``NO_LOGIN``, ``LOGIN`` or ``FAILED_LOGIN``.
+        outcome: Outcome of the decision on it, as of :class:`~flask_irl.limits.decision.Decision`.
+        answered: Whether the app had answered it before it was decided on.
+        seconds: Time that the decision took; -1 if unknown.
     """
 
     client: str
@@ -42,9 +45,12 @@ class Observation(NamedTuple):
     times: int = 1
     anomalous: bool = False
     login: int = BY_NAME
+    outcome: str = "allowed"
+    answered: bool = False
+    seconds: float = -1.0
 
 
-Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool, int]
+Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool, int, str, bool, float]
 """Fields of an :class:`Observation` in the buffer: a plain tuple is quick to make, and the garbage
 collector soon stops tracking it."""
 

@@ -65,6 +65,7 @@ class Failures:
         clock: Tells the store's time, also while it is out.
         breaker: Open while the store is out.
         before_back: Is called when a store that was out answers, before requests go to it again.
+        store_errors: Calls of the store that have failed.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Failures:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self.store_errors = 0
         self._on_store_error = options.on_store_error
         self._notify = notify
         self._log = Sampler(LOG_SECONDS)
@@ -151,6 +153,7 @@ class Failures:
         """
         kind = error.kind if isinstance(error, StoreError) else "error"
         part = error.part if isinstance(error, StoreError) else ""
+        self.store_errors += 1
         with contextlib.suppress(Exception):
             self._notify(StoreFailed(kind))
         if part and kind == OUT:

@@ -78,6 +78,7 @@ class Learning:
             campaigns=self.campaigns,
             buffer=buffer,
             traps=traps,
+            errors=lambda: failures.store_errors,
         )
         self.gate = CampaignGate(self.campaigns, store, failures, notify)
         self._trainings = BackgroundTraining(

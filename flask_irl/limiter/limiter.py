@@ -116,6 +116,8 @@ class Limiter(LateLearning):
         status: int,
         size: int,
         login: int = BY_NAME,
+        answered: bool = False,
+        seconds: float = -1.0,
     ) -> None:
         """Note an answered request, to learn from it with the next flush.
 
@@ -127,11 +129,29 @@ class Limiter(LateLearning):
             status: The answer's status.
             size: The answer's bytes, or -1.
             login: Whether it logs in, see :mod:`flask_irl.behaviour.observation`.
+            answered: Whether the app had answered it before the decision.
+            seconds: Time that the decision took; -1 if unknown.
         """
         if self._mode != "off":
             outcome, key, _, _, _, _, anomalous, _, _, _, _, source, at, gap = decision
             refused = outcome in REFUSED
-            note = (key, at, gap, route, path, method, status, size, refused, 1, anomalous, login)
+            note = (
+                key,
+                at,
+                gap,
+                route,
+                path,
+                method,
+                status,
+                size,
+                refused,
+                1,
+                anomalous,
+                login,
+                outcome,
+                answered,
+                seconds,
+            )
             if source == "local":
                 self.buffer.add_refused(note)
             else:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from flask_irl.campaigns.incident import KEPT
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
+from flask_irl.operations.history import SiteHistory, read_history
+from flask_irl.operations.incidents import IncidentState, read_incidents
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
 from flask_irl.operations.quota import QuotaOperations
+from flask_irl.operations.report import LISTED, Report, Reports
 from flask_irl.operations.site import SiteOperations
 from flask_irl.operations.status import StatusOperations
 from flask_irl.operations.undo import UndoOperations
@@ -50,3 +54,36 @@ class Operations:
         self.undo = UndoOperations(self.audit, self.overrides, self.clients, self.models, self.site)
         self.what_if = WhatIf(limiter)
         self.store = limiter.store
+        self._reports = Reports(limiter, self.audit)
+
+    def history(self, span: str = "1h") -> SiteHistory:
+        """Show the site's traffic over a span up to now.
+
+        Args:
+            span: ``5m``, ``1h``, ``24h``, ``7d`` or ``35d``.
+
+        Raises:
+            ConfigurationError: There is no such span.
+        """
+        return read_history(self.store, span)
+
+    def report(self, days: int = 7, listed: int = LISTED) -> Report:
+        """Report on the last days: traffic, and whom the app and this limiter refused.
+
+        Args:
+            days: Days, today included, 1 to 8.
+            listed: Clients, routes and networks that are listed at most.
+
+        Raises:
+            ConfigurationError: The days are too many or none.
+        """
+        return self._reports.make(days, listed)
+
+    def incidents(self, offset: int = 0, limit: int = KEPT) -> tuple[list[IncidentState], int]:
+        """List attacks as incidents, the latest first, and count them.
+
+        Args:
+            offset: The number of incidents to skip.
+            limit: The number of incidents to return at most.
+        """
+        return read_incidents(self.store, offset, limit)

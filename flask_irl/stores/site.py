@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple, Protocol
 
 from flask_irl.behaviour.site_counts import MinuteCounts
+from flask_irl.stores.history import History, HistoryStore
 
 AUDIT_KEPT: Final = 1000
 """Entries of the audit log that are kept."""
@@ -85,7 +86,7 @@ class ServerInfo(NamedTuple):
     silent: tuple[str, ...] = ()
 
 
-class SiteStore(Protocol):
+class SiteStore(HistoryStore, Protocol):
     """Keep the state of the site; off every request's path.
 
     Every method may raise :class:`~flask_irl.errors.StoreError`.
@@ -128,6 +129,12 @@ class SiteStore(Protocol):
 
     def put_campaigns(self, expected: int, table: bytes) -> bool:
         """Replace the table if ``expected`` is still its revision, which then grows by one."""
+
+    def table(self, name: str) -> tuple[int, bytes | None]:
+        """Read the revision and the content of another table; 0 and None if there is none."""
+
+    def put_table(self, name: str, expected: int, table: bytes) -> bool:
+        """Replace a table if ``expected`` is still its revision, which then grows by one."""
 
     def add_news(self, name: str, news: bytes, most: int) -> None:
         """Append a report for the worker that reads them; the latest ``most`` are kept."""
@@ -178,13 +185,19 @@ class SiteStore(Protocol):
         """Count the training rows without loading them."""
 
     def add_counts(
-        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+        self,
+        counts: Mapping[str, int],
+        minutes: Mapping[int, MinuteCounts] | None = None,
+        history: History | None = None,
     ) -> None:
-        """Add to the site's counters, and to those of some minutes, in one round trip.
+        """Add to the site's counters, to those of some minutes, and to its history.
+
+        It takes one round trip.
 
         Args:
             counts: Amounts by the counter's name.
             minutes: Amounts by minute since the epoch; kept for about two hours.
+            history: Rollups and tallies.
         """
 
     def counts(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -33,6 +33,7 @@ from flask_irl.stores.base import Store
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import CampaignsRunning, Notify
 from flask_irl.telemetry.log import event
+from flask_irl.verdicts.incident_watch import Announce, IncidentWatch, no_one
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.merge import Profiles
 
@@ -54,12 +55,17 @@ class CampaignWatch:
         store: Holds the news of all workers, what is usual, and the table of campaigns.
         notify: Takes events.
         enabled: Whether there are campaigns at all.
+        announce: Takes beginnings and ends of incidents.
 
     Attributes:
         table: The campaigns that run, as this process knows them.
+        incidents: Watches for attacks of any kind.
     """
 
-    def __init__(self, store: Store, notify: Notify, *, enabled: bool) -> None:
+    def __init__(
+        self, store: Store, notify: Notify, *, enabled: bool, announce: Announce = no_one
+    ) -> None:
+        self.incidents = IncidentWatch(store, notify, announce)
         self._store = store
         self._notify = notify
         self._enabled = enabled
@@ -76,6 +82,8 @@ class CampaignWatch:
         self._view: SiteView | None = None
         self._told_at = self._saved_at = self._leads_until = 0.0
         self._lock = threading.Lock()
+        self._part: Mapping[int, Subject] = {}
+        self.incidents.after_fork()
 
     def refresh(self, revision: int) -> None:
         """Take up the table of campaigns, if it has another revision.
@@ -94,8 +102,13 @@ class CampaignWatch:
         verdicts: Verdicts,
         observations: Mapping[str, Sequence[Fields]],
         saved: Mask,
+        steps: NDArray[np.int64],
+        trapped: Collection[str],
     ) -> None:
-        """Count the newcomers among clients that were judged together."""
+        """Count the newcomers, and what is part of an attack, among clients judged together."""
+        part, self._part = self._part, {}
+        flagged = saved & (steps > 0)
+        self.incidents.see(profiles, verdicts, observations, flagged, trapped, part)
         if self._enabled:
             own = [observations[client] for client in profiles.clients]
             seen = Seen(profiles.clients, own, profiles.records, verdicts.features, saved)
@@ -106,6 +119,7 @@ class CampaignWatch:
         part = members(self.table, profiles.clients, verdicts.features, profiles.records)
         if part is None:
             return None
+        self._part = part
         for index, subject in part.items():
             self._news.hold(subject, profiles.observations[index])
         mask = np.zeros(len(profiles.clients), dtype=bool)
@@ -121,8 +135,11 @@ class CampaignWatch:
         Raises:
             StoreError: The store failed; news that weren't told wait.
         """
-        if not self._enabled:
-            return
+        if self._enabled:
+            self._look_if_due(guarding)
+        self.incidents.look(self.table.campaigns)
+
+    def _look_if_due(self, guarding: bool) -> None:
         latest = self._news.latest
         if self.table.campaigns and not self._news.counts:
             # A campaign may end while nobody comes.

@@ -173,6 +173,7 @@ class Flush:
         )
         self.rest()
         saved, clients = result.saved, profiles.clients
+        self.site.count_scores(scores[saved], profiles.now)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],
@@ -191,7 +192,7 @@ class Flush:
             )
         self.rest()
         # Last, so that an error of the watch's loses nothing else.
-        self.campaigns.see(profiles, verdicts, by_client, saved)
+        self.campaigns.see(profiles, verdicts, by_client, saved, steps, trapped)
         return result.stale
 
     def _judge(self, profiles: Profiles) -> Verdicts:

@@ -66,6 +66,7 @@ class Profiler:
         guard: The crowd guard; by default a new one.
         pause: Waits between two steps of a gentle flush, for a number of seconds.
         cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
+        errors: Counts the calls of the store that have failed in this process.
 
     Attributes:
         observe: Takes an answered request, as the fields of an
@@ -91,6 +92,7 @@ class Profiler:
         guard: CrowdGuard | None = None,
         pause: Callable[[float], object] = time.sleep,
         cpu_clock: Callable[[], float] = time.thread_time,
+        errors: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -103,6 +105,7 @@ class Profiler:
         self._campaigns = campaigns or CampaignWatch(store, notify, enabled=False)
         self._pause = pause
         self._cpu_clock = cpu_clock
+        self._errors = errors
         self._step_log = StepLog()
         self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
@@ -122,6 +125,7 @@ class Profiler:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
         self._site = SiteUpdate()
+        self._errors_told = self._errors()
         self._flushing = threading.Lock()
         self._leaves = False
         self._rest_seconds = REST_SECONDS[0]
@@ -260,14 +264,19 @@ class Profiler:
                 self._buffer.put_back(rest_of(by_client))
         if self._site.counts:
             try:
-                self._site.save(self._store, self._rows_capacity)
+                self._save_site()
             finally:
                 self._site.bound(self._rows_capacity)
-            self._site = SiteUpdate()
+            self._site = SiteUpdate(tallies=self._site.tallies)
         self._campaigns.look(guarding=self._guard.active)
         if failed is not None:
             raise failed
         return merged
+
+    def _save_site(self) -> None:
+        errors, maxima = self._errors(), (self._guard.flagged, self._model().version)
+        self._site.save(self._store, self._rows_capacity, maxima, errors - self._errors_told)
+        self._errors_told = errors
 
     def _report_damage(self, client: str) -> None:
         self._damaged.report(client=client, reason="not all of it is possible")

@@ -6,29 +6,45 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from flask_irl.behaviour.observation import Fields
+from flask_irl.behaviour.rollups import FIRST_SCORE, SCORE_BUCKETS, Seconds
 from flask_irl.behaviour.site_counts import MinuteCounts, count_observations
+from flask_irl.behaviour.sums import Floats
 from flask_irl.stores.base import Store
+from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.rankings import Rankings
+from flask_irl.verdicts.tallies import Tallies
 
 
 @dataclass(frozen=True, slots=True)
 class SiteUpdate:
-    """Gather counters, training rows and rankings of a flush."""
+    """Gather counters, history, training rows and rankings of a flush."""
 
     counts: Counter[str] = field(default_factory=Counter)
     minutes: dict[int, MinuteCounts] = field(default_factory=dict)
+    seconds: Seconds = field(default_factory=Seconds)
+    tallies: Tallies = field(default_factory=Tallies)
     rows: list[bytes] = field(default_factory=list)
     rankings: Rankings = field(default_factory=Rankings)
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""
-        counted = count_observations(observations)
+        counted = count_observations(observations, self.seconds)
+        self.tallies.count(counted)
         self.counts.update(counted.totals)
         for minute, counts in counted.minutes.items():
             before = self.minutes.get(minute)
             self.minutes[minute] = counts if before is None else counts.plus(before)
+
+    def count_scores(self, scores: Floats, now: float) -> None:
+        """Count the scores, 0 to -1, of clients judged at a time, in seconds since the epoch."""
+        buckets = np.clip(-scores * SCORE_BUCKETS, 0, SCORE_BUCKETS - 1).astype(np.int64)
+        for bucket, clients in enumerate(np.bincount(buckets).tolist()):
+            if clients:
+                self.seconds.add(int(now), FIRST_SCORE + bucket, clients)
 
     def bound(self, rows_capacity: int) -> None:
         """Drop the oldest of what has waited for too long, while the store is out.
@@ -39,14 +55,20 @@ class SiteUpdate:
         del self.rows[:-rows_capacity]
         for minute in sorted(self.minutes)[:-MINUTES_KEPT]:
             del self.minutes[minute]
+        self.seconds.bound()
+        self.tallies.bound()
         self.rankings.bound()
 
-    def save(self, store: Store, rows_capacity: int) -> None:
-        """Save all of it.
+    def save(
+        self, store: Store, rows_capacity: int, maxima: Sequence[int] = (0, 0), errors: int = 0
+    ) -> None:
+        """Save all of it, but for tallies that wait.
 
         Args:
             store: The store.
             rows_capacity: The largest number of training rows in the store.
+            maxima: Figures of :data:`~flask_irl.behaviour.rollups.MAXIMA`.
+            errors: Calls of the store that have failed since the last save.
 
         Raises:
             StoreError: The store failed; only the part not saved is left here.
@@ -55,7 +77,11 @@ class SiteUpdate:
             store.add_rows(list(self.rows), rows_capacity)
             self.counts["rows"] += len(self.rows)
             self.rows.clear()
-        store.add_counts(dict(self.counts), dict(self.minutes))
+        told = self.tallies.highest()
+        history = History(self.seconds.fold(maxima, errors), told)
+        store.add_counts(dict(self.counts), dict(self.minutes), history)
         self.counts.clear()
         self.minutes.clear()
+        self.seconds.clear()
+        self.tallies.remove(told)
         self.rankings.save(store)

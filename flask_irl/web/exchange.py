@@ -60,6 +60,7 @@ class Exchange:
         early: The question whose answer is still to be read, if one was sent early.
         observed: Whether the observer has noted it.
         fronted: Whether it came by the middleware, which finishes it.
+        answered: Whether the app had answered it before it was decided on; that answer stands.
         failed_login: Whether the app says that it is a login that failed.
     """
 
@@ -79,6 +80,7 @@ class Exchange:
     observed = False
     failed_login = False
     fronted = False
+    answered = False
 
     def add(self, decision: Decision) -> None:
         """Add a decision to those made on the request before: the one with least left is shown.

@@ -220,7 +220,7 @@ class LateDecisions:
         self, current: Request, exchange: Exchange, *, answered: bool = False
     ) -> tuple[Decision, Question] | None:
         """Decide on a request; None where it is admitted or exempt. Never raises."""
-        exchange.late = False
+        exchange.late, exchange.answered = False, answered
         started = time.perf_counter()
         try:
             made = self.decide(current, exchange, answered=answered)

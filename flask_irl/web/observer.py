@@ -63,6 +63,8 @@ class Observer:
                     status=int(status[:3]),
                     size=size,
                     login=login,
+                    answered=exchange.answered,
+                    seconds=exchange.seconds,
                 )
             if self._notify is not None:
                 self._notify(RequestDecided(decision, route, exchange.seconds))

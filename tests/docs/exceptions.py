@@ -18,6 +18,12 @@ NOT_RUN: Final = {
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "up to an hour a line; tests/loadtests runs short ones",
     ("from-flask-limiter.md", "$ flask irl migrate"): "output; tests/cli/test_migrate.py holds it",
+    ("from-flask-limiter.md", "$ flask irl report"): (
+        "output; tests/cli/test_report_command.py holds it"
+    ),
+    ("admin.md", "$ flask --app yourapp irl incidents"): (
+        "output; tests/cli/test_incident_command.py holds it"
+    ),
     ("logs.md", "request_refused client="): "a line of a log; tests/telemetry holds its form",
     ("metrics.md", "cp .env.example "): "needs Docker; tests/monitoring checks the compose file",
     ("operating.md", "flask --app yourapp irl trainer"): "runs until SIGTERM; tests/cli starts it",

@@ -234,7 +234,7 @@ def test_a_flush_of_many_parts_saves_the_counts_of_the_site_once(
     for _ in range(700):
         site.ask()
     site.limiter.profiler.flush(gently=True)
-    [(counts, minutes)] = saved
+    [(counts, minutes, _)] = saved
     assert (counts["requests"], sum(minute.requests for minute in minutes.values())) == (700, 700)
 
 

@@ -7,12 +7,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from flask_irl.behaviour.site_counts import MinuteCounts
-from flask_irl.stores.memory.models import MemoryModels
+from flask_irl.stores.history import History
+from flask_irl.stores.memory.history import MemoryHistory
 from flask_irl.stores.memory.unique import UniqueCount
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS, Revisions
 
 
-class MemorySite(MemoryModels):
+class MemorySite(MemoryHistory):
     """Keep the state of the site; see the protocol ``SiteStore``.
 
     Args:
@@ -25,7 +26,7 @@ class MemorySite(MemoryModels):
         self._settings: tuple[int, bytes | None] = (0, None)
         self._networks: dict[str, bytes] = {}
         self._networks_revision = 0
-        self._campaigns: tuple[int, bytes | None] = (0, None)
+        self._tables: dict[str, tuple[int, bytes | None]] = {}
         self._news: dict[str, deque[bytes]] = {}
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
         self._rankings: dict[str, dict[str, float]] = {}
@@ -43,7 +44,7 @@ class MemorySite(MemoryModels):
         with self._lock:
             pin = self._pin_at(now)
             settings = self._settings[0]
-            networks, campaigns = self._networks_revision, self._campaigns[0]
+            networks, campaigns = self._networks_revision, self.table("campaigns")[0]
             return Revisions(self._version, settings, self._epoch, networks, pin, campaigns)
 
     def advance_epoch(self) -> None:
@@ -81,13 +82,19 @@ class MemorySite(MemoryModels):
             return True
 
     def campaigns(self) -> tuple[int, bytes | None]:
-        return self._campaigns
+        return self.table("campaigns")
 
     def put_campaigns(self, expected: int, table: bytes) -> bool:
+        return self.put_table("campaigns", expected, table)
+
+    def table(self, name: str) -> tuple[int, bytes | None]:
+        return self._tables.get(name, (0, None))
+
+    def put_table(self, name: str, expected: int, table: bytes) -> bool:
         with self._lock:
-            if self._campaigns[0] != expected:
+            if self.table(name)[0] != expected:
                 return False
-            self._campaigns = (expected + 1, table)
+            self._tables[name] = (expected + 1, table)
             return True
 
     def add_news(self, name: str, news: bytes, most: int) -> None:
@@ -154,9 +161,14 @@ class MemorySite(MemoryModels):
         return len(self._rows)
 
     def add_counts(
-        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+        self,
+        counts: Mapping[str, int],
+        minutes: Mapping[int, MinuteCounts] | None = None,
+        history: History | None = None,
     ) -> None:
         with self._lock:
+            if history is not None:
+                self._add_history(history)
             self._counts.update(counts)
             for minute, added in (minutes or {}).items():
                 self._minutes[minute] = added.plus(self._minutes.get(minute, MinuteCounts(0, 0)))

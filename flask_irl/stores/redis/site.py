@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.behaviour.site_counts import MinuteCounts
-from flask_irl.stores.redis.models import RedisModels
+from flask_irl.stores.history import History
+from flask_irl.stores.redis.history import RedisHistory
 from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS
@@ -17,7 +18,7 @@ SETTINGS: Final = read_script("settings")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
 PUT_NETWORK: Final = read_script("put_network")
-PUT_CAMPAIGNS: Final = read_script("put_campaigns")
+PUT_TABLE: Final = read_script("put_table")
 TAKE_NEWS: Final = read_script("take_news")
 DROP_NETWORKS: Final = read_script("drop_networks")
 DROPPED_AT_ONCE: Final = 500
@@ -27,7 +28,7 @@ SESSIONS: Final = read_script("sessions")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
-class RedisSite(RedisModels):
+class RedisSite(RedisHistory):
     """Keep the state of the site; see the protocol ``SiteStore``."""
 
     def advance_epoch(self) -> None:
@@ -48,8 +49,17 @@ class RedisSite(RedisModels):
         return self._revised("campaigns", "table")
 
     def put_campaigns(self, expected: int, table: bytes) -> bool:
-        [key] = self._site_key("campaigns")
-        return self._run_strictly(("EVAL", PUT_CAMPAIGNS.text, 1, key, expected, table)) == 1
+        return self._put("campaigns", expected, table)
+
+    def table(self, name: str) -> tuple[int, bytes | None]:
+        return self._revised(f"table.{name}", "table")
+
+    def put_table(self, name: str, expected: int, table: bytes) -> bool:
+        return self._put(f"table.{name}", expected, table)
+
+    def _put(self, name: str, expected: int, table: bytes) -> bool:
+        [key] = self._site_key(name)
+        return self._run_strictly(("EVAL", PUT_TABLE.text, 1, key, expected, table)) == 1
 
     def add_news(self, name: str, news: bytes, most: int) -> None:
         [key] = self._site_key(f"news.{name}")
@@ -154,7 +164,10 @@ class RedisSite(RedisModels):
         return int(count or 0)
 
     def add_counts(
-        self, counts: Mapping[str, int], minutes: Mapping[int, MinuteCounts] | None = None
+        self,
+        counts: Mapping[str, int],
+        minutes: Mapping[int, MinuteCounts] | None = None,
+        history: History | None = None,
     ) -> None:
         [key] = self._site_key("counts")
         items = list(counts.items())
@@ -162,6 +175,8 @@ class RedisSite(RedisModels):
         for minute, added in (minutes or {}).items():
             [place] = self._site_key(f"minute.{minute}")
             commands.append(("EVAL", MINUTE.text, 1, place, *added, MINUTE_SECONDS))
+        if history is not None:
+            commands += self._history_commands(history)
         answers = self._run(*commands)[: len(items)]
         # A damaged count begins anew.
         damaged = [item for item, answer in zip(items, answers, strict=True) if answer is None]

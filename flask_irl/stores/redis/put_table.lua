@@ -1,4 +1,4 @@
--- Replaces the table of campaigns if its revision is still the expected one.
+-- Replaces a table, such as that of campaigns, if its revision is still the expected one.
 --
 -- KEYS[1] hash of the table and its revision; ARGV[1] the expected revision, ARGV[2] the table.
 -- Answers 1, or 0 if the revision is another. A damaged revision counts as 0, and a value of

@@ -1,0 +1,41 @@
+"""Write results as CSV, for spreadsheets; what a stranger has chosen is no formula there."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from flask_irl.operations.moments import is_moment, when
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""Beginnings of a text that a spreadsheet may take for a formula; wide forms among them."""
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Write rows as CSV (RFC 4180), moments in ISO 8601.
+
+    Args:
+        rows: The rows.
+        columns: Names of the members that are written, in order.
+    """
+    page = io.StringIO()
+    writer = csv.writer(page, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(name, row[name]) for name in columns] for row in rows)
+    return page.getvalue()
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if is_moment(name, value):
+        return when(value) or ""
+    if isinstance(value, (list, tuple)):
+        value = "; ".join(map(str, value))
+    if not isinstance(value, str):
+        return str(value)
+    # Nothing of it moves a terminal's cursor or ends a line; half a character has no bytes.
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    return f"'{safe}" if value.lstrip(" ").startswith(FORMULA) else safe

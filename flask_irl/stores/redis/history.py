@@ -1,0 +1,78 @@
+"""Keep a site's history on Redis: rings of rollups, and a tally of each day as a sorted set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from flask_irl.behaviour.rollups import RINGS, Rollup, decode, encode
+from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History, Tally, TallyName
+from flask_irl.stores.redis.damage import DamagedError
+from flask_irl.stores.redis.models import RedisModels
+from flask_irl.stores.redis.pipeline import Command
+from flask_irl.stores.redis.scripts import read_script
+
+ROLLUP: Final = read_script("rollup")
+TALLY: Final = read_script("tally")
+NUMBER_OF: Final = {resolution: number for number, resolution in enumerate(RINGS, 1)}
+LIFETIMES: Final = [resolution * kept for resolution, kept in RINGS.items()]
+MOST_COUNTED: Final = 1e15
+
+
+class RedisHistory(RedisModels):
+    """Keep a site's history; see the protocol ``HistoryStore``."""
+
+    def rollups(self, resolution: int, first: int, last: int) -> dict[int, Rollup]:
+        [key] = self._site_key(f"rollups.{resolution}")
+        begins = list(range(first - first % resolution, last + 1, resolution))
+        begins = begins[-RINGS[resolution] :]
+        if not begins:
+            return {}
+        places = [begin // resolution % RINGS[resolution] for begin in begins]
+        [values] = self._run(("HMGET", key, *places))
+        found: dict[int, Rollup] = {}
+        for begin, value in zip(begins, values or (), strict=False):
+            if value is None:
+                continue
+            stored, _, figures = value.partition(b" ")
+            if self._whole(key, stored, -1) != begin:
+                continue
+            try:
+                found[begin] = decode(figures.decode("ascii", "replace"))
+            except ValueError as error:
+                self._damage.report(key, DamagedError(str(error)))
+        return found
+
+    def tallies(self, wanted: Sequence[TallyName], most: int) -> list[Tally]:
+        keys = self._tally_keys(wanted)
+        commands = [("ZRANGE", key, 0, most - 1, "REV", "WITHSCORES") for key in keys]
+        answers = self._run(*commands)
+        return [self._tally(key, a) for key, a in zip(keys, answers, strict=True)]
+
+    def _tally(self, key: bytes, answer: list[tuple[bytes, float]] | None) -> Tally:
+        found: dict[str, int] = {}
+        for member, count in answer or ():
+            name = self._text(key, member)
+            if name is not None and 0.0 < count < MOST_COUNTED:
+                found[name] = int(count)
+        return found
+
+    def _tally_keys(self, names: Sequence[TallyName]) -> list[bytes]:
+        return self._site_key(*(f"tally.{day}.{name}" for day, name in names))
+
+    def _history_commands(self, history: History) -> list[Command]:
+        """List the commands that add to the history."""
+        commands: list[Command] = []
+        if history.rollups:
+            rings = self._site_key(*(f"rollups.{resolution}" for resolution in RINGS))
+            parts: list[int | str] = []
+            for (resolution, begin), rollup in history.rollups.items():
+                place = begin // resolution % RINGS[resolution]
+                parts += (NUMBER_OF[resolution], place, begin, encode(rollup))
+            counts = (len(rings), *rings, len(rings), *LIFETIMES)
+            commands.append(("EVAL", ROLLUP.text, *counts, *parts))
+        for name, tally in history.tallies.items():
+            [key] = self._tally_keys([name])
+            pairs = [part for member, n in tally.items() for part in (n, member)]
+            commands.append(("EVAL", TALLY.text, 1, key, TALLIED, DAYS_KEPT * DAY, *pairs))
+        return commands
