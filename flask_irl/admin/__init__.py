@@ -19,6 +19,7 @@ from flask_irl.telemetry.log import event
 
 if TYPE_CHECKING:
     from flask_irl.admin.state import TenantParts
+    from flask_irl.limits.plan import Plan
     from flask_irl.operations import Operations
     from flask_irl.web.callbacks import Authorize
 
@@ -33,8 +34,10 @@ def register(
     url_prefix: str = PREFIX,
     authorize: Authorize | None = None,
     docs: bool = True,
+    pages: bool = True,
     routes: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     tenants: TenantParts | None = None,
+    plans: Callable[[], Sequence[Plan]] = tuple,
     failed: Callable[[str], object] | None = None,
 ) -> tuple[Blueprint, ...]:
     """Give an app the admin API, if somebody may use it: with a token or ``authorize``.
@@ -50,10 +53,12 @@ def register(
             the user that may do that, or None. Before it is called, changes sent by another
             site's pages are refused.
         docs: Serves ``openapi.json`` and ``docs``, to everybody.
+        pages: Serves the operator's page.
         routes: Lists ``route``, ``methods``, ``limits`` and ``exempt`` of the app's routes.
         tenants: The operations on the app's tenants; None where it has none.
+        plans: Lists the plans of those routes, each once.
         failed: Called with the reason of each refusal: ``missing``, ``wrong``, ``read_only``,
-            ``throttled``, ``cross_site`` or ``host``.
+            ``throttled``, ``cross_site``, ``form_token`` or ``host``.
 
     Returns:
         The blueprints that were registered, none of which should be limited; empty if none was.
@@ -75,7 +80,9 @@ def register(
         authenticator=Authenticator(tokens, authorize=authorize, failed=failed),
         routes=routes,
         tenants=tenants,
+        plans=plans,
         docs=docs,
+        pages=pages,
     )
 
 
@@ -96,6 +103,29 @@ def is_wanted(url_prefix: str, tokens: Sequence[Token], authorize: Authorize | N
         return True
     event(logging.DEBUG, "admin_not_mounted", missing="token", set="IRL_ADMIN_TOKEN")
     return False
+
+
+def issue_sign_in(app: Flask) -> str | None:
+    """Issue an address, below the site's own, at which somebody may sign in to the page once.
+
+    Holds for a quarter of an hour. For who serves a site with no token that anybody knows.
+
+    Returns:
+        None where there is no page to sign in to, or the app's own login decides.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    from flask_irl.admin.state import EXTENSION, Admin
+
+    admin = app.extensions.get(EXTENSION)
+    token = admin.authenticator.strongest() if isinstance(admin, Admin) else None
+    if admin is None or token is None or not admin.pages:
+        return None
+    from flask_irl.admin.pages.sessions import Sessions
+
+    once = Sessions(admin.own.operations.store, admin.authenticator).issue_once(token)
+    return f"{admin.prefix.path}/page/sign-in?once={once}"
 
 
 def give_way(app: Flask) -> None:

@@ -58,8 +58,10 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
             url_prefix=options.url_prefix,
             authorize=authorize,
             docs=options.admin_docs,
+            pages=options.admin_page,
             routes=lambda: state.described_routes(app),
             tenants=None if state.tenants is None else _TenantParts(app, state.tenants),
+            plans=lambda: state.fixed_plans(app),
             failed=lambda reason: limiter.failures.guard(
                 "admin", partial(limiter.notify, AdminRefused(reason))
             ),
@@ -101,7 +103,8 @@ class _TenantParts:
             return None
         state = self._states.state(limiter)
         routes = partial(state.described_routes, self._app)
-        return Part(Operations(limiter), routes, tenant)
+        plans = partial(state.fixed_plans, self._app)
+        return Part(Operations(limiter), routes, plans, tenant)
 
     def names(self) -> list[str]:
         """List the tenants."""

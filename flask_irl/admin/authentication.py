@@ -52,7 +52,7 @@ class Authenticator:
         tokens: The tokens that admit; with none, and no ``authorize``, nobody is admitted.
         authorize: Decides instead of the tokens.
         failed: Called with the reason of each refusal: ``missing``, ``wrong``, ``read_only``,
-            ``throttled``, ``cross_site`` or ``host``.
+            ``throttled``, ``cross_site``, ``form_token`` or ``host``.
         clock: Gives seconds since the epoch.
         max_addresses: Addresses that are kept at most, 1 or more.
     """
@@ -109,8 +109,21 @@ class Authenticator:
             return self._by_host(self._authorize, request, scope), ""
         credentials = _credentials(request)
         if credentials is None:
-            self._refused(request, "missing")
+            self.tell_refusal(request, "missing")
             raise NoToken("This needs a token: send it as 'Authorization: Bearer <token>'.")
+        token = self.token_of(request, credentials)
+        if scope == "write" and token.scope != "write":
+            self.tell_refusal(request, "read_only", name=token.name)
+            raise Forbidden("This token may read, but not change anything.")
+        return token.name, token.tenant
+
+    def token_of(self, request: Request, credentials: bytes) -> Token:
+        """Find the token that a request's sender has shown; wrong ones are counted.
+
+        Raises:
+            werkzeug.exceptions.HTTPException: There is none such (403), or there were too many
+                wrong ones from its address (429).
+        """
         address = network_key(request.remote_addr or "")
         # Under a lock, so that guesses sent at once are counted, too.
         with self._lock:
@@ -119,18 +132,37 @@ class Authenticator:
             if token is None and not wait:
                 self._failures.hit(self._plan, [address], 1)
         if wait:
-            self._refused(request, "throttled")
+            self.tell_refusal(request, "throttled")
             raise TooManyRequests(
                 f"Too many wrong tokens from this address. Try again in {wait} seconds.",
                 retry_after=wait,
             )
         if token is None:
-            self._refused(request, "wrong")
+            self.tell_refusal(request, "wrong")
             raise Forbidden("This token is not known here.")
-        if scope == "write" and token.scope != "write":
-            self._refused(request, "read_only", name=token.name)
-            raise Forbidden("This token may read, but not change anything.")
-        return token.name, token.tenant
+        return token
+
+    def mark_of(self, token: Token) -> str:
+        """Make a text by which a session remembers its token, and from which nobody guesses it."""
+        return hashlib.sha256(b"session of " + _digest(token.secret.encode())).hexdigest()
+
+    def token_marked(self, mark: str) -> Token | None:
+        """Find the token of a mark; None for one that is configured no more."""
+        return next((token for token, _ in self._tokens if self.mark_of(token) == mark), None)
+
+    def strongest(self) -> Token | None:
+        """Give a token of the site that may write, else any of the site; None if there is none."""
+        tokens = [token for token, _ in self._tokens if not token.tenant]
+        return next((t for t in tokens if t.scope == "write"), tokens[0] if tokens else None)
+
+    def user_of_host(self, scope: Scope) -> str | None:
+        """Ask the host's login who may read or write in the current request; None for nobody.
+
+        Raises:
+            werkzeug.exceptions.HTTPException: By ``authorize``.
+        """
+        user = None if self._authorize is None else call(self._authorize, scope)
+        return user if isinstance(user, str) and user else None
 
     def _match(self, credentials: bytes) -> Token | None:
         """Find a token in constant time: the digests of all tokens are compared."""
@@ -148,16 +180,26 @@ class Authenticator:
 
     def _by_host(self, authorize: Authorize, request: Request, scope: Scope) -> str:
         # Browsers send a login by cookie along from any page of any site.
-        if scope == "write" and _from_elsewhere(request):
-            self._refused(request, "cross_site")
-            raise Forbidden("This request was sent by a page of another site.")
+        if scope == "write":
+            self.check_origin(request)
         user = call(authorize, scope)
         if not isinstance(user, str) or not user:
-            self._refused(request, "host")
+            self.tell_refusal(request, "host")
             raise Forbidden(f"You may not {scope} here.")
         return user
 
-    def _refused(self, request: Request, reason: str, **fields: object) -> None:
+    def check_origin(self, request: Request) -> None:
+        """Refuse a change that another site's page sends.
+
+        Raises:
+            werkzeug.exceptions.Forbidden: One does.
+        """
+        if _from_elsewhere(request):
+            self.tell_refusal(request, "cross_site")
+            raise Forbidden("This request was sent by a page of another site.")
+
+    def tell_refusal(self, request: Request, reason: str, **fields: object) -> None:
+        """Count and log a refused request, by its reason."""
         if self._failed is not None:
             self._failed(reason)
         not_logged = self._sampler.passes()

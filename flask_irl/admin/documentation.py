@@ -6,20 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import flask_swagger_ui
-from flask import (
-    Blueprint,
-    Response,
-    current_app,
-    redirect,
-    request,
-    send_from_directory,
-    url_for,
-)
+from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
-from werkzeug.wrappers import Response as BaseResponse
 
 from flask_irl.admin.errors import add_error_handlers
-from flask_irl.admin.prefix import DOCS_BLUEPRINT, LAST_AT
+from flask_irl.admin.prefix import DOCS_BLUEPRINT
 from flask_irl.admin.responses import json_response
 from flask_irl.admin.state import current_admin
 
@@ -85,26 +76,6 @@ def file(name: str) -> Response:
     if name not in FILES:
         raise NotFound("There is no such file.")
     return send_from_directory(FILES[name], name, max_age=3600)
-
-
-def _index(path: str) -> BaseResponse:
-    """Lead from the prefix itself to the page, unless the host has pages there."""
-    if current_admin().prefix.has_pages_of_host(current_app):
-        # The host's error page: this is no request of ours.
-        request.url_rule = request.view_args = None
-        raise NotFound
-    return redirect(url_for(f"{docs_blueprint.name}.docs"))
-
-
-def _add_index(state: Any) -> None:
-    # Not by add_url_rule: even a catch-all of the host's goes before it.
-    endpoint = f"{state.name_prefix}.{state.name}.index".lstrip(".")
-    rule = f'/<{LAST_AT}("{state.url_prefix}"):path>'
-    state.app.url_map.add(state.app.url_rule_class(rule, endpoint=endpoint, methods=["GET"]))
-    state.app.view_functions[endpoint] = _index
-
-
-docs_blueprint.record(_add_index)
 
 
 @docs_blueprint.after_request

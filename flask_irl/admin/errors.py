@@ -81,8 +81,13 @@ def _http_problem(error: HTTPException) -> BaseResponse:
     return problem(error.code or 500, detail, errors=errors, headers=headers)
 
 
-def _store_problem(error: StoreError) -> Response:
+def tell_store_error(error: StoreError) -> None:
+    """Log that a request could not be served because of the store."""
     event(logging.WARNING, "admin_store_error", kind=error.kind)
+
+
+def _store_problem(error: StoreError) -> Response:
+    tell_store_error(error)
     detail = f"The store doesn't answer as it should: {str(error).rstrip('.')}."
     if request.method not in SAFE_METHODS:
         detail += " The change may have been made or not: send it again."

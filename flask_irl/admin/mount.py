@@ -11,12 +11,18 @@ from flask_irl.admin.authentication import Authenticator
 from flask_irl.admin.blueprint import blueprint
 from flask_irl.admin.converters import CONVERTERS
 from flask_irl.admin.documentation import docs_blueprint
+from flask_irl.admin.index import add_index
 from flask_irl.admin.openapi import AdminApi
-from flask_irl.admin.prefix import Prefix
+from flask_irl.admin.pages.blueprint import pages as pages_blueprint
+from flask_irl.admin.pages.views import audit, limits, models, overview, sign_in  # noqa: F401
+from flask_irl.admin.pages.views import clients as client_pages  # noqa: F401
+from flask_irl.admin.prefix import DOCS_BLUEPRINT, PAGES_BLUEPRINT, Prefix
 from flask_irl.admin.state import EXTENSION, Admin, Part, TenantParts
 
 # Importing the views declares the blueprint's endpoints.
-from flask_irl.admin.views import analytics, campaigns, clients, models, site  # noqa: F401
+from flask_irl.admin.views import analytics, campaigns, clients, site  # noqa: F401
+from flask_irl.admin.views import models as model_views  # noqa: F401
+from flask_irl.limits.plan import Plan
 from flask_irl.operations import Operations
 
 
@@ -28,7 +34,9 @@ def mount(
     authenticator: Authenticator,
     routes: Callable[[], Sequence[Mapping[str, Any]]],
     tenants: TenantParts | None,
+    plans: Callable[[], Sequence[Plan]],
     docs: bool,
+    pages: bool,
 ) -> tuple[Blueprint, ...]:
     """Register the blueprints with an app; see :func:`flask_irl.admin.register`."""
     if EXTENSION in app.extensions:
@@ -38,9 +46,18 @@ def mount(
     api.register_blueprint(blueprint, url_prefix=url_prefix)
     prefix = Prefix(url_prefix)
     app.extensions[EXTENSION] = Admin(
-        Part(operations, routes), authenticator, tenants, api.document, prefix
+        Part(operations, routes, plans), authenticator, tenants, api.document, prefix, pages
     )
+    mounted: list[Blueprint] = [blueprint]
     if docs:
         app.register_blueprint(docs_blueprint, url_prefix=url_prefix)
+        mounted.append(docs_blueprint)
+    if pages:
+        app.register_blueprint(pages_blueprint, url_prefix=url_prefix)
+        mounted.append(pages_blueprint)
+    if pages:
+        add_index(app, url_prefix, PAGES_BLUEPRINT, "overview")
+    elif docs:
+        add_index(app, url_prefix, DOCS_BLUEPRINT, "docs")
     prefix.give_way(app)
-    return (blueprint, docs_blueprint) if docs else (blueprint,)
+    return tuple(mounted)

@@ -15,7 +15,8 @@ from flask_irl.telemetry.log import event, failure
 
 BLUEPRINT: Final = "irl_admin"
 DOCS_BLUEPRINT: Final = "irl_admin_docs"
-OWN: Final = frozenset((BLUEPRINT, DOCS_BLUEPRINT))
+PAGES_BLUEPRINT: Final = "irl_admin_pages"
+OWN: Final = frozenset((BLUEPRINT, DOCS_BLUEPRINT, PAGES_BLUEPRINT))
 NAMED: Final = 5
 """Rules of the host that a line of the log names at most."""
 SAMPLE: Final = "1"
@@ -39,7 +40,7 @@ class Prefix:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._known: set[tuple[str, object]] = set()
 
     def give_way(self, app: Flask) -> None:
@@ -60,7 +61,7 @@ class Prefix:
             event(
                 logging.WARNING,
                 "admin_prefix_shared",
-                prefix=self._path,
+                prefix=self.path,
                 rules=texts[:NAMED],
                 more=len(texts) - len(texts[:NAMED]),
                 left_to_host=withdrawn,
@@ -72,11 +73,11 @@ class Prefix:
         return bool(self._rules_of_host(app))
 
     def _rules_of_host(self, app: Flask) -> list[Rule]:
-        below = f"{self._path}/"
+        below = f"{self.path}/"
         return [
             rule
             for rule in app.url_map.iter_rules()
-            if (rule.rule == self._path or rule.rule.startswith(below)) and not is_own(rule)
+            if (rule.rule == self.path or rule.rule.startswith(below)) and not is_own(rule)
         ]
 
 

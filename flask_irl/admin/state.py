@@ -11,6 +11,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 
 from flask_irl.admin.authentication import Authenticator
 from flask_irl.admin.prefix import Prefix
+from flask_irl.limits.plan import Plan
 from flask_irl.operations import Operations
 
 EXTENSION: Final = "flask_irl.admin"
@@ -25,11 +26,13 @@ class Part(NamedTuple):
     Attributes:
         operations: The operations behind the endpoints.
         routes: Lists the app's routes: ``route``, ``methods``, ``limits`` and ``exempt`` of each.
+        plans: Lists the plans of those routes, each once.
         tenant: The tenant; empty where the app has none.
     """
 
     operations: Operations
     routes: Routes
+    plans: Callable[[], Sequence[Plan]]
     tenant: str = ""
 
 
@@ -53,6 +56,7 @@ class Admin:
         tenants: The parts of its tenants; None where it has none.
         spec: Makes the OpenAPI document.
         prefix: Where it is mounted.
+        pages: Whether the operator's page is there.
     """
 
     own: Part
@@ -60,6 +64,7 @@ class Admin:
     tenants: TenantParts | None
     spec: Callable[[], dict[str, Any]]
     prefix: Prefix
+    pages: bool
 
     @property
     def part(self) -> Part:
@@ -75,6 +80,10 @@ class Admin:
     def routes(self) -> Sequence[Mapping[str, Any]]:
         """List the app's routes, as they are for the requests that the current one is about."""
         return self.part.routes()
+
+    def plans(self) -> Sequence[Plan]:
+        """List the plans of those routes, each once."""
+        return self.part.plans()
 
     def choose(self, asked: str, confined_to: str) -> None:
         """Choose what the current request is about.

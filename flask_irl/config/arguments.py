@@ -71,6 +71,7 @@ class OptionArguments(TypedDict, total=False):
     admin_tokens: Mapping[str, Any] | None
     admin: bool | None
     admin_docs: bool | None
+    admin_page: bool | None
     url_prefix: str | None
     background: bool | None
     tenants: Mapping[str, Mapping[str, Any]] | None

@@ -111,6 +111,18 @@ class AuditLog:
                     break
         return found
 
+    def of_target(self, target: str, *, limit: int = 20) -> list[AuditEntry]:
+        """List the changes of a client or a model, newest first."""
+        name, found = json.dumps(target).encode(), list[AuditEntry]()
+        for blob in self._store.audit(0, AUDIT_KEPT)[0]:
+            # To read a thousand entries as JSON would take longer than anything else here.
+            entry = self._read(blob) if name in blob else None
+            if entry is not None and entry["target"] == target:
+                found.append(entry)
+                if len(found) == limit:
+                    break
+        return found
+
     def _read(self, blob: bytes) -> AuditEntry | None:
         reason = "it is of another form"
         try:

@@ -225,13 +225,15 @@ class ClientOperations:
         self._audit.record(who, "reset", "", {"known": True}, {"known": False})
         return self._limiter.forget_all()
 
-    def feedback(self, client: str, verdict: str, who: str) -> bool:
+    def feedback(self, client: str, verdict: str | None, who: str) -> bool:
         """Note with a client's profile that it is ``good`` or ``abuse``; False if it isn't known.
+
+        None takes an earlier word back.
 
         Raises:
             ConfigurationError: There is no such verdict.
         """
-        if verdict not in FEEDBACK:
+        if verdict is not None and verdict not in FEEDBACK:
             raise ConfigurationError(f"verdict is {verdict!r}: give good or abuse")
         key = canonical(client)
         state = self._store.load([key])[0]
@@ -239,7 +241,7 @@ class ClientOperations:
             return False
         before = {"verdict": feedback_on(state)}
         self._audit.record(who, "feedback", key, before, {"verdict": verdict})
-        return self._limiter.profiler.label(key, FEEDBACK[verdict])
+        return self._limiter.profiler.label(key, 0 if verdict is None else FEEDBACK[verdict])
 
     def _names(self, order: str, now: float, offset: int, limit: int) -> tuple[list[str], int]:
         """List clients of a ranking without those whose values have faded away, and count them."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from flask_irl.behaviour.features import FEATURES
 from flask_irl.errors import ConfigurationError, ModelError
 from flask_irl.limiter.limiter import Limiter
@@ -11,6 +13,7 @@ from flask_irl.limits.override import MAX_SECONDS, check_seconds
 from flask_irl.model.model import Model
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.results import (
+    FeatureUse,
     ModelEntry,
     PinState,
     RollbackResult,
@@ -101,6 +104,22 @@ class ModelOperations:
             },
         }
 
+    def features_in_use(self) -> list[FeatureUse]:
+        """List the features by which the model in force tells clients apart, most used first."""
+        self._limiter.refresh()
+        model = self._limiter.trainer.model
+        counts = np.zeros(len(FEATURES), dtype=np.int64)
+        for name, nodes in model.detector.to_arrays().items():
+            if name.endswith("feature") and len(model.features) == len(FEATURES):
+                counts += np.bincount(nodes[nodes >= 0], minlength=len(FEATURES))
+        total = max(int(counts.sum()), 1)
+        found: list[FeatureUse] = [
+            {"name": f.name, "text": f.text, "unit": f.unit, "share": round(count / total, 4)}
+            for f, count in zip(FEATURES, counts.tolist(), strict=True)
+            if count
+        ]
+        return sorted(found, key=lambda use: -use["share"])
+
     def versions(self) -> list[ModelEntry]:
         """List the models that are kept, newest first."""
         news, now = self._store.revisions(), self._store.now()
@@ -166,6 +185,10 @@ class ModelOperations:
         self._store.unpin()
         self._limiter.refresh()
         return {"version": news.pin.version, "unpinned": True}
+
+    def in_force(self) -> dict[str, float | None]:
+        """Describe version and pin in force, as the audit log does."""
+        return _state_of(self._store.revisions())
 
     def pinned(self) -> PinState | None:
         """Describe the pin in force, with its author while the audit log has the entry."""

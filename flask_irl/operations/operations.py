@@ -12,9 +12,12 @@ from flask_irl.operations.history import SiteHistory, read_history
 from flask_irl.operations.incidents import IncidentState, read_incidents
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
+from flask_irl.operations.quota import QuotaOperations
 from flask_irl.operations.report import LISTED, Report, Reports
 from flask_irl.operations.site import SiteOperations
 from flask_irl.operations.status import StatusOperations
+from flask_irl.operations.undo import UndoOperations
+from flask_irl.operations.what_if import WhatIf
 
 
 class Operations:
@@ -30,8 +33,12 @@ class Operations:
         clients: Single clients: rankings, profiles, resets, feedback.
         overrides: Operators' overrides of single clients.
         models: Trainings and the models that are kept.
+        quota: What is left of single clients' limits.
         site: The site as a whole: counters, limits, mode.
         status: All that is out of the ordinary, on one screen; tells of a store that fails.
+        undo: Changes that can be taken back, by their entries of the audit log.
+        what_if: Consequences of another threshold or limit, from kept scores and rates.
+        store: Keeps the sessions of those who look.
 
     Raises:
         StoreError: By every method of all others, when the store doesn't answer.
@@ -44,9 +51,12 @@ class Operations:
         self.clients = ClientOperations(limiter, self.audit)
         self.campaigns = CampaignOperations(limiter, self.audit)
         self.models = ModelOperations(limiter, self.audit)
+        self.quota = QuotaOperations(limiter)
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)
-        self._store = limiter.store
+        self.undo = UndoOperations(self.audit, self.overrides, self.clients, self.models, self.site)
+        self.what_if = WhatIf(limiter)
+        self.store = limiter.store
         self._reports = Reports(limiter, self.audit)
 
     def history(self, span: str = "1h") -> SiteHistory:
@@ -58,7 +68,7 @@ class Operations:
         Raises:
             ConfigurationError: There is no such span.
         """
-        return read_history(self._store, span)
+        return read_history(self.store, span)
 
     def report(self, days: int = 7, listed: int = LISTED) -> Report:
         """Report on the last days: traffic, and whom the app and this limiter refused.
@@ -79,4 +89,4 @@ class Operations:
             offset: The number of incidents to skip.
             limit: The number of incidents to return at most.
         """
-        return read_incidents(self._store, offset, limit)
+        return read_incidents(self.store, offset, limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
@@ -11,7 +12,8 @@ from flask_irl.limits.override import Kind, Override, check_seconds
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.overridden import Overridden, state_of
-from flask_irl.operations.results import ClientOverride
+from flask_irl.operations.results import ClientOverride, OverrideState
+from flask_irl.stored import is_number
 from flask_irl.stores.site import OVERRIDDEN
 
 MAX_NETWORKS: Final = 10_000
@@ -64,12 +66,42 @@ class OverrideOperations:
                 many networks are overridden, or a client's name is that of an overridden network.
         """
         check_seconds(seconds)
-        check_reason(reason)
         key = self._key_of(client, named)
+        override = Override(cast(Kind, kind), self._store.now() + seconds, amount)
+        return self._put_in_force(key, override, reason, who, named)
+
+    def restore(self, key: str, state: Mapping[str, Any] | None, reason: str, who: str) -> None:
+        """Put a client or a network back to the override that the audit log has, with its end.
+
+        Args:
+            key: The client's key, or a network.
+            state: As of :func:`state_of`; None, or one that has ended, for no override.
+            reason: The reason to restore it with.
+            who: The operator.
+
+        Raises:
+            ConfigurationError: The state isn't one of an override, or as of :meth:`set`.
+        """
+        until: Any = None if state is None else state.get("until")
+        if state is None or not is_number(until) or until <= self._store.now():
+            self.clear(key, who)
+            return
+        kind, amount = cast(Kind, state.get("kind")), state.get("amount", 0)
+        self._put_in_force(key, Override(kind, until, amount), reason, who, False)
+
+    def in_force(self, key: str) -> OverrideState | None:
+        """Describe the override of a client or a network; None if there is none."""
+        self._limiter.refresh()
+        found = self._overridden.find(key, self._store.load([key])[0], self._store.now())
+        return None if found is None else state_of(found)
+
+    def _put_in_force(
+        self, key: str, override: Override, reason: str, who: str, named: bool
+    ) -> ClientOverride:
+        check_reason(reason)
         state = self._store.load([key])[0]
         now = self._store.now()
-        override = Override(cast(Kind, kind), now + seconds, amount)
-        if kind != "block" and self._limiter.access.listed(key) == "deny":
+        if override.kind != "block" and self._limiter.access.listed(key) == "deny":
             raise ConfigurationError(
                 f"{key} is denied by the configuration (IRL_DENY), which goes before any override: "
                 "take it out there"

@@ -231,6 +231,15 @@ class ModelEntry(TypedDict):
     pinned: bool
 
 
+class FeatureUse(TypedDict):
+    """Describe a feature of the model: its share of all the questions that its trees ask."""
+
+    name: str
+    text: str
+    unit: str
+    share: float
+
+
 class PinState(TypedDict):
     """Describe the pin of a model: its end in seconds since the epoch, None until it is taken back.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from flask_irl.behaviour.site_counts import route_counts
+from flask_irl.config.options import Options
 from flask_irl.config.runtime import (
     CHANGEABLE,
     apply_settings,
@@ -91,6 +92,15 @@ class SiteOperations:
             },
         }
 
+    def settings(self, names: Iterable[str]) -> Settings:
+        """Give settings in force, as JSON has them."""
+        self._limiter.refresh()
+        return _values(self._limiter.options, names)
+
+    def configured(self, names: Iterable[str]) -> Settings:
+        """Give the configured values of settings, as JSON has them."""
+        return _values(self._limiter.configured, names)
+
     def set_limits(self, changes: Mapping[str, Any], who: str) -> Limits:
         """Change limits, in this worker at once and in all others within two seconds.
 
@@ -153,6 +163,11 @@ class SiteOperations:
                 self._limiter.refresh()
                 return
         raise StoreError("somebody else is changing the settings: try again", kind="response")
+
+
+def _values(options: Options, names: Iterable[str]) -> Settings:
+    values = {name: getattr(options, name) for name in _checked_names(names)}
+    return {n: list(value) if isinstance(value, tuple) else value for n, value in values.items()}
 
 
 def _checked_names(names: Iterable[str]) -> set[str]:

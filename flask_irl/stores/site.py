@@ -236,6 +236,25 @@ class SiteStore(HistoryStore, Protocol):
     def note(self, name: str) -> bytes | None:
         """Read a note; None if there is none."""
 
+    def put_session(
+        self, name: str, session: bytes, until: float, most: int, *, renew: bool = False
+    ) -> None:
+        """Write a session of the operator's page, in place of one of that name.
+
+        Args:
+            name: Its name; not what the operator's browser has, but a hash of that.
+            session: Its content.
+            until: Its end in seconds since the epoch, rounded up to the next second.
+            most: Sessions that are kept, 1 or more; the first to end makes room for another.
+            renew: Writes it only if it hasn't ended meanwhile.
+        """
+
+    def session(self, name: str) -> bytes | None:
+        """Read a session; None for one that isn't known or has ended."""
+
+    def end_session(self, name: str) -> bytes | None:
+        """End a session, and read it as :meth:`session` does: of several callers, one gets it."""
+
     def model_version(self) -> int:
         """Read the version of the model in force, 0 for none."""
 

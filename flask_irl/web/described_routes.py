@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import Flask
 
+from flask_irl.limits.plan import Plan, Scope
 from flask_irl.web.routes import Route, RouteTable
 
 
@@ -33,6 +34,28 @@ def described_routes(
             routes = {method: table.part(app, rule, method, [pattern.text]) for method in methods}
             found.append(_described(f"{rule.rule} ({pattern.text})", methods, routes))
     return found
+
+
+def fixed_plans(
+    table: RouteTable, app: Flask, besides: Collection[str], plan_of: Callable[[Route], Plan | None]
+) -> list[Plan]:
+    """List the plans of an app's routes by their fixed limits, each once.
+
+    Args:
+        table: The app's routes.
+        app: The app.
+        besides: Names of blueprints that are left out.
+        plan_of: Makes a route's plan; None where it is exempt.
+    """
+    found: dict[tuple[Scope, ...], Plan] = {}
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.rpartition(".")[0] in besides:
+            continue
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            plan = plan_of(table.route(app, rule, method, path=""))
+            if plan is not None:
+                found.setdefault(plan.scopes, plan)
+    return list(found.values())
 
 
 def _described(name: str, methods: list[str], routes: Mapping[str, Route]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class RequireApiKey:
         """
         if not has_request_context():
             raise RuntimeError(NO_REQUEST)
-        keys = state_of(current_app).api_keys
+        keys = state_of(current_app).of_request().api_keys
         if keys is None:
             # Nothing passes that somebody meant to protect.
             raise ConfigurationError(OFF)

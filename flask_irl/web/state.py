@@ -25,7 +25,7 @@ from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.declared_tenants import TenantOf, declared_tenants
 from flask_irl.web.decorators import Declarations
-from flask_irl.web.described_routes import described_routes
+from flask_irl.web.described_routes import described_routes, fixed_plans
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
@@ -290,6 +290,11 @@ class AppState(NewParts, OnRequest):
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
         return None if route.exempt else fixed_plan(limiter, route)
+
+    def fixed_plans(self, app: Flask) -> list[Plan]:
+        """List the plans of an app's routes by their fixed limits, each once."""
+        plan_of = partial(self.fixed_plan, self.limiter)
+        return fixed_plans(self.routes, app, self.own_blueprints, plan_of)
 
 
 def state_of(app: Flask) -> AppState:

@@ -195,8 +195,17 @@ def test_another_prefix_is_shared_with_nobody(
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/"])
-def test_the_prefix_leads_to_the_docs(limit: Callable[..., Flask], path: str) -> None:
+def test_the_prefix_leads_to_the_page(limit: Callable[..., Flask], path: str) -> None:
     app = limit(Flask("host"), admin_token=TOKEN)
+    answer = app.test_client().get(path)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/page/")
+    followed = app.test_client().get(path, follow_redirects=True)
+    assert (followed.status_code, followed.request.path) == (200, "/admin/page/sign-in")
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/"])
+def test_without_the_page_it_leads_to_the_docs(limit: Callable[..., Flask], path: str) -> None:
+    app = limit(Flask("host"), admin_token=TOKEN, admin_page=False)
     answer = app.test_client().get(path)
     assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/docs")
     followed = app.test_client().get(path, follow_redirects=True, buffered=True)
@@ -206,13 +215,13 @@ def test_the_prefix_leads_to_the_docs(limit: Callable[..., Flask], path: str) ->
 def test_it_leads_there_below_another_prefix_and_mount_point(limit: Callable[..., Flask]) -> None:
     app = limit(Flask("host"), admin_token=TOKEN, url_prefix="/ops/irl")
     answer = app.test_client().get("/ops/irl", environ_overrides={"SCRIPT_NAME": "/shop"})
-    assert answer.headers["Location"] == "/shop/ops/irl/docs"
+    assert answer.headers["Location"] == "/shop/ops/irl/page/"
     assert app.test_client().get("/admin").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/"])
-def test_without_the_docs_it_leads_nowhere(limit: Callable[..., Flask], path: str) -> None:
-    app = limit(Flask("host"), admin_token=TOKEN, admin_docs=False)
+def test_without_both_it_leads_nowhere(limit: Callable[..., Flask], path: str) -> None:
+    app = limit(Flask("host"), admin_token=TOKEN, admin_docs=False, admin_page=False)
     assert app.test_client().get(path).status_code == 404
 
 

@@ -130,6 +130,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "admin": BOOLEAN,
     "admin_docs": BOOLEAN,
+    "admin_page": BOOLEAN,
     "url_prefix": Sample(("/ops", "/x", "/y"), ("", " ", 5), config="IRL_ADMIN_URL_PREFIX"),
     "background": BOOLEAN,
 }

@@ -324,6 +324,7 @@ def test_values_of_another_type_are_absent(store: Store, raw: redis.Redis, kind:
     names = [
         *("counts", "rank.active", "unique", "rows", "model", "settings", "epoch", "networks"),
         *("models", "models.kept", "models.times", "pin", "campaigns", "news.n"),
+        "sessions",
     ]
     for name in names:
         if kind == "string":
@@ -332,6 +333,9 @@ def test_values_of_another_type_are_absent(store: Store, raw: redis.Redis, kind:
             put_other_type(raw, kind, f"{SITE}{name}")
     assert tuple(store.revisions()) == (0, 0, 0, 0, None, 0)
     assert store.campaigns() == (0, None)
+    assert store.session("x") is None
+    store.put_session("x", b"content", 2.0**33, 9)
+    assert store.session("x") == b"content"
     assert store.take_news("n", 9) == [] or kind == "list"
     assert store.put_campaigns(0, b"table") or kind == "hash"
     assert store.networks() == {} or kind == "hash"

@@ -66,6 +66,50 @@ def test_news_are_taken_once_oldest_first_and_the_latest_are_kept(store: Store) 
     assert store.take_news("b", 3) == [b"other"]
 
 
+# Sessions
+
+
+def test_a_session_is_read_until_it_ends(store: Store, clock: Clock) -> None:
+    store.put_session("a", b"ada \xff", clock() + 10, 5)
+    assert store.session("b") is None
+    clock.advance(9)
+    assert store.session("a") == b"ada \xff"
+    clock.advance(2)
+    assert (store.session("a"), store.end_session("a")) == (None, None)
+
+
+def test_a_session_is_replaced_by_one_of_its_name(store: Store, clock: Clock) -> None:
+    store.put_session("a", b"1", clock() + 10, 1)
+    store.put_session("a", b"2", clock() + 20, 1)
+    clock.advance(15)
+    assert store.session("a") == b"2"
+
+
+def test_a_session_is_ended_by_one_caller(store: Store, clock: Clock) -> None:
+    store.put_session("a", b"ada", clock() + 10, 5)
+    assert [store.end_session("a"), store.end_session("a")] == [b"ada", None]
+    assert store.session("a") is None
+
+
+def test_a_session_that_has_ended_is_not_renewed(store: Store, clock: Clock) -> None:
+    store.put_session("a", b"1", clock() + 10, 5)
+    store.put_session("a", b"2", clock() + 20, 5, renew=True)
+    assert store.end_session("a") == b"2"
+    store.put_session("a", b"3", clock() + 20, 5, renew=True)
+    assert store.session("a") is None
+
+
+def test_sessions_are_bounded_and_the_first_to_end_makes_room(store: Store, clock: Clock) -> None:
+    for name, seconds in (("a", 30), ("b", 10), ("c", 20), ("d", 40)):
+        store.put_session(name, name.encode(), clock() + seconds, 3)
+    assert [store.session(name) for name in "abcd"] == [b"a", None, b"c", b"d"]
+    # Those that have ended take no place.
+    clock.advance(35)
+    for name in "ef":
+        store.put_session(name, name.encode(), clock() + 50, 3)
+    assert [store.session(name) for name in "adef"] == [None, b"d", b"e", b"f"]
+
+
 # Settings
 
 

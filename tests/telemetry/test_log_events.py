@@ -141,5 +141,5 @@ def _passed_on(tree: ast.Module) -> set[str]:
     """Collect the fields that the admin API's logins pass on by ``**fields``."""
     calls = (call for call in ast.walk(tree) if isinstance(call, ast.Call))
     return set().union(
-        *(_fields(call) for call in calls if getattr(call.func, "attr", "") == "_refused")
+        *(_fields(call) for call in calls if getattr(call.func, "attr", "") == "tell_refusal")
     )

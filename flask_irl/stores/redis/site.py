@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -23,6 +24,7 @@ DROP_NETWORKS: Final = read_script("drop_networks")
 DROPPED_AT_ONCE: Final = 500
 MINUTE: Final = read_script("minute")
 WORKERS: Final = read_script("workers")
+SESSIONS: Final = read_script("sessions")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
@@ -217,8 +219,7 @@ class RedisSite(RedisHistory):
 
     def _ask_workers(self, worker: str, report: bytes) -> dict[bytes, bytes]:
         [key] = self._site_key("workers")
-        now = "" if self._clock is None else int(self._clock())
-        seconds = int(WORKER_SECONDS)
+        now, seconds = self._whole_seconds(), int(WORKER_SECONDS)
         [live] = self._run(("EVAL", WORKERS.text, 1, key, now, seconds, worker, report))
         pairs = iter(live or ())
         return dict(zip(pairs, pairs, strict=True))
@@ -231,6 +232,27 @@ class RedisSite(RedisHistory):
         [key] = self._site_key(f"note.{name}")
         [note] = self._run(("GET", key))
         return None if note is None else bytes(note)
+
+    def put_session(
+        self, name: str, session: bytes, until: float, most: int, *, renew: bool = False
+    ) -> None:
+        self._ask_sessions("renew" if renew else "put", name, math.ceil(until), session, most)
+
+    def session(self, name: str) -> bytes | None:
+        return self._ask_sessions("get", name)
+
+    def end_session(self, name: str) -> bytes | None:
+        return self._ask_sessions("end", name)
+
+    def _ask_sessions(self, *arguments: str | int | bytes) -> bytes | None:
+        [key] = self._site_key("sessions")
+        now = self._whole_seconds()
+        answer: Any = self._run_strictly(("EVAL", SESSIONS.text, 1, key, now, *arguments))
+        return None if answer is None else bytes(answer)
+
+    def _whole_seconds(self) -> int | str:
+        """Give a clock's time for a script; empty for the server's own."""
+        return "" if self._clock is None else int(self._clock())
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         [key] = self._site_key(f"lease.{name}")

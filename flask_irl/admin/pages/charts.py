@@ -1,0 +1,160 @@
+"""Draw charts as shapes for SVG, which templates write; each with its figures as a table. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+WIDTH: Final = 640
+HEIGHT: Final = 180
+LEFT: Final = 44
+RIGHT: Final = 8
+TOP: Final = 10
+BOTTOM: Final = 24
+NAMES: Final = 7
+"""Names below the axis at most."""
+NICE: Final = (1, 2, 2.5, 5, 10)
+
+
+class Series(NamedTuple):
+    """Hold figures of one kind.
+
+    Attributes:
+        label: Its name for people.
+        kind: Its class in the style sheet.
+        values: A figure for each place, 0 or more.
+    """
+
+    label: str
+    kind: str
+    values: Sequence[float]
+
+
+class Bar(NamedTuple):
+    """Describe a bar: its place and size, the class of its series, and its text."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    text: str
+
+
+class Mark(NamedTuple):
+    """Describe a text or a line at a place of an axis."""
+
+    at: float
+    text: str
+
+
+class Chart(NamedTuple):
+    """Hold a chart.
+
+    Attributes:
+        name: Id of its elements on the page.
+        title: The title.
+        description: The same in a sentence or two, for whoever doesn't see it.
+        bars: All bars.
+        columns: Texts below the axis, by their x.
+        lines: Lines across, by their y.
+        edges: Lines down, by their x, such as a threshold.
+        legend: Label and class of each series.
+        headings: Headings of the table.
+        rows: Rows of the table.
+        width, height, left, right, top, bottom: The whole, and the place of the bars within it.
+    """
+
+    name: str
+    title: str
+    description: str
+    bars: list[Bar]
+    columns: list[Mark]
+    lines: list[Mark]
+    edges: list[Mark]
+    legend: list[tuple[str, str]]
+    headings: list[str]
+    rows: list[list[str]]
+
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
+
+
+def bars(
+    name: str,
+    title: str,
+    description: str,
+    places: Sequence[str],
+    series: Sequence[Series],
+    *,
+    edge: tuple[float, str] | None = None,
+) -> Chart:
+    """Draw figures as bars, those of several series upon each other.
+
+    Args:
+        name: As of :class:`Chart`, like the next two.
+        title: The title.
+        description: The description.
+        places: Name of each place on the axis, from the left.
+        series: Figures by place, the lowest series first.
+        edge: A line down, at so many places from the left, with its text.
+    """
+    totals = [sum(values) for values in zip(*(s.values for s in series), strict=True)]
+    most = nice_top(max(totals, default=0.0))
+    inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    step = inner / max(len(places), 1)
+    shapes: list[Bar] = []
+    for index, place in enumerate(places):
+        base = float(HEIGHT - BOTTOM)
+        for one in series:
+            value = one.values[index]
+            high = tall * value / most
+            base -= high
+            if value > 0:
+                text = f"{place}: {number(value)} {one.label}"
+                x, width = LEFT + index * step, max(step * 0.82, 1.0)
+                shapes.append(
+                    Bar(
+                        round(x, 1), round(base, 1), round(width, 1), round(high, 1), one.kind, text
+                    )
+                )
+    every = max(1, math.ceil(len(places) / NAMES))
+    return Chart(
+        name,
+        title,
+        description,
+        shapes,
+        [Mark(round(LEFT + (i + 0.41) * step, 1), places[i]) for i in range(0, len(places), every)],
+        [
+            Mark(round(HEIGHT - BOTTOM - tall * share, 1), number(most * share))
+            for share in (0.0, 0.5, 1.0)
+        ],
+        [] if edge is None else [Mark(round(LEFT + edge[0] * step, 1), edge[1])],
+        [(one.label, one.kind) for one in series],
+        ["", *(one.label for one in series)],
+        [
+            [place, *(number(one.values[i]) for one in series)]
+            for i, place in enumerate(places)
+            if totals[i] > 0
+        ],
+    )
+
+
+def nice_top(value: float) -> float:
+    """Round a number up to one that an axis may end with; 1 for 0."""
+    if value <= 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in NICE if step * power >= value * 0.999999)
+
+
+def number(value: float) -> str:
+    """Write a figure of a chart: whole, or with two figures if it is small."""
+    if value >= 10 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.2g}"

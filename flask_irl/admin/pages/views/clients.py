@@ -1,0 +1,163 @@
+"""List clients, show one, and change what holds for it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Response, request
+from werkzeug.exceptions import BadRequest, NotFound
+from werkzeug.wrappers import Response as BaseResponse
+
+from flask_irl.admin.pages import words
+from flask_irl.admin.pages.access import visitor
+from flask_irl.admin.pages.blueprint import pages
+from flask_irl.admin.pages.charts import Chart, Series, bars
+from flask_irl.admin.pages.forms import (
+    DURATIONS,
+    done,
+    field,
+    notice,
+    page_number,
+    reason,
+    seconds,
+    whole,
+)
+from flask_irl.admin.pages.rendering import page
+from flask_irl.admin.state import current_admin
+from flask_irl.errors import ConfigurationError
+from flask_irl.operations import FEEDBACK, MAX_TEXT, ORDERS
+from flask_irl.operations.results import ClientEntry, ClientResult
+
+PAGE_SIZE: Final = 50
+KINDS: Final = ("allow", "block", "limit")
+MAX_ID: Final = 2000
+RATES: Final = (
+    ("requests_per_minute", "last minute"),
+    ("sustained_rate", "last ten minutes"),
+    ("hourly_rate", "last hour"),
+)
+
+
+@pages.get("/page/clients")
+def clients() -> Response:
+    """List the clients of a ranking, or search for some."""
+    query = {name: request.args.get(name, "").strip() for name in ("q", "route", "order", "step")}
+    query["order"] = query["order"] if query["order"] in ORDERS else "active"
+    everybody = request.args.get("everybody") == "1"
+    number, error = page_number(), ""
+    entries: list[ClientEntry] = []
+    total = 0
+    try:
+        entries, total = _listed(query, everybody, number)
+    except ConfigurationError as raised:
+        error = f"{raised}."
+    return page(
+        "clients.html",
+        query=query,
+        everybody=everybody,
+        entries=entries,
+        total=total,
+        number=number,
+        pages=max(1, -(-total // PAGE_SIZE)),
+        error=error,
+        orders=words.ORDERS,
+        steps=current_admin().operations.site.limits()["steps"],
+        override=words.override,
+        max_text=MAX_TEXT,
+    )
+
+
+def _listed(query: dict[str, str], everybody: bool, number: int) -> tuple[list[ClientEntry], int]:
+    on_clients = current_admin().operations.clients
+    offset = (number - 1) * PAGE_SIZE
+    step = whole("step", query["step"]) if query["step"] else None
+    if query["q"] or query["route"]:
+        return on_clients.find(
+            query["q"],
+            route=query["route"],
+            order=query["order"],
+            step=step,
+            everybody=everybody,
+            offset=offset,
+            limit=PAGE_SIZE,
+        )
+    return on_clients.ranked(order=query["order"], step=step, offset=offset, limit=PAGE_SIZE)
+
+
+@pages.get("/page/client")
+def client() -> Response:
+    """Show a client: its limits, its behaviour, and why it is where it is."""
+    operations = current_admin().operations
+    # In the query, not in the path: browsers resolve "..", and servers merge slashes.
+    key = operations.clients.key_of(_id(request.args.get("id", "")))
+    found = operations.clients.describe(key)
+    return page(
+        "client.html",
+        status=200 if found is not None else 404,
+        key=key,
+        client=found,
+        limits=operations.quota.left(key, current_admin().plans()),
+        rates=None if found is None else rate_chart(found),
+        answers=words.answers(None if found is None else found["answers"]),
+        threshold=operations.site.limits()["anomaly_threshold"],
+        changes=operations.audit.of_target(key),
+        durations=DURATIONS,
+        override=words.override,
+        change=words.change,
+        **notice_values(),
+    )
+
+
+@pages.post("/page/client")
+def change_client() -> Response | BaseResponse:
+    """Allow, block or limit a client, clear that, reset it, or note what it is."""
+    operations, who = current_admin().operations, visitor().who
+    key = operations.clients.key_of(_id(field("id")))
+    action = field("action")
+    if action in KINDS:
+        amount = whole("amount", field("amount")) if action == "limit" else 0
+        operations.overrides.set(
+            key, action, amount=amount, seconds=seconds(), reason=reason(), who=who
+        )
+    elif action == "clear":
+        if not operations.overrides.clear(key, who):
+            raise NotFound(f"Client {key} has no override.")
+    elif action in FEEDBACK:
+        if not operations.clients.feedback(key, action, who):
+            raise NotFound(f"No client {key} is known.")
+    elif action == "reset":
+        if field("sure") != "1":
+            return page("confirm_reset.html", key=key)
+        if not operations.clients.reset(key, who):
+            raise NotFound(f"No client {key} is known.")
+    else:
+        raise BadRequest("There is no such action.")
+    return done("client", key, id=key)
+
+
+def notice_values() -> dict[str, Any]:
+    """Give what a view needs to tell of a change that was just made."""
+    entry = notice()
+    can_undo = entry is not None and current_admin().operations.undo.can_undo(entry)
+    return {
+        "notice": None if entry is None else words.change(entry),
+        "undo": entry if can_undo else None,
+    }
+
+
+def rate_chart(found: ClientResult) -> Chart:
+    """Draw a client's rate over three spans, as far as its profile remembers."""
+    features = found["features"]
+    return bars(
+        "rates",
+        "Requests a minute",
+        "Means over three spans, which fade while it sends nothing; its profile keeps no more.",
+        [name for _, name in RATES],
+        [Series("requests a minute", "clients", [max(features[n], 0.0) for n, _ in RATES])],
+    )
+
+
+def _id(text: str) -> str:
+    if not text or len(text) > MAX_ID:
+        raise BadRequest("Give a client's id.")
+    return text

@@ -1,0 +1,93 @@
+"""Show limits and mode, and change them, with their consequences said before."""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+from flask import Response
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response as BaseResponse
+
+from flask_irl.admin.pages import words
+from flask_irl.admin.pages.access import visitor
+from flask_irl.admin.pages.blueprint import pages
+from flask_irl.admin.pages.forms import done, field
+from flask_irl.admin.pages.rendering import page
+from flask_irl.admin.pages.views.clients import notice_values
+from flask_irl.admin.state import current_admin
+from flask_irl.config.options import check_option
+from flask_irl.config.runtime import check_settings
+from flask_irl.limits.plan import Mode
+
+NAMES: Final = ("base_limit", "window_seconds", "anomaly_threshold")
+"""Settings that the form has."""
+MODES: Final = get_args(Mode)
+
+
+@pages.get("/page/limits")
+def limits() -> Response:
+    """Show the limits in force, of the site and of routes."""
+    admin = current_admin()
+    return page(
+        "limits.html",
+        limits=admin.operations.site.limits(),
+        routes=admin.routes(),
+        modes=MODES,
+        **notice_values(),
+    )
+
+
+@pages.post("/page/limits")
+def change_limits() -> Response | BaseResponse:
+    """Preview a change of the limits or of the mode, or make it."""
+    operations = current_admin().operations
+    if field("action") == "mode":
+        return _change_mode(field("mode"))
+    if field("action") != "limits":
+        raise BadRequest("There is no such action.")
+    sent = {name: check_option(name, field(name)) for name in NAMES if field(name)}
+    present = operations.site.settings(NAMES)
+    changes = {name: value for name, value in sent.items() if value != present[name]}
+    check_settings(changes)
+    if not changes:
+        raise BadRequest("Nothing is changed by that.")
+    if field("sure") == "1":
+        operations.site.set_limits(changes, visitor().who)
+        return done("limits", "")
+    return page(
+        "confirm_limits.html",
+        present=present,
+        changes=changes,
+        **_previews(changes, {**present, **changes}),
+    )
+
+
+def _previews(changes: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    what_if = current_admin().operations.what_if
+    rates = changes.keys() & {"base_limit", "window_seconds"}
+    return {
+        "rates": what_if.base_limit(after["base_limit"], after["window_seconds"])
+        if rates and after["base_limit"] is not None
+        else None,
+        "scores": what_if.threshold(after["anomaly_threshold"])
+        if "anomaly_threshold" in changes
+        else None,
+    }
+
+
+def _change_mode(mode: str) -> Response | BaseResponse:
+    operations = current_admin().operations
+    check_settings({"mode": mode})
+    present = operations.site.mode()
+    if mode == present:
+        raise BadRequest(f"The mode is {mode} already.")
+    if field("sure") == "1":
+        operations.site.set_mode(mode, visitor().who)
+        return done("limits", "")
+    return page(
+        "confirm_mode.html",
+        mode=mode,
+        present=present,
+        consequence=words.MODES[mode],
+        flagged=operations.site.stats()["flagged_clients"],
+    )

@@ -1,0 +1,383 @@
+"""Test what the operator's page shows and changes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from flask_irl.limits.keys import canonical
+from flask_irl.operations import Operations
+from tests.admin.api import WRITE, make_app
+from tests.admin.pages.visitor import Visitor, notice
+from tests.admin.site import KNOWN, MODEL, OLDER_MODEL, learn
+from tests.conftest import Clock
+from tests.operations.worker import Worker, override
+
+HTML = "<img src=x onerror=alert(1)>\"'"
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    return Visitor(app)
+
+
+def client_form(action: str, **fields: object) -> dict[str, object]:
+    return {"id": KNOWN, "action": action, "seconds": 600, "amount": 7, "reason": "r", **fields}
+
+
+def present(operations: Operations) -> object:
+    found = operations.clients.describe(KNOWN)
+    assert found is not None
+    return found["override"]
+
+
+# Showing
+
+
+def test_the_overview_names_flagged_clients_and_why(visitor: Visitor) -> None:
+    text = visitor.open().text
+    assert f"id={KNOWN}" in text
+    assert "guesses" in text
+    assert "campaign" in text.lower()
+
+
+def test_charts_have_their_figures_as_a_table(visitor: Visitor) -> None:
+    text = visitor.open().text
+    assert text.count('role="img"') == 2
+    assert re.search(r'<th scope="row">\d\d:\d\d</th><td class="number">2[01]</td>', text)
+
+
+def test_a_client_is_found_by_search_and_by_route(visitor: Visitor) -> None:
+    for query in (f"q={KNOWN}", "q=203.0.113.0/24", "q=203", "route=unmatched", "order=flagged"):
+        assert f"id={KNOWN}" in visitor.open(f"/clients?{query}").text, query
+    for query in ("q=198.51.100.0/24", "route=/nothing", "order=overridden", "step=2"):
+        assert f"id={KNOWN}" not in visitor.open(f"/clients?{query}").text, query
+
+
+def test_a_search_that_is_none_is_told(visitor: Visitor) -> None:
+    for query in ("q=203.0.113.0/99", "step=x"):
+        answer = visitor.open(f"/clients?{query}")
+        assert answer.status_code == 200
+        assert 'role="alert"' in answer.text, query
+
+
+def test_lists_are_paged_by_the_store(app: Flask, worker: Worker) -> None:
+    for number in range(120):
+        worker.ask(f"client-{number:03}")
+        if number % 40 == 39:
+            # A flush puts fifty into a ranking at most.
+            worker.limiter.flush()
+    visitor = Visitor(app)
+    pages = [visitor.open(f"/clients?page={n}").text for n in (1, 2, 3, 4)]
+    found = [re.findall(r"id=client-(\d+)", text) for text in pages]
+    assert len({name for part in found for name in part}) == 120
+    assert [len(part) for part in found] == [49, 50, 21, 0]
+    assert 'rel="next"' in pages[0] and 'rel="next"' not in pages[2]
+    assert visitor.open("/clients?page=x").status_code == 200
+
+
+def test_a_client_is_shown_with_the_usual_beside_its_own(visitor: Visitor) -> None:
+    text = visitor.open(f"/client?id={KNOWN}").text
+    assert '<th scope="col">this client</th><th scope="col">usual</th>' in text
+    assert "all its requests" in text
+    assert "anomalous below -0.50" in text
+
+
+def test_a_client_of_any_name_has_a_page(app: Flask, worker: Worker) -> None:
+    visitor = Visitor(app)
+    for name in ("../..", "a//b/", "?x=1&y", "#", "ünï", HTML, "%2e%2e", " "):
+        worker.ask(canonical(name))
+        worker.limiter.flush()
+        answer = visitor.client.get("/admin/page/client", query_string={"id": name})
+        assert answer.status_code == 200, name
+    assert visitor.open("/client").status_code == 400
+    assert visitor.open(f"/client?id={'x' * 3000}").status_code == 400
+
+
+def test_nothing_that_a_client_sends_is_taken_for_html(app: Flask, worker: Worker) -> None:
+    # Keys are hashed where they could be HTML; nobody relies on that here.
+    worker.ask("ada", HTML)
+    worker.ask(HTML)
+    worker.limiter.flush()
+    override(worker, "block", "ada", reason=HTML, who=HTML)
+    worker.limiter.label_of = lambda client: HTML
+    visitor = Visitor(app)
+    for path in ("/", "/clients", "/clients?order=overridden", "/audit", "/limits", "/models"):
+        assert HTML not in visitor.open(path).text
+    text = visitor.open("/client?id=ada").text
+    assert text.count("&lt;img src=x onerror") >= 4
+    assert HTML not in text
+    assert HTML not in visitor.client.get("/admin/page/client", query_string={"id": HTML}).text
+    assert HTML not in visitor.client.get("/admin/page/clients", query_string={"q": HTML}).text
+
+
+def test_the_model_is_shown_with_its_versions(visitor: Visitor) -> None:
+    text = visitor.open("/models").text
+    assert f"version {MODEL}, trained" in text
+    assert "can't be read" in text
+    assert "Features that matter" in text
+
+
+def test_another_threshold_is_told_over_which_clients(visitor: Visitor) -> None:
+    text = visitor.open("/models?threshold=-0.9").text
+    assert "and 1 of the 1 flagged ones would not" in text
+    assert "Computed over the 1 clients" in text
+    assert 'role="alert"' in visitor.open("/models?threshold=2").text
+
+
+# Acting
+
+
+@pytest.mark.parametrize(
+    ("action", "amount", "told"),
+    [
+        ("block", 0, f"{KNOWN} is blocked until "),
+        ("allow", 0, f"{KNOWN} is allowed whatever it does until "),
+        ("limit", 7, f"{KNOWN} is limited to 7 requests a window until "),
+    ],
+)
+def test_an_override_is_set_told_and_undone(
+    visitor: Visitor, operations: Operations, clock: Clock, action: str, amount: int, told: str
+) -> None:
+    answer = visitor.change("/client", client_form(action))
+    assert notice(answer).startswith(told)
+    assert present(operations) == {
+        "kind": action,
+        "until": clock() + 600,
+        "amount": amount,
+        "reason": "r",
+        "who": "oncall",
+    }
+    clock.advance(1)
+    undone = visitor.undo(answer)
+    assert notice(undone) == f"The override of {KNOWN} is taken back."
+    assert present(operations) is None
+
+
+def test_undo_restores_the_override_before_with_its_end(
+    visitor: Visitor, operations: Operations, worker: Worker, clock: Clock
+) -> None:
+    override(worker, "limit", KNOWN, seconds=5000.0, reason="first")
+    until = clock() + 5000
+    clock.advance(1)
+    answer = visitor.change("/client", client_form("block"))
+    clock.advance(1)
+    visitor.undo(answer)
+    found = present(operations)
+    assert found == {
+        "kind": "limit",
+        "until": until,
+        "amount": 2,
+        "reason": "first",
+        "who": "oncall",
+    }
+
+
+def test_what_was_cleared_is_restored(
+    visitor: Visitor, operations: Operations, worker: Worker, clock: Clock
+) -> None:
+    override(worker, "block", KNOWN, reason="first")
+    before = present(operations)
+    clock.advance(1)
+    answer = visitor.change("/client", client_form("clear"))
+    assert present(operations) is None
+    clock.advance(1)
+    visitor.undo(answer)
+    assert present(operations) == {**before, "who": "oncall"}  # type: ignore[dict-item]
+
+
+def test_what_another_operator_has_changed_meanwhile_is_not_undone(
+    visitor: Visitor, operations: Operations, worker: Worker, clock: Clock
+) -> None:
+    answer = visitor.change("/client", client_form("block"))
+    clock.advance(1)
+    override(worker, "allow", KNOWN)
+    clock.advance(1)
+    fields = dict(re.findall(r'name="(at|target)" value="([^"]*)"', answer.text))
+    refused = visitor.send("/undo", fields)
+    assert refused.status_code == 422
+    assert "nothing was undone" in refused.text
+    found = operations.clients.describe(KNOWN)
+    assert found is not None and found["override"] is not None
+    assert found["override"]["kind"] == "allow"
+
+
+def test_an_undo_can_be_undone(visitor: Visitor, operations: Operations, clock: Clock) -> None:
+    answer = visitor.change("/client", client_form("block"))
+    clock.advance(1)
+    answer = visitor.undo(answer)
+    clock.advance(1)
+    visitor.undo(answer)
+    assert present(operations) is not None
+
+
+@pytest.mark.parametrize("verdict", ["good", "abuse"])
+def test_feedback_is_noted_and_undone(
+    visitor: Visitor, operations: Operations, clock: Clock, verdict: str
+) -> None:
+    answer = visitor.change("/client", client_form(verdict))
+    assert notice(answer) == f"{KNOWN} is noted as {verdict}."
+    clock.advance(1)
+    visitor.undo(answer)
+    found = operations.clients.describe(KNOWN)
+    assert found is not None
+    assert found["feedback"] is None
+
+
+def test_a_reset_asks_first(visitor: Visitor, operations: Operations) -> None:
+    asked = visitor.send("/client", {"id": KNOWN, "action": "reset"})
+    assert (asked.status_code, "can't be undone" in asked.text) == (200, True)
+    assert operations.audit.entries()[1] == 0
+    answer = visitor.change("/client", {"id": KNOWN, "action": "reset", "sure": 1})
+    assert answer.status_code == 404
+    assert notice(answer) == f"{KNOWN} is forgotten."
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (client_form("limit", amount="x"), 422),
+        (client_form("limit", amount="0"), 422),
+        (client_form("block", seconds="-1"), 422),
+        (client_form("block", seconds="99999999999"), 422),
+        (client_form("block", seconds=""), 422),
+        (client_form("block", reason="x" * 501), 422),
+        (client_form("block", reason="a\nb"), 422),
+        (client_form("nothing"), 400),
+        (client_form("block", id=""), 400),
+        (client_form("block", id="203.0.113.0/99"), 422),
+        (client_form("clear"), 404),
+        (client_form("good", id="nobody"), 404),
+        (client_form("reset", id="nobody", sure="1"), 404),
+    ],
+)
+def test_a_wrong_form_changes_nothing_and_says_why(
+    visitor: Visitor, operations: Operations, fields: dict[str, object], status: int
+) -> None:
+    before = present(operations)
+    answer = visitor.send("/client", fields)
+    assert answer.status_code == status
+    assert "<h1>" in answer.text
+    assert present(operations) == before
+
+
+def test_limits_are_previewed_changed_and_undone(
+    visitor: Visitor, operations: Operations, worker: Worker, clock: Clock
+) -> None:
+    worker.admitted(60, "busy")
+    worker.limiter.flush()
+    fields = {"action": "limits", "base_limit": 20, "window_seconds": 60}
+    asked = visitor.send("/limits", fields)
+    assert asked.status_code == 200
+    assert re.search(r"Of 2 clients, <strong>\d</strong> would be refused", asked.text)
+    assert "busy" in asked.text
+    assert operations.site.limits()["base_limit"] == 100
+    answer = visitor.change("/limits", {**fields, "sure": 1})
+    assert notice(answer) == "Changed: base limit 20."
+    assert operations.site.limits()["base_limit"] == 20
+    clock.advance(1)
+    visitor.undo(answer)
+    assert operations.site.limits()["base_limit"] == 100
+    assert operations.status.read()["changed"] == {}
+
+
+def test_a_threshold_is_previewed_with_its_clients(visitor: Visitor) -> None:
+    asked = visitor.send("/limits", {"action": "limits", "anomaly_threshold": "-0.2"})
+    assert "Computed over the 1 clients whose scores are kept" in asked.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "limits"},
+        {"action": "limits", "base_limit": "0"},
+        {"action": "limits", "base_limit": "100"},
+        {"action": "limits", "anomaly_threshold": "3", "sure": "1"},
+        {"action": "mode", "mode": "on", "sure": "1"},
+        {"action": "mode", "mode": "enforce", "sure": "1"},
+        {"action": "nothing"},
+    ],
+)
+def test_wrong_limits_change_nothing(
+    visitor: Visitor, operations: Operations, fields: dict[str, str]
+) -> None:
+    assert visitor.send("/limits", fields).status_code in (400, 422)
+    assert operations.audit.entries() == ([], 0)
+
+
+def test_the_mode_is_switched_after_its_consequences_and_undone(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    asked = visitor.send("/limits", {"action": "mode", "mode": "shadow"})
+    assert "1 client is flagged now" in asked.text
+    assert operations.site.mode() == "enforce"
+    answer = visitor.change("/limits", {"action": "mode", "mode": "shadow", "sure": 1})
+    assert notice(answer) == "The mode is shadow."
+    clock.advance(1)
+    visitor.undo(answer)
+    assert operations.site.mode() == "enforce"
+
+
+def test_a_model_is_rolled_back_after_a_question_and_undone(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    fields = {"action": "rollback", "version": OLDER_MODEL}
+    asked = visitor.send("/models", fields)
+    assert "takes the place of model 3" in asked.text
+    assert operations.models.describe()["version"] == MODEL
+    answer = visitor.change("/models", {**fields, "sure": 1, "reason": "worse"})
+    assert notice(answer) == f"Model {OLDER_MODEL} is in force and pinned."
+    assert operations.models.describe()["version"] == OLDER_MODEL
+    clock.advance(1)
+    visitor.undo(answer)
+    described = operations.models.describe()
+    assert (described["version"], described["pinned"]) == (MODEL, None)
+
+
+def test_an_unpin_is_undone_with_its_end(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    operations.models.rollback(OLDER_MODEL, "ada", seconds=5000)
+    until = clock() + 5000
+    clock.advance(1)
+    answer = visitor.change("/models", {"action": "unpin", "sure": 1})
+    assert operations.models.pinned() is None
+    clock.advance(1)
+    visitor.undo(answer)
+    pinned = operations.models.pinned()
+    assert pinned is not None
+    assert (pinned["version"], pinned["until"]) == (OLDER_MODEL, until)
+
+
+def test_a_model_that_is_not_kept_is_told(visitor: Visitor) -> None:
+    fields = {"action": "rollback", "version": 99}
+    assert visitor.send("/models", fields).status_code == 404
+    assert visitor.send("/models", {**fields, "sure": 1}).status_code == 404
+    assert visitor.send("/models", {"action": "unpin", "sure": 1}).status_code == 404
+    assert visitor.send("/models", {"action": "nothing"}).status_code == 400
+    assert visitor.send("/models", {**fields, "version": "x"}).status_code == 422
+
+
+def test_too_little_to_learn_from_is_told(visitor: Visitor) -> None:
+    answer = visitor.send("/models", {"action": "train", "sure": 1})
+    assert answer.status_code == 409
+
+
+def test_a_training_is_started(visitor: Visitor, worker: Worker) -> None:
+    learn(worker)
+    answer = visitor.change("/models", {"action": "train", "sure": 1})
+    assert notice(answer) == "A training has started."
+    worker.limiter.close()
+
+
+@pytest.mark.parametrize("at", ["", "x", "nan", "1.5", "1e999"])
+def test_an_unknown_change_is_not_undone(visitor: Visitor, at: str) -> None:
+    assert visitor.send("/undo", {"at": at, "target": KNOWN}).status_code in (400, 422)
+    assert visitor.open(f"/client?id={KNOWN}&done={at}").status_code == 200
+
+
+def test_limits_of_routes_are_listed(operations: Operations) -> None:
+    text = Visitor(make_app(operations), WRITE).open("/limits").text
+    assert "/api/data" in text
