@@ -1,6 +1,6 @@
 """Offer the operations in a shell: ``flask irl …``."""
 
-from flask_irl.cli import campaigns, clients, migrate, models, replay, site, status, trainer
+from flask_irl.cli import campaigns, clients, migrate, models, plans, replay, site, status, trainer
 from flask_irl.cli.group import irl
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "irl",
     "migrate",
     "models",
+    "plans",
     "replay",
     "site",
     "status",

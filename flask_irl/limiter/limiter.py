@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
-from flask_irl.config.runtime import apply_settings, read_settings
+from flask_irl.config.runtime import apply_settings, plain_settings, read_settings
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.late_gate import LateGate
@@ -71,7 +71,7 @@ class Limiter(LateLearning):
         self.listener = listener
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic, self.notify)
-        self.rate_plans = RatePlans(options, self.access.now)
+        self.rate_plans = RatePlans(options, store, self.access.now, self.notify)
         self._decider = Decider(options, store, self.failures, self.access, self.start, monotonic)
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
@@ -194,6 +194,7 @@ class Limiter(LateLearning):
             if news.epoch != before.epoch:
                 self._decider.forget()
             self.access.refresh(before, news)
+            self.rate_plans.refresh(before, news)
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored, self._damaged.tell))
@@ -254,7 +255,7 @@ class Limiter(LateLearning):
         self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self._decider.forget()
-        event(logging.WARNING, "settings_changed", **settings)
+        event(logging.WARNING, "settings_changed", **plain_settings(settings))
 
     def _give_back_leases(self) -> None:
         self.leases.give_back(every=True)

@@ -195,6 +195,35 @@ class Limits(TypedDict):
     limits: dict[str, list[str]]
 
 
+class PlanEntry(TypedDict):
+    """Describe a rate plan; ``configured`` are its limits by the configuration, None for none.
+
+    ``assigned`` counts the clients that operators have assigned it.
+    """
+
+    plan: str
+    limits: list[str]
+    configured: list[str] | None
+    assigned: int
+
+
+class PlanList(TypedDict):
+    """Describe the rate plans in force."""
+
+    plans: list[PlanEntry]
+    default_plan: str | None
+
+
+class AssignedPlan(TypedDict):
+    """Describe the rate plan that an operator has assigned a client; its end as in overrides."""
+
+    client: str
+    plan: str
+    until: float
+    reason: str
+    who: str
+
+
 class ModeChange(TypedDict):
     """Describe a change of the mode."""
 
