@@ -15,7 +15,7 @@ from flask_irl.control.base import (
 )
 
 if TYPE_CHECKING:
-    from flask_irl.operations.results import AssignedPlan
+    from flask_irl.operations.plan_results import AssignedPlan
 
 
 class PlanControl(Control):

@@ -30,6 +30,7 @@ class RatePlans:
 
     Attributes:
         any: Whether there are plans: while there are none, requests pay nothing for them.
+        by_request: Whether requests tell their client's plan: the app's function, or their key.
         table: The plans by name.
         default: The plan of clients that have no other; None for the base limit.
         assigned: Operators' assignments by client; may have ended.
@@ -50,7 +51,7 @@ class RatePlans:
         self._now = now
         self._damaged = DamageLog("assigned", "plan_assignment_damaged", notify)
         self._read: Mapping[str, bytes] = {}
-        self.any = False
+        self.any = self.by_request = False
         self.table: Mapping[str, RatePlan] = {}
         self.default: RatePlan | None = None
         self.assigned: Mapping[str, PlanAssignment] = {}

@@ -16,7 +16,7 @@ from flask_irl.limits.override import check_seconds
 from flask_irl.limits.plan_assignment import PlanAssignment
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog, check_reason
-from flask_irl.operations.results import AssignedPlan, PlanList
+from flask_irl.operations.plan_results import AssignedPlan, PlanList
 from flask_irl.operations.settings import Settings, change_settings
 
 MAX_EXAMPLES: Final = 3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from flask_irl.operations.plan_results import ClientPlan
+
 
 class AuditEntry(TypedDict):
     """Describe a change that an operator made or tried to make."""
@@ -113,6 +115,7 @@ class ClientResult(TypedDict):
 
     Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
     longest network that holds its address, which decides unless there is one of the client's own.
+    ``plan`` is None where the base limit holds.
     """
 
     client: str
@@ -122,6 +125,7 @@ class ClientResult(TypedDict):
     limit: int | None
     score: float
     is_anomalous: bool
+    plan: ClientPlan | None
     override: OverrideResult | None
     covered_by: CoveringOverride | None
     since: float | None
@@ -193,35 +197,6 @@ class Limits(TypedDict):
     meta_limits: list[str]
     exempt: list[str]
     limits: dict[str, list[str]]
-
-
-class PlanEntry(TypedDict):
-    """Describe a rate plan; ``configured`` are its limits by the configuration, None for none.
-
-    ``assigned`` counts the clients that operators have assigned it.
-    """
-
-    plan: str
-    limits: list[str]
-    configured: list[str] | None
-    assigned: int
-
-
-class PlanList(TypedDict):
-    """Describe the rate plans in force."""
-
-    plans: list[PlanEntry]
-    default_plan: str | None
-
-
-class AssignedPlan(TypedDict):
-    """Describe the rate plan that an operator has assigned a client; its end as in overrides."""
-
-    client: str
-    plan: str
-    until: float
-    reason: str
-    who: str
 
 
 class ModeChange(TypedDict):

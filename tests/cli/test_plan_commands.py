@@ -66,3 +66,13 @@ def test_an_override_may_have_its_end_given(site: Site) -> None:
     )
     until = datetime.fromisoformat(site.json("client", SOMEBODY)["override"]["until"])
     assert abs(until - end) <= timedelta(seconds=1)
+
+
+def test_the_page_of_a_client_shows_its_plan(site: Site) -> None:
+    site.engine.refresh()
+    site.ask()
+    assert "free (the default)" in site.done("client", SOMEBODY)
+    site.done("plan", SOMEBODY, "pro", "--reason", "trial")
+    page = site.done("client", SOMEBODY)
+    assert "pro (assigned by shell" in page
+    assert ", trial); counted also under: free" in page

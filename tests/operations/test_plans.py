@@ -8,7 +8,7 @@ import pytest
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter import rate_plans
-from flask_irl.operations.results import AssignedPlan
+from flask_irl.operations.plan_results import AssignedPlan
 from tests.operations.worker import ADA, Site, Worker
 
 PLANS = {"free": "2/minute", "pro": "4/minute"}
@@ -162,3 +162,35 @@ def test_settings_that_only_a_newer_version_knows_stay(here: Worker) -> None:
     here.operations.plans.change({"plans": {"pro": "9/minute"}}, ADA)
     here.operations.site.set_mode("shadow", ADA)
     assert b'"of_the_future": [1]' in (here.store.settings()[1] or b"")
+
+
+def test_a_client_is_described_with_its_plan_and_where_that_comes_from(
+    site: Site, here: Worker
+) -> None:
+    here.ask()
+    described = here.limiter.plan((here.limiter.rate_plans.table["free"].scope,))
+    here.limiter.decide(described, ("c", "c"))
+
+    def plan() -> Any:
+        result = here.operations.clients.describe("c")
+        assert result is not None
+        return result["plan"]
+
+    nothing = {"until": None, "reason": None, "who": None}
+    assert plan() == {"plan": "free", "source": "default", "counted": ["free"], **nothing}
+    entry = assign(here, "pro")
+    until = entry["until"]
+    assert plan() == {
+        **{"plan": "pro", "source": "operator", "counted": ["free"]},
+        **{"until": until, "reason": "trial", "who": ADA},
+    }
+    here.operations.plans.unassign("c", ADA)
+    here.limiter.rate_plans.by_request = True
+    assert plan() == {"plan": None, "source": "app", "counted": ["free"], **nothing}
+    assert site.worker().operations.clients.describe("c")["plan"] is None  # type: ignore[index]
+
+
+def test_a_client_that_was_never_here_is_described_if_it_is_assigned_a_plan(here: Worker) -> None:
+    assert here.operations.clients.describe("unseen") is None
+    assign(here, "pro", "unseen")
+    assert here.operations.clients.describe("unseen") is not None

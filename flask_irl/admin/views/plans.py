@@ -18,7 +18,7 @@ from flask_irl.admin.schemas.plans import (
 )
 from flask_irl.admin.schemas.requests import PageQuery
 from flask_irl.admin.state import current_admin
-from flask_irl.operations.results import AssignedPlan, PlanList
+from flask_irl.operations.plan_results import AssignedPlan, PlanList
 
 
 @blueprint.operation("GET", "/plans", PlansSchema, tag="site")
