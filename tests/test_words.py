@@ -92,6 +92,27 @@ WORDS: Final = (
     ),
     Word("incidents", {"GET /admin/incidents": "incidents"}, python="incidents"),
     Word("report", {"GET /admin/report": "report"}, python="report"),
+    Word(
+        "plans",
+        {
+            "GET /admin/plans": "plans",
+            "PUT /admin/plans": "change_plans",
+            "GET /admin/plans/clients": "assigned_plans",
+        },
+        "plans",
+        "plans.change",
+        {
+            "change_plans": "the change of what the word shows",
+            "assigned_plans": "the command has it as an option",
+        },
+    ),
+    Word(
+        "plan",
+        {f"PUT {CLIENT}/plan": "assign_plan", f"DELETE {CLIENT}/plan": "unassign_plan"},
+        "plan",
+        "plans.assign",
+        {"assign_plan": "the method of the path's plan", "unassign_plan": "the command's --clear"},
+    ),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
 ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}

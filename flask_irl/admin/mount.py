@@ -22,6 +22,7 @@ from flask_irl.admin.state import EXTENSION, Admin, Part, TenantParts
 # Importing the views declares the blueprint's endpoints.
 from flask_irl.admin.views import analytics, campaigns, clients, site  # noqa: F401
 from flask_irl.admin.views import models as model_views  # noqa: F401
+from flask_irl.admin.views import plans as plan_views  # noqa: F401
 from flask_irl.limits.plan import Plan
 from flask_irl.operations import Operations
 

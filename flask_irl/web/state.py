@@ -50,6 +50,7 @@ from flask_irl.web.tenants import (
     TenantStates,
 )
 from flask_irl.web.tracing import new_observer
+from flask_irl.web.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -155,6 +156,9 @@ class AppState(NewParts, OnRequest):
             self.enforcer.late,
             slot=self._slot,
             exceeded=self._exceeded,
+        )
+        self.usage = Usage(
+            self.limiter, self.routes, self.questions, self.request_plans, self.enforcer.late
         )
         self.observer = new_observer(self.limiter, options.honeypots)
         if tenant_of is not None:

@@ -17,7 +17,7 @@ from click.testing import Result
 from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
-from flask_irl.cli import campaigns, clients, incidents, irl, models
+from flask_irl.cli import campaigns, clients, incidents, irl, models, plans
 from flask_irl.cli import report as report_command
 from flask_irl.cli import site as site_commands
 from flask_irl.cli import status as status_command
@@ -62,6 +62,8 @@ COMMANDS: dict[str, list[str]] = {
     "campaigns": [],
     "incidents": [],
     "report": [],
+    "plans": [],
+    "plan": [SOMEBODY, "--clear"],
 }
 """Every command of an operator, with arguments that are right."""
 
@@ -78,6 +80,7 @@ OPERATING = {
         clients,
         incidents,
         models,
+        plans,
         report_command,
         site_commands,
         status_command,

@@ -22,6 +22,8 @@ UNPIN: Final = read_script("unpin")
 LATEST: Final = "models"
 KEPT: Final = "models.kept"
 TIMES: Final = "models.times"
+REVISED: Final = ("model", "settings", "epoch", "networks", "pin", "campaigns", "assigned")
+"""Parts of the site that have a revision."""
 
 
 class RedisModels(SiteValues):
@@ -41,8 +43,7 @@ class RedisModels(SiteValues):
 
     def revision_commands(self) -> tuple[Command, ...]:
         """Give the commands that ask for the revisions; all parts of a store share a slot."""
-        names = ("model", "settings", "epoch", "networks", "pin", "campaigns")
-        model, settings, epoch, networks, pin, campaigns = self._site_key(*names)
+        model, settings, epoch, networks, pin, campaigns, assigned = self._site_key(*REVISED)
         return (
             ("GET", model),
             ("HGET", settings, "revision"),
@@ -50,12 +51,12 @@ class RedisModels(SiteValues):
             ("HGET", networks, "revision"),
             ("HMGET", pin, "version", "until"),
             ("HGET", campaigns, "revision"),
+            ("HGET", assigned, "revision"),
         )
 
     def read_revisions(self, answers: Sequence[Any], now: float) -> Revisions:
         """Read the answers to :meth:`revision_commands`."""
-        names = ("model", "settings", "epoch", "networks", "pin", "campaigns")
-        keys = self._site_key(*names)
+        keys = self._site_key(*REVISED)
         pinned = self._pin(keys[4], answers[4], now)
         return Revisions(
             self._whole(keys[0], answers[0]) if pinned is None else pinned.version,
@@ -64,6 +65,7 @@ class RedisModels(SiteValues):
             self._whole(keys[3], answers[3]),
             pinned,
             self._whole(keys[5], answers[5]),
+            self._whole(keys[6], answers[6]),
         )
 
     def model_version(self) -> int:
