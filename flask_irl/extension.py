@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from flask import Flask, current_app, has_app_context
 
 from flask_irl.admin.attach import attach
+from flask_irl.api_key_control import ApiKeyControl
 from flask_irl.config.arguments import OptionArguments
 from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
@@ -80,6 +81,9 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             are not taken up, and warned of at the first request. ``base_limit=None`` switches that
             limit off; else None counts as not given.
 
+    Attributes:
+        api_keys: Issues and changes API keys.
+
     Raises:
         ConfigurationError: An option is not known or not allowed.
     """
@@ -140,6 +144,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._authorize = authorize
         self._arguments: Mapping[str, Any] = options
         states = AppStates()
+        self.api_keys = ApiKeyControl()
         RouteDecorators.__init__(self, states)
         ClientControl.__init__(self, states)
         resolve(options, {}, {})

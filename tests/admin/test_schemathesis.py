@@ -17,6 +17,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import Override
 from flask_irl.model.detectors import Detector
+from flask_irl.operations import Operations
 from flask_irl.stores.state import Update
 from flask_irl.training.fit import fit_here
 from flask_irl.training.training_set import TrainingSet
@@ -25,7 +26,7 @@ from tests.admin.api import WRITE
 
 EXAMPLES = 40
 """For each operation, beside those that schemathesis always tries."""
-OPERATIONS = 21
+OPERATIONS = 27
 Answered = Counter[tuple[str, int]]
 """How often each operation answered with which status."""
 KNOWN = ("203.0.113.7", "2001:db8:0:7::/64", "user/7", "\u00fc", "ann@example.com", "flagged")
@@ -43,10 +44,14 @@ class Site:
             background=False,
             min_clients=1,
             admin_token=WRITE,
+            api_keys=True,
+            api_key_secret="a secret of the tests",
+            plans={"pro": "600/minute"},
         )
         self.engine: Limiter = state_of(self.app).limiter
         self.engine.trainer._fit = self._fit
         self._detector: Detector | None = None
+        self.keys: list[str] = []
 
     def learn(self) -> None:
         """Train two models, when first asked to."""
@@ -62,6 +67,8 @@ class Site:
         """Make the known clients known again."""
         for client in KNOWN:
             self._visit(client)
+        keys = Operations(self.engine).api_keys
+        self.keys = [keys.issue(name="a", owner="acme", who="ada")["id"]]
         store = self.engine.store
         for client in KNOWN[::2]:
             store.set_override(client, Override("limit", store.now() + 600, 5), 600)
@@ -113,7 +120,11 @@ def serve_site(site: Site, answered: Answered) -> Any:
     @schema.hook  # type: ignore[untyped-decorator]
     def map_path_parameters(context: Any, path_parameters: Any) -> Any:
         parameters = dict(path_parameters or {})
-        for name, known in (("id", KNOWN), ("version", (1, 2))):
+        for name, known in (
+            ("id", KNOWN),
+            ("version", (1, 2)),
+            ("key", site.keys),
+        ):
             number = zlib.crc32(repr(parameters.get(name)).encode())
             if name in parameters and number % 2:
                 parameters[name] = known[number // 2 % len(known)]

@@ -23,16 +23,16 @@ MAX_STEP: Final = 100
 HOUR_SECONDS: Final = 3600
 
 
-def _one_line(text: str) -> None:
+def check_one_line(text: str) -> None:
     if UNSAFE.search(text):
         raise ma.ValidationError("Give one line without control characters.")
 
 
-def _reason(example: str) -> fields.String:
+def reason_of(example: str) -> fields.String:
     """Make a member for an operator's reason."""
     return fields.String(
         load_default="",
-        validate=[validate.Length(max=MAX_REASON), _one_line],
+        validate=[validate.Length(max=MAX_REASON), check_one_line],
         metadata=described(
             "Reason, for the audit log; one line without control characters.",
             example,
@@ -135,7 +135,7 @@ class OverrideRequest(Request):
         validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
         metadata=described("Duration of the override.", HOUR_SECONDS, exclusiveMinimum=0),
     )
-    reason = _reason("Scrapes the price list.")
+    reason = reason_of("Scrapes the price list.")
 
     @ma.validates_schema
     def _check_amount(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -171,7 +171,7 @@ class RollbackRequest(Request):
             exclusiveMinimum=0,
         ),
     )
-    reason = _reason("The new one flags our partners.")
+    reason = reason_of("The new one flags our partners.")
 
 
 class ModeRequest(Request):
@@ -247,4 +247,4 @@ class EndCampaignRequest(Request):
     optional = True
     example: ClassVar = {"reason": "Our own migration of accounts."}
 
-    reason = _reason("Our own migration of accounts.")
+    reason = reason_of("Our own migration of accounts.")
