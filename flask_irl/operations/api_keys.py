@@ -195,7 +195,7 @@ class ApiKeyOperations(ApiKeyList):
         return self._change_audited(who, "change_api_key", key_id_of(key), change, reason)
 
     def _plans(self) -> Collection[str]:
-        return self._limiter.options.plans
+        return self._limiter.rate_plans.table
 
     def _ring(self) -> KeyRing:
         ring = self._limiter.keys
