@@ -241,14 +241,20 @@ def test_a_key_works_no_more_once_it_is_revoked(site: Site) -> None:
     assert site.rejections() == ["revoked"] * 2
 
 
-def test_a_request_that_meets_its_revocation_counts_for_the_address(site: Site) -> None:
-    issued = site.issue()
+def test_a_request_that_meets_its_revocation_counts_for_the_address(
+    make_site: Callable[..., Site], uri: str
+) -> None:
+    site = make_site(uri, plans={"pro": "50/minute"})
+    issued = site.issue(plan="pro")
     site.get(key=issued["key"])
     # By another worker: this one knows the key as valid.
     Operations(site.engine).api_keys.revoke(issued["id"], who="ada")
     answer = site.get(key=issued["key"])
     unauthorized(answer)
-    assert answer.headers["X-RateLimit-Remaining"] == "4"
+    assert (answer.headers["X-RateLimit-Limit"], answer.headers["X-RateLimit-Remaining"]) == (
+        "5",
+        "4",
+    )
     assert site.get().headers["X-RateLimit-Remaining"] == "3"
 
 
