@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask_irl.api_keys.record import ApiKey
 from flask_irl.errors import ConfigurationError, IrlError, StoreError
 from flask_irl.extension import IntelligentLimiter
 from flask_irl.limits.current import CurrentLimit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ApiKey",
     "ClientEntry",
     "ClientOverride",
     "ClientResult",

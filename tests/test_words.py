@@ -41,6 +41,7 @@ class Word(NamedTuple):
 PUT_OVERRIDE: Final = {f"PUT {CLIENT}/override": "override"}
 KIND: Final = {"override": "its kind is the word"}
 INFO: Final = {"model_info": "the contract's path is /model-info"}
+OF_KEYS: Final = "keys has a command for each: irl keys issue"
 WORDS: Final = (
     Word("status", {"GET /admin/status": "status"}, python="status.read"),
     Word("find", python="clients.find"),
@@ -113,8 +114,26 @@ WORDS: Final = (
         "plans.assign",
         {"assign_plan": "the method of the path's plan", "unassign_plan": "the command's --clear"},
     ),
+    *(
+        Word("keys", {place: name}, action, f"api_keys.{method}", {name: OF_KEYS})
+        for place, name, action, method in (
+            ("GET /admin/api-keys", "api_keys", "", "page"),
+            ("GET /admin/api-keys/{key}", "api_key", "", "show"),
+            *(
+                (place, f"{verb}_api_key", f"{verb}_api_key", verb)
+                for place, verb in (
+                    ("POST /admin/api-keys", "issue"),
+                    ("PATCH /admin/api-keys/{key}", "change"),
+                    ("POST /admin/api-keys/{key}/rotate", "rotate"),
+                    ("POST /admin/api-keys/{key}/revoke", "revoke"),
+                )
+            ),
+        )
+    ),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
+RECORDING: Final = ("record", "_audited", "_change_audited")
+"""Methods that record a change, given the operator and the action."""
 ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}
 """Commands that run for long or write source, for which the API has no place."""
 ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats", "GET /admin/history": "history"}
@@ -132,11 +151,11 @@ def audited_actions() -> set[str]:
     for path in OPERATIONS.glob("*.py"):
         module = import_module(f"flask_irl.operations.{path.stem}")
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "record":
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in RECORDING:
                 match call.args[1]:
                     case ast.Constant(value=str(action)):
                         actions.add(action)
-                    case ast.Name(id=name):
+                    case ast.Name(id=name) if hasattr(module, name):
                         actions.add(getattr(module, name))
     return actions
 

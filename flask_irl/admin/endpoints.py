@@ -94,7 +94,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         errors: Iterable[int] = (),
         paged: bool = False,
         deprecated: bool = False,
-        tag: Literal["site", "clients", "models"],
+        tag: Literal["site", "clients", "api-keys", "models"],
     ) -> Callable[[View], View]:
         """Register a view, and document it: the view's docstring is the operation's text.
 

@@ -20,7 +20,7 @@ from flask_irl.admin.prefix import DOCS_BLUEPRINT, PAGES_BLUEPRINT, Prefix
 from flask_irl.admin.state import EXTENSION, Admin, Part, TenantParts
 
 # Importing the views declares the blueprint's endpoints.
-from flask_irl.admin.views import analytics, campaigns, clients, site  # noqa: F401
+from flask_irl.admin.views import analytics, api_keys, campaigns, clients, site  # noqa: F401
 from flask_irl.admin.views import models as model_views  # noqa: F401
 from flask_irl.admin.views import plans as plan_views  # noqa: F401
 from flask_irl.limits.plan import Plan

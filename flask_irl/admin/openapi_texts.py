@@ -55,6 +55,12 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "Id of a campaign.",
         "example": "4189c322",
     },
+    "key": {
+        "in": "path",
+        "name": "key",
+        "description": "Id of an API key, or the beginning of its text.",
+        "example": "7f3aK9xQ2m",
+    },
     "version": {
         "in": "path",
         "name": "version",
@@ -78,6 +84,7 @@ PAGINATION: Final = {
 TAGS: Final = {
     "site": "The site as a whole.",
     "clients": "Single clients.",
+    "api-keys": "API keys that the app's clients send.",
     "models": "Trainings and models.",
 }
 DESCRIPTION: Final = (

@@ -16,7 +16,8 @@ from typing import Final
 from flask_irl.api_keys.hashing import NOBODYS, Hasher, matches
 from flask_irl.api_keys.presented import PresentedKey, Rejection, Seen, StoredKey
 from flask_irl.api_keys.record import Record, decode
-from flask_irl.api_keys.text import id_in
+from flask_irl.api_keys.text import id_in, id_of
+from flask_irl.errors import StoreError
 from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.damage import DamageLog
@@ -123,9 +124,21 @@ class KeyRing:
         """Count a request that was refused for its API key."""
         self._notify(ApiKeyRejected(reason))
 
-    def known(self, key_id: str) -> Record | None:
-        """Give the record that this worker remembers of a key."""
-        return self._known.get(key_id)
+    def label(self, client: str) -> str | None:
+        """Name the client of an API key for people; None for any other, and without the store.
+
+        May ask the store: not on a request's path.
+        """
+        key_id = id_of(client)
+        if not key_id:
+            return None
+        record = self._known.get(key_id)
+        if record is None:
+            try:
+                record = self._decoded(key_id, self._store.api_key_records([key_id])[0])
+            except StoreError:
+                return None
+        return None if record is None else f"{record.key.prefix} ({record.key.name})"
 
     def _decoded(self, key_id: str, data: bytes | None) -> Record | None:
         if data is None:

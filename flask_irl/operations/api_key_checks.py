@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flask_irl.api_keys.names import MAX_SCOPES, SCOPE_NAMES, is_scope
 from flask_irl.api_keys.record import ApiKey, Record
-from flask_irl.api_keys.text import BEGINNING, CLIENT, ENVIRONMENTS, KEY_ID, id_in
+from flask_irl.api_keys.text import BEGINNING, CLIENT, ENVIRONMENTS, ID_CHARACTERS, KEY_ID, id_in
 from flask_irl.errors import ConfigurationError
 from flask_irl.operations.texts import check_line
 from flask_irl.stored import is_number
@@ -17,6 +17,10 @@ from flask_irl.telemetry.log import LAST_MOMENT
 MAX_NAME: Final = 100
 CHANGEABLE: Final = ("name", "owner", "scopes", "plan", "expires_at")
 """What can be changed of a key."""
+
+
+class KeyConflictError(ConfigurationError):
+    """Refuse a change of an API key that the key's state, or the configuration, doesn't allow."""
 
 
 def key_id_of(key: str) -> str:
@@ -29,17 +33,21 @@ def key_id_of(key: str) -> str:
 
 
 def check_valid(record: Record) -> None:
+    """Check that a key can still be changed.
+
+    Raises:
+        KeyConflictError: It is revoked.
+    """
     if record.revoked is not None:
-        raise ConfigurationError(f"key {record.key.prefix} is revoked for good: issue another one")
+        raise KeyConflictError(f"key {record.key.prefix} is revoked for good: issue another one")
 
 
-def changed(key: ApiKey, changes: Mapping[str, Any], now: float, plans: Collection[str]) -> ApiKey:
+def changed(key: ApiKey, changes: Mapping[str, Any], plans: Collection[str]) -> ApiKey:
     """Check changes of a key, and make them.
 
     Args:
         key: The key.
         changes: New values by name, those of ``CHANGEABLE``.
-        now: Seconds since the epoch.
         plans: The names of all rate plans.
 
     Raises:
@@ -55,9 +63,9 @@ def changed(key: ApiKey, changes: Mapping[str, Any], now: float, plans: Collecti
         key = replace(key, plan=_plan(changes["plan"], plans))
     if "expires_at" in changes:
         expires = changes["expires_at"]
-        if expires is not None and not (is_number(expires) and now < expires <= LAST_MOMENT):
+        if expires is not None and not (is_number(expires) and 0 <= expires <= LAST_MOMENT):
             raise ConfigurationError(
-                f"expires_at is {expires!r:.100}: give a time to come, or none"
+                f"expires_at is {expires!r:.100}: give seconds since the epoch, or none"
             )
         key = replace(key, expires=expires)
     return key
@@ -68,12 +76,12 @@ def _plan(plan: object, plans: Collection[str]) -> str:
         return ""
     if not isinstance(plan, str) or plan not in plans:
         there_are = ", ".join(plans) or "none; give them as the option plans"
-        raise ConfigurationError(f"plan is {plan!r:.100}, which is no plan; there are: {there_are}")
+        raise KeyConflictError(f"plan is {plan!r:.100}, which is no plan; there are: {there_are}")
     return plan
 
 
 def _line(name: str, value: object) -> str:
-    text = check_line(name, value, MAX_NAME).strip()
+    text = check_line(name, value, MAX_NAME)
     if not text:
         raise ConfigurationError(f"{name} is empty: give 1 to {MAX_NAME} characters")
     return text
@@ -100,14 +108,23 @@ def names_of(key: ApiKey) -> list[str]:
 
 
 def beginning_of(prefix: str, owner: str) -> str:
-    if owner:
+    """Begin the names in the index that a search is for; a prefix is one of exactly that owner."""
+    if owner and not prefix:
         return f"o:{owner}"
+    if owner:
+        return f"o:{owner}\0{_id_part(prefix)}"
     key_id = id_in(prefix)
     if key_id:
         return f"i:{key_id}"
     if prefix.startswith(BEGINNING):
         return f"e:{prefix.removeprefix(BEGINNING)}"
     return f"i:{prefix.removeprefix(CLIENT)}"
+
+
+def _id_part(prefix: str) -> str:
+    for environment in ENVIRONMENTS:
+        prefix = prefix.removeprefix(f"{BEGINNING}{environment}_")
+    return prefix.removeprefix(CLIENT)[:ID_CHARACTERS]
 
 
 def state_of(record: Record) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask_irl.api_keys.record import Record, decode
-from flask_irl.errors import ConfigurationError
 from flask_irl.operations.api_key_checks import beginning_of, key_id_of
 from flask_irl.operations.api_key_results import ApiKeyResult, describe
 from flask_irl.stores.base import Store
@@ -32,15 +31,10 @@ class ApiKeyList:
 
         Args:
             prefix: Only keys whose texts or ids begin with this.
-            owner: Only keys whose owners begin with this; not with a prefix.
+            owner: Only keys whose owners begin with this; with a prefix, of exactly this owner.
             offset: The number of keys to skip, 0 or more.
             limit: The number of keys to list at most.
-
-        Raises:
-            ConfigurationError: Both a prefix and an owner are given.
         """
-        if prefix and owner:
-            raise ConfigurationError("prefix and owner can't be searched at once: give one")
         names, total = self._store.api_key_names(beginning_of(prefix, owner), offset, limit)
         key_ids = [name[-10:] for name in names]
         found = self._load(key_ids)

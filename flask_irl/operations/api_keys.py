@@ -14,6 +14,7 @@ from flask_irl.limiter.key_ring import KeyRing
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.api_key_checks import (
     CHANGEABLE,
+    KeyConflictError,
     changed,
     check_valid,
     key_id_of,
@@ -98,11 +99,12 @@ class ApiKeyOperations(ApiKeyList):
                 "plan": plan,
                 "expires_at": expires_at,
             },
-            now,
             self._plans(),
         )
+        if key.expires is not None and key.expires <= now:
+            raise KeyConflictError(f"expires_at is {key.expires:.0f}: give a time to come, or none")
         record = Record(key, (ring.hasher.hash(text), NOBODYS))
-        self._record(who, "issue", key, None, state_of(record), reason)
+        self._audited(who, "issue_api_key", key, None, state_of(record), reason)
         # First, so that no key is valid that isn't listed.
         self._store.index_api_key(names_of(key))
         if not self._store.put_api_key(key_id, b"", record.encoded(), self._seconds(record, now)):
@@ -140,7 +142,7 @@ class ApiKeyOperations(ApiKeyList):
             texts[:] = [text]
             return record.rotated_to(ring.hasher.hash(text), at=now, grace_seconds=grace_seconds)
 
-        found = self._change(key_id, "rotate", change, who, reason)
+        found = self._change_audited(who, "rotate_api_key", key_id, change, reason)
         if found is None:
             return None
         issued: IssuedApiKey = {**found, "key": texts[0]}
@@ -161,7 +163,7 @@ class ApiKeyOperations(ApiKeyList):
         def change(record: Record, now: float) -> Record:
             return record if record.revoked is not None else replace(record, revoked=now)
 
-        return self._change(key_id_of(key), "revoke", change, who, reason)
+        return self._change_audited(who, "revoke_api_key", key_id_of(key), change, reason)
 
     def change(
         self, key: str, changes: Mapping[str, Any], *, who: str, reason: str = ""
@@ -188,12 +190,12 @@ class ApiKeyOperations(ApiKeyList):
 
         def change(record: Record, now: float) -> Record:
             check_valid(record)
-            return replace(record, key=changed(record.key, changes, now, self._plans()))
+            return replace(record, key=changed(record.key, changes, self._plans()))
 
-        return self._change(key_id_of(key), "change", change, who, reason)
+        return self._change_audited(who, "change_api_key", key_id_of(key), change, reason)
 
     def _plans(self) -> Collection[str]:
-        return self._limiter.options.plans
+        return self._limiter.rate_plans.table
 
     def _ring(self) -> KeyRing:
         ring = self._limiter.keys
@@ -201,12 +203,12 @@ class ApiKeyOperations(ApiKeyList):
             raise ConfigurationError(OFF)
         return ring
 
-    def _change(
+    def _change_audited(
         self,
-        key_id: str,
-        action: str,
-        change: Callable[[Record, float], Record],
         who: str,
+        action: str,
+        key_id: str,
+        change: Callable[[Record, float], Record],
         reason: str,
     ) -> ApiKeyResult | None:
         """Change the record of a key; others may do the same meanwhile."""
@@ -218,7 +220,7 @@ class ApiKeyOperations(ApiKeyList):
                 return None
             now = self._store.now()
             after = change(before, now)
-            self._record(who, action, before.key, state_of(before), state_of(after), reason)
+            self._audited(who, action, before.key, state_of(before), state_of(after), reason)
             names = names_of(after.key)
             self._store.index_api_key(names)
             seconds = self._seconds(after, now)
@@ -231,7 +233,7 @@ class ApiKeyOperations(ApiKeyList):
                 return self._load([key_id])[0]
         raise StoreError("somebody else is changing the key: try again", kind="response")
 
-    def _record(
+    def _audited(
         self,
         who: str,
         action: str,
@@ -241,7 +243,7 @@ class ApiKeyOperations(ApiKeyList):
         reason: str,
     ) -> None:
         check_line("reason", reason, MAX_REASON)
-        self._audit.record(who, f"api_key_{action}", key.client, before, after, reason)
+        self._audit.record(who, action, key.client, before, after, reason)
 
     def _seconds(self, record: Record, now: float) -> int | None:
         """Tell for how long a record is kept: for good, unless the key ends."""

@@ -251,6 +251,8 @@ def keys_of(limiter: Limiter, slot: str, plans: RequestPlans) -> ApiKeys | None:
         return None
     keys = ApiKeys(ring, limiter.options.api_key_header, f"{slot}.key", limiter.failures)
     plans.of_key = keys.plan
+    named = limiter.label_of
+    limiter.label_of = lambda client: named(client) or ring.label(client)
     return keys
 
 

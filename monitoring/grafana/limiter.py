@@ -184,6 +184,19 @@ LIMITER: Final = Row(
             runbook="irladminrefusals",
         ),
         Panel(
+            "Requests refused for their API keys",
+            "Requests a second whose API key isn't valid, or not for this, by reason. Worry when "
+            "`unknown` goes on: somebody is guessing; `unverified`: the store is out, and a worker "
+            "doesn't know the key. The log has their addresses (`api_key_rejected`).",
+            "reqps",
+            (
+                Query(
+                    or_zero(rate("irl_api_key_rejections_total", JOB, "reason"), "reason"),
+                    "{{reason}}",
+                ),
+            ),
+        ),
+        Panel(
             "Exempt requests by route",
             "Requests a second to routes that aren't limited. Worry when one of them becomes "
             "popular: nothing protects it.",

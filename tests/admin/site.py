@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from flask_irl.api_keys.hashing import NOBODYS
+from flask_irl.api_keys.record import ApiKey, Record
 from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.model.model import Model
 from flask_irl.stores.memory.store import MemoryStore
@@ -14,6 +16,8 @@ from tests.operations.worker import Worker
 KNOWN = "203.0.113.7"
 DAMAGED_MODEL, OLDER_MODEL, MODEL = 1, 2, 3
 BASE_LIMIT = 100
+KEY = "7f3aK9xQ2m"
+"""Id of an API key."""
 CAMPAIGN = Campaign(
     Subject("login", "/login", "direct"), 1_700_000_000.0, 213.4, 640.0, per_minute=0.5
 )
@@ -23,7 +27,12 @@ def make_worker(clock: Clock | None = None, listener: Listener | None = None) ->
     """Make a worker with a client at step 1 that scans for paths, three models and a campaign."""
     worker = Worker(
         MemoryStore(clock=clock or Clock()),
-        {"base_limit": BASE_LIMIT, "min_clients": 1},
+        {
+            "base_limit": BASE_LIMIT,
+            "min_clients": 1,
+            "api_keys": True,
+            "api_key_secret": "a secret of the tests",
+        },
         fit=lambda lesson: model().detector,
         listener=listener,
     )
@@ -32,6 +41,11 @@ def make_worker(clock: Clock | None = None, listener: Listener | None = None) ->
     worker.publish(model(), MODEL)
     worker.store.put_campaigns(0, Table({CAMPAIGN.subject: CAMPAIGN}).encode())
     worker.limiter.refresh()
+    record = Record(
+        ApiKey(KEY, "live", "export", "acme", ("export",), "", 1_700_000_000.0, None),
+        (bytes(32), NOBODYS),
+    )
+    worker.store.put_api_key(KEY, b"", record.encoded())
     for path in range(20):
         worker.ask(KNOWN, "unmatched", path, 404)
     worker.limiter.flush()

@@ -10,7 +10,7 @@ from flask import Flask
 
 from flask_irl.operations import Operations
 from tests.admin.api import Caller, make_app, problem_of
-from tests.admin.site import CAMPAIGN, KNOWN, OLDER_MODEL
+from tests.admin.site import CAMPAIGN, KEY, KNOWN, OLDER_MODEL
 from tests.operations.worker import Worker, break_store
 
 WITH_BODY = [
@@ -120,6 +120,7 @@ def known_rules(app: Flask) -> Iterator[tuple[str, set[str]]]:
         if rule.endpoint.startswith("irl_admin.") and rule.rule.startswith("/admin/"):
             path = rule.rule.replace("<irl_client:id>", KNOWN)
             path = path.replace("<string:campaign>", CAMPAIGN.id)
+            path = path.replace("<string:key>", KEY)
             yield path.replace("<irl_version:version>", str(OLDER_MODEL)), set(rule.methods or ())
 
 
@@ -127,7 +128,7 @@ def test_a_method_that_is_not_served_is_told_which_are(app: Flask, ask: Caller) 
     served: dict[str, set[str]] = {}
     for path, methods in known_rules(app):
         served.setdefault(path, set()).update(methods)
-    assert len(served) == 19
+    assert len(served) == 30
     for path, methods in served.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} - methods:
             # Slashes belong to ids: this asks for the client "203.0.113.7/override".

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_irl.operations import Operations
 from tests.admin.api import READ, WRITE, Caller, make_app, problem_of
-from tests.admin.site import CAMPAIGN, KNOWN, MODEL
+from tests.admin.site import CAMPAIGN, KEY, KNOWN, MODEL
 
 OPERATIONS = {
     ("get", "/admin/stats"),
@@ -30,6 +30,12 @@ OPERATIONS = {
     ("get", "/admin/incidents"),
     ("get", "/admin/report"),
     ("post", "/admin/campaigns/{campaign}/end"),
+    ("get", "/admin/api-keys"),
+    ("post", "/admin/api-keys"),
+    ("get", "/admin/api-keys/{key}"),
+    ("patch", "/admin/api-keys/{key}"),
+    ("post", "/admin/api-keys/{key}/rotate"),
+    ("post", "/admin/api-keys/{key}/revoke"),
     ("get", "/admin/clients"),
     ("get", "/admin/client/{id}"),
     ("put", "/admin/client/{id}/override"),
@@ -182,6 +188,10 @@ BODIES = {
     ("post", "/admin/client/{id}/feedback"),
     ("post", "/admin/models/{version}/rollback"),
     ("post", "/admin/campaigns/{campaign}/end"),
+    ("post", "/admin/api-keys"),
+    ("patch", "/admin/api-keys/{key}"),
+    ("post", "/admin/api-keys/{key}/rotate"),
+    ("post", "/admin/api-keys/{key}/revoke"),
 }
 
 
@@ -192,9 +202,9 @@ def test_every_example_of_a_body_may_be_sent_as_it_stands(
     for method, path, operation in operations_of(document):
         if "requestBody" in operation:
             example = operation["requestBody"]["content"]["application/json"]["example"]
-            path_of = path.format(id=KNOWN, version=MODEL, campaign=CAMPAIGN.id)
+            path_of = path.format(id=KNOWN, version=MODEL, campaign=CAMPAIGN.id, key=KEY)
             response = ask(method, path_of, json=example)
-            assert response.status_code == 200, response.text
+            assert response.status_code in (200, 201), response.text
             tried.add((method, path))
     assert tried == BODIES
 

@@ -17,6 +17,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import Override
 from flask_irl.model.detectors import Detector
+from flask_irl.operations import Operations
 from flask_irl.stores.state import Update
 from flask_irl.training.fit import fit_here
 from flask_irl.training.training_set import TrainingSet
@@ -25,7 +26,7 @@ from tests.admin.api import WRITE
 
 EXAMPLES = 40
 """For each operation, beside those that schemathesis always tries."""
-OPERATIONS = 26
+OPERATIONS = 36
 TOLD_BY_NO_DOCUMENT = ("/plans", "/plan", "/override")
 """Ends of paths whose bodies are well formed, and yet refused: a plan that there is not, a moment
 that is past."""
@@ -45,12 +46,15 @@ class Site:
             storage_uri="memory://",
             background=False,
             min_clients=1,
-            plans={"pro": "600/minute"},
             admin_token=WRITE,
+            api_keys=True,
+            api_key_secret="a secret of the tests",
+            plans={"pro": "600/minute"},
         )
         self.engine: Limiter = state_of(self.app).limiter
         self.engine.trainer._fit = self._fit
         self._detector: Detector | None = None
+        self.keys: list[str] = []
 
     def learn(self) -> None:
         """Train two models, when first asked to."""
@@ -66,6 +70,8 @@ class Site:
         """Make the known clients known again."""
         for client in KNOWN:
             self._visit(client)
+        keys = Operations(self.engine).api_keys
+        self.keys = [keys.issue(name="a", owner="acme", who="ada")["id"]]
         store = self.engine.store
         for client in KNOWN[::2]:
             store.set_override(client, Override("limit", store.now() + 600, 5), 600)
@@ -117,7 +123,11 @@ def serve_site(site: Site, answered: Answered) -> Any:
     @schema.hook  # type: ignore[untyped-decorator]
     def map_path_parameters(context: Any, path_parameters: Any) -> Any:
         parameters = dict(path_parameters or {})
-        for name, known in (("id", KNOWN), ("version", (1, 2))):
+        for name, known in (
+            ("id", KNOWN),
+            ("version", (1, 2)),
+            ("key", site.keys),
+        ):
             number = zlib.crc32(repr(parameters.get(name)).encode())
             if name in parameters and number % 2:
                 parameters[name] = known[number // 2 % len(known)]

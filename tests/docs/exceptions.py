@@ -7,6 +7,7 @@ from typing import Final
 from tests.docs.blocks import Block
 
 NOT_RUN: Final = {
+    ("README.md", "export IRL_API_KEYS"): "tests/cli/test_key_commands.py runs it",
     ("README.md", "make demo "): "minutes long; tests/demo and the other tests are what they run",
     ("admin.md", "A="): "tests/integration/test_admin_walk.py runs it line by line",
     ("admin.md", "store  "): "a screen of some site; tests/cli holds its lines",
@@ -15,6 +16,8 @@ NOT_RUN: Final = {
         "admin.md",
         "$ flask --app yourapp irl client 2",
     ): "output; tests/verdicts holds its sentences",
+    ("api-keys.md", "flask irl keys issue"): "tests/cli/test_key_commands.py runs it",
+    ("api-keys.md", "irl_(live|test)"): "a pattern, which test_pages.py matches with keys",
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "up to an hour a line; tests/loadtests runs short ones",
     ("from-flask-limiter.md", "$ flask irl migrate"): "output; tests/cli/test_migrate.py holds it",

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from demo_app.demo import TITLES
+from flask_irl.api_keys.text import ENVIRONMENTS, PATTERN, new_text
 from flask_irl.cli import irl
 from flask_irl.config.options import OPTIONS, Options
 from flask_irl.telemetry.prometheus import PrometheusListener
@@ -180,3 +181,11 @@ def test_the_page_shows_the_demo_as_it_prints_itself() -> None:
 @each_document
 def test_percent_is_written_without_a_space(document: Path) -> None:
     assert re.findall(r"\d[^\S\n]%", document.read_text()) == []
+
+
+def test_the_pattern_for_scanners_matches_keys_and_no_other_text() -> None:
+    page = (ROOT / "docs" / "api-keys.md").read_text(encoding="utf-8")
+    [pattern] = re.findall(r"^irl_\(live.*$", page, re.MULTILINE)
+    assert pattern == PATTERN
+    assert all(re.fullmatch(pattern, new_text(name).text) for name in ENVIRONMENTS)
+    assert not re.search(pattern, "irl_live_7f3aK9xQ2m irl_prod_" + "0" * 48)

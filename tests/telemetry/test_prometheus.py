@@ -13,6 +13,7 @@ from flask_irl import Decision, IntelligentLimiter
 from flask_irl.errors import OUT
 from flask_irl.telemetry.events import (
     AdminRefused,
+    ApiKeyRejected,
     CallbackFailed,
     CampaignRefused,
     CampaignsRunning,
@@ -279,6 +280,7 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         StoreLost: StoreLost("gone"),
         StoreBack: StoreBack(),
         AdminRefused: AdminRefused("wrong"),
+        ApiKeyRejected: ApiKeyRejected("unknown"),
         ErrorSwallowed: ErrorSwallowed("flush"),
         JobSkipped: JobSkipped("flush"),
         CallbackFailed: CallbackFailed("key_func"),

@@ -24,7 +24,7 @@ MAX_STEP: Final = 100
 HOUR_SECONDS: Final = 3600
 
 
-def _one_line(text: str) -> None:
+def check_one_line(text: str) -> None:
     if UNSAFE.search(text):
         raise ma.ValidationError("Give one line without control characters.")
 
@@ -33,7 +33,7 @@ def reason_field(example: str) -> fields.String:
     """Make a member for an operator's reason."""
     return fields.String(
         load_default="",
-        validate=[validate.Length(max=MAX_REASON), _one_line],
+        validate=[validate.Length(max=MAX_REASON), check_one_line],
         metadata=described(
             "Reason, for the audit log; one line without control characters.",
             example,

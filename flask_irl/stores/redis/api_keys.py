@@ -58,7 +58,8 @@ class RedisApiKeys(RedisClients):
 
     def api_key_names(self, beginning: str, offset: int, count: int) -> tuple[list[str], int]:
         [key] = self._site_key(INDEX)
-        first, last = b"[" + beginning.encode(), b"(" + beginning.encode() + END
+        begin = beginning.encode(errors="replace")
+        first, last = b"[" + begin, b"(" + begin + END
         names, total = self._run(
             ("ZRANGE", key, first, last, "BYLEX", "LIMIT", offset, count),
             ("ZLEXCOUNT", key, first, last),

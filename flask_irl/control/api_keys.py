@@ -1,0 +1,181 @@
+"""Issue and change API keys from an app's own code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import current_app, has_app_context
+
+from flask_irl.web.state import state_of
+
+if TYPE_CHECKING:
+    from flask_irl.operations.api_key_results import ApiKeyResult, IssuedApiKey
+    from flask_irl.operations.api_keys import ApiKeyOperations
+
+MAX_WHO: Final = 100
+DAY_SECONDS: Final = 86_400.0
+NO_APP: Final = (
+    "limiter.api_keys.{name} is about the keys of one app, and there is no app here. Call it in a "
+    "request, or within 'with app.app_context():', as in a task of Celery's, a thread or a script."
+)
+UNCHANGED: Final[Any] = object()
+"""Stands for what stays as it is."""
+
+
+class ApiKeyControl:
+    """Give the operations on the API keys of the current app; ``limiter.api_keys``.
+
+    Changes are in the audit log before they are made, without any key's text, and hold in all
+    workers within two seconds. A key is named by its id, its prefix or its client. These calls
+    raise :class:`~flask_irl.errors.StoreError` where the store doesn't answer (repeat the call),
+    :class:`~flask_irl.errors.ConfigurationError` for an argument that isn't allowed, and
+    ``RuntimeError`` where there is no app context.
+    """
+
+    def issue(
+        self,
+        *,
+        name: str,
+        owner: str,
+        scopes: Sequence[str] = (),
+        plan: str | None = None,
+        expires_at: float | None = None,
+        environment: str = "live",
+        reason: str = "",
+        who: str | None = None,
+    ) -> IssuedApiKey:
+        """Issue an API key; the member ``key`` of the result is its text, which nobody can show
+        again.
+
+        Args:
+            name: Its name, for people: a line of 1 to 100 characters.
+            owner: Whose it is, such as a user's id: the same.
+            scopes: Names of what it may be used for, at most 32.
+            plan: Its rate plan, one of the option ``plans``; None for none.
+            expires_at: Its end, in seconds since the epoch; None for none.
+            environment: ``live`` or ``test``.
+            reason: Why, for the audit log.
+            who: Who does it; by default ``app:`` and the function that calls this.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed. For the rest, see the class.
+        """
+        return _operations("issue").issue(
+            name=name,
+            owner=owner,
+            scopes=scopes,
+            plan=plan,
+            expires_at=expires_at,
+            environment=environment,
+            reason=reason,
+            who=_checked(who or _caller()),
+        )
+
+    def rotate(
+        self,
+        key: str,
+        *,
+        grace_seconds: float = DAY_SECONDS,
+        reason: str = "",
+        who: str | None = None,
+    ) -> IssuedApiKey | None:
+        """Give an API key a new text; None where there is no such key.
+
+        Args:
+            key: Its id, prefix or client.
+            grace_seconds: Time for which the text before is valid, too: 0 to 90 days.
+            reason: As of :meth:`issue`.
+            who: As of it.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed, or the key is revoked.
+        """
+        return _operations("rotate").rotate(
+            key, grace_seconds=grace_seconds, reason=reason, who=_checked(who or _caller())
+        )
+
+    def revoke(self, key: str, *, reason: str = "", who: str | None = None) -> ApiKeyResult | None:
+        """Revoke an API key for good; None where there is no such key. Arguments as of rotate."""
+        return _operations("revoke").revoke(key, reason=reason, who=_checked(who or _caller()))
+
+    def change(
+        self,
+        key: str,
+        *,
+        name: str = UNCHANGED,
+        owner: str = UNCHANGED,
+        scopes: Sequence[str] = UNCHANGED,
+        plan: str | None = UNCHANGED,
+        expires_at: float | None = UNCHANGED,
+        reason: str = "",
+        who: str | None = None,
+    ) -> ApiKeyResult | None:
+        """Change an API key; what isn't given stays. None where there is no such key.
+
+        Args:
+            key: As of :meth:`rotate`.
+            name: As of :meth:`issue`; so are the others.
+            owner: Whose it is.
+            scopes: Names of what it may be used for.
+            plan: Its rate plan; None for none.
+            expires_at: Its end; None for none.
+            reason: Why.
+            who: Who does it.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed, or the key is revoked.
+        """
+        given = {
+            "name": name,
+            "owner": owner,
+            "scopes": scopes,
+            "plan": plan,
+            "expires_at": expires_at,
+        }
+        changes = {name: value for name, value in given.items() if value is not UNCHANGED}
+        return _operations("change").change(
+            key, changes, reason=reason, who=_checked(who or _caller())
+        )
+
+    def show(self, key: str) -> ApiKeyResult | None:
+        """Describe an API key, by its id, prefix or client; None where there is no such key."""
+        return _operations("show").show(key)
+
+    def list(
+        self, *, prefix: str = "", owner: str = "", offset: int = 0, limit: int = 50
+    ) -> list[ApiKeyResult]:
+        """List API keys; those that have ended for thirty days more.
+
+        Args:
+            prefix: Only keys whose texts or ids begin with this.
+            owner: Only keys whose owners begin with this; with a prefix, of exactly this owner.
+            offset: The number of keys to skip, 0 or more.
+            limit: The number of keys to list at most.
+        """
+        found, _ = _operations("list").page(
+            prefix=prefix, owner=owner, offset=max(offset, 0), limit=limit
+        )
+        return found
+
+
+def _operations(call: str) -> ApiKeyOperations:
+    if not has_app_context():
+        raise RuntimeError(NO_APP.format(name=f"{call}()"))
+    # Not with the module: a web worker needs them for these calls only.
+    from flask_irl.operations import Operations
+
+    return Operations(state_of(current_app).limiter).api_keys
+
+
+def _checked(who: str) -> str:
+    from flask_irl.operations.texts import check_line
+
+    return check_line("who", who, MAX_WHO)
+
+
+def _caller() -> str:
+    """Name the app's function that calls a method of this module, for the audit log."""
+    frame = sys._getframe(2)
+    return f"app:{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"[:MAX_WHO]
