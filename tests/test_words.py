@@ -92,10 +92,11 @@ WORDS: Final = (
     ),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
-ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}
-"""Commands that run for long or write source, for which the API has no place."""
-ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats"}
-"""The contract's counters; the command status shows them."""
+ONLY_COMMANDS: Final = {"replay", "trainer", "migrate", "tenants"}
+"""Commands that run for long or write source, for which the API has no place, and those that need
+no operations."""
+ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats", "GET /admin/tenants": "tenants"}
+"""The contract's counters, which the command status shows, and those that need no operations."""
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ OPERATIONS = {
     ("get", "/admin/mode"),
     ("put", "/admin/mode"),
     ("get", "/admin/audit"),
+    ("get", "/admin/tenants"),
     ("get", "/admin/campaigns"),
     ("post", "/admin/campaigns/{campaign}/end"),
     ("get", "/admin/clients"),

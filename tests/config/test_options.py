@@ -110,6 +110,11 @@ SAMPLES: dict[str, Sample] = {
     "admin_docs": BOOLEAN,
     "url_prefix": Sample(("/ops", "/x", "/y"), ("", " ", 5), config="IRL_ADMIN_URL_PREFIX"),
     "background": BOOLEAN,
+    "tenants": Sample(({"a": {}}, '{"b": {"base_limit": 5}}', {}), ("x", 5, {1: {}}, [("a", {})])),
+    "undeclared_tenants": Sample(("shared", "own", "shared"), ("none", "", True, ["own"])),
+    "max_tenants": Sample((10, "20", 10_000), (*WHOLE, 10_001)),
+    "tenant_rows": Sample((10, "20", 1), WHOLE),
+    "shared_model": BOOLEAN,
 }
 NAMES = sorted(SAMPLES)
 MAY_BE_OFF = {"base_limit"}
@@ -127,6 +132,7 @@ READ: dict[str, dict[Any, Any]] = {
     },
     "further_factors": {"0.1,0": (0.1, 0.0)},
     "storage_options": {'{"b": 2}': {"b": 2}},
+    "tenants": {'{"b": {"base_limit": 5}}': {"b": {"base_limit": 5}}},
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
     "honeypots": {"/b,/c": ("/b", "/c")},
     "allow": {"a,b": ("a", "b")},
@@ -253,7 +259,7 @@ def test_a_bad_value_is_refused_with_its_source_and_the_values_allowed(name: str
         message = str(caught.value)
         assert message.startswith(key)
         assert "give" in message or "write it as" in message or "at most" in message
-        if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
+        if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens", "tenants"):
             assert "(not shown)" in message
         elif name not in ("default_limits", "application_limits", "meta_limits"):
             assert repr(bad) in message
