@@ -26,6 +26,7 @@ from flask_irl.verdicts.traps import Traps
 
 if TYPE_CHECKING:
     from flask_irl.limiter.learning import Learning
+    from flask_irl.model.model import Model
     from flask_irl.training.fit import Fit
     from flask_irl.training.trainer import Trainer
     from flask_irl.verdicts.profiler import Profiler
@@ -55,6 +56,7 @@ class LateLearning:
         ladder: The steps in force.
         buffer: Holds observations until they are flushed.
         traps: Holds clients that hit a honeypot until then.
+        shared_model: Gives the model that judges while there is none of its own; None for none.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class LateLearning:
         self.buffer = Buffer()
         self.traps = Traps()
         self.fit = fit
+        self.shared_model: Callable[[], Model] | None = None
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)
@@ -96,6 +99,7 @@ class LateLearning:
                     self.ladder,
                     self.buffer,
                     self.traps,
+                    self.shared_model,
                 )
             return self._made
 

@@ -221,7 +221,7 @@ class Limiter(LateLearning):
             if waits:
                 return
             self.campaigns.refresh(news.campaigns, enforced=self._mode == "enforce")
-            if news.model != before.model or news.model != self.trainer.model.version:
+            if news.model != before.model or news.model != self.trainer.in_force.model.version:
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
         except BaseException:
@@ -279,7 +279,8 @@ class Limiter(LateLearning):
         self._mode = options.mode
         self.access.window_seconds = options.window_seconds
         self.ladder = ladder_for(options)
-        self.learning.use(options, self.ladder)
+        if self._made is not None:
+            self._made.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self._decider.forget()
         event(logging.WARNING, "settings_changed", **settings)

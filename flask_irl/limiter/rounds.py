@@ -69,6 +69,7 @@ class Turn:
     Attributes:
         last_seen: When it had its last request, by the rounds' clock.
         trained: When it had its last turn to train.
+        always: Whether it may be to be trained without a request of its own.
     """
 
     def __init__(self, rounds: Rounds, member: Member, jobs: Jobs) -> None:
@@ -76,6 +77,7 @@ class Turn:
         self.member = member
         self.jobs = jobs
         self.last_seen = self.trained = -ACTIVE_SECONDS
+        self.always = False
 
     @property
     def running(self) -> bool:
@@ -131,14 +133,22 @@ class Rounds:
         self.breaker = breaker
         self.open_all: Callable[[], object] | None = None
         self._first = Turn(self, first, worker.jobs)
+        self._first.always = True
         self._turns: list[Turn] = []
         self._monotonic = monotonic
         self._next_idle = 0
         self._queue: list[Turn] = []
 
-    def turn(self, member: Member, jobs: Jobs) -> Turn:
-        """Add a limiter, and give what stands for its worker."""
+    def turn(self, member: Member, jobs: Jobs, *, always: bool = False) -> Turn:
+        """Add a limiter, and give what stands for its worker.
+
+        Args:
+            member: The limiter.
+            jobs: Its jobs.
+            always: Whether it may be to be trained without a request of its own.
+        """
         turn = Turn(self, member, jobs)
+        turn.always = always
         self._turns = [*self._turns, turn]
         return turn
 
@@ -180,7 +190,7 @@ class Rounds:
         if self.open_all is not None:
             self._run(self._first, "train", self.open_all)
         for turn in (self._first, *self._turns):
-            seen = turn.last_seen >= turn.trained or turn is self._first or everybody
+            seen = turn.last_seen > turn.trained or turn.always or everybody
             if turn.jobs.train is not None and seen and turn not in self._queue:
                 self._queue.append(turn)
         self._train_next()
