@@ -19,7 +19,6 @@ from flask_irl.behaviour.buffer import Buffer
 from flask_irl.config.options import Options
 from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
-from flask_irl.stores.breaker import Breaker
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.traps import Traps
@@ -49,7 +48,7 @@ class LateLearning:
         listener: Takes events.
         fit: Trains detectors; by default a child process does.
         monotonic: Seconds of a clock that is never set.
-        breaker: Another limiter's, where they share a store.
+        leader: Those of a limiter whose store's connections this one shares.
 
     Attributes:
         options: The options in force, settings changed at run time included.
@@ -66,13 +65,13 @@ class LateLearning:
         listener: Listener | None,
         fit: Fit | None,
         monotonic: Callable[[], float],
-        breaker: Breaker | None = None,
+        leader: Failures | None = None,
     ) -> None:
         self.options = options
         self.store = store
         self.notify: Notify = ignore if listener is None else listener.notify
         store.report_damage(self.notify)
-        self.failures = Failures(store, options, self.notify, monotonic, breaker)
+        self.failures = Failures(store, options, self.notify, monotonic, leader)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()
         self.traps = Traps()

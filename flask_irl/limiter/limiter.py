@@ -70,8 +70,8 @@ class Limiter(LateLearning):
         monotonic: Callable[[], float] = time.monotonic,
         rounds: Rounds | None = None,
     ) -> None:
-        breaker = None if rounds is None else rounds.breaker
-        super().__init__(options, store, listener, fit, monotonic, breaker)
+        leader = None if rounds is None else rounds.failures
+        super().__init__(options, store, listener, fit, monotonic, leader)
         self.tenants: Companions | None = None
         self.tenant = ""
         self.configured = options

@@ -16,7 +16,6 @@ from flask_irl.behaviour.buffer import Buffer
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.worker import Jobs, Worker
 from flask_irl.stores.base import Store
-from flask_irl.stores.breaker import Breaker
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.log import named
 
@@ -112,12 +111,12 @@ class Rounds:
     Args:
         first: The first limiter.
         worker: Its worker.
-        breaker: Its breaker.
         monotonic: Seconds of a clock that is never set.
 
     Attributes:
         worker: Has the thread.
-        breaker: Breaks the circuit for all, since they share the store's connections.
+        failures: Those of the first: it breaks the circuit, and tells the store's time, for all,
+            since they share the store's connections.
         open_all: Adds the limiters of which other processes have the requests, where this one
             trains for all; else None.
     """
@@ -126,11 +125,10 @@ class Rounds:
         self,
         first: Member,
         worker: Worker,
-        breaker: Breaker,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker = worker
-        self.breaker = breaker
+        self.failures = first.failures
         self.open_all: Callable[[], object] | None = None
         self._first = Turn(self, first, worker.jobs)
         self._first.always = True
@@ -158,7 +156,7 @@ class Rounds:
 
     def flush(self) -> None:
         """Flush those that had requests lately, the one with the fewest to merge first."""
-        if self.breaker.is_open:
+        if self.failures.breaker.is_open:
             return
         now = self._monotonic()
         waiting = {turn: turn.member.buffer.count() for turn in self._turns}
@@ -225,6 +223,6 @@ class Rounds:
         return chosen
 
     def _run(self, turn: Turn, where: str, job: Callable[[], object]) -> None:
-        if not self.breaker.is_open:
+        if not self.failures.breaker.is_open:
             with named(turn.member.tenant):
                 turn.member.failures.guard(where, job)

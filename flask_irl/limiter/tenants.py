@@ -55,7 +55,7 @@ class Tenants:
         self._own = first.options.undeclared_tenants == "own"
         self._monotonic = monotonic
         self._logs: dict[Reason, Sampler] = {}
-        self.rounds = Rounds(first, first.worker, first.breaker, monotonic)
+        self.rounds = Rounds(first, first.worker, monotonic)
         first.worker.others = self.rounds
         first.tenants = self
         self._noted: frozenset[str] | None = None
