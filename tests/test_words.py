@@ -134,10 +134,16 @@ WORDS: Final = (
 )
 RECORDING: Final = ("record", "_audited", "_change_audited")
 """Methods that record a change, given the operator and the action."""
-ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}
-"""Commands that run for long or write source, for which the API has no place."""
-ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats", "GET /admin/history": "history"}
-"""The contract's counters, which the command status shows; and columns for charts."""
+ONLY_COMMANDS: Final = {"replay", "trainer", "migrate", "tenants"}
+"""Commands that run for long or write source, for which the API has no place, and those that need
+no operations."""
+ONLY_ENDPOINTS: Final = {
+    "GET /admin/stats": "stats",
+    "GET /admin/history": "history",
+    "GET /admin/tenants": "tenants",
+}
+"""The contract's counters, which the command status shows; columns for charts; and those that need
+no operations."""
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def mount(
     if EXTENSION in app.extensions:
         raise RuntimeError("this app has the admin API already")
     app.url_map.converters.update(CONVERTERS)
-    api = AdminApi(app, by_token=authenticator.by_token)
+    api = AdminApi(app, by_token=authenticator.by_token, tenants=tenants is not None)
     api.register_blueprint(blueprint, url_prefix=url_prefix)
     prefix = Prefix(url_prefix)
     app.extensions[EXTENSION] = Admin(

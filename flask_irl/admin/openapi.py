@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from flask_irl.admin.converters import ClientConverter, VersionConverter
+from flask_irl.admin.endpoints import TENANT
 from flask_irl.admin.errors import problem_members
 from flask_irl.admin.openapi_texts import (
     DESCRIPTION,
@@ -22,6 +24,18 @@ from flask_irl.web.refusal_body import PROBLEM
 
 CONFIG_PREFIX: Final = "IRL_ADMIN"
 BEARER: Final = "bearer"
+NOT_FOUND: Final = "#/components/responses/NOT_FOUND"
+
+
+def _tell_of_tenants(item: dict[str, Any], there_are: bool) -> None:
+    """Keep the parameter that names a tenant, with the answer to a wrong one, or leave it out."""
+    parameters = item.get("parameters", [])
+    if not there_are:
+        item["parameters"] = [x for x in parameters if x.get("name") != TENANT]
+        return
+    for name, operation in item.items():
+        if name != "parameters":
+            operation["responses"].setdefault("404", {"$ref": NOT_FOUND})
 
 
 class _Plugin(MarshmallowPlugin):
@@ -41,11 +55,13 @@ class AdminApi(flask_smorest.Api):  # type: ignore[misc]
     Args:
         app: The host app.
         by_token: True if bearer tokens decide on access, False if the host's login does.
+        tenants: Whether the app has tenants.
     """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
-    def __init__(self, app: Any, *, by_token: bool) -> None:
+    def __init__(self, app: Any, *, by_token: bool, tenants: bool) -> None:
+        self._tenants = tenants
         options: dict[str, Any] = {
             "title": "flask_irl admin API",
             "version": "1",
@@ -73,7 +89,10 @@ class AdminApi(flask_smorest.Api):  # type: ignore[misc]
 
     def document(self) -> dict[str, Any]:
         """Give the OpenAPI document."""
-        document: dict[str, Any] = self.spec.to_dict()
+        # A copy: the specification's own stays as it was declared.
+        document: dict[str, Any] = copy.deepcopy(self.spec.to_dict())
+        for item in document["paths"].values():
+            _tell_of_tenants(item, self._tenants)
         tags = [{"name": name, "description": text} for name, text in TAGS.items()]
         return {**document, "tags": tags}
 

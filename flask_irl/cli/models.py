@@ -72,6 +72,7 @@ def model(json_: bool) -> None:
             "requests": result["requests"],
             "advisory": result["advisory"],
             "pinned": result["pinned"],
+            **({"shared": result["shared"]} if result["shared"] else {}),
             "threshold": result["threshold"],
             "schema": result["schema"],
             "features": [feature["name"] for feature in result["features"]],

@@ -84,6 +84,8 @@ def _lines(found: SiteStatus) -> Iterator[tuple[str, str]]:
         now, before = text(change["in_force"]), text(change["configured"])
         yield "changed", f"{name} is {now}, configured {before}"
     yield "model", _model(found)
+    if found["model_shared"]:
+        yield "learned from", found["model_shared"]
     yield "rollback", _rollback(found["rollback"])
     yield "last training", _training(found["last_training"])
     yield "crowd guard", "ON: nobody else is flagged" if found["crowd_guard"] else "off"

@@ -74,7 +74,7 @@ class OptionArguments(TypedDict, total=False):
     admin_page: bool | None
     url_prefix: str | None
     background: bool | None
-    tenants: Mapping[str, Mapping[str, Any]] | None
+    tenants: Mapping[str, Any] | None
     undeclared_tenants: UndeclaredTenants | None
     max_tenants: int | None
     tenant_rows: int | None

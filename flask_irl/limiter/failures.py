@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeVar
 
 from flask_irl.config.options import Options
 from flask_irl.errors import OUT, IrlError, StoreError
-from flask_irl.limiter.store_clock import StoreClock
+from flask_irl.limiter.store_clock import FollowingClock, StoreClock
 from flask_irl.limits.decision import Decision, Hit, decision_of, decision_without_store
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import Override
@@ -60,7 +60,8 @@ class Failures:
         options: ``on_store_error`` says how requests are decided meanwhile.
         notify: Takes the events of failures.
         monotonic: Seconds of a clock that is never set.
-        breaker: Another's, where several share a store; one of its own by default.
+        leader: Those of another limiter that has the store's connections, where several share
+            them: its breaker and its clock are theirs, too.
 
     Attributes:
         clock: Tells the store's time, also while it is out.
@@ -75,7 +76,7 @@ class Failures:
         options: Options,
         notify: Notify,
         monotonic: Callable[[], float] = time.monotonic,
-        breaker: Breaker | None = None,
+        leader: Failures | None = None,
     ) -> None:
         self._store = store
         self.store_errors = 0
@@ -84,13 +85,15 @@ class Failures:
         self._log = Sampler(LOG_SECONDS)
         self._callback_logs: dict[tuple[str, str], Sampler] = {}
         self._held: Mapping[str, Override] = {}
-        self.clock = StoreClock(store, monotonic)
+        self.clock = (
+            StoreClock(store, monotonic) if leader is None else FollowingClock(leader.clock)
+        )
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS, clock=self.clock)
         self._probe_plan = Plan(
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
-        self._owns_breaker = breaker is None
-        self.breaker = breaker or Breaker(self._come_back, self._report)
+        self._leads = leader is None
+        self.breaker = Breaker(self._come_back, self._report) if leader is None else leader.breaker
         self._left_open = False
         self.before_back: Callable[[], object] = _nothing
 
@@ -251,7 +254,7 @@ class Failures:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process."""
-        if self._owns_breaker:
+        if self._leads:
             self._left_open = self._left_open or self.breaker.is_open
             self.breaker.reset()
         self._local.after_fork()

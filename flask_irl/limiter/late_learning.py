@@ -20,7 +20,6 @@ from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
-from flask_irl.stores.breaker import Breaker
 from flask_irl.telemetry.events import Listener, Notify, ignore
 from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.traps import Traps
@@ -28,6 +27,7 @@ from flask_irl.verdicts.traps import Traps
 if TYPE_CHECKING:
     from flask_irl.limiter.learning import Learning
     from flask_irl.limiter.webhooks import Webhooks
+    from flask_irl.model.model import Model
     from flask_irl.training.fit import Fit
     from flask_irl.training.trainer import Trainer
     from flask_irl.verdicts.profiler import Profiler
@@ -68,7 +68,7 @@ class LateLearning:
         listener: Takes events.
         fit: Trains detectors; by default a child process does.
         monotonic: Seconds of a clock that is never set.
-        breaker: Another limiter's, where they share a store.
+        leader: Those of a limiter whose store's connections this one shares.
 
     Attributes:
         options: The options in force, settings changed at run time included.
@@ -76,6 +76,7 @@ class LateLearning:
         buffer: Holds observations until they are flushed.
         traps: Holds clients that hit a honeypot until then.
         webhooks: Tells others of events; None where nobody is to be told.
+        shared_model: Gives the model that judges while there is none of its own; None for none.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class LateLearning:
         listener: Listener | None,
         fit: Fit | None,
         monotonic: Callable[[], float],
-        breaker: Breaker | None = None,
+        leader: Failures | None = None,
     ) -> None:
         self.options = options
         self.store = store
@@ -94,11 +95,12 @@ class LateLearning:
         self.webhooks = webhooks_of(options, store, self.notify)
         # Not on a request's way: none of those events becomes a webhook.
         self._watched = self.notify if self.webhooks is None else self.webhooks.watch
-        self.failures = Failures(store, options, self._watched, monotonic, breaker)
+        self.failures = Failures(store, options, self._watched, monotonic, leader)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()
         self.traps = Traps()
         self.fit = fit
+        self.shared_model: Callable[[], Model] | None = None
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)
@@ -121,6 +123,7 @@ class LateLearning:
                     self.buffer,
                     self.traps,
                     None if self.webhooks is None else self.webhooks.announce_incident,
+                    self.shared_model,
                 )
             return self._made
 

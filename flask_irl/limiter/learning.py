@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from flask_irl.behaviour.buffer import Buffer
@@ -10,6 +11,7 @@ from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
 from flask_irl.limiter.campaign_gate import CampaignGate
 from flask_irl.limiter.failures import Failures
+from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Notify
 from flask_irl.training.background import BackgroundTraining
@@ -36,6 +38,7 @@ class Learning:
         buffer: Holds observations until they are flushed.
         traps: Holds clients that hit a honeypot until then.
         announce: Takes beginnings and ends of attacks.
+        shared: Gives the model that judges while there is none of its own; None for none.
 
     Attributes:
         gate: Holds back newcomers' logins where there is a campaign.
@@ -55,6 +58,7 @@ class Learning:
         buffer: Buffer,
         traps: Traps,
         announce: Announce | None = None,
+        shared: Callable[[], Model] | None = None,
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
@@ -68,6 +72,8 @@ class Learning:
             learning_seconds=options.learning_minutes * 60,
             detector=options.detector,
             fit=fit or self._child,
+            min_rows=0 if shared is None else options.tenant_rows,
+            shared=shared,
         )
         self.campaigns = CampaignWatch(
             store, notify, enabled=options.campaigns, announce=announce or no_one
@@ -130,7 +136,7 @@ class Learning:
 
     def report(self) -> dict[str, Any]:
         """Describe this process's part in short, ready for JSON."""
-        return {"crowd_guard": self.profiler.guarding, "model": self.trainer.model.version}
+        return {"crowd_guard": self.profiler.guarding, "model": self.trainer.in_force.model.version}
 
     def close(self) -> bool:
         """Start no training any more, and break off one that runs; returns whether one ran."""

@@ -74,8 +74,8 @@ class Limiter(LateLearning):
         monotonic: Callable[[], float] = time.monotonic,
         rounds: Rounds | None = None,
     ) -> None:
-        breaker = None if rounds is None else rounds.breaker
-        super().__init__(options, store, listener, fit, monotonic, breaker)
+        leader = None if rounds is None else rounds.failures
+        super().__init__(options, store, listener, fit, monotonic, leader)
         self.tenants: Companions | None = None
         self.tenant = ""
         self.configured = options
@@ -253,7 +253,7 @@ class Limiter(LateLearning):
             if waits:
                 return
             self.campaigns.refresh(news.campaigns, enforced=self._mode == "enforce")
-            if news.model != before.model or news.model != self.trainer.model.version:
+            if news.model != before.model or news.model != self.trainer.in_force.model.version:
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
         except BaseException:
@@ -314,7 +314,8 @@ class Limiter(LateLearning):
         self.access.window_seconds = options.window_seconds
         self.rate_plans.use(options)
         self.ladder = ladder_for(options)
-        self.learning.use(options, self.ladder)
+        if self._made is not None:
+            self._made.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self._decider.forget()
         event(logging.WARNING, "settings_changed", **plain_settings(settings))

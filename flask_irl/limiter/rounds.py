@@ -16,7 +16,6 @@ from flask_irl.behaviour.buffer import Buffer
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.worker import Jobs, Worker
 from flask_irl.stores.base import Store
-from flask_irl.stores.breaker import Breaker
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.log import named
 
@@ -69,6 +68,7 @@ class Turn:
     Attributes:
         last_seen: When it had its last request, by the rounds' clock.
         trained: When it had its last turn to train.
+        always: Whether it may be to be trained without a request of its own.
     """
 
     def __init__(self, rounds: Rounds, member: Member, jobs: Jobs) -> None:
@@ -76,6 +76,7 @@ class Turn:
         self.member = member
         self.jobs = jobs
         self.last_seen = self.trained = -ACTIVE_SECONDS
+        self.always = False
 
     @property
     def running(self) -> bool:
@@ -110,12 +111,12 @@ class Rounds:
     Args:
         first: The first limiter.
         worker: Its worker.
-        breaker: Its breaker.
         monotonic: Seconds of a clock that is never set.
 
     Attributes:
         worker: Has the thread.
-        breaker: Breaks the circuit for all, since they share the store's connections.
+        failures: Those of the first: it breaks the circuit, and tells the store's time, for all,
+            since they share the store's connections.
         open_all: Adds the limiters of which other processes have the requests, where this one
             trains for all; else None.
     """
@@ -124,21 +125,28 @@ class Rounds:
         self,
         first: Member,
         worker: Worker,
-        breaker: Breaker,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker = worker
-        self.breaker = breaker
+        self.failures = first.failures
         self.open_all: Callable[[], object] | None = None
         self._first = Turn(self, first, worker.jobs)
+        self._first.always = True
         self._turns: list[Turn] = []
         self._monotonic = monotonic
         self._next_idle = 0
         self._queue: list[Turn] = []
 
-    def turn(self, member: Member, jobs: Jobs) -> Turn:
-        """Add a limiter, and give what stands for its worker."""
+    def turn(self, member: Member, jobs: Jobs, *, always: bool = False) -> Turn:
+        """Add a limiter, and give what stands for its worker.
+
+        Args:
+            member: The limiter.
+            jobs: Its jobs.
+            always: Whether it may be to be trained without a request of its own.
+        """
         turn = Turn(self, member, jobs)
+        turn.always = always
         self._turns = [*self._turns, turn]
         return turn
 
@@ -148,7 +156,7 @@ class Rounds:
 
     def flush(self) -> None:
         """Flush those that had requests lately, the one with the fewest to merge first."""
-        if self.breaker.is_open:
+        if self.failures.breaker.is_open:
             return
         now = self._monotonic()
         waiting = {turn: turn.member.buffer.count() for turn in self._turns}
@@ -180,7 +188,7 @@ class Rounds:
         if self.open_all is not None:
             self._run(self._first, "train", self.open_all)
         for turn in (self._first, *self._turns):
-            seen = turn.last_seen >= turn.trained or turn is self._first or everybody
+            seen = turn.last_seen > turn.trained or turn.always or everybody
             if turn.jobs.train is not None and seen and turn not in self._queue:
                 self._queue.append(turn)
         self._train_next()
@@ -215,6 +223,6 @@ class Rounds:
         return chosen
 
     def _run(self, turn: Turn, where: str, job: Callable[[], object]) -> None:
-        if not self.breaker.is_open:
+        if not self.failures.breaker.is_open:
             with named(turn.member.tenant):
                 turn.member.failures.guard(where, job)

@@ -37,3 +37,21 @@ class StoreClock:
         """
         if not self._store.local:
             self._ahead = self._store.now() - self._monotonic()
+
+
+class FollowingClock(StoreClock):
+    """Tell the time by another's clock, whose owner asks the store for all.
+
+    Args:
+        leader: The other clock.
+    """
+
+    def __init__(self, leader: StoreClock) -> None:
+        self._leader = leader
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self._leader()
+
+    def ask(self) -> None:
+        """Ask nobody."""

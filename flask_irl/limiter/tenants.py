@@ -7,16 +7,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from flask_irl.config.options import Options
-from flask_irl.config.tenants import ALLOWED_NAMES, DEFAULT, OTHER, is_name, undeclared
+from flask_irl.config.tenants import ALLOWED_NAMES, DEFAULT, OTHER, is_name, prefix_of, undeclared
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.rounds import Rounds
 from flask_irl.limiter.worker import Worker
 from flask_irl.telemetry.events import Listener, TenantUnusable
 from flask_irl.telemetry.log import Sampler, event, named
+
+if TYPE_CHECKING:
+    from flask_irl.limiter.shared_model import SharedModel
+    from flask_irl.model.model import Model
+    from flask_irl.training.pool import Pooled
 
 Reason = Literal["name", "undeclared", "full", "store"]
 LOG_SECONDS: Final = 60.0
@@ -34,6 +39,7 @@ class Tenants:
 
     Attributes:
         rounds: Runs their background jobs.
+        shared: Keeps the model that tenants with few rows share; None until one is asked for.
     """
 
     def __init__(
@@ -49,12 +55,13 @@ class Tenants:
         self._own = first.options.undeclared_tenants == "own"
         self._monotonic = monotonic
         self._logs: dict[Reason, Sampler] = {}
-        self.rounds = Rounds(first, first.worker, first.breaker, monotonic)
+        self.rounds = Rounds(first, first.worker, monotonic)
         first.worker.others = self.rounds
         first.tenants = self
         self._noted: frozenset[str] | None = None
         """All tenants that are not declared, where there can be no more."""
         self._limiters: dict[str, Limiter] = {}
+        self.shared: SharedModel | None = None
         self.after_fork()
         for name, options in declared.items():
             self._open(name, options)
@@ -64,6 +71,8 @@ class Tenants:
         self._lock = threading.Lock()
         for limiter in self._limiters.values():
             limiter.after_fork()
+        if self.shared is not None:
+            self.shared.after_fork()
 
     def all(self) -> dict[str, Limiter]:
         """Give the limiters that this process has, by the names of their tenants."""
@@ -129,6 +138,7 @@ class Tenants:
         self.rounds.open_all = self._open_all
 
     def _open_all(self) -> None:
+        self._shared_model()
         for name in self.names():
             self.find(name)
 
@@ -137,6 +147,32 @@ class Tenants:
         for limiter in list(self._limiters.values()):
             with named(limiter.tenant):
                 limiter.close()
+        if self.shared is not None:
+            self.shared.turn.close()
+
+    def _shared_model(self) -> Model:
+        """Give the model that tenants with few rows share; the first call takes long."""
+        if self.shared is None:
+            from flask_irl.limiter.shared_model import NAME, SharedModel
+
+            first = self._first
+            with self._lock:
+                if self.shared is None:
+                    self.shared = SharedModel(
+                        first.configured,
+                        first.store.within(prefix_of(first.configured, NAME)),
+                        first.failures,
+                        self.rounds,
+                        self._pooled,
+                        first.fit,
+                    )
+        return self.shared.trainer.model
+
+    def _pooled(self) -> list[Pooled]:
+        from flask_irl.training.pool import Pooled
+
+        sharing = (x for x in self._limiters.values() if x.configured.shared_model)
+        return [Pooled(limiter.tenant, limiter.store) for limiter in sharing]
 
     def _note(self, name: str) -> bool:
         """Note a tenant for all processes; False if there are as many as there may be."""
@@ -167,6 +203,8 @@ class Tenants:
                 rounds=self.rounds,
             )
             limiter.tenant = name
+            if options.shared_model:
+                limiter.shared_model = self._shared_model
             limiter.label_of, limiter.log_refusal = first.label_of, first.log_refusal
             self._limiters = {**self._limiters, name: limiter}
         return limiter

@@ -74,14 +74,20 @@ class ModelOperations:
         model = self._limiter.trainer.model
         last = self._limiter.trainer.last
         pinned = self.pinned()
+        shared = shared_note(self._limiter)
+        # What a shared model was trained on is of other tenants, too.
+        rows, clients, requests = (
+            (model.rows, model.clients, model.requests) if shared is None else (0, 0, 0)
+        )
         return {
             "version": model.version,
             "trained_at": model.trained_at or None,
-            "rows": model.rows,
-            "clients": model.clients,
-            "requests": model.requests,
+            "rows": rows,
+            "clients": clients,
+            "requests": requests,
             "advisory": model.advisory,
             "trained": model.version > 0,
+            "shared": shared,
             "pinned": pinned,
             "kind": model.detector.kind,
             "threshold": self._limiter.options.anomaly_threshold,
@@ -89,7 +95,7 @@ class ModelOperations:
             "features": [{"name": f.name, "unit": f.unit, "text": f.text} for f in FEATURES],
             "schema": model.schema,
             "versions": self._store.model_versions(),
-            "gate": dict(model.report.get("gate", {})),
+            "gate": {} if shared else dict(model.report.get("gate", {})),
             "last_training": None
             if last is None
             else {
@@ -220,6 +226,19 @@ class ModelOperations:
         except ModelError:
             return None
         return model if model.version == version else None
+
+
+def shared_note(limiter: Limiter) -> str | None:
+    """Tell that a tenant's clients are judged by the shared model, and why; None if they aren't.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    trainer = limiter.trainer
+    if not trainer.uses_shared:
+        return None
+    rows = limiter.store.row_count()
+    return f"shared model: this tenant has {rows} of {trainer.min_rows} rows"
 
 
 def _entry(version: int, model: Model | None, news: Revisions, now: float) -> ModelEntry:

@@ -13,6 +13,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.presence import read_report
 from flask_irl.model.model import Model
 from flask_irl.operations.clients import ClientOperations
+from flask_irl.operations.models import shared_note
 from flask_irl.operations.rates import Minute, Rates, read_minutes, read_rates
 from flask_irl.operations.results import ClientCounts
 from flask_irl.telemetry.damage import DamageLog
@@ -82,6 +83,7 @@ class Status(KnownStatus):
     model_trained_at: float | None
     model_age_seconds: float | None
     model_advisory: bool | None
+    model_shared: str | None
     learning: str | None
     rollback: RollbackStatus | None
     crowd_guard: bool | None
@@ -155,6 +157,7 @@ class StatusOperations:
             "model_trained_at": model.trained_at,
             "model_age_seconds": None if age is None else round(age, 1),
             "model_advisory": model.advisory,
+            "model_shared": shared_note(self._limiter),
             "learning": learning(model),
             "rollback": rollback(self._limiter),
             "crowd_guard": self._limiter.profiler.guarding or any(guards),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 from flask_irl.behaviour.rows import damaged_rows
 from flask_irl.behaviour.site_statistics import learn_site
@@ -20,38 +20,12 @@ from flask_irl.training.candidate import Terms, make_candidate
 from flask_irl.training.fit import Fit, fit_in_child
 from flask_irl.training.last import write_last
 from flask_irl.training.lease import TrainingLease
+from flask_irl.training.pool import Material
 from flask_irl.training.publication import ModelInForce
+from flask_irl.training.report import Result as Result
+from flask_irl.training.report import Training as Training
 from flask_irl.training.rows import NO_ROWS, check_requests, sort_rows
 from flask_irl.training.schedule import TURN_SHARE, is_outdated, share_to_renew
-
-Result = Literal["accepted", "kept_aside", "rejected", "refused", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """Report a training.
-
-    Attributes:
-        result: ``accepted`` (in force), ``kept_aside`` (good, but another version is pinned),
-            ``rejected`` (by the gate, or another model came into force meanwhile), ``refused``
-            (not started), ``failed``.
-        reason: Why, for people; empty when accepted.
-        version: The model's version; 0 if there is none.
-        rows: Number of rows it was trained on.
-        clients: Number of different clients among them.
-        requests: Number of requests that the rows stand for.
-        seconds: Duration.
-        at: Beginning, in seconds since the epoch.
-    """
-
-    result: Result
-    reason: str = ""
-    version: int = 0
-    rows: int = 0
-    clients: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-    at: float = 0.0
 
 
 class Trainer:
@@ -67,6 +41,9 @@ class Trainer:
         learning_seconds: A model only advises of a site that has been observed for less.
         detector: Kind of the detector.
         fit: Fits a detector on a training set.
+        material: What to learn from; by default the store's own rows and counters.
+        min_rows: Trains nothing from fewer rows.
+        shared: Gives the model that judges while there is none in force here; None for none.
     """
 
     def __init__(
@@ -81,7 +58,13 @@ class Trainer:
         learning_seconds: float = 0.0,
         detector: str = "blend",
         fit: Fit = fit_in_child,
+        material: Material | None = None,
+        min_rows: int = 0,
+        shared: Callable[[], Model] | None = None,
     ) -> None:
+        self._material = material or store
+        self.min_rows = min_rows
+        self._shared = shared
         self._store = store
         self._notify = notify
         self._damaged = DamageLog("rows", "rows_damaged", notify)
@@ -102,8 +85,14 @@ class Trainer:
 
     @property
     def model(self) -> Model:
-        """Give the model in force in this process."""
-        return self.in_force.model
+        """Give the model that judges in this process: the one in force, or the shared one."""
+        own = self.in_force.model
+        return own if own.version or self._shared is None else self._shared()
+
+    @property
+    def uses_shared(self) -> bool:
+        """Tell whether the shared model judges, since there is none in force here."""
+        return self._shared is not None and not self.in_force.model.version
 
     @property
     def owner(self) -> str:
@@ -130,12 +119,14 @@ class Trainer:
         """
         if self._lease.is_taken or not self._lease.take_schedule(self._interval * TURN_SHARE):
             return False
-        counts, now = self._store.counts(), self._store.now()
+        if self.min_rows and self._store.row_count() < self.min_rows:
+            return False
+        counts, now = self._material.counts(), self._store.now()
         if counts.get("rows", 0) == self._rejected_rows:
             # The gate would reject the same again.
             return False
         # Under a pin the model in force grows ever older: what counts is the latest candidate.
-        latest = self.in_force.candidate or self.model
+        latest = self.in_force.candidate or self.in_force.model
         return is_outdated(latest, counts, now, self._learning_seconds)
 
     def tick(self) -> Training | None:
@@ -211,9 +202,11 @@ class Trainer:
 
     def _check_material(self) -> None:
         """Check that there is something to learn from, without reading all rows."""
-        counts = self._store.counts()
+        if self.min_rows and (rows := self._store.row_count()) < self.min_rows:
+            raise TrainingRefused(f"this tenant has {rows} of {self.min_rows} rows")
+        counts = self._material.counts()
         check_requests(counts.get("requests", 0))
-        if not counts.get("rows") and not self._store.rows():
+        if not counts.get("rows") and not self._material.rows():
             raise TrainingRefused(NO_ROWS)
 
     def _train(self, claim: str, whole: bool) -> Training:
@@ -225,8 +218,8 @@ class Trainer:
     def _publish_next(self, whole: bool) -> Training:
         """Fit a detector, make a candidate of it, and put that in force if it passes the gate."""
         now = self._store.now()
-        counts = self._store.counts()
-        packed = self._store.rows()
+        counts = self._material.counts()
+        packed = self._material.rows()
         if damaged := damaged_rows(packed):
             self._damaged.report(count=damaged, rows=damaged, reason="not all of it is possible")
         rows = sort_rows(packed)
@@ -243,7 +236,7 @@ class Trainer:
             rows,
             counts,
             Terms(self.threshold, self._rate, self._min_clients, self._learning_seconds),
-            before=self.model,
+            before=self.in_force.model,
             version=version,
             now=now,
             fit_seconds=time.monotonic() - began,
@@ -274,7 +267,8 @@ class Trainer:
 
         A pinned one is old, and only grows older.
         """
-        model = self.model if self.in_force.pin is None else self.in_force.candidate
+        force = self.in_force
+        model = force.model if force.pin is None else force.candidate
         return model if model is not None and model.version else None
 
     def _report(self, training: Training, level: int) -> Training:

@@ -162,7 +162,9 @@ class TenantStates(Generic[S]):
         known = environ.get(self._place)
         if known is None:
             known = environ[self._place] = self._ask(environ)
-            TENANT.set(known.limiter.tenant)
+            # Past the middleware nobody would take it back.
+            if self._slot in environ:
+                TENANT.set(known.limiter.tenant)
         return cast(S, known)
 
     def _decide(self) -> Response | None:

@@ -10,6 +10,7 @@ from monitoring.grafana.promql import (
     REQUESTS,
     ROUTE,
     cells,
+    increase,
     or_zero,
     quantile,
     rate,
@@ -153,6 +154,36 @@ LIMITER: Final = Row(
             (
                 Query(
                     or_zero(rate("irl_callback_errors_total", JOB, "where"), "where"), "{{where}}"
+                ),
+            ),
+        ),
+        Panel(
+            "Tenants",
+            "Requests a second of each tenant, and those that counted under another one than the "
+            "app named (`unusable`). Empty where the app has no tenants. Worry about a tenant that "
+            "is much larger than usual: look at it by `irl --tenant NAME status`.",
+            "reqps",
+            (
+                Query(rate("irl_tenant_requests_total", JOB, "tenant"), "{{tenant}}"),
+                Query(rate("irl_tenants_unusable_total", JOB, "reason"), "unusable: {{reason}}"),
+            ),
+        ),
+        Panel(
+            "Flagged clients of tenants",
+            "Flagged clients of each tenant. Worry as about those of the whole site.",
+            "short",
+            (Query(f"max by (tenant) (irl_tenant_flagged_clients{{{JOB}}})", "{{tenant}}"),),
+        ),
+        Panel(
+            "Models of tenants",
+            "Version of each tenant's own model, 0 while it uses the shared one, and trainings an "
+            "hour by result. Worry when a large tenant stays at 0, or trainings fail.",
+            "short",
+            (
+                Query(f"max by (tenant) (irl_tenant_model_version{{{JOB}}})", "{{tenant}}"),
+                Query(
+                    increase("irl_tenant_model_trainings_total", JOB, "tenant, result", HOUR),
+                    "{{tenant}}: {{result}}",
                 ),
             ),
         ),

@@ -25,6 +25,7 @@ OPERATIONS = {
     ("get", "/admin/mode"),
     ("put", "/admin/mode"),
     ("get", "/admin/audit"),
+    ("get", "/admin/tenants"),
     ("get", "/admin/campaigns"),
     ("get", "/admin/history"),
     ("get", "/admin/incidents"),

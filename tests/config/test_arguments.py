@@ -11,7 +11,13 @@ import mypy.api
 import pytest
 
 from flask_irl.config.arguments import OptionArguments
-from flask_irl.config.options import DetectorName, OnStoreError, Options, ResetFormat
+from flask_irl.config.options import (
+    DetectorName,
+    OnStoreError,
+    Options,
+    ResetFormat,
+    UndeclaredTenants,
+)
 from flask_irl.config.sources import resolve
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Mode, StrategyName
@@ -22,7 +28,7 @@ AS_ARGUMENT: dict[Any, Any] = {
     **{kind: kind for kind in (bool, int, float, str)},
     int | None: int,
     str | None: str,
-    **{kind: kind for kind in (Mode, OnStoreError, ResetFormat, DetectorName)},
+    **{kind: kind for kind in (Mode, OnStoreError, ResetFormat, DetectorName, UndeclaredTenants)},
     StrategyName: StrategyName | Literal["moving-window"],
     tuple[str, ...]: TEXTS,
     tuple[float, ...]: Sequence[float],

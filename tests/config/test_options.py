@@ -133,12 +133,17 @@ SAMPLES: dict[str, Sample] = {
     "admin_page": BOOLEAN,
     "url_prefix": Sample(("/ops", "/x", "/y"), ("", " ", 5), config="IRL_ADMIN_URL_PREFIX"),
     "background": BOOLEAN,
+    "tenants": Sample(({"a": {}}, '{"b": {"base_limit": 5}}', {}), ("x", 5, {1: {}}, [("a", {})])),
+    "undeclared_tenants": Sample(("shared", "own", "shared"), ("none", "", True, ["own"])),
+    "max_tenants": Sample((10, "20", 10_000), (*WHOLE, 10_001)),
+    "tenant_rows": Sample((10, "20", 1), WHOLE),
+    "shared_model": BOOLEAN,
 }
 NAMES = sorted(SAMPLES)
 MAY_BE_OFF = {"base_limit"}
 SECRETS = {"admin_token", "webhook_secret"}
 NOT_SHOWN = {
-    *("storage_uri", "storage_options", "admin_tokens", "webhooks", "api_key_secret"),
+    *("storage_uri", "storage_options", "admin_tokens", "webhooks", "api_key_secret", "tenants"),
     *SECRETS,
 }
 READ: dict[str, dict[Any, Any]] = {
@@ -159,6 +164,7 @@ READ: dict[str, dict[Any, Any]] = {
     },
     "further_factors": {"0.1,0": (0.1, 0.0)},
     "storage_options": {'{"b": 2}': {"b": 2}},
+    "tenants": {'{"b": {"base_limit": 5}}': {"b": {"base_limit": 5}}},
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
     "honeypots": {"/b,/c": ("/b", "/c")},
     "webhooks": {"https://a,http://b:8000/c": ("https://a", "http://b:8000/c")},

@@ -53,7 +53,9 @@ def test_a_change_is_logged_as_it_is_audited(
     override(here, "block", "c", reason="Too keen.\nIs it?")
     lines = [r for r in caplog.records if getattr(r, "irl_event", "") == "admin_change"]
     logged = [vars(record)["irl_fields"] for record in lines]
-    audited = [{k: v for k, v in entry.items() if k != "at"} for entry in here.audited()]
+    audited = [
+        {k: v for k, v in entry.items() if k not in ("at", "tenant")} for entry in here.audited()
+    ]
     assert logged == audited[::-1]
     assert lines[0].getMessage() == (
         'admin_change who=ada action=limits target="" before="{\'base_limit\': 10}" '
@@ -139,7 +141,13 @@ def test_a_damaged_entry_is_left_out_and_logged(
 
 def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_known(here: Worker) -> None:
     here.store.add_audit(json.dumps({**ENTRY, "more": {"nested": [{}]}}).encode())
-    assert here.audited() == [ENTRY]
+    assert here.audited() == [{**ENTRY, "tenant": ""}]
+
+
+@pytest.mark.parametrize(("written", "read"), [("a", "a"), (5, ""), (None, "")])
+def test_an_entry_names_its_tenant(here: Worker, written: object, read: str) -> None:
+    here.store.add_audit(json.dumps({**ENTRY, "tenant": written}).encode())
+    assert here.audited() == [{**ENTRY, "tenant": read}]
 
 
 # Without the store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ from flask_irl.telemetry.events import (
     StoreBack,
     StoreFailed,
     StoreLost,
+    TenantUnusable,
     TrainingEnded,
     ValueDamaged,
     Webhook,
@@ -264,6 +265,31 @@ def test_invented_paths_make_no_series() -> None:
     assert routes == {"/items/<int:number>", "unmatched"}
 
 
+def test_a_tenants_events_count_for_it_and_for_all(metrics: Metrics) -> None:
+    listener = PrometheusListener(CollectorRegistry())
+    metrics.listener = listener.for_tenant("a")
+    read = listener._metrics
+    metrics.listener.notify(RequestDecided(DECISION, "/", 0.1))
+    metrics.listener.notify(TrainingEnded("accepted", 1.0))
+    assert read.tenant_requests.labels("a", DECISION.outcome)._value.get() == 1
+    assert read.requests.labels(DECISION.outcome, "/")._value.get() == 1
+    assert read.tenant_trainings.labels("a", "accepted")._value.get() == 1
+
+
+def test_what_there_is_one_of_for_each_tenant_leaves_the_apps_own_alone(metrics: Metrics) -> None:
+    own: Any = metrics.listener
+    own.notify(ModelLoaded(7, 1_700_000_000.0))
+    own.notify(ClientsFlagged(1))
+    listener = own.for_tenant("a")
+    for event in (ModelLoaded(2, 1.0), ClientsFlagged(3), ModelPinned(2), CampaignsRunning([])):
+        listener.notify(event)
+    assert metrics.value("irl_model_version") == 7
+    assert metrics.value("irl_flagged_clients") == 1
+    assert metrics.value("irl_model_pinned") is None or metrics.value("irl_model_pinned") == 0
+    assert metrics.value("irl_tenant_model_version", tenant="a") == 2
+    assert metrics.value("irl_tenant_flagged_clients", tenant="a") == 3
+
+
 def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
     events: dict[type[Event], Event] = {
         RequestDecided: RequestDecided(DECISION, "/", 0.1),
@@ -286,6 +312,7 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         CallbackFailed: CallbackFailed("key_func"),
         ValueDamaged: ValueDamaged("model", 1),
         Webhook: Webhook("retried"),
+        TenantUnusable: TenantUnusable("full"),
     }
     assert set(events) == set(get_args(Event))
     for event in events.values():

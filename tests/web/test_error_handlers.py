@@ -141,7 +141,7 @@ def test_a_refused_graphql_field_says_so() -> None:
 def test_without_a_store_a_caught_refusal_is_a_503() -> None:
     app = Flask("site")
     limiter = limited(app)
-    exceeded = app.extensions["flask_irl"]._responder.exceeded
+    exceeded = app.extensions["flask_irl"].responder.exceeded
     by_function(app, limiter)
     last_of(app, 2)
     with app.test_request_context("/x"):

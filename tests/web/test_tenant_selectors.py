@@ -108,7 +108,6 @@ def test_a_header_names_known_tenants_alone(value: str, tenant: str | None) -> N
     ],
 )
 def test_what_is_wrong_is_told(make: Callable[[], TenantSelector], words: str) -> None:
-    with pytest.raises(
-        ConfigurationError, match=words.replace("(", r"\(").replace("../", r"\.\./")
-    ):
+    with pytest.raises(ConfigurationError) as caught:
         make()
+    assert words in str(caught.value)

@@ -104,5 +104,5 @@ def test_an_app_that_traces_nothing_pays_nothing_for_it(monkeypatch: pytest.Monk
     app = Flask("site")
     limited(app)
     assert "opentelemetry.trace" in sys.modules
-    assert type(state_of(app)._observer) is Observer
+    assert type(state_of(app).observer) is Observer
     assert not [name for name in sys.modules if name.startswith(TRACERS)]

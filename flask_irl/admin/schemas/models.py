@@ -135,6 +135,12 @@ class ModelInfoSchema(ma.Schema):
     clients = integer("Different clients among the rows.", 240)
     requests = integer("Requests that the rows stand for.", 18230)
     advisory = boolean("True if the model only advises, since it has seen too few clients.")
+    shared = string(
+        "That a tenant's clients are judged by the shared model, and why; else null. Of that, the "
+        "numbers of rows, clients and requests are 0: they are of other tenants, too.",
+        None,
+        allow_none=True,
+    )
     threshold = number("Score below which a client is anomalous.", -0.5)
     false_flag_rate = number("Share of legitimate rows that calibration lets below -0.5.", 0.002)
     features = objects(FeatureSchema, "Features that the model looks at.")

@@ -131,6 +131,11 @@ class StatusSchema(ma.Schema):
     model_trained_at = moment("Time of its training; null if there is none", allow_none=True)
     model_age_seconds = number("Age of the model.", 240.0, allow_none=True)
     model_advisory = boolean("True if the model is not heeded yet.", allow_none=True)
+    model_shared = string(
+        "That a tenant's clients are judged by the shared model, and why; else null.",
+        None,
+        allow_none=True,
+    )
     learning = string(
         "`learning`, `advisory` or `active`.",
         "active",
