@@ -15,6 +15,7 @@ NOT_RUN: Final = {
         "admin.md",
         "$ flask --app yourapp irl client 2",
     ): "output; tests/verdicts holds its sentences",
+    ("admin.md", "0 7 * * 1"): "a line of a crontab; tests/cli runs its command",
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "up to an hour a line; tests/loadtests runs short ones",
     ("from-flask-limiter.md", "$ flask irl migrate"): "output; tests/cli/test_migrate.py holds it",
