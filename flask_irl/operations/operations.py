@@ -14,6 +14,7 @@ from flask_irl.operations.overrides import OverrideOperations
 from flask_irl.operations.report import LISTED, Report, Reports
 from flask_irl.operations.site import SiteOperations
 from flask_irl.operations.status import StatusOperations
+from flask_irl.operations.top import Top, read_top
 
 
 class Operations:
@@ -43,6 +44,7 @@ class Operations:
         self.models = ModelOperations(limiter, self.audit)
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)
+        self._limiter = limiter
         self._store = limiter.store
         self._reports = Reports(limiter, self.audit)
 
@@ -77,3 +79,15 @@ class Operations:
             limit: The number of incidents to return at most.
         """
         return read_incidents(self._store, offset, limit)
+
+    def top(self, order: str = "active", limit: int = 20) -> Top:
+        """Show the site live: its traffic, attacks, and the first clients of a ranking.
+
+        Args:
+            order: The ranking, as of ``irl clients``.
+            limit: Clients that are listed at most.
+
+        Raises:
+            ConfigurationError: There is no such ranking.
+        """
+        return read_top(self._limiter, self.status, self.clients, order, limit)
