@@ -134,7 +134,7 @@ WORDS: Final = (
 )
 RECORDING: Final = ("record", "_audited", "_change_audited")
 """Methods that record a change, given the operator and the action."""
-ONLY_COMMANDS: Final = {"replay", "trainer", "migrate", "tenants"}
+ONLY_COMMANDS: Final = {"replay", "trainer", "migrate", "tenants", "top"}
 """Commands that run for long or write source, for which the API has no place, and those that need
 no operations."""
 ONLY_ENDPOINTS: Final = {

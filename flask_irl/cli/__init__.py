@@ -12,6 +12,7 @@ from flask_irl.cli import (
     report,
     site,
     status,
+    top,
     trainer,
 )
 from flask_irl.cli.group import irl
@@ -29,5 +30,6 @@ __all__ = [
     "report",
     "site",
     "status",
+    "top",
     "trainer",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from flask_irl.behaviour.rollups import (
-    LATENCIES,
     MAXIMA,
     NOTHING,
     RINGS,
@@ -14,7 +13,6 @@ from flask_irl.behaviour.rollups import (
     Seconds,
     decode,
     encode,
-    latency_place,
 )
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History
@@ -128,14 +126,6 @@ def test_figures_that_an_earlier_version_lacks_are_0() -> None:
     )
     assert decode(encode(rollup(1))) == rollup(1)
     assert len(MAXIMA) == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "bucket"), [(0.0, 0), (0.0001, 0), (0.00011, 1), (0.1, 9), (7.0, 10)]
-)
-def test_a_latency_has_the_first_bucket_that_holds_it(seconds: float, bucket: int) -> None:
-    assert SUMS[latency_place(seconds)] == f"latency_{bucket}"
-    assert len(LATENCIES) == 10
 
 
 # Tallies
