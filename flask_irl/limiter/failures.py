@@ -85,7 +85,7 @@ class Failures:
         self._log = Sampler(LOG_SECONDS)
         self._callback_logs: dict[tuple[str, str], Sampler] = {}
         self._held: Mapping[str, Override] = {}
-        self.clock: Callable[[], float] = (
+        self.clock: StoreClock = (
             StoreClock(store, monotonic) if leader is None else FollowingClock(leader.clock)
         )
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS, clock=self.clock)

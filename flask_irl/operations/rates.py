@@ -24,14 +24,6 @@ class Rates(TypedDict):
     refused_share: float
 
 
-class Minute(TypedDict):
-    """Count the requests of one minute, and the refused ones; ``at`` is its beginning."""
-
-    at: float
-    requests: int
-    refused: int
-
-
 def read_rates(store: Store) -> tuple[Rates, Rates | None]:
     """Read the rates of the last sixty seconds, and those of an hour before.
 
@@ -54,22 +46,6 @@ def read_rates(store: Store) -> tuple[Rates, Rates | None]:
     if not counts.keys() & {hour_ago, hour_ago - 1}:
         return recent, None
     return recent, _rates(_at(counts, hour_ago), 1 - left, _at(counts, hour_ago - 1), left)
-
-
-def read_minutes(store: Store, count: int) -> list[Minute]:
-    """Read the requests of each of the last minutes, the oldest first; the last is not over yet.
-
-    Args:
-        store: Has the counts.
-        count: Minutes, at most :data:`~flask_irl.stores.site.MINUTES_KEPT`.
-
-    Raises:
-        StoreError: The store failed.
-    """
-    last = int(store.now() // MINUTE)
-    wanted = range(last - count + 1, last + 1)
-    counts = store.minutes(list(wanted))
-    return [{"at": m * MINUTE, **_at(counts, m)._asdict()} for m in wanted]  # type: ignore[typeddict-item]
 
 
 def _at(counts: Mapping[int, MinuteCounts], minute: int) -> MinuteCounts:

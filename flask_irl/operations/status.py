@@ -14,7 +14,7 @@ from flask_irl.limiter.presence import read_report
 from flask_irl.model.model import Model
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import shared_note
-from flask_irl.operations.rates import Minute, Rates, read_minutes, read_rates
+from flask_irl.operations.rates import Rates, read_rates
 from flask_irl.operations.results import ClientCounts
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.training.last import read_last
@@ -124,14 +124,6 @@ class StatusOperations:
             return self._read()
         except StoreError as error:
             return self._without_store(error)
-
-    def minutes(self, count: int = 60) -> list[Minute]:
-        """Count the requests of each of the last minutes, the oldest first.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        return read_minutes(self._store, count)
 
     def _read(self) -> Status:
         store = self._ask_store()

@@ -19,13 +19,6 @@ SHOWN: Final = 50
 MINUTE: Final = 60.0
 
 
-class Spread(TypedDict):
-    """Describe how the kept scores of clients are spread: their number in each tenth, 0 to -1."""
-
-    clients: int
-    counts: list[int]
-
-
 class Affected(TypedDict):
     """Describe a client that a change would touch: its score, and its requests a minute."""
 
@@ -89,17 +82,6 @@ class WhatIf:
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self._store = limiter.store
-
-    def spread(self) -> Spread:
-        """Count the kept scores of the most active clients by tenths, as of their latest requests.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        states = self._states(("active",))
-        scores = np.array([state.score for state in states.values()], dtype=np.float64)
-        counts, _ = np.histogram(-scores, bins=10, range=(0.0, 1.0))
-        return {"clients": len(states), "counts": counts.tolist()}
 
     def threshold(self, threshold: object) -> ThresholdPreview:
         """Tell which clients another threshold would flag, by their kept scores.

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 WIDTH: Final = 640
 HEIGHT: Final = 180
-LEFT: Final = 44
+LEFT: Final = 52
 RIGHT: Final = 8
 TOP: Final = 10
 BOTTOM: Final = 24
@@ -131,7 +131,7 @@ def bars(
         shapes,
         [Mark(round(LEFT + (i + 0.41) * step, 1), places[i]) for i in range(0, len(places), every)],
         [
-            Mark(round(HEIGHT - BOTTOM - tall * share, 1), number(most * share))
+            Mark(round(HEIGHT - BOTTOM - tall * share, 1), short(most * share))
             for share in (0.0, 0.5, 1.0)
         ],
         [] if edge is None else [Mark(round(LEFT + edge[0] * step, 1), edge[1])],
@@ -151,6 +151,14 @@ def nice_top(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in NICE if step * power >= value * 0.999999)
+
+
+def short(value: float) -> str:
+    """Write a figure of an axis in few characters, such as ``2.5k``."""
+    for unit, one in (("M", 1e6), ("k", 1e3)):
+        if value >= one:
+            return f"{value / one:.3g}{unit}"
+    return number(value)
 
 
 def number(value: float) -> str:

@@ -5,7 +5,6 @@ The host may have other delimiters, filters or context processors, and no escapi
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -38,11 +37,6 @@ def moment(seconds: float | None) -> Markup:
         return Markup("–")  # noqa: RUF001
     shown = text.replace("T", " ").replace("Z", " UTC")
     return Markup('<time datetime="{}">{}</time>').format(text, shown)
-
-
-def clock_time(seconds: float) -> str:
-    """Write hour and minute of a moment in UTC, such as ``15:40``."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%H:%M")
 
 
 def span(seconds: float) -> str:

@@ -45,8 +45,16 @@ def test_the_overview_names_flagged_clients_and_why(visitor: Visitor) -> None:
 
 def test_charts_have_their_figures_as_a_table(visitor: Visitor) -> None:
     text = visitor.open().text
-    assert text.count('role="img"') == 2
+    assert text.count('role="img"') == 4
     assert re.search(r'<th scope="row">\d\d:\d\d</th><td class="number">2[01]</td>', text)
+
+
+@pytest.mark.parametrize("span", ["5m", "1h", "24h", "7d", "35d", "x"])
+def test_every_span_has_at_most_sixty_one_bars(visitor: Visitor, span: str) -> None:
+    answer = visitor.open(f"/?span={span}")
+    assert answer.status_code == 200
+    assert "20 requests to limited routes" in answer.text
+    assert answer.text.count('class="bar admitted"') == 1
 
 
 def test_a_client_is_found_by_search_and_by_route(visitor: Visitor) -> None:
