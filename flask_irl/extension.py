@@ -13,7 +13,6 @@ from flask_irl.config.arguments import OptionArguments
 from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
 from flask_irl.control import ClientControl
-from flask_irl.control.api_keys import ApiKeyControl
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.app_states import AppStates
@@ -87,9 +86,6 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
             are not taken up, and warned of at the first request. ``base_limit=None`` switches that
             limit off; else None counts as not given.
 
-    Attributes:
-        api_keys: Issues and changes API keys.
-
     Raises:
         ConfigurationError: An option is not known or not allowed.
     """
@@ -153,7 +149,6 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._tenant_of = tenant_of
         self._arguments: Mapping[str, Any] = options
         states = AppStates()
-        self.api_keys = ApiKeyControl()
         RouteDecorators.__init__(self, states)
         ClientControl.__init__(self, states)
         resolve(options, {}, {})

@@ -22,7 +22,7 @@ RESERVED: Final = frozenset({DEFAULT, OTHER})
 MARK: Final = ".t."
 """Stands between the app's key prefix and a tenant's name: no key of the app's has it there."""
 PER_TENANT: Final = (
-    *("base_limit", "window_seconds", "burst", "strategy", "plans"),
+    *("base_limit", "window_seconds", "burst", "strategy", "plans", "default_plan"),
     *("default_limits", "application_limits", "meta_limits", "limits", "exempt", "mode"),
     *("anomaly_threshold", "anomalous_factor", "further_factors", "detector"),
     *("learning_minutes", "login_failures", "unknown_paths", "campaigns", "false_flag_rate"),
@@ -96,7 +96,13 @@ def _within(options: Options, name: str, changes: Mapping[str, Any]) -> Options:
     """Give a tenant's options; its tokens are its own, never the app's."""
     own = {"admin_tokens": {}, **changes}
     return attrs.evolve(
-        options, **own, admin_token=None, tenants={}, key_prefix=prefix_of(options, name)
+        options,
+        **own,
+        admin_token=None,
+        tenants={},
+        # The app's tell of its tenants, too.
+        webhooks=(),
+        key_prefix=prefix_of(options, name),
     )
 
 

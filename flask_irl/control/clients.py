@@ -6,6 +6,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from flask_irl.control.api_keys import ApiKeyControl
 from flask_irl.control.base import (
     ClientName,
     caller,
@@ -16,6 +17,7 @@ from flask_irl.control.base import (
     operations_on,
 )
 from flask_irl.control.plans import PlanControl
+from flask_irl.web.app_states import AppStates
 
 if TYPE_CHECKING:
     from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
@@ -48,10 +50,17 @@ class ClientControl(PlanControl):
     Args:
         states: Those of the extension's apps.
         tenant: As of :class:`~flask_irl.control.base.Control`.
+
+    Attributes:
+        api_keys: Issues and changes API keys.
     """
 
+    def __init__(self, states: AppStates, tenant: str | None = None) -> None:
+        super().__init__(states, tenant)
+        self.api_keys = ApiKeyControl(states, tenant)
+
     def tenant(self, name: str) -> ClientControl:
-        """Give the same calls on one tenant's clients; ``default`` is that of all other requests.
+        """Give the same calls on a tenant's clients and keys; ``default`` has all others' requests.
 
         Each of them raises ``ConfigurationError`` where the app has no such tenant.
         """

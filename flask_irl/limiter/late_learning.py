@@ -26,10 +26,11 @@ from flask_irl.verdicts.traps import Traps
 
 if TYPE_CHECKING:
     from flask_irl.limiter.learning import Learning
-    from flask_irl.limiter.webhooks import Webhooks
+    from flask_irl.limiter.webhooks import TenantWebhooks, Webhooks
     from flask_irl.model.model import Model
     from flask_irl.training.fit import Fit
     from flask_irl.training.trainer import Trainer
+    from flask_irl.verdicts.incident_watch import Announce
     from flask_irl.verdicts.profiler import Profiler
 
 LEARNING: Final = "flask_irl.limiter.learning"
@@ -94,7 +95,10 @@ class LateLearning:
         store.report_damage(self.notify)
         self.webhooks = webhooks_of(options, store, self.notify)
         # Not on a request's way: none of those events becomes a webhook.
-        self._watched = self.notify if self.webhooks is None else self.webhooks.watch
+        self._watched = self.notify
+        self._announce: Announce | None = None
+        if self.webhooks is not None:
+            self.announce_by(self.webhooks)
         self.failures = Failures(store, options, self._watched, monotonic, leader)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()
@@ -104,6 +108,10 @@ class LateLearning:
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)
+
+    def announce_by(self, webhooks: Webhooks | TenantWebhooks) -> None:
+        """Have webhooks tell of what is learned; call it before anything is."""
+        self._watched, self._announce = webhooks.watch, webhooks.announce_incident
 
     @cached_property
     def learning(self) -> Learning:
@@ -122,7 +130,7 @@ class LateLearning:
                     self.ladder,
                     self.buffer,
                     self.traps,
-                    None if self.webhooks is None else self.webhooks.announce_incident,
+                    self._announce,
                     self.shared_model,
                 )
             return self._made

@@ -203,6 +203,10 @@ class Tenants:
                 rounds=self.rounds,
             )
             limiter.tenant = name
+            if first.webhooks is not None:
+                from flask_irl.limiter.webhooks import TenantWebhooks
+
+                limiter.announce_by(TenantWebhooks(first.webhooks, name, limiter.notify))
             if options.shared_model:
                 limiter.shared_model = self._shared_model
             limiter.label_of, limiter.log_refusal = first.label_of, first.log_refusal

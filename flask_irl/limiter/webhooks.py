@@ -121,12 +121,17 @@ class Webhooks:
                 self._tell_now("store_lost", {"reason": event.reason})
             elif isinstance(event, StoreBack):
                 self._tell_now("store_back", {})
-            elif isinstance(event, TrainingEnded) and event.result == "rejected":
-                self.announce("candidate_refused", {"result": event.result})
+            else:
+                self.watch_training(event)
 
-    def announce_incident(self, name: str, incident: Incident) -> None:
-        """Tell of the beginning or the end of an attack."""
-        members = asdict(incident)
+    def watch_training(self, event: Event, **tenant: str) -> None:
+        """Tell of a training whose model is refused, and of no other event."""
+        if isinstance(event, TrainingEnded) and event.result == "rejected":
+            self.announce("candidate_refused", {"result": event.result, **tenant})
+
+    def announce_incident(self, name: str, incident: Incident, **tenant: str) -> None:
+        """Tell of the beginning or the end of an attack, and the tenant whose it is."""
+        members = {**asdict(incident), **tenant}
         members |= {"id": incident.id, "common": WORDS[incident.kind]}
         for at in ("since", "seen", "until"):
             members[at] = moment(members[at]) if members[at] else None
@@ -279,6 +284,31 @@ class Webhooks:
     def _tell_outcome(self, outcome: str) -> None:
         with suppress(Exception):
             self._notify(Webhook(outcome))
+
+
+class TenantWebhooks:
+    """Tell of a tenant's events by the webhooks of its app.
+
+    Args:
+        webhooks: The app's.
+        tenant: The tenant.
+        notify: Takes all events that are watched.
+    """
+
+    def __init__(self, webhooks: Webhooks, tenant: str, notify: Notify) -> None:
+        self._webhooks = webhooks
+        self._tenant = tenant
+        self._notify = notify
+
+    def watch(self, event: Event) -> None:
+        """Take an event of the tenant's limiter, and hand it on."""
+        self._notify(event)
+        with suppress(Exception):
+            self._webhooks.watch_training(event, tenant=self._tenant)
+
+    def announce_incident(self, name: str, incident: Incident) -> None:
+        """Tell of the beginning or the end of an attack."""
+        self._webhooks.announce_incident(name, incident, tenant=self._tenant)
 
 
 def _encode(deliveries: list[Delivery]) -> bytes:

@@ -68,10 +68,10 @@ class Tallies:
                 found[name] = dict(counts)
             else:
                 found[name] = dict(heapq.nlargest(MOST_TOLD, counts.items(), key=itemgetter(1)))
-        for name, counts in list(found.items()):
+        for name, by_client in list(found.items()):
             if name[1] == CLIENTS:
                 networks = dict(found.get((name[0], NETWORKS), {}))
-                _add_networks(networks, counts)
+                _add_networks(networks, by_client)
                 if networks:
                     found[name[0], NETWORKS] = networks
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +18,11 @@ from flask_irl.errors import TrainingRefused
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.rounds import ACTIVE_SECONDS, IDLE_AT_ONCE
 from flask_irl.limiter.tenants import Tenants
+from flask_irl.limiter.webhooks import WEBHOOKS
 from flask_irl.operations import Operations
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.telemetry.events import TrainingEnded
 from flask_irl.training.fit import fit_here
 from tests.conftest import Clock
 from tests.recorder import Recorder
@@ -292,3 +295,15 @@ def test_two_thousand_tenants_cost_nothing_until_they_have_requests(fleet: Any) 
     made.rounds.refresh()
     made.rounds.train()
     assert not any(limiter.has_learned for limiter in made.tenants.all().values())
+
+
+def test_the_apps_webhooks_tell_of_a_tenants_training(fleet: Any) -> None:
+    made = fleet(webhooks=("http://127.0.0.1:9/",), webhook_secret="a secret of some length")
+    # Another worker delivers: what this one tells stays in the queue.
+    assert made.store.take_lease(WEBHOOKS, "another", 60.0)
+    tenant = made.limiter("a")
+    assert tenant.webhooks is None
+    tenant.learning.trainer._notify(TrainingEnded("rejected", 0.1))
+    made.first.webhooks.tell()
+    [news] = made.store.take_news(WEBHOOKS, 10)
+    assert json.loads(news)["data"] == {"result": "rejected", "tenant": "a"}
