@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import attrs
 
-from flask_irl.config import values
+from flask_irl.config import signing, values
 from flask_irl.config.plan_values import plan_limits
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import MAX_AMOUNT, Limit
@@ -131,12 +131,12 @@ class Options:
     profile_ttl_seconds: int = _option(3600, values.integer(60, 30 * SECONDS_OF_DAY))
     on_store_error: OnStoreError = _option("memory", values.choice(*get_args(OnStoreError)))
     store_timeout: float = _option(0.05, values.number(0.0, 60.0, above=True))
-    webhooks: tuple[str, ...] = _option((), values.web_addresses, secret=True)
-    webhook_secret: str | None = _option(None, values.optional(values.secret), secret=True)
+    webhooks: tuple[str, ...] = _option((), signing.web_addresses, secret=True)
+    webhook_secret: str | None = _option(None, values.optional(signing.secret), secret=True)
     admin_token: str | None = _option(None, values.optional(values.text), secret=True)
     api_key_header: str = _option("X-API-Key", values.text)
     api_keys: bool = _option(False, values.boolean)
-    api_key_secret: tuple[str, ...] = _option((), values.secrets, secret=True)
+    api_key_secret: tuple[str, ...] = _option((), signing.secrets, secret=True)
     admin_tokens: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
     admin: bool = _option(True, values.boolean)
     admin_docs: bool = _option(True, values.boolean)

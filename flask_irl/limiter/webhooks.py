@@ -17,11 +17,12 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from flask_irl.campaigns.incident import WORDS, Incident
-from flask_irl.stored import is_number, read_json
+from flask_irl.limiter.deliveries import MOST_WAITING, Delivery, decode, encode
+from flask_irl.stored import read_json
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Event, Notify, StoreBack, StoreLost, TrainingEnded, Webhook
 from flask_irl.telemetry.log import event, failure, moment
@@ -30,35 +31,12 @@ from flask_irl.telemetry.webhook_request import SIGNATURE, host_of, send, signat
 WEBHOOKS: Final = "webhooks"
 """Name of the lease, of the queue, and of the table."""
 LEASE_SECONDS: Final = 30.0
-MOST_WAITING: Final = 100
-"""Deliveries that wait; beyond it the oldest go."""
 MOST_TRIES: Final = 12
 FIRST_RETRY_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 IDLE_SECONDS: Final = 60.0
 
 Send = Callable[[str, bytes, dict[str, str]], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Describe a webhook that is under way to one receiver.
-
-    Args:
-        id: The event's id, the same for all receivers and tries.
-        event: Its name.
-        body: The body, JSON.
-        receiver: Place of the receiver among the URLs.
-        tries: Tries so far.
-        due: Time of the next try, in seconds since the epoch.
-    """
-
-    id: str
-    event: str
-    body: str
-    receiver: int
-    tries: int = 0
-    due: float = 0.0
 
 
 class Webhooks:
@@ -166,11 +144,11 @@ class Webhooks:
         if not led:
             self._revision, data = store.table(WEBHOOKS)
             self._stored = data or b""
-            self._take([d for d in _decode(data) if d.receiver < len(self._urls)])
+            self._take([d for d in decode(data) if d.receiver < len(self._urls)])
         for news in store.take_news(WEBHOOKS, MOST_WAITING):
             self._take(self._deliveries(news.decode(errors="replace")))
         with self._changed:
-            table = _encode(self._waiting)
+            table = encode(self._waiting)
         if table != self._stored and (self._waiting or self._stored):
             if store.put_table(WEBHOOKS, self._revision, table):
                 self._revision, self._stored = self._revision + 1, table
@@ -309,22 +287,3 @@ class TenantWebhooks:
     def announce_incident(self, name: str, incident: Incident) -> None:
         """Tell of the beginning or the end of an attack."""
         self._webhooks.announce_incident(name, incident, tenant=self._tenant)
-
-
-def _encode(deliveries: list[Delivery]) -> bytes:
-    return json.dumps([asdict(delivery) for delivery in deliveries]).encode()
-
-
-def _decode(data: bytes | None) -> list[Delivery]:
-    """Decode the deliveries under way; damaged ones are left out."""
-    found: list[Delivery] = []
-    with suppress(ValueError, TypeError):
-        for members in read_json(data or b"[]")[:MOST_WAITING]:
-            with suppress(KeyError, TypeError, ValueError, AttributeError):
-                figures = [members[name] for name in ("receiver", "tries", "due")]
-                if all(is_number(figure) and figure >= 0 for figure in figures):
-                    name, title, body = (str(members[name]) for name in ("id", "event", "body"))
-                    receiver, tries, due = figures
-                    made = Delivery(name, title, body, int(receiver), int(tries), float(due))
-                    found.append(made)
-    return found

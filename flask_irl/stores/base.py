@@ -12,7 +12,8 @@ from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.api_keys import ApiKeyStore
-from flask_irl.stores.site import ServerInfo, SiteStore
+from flask_irl.stores.server import ServerInfo
+from flask_irl.stores.site import SiteStore
 from flask_irl.stores.state import ClientState, Update
 from flask_irl.telemetry.events import Notify
 

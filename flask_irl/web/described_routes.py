@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask
 
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.web.questions import fixed_plan
 from flask_irl.web.routes import Route, RouteTable
+
+
+class OwnRoutes:
+    """Describe the routes of an app, but not those of its limiter.
+
+    Attributes:
+        own_blueprints: Names of the admin API's blueprints.
+    """
+
+    limiter: Limiter
+    routes: RouteTable
+    own_blueprints: Collection[str] = ()
+
+    def described_routes(self, app: Flask) -> list[dict[str, Any]]:
+        """Describe an app's routes with their limits for people, limited ones first."""
+        found = described_routes(self.routes, app, self.own_blueprints)
+        return sorted(found, key=lambda route: bool(route["exempt"]))
+
+    def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
+        """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
+        return None if route.exempt else fixed_plan(limiter, route)
+
+    def fixed_plans(self, app: Flask) -> list[Plan]:
+        """List the plans of an app's routes by their fixed limits, each once."""
+        plan_of = partial(self.fixed_plan, self.limiter)
+        return fixed_plans(self.routes, app, self.own_blueprints, plan_of)
 
 
 def described_routes(

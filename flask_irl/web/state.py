@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,7 +14,6 @@ from flask_irl.errors import IrlError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
 from flask_irl.limits.decision import Decision
-from flask_irl.limits.plan import Plan
 from flask_irl.telemetry.events import Listener
 from flask_irl.web import error_handlers
 from flask_irl.web.api_keys import keys_of, new_enforcer, new_identity
@@ -25,7 +24,7 @@ from flask_irl.web.callbacks import KeyFunc
 from flask_irl.web.checks import Checks
 from flask_irl.web.declared_tenants import TenantOf, declared_tenants
 from flask_irl.web.decorators import Declarations
-from flask_irl.web.described_routes import described_routes, fixed_plans
+from flask_irl.web.described_routes import OwnRoutes
 from flask_irl.web.first_requests import FirstRequests
 from flask_irl.web.flask_calls import answer_raised
 from flask_irl.web.key_functions import KeyFromEnviron, logged_in_user, remote_address
@@ -37,12 +36,11 @@ from flask_irl.web.middleware import Middleware, innermost
 from flask_irl.web.new_parts import NewParts
 from flask_irl.web.on_request import OnRequest
 from flask_irl.web.patterns import ConfiguredRules
-from flask_irl.web.questions import Question, fixed_plan
+from flask_irl.web.questions import Question
 from flask_irl.web.recognition import Recognition
 from flask_irl.web.refusal_page import RefusalPage
 from flask_irl.web.request_plans import PlanFunc, RequestPlans
 from flask_irl.web.responses import RateLimitExceeded, Responder
-from flask_irl.web.routes import Route
 from flask_irl.web.switch import switch
 from flask_irl.web.tenants import (
     Parts,
@@ -58,7 +56,7 @@ if TYPE_CHECKING:
 EXTENSION: Final = "flask_irl"
 
 
-class AppState(NewParts, OnRequest):
+class AppState(NewParts, OnRequest, OwnRoutes):
     """Put a limiter on each request's way through an app.
 
     Args:
@@ -104,8 +102,6 @@ class AppState(NewParts, OnRequest):
         self.options = options
         self.names_addresses = key_func is remote_address
         """Tells that clients are named by their addresses."""
-        self.own_blueprints: Collection[str] = ()
-        """Names of the admin API's blueprints, whose routes aren't described as the app's."""
         self._enabled = options.enabled
         self._registered = self._closed = False
         main, limiter = (None, None) if of is None else of
@@ -285,20 +281,6 @@ class AppState(NewParts, OnRequest):
         self.switch(False)
         self._closed = True
         self.limiter.close()
-
-    def described_routes(self, app: Flask) -> list[dict[str, Any]]:
-        """Describe an app's routes with their limits for people, limited ones first."""
-        found = described_routes(self.routes, app, self.own_blueprints)
-        return sorted(found, key=lambda route: bool(route["exempt"]))
-
-    def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
-        """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""
-        return None if route.exempt else fixed_plan(limiter, route)
-
-    def fixed_plans(self, app: Flask) -> list[Plan]:
-        """List the plans of an app's routes by their fixed limits, each once."""
-        plan_of = partial(self.fixed_plan, self.limiter)
-        return fixed_plans(self.routes, app, self.own_blueprints, plan_of)
 
 
 def state_of(app: Flask) -> AppState:

@@ -11,7 +11,8 @@ from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.base import Store
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
-from flask_irl.stores.site import MINUTES_KEPT, WORKER_SECONDS, ServerInfo
+from flask_irl.stores.server import ServerInfo
+from flask_irl.stores.site import MINUTES_KEPT, WORKER_SECONDS
 from tests.conftest import Clock
 from tests.servers import HOST, RedisServer
 from tests.stores.conftest import PATIENCE, Backend

@@ -12,7 +12,7 @@ from flask_irl.limits.limit import Limit
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall
 from flask_irl.stores.location import locate
 from flask_irl.stores.redis.store import RedisStore
-from flask_irl.stores.site import ServerInfo
+from flask_irl.stores.server import ServerInfo
 from tests.operations.worker import ADA, Worker, override
 from tests.servers import HOST, RedisServer
 from tests.stores.conftest import plan_of

@@ -59,9 +59,11 @@ class Workers:
         for _ in range(seconds):
             for buffer in self.buffers:
                 decision = self.limiter.decide(self.plan, (client,))
-                _, key, _, _, _, _, anomalous, _, _, _, _, _, at, gap = decision
-                path = next(self.paths)
-                buffer.add((key, at, gap, "/a", path, "GET", 200, 10, False, 1, anomalous, 0))
+                self.limiter.observe(
+                    decision, route="/a", path=next(self.paths), method="GET", status=200, size=10
+                )
+                [observation] = self.limiter.buffer.take(1)
+                buffer.add(observation)
             self.clock.advance(1)
             for profiler in self.profilers:
                 profiler.flush(gently=True)

@@ -20,7 +20,7 @@ from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.memory.api_keys import MemoryApiKeys
 from flask_irl.stores.memory.site import MemorySite
-from flask_irl.stores.site import ServerInfo
+from flask_irl.stores.server import ServerInfo
 from flask_irl.stores.state import ClientState, Update
 from flask_irl.telemetry.events import Notify
 

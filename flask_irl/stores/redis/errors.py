@@ -22,6 +22,10 @@ from flask_irl.errors import StoreError
 CONNECT_SECONDS: Final = 1.0
 """Time-out of each step of connecting, all of which redis-py does."""
 
+LACKS_STRUCT: Final = (
+    "the server's Lua has no struct, which the scripts need: "
+    "take Redis or Valkey themselves, or memory://"
+)
 UNDER_WAY: Final = "the slot is on its way to another node"
 NODE_OF_CLUSTER: Final = (
     "the server is a node of a cluster: REDIS_URL must begin with redis+cluster://"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask_irl.errors import StoreError
 from flask_irl.stores.redis.pool import Pool
-from flask_irl.stores.site import ServerInfo
+from flask_irl.stores.server import ServerInfo
 
 QUESTIONS: Final = (("INFO", "server"), ("INFO", "memory"))
 

@@ -26,10 +26,12 @@ from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.location import Location
-from flask_irl.stores.redis.api_keys import STORED_CODE, RedisApiKeys, read_stored
-from flask_irl.stores.redis.commands import HIT, LEASED, REPLY, HitCommands, bulk
+from flask_irl.stores.redis.answers import read_longer
+from flask_irl.stores.redis.api_keys import RedisApiKeys
+from flask_irl.stores.redis.commands import HIT, REPLY, HitCommands, bulk
 from flask_irl.stores.redis.connect_options import sort_options
 from flask_irl.stores.redis.damage import DamagedError, ServerDamage
+from flask_irl.stores.redis.errors import LACKS_STRUCT
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.redirection import follow
@@ -39,15 +41,11 @@ from flask_irl.stores.redis.servers import Servers
 from flask_irl.stores.redis.state import decode_counted
 from flask_irl.stores.redis.values import site_prefix
 from flask_irl.stores.redis.wire import Wire
-from flask_irl.stores.site import ServerInfo
+from flask_irl.stores.server import ServerInfo
 from flask_irl.telemetry.events import Notify
 from flask_irl.telemetry.log import event
 
 ASK_FOR_STRUCT: Final = b"*3\r\n$4\r\nEVAL\r\n" + bulk(b"return type(struct)") + bulk(b"0")
-LACKS_STRUCT: Final = (
-    "the server's Lua has no struct, which the scripts need: "
-    "take Redis or Valkey themselves, or memory://"
-)
 ADMIT_TENANT: Final = read_script("admit_tenant")
 PROBE: Final = Plan((Scope("", (Limit(1, 1),)),), "fixed-window", (1.0,), ttl_seconds=2)
 """A plan under which nothing is counted."""
@@ -198,26 +196,11 @@ class RedisStore(RedisApiKeys):
         try:
             fields = REPLY.unpack(answer)
         except struct.error:
-            return cast(Hit, self._longer(client, answer))
+            return cast(Hit, read_longer(client, answer, self._damage))
         # As Hit._make, but without a call of Python's.
         return tuple.__new__(Hit, fields)
 
     end = _finish
-
-    def _longer(self, client: bytes, answer: bytes) -> Hit | Leased | StoredKey:
-        """Read the answer to a request that asked for a lease, or whose script met damage.
-
-        Or whose API key has another record than the one that is known.
-        """
-        if answer.startswith(STORED_CODE):
-            return read_stored(answer)
-        # One byte more says that the script met a damaged value.
-        if len(answer) in (REPLY.size + 1, LEASED.size + 1):
-            self._damage.report(client, "a damaged value was replaced")
-        if len(answer) < LEASED.size:
-            return Hit(*REPLY.unpack_from(answer))
-        *fields, units, lasts, counted, start = LEASED.unpack_from(answer)
-        return Leased(Hit(*fields), units, lasts, counted, start)
 
     def _repeat(
         self,
@@ -245,17 +228,7 @@ class RedisStore(RedisApiKeys):
 
     def peek(self, plan: Plan, keys: Sequence[str]) -> Counted:
         client, command = self._pack_peek(plan, keys)
-        deadline = time.monotonic() + self._timeout
-        # Not by one function with the request's own call: that one is on every request's path.
-        try:
-            pool = self._servers.of(client, deadline)
-            try:
-                values = pool.call(command, deadline)
-            except ResponseError as error:
-                values = self._repeat(error, pool, client, command, deadline)
-        except StoreError as error:
-            self._servers.report_failure(error)
-            raise
+        values = self._ask(client, command)
         try:
             return decode_counted(plan, values)
         except DamagedError as error:
@@ -263,17 +236,22 @@ class RedisStore(RedisApiKeys):
             return decode_counted(plan, [None] * len(values))
 
     def admit_tenant(self, tenant: str, most: int) -> bool:
-        # On a request's way: within its time.
         [key] = self._site_key("tenants")
         words = (b"EVAL", ADMIT_TENANT.text, b"1", key, tenant.encode(), b"%d" % most)
-        command = b"*%d\r\n" % len(words) + b"".join(map(bulk, words))
+        return bool(self._ask(key, b"*%d\r\n" % len(words) + b"".join(map(bulk, words))) == 1)
+
+    def _ask(self, key: bytes, command: bytes) -> Any:
+        """Call a key's server on a request's way, within its time.
+
+        The request's own call is another function: it is on every request's way.
+        """
         deadline = time.monotonic() + self._timeout
         try:
             pool = self._servers.of(key, deadline)
             try:
-                return bool(pool.call(command, deadline) == 1)
+                return pool.call(command, deadline)
             except ResponseError as error:
-                return bool(self._repeat(error, pool, key, command, deadline) == 1)
+                return self._repeat(error, pool, key, command, deadline)
         except StoreError as error:
             self._servers.report_failure(error)
             raise
