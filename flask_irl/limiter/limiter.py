@@ -75,7 +75,9 @@ class Limiter(LateLearning):
         self._decider = Decider(options, store, self.failures, self.access, self.start, monotonic)
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
-        self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
+        self.plans = PlanCache(
+            options.strategy, options.profile_ttl_seconds, options.time_zone, self.access.now
+        )
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
@@ -195,6 +197,7 @@ class Limiter(LateLearning):
                 self._decider.forget()
             self.access.refresh(before, news)
             self.rate_plans.refresh(before, news)
+            self.plans.keep_up()
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored, self._damaged.tell))
