@@ -36,6 +36,7 @@ class OptionArguments(TypedDict, total=False):
     limits: Mapping[str, LimitTexts] | None
     plans: Mapping[str, LimitTexts] | None
     default_plan: str | None
+    time_zone: str | None
     enabled: bool | None
     mode: Mode | None
     headers_enabled: bool | None

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import attrs
 
 from flask_irl.config import signing, values
-from flask_irl.config.plan_values import plan_limits
+from flask_irl.config.plan_values import plan_limits, time_zone
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import MAX_AMOUNT, Limit
 from flask_irl.limits.plan import Mode, Scope, StrategyName
@@ -100,6 +100,7 @@ class Options:
     limits: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), values.pattern_limits)
     plans: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), plan_limits)
     default_plan: str | None = _option(None, values.optional(values.text))
+    time_zone: str = _option("UTC", time_zone)
     enabled: bool = _option(True, values.boolean)
     mode: Mode = _option("enforce", values.choice(*get_args(Mode)))
     headers_enabled: bool = _option(True, values.boolean)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from flask_irl.config.values import some_limits
+from flask_irl.config.values import some_limits, text
+from flask_irl.limits.calendar import check_zone
 from flask_irl.limits.limit import Limit
 
 PLAN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
@@ -43,14 +44,26 @@ def plan_limits(value: object) -> dict[str, tuple[Limit, ...]]:
     return {name: some_limits(name, item) for name, item in value.items()}
 
 
-def _plans_in(text: str) -> object:
+def _plans_in(given: str) -> object:
     """Read plans in a text: a mapping; None for a text that is none."""
-    if text.startswith("{"):
+    if given.startswith("{"):
         with contextlib.suppress(ValueError):
-            return json.loads(text)
+            return json.loads(given)
         return None
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    pairs = [part.partition("=") for part in given.split(",") if part.strip()]
     names = [name.strip() for name, _, _ in pairs]
     if not all(equals for _, equals, _ in pairs) or len(set(names)) < len(names):
         return None
     return {name: limits for name, (_, _, limits) in zip(names, pairs, strict=True)}
+
+
+def time_zone(value: object) -> str:
+    """Accept the name of a time zone that is known here.
+
+    Raises:
+        ConfigurationError: It isn't known.
+        ValueError: It is no text.
+    """
+    name = text(value)
+    check_zone(name)
+    return name

@@ -76,7 +76,9 @@ class LiveLimits(LateLearning):
         self.keys = self._decider.keys
         self.begin, self.decide = self._decider.begin, self._decider.decide
         self.refusals, self.leases = self._decider.refusals, self._decider.leases
-        self.plans = PlanCache(options.strategy, options.profile_ttl_seconds)
+        self.plans = PlanCache(
+            options.strategy, options.profile_ttl_seconds, options.time_zone, self.access.now
+        )
         self._decider.base_plan = partial(self.plans.plan, ())
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
@@ -131,6 +133,7 @@ class LiveLimits(LateLearning):
                 self._decider.forget()
             self.access.refresh(before, news)
             self.rate_plans.refresh(before, news)
+            self.plans.keep_up()
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored, self._damaged.tell))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from flask_irl.limits.calendar import period
 from flask_irl.limits.decision import Admission, Hit
 from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.override import CODES, Override
@@ -16,6 +17,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.limits.ruled import admit_ruled
 from flask_irl.limits.strategies import STRATEGIES
 from flask_irl.limits.strategies.base import Cell
+from flask_irl.limits.strategies.calendar_window import calendar_window, in_period
 from flask_irl.limits.strategies.gcra import slack
 
 
@@ -43,7 +45,11 @@ def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -
             # In doubles, as in Lua: they may not hold the product exactly.
             most = float((limit.burst or limit.amount) - 1)
             burst = 1 + math.floor(most * amount / limit.amount)
-            answer = probe(cells[index], now, amount, limit.window_seconds * 1e6, burst, cost)
+            if limit.calendar is None:
+                answer = probe(cells[index], now, amount, limit.window_seconds * 1e6, burst, cost)
+            else:
+                _, length = period(plan.periods[limit.calendar], now)
+                answer = calendar_window(cells[index], now, amount, length, cost)
             after.append(answer.cell)
             if answer.admitted:
                 better = admitted and (
@@ -62,7 +68,9 @@ def admit(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -
 
 
 def settle(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
-    """Move cells that lie in the future back to ``now``, for a clock that was set back.
+    """Move cells of a calendar into its present period, and those in the future back to ``now``.
+
+    The latter is for a clock that was set back.
 
     No window begins later than now, and no client owes more than a window: a later time would lock
     the client out for as long as the clock was wrong.
@@ -70,8 +78,13 @@ def settle(plan: Plan, cells: list[Cell], now: float) -> list[Cell]:
     Returns:
         The same list if there was nothing to move, which is nearly always.
     """
+    periods = plan.periods
     for index, cell in enumerate(cells):
-        if cell[0] > now:
+        if periods and plan.limits[index][1].calendar in periods:
+            moved = in_period(cell, period(periods[plan.limits[index][1].calendar], now)[0])
+            if moved != cell:
+                cells = [*cells[:index], moved, *cells[index + 1 :]]
+        elif cell[0] > now:
             ahead = more = 0.0
             if plan.strategy == "gcra":
                 limit = plan.limits[index][1]

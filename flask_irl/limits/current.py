@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from flask_irl.limits.admission import settle, with_amount
 from flask_irl.limits.decision import Decision
-from flask_irl.limits.limit import scale
 from flask_irl.limits.override import Override
 from flask_irl.limits.plan import Plan
-from flask_irl.limits.strategies import STRATEGIES
+from flask_irl.limits.ruled import ask
 from flask_irl.limits.strategies.base import Cell
 
 
@@ -71,19 +69,17 @@ def current_limits(plan: Plan, counted: Counted, at: float) -> list[CurrentLimit
             factor, ends = 0.0, override.until - at
         else:
             plan, factor, yields = with_amount(plan, override.amount), plan.factors[0], True
-    probe = STRATEGIES[plan.strategy]
     result = []
     cells = settle(plan, counted.cells, now)
     for (scope, limit), cell in zip(plan.limits, cells, strict=True):
         if scope.standby or scope.role == "breach" or (yields and scope.yields):
             continue
-        amount, window = scale(limit.amount, factor), limit.window_seconds
-        most = float((limit.burst or limit.amount) - 1)
-        burst = 1 + math.floor(most * amount / limit.amount)
         # A request that costs nothing changes nothing, and shows how the limit stands.
-        answer = probe(cell, now, amount, window * 1e6, burst, 0)
+        amount, answer = ask(plan, limit, cell, factor, now, 0)
         reset = answer.reset_after / 1e6 if ends is None else ends
-        result.append(CurrentLimit(scope.name, amount, answer.remaining, reset, window))
+        result.append(
+            CurrentLimit(scope.name, amount, answer.remaining, reset, limit.window_seconds)
+        )
     return result
 
 

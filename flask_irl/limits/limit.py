@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
+from typing import Final, cast
 
 from flask_irl.errors import ConfigurationError
+from flask_irl.limits.calendar import LONGEST_SECONDS, Unit
 
+CALENDAR: Final = "calendar-"
+"""Begins a calendar's unit in a limit's text."""
+PERIOD: Final = re.compile(r"([0-9]{1,12})\s*(?:/|\s+per\s+)\s*calendar-(day|week|month)")
+SEPARATORS: Final = re.compile(r"[,;|]")
 MAX_AMOUNT = 2**31 - 1
 MAX_WINDOW_SECONDS = 366 * 24 * 3600
 MAX_LIMITS = 16
@@ -21,6 +28,8 @@ class Limit:
         window_seconds: Length of the window in seconds, 1 to one leap year.
         burst: Requests that GCRA admits at once, 1 to ``amount``; other strategies ignore it.
             ``None`` means ``amount``.
+        calendar: The unit of a calendar's period, at most ``amount`` requests in each; the window
+            is its usual length then. None for a window that rolls.
 
     Raises:
         ConfigurationError: A figure is out of its range.
@@ -29,6 +38,7 @@ class Limit:
     amount: int
     window_seconds: int
     burst: int | None = None
+    calendar: Unit | None = None
 
     def __post_init__(self) -> None:
         _check_range("limit", self.amount, 1, MAX_AMOUNT)
@@ -44,6 +54,8 @@ class Limit:
         return scale(self.amount, factor)
 
     def __str__(self) -> str:
+        if self.calendar is not None:
+            return f"{self.amount} per calendar-{self.calendar}"
         return f"{self.amount} per {self.window_seconds} seconds"
 
 
@@ -79,23 +91,33 @@ def _parse(text: str, burst: int | None) -> tuple[Limit, ...]:
     # The library imports all its storages, 1.5 MiB, and many an app has no limit as text.
     from limits import parse_many
 
-    try:
-        items = parse_many(text)
-    except (ValueError, TypeError, AttributeError):
-        raise _unreadable(text) from None
-    if len(items) > MAX_LIMITS:
+    found: list[Limit] = []
+    parts = SEPARATORS.split(text) if CALENDAR in text else [text]
+    for part in parts:
+        calendar = PERIOD.fullmatch(part.strip())
+        if calendar is not None:
+            unit = cast(Unit, calendar[2])
+            found.append(Limit(int(calendar[1]), LONGEST_SECONDS[unit], calendar=unit))
+            continue
+        try:
+            items = parse_many(part)
+        except (ValueError, TypeError, AttributeError):
+            raise _unreadable(text) from None
+        found += [
+            Limit(x.amount, x.get_expiry(), None if burst is None else min(burst, x.amount))
+            for x in items
+        ]
+    if len(found) > MAX_LIMITS:
         raise ConfigurationError(
-            f"limits {text!r} are {len(items)}: at most {MAX_LIMITS} count together"
+            f"limits {text!r} are {len(found)}: at most {MAX_LIMITS} count together"
         )
-    return tuple(
-        Limit(item.amount, item.get_expiry(), None if burst is None else min(burst, item.amount))
-        for item in items
-    )
+    return tuple(found)
 
 
 def _unreadable(text: object) -> ConfigurationError:
     return ConfigurationError(
         f"limit {text!r} can't be read: write it as '<count>/<unit>' or "
-        "'<count> per <n> <unit>', with second, minute, hour, day, month or year, "
+        "'<count> per <n> <unit>', with second, minute, hour, day, month or year, or "
+        "'<count>/calendar-<unit>' with day, week or month, "
         "several joined by ';'"
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from flask_irl.limits.calendar import UTC, Unit
 from flask_irl.limits.limit import Limit
 
 LEAST_LEASED: Final = 100
@@ -65,6 +66,8 @@ class Plan:
         enforce: Tighten the limit at a step; else (shadow) only set ``Hit.tight_refused``.
         ttl_seconds: Seconds that an idle client's state is kept; at least twice the longest window.
         counting: What a refused request counts in.
+        zone: Time zone of the calendar's periods.
+        periods: For each unit of a calendar that a limit has, its starts, see ``calendar.bounds``.
         shown: Name of the scope whose first limit is shown for an admitted request; None for the
             limit with least left.
         signatures: For each scope, 16 bits of its windows and the strategy: a state with another
@@ -74,8 +77,8 @@ class Plan:
             scope is on standby; else None.
         overridden: The plan of the limits that count with one, where a scope yields; else None.
         places: Of those two: the place of each limit in the whole plan.
-        leasable: Whether requests may be counted ahead: no limit is small, and none counts another
-            key, which many clients may share.
+        leasable: Whether requests may be counted ahead: no limit is small or a calendar's, and none
+            counts another key, which many clients may share.
         ruled: Whether a scope has a role or a cost of its own, or several limits an order: such a
             plan has a script of its own.
         plain: Whether it is neither ruled nor has a scope on standby.
@@ -90,6 +93,8 @@ class Plan:
     ttl_seconds: int = 3600
     counting: Counting = "together"
     shown: str | None = None
+    zone: str = UTC
+    periods: Mapping[Unit | None, tuple[float, ...]] = field(default_factory=dict)
     signatures: tuple[int, ...] = field(init=False)
     limits: tuple[tuple[Scope, Limit], ...] = field(init=False)
     counted: Plan | None = field(init=False)
@@ -103,7 +108,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         signatures = tuple(
-            zlib.crc32(repr((self.strategy, [x.window_seconds for x in scope.limits])).encode())
+            zlib.crc32(repr((self.strategy, [self._window(x) for x in scope.limits])).encode())
             & 0xFFFF
             for scope in self.scopes
         )
@@ -126,7 +131,8 @@ class Plan:
         object.__setattr__(self, "places", ())
         count = [(scope, limit) for scope, limit in limits if not scope.standby]
         leasable = bool(count) and not any(
-            scope.own_key or limit.amount < LEAST_LEASED for scope, limit in count
+            scope.own_key or limit.amount < LEAST_LEASED or limit.calendar is not None
+            for scope, limit in count
         )
         # A limit that is alone counts in one way only, and is the one to show.
         ordered = len(count) > 1 and (self.counting != "together" or self.shown is not None)
@@ -141,6 +147,12 @@ class Plan:
         object.__setattr__(self, "shown_index", shown)
         has_breaches = any(scope.role == "breach" for scope in self.scopes)
         object.__setattr__(self, "has_breaches", has_breaches)
+
+    def _window(self, limit: Limit) -> int | str:
+        """Tell apart the windows that a limit's count is of."""
+        if limit.calendar is None:
+            return limit.window_seconds
+        return f"{limit.calendar} {self.zone}"
 
 
 def _set_places(part: Plan, whole: Plan, counts: Callable[[Scope], bool]) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
+from collections.abc import Callable
 from typing import Final
 
+from flask_irl.limits.calendar import UTC, Unit, bounds
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Counting, Mode, Plan, Scope, StrategyName
 
 MAX_PLANS: Final = 4096
 """Bound on the plans of routes: scopes that a callable names may be without number."""
+RENEWED: Final = 3
+"""Place of the period with whose beginning a plan's are renewed: two begin before that, and four
+more are known then."""
 
 
 class PlanCache:
@@ -18,6 +25,8 @@ class PlanCache:
     Args:
         strategy: Name of the strategy that counts.
         longest: Least seconds that a client's state is kept.
+        zone: Time zone of calendars' periods.
+        now: Tells the time, in seconds since the epoch.
         max_plans: Bound on the plans, with and without the limit on all requests.
 
     Attributes:
@@ -25,8 +34,18 @@ class PlanCache:
         longest: Seconds that a client's state is kept: twice the longest window so far.
     """
 
-    def __init__(self, strategy: StrategyName, longest: int, max_plans: int = MAX_PLANS) -> None:
+    def __init__(
+        self,
+        strategy: StrategyName,
+        longest: int,
+        zone: str = UTC,
+        now: Callable[[], float] = time.time,
+        max_plans: int = MAX_PLANS,
+    ) -> None:
         self._strategy = strategy
+        self._zone = zone
+        self._now = now
+        self._until = math.inf
         self._max_plans = max_plans
         self._own = self._standby = Scope("", (Limit(1, 1),))
         self._factors: tuple[float, ...] = (1.0,)
@@ -71,6 +90,8 @@ class PlanCache:
                 self._factors,
                 self._mode == "enforce",
                 self.longest,
+                zone=self._zone,
+                periods=self._periods(scopes),
             )
             if plan.ttl_seconds > self.longest:
                 # The window is longer than any before: every plan keeps clients that long from now.
@@ -129,7 +150,22 @@ class PlanCache:
             self._reduced[plan, counted] = reduced
         return reduced
 
+    def keep_up(self) -> None:
+        """Make plans anew whose calendar's periods are about to end; costs nothing until then."""
+        if self._until < math.inf and self._now() * 1e6 >= self._until:
+            self._renew()
+
+    def _periods(self, scopes: tuple[Scope, ...]) -> dict[Unit | None, tuple[float, ...]]:
+        """Give the periods of a calendar that limits have, and note when they are to be renewed."""
+        units = {limit.calendar for scope in scopes for limit in scope.limits} - {None}
+        periods: dict[Unit | None, tuple[float, ...]] = {}
+        for unit in sorted(unit for unit in units if unit is not None):
+            found = periods[unit] = bounds(unit, self._zone, self._now())
+            self._until = min(self._until, found[RENEWED])
+        return periods
+
     def _renew(self) -> None:
+        self._until = math.inf
         self._plans = {}
         self._reduced = {}
         self._ordered = {}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 
+from flask_irl.limits.calendar import period
 from flask_irl.limits.decision import Admission
 from flask_irl.limits.limit import Limit, scale
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.strategies import STRATEGIES
 from flask_irl.limits.strategies.base import Cell, Probe
+from flask_irl.limits.strategies.calendar_window import calendar_window
 
 
 def admit_ruled(plan: Plan, cells: list[Cell], factor: float, now: float, cost: int) -> Admission:
@@ -24,7 +26,7 @@ def admit_ruled(plan: Plan, cells: list[Cell], factor: float, now: float, cost: 
     full = plan.factors[0]
     for index, (scope, limit) in enumerate(plan.limits if plan.has_breaches else ()):
         if scope.role == "breach":
-            amount, answer = _ask(plan, limit, cells[index], full, now, 1)
+            amount, answer = ask(plan, limit, cells[index], full, now, 1)
             if not answer.admitted:
                 return Admission(False, index, amount, *answer[2:], cells)
     admitted, binding, shown = True, -1, plan.shown_index
@@ -35,9 +37,9 @@ def admit_ruled(plan: Plan, cells: list[Cell], factor: float, now: float, cost: 
         if scope.role == "breach":
             continue
         units = cost if scope.cost is None else scope.cost
-        amount, answer = _ask(plan, limit, cells[index], factor, now, units)
+        amount, answer = ask(plan, limit, cells[index], factor, now, units)
         if scope.role == "take" and not answer.admitted:
-            amount, answer = _ask(plan, limit, cells[index], factor, now, answer.remaining)
+            amount, answer = ask(plan, limit, cells[index], factor, now, answer.remaining)
             answer = answer._replace(admitted=True, retry_after=0.0)
         if answer.admitted:
             if scope.role == "test":
@@ -67,18 +69,21 @@ def admit_ruled(plan: Plan, cells: list[Cell], factor: float, now: float, cost: 
             counted = {}
         for index, (scope, limit) in enumerate(plan.limits):
             if scope.role == "breach" and _counts(scope, refused):
-                counted[index] = _ask(plan, limit, cells[index], full, now, 1)[1].cell
+                counted[index] = ask(plan, limit, cells[index], full, now, 1)[1].cell
     after = cells
     if counted:
         after = [counted.get(index, cell) for index, cell in enumerate(cells)]
     return Admission(admitted, max(binding, 0), *figures, after)
 
 
-def _ask(
+def ask(
     plan: Plan, limit: Limit, cell: Cell, factor: float, now: float, cost: int
 ) -> tuple[int, Probe]:
-    """Ask one limit; returns its amount at the factor, and the answer."""
+    """Ask one limit of a plan; returns its amount at the factor, and the answer."""
     amount = scale(limit.amount, factor)
+    if limit.calendar is not None:
+        _, length = period(plan.periods[limit.calendar], now)
+        return amount, calendar_window(cell, now, amount, length, cost)
     most = float((limit.burst or limit.amount) - 1)
     burst = 1 + math.floor(most * amount / limit.amount)
     probe = STRATEGIES[plan.strategy]

@@ -71,6 +71,10 @@ SAMPLES: dict[str, Sample] = {
             ),
         ),
     ),
+    "time_zone": Sample(
+        ("Europe/Berlin", "America/New_York", "UTC"),
+        ("  ", 5, "Mars/Olympus", "../etc/passwd", "/etc/localtime", "x" * 60),
+    ),
     "default_plan": Sample(("free", "pro", "a"), ("  ", 5, ["free"])),
     "enabled": BOOLEAN,
     "mode": Sample(("enforce", "shadow", "off"), ("on", "Enforce", True, ["off"])),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flask_irl.limits.limit import Limit
+from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Scope
 from flask_irl.limits.plan_cache import PlanCache
 
@@ -105,3 +105,30 @@ def test_only_several_limits_have_an_order(
     plans.use(Scope("", (Limit(10**6, 60),), standby=True), FACTORS, "enforce")
     ordered = plans.ordered(plans.plan((Scope("a", limits),)), "in turn", "a")
     assert (ordered.ruled, ordered.leasable) == (is_ruled, not is_ruled)
+
+
+def test_plans_are_made_anew_before_the_periods_that_they_know_end() -> None:
+    day, now = 86_400.0, [86_400.0 * 100 + 5]
+    plans = PlanCache("fixed-window", 3600, "UTC", lambda: now[0])
+    plans.use(own(30), FACTORS, "enforce")
+    scopes = (Scope("x", parse_limits("5/calendar-day")),)
+    plan = plans.plan(scopes)
+    plans.keep_up()
+    assert plans.plan(scopes) is plan
+    now[0] += 2 * day
+    plans.keep_up()
+    renewed = plans.plan(scopes)
+    assert renewed is not plan
+    # A plan of before knows the periods of days to come all the same, and counts in the same place.
+    assert plan.periods["day"][-1] > (now[0] + 3 * day) * 1e6
+    assert (renewed.signatures, renewed.scopes) == (plan.signatures, plan.scopes)
+
+
+def test_counts_in_another_time_zone_are_counts_of_their_own() -> None:
+    scopes = (Scope("x", parse_limits("5/calendar-day")),)
+    found = set()
+    for zone in ("UTC", "Europe/Berlin"):
+        plans = PlanCache("fixed-window", 3600, zone)
+        plans.use(own(30), FACTORS, "enforce")
+        found.add(plans.plan(scopes).signatures[1])
+    assert len(found) == 2

@@ -606,6 +606,9 @@ def test_each_rate_plan_of_a_client_keeps_its_own_count(store: Store) -> None:
     assert [(x.admitted, x.limit, x.remaining) for x in refused] == [(False, 2, 0), (False, 3, 0)]
     other = store.hit(replace(pro, scopes=pro.scopes[:2]), keys[:2], 0)
     assert (other.admitted, other.limit, other.remaining) == (True, 3, 2)
+    # Also of a plan that has the same windows.
+    plus = replace(free, scopes=(ASLEEP, RatePlan("plus", FREE.limits).scope))
+    assert store.hit(plus, keys[:2], 1).remaining == 1
 
 
 @pytest.mark.parametrize("ruled", [False, True])

@@ -323,7 +323,7 @@ def test_a_ranked_client_of_no_text_is_left_out(store: Store, raw: redis.Redis) 
 def test_values_of_another_type_are_absent(store: Store, raw: redis.Redis, kind: str) -> None:
     names = [
         *("counts", "rank.active", "unique", "rows", "model", "settings", "epoch", "networks"),
-        *("models", "models.kept", "models.times", "pin", "campaigns", "news.n"),
+        *("models", "models.kept", "models.times", "pin", "campaigns", "news.n", "assigned"),
         "sessions",
     ]
     for name in names:
@@ -331,7 +331,7 @@ def test_values_of_another_type_are_absent(store: Store, raw: redis.Redis, kind:
             raw.set(f"{SITE}{name}", "hello")
         else:
             put_other_type(raw, kind, f"{SITE}{name}")
-    assert tuple(store.revisions()) == (0, 0, 0, 0, None, 0)
+    assert tuple(store.revisions()) == (0, 0, 0, 0, None, 0, 0)
     assert store.campaigns() == (0, None)
     assert store.session("x") is None
     store.put_session("x", b"content", 2.0**33, 9)
@@ -339,6 +339,7 @@ def test_values_of_another_type_are_absent(store: Store, raw: redis.Redis, kind:
     assert store.take_news("n", 9) == [] or kind == "list"
     assert store.put_campaigns(0, b"table") or kind == "hash"
     assert store.networks() == {} or kind == "hash"
+    assert store.assigned() == {}
     assert store.counts() == {} or kind == "hash"
     assert store.ranked("active", 0, 9) == ([], 0) or kind == "zset"
     assert store.unique_clients() == 0

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from flask_irl.limits.calendar import LONGEST_SECONDS, UNITS, Unit, bounds
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.override import KINDS, Override
 from flask_irl.limits.plan import Counting, Plan, Role, Scope, StrategyName
@@ -39,9 +40,17 @@ def random_limit(draw: random.Random) -> Limit:
     return Limit(amount, window, burst)
 
 
+def random_period(draw: random.Random) -> Limit:
+    """Draw a limit of a calendar's period."""
+    unit = draw.choice(UNITS)
+    return Limit(draw.choice([1, 3, 30]), LONGEST_SECONDS[unit], calendar=unit)
+
+
 def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope:
     """Draw a scope of one to three limits."""
-    return Scope(name, tuple(random_limit(draw) for _ in range(draw.randint(1, 3))), own_key)
+    kinds = (random_limit, random_limit, random_limit, random_period if name else random_limit)
+    limits = tuple(draw.choice(kinds)(draw) for _ in range(draw.randint(1, 3)))
+    return Scope(name, limits, own_key)
 
 
 def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
@@ -68,7 +77,11 @@ def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
         plans.append(Plan(found, strategy, ladder, enforce, TTL))
     # A check within a request that was counted already asks about further limits only.
     again = Plan((Scope("", ()), draw.choice(pool)), strategy, ladder, enforce, TTL)
-    return [*plans, again] if draw.random() < 0.3 else plans
+    plans = [*plans, again] if draw.random() < 0.3 else plans
+    # Made at some time of the past: the periods go on beyond those that are known.
+    zone, made = draw.choice(["UTC", "Europe/Berlin"]), draw.uniform(1.5e9, 1.9e9)
+    periods: dict[Unit | None, tuple[float, ...]] = {x: bounds(x, zone, made) for x in UNITS}
+    return [replace(plan, zone=zone, periods=periods) for plan in plans]
 
 
 def random_ruled_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask, g, request
@@ -189,3 +191,24 @@ def test_usage_is_not_known_while_the_store_is_out() -> None:
     site.app.add_url_rule("/usage", view_func=site.limiter.usage_view)
     answer = usage(site, "pro")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_a_calendar_limit_of_a_plan_and_of_a_route_holds_in_the_sites_time_zone(uri: str) -> None:
+    site = Site(
+        storage_uri=uri,
+        store_timeout=5.0,
+        plans={"month": "3/calendar-month"},
+        default_plan="month",
+        plan_of=None,
+        time_zone="Asia/Kathmandu",
+        default_limits="2/calendar-day",
+    )
+    site.app.add_url_rule("/usage", view_func=site.limiter.exempt(site.limiter.usage_view))
+    assert site.asks(3) == [200, 200, 429]
+    assert site.asks(2, path="/costly") == [200, 429]
+    [month] = usage(site).json["limits"]
+    assert (month["used"], month["remaining"]) == (3, 0)
+    end = datetime.fromisoformat(month["resets_at"]).astimezone(ZoneInfo("Asia/Kathmandu"))
+    # To the second, of a time that was rounded.
+    nearly = end + timedelta(seconds=2)
+    assert (nearly.day, nearly.hour, nearly.minute) == (1, 0, 0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from flask_irl.api_keys.presented import Seen
+from flask_irl.limits.calendar import BOUNDS
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.quota_lease import EndedLease, LeaseCall
 from flask_irl.stores.redis.names import api_key_name
@@ -87,6 +88,9 @@ def pack_plan(plan: Plan) -> bytes:
     if plan.ruled:
         shown = plan.shown_index if plan.shown_index >= 0 else NONE_SHOWN
         packed += struct.pack("<BB", COUNTING_CODES[plan.counting], shown)
+    periods = plan.periods
+    # Below 0, from the plan's end.
+    distances = {unit: 8.0 * BOUNDS * (n - len(periods)) for n, unit in enumerate(periods)}
     for index, scope in enumerate(plan.scopes):
         longest = max((limit.window_seconds for limit in scope.limits), default=0)
         ttl = plan.ttl_seconds if index == 0 else 2 * longest
@@ -95,10 +99,9 @@ def pack_plan(plan: Plan) -> bytes:
         if plan.ruled:
             packed += _pack_rules(plan, scope)
         for limit in scope.limits:
-            packed += struct.pack(
-                "<ddd", limit.amount, limit.window_seconds * 1e6, limit.burst or limit.amount
-            )
-    return packed
+            window = distances.get(limit.calendar, limit.window_seconds * 1e6)
+            packed += struct.pack("<ddd", limit.amount, window, limit.burst or limit.amount)
+    return packed + b"".join(struct.pack(f"<{BOUNDS}d", *starts) for starts in periods.values())
 
 
 def _pack_rules(plan: Plan, scope: Scope) -> bytes:

@@ -83,6 +83,7 @@ end
 
 -- include client
 -- include strategies
+-- include calendar
 local state, damaged, step, ncells, counted, generation, revision, last, score, override, fixed,
   ends, cells_at = read_client(KEYS[1], answer)
 if now >= ends then
@@ -142,10 +143,13 @@ for s = 1, scopes do
       if limit[1] ~= limit[1] then
         limit[1], limit[2], limit[3], damaged, mended = 0, 0, 0, true, true
       end
-      local anchor = settle(limit[1], limit[4], limit[5])
+      local anchor = limit[5] < 0 and limit[1] or settle(limit[1], limit[4], limit[5])
       if anchor ~= limit[1] then
         limit[1], limit[3], mended = anchor, strategy == 3 and 0 or limit[3], true
       end
+    end
+    if limit[5] < 0 and into_period(limit) and raw then
+      mended = true
     end
     if override == 3 and s == 1 then
       limit[4], limit[6] = fixed, min(limit[6], fixed)
@@ -163,8 +167,13 @@ local function admit(factor, keep)
   for i = 1, n do
     local l = limits[i]
     local amount = scale(l[4], factor)
-    local ok, anchor, current, previous, left, reset, wait =
-      probe(l[1], l[2], l[3], amount, l[5], 1 + floor((l[6] - 1) * amount / l[4]))
+    local ok, anchor, current, previous, left, reset, wait
+    if l.calendar then
+      ok, anchor, current, previous, left, reset, wait = probe_period(l[1], l[2], amount, l[5])
+    else
+      ok, anchor, current, previous, left, reset, wait =
+        probe(l[1], l[2], l[3], amount, l[5], 1 + floor((l[6] - 1) * amount / l[4]))
+    end
     local better
     if ok then
       better = admitted

@@ -20,6 +20,7 @@ local strategy, enforce, steps, scopes, signature, at = unpack('<BBBBH', plan)
 -- include slack
 -- include client
 -- include strategies
+-- include calendar
 local state, damaged, step, ncells, counted, generation, revision, last, score, override, fixed,
   ends, cells_at = read_client(KEYS[1], pcall('GET', KEYS[1]))
 if now >= ends then
@@ -80,10 +81,13 @@ for s = 1, scopes do
       if l[1] ~= l[1] then
         l[1], l[2], l[3], damaged, mended = 0, 0, 0, true, true
       end
-      local anchor = settle(l[1], l[4], l[5])
+      local anchor = l[5] < 0 and l[1] or settle(l[1], l[4], l[5])
       if anchor ~= l[1] then
         l[1], l[3], mended = anchor, strategy == 3 and 0 or l[3], true
       end
+    end
+    if l[5] < 0 and into_period(l) and raw then
+      mended = true
     end
     if override == 3 and s == 1 then
       l[4], l[6] = fixed, min(l[6], fixed)
@@ -106,6 +110,9 @@ end
 local function ask(l, units, factor)
   cost = units
   local amount = scale(l[4], factor)
+  if l.calendar then
+    return amount, probe_period(l[1], l[2], amount, l[5])
+  end
   return amount, probe(l[1], l[2], l[3], amount, l[5], 1 + floor((l[6] - 1) * amount / l[4]))
 end
 

@@ -136,6 +136,26 @@ def ours(bench: Bench, store: str, limits: int, headers: bool, model: bool) -> S
     return admitted(app, bench, "X-RateLimit-Limit" if headers else None, check)
 
 
+def ours_planned(bench: Bench, store: str, *, told: bool) -> Subject:
+    """Make the app under flask_irl with rate plans, every client within that.
+
+    Args:
+        bench: Server, model and clients.
+        store: Kind of the store.
+        told: Whether a function of the app's tells each request's plan; else all clients have the
+            default plan.
+    """
+    app = our_app(
+        bench,
+        store,
+        plans={"free": f"{PLENTY}/minute", "pro": f"{PLENTY * 2}/minute"},
+        default_plan="free",
+        plan_of=(lambda: "free") if told else None,
+        key_prefix=f"irl-plans-{told:d}-",
+    )
+    return admitted(app, bench, "X-RateLimit-Limit", partial(check_ours, app, model=True))
+
+
 def ours_refused(bench: Bench, store: str) -> Subject:
     """Make the app under flask_irl, every client over its limit and known to be."""
     app = our_app(bench, store, base_limit=FEW, window_seconds=HOUR, key_prefix="irl-refused-")

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Final
 
 from loadtests.bench.cases import rivals
-from loadtests.bench.cases.apps import OURS, Bench, bare, ours, ours_refused
+from loadtests.bench.cases.apps import OURS, Bench, bare, ours, ours_planned, ours_refused
 from loadtests.bench.cases.rivals import FIXED, MOVING, ONE_LIMIT, SLIDING, THREE_LIMITS
 from loadtests.bench.cases.subject import Subject
 
@@ -19,6 +19,8 @@ Key = tuple[str, str, str]
 STORES: Final = ("memory", "redis")
 FLASK_LIMITER: Final = "Flask-Limiter"
 THROTTLED: Final = "throttled-py"
+PLANNED: Final = "default plan, headers, model"
+TOLD: Final = "plan by a function, headers, model"
 REFUSED: Final = "refused, known to be over"
 COMPAT: Final = "default limit, headers, by Flask-Limiter's names"
 NATIVE: Final = "default limit, headers"
@@ -90,6 +92,9 @@ def all_cases(bench: Bench) -> list[Case]:
         for limits, headers, model in product((1, 3), switches, switches):
             build = partial(ours, bench, store, limits, headers, model)
             cases.append(Case(OURS, store, our_name(limits, headers, model), build))
+        for name, told in ((PLANNED, False), (TOLD, True)):
+            planned = partial(ours_planned, bench, store, told=told)
+            cases.append(Case(OURS, store, name, planned))
         cases.append(Case(OURS, store, REFUSED, partial(ours_refused, bench, store), 429))
         cases.append(Case(OURS, store, NATIVE, partial(rivals.native, bench, store)))
         cases.append(Case(OURS, store, COMPAT, partial(rivals.compat, bench, store)))
