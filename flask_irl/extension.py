@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from flask import Flask, current_app, has_app_context
 
 from flask_irl.admin.attach import attach
-from flask_irl.api_key_control import ApiKeyControl
 from flask_irl.config.arguments import OptionArguments
 from flask_irl.config.options import check_option
 from flask_irl.config.sources import resolve
-from flask_irl.control import ClientControl
+from flask_irl.control import ApiKeyControl, ClientControl
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import Listener
 from flask_irl.web.app_states import AppStates
@@ -144,7 +143,7 @@ class IntelligentLimiter(RouteDecorators, CurrentRequest, ClientControl):
         self._authorize = authorize
         self._arguments: Mapping[str, Any] = options
         states = AppStates()
-        self.api_keys = ApiKeyControl()
+        self.api_keys = ApiKeyControl(states)
         RouteDecorators.__init__(self, states)
         ClientControl.__init__(self, states)
         resolve(options, {}, {})

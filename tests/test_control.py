@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -550,3 +551,20 @@ def test_without_the_store_the_limit_of_the_headers_is_told(
         return show(limiter)
 
     assert limits(app) == [["view", 5, 4, 3600]]
+
+
+def test_a_client_is_assigned_a_plan_until_its_end_or_for_a_time(make: Make) -> None:
+    app, limiter = make(plans={"free": "1/minute", "pro": "3/minute"}, default_plan="free")
+    assert codes(app, 2) == [200, 429]
+    end = datetime.now(UTC) + timedelta(hours=2)
+    with app.app_context():
+        entry = limiter.assign_plan(CLIENT, "pro", until=end, reason="trial")
+        assert abs(entry["until"] - end.timestamp()) < 1
+        with pytest.raises(ConfigurationError, match="give one of them"):
+            limiter.block(CLIENT, seconds=5, until=end)
+    assert codes(app, 4) == [200, 200, 200, 429]
+    assert audited(app)[0]["who"].startswith("app:tests.test_control.test_a_client_is_assigned")
+    with app.app_context():
+        assert limiter.unassign_plan(CLIENT)
+        assert not limiter.unassign_plan(CLIENT)
+    assert codes(app) == [429]

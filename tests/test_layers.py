@@ -25,7 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     5: ("verdicts", "training"),
     6: ("limiter",),
     7: ("operations", "replay", "web"),
-    8: ("admin", "api_key_control", "cli", "control"),
+    8: ("admin", "cli", "control"),
     9: ("extension", "compat"),
 }
 """Rooms by floor, from the ground up; ``docs/architecture.md`` says what each holds."""
@@ -38,7 +38,7 @@ MAX_LINES = 300
 
 PURE_ROOMS = {"errors", "stored", "api_keys", "limits", "behaviour", "model"}
 SHARED_BY_THREADS = {"flask_irl.behaviour.buffer"}
-FLASK_ROOMS = {"web", "admin", "api_key_control", "cli", "control", "extension", "compat"}
+FLASK_ROOMS = {"web", "admin", "cli", "control", "extension", "compat"}
 FLASK = {"flask", "flask_smorest"}
 OUTER_WORLD = {"redis", "apscheduler", "socket", "threading"}
 READS_AN_ADDRESS = {"socket.AF_INET", "socket.inet_pton"}

@@ -107,6 +107,27 @@ WORDS: Final = (
             ),
         )
     ),
+    Word(
+        "plans",
+        {
+            "GET /admin/plans": "plans",
+            "PUT /admin/plans": "change_plans",
+            "GET /admin/plans/clients": "assigned_plans",
+        },
+        "plans",
+        "plans.change",
+        {
+            "change_plans": "the change of what the word shows",
+            "assigned_plans": "the command has it as an option",
+        },
+    ),
+    Word(
+        "plan",
+        {f"PUT {CLIENT}/plan": "assign_plan", f"DELETE {CLIENT}/plan": "unassign_plan"},
+        "plan",
+        "plans.assign",
+        {"assign_plan": "the method of the path's plan", "unassign_plan": "the command's --clear"},
+    ),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
 RECORDING: Final = ("record", "_audited", "_change_audited")

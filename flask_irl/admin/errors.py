@@ -116,10 +116,11 @@ def _flat(messages: object) -> Errors:
 
 
 def _texts(messages: object) -> Iterator[str]:
-    """List the texts on a field; of a list, by its items."""
+    """List the texts on a field; of a list or a mapping, by its items."""
     if isinstance(messages, Mapping):
         for place, texts in messages.items():
-            yield from (f"Item {place + 1}: {text}" for text in _texts(texts))
+            item = f"Item {place + 1}" if isinstance(place, int) else str(place)[:MAX_FIELD]
+            yield from (f"{item}: {text}" for text in _texts(texts))
     elif isinstance(messages, list):
         yield from map(str, messages)
     else:

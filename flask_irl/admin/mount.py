@@ -16,7 +16,7 @@ from flask_irl.admin.prefix import Prefix
 from flask_irl.admin.state import EXTENSION, Admin
 
 # Importing the views declares the blueprint's endpoints.
-from flask_irl.admin.views import api_keys, campaigns, clients, models, site  # noqa: F401
+from flask_irl.admin.views import api_keys, campaigns, clients, models, plans, site  # noqa: F401
 from flask_irl.operations import Operations
 
 

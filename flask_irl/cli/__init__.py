@@ -1,6 +1,17 @@
 """Offer the operations in a shell: ``flask irl …``."""
 
-from flask_irl.cli import campaigns, clients, keys, migrate, models, replay, site, status, trainer
+from flask_irl.cli import (
+    campaigns,
+    clients,
+    keys,
+    migrate,
+    models,
+    plans,
+    replay,
+    site,
+    status,
+    trainer,
+)
 from flask_irl.cli.group import irl
 
 __all__ = [
@@ -10,6 +21,7 @@ __all__ = [
     "keys",
     "migrate",
     "models",
+    "plans",
     "replay",
     "site",
     "status",

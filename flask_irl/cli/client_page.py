@@ -9,6 +9,7 @@ import click
 
 from flask_irl.cli.client_table import base_limit, overridden_limit, override_note
 from flask_irl.cli.output import plain, print_record, when
+from flask_irl.operations.plan_results import ClientPlan
 from flask_irl.operations.results import ClientResult, OverrideResult
 from flask_irl.verdicts.sentences import percent
 from flask_irl.verdicts.sentences import plain as number
@@ -48,6 +49,8 @@ def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
     if result["label"]:
         yield "label", result["label"]
     yield "limit", _limit(result)
+    if result["plan"] is not None:
+        yield "plan", _plan(result["plan"])
     override, covering = result["override"], result["covered_by"]
     since, until = when(result["since"] or 0.0), when(result["until"] or 0.0)
     if since and until and override is None:
@@ -87,6 +90,20 @@ def _limit(result: ClientResult) -> str:
         return f"blocked (step {result['step']})"
     share = percent(result["factor"])
     return f"{limit} (step {result['step']}, {share} of every limit)"
+
+
+def _plan(plan: ClientPlan) -> str:
+    name, counted = plan["plan"], ", ".join(plan["counted"])
+    if name is None:
+        return f"told by the app with each request; counted under: {counted or 'none now'}"
+    if plan["source"] == "default":
+        return f"{name} (the default)"
+    words = [f"assigned by {plan['who']}", f"until {when(plan['until'] or 0.0)}"]
+    if plan["reason"]:
+        words.append(plan["reason"])
+    others = [x for x in plan["counted"] if x != name]
+    also = f"; counted also under: {', '.join(others)}" if others else ""
+    return f"{name} ({', '.join(words)}){also}"
 
 
 def _note(override: OverrideResult) -> str:

@@ -16,15 +16,12 @@ from flask_irl.cli.ids import (
     note_unseen_address,
 )
 from flask_irl.cli.output import print_change, print_record, when
+from flask_irl.cli.times import for_a_time
 from flask_irl.operations import FEEDBACK, MAX_FOUND, ORDERS
 from flask_irl.operations.results import ClientOverride
 
-HOUR = 3600.0
 MAX_NAMED = 5
 """Routes that a note names."""
-for_seconds = click.option(
-    "--seconds", type=float, default=HOUR, show_default=True, help="For how long."
-)
 in_order = click.option(
     "--order", type=click.Choice(ORDERS), default="active", show_default=True, help="Which first."
 )
@@ -139,11 +136,11 @@ def reset(client_id: str | None, everybody: bool, json_: bool) -> None:
 @irl.command(cls=ClientCommand)
 @click.argument("client_id")
 @by_api_key
-@for_seconds
 @because
 @surely
 @as_json
 @plain_errors
+@for_a_time
 def block(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -> None:
     """Refuse every request of a client or network for a time. A network is given as 203.0.113.0/24.
     Holds in all workers within a second, for a network within two."""
@@ -155,11 +152,11 @@ def block(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -
 @irl.command(cls=ClientCommand)
 @click.argument("client_id")
 @by_api_key
-@for_seconds
 @because
 @surely
 @as_json
 @plain_errors
+@for_a_time
 def allow(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -> None:
     """Let a client or network pass without limit for a time. Holds in all workers at once, but one
     that is refusing it at the moment may go on for up to two seconds."""
@@ -172,11 +169,11 @@ def allow(client_id: str, seconds: float, reason: str, yes: bool, json_: bool) -
 @click.argument("client_id")
 @click.argument("amount", type=click.IntRange(1))
 @by_api_key
-@for_seconds
 @because
 @surely
 @as_json
 @plain_errors
+@for_a_time
 def override(
     client_id: str, amount: int, seconds: float, reason: str, yes: bool, json_: bool
 ) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 import attrs
 
 from flask_irl.config.options import Options, check_option
 from flask_irl.errors import ConfigurationError
+from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Mode
 from flask_irl.stored import Damaged, ignore, read_json
 
@@ -17,7 +18,9 @@ CHANGEABLE: Final = (
     *("base_limit", "window_seconds"),
     *("anomalous_factor", "further_factors", "anomaly_threshold"),
 )
-"""Options that can be changed at run time, beside the mode."""
+"""Options that can be changed at run time, beside the mode and the plans."""
+PLANS: Final = ("plans", "default_plan")
+"""Options about rate plans; stored plans are put over those of the configuration, by name."""
 
 
 def read_settings(data: bytes | None, damaged: Damaged = ignore) -> dict[str, Any]:
@@ -42,14 +45,33 @@ def read_settings(data: bytes | None, damaged: Damaged = ignore) -> dict[str, An
         try:
             settings.update(check_settings({name: value}))
         except ConfigurationError as error:
-            if name == "mode" or name in CHANGEABLE:
+            if name == "mode" or name in CHANGEABLE or name in PLANS:
                 damaged(str(error))
     return settings
 
 
+def unknown_settings(data: bytes | None) -> dict[str, Any]:
+    """Decode those stored settings that only a newer version knows."""
+    try:
+        entries = {} if data is None else read_json(data)
+    except ValueError:
+        return {}
+    known = {"mode", *CHANGEABLE, *PLANS}
+    return {k: v for k, v in entries.items() if k not in known} if isinstance(entries, dict) else {}
+
+
 def write_settings(settings: Mapping[str, Any]) -> bytes:
     """Encode settings for the store: equal settings as equal bytes."""
-    return json.dumps(dict(settings), sort_keys=True).encode()
+    return json.dumps(plain_settings(settings), sort_keys=True).encode()
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Write limits in settings as texts, for the store and the log."""
+    entries = dict(settings)
+    if "plans" in entries:
+        plans: Mapping[str, Sequence[Limit]] = entries["plans"]
+        entries["plans"] = {name: [str(x) for x in limits] for name, limits in plans.items()}
+    return entries
 
 
 def check_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +85,9 @@ def check_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def apply_settings(options: Options, settings: Mapping[str, Any]) -> Options:
     """Replace options by checked settings."""
+    settings = dict(settings)
+    if "plans" in settings:
+        settings["plans"] = {**options.plans, **settings["plans"]}
     return attrs.evolve(options, **settings)
 
 
@@ -71,7 +96,7 @@ def _check_setting(name: str, value: object) -> Any:
         if value not in get_args(Mode):
             raise ConfigurationError(f"mode is {value!r}: give one of {', '.join(get_args(Mode))}")
         return value
-    if name not in CHANGEABLE:
+    if name not in CHANGEABLE and name not in PLANS:
         raise ConfigurationError(
             f"{name!r} can't be changed at run time: only mode, {', '.join(CHANGEABLE)} can"
         )

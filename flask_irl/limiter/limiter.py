@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.config.options import Options
-from flask_irl.config.runtime import apply_settings, read_settings
+from flask_irl.config.runtime import apply_settings, plain_settings, read_settings
 from flask_irl.limiter.access import Access
 from flask_irl.limiter.late_gate import LateGate
 from flask_irl.limiter.late_learning import LateLearning, ladder_for
@@ -73,7 +73,7 @@ class Limiter(LateLearning):
         self.listener = listener
         self.breaker = self.failures.breaker
         self.access = Access(options, store, self.failures, monotonic, self.notify)
-        self.rate_plans = RatePlans(options, self.access.now)
+        self.rate_plans = RatePlans(options, store, self.access.now, self.notify)
         self._decider = new_decider(
             options, store, self.failures, self.access, self.start, monotonic, self.notify
         )
@@ -201,6 +201,7 @@ class Limiter(LateLearning):
             if news.epoch != before.epoch:
                 self._decider.forget()
             self.access.refresh(before, news)
+            self.rate_plans.refresh(before, news)
             if news.settings != before.settings:
                 _, stored = self.store.settings()
                 self._apply(read_settings(stored, self._damaged.tell))
@@ -261,7 +262,7 @@ class Limiter(LateLearning):
         self.learning.use(options, self.ladder)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
         self._decider.forget()
-        event(logging.WARNING, "settings_changed", **settings)
+        event(logging.WARNING, "settings_changed", **plain_settings(settings))
 
     def _give_back_leases(self) -> None:
         self.leases.give_back(every=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask_irl.operations.description import FEEDBACK
     from flask_irl.operations.operations import Operations
     from flask_irl.operations.search import MAX_FOUND, MAX_TEXT, ORDERS
-    from flask_irl.operations.site import MAX_TRIES
+    from flask_irl.operations.settings import MAX_TRIES
 
 __all__ = [
     "FEEDBACK",
@@ -30,7 +30,7 @@ _MODULES: Final = {
     "MAX_FOUND": "search",
     "MAX_REASON": "audit",
     "MAX_TEXT": "search",
-    "MAX_TRIES": "site",
+    "MAX_TRIES": "settings",
     "ORDERS": "search",
     "Operations": "operations",
 }

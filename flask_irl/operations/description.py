@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.client_plans import plan_of_client
 from flask_irl.operations.entries import Entries
 from flask_irl.operations.overridden import Overridden
 from flask_irl.operations.results import ClientEntry, ClientResult, OverrideResult
@@ -43,7 +44,8 @@ class Description:
         listed = self._limiter.access.listed(key)
         covering = self._overridden.covering(key, now)
         if state is None:
-            if not (listed or covering or self._overridden.find(key, None, now)):
+            assigned = self._limiter.rate_plans.assignment_of(key)
+            if not (listed or covering or assigned or self._overridden.find(key, None, now)):
                 return None
             # Requests of such clients may never be counted as theirs: there is no more to tell.
             state = UNSEEN
@@ -67,6 +69,7 @@ class Description:
             "first_seen": float(record[0]["first"]) or state.last_seen,
             "feedback": feedback_on(state),
             "listed": listed or None,
+            "plan": plan_of_client(self._limiter, key, now),
             "override": _override_of(entry),
             "covered_by": covering,
             "answers": answers_of(record),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from flask_irl.operations.plan_results import ClientPlan
+
 
 class AuditEntry(TypedDict):
     """Describe a change that an operator made or tried to make."""
@@ -113,6 +115,7 @@ class ClientResult(TypedDict):
 
     Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
     longest network that holds its address, which decides unless there is one of the client's own.
+    ``plan`` is None where the base limit holds.
     """
 
     client: str
@@ -122,6 +125,7 @@ class ClientResult(TypedDict):
     limit: int | None
     score: float
     is_anomalous: bool
+    plan: ClientPlan | None
     override: OverrideResult | None
     covered_by: CoveringOverride | None
     since: float | None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from flask_irl.behaviour.site_counts import route_counts
 from flask_irl.config.runtime import (
@@ -11,16 +11,13 @@ from flask_irl.config.runtime import (
     apply_settings,
     check_settings,
     read_settings,
-    write_settings,
 )
-from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.results import Limits, ModeChange, PinOfSite, Stats
+from flask_irl.operations.settings import Change, Settings, change_settings
 from flask_irl.operations.status import learning
-
-MAX_TRIES: Final = 5
-Settings = dict[str, Any]
 
 
 class SiteOperations:
@@ -143,16 +140,8 @@ class SiteOperations:
             return {"model_pinned": None, "model_pinned_until": None}
         return {"model_pinned": pin.version, "model_pinned_until": pin.until or None}
 
-    def _change(self, change: Callable[[Settings], Settings]) -> None:
-        """Change the settings made at run time; others may do the same meanwhile."""
-        for _ in range(MAX_TRIES):
-            revision, stored = self._store.settings()
-            settings = change(read_settings(stored))
-            if self._store.put_settings(revision, write_settings(settings)):
-                self._store.advance_epoch()
-                self._limiter.refresh()
-                return
-        raise StoreError("somebody else is changing the settings: try again", kind="response")
+    def _change(self, change: Change) -> None:
+        change_settings(self._limiter, change)
 
 
 def _checked_names(names: Iterable[str]) -> set[str]:

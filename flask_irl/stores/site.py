@@ -57,6 +57,7 @@ class Revisions(NamedTuple):
         networks: Revision of the operators' overrides of networks, 0 for none.
         pin: The pin in force, None for none.
         campaigns: Revision of the table of running campaigns, 0 for none.
+        assigned: Revision of the rate plans that operators assigned clients, 0 for none.
     """
 
     model: int
@@ -65,6 +66,7 @@ class Revisions(NamedTuple):
     networks: int = 0
     pin: Pin | None = None
     campaigns: int = 0
+    assigned: int = 0
 
 
 class ServerInfo(NamedTuple):
@@ -122,6 +124,18 @@ class SiteStore(Protocol):
         Returns:
             False if the revision is another.
         """
+
+    def assigned(self) -> dict[str, bytes]:
+        """Read the clients that operators have assigned a rate plan, each with that, encoded."""
+
+    def put_assigned(self, client: str, assignment: bytes, most: int) -> bool:
+        """Write a client's assignment; False if there are ``most`` other clients already.
+
+        Their revision grows.
+        """
+
+    def drop_assigned(self, clients: Sequence[str], expected: int | None = None) -> bool:
+        """Remove assignments; arguments and answer as of :meth:`drop_networks`."""
 
     def campaigns(self) -> tuple[int, bytes | None]:
         """Read the revision and the table of campaigns; 0 and None if there is none."""

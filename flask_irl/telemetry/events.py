@@ -26,6 +26,18 @@ class RequestDecided(NamedTuple):
     seconds: float
 
 
+class PlanDecided(NamedTuple):
+    """Report a request of a client with a rate plan that was decided on.
+
+    Attributes:
+        plan: Name of the plan.
+        outcome: Outcome of the decision.
+    """
+
+    plan: str
+    outcome: str
+
+
 class RequestExempted(NamedTuple):
     """Report a request that isn't limited, by its route rule."""
 
@@ -146,6 +158,7 @@ class ValueDamaged(NamedTuple):
 
 Event = (
     RequestDecided
+    | PlanDecided
     | RequestExempted
     | ClientsScored
     | ClientsFlagged

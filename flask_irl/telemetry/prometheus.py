@@ -34,6 +34,7 @@ from flask_irl.telemetry.events import (
     JobSkipped,
     ModelLoaded,
     ModelPinned,
+    PlanDecided,
     RequestDecided,
     RequestExempted,
     StoreBack,
@@ -56,6 +57,7 @@ JOBS: Final = ("flush", "poll", "train", "expire")
 """Background jobs."""
 DAMAGES: Final = (
     *("client", "profile", "site", "settings", "network", "campaigns", "news"),
+    "assigned",
     *("rows", "model", "audit", "training", "worker", "api_key"),
 )
 """Kinds of values in the store."""
@@ -115,6 +117,7 @@ class PrometheusListener:
         self._seconds = metrics.seconds
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             RequestDecided: self._request_decided,
+            PlanDecided: self._plan_decided,
             RequestExempted: self._request_exempted,
             ClientsScored: self._clients_scored,
             ClientsFlagged: self._clients_flagged,
@@ -136,6 +139,7 @@ class PrometheusListener:
         # Finding a labelled counter costs more than counting.
         self._request_counters: dict[tuple[str, str], Counter] = {}
         self._anomalous_counters: dict[str, Counter] = {}
+        self._plan_counters: dict[PlanDecided, Counter] = {}
 
     def notify(self, event: Event) -> None:
         """Count an event."""
@@ -152,6 +156,12 @@ class PrometheusListener:
             counter.inc()
         if decision.source == "local":
             self._metrics.local_refusals.inc()
+
+    def _plan_decided(self, event: PlanDecided) -> None:
+        counter = self._plan_counters.get(event)
+        if counter is None:
+            counter = self._plan_counters[event] = self._metrics.plans.labels(*event)
+        counter.inc()
 
     def _request_exempted(self, event: RequestExempted) -> None:
         if event.route not in self._uncounted:

@@ -20,6 +20,7 @@ class Metrics(NamedTuple):
     """Hold the metrics, none of them registered yet."""
 
     requests: Counter
+    plans: Counter
     anomalous: Counter
     seconds: Histogram
     scores: Histogram
@@ -49,6 +50,12 @@ def make_metrics() -> Metrics:
             "irl_requests_total",
             "Requests by the decision on them",
             ("outcome", "route"),
+            registry=None,
+        ),
+        plans=Counter(
+            "irl_plan_requests_total",
+            "Requests of clients with a rate plan, by the plan and the decision on them",
+            ("plan", "outcome"),
             registry=None,
         ),
         anomalous=Counter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import current_app, has_request_context, request
+from flask import Response, current_app, has_request_context, request
 
 from flask_irl.api_keys.record import ApiKey
 from flask_irl.limits.current import CurrentLimit, shown_limit
@@ -48,6 +48,18 @@ class CurrentRequest:
         if not has_request_context() or EXTENSION not in current_app.extensions:
             return []
         return state_of(current_app).limits_on(request.environ)
+
+    def usage_view(self) -> Response:
+        """Answer a request with its client's plan and what remains of it: a view for your app.
+
+        Mount it where you like: ``app.add_url_rule("/usage", view_func=limiter.usage_view)``. It is
+        a route like any other: asking counts, unless you exempt it. JSON: ``plan``; ``limits``,
+        those on all of the client's requests, each with ``limit``, ``window_seconds``, ``used``,
+        ``remaining``, ``reset_in`` (seconds) and ``resets_at``; ``unlimited`` and ``blocked``.
+        ``Cache-Control: no-store``; 503 while the store doesn't answer.
+        """
+        state = state_of(current_app)
+        return state.usage.answer(state.key_on(request.environ), request.environ)
 
     @property
     def current_key(self) -> str:

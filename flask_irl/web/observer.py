@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask_irl.behaviour.observation import FAILED_LOGIN
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.telemetry.events import RequestDecided
+from flask_irl.telemetry.events import PlanDecided, RequestDecided
 from flask_irl.web.exchange import Exchange, Headers
 
 if TYPE_CHECKING:
@@ -66,5 +66,8 @@ class Observer:
                 )
             if self._notify is not None:
                 self._notify(RequestDecided(decision, route, exchange.seconds))
+                question = exchange.question
+                if question is not None and question.rate_plan is not None:
+                    self._notify(PlanDecided(question.rate_plan.name, decision.outcome))
         except Exception as error:
             self._limiter.failures.swallow("response", error)

@@ -47,7 +47,7 @@ class RequestPlans:
         self._plans = plans
         self._plan_of = plan_of
         self._failed = failed
-        self.asks_app = plan_of is not None
+        self.asks_app = plans.by_request = plan_of is not None
         self.of_key: Callable[[WSGIEnvironment], str | None] | None = None
 
     def early(self, client: str, environ: WSGIEnvironment) -> RatePlan | None:

@@ -44,6 +44,7 @@ from flask_irl.web.responses import RateLimitExceeded, Responder
 from flask_irl.web.routes import Route, RouteTable
 from flask_irl.web.switch import switch
 from flask_irl.web.tracing import new_observer
+from flask_irl.web.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -133,6 +134,9 @@ class AppState:
             self.enforcer.late,
             slot=self._slot,
             exceeded=self._exceeded,
+        )
+        self.usage = Usage(
+            self.limiter, self.routes, self.questions, self.request_plans, self.enforcer.late
         )
         self._observer = new_observer(self.limiter, options.honeypots)
 

@@ -22,6 +22,8 @@ from monitoring.grafana.promql import (
 from monitoring.grafana.spec import ORANGE, RED, Panel, Query, Row
 
 HTTP: Final = "flask_http_request_total"
+PLANS: Final = "irl_plan_requests_total"
+PLAN_REFUSED: Final = f'{JOB}, outcome=~"limited|blocked"'
 EXCEPTIONS: Final = "flask_http_request_exceptions_total"
 
 _REQUESTS: Final = increase(REQUESTS, LIMITED, "route")
@@ -107,6 +109,16 @@ ROUTES: Final = Row(
                 Query(rate("irl_campaign_refusals_total", JOB), "refused logins"),
             ),
             runbook="irlcampaign",
+        ),
+        Panel(
+            "Requests by plan",
+            "Requests of clients with a plan, and those that were refused. Worry when a plan that "
+            "people pay for is refused much: its limit is too low, or one of them runs wild.",
+            "reqps",
+            (
+                Query(or_zero(rate(PLANS, JOB, "plan"), "plan"), "{{plan}}"),
+                Query(or_zero(rate(PLANS, PLAN_REFUSED, "plan"), "plan"), "{{plan}} refused"),
+            ),
         ),
     ),
 )

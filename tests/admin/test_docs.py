@@ -19,6 +19,9 @@ OPERATIONS = {
     ("get", "/admin/status"),
     ("get", "/admin/limits"),
     ("put", "/admin/limits"),
+    ("get", "/admin/plans"),
+    ("put", "/admin/plans"),
+    ("get", "/admin/plans/clients"),
     ("get", "/admin/mode"),
     ("put", "/admin/mode"),
     ("get", "/admin/audit"),
@@ -34,6 +37,8 @@ OPERATIONS = {
     ("get", "/admin/client/{id}"),
     ("put", "/admin/client/{id}/override"),
     ("delete", "/admin/client/{id}/override"),
+    ("put", "/admin/client/{id}/plan"),
+    ("delete", "/admin/client/{id}/plan"),
     ("post", "/admin/client/{id}/feedback"),
     ("post", "/admin/reset/{id}"),
     ("post", "/admin/train"),
@@ -173,6 +178,8 @@ def test_it_can_be_left_out(operations: Operations, path: str) -> None:
 
 BODIES = {
     ("put", "/admin/limits"),
+    ("put", "/admin/plans"),
+    ("put", "/admin/client/{id}/plan"),
     ("put", "/admin/mode"),
     ("put", "/admin/client/{id}/override"),
     ("post", "/admin/client/{id}/feedback"),

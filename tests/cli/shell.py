@@ -17,7 +17,7 @@ from click.testing import Result
 from flask import Flask, request
 
 from flask_irl import IntelligentLimiter
-from flask_irl.cli import campaigns, clients, irl, models
+from flask_irl.cli import campaigns, clients, irl, models, plans
 from flask_irl.cli import site as site_commands
 from flask_irl.cli import status as status_command
 from flask_irl.limiter.limiter import Limiter
@@ -59,6 +59,8 @@ COMMANDS: dict[str, list[str]] = {
     "limits base_limit=50": [],
     "audit": [],
     "campaigns": [],
+    "plans": [],
+    "plan": [SOMEBODY, "--clear"],
 }
 """Every command of an operator, with arguments that are right."""
 
@@ -69,7 +71,7 @@ def worded(name: str) -> list[str]:
 
 
 OPERATING = {
-    module.__name__ for module in (campaigns, clients, models, site_commands, status_command)
+    module.__name__ for module in (campaigns, clients, models, plans, site_commands, status_command)
 }
 
 

@@ -25,6 +25,7 @@ from flask_irl.telemetry.events import (
     Listener,
     ModelLoaded,
     ModelPinned,
+    PlanDecided,
     RequestDecided,
     RequestExempted,
     StoreBack,
@@ -265,6 +266,7 @@ def test_invented_paths_make_no_series() -> None:
 def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
     events: dict[type[Event], Event] = {
         RequestDecided: RequestDecided(DECISION, "/", 0.1),
+        PlanDecided: PlanDecided("pro", "allowed"),
         RequestExempted: RequestExempted("/health"),
         ClientsScored: ClientsScored(np.array([-0.3])),
         ClientsFlagged: ClientsFlagged(3),

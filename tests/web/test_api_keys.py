@@ -471,8 +471,9 @@ def test_the_stores_time_ends_a_key_and_not_the_hosts(
     if not site.store.local:
         assert site.get(key=issued["key"]).status_code == 200
     monkeypatch.undo()
-    site.keys.change(issued["id"], {"expires_at": now - 1}, who="ada")
-    assert "expired" in unauthorized(site.get(key=issued["key"]))["detail"]
+    for end in (now - 1, 0.0):
+        site.keys.change(issued["id"], {"expires_at": end}, who="ada")
+        assert "expired" in unauthorized(site.get(key=issued["key"]))["detail"]
 
 
 def test_a_network_with_a_limit_hides_no_revoked_key(site: Site) -> None:

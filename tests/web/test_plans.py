@@ -127,3 +127,65 @@ def test_a_function_that_names_no_plan_gives_the_default_and_is_reported(plan_of
 def test_a_wrong_configuration_is_refused_at_start(options: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         Site(**options)
+
+
+def usage(site: Site, plan: str | None = None) -> Any:
+    headers = {} if plan is None else {"X-Plan": plan}
+    answer = site.app.test_client().get("/usage", headers=headers)
+    assert answer.headers["Cache-Control"] == "no-store"
+    return answer
+
+
+@pytest.fixture(params=["memory", "redis"])
+def uri(request: pytest.FixtureRequest) -> str:
+    name = request.param
+    return "memory://" if name == "memory" else str(request.getfixturevalue("redis_url"))
+
+
+@pytest.mark.parametrize("exempt", [False, True])
+def test_a_client_is_told_what_remains_of_its_plan(uri: str, exempt: bool) -> None:
+    site = Site(storage_uri=uri, strategy="fixed-window", store_timeout=5.0)
+    view = site.limiter.exempt(site.limiter.usage_view) if exempt else site.limiter.usage_view
+    site.app.add_url_rule("/usage", view_func=view)
+    site.asks(2, "pro")
+    told = usage(site, "pro").json
+    used = 2 if exempt else 3
+    resets = [limit.pop("resets_at")[-1] for limit in told["limits"]]
+    ends = [limit.pop("reset_in") for limit in told["limits"]]
+    assert resets == ["Z", "Z"]
+    assert 0 < ends[0] <= 60 < ends[1] <= 3600
+    assert told == {
+        "plan": "pro",
+        "unlimited": False,
+        "blocked": False,
+        "limits": [
+            {"limit": 4, "window_seconds": 60, "used": used, "remaining": 4 - used},
+            {"limit": 6, "window_seconds": 3600, "used": used, "remaining": 6 - used},
+        ],
+    }
+    other = usage(site).json
+    assert (other["plan"], [x["limit"] for x in other["limits"]]) == (None, [3])
+
+
+def test_an_override_shows_in_what_remains(uri: str) -> None:
+    site = Site(storage_uri=uri, store_timeout=5.0)
+    site.app.add_url_rule("/usage", view_func=site.limiter.exempt(site.limiter.usage_view))
+    with site.app.app_context():
+        site.limiter.override("127.0.0.1", 9, reason="test")
+    told = usage(site, "pro").json
+    assert [x["limit"] for x in told["limits"]] == [9]
+    with site.app.app_context():
+        site.limiter.allow("127.0.0.1")
+    told = usage(site, "pro").json
+    assert (told["limits"], told["unlimited"]) == ([], True)
+    with site.app.app_context():
+        site.limiter.block("127.0.0.1")
+    told = usage(site, "pro").json
+    assert (told["limits"], told["blocked"]) == ([], True)
+
+
+def test_usage_is_not_known_while_the_store_is_out() -> None:
+    site = Site(storage_uri="redis://127.0.0.1:1", store_timeout=0.01)
+    site.app.add_url_rule("/usage", view_func=site.limiter.usage_view)
+    answer = usage(site, "pro")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

@@ -11,7 +11,7 @@ from marshmallow import fields, validate
 
 from flask_irl.admin.schemas.fields import Number, described, integer, moment, objects, string
 from flask_irl.admin.schemas.fields import strings as strings_of
-from flask_irl.admin.schemas.requests import PageQuery, Request, check_one_line, reason_of
+from flask_irl.admin.schemas.requests import PageQuery, Request, check_one_line, reason_field
 from flask_irl.admin.schemas.site import PageSchema
 from flask_irl.api_keys.names import MAX_SCOPES, is_scope
 from flask_irl.api_keys.text import ENVIRONMENTS
@@ -63,7 +63,7 @@ class _Time(fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         found: datetime.datetime = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return found.timestamp()
+            return max(found.timestamp(), 0.0)
         except OverflowError:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
 
@@ -108,7 +108,7 @@ class IssueApiKeyRequest(Request):
     scopes = _scopes(load_default=list)
     plan = _plan(load_default=None)
     expires_at = _expires(load_default=None)
-    reason = reason_of("Contract 4711.")
+    reason = reason_field("Contract 4711.")
 
 
 class ChangeApiKeyRequest(Request):
@@ -124,7 +124,7 @@ class ChangeApiKeyRequest(Request):
     scopes = _scopes()
     plan = _plan()
     expires_at = _expires()
-    reason = reason_of("Contract 4711.")
+    reason = reason_field("Contract 4711.")
 
     @ma.validates_schema
     def _check_any(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -143,7 +143,7 @@ class RotateApiKeyRequest(Request):
         validate=validate.Range(0, MAX_GRACE_SECONDS),
         metadata=described("Time for which the text before is valid, too.", GRACE_SECONDS),
     )
-    reason = reason_of("Yearly rotation.")
+    reason = reason_field("Yearly rotation.")
 
 
 class RevokeApiKeyRequest(Request):
@@ -152,7 +152,7 @@ class RevokeApiKeyRequest(Request):
     optional = True
     example: ClassVar = {"reason": "It was published in a repository."}
 
-    reason = reason_of("It was published in a repository.")
+    reason = reason_field("It was published in a repository.")
 
 
 class ApiKeySchema(ma.Schema):

@@ -75,6 +75,27 @@ class CoveringSchema(OverrideSchema):
     network = string("Network.", "203.0.113.0/24")
 
 
+class ClientPlanSchema(ma.Schema):
+    """Describe the plan of a client."""
+
+    plan = string(
+        "Name of the plan; null where only the app tells it, with each request.",
+        "pro",
+        allow_none=True,
+    )
+    source = string(
+        "What it comes from.",
+        "operator",
+        validate=validate.OneOf(("operator", "app", "default")),
+    )
+    until = moment("End of an operator's assignment; else null", allow_none=True)
+    reason = string("Reason of the assignment; else null.", "Trial month.", allow_none=True)
+    who = string("Operator that assigned it; else null.", "oncall", allow_none=True)
+    counted = strings(
+        "Plans under which its requests count in the present windows.", ["free", "pro"]
+    )
+
+
 class WhySchema(ma.Schema):
     """Describe a behaviour's part in a client's score."""
 
@@ -140,6 +161,12 @@ class ClientSchema(ma.Schema):
         required=True,
         allow_none=True,
         metadata=described("Override by an operator; null if there is none."),
+    )
+    plan = fields.Nested(
+        ClientPlanSchema,
+        required=True,
+        allow_none=True,
+        metadata=described("Plan; null where the base limit holds."),
     )
     covered_by = fields.Nested(
         CoveringSchema,

@@ -15,6 +15,7 @@ from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
 from flask_irl.limits.plan import Mode
 from flask_irl.operations import FEEDBACK, MAX_REASON, MAX_TEXT, ORDERS
+from flask_irl.operations.moments import MAX_MOMENT
 from flask_irl.operations.texts import CONTROLS, UNSAFE
 
 MODES: Final = get_args(Mode)
@@ -28,7 +29,7 @@ def check_one_line(text: str) -> None:
         raise ma.ValidationError("Give one line without control characters.")
 
 
-def reason_of(example: str) -> fields.String:
+def reason_field(example: str) -> fields.String:
     """Make a member for an operator's reason."""
     return fields.String(
         load_default="",
@@ -37,6 +38,17 @@ def reason_of(example: str) -> fields.String:
             "Reason, for the audit log; one line without control characters.",
             example,
             pattern=f"^[^{CONTROLS}]*$",
+        ),
+    )
+
+
+def until_field() -> fields.String:
+    """Make a member for the end of a change."""
+    return fields.String(
+        validate=validate.Length(max=MAX_MOMENT),
+        metadata=described(
+            "End, instead of `seconds`: a moment with its zone, later than now.",
+            format="date-time",
         ),
     )
 
@@ -114,6 +126,7 @@ class OverrideRequest(Request):
         "if": {"properties": {"kind": {"const": "limit"}}, "required": ["kind"]},
         "then": {"required": ["amount"]},
         "else": {"properties": {"amount": False}},
+        "not": {"required": ["seconds", "until"]},
     }
     example: ClassVar = {"kind": "block", "seconds": 3600, "reason": "Scrapes the price list."}
 
@@ -131,11 +144,15 @@ class OverrideRequest(Request):
         metadata=described("Requests per window; with kind `limit`, and with no other."),
     )
     seconds = Number(
-        load_default=HOUR_SECONDS,
         validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
-        metadata=described("Duration of the override.", HOUR_SECONDS, exclusiveMinimum=0),
+        metadata=described(
+            f"Duration of the override; {HOUR_SECONDS} without it and `until`.",
+            HOUR_SECONDS,
+            exclusiveMinimum=0,
+        ),
     )
-    reason = reason_of("Scrapes the price list.")
+    until = until_field()
+    reason = reason_field("Scrapes the price list.")
 
     @ma.validates_schema
     def _check_amount(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -171,7 +188,7 @@ class RollbackRequest(Request):
             exclusiveMinimum=0,
         ),
     )
-    reason = reason_of("The new one flags our partners.")
+    reason = reason_field("The new one flags our partners.")
 
 
 class ModeRequest(Request):
@@ -247,4 +264,4 @@ class EndCampaignRequest(Request):
     optional = True
     example: ClassVar = {"reason": "Our own migration of accounts."}
 
-    reason = reason_of("Our own migration of accounts.")
+    reason = reason_field("Our own migration of accounts.")

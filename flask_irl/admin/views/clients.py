@@ -95,7 +95,7 @@ def override(change: dict[str, Any], id: str) -> ClientOverride:
         operations.clients.key_of(id),
         change["kind"],
         amount=change.get("amount", 0),
-        seconds=change["seconds"],
+        seconds=operations.seconds(change.get("seconds"), change.get("until")),
         reason=change["reason"],
         who=operator(),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.memory.models import MemoryModels
+from flask_irl.stores.memory.table import RevisedTable
 from flask_irl.stores.memory.unique import UniqueCount
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS, Revisions
 
@@ -22,8 +23,8 @@ class MemorySite(MemoryModels):
         super().__init__(clock)
         self._epoch = 0
         self._settings: tuple[int, bytes | None] = (0, None)
-        self._networks: dict[str, bytes] = {}
-        self._networks_revision = 0
+        self._networks = RevisedTable()
+        self._assigned = RevisedTable()
         self._campaigns: tuple[int, bytes | None] = (0, None)
         self._news: dict[str, deque[bytes]] = {}
         self._audit: deque[bytes] = deque(maxlen=AUDIT_KEPT)
@@ -41,8 +42,11 @@ class MemorySite(MemoryModels):
         with self._lock:
             pin = self._pin_at(now)
             settings = self._settings[0]
-            networks, campaigns = self._networks_revision, self._campaigns[0]
-            return Revisions(self._version, settings, self._epoch, networks, pin, campaigns)
+            networks, campaigns = self._networks.revision, self._campaigns[0]
+            assigned = self._assigned.revision
+            return Revisions(
+                self._version, settings, self._epoch, networks, pin, campaigns, assigned
+            )
 
     def advance_epoch(self) -> None:
         with self._lock:
@@ -60,23 +64,27 @@ class MemorySite(MemoryModels):
 
     def networks(self) -> dict[str, bytes]:
         with self._lock:
-            return dict(self._networks)
+            return dict(self._networks.values)
 
     def put_network(self, network: str, override: bytes, most: int) -> bool:
         with self._lock:
-            if network not in self._networks and len(self._networks) >= most:
-                return False
-            self._networks[network] = override
-            self._networks_revision += 1
-            return True
+            return self._networks.put(network, override, most)
 
     def drop_networks(self, networks: Sequence[str], expected: int | None = None) -> bool:
         with self._lock:
-            if expected is not None and expected != self._networks_revision:
-                return False
-            dropped = [network for network in networks if self._networks.pop(network, None)]
-            self._networks_revision += bool(dropped)
-            return True
+            return self._networks.drop(networks, expected)
+
+    def assigned(self) -> dict[str, bytes]:
+        with self._lock:
+            return dict(self._assigned.values)
+
+    def put_assigned(self, client: str, assignment: bytes, most: int) -> bool:
+        with self._lock:
+            return self._assigned.put(client, assignment, most)
+
+    def drop_assigned(self, clients: Sequence[str], expected: int | None = None) -> bool:
+        with self._lock:
+            return self._assigned.drop(clients, expected)
 
     def campaigns(self) -> tuple[int, bytes | None]:
         return self._campaigns

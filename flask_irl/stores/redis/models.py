@@ -26,8 +26,8 @@ class RedisModels(SiteValues):
     """Keep the models of the site; see the protocol ``SiteStore``."""
 
     def revisions(self) -> Revisions:
-        names = ("model", "settings", "epoch", "networks", "pin", "campaigns")
-        model, settings, epoch, networks, pin, campaigns = self._site_key(*names)
+        names = ("model", "settings", "epoch", "networks", "pin", "campaigns", "assigned")
+        model, settings, epoch, networks, pin, campaigns, assigned = self._site_key(*names)
         answers, now = self._run_with_time(
             ("GET", model),
             ("HGET", settings, "revision"),
@@ -35,6 +35,7 @@ class RedisModels(SiteValues):
             ("HGET", networks, "revision"),
             ("HMGET", pin, "version", "until"),
             ("HGET", campaigns, "revision"),
+            ("HGET", assigned, "revision"),
         )
         pinned = self._pin(pin, answers[4], now)
         return Revisions(
@@ -44,6 +45,7 @@ class RedisModels(SiteValues):
             self._whole(networks, answers[3]),
             pinned,
             self._whole(campaigns, answers[5]),
+            self._whole(assigned, answers[6]),
         )
 
     def model_version(self) -> int:

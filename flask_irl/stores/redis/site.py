@@ -15,11 +15,13 @@ from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECON
 SETTINGS: Final = read_script("settings")
 LEASE: Final = read_script("lease")
 RELEASE: Final = read_script("release")
-PUT_NETWORK: Final = read_script("put_network")
+PUT_FIELD: Final = read_script("put_field")
 PUT_CAMPAIGNS: Final = read_script("put_campaigns")
 TAKE_NEWS: Final = read_script("take_news")
-DROP_NETWORKS: Final = read_script("drop_networks")
+DROP_FIELDS: Final = read_script("drop_fields")
 DROPPED_AT_ONCE: Final = 500
+CLIENT: Final = "client:"
+"""Begins a client's name in a table: one may be called as the table's revision is."""
 MINUTE: Final = read_script("minute")
 WORKERS: Final = read_script("workers")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
@@ -66,21 +68,43 @@ class RedisSite(RedisModels):
         return (revision, answer[1]) if revision else (0, None)
 
     def networks(self) -> dict[str, bytes]:
-        [key] = self._site_key("networks")
-        [fields] = self._run(("HGETALL", key))
-        named = ((self._text(key, name), value) for name, value in (fields or {}).items())
-        return {name: value for name, value in named if name not in (None, "revision")}
+        return self._table("networks")
 
     def put_network(self, network: str, override: bytes, most: int) -> bool:
-        [key] = self._site_key("networks")
-        arguments = (_milliseconds(), most, network, override)
-        return self._run_strictly(("EVAL", PUT_NETWORK.text, 1, key, *arguments)) == 1
+        return self._put("networks", network, override, most)
 
     def drop_networks(self, networks: Sequence[str], expected: int | None = None) -> bool:
-        [key] = self._site_key("networks")
-        start = ("EVAL", DROP_NETWORKS.text, 1, key, _milliseconds())
-        for at in range(0, len(networks), DROPPED_AT_ONCE):
-            part = networks[at : at + DROPPED_AT_ONCE]
+        return self._drop("networks", networks, expected)
+
+    def assigned(self) -> dict[str, bytes]:
+        fields = self._table("assigned")
+        return {x.removeprefix(CLIENT): fields[x] for x in fields if x.startswith(CLIENT)}
+
+    def put_assigned(self, client: str, assignment: bytes, most: int) -> bool:
+        return self._put("assigned", CLIENT + client, assignment, most)
+
+    def drop_assigned(self, clients: Sequence[str], expected: int | None = None) -> bool:
+        return self._drop("assigned", [CLIENT + client for client in clients], expected)
+
+    def _table(self, name: str) -> dict[str, bytes]:
+        """Read a table that has a revision."""
+        [key] = self._site_key(name)
+        [fields] = self._run(("HGETALL", key))
+        named = ((self._text(key, field), value) for field, value in (fields or {}).items())
+        return {field: value for field, value in named if field not in (None, "revision")}
+
+    def _put(self, name: str, field: str, value: bytes, most: int) -> bool:
+        """Write a value into a table that has a revision."""
+        [key] = self._site_key(name)
+        arguments = (_milliseconds(), most, field, value)
+        return self._run_strictly(("EVAL", PUT_FIELD.text, 1, key, *arguments)) == 1
+
+    def _drop(self, name: str, fields: Sequence[str], expected: int | None) -> bool:
+        """Remove values from a table that has a revision."""
+        [key] = self._site_key(name)
+        start = ("EVAL", DROP_FIELDS.text, 1, key, _milliseconds())
+        for at in range(0, len(fields), DROPPED_AT_ONCE):
+            part = fields[at : at + DROPPED_AT_ONCE]
             revision: Any = self._run_strictly(
                 (*start, "" if expected is None else expected, *part)
             )

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal
-from uuid import UUID
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal
 
-from flask import current_app, has_app_context
-
-from flask_irl.errors import ConfigurationError, IrlError
-from flask_irl.web.app_states import AppStates
-from flask_irl.web.callbacks import key_of
-from flask_irl.web.state import AppState, state_of
+from flask_irl.control.base import (
+    ClientName,
+    caller,
+    check_whole,
+    checked,
+    may_name_anything,
+    name_of_client,
+    operations_on,
+)
+from flask_irl.control.plans import PlanControl
 
 if TYPE_CHECKING:
-    from flask_irl.operations import Operations
     from flask_irl.operations.results import ClientEntry, ClientOverride, ClientResult
 
-HOUR_SECONDS: Final = 3600.0
-MAX_WHO: Final = 100
 MAX_CLIENTS: Final = 1000
 MAX_STEP: Final = 127
-NO_APP: Final = (
-    "limiter.{name} is about the clients of one app, and there is no app here. Call it in a "
-    "request, or within 'with app.app_context():', as in a task of Celery's, a thread or a script."
-)
-
-ClientName = str | bytes | int | UUID
-"""A client's name, of any type that a key function may return."""
 Order = Literal["active", "anomalous", "refused", "flagged", "overridden"]
 Verdict = Literal["good", "abuse"]
 
 
-class ClientControl:
+class ClientControl(PlanControl):
     """Give an extension's calls on single clients: the operators' words, for the app's own code.
 
     Each is about the current app's clients, in a request or in an app context outside of one, and
@@ -55,14 +49,12 @@ class ClientControl:
         states: Those of the extension's apps.
     """
 
-    def __init__(self, states: AppStates) -> None:
-        self._states = states
-
     def block(
         self,
         client: ClientName,
         *,
-        seconds: float = HOUR_SECONDS,
+        seconds: float | None = None,
+        until: datetime | str | None = None,
         reason: str = "",
         who: str | None = None,
     ) -> ClientOverride:
@@ -70,7 +62,8 @@ class ClientControl:
 
         Args:
             client: Its name, as ``key_func`` gives it; it need not be known.
-            seconds: For how long: above 0, up to 366 days.
+            seconds: For how long: above 0, up to 366 days; an hour without it and ``until``.
+            until: The end instead: a ``datetime`` with a zone, or a text of ISO 8601 with it.
             reason: Why, for the audit log: a line of at most 500 characters.
             who: Who does it, for the audit log: a line of at most 100 characters. By default
                 ``app:`` and the function that calls this.
@@ -82,25 +75,27 @@ class ClientControl:
         Raises:
             ConfigurationError: An argument isn't allowed. For the rest, see the class.
         """
-        return self._override("block", client, 0, seconds, reason, who or _caller())
+        return self._override("block", client, 0, (seconds, until), reason, who or caller())
 
     def allow(
         self,
         client: ClientName,
         *,
-        seconds: float = HOUR_SECONDS,
+        seconds: float | None = None,
+        until: datetime | str | None = None,
         reason: str = "",
         who: str | None = None,
     ) -> ClientOverride:
         """Let a client pass without limit for a time; arguments and errors as of :meth:`block`."""
-        return self._override("allow", client, 0, seconds, reason, who or _caller())
+        return self._override("allow", client, 0, (seconds, until), reason, who or caller())
 
     def override(
         self,
         client: ClientName,
         amount: int,
         *,
-        seconds: float = HOUR_SECONDS,
+        seconds: float | None = None,
+        until: datetime | str | None = None,
         reason: str = "",
         who: str | None = None,
     ) -> ClientOverride:
@@ -110,19 +105,20 @@ class ClientControl:
             client: As of :meth:`block`; so are the others, and the errors.
             amount: Requests per window, 1 to 2**31 - 1.
             seconds: For how long.
+            until: Until when, instead.
             reason: Why.
             who: Who does it.
         """
-        return self._override("override", client, amount, seconds, reason, who or _caller())
+        return self._override("override", client, amount, (seconds, until), reason, who or caller())
 
     def clear(self, client: ClientName, *, who: str | None = None) -> bool:
         """Take a block, an allowance or an override back; tell whether there was one.
 
         Arguments and errors as of :meth:`block`.
         """
-        who = _checked(who or _caller())
+        who = checked(who or caller())
         operations = self._operations("clear()")
-        return operations.overrides.clear(_name(client), who, named=_may_name_anything())
+        return operations.overrides.clear(name_of_client(client), who, named=may_name_anything())
 
     def feedback(self, client: ClientName, verdict: Verdict, *, who: str | None = None) -> bool:
         """Note that a client is good or an abuser, for models to learn from.
@@ -140,10 +136,10 @@ class ClientControl:
         Raises:
             ConfigurationError: An argument isn't allowed. For the rest, see the class.
         """
-        who = _checked(who or _caller())
+        who = checked(who or caller())
         operations = self._operations("feedback()")
         return operations.clients.feedback(
-            operations.clients.key_of_name(_name(client)), verdict, who
+            operations.clients.key_of_name(name_of_client(client)), verdict, who
         )
 
     def client(self, client: ClientName) -> ClientResult | None:
@@ -163,7 +159,7 @@ class ClientControl:
             ConfigurationError: The name isn't one. For the rest, see the class.
         """
         operations = self._operations("client()")
-        return operations.clients.describe(operations.clients.key_of_name(_name(client)))
+        return operations.clients.describe(operations.clients.key_of_name(name_of_client(client)))
 
     def clients(
         self,
@@ -194,9 +190,9 @@ class ClientControl:
             ConfigurationError: An argument isn't allowed. For the rest, see the class.
         """
         if step is not None:
-            _check_whole("step", step, 0, MAX_STEP)
-        _check_whole("offset", offset, 0, sys.maxsize)
-        _check_whole("limit", limit, 1, MAX_CLIENTS)
+            check_whole("step", step, 0, MAX_STEP)
+        check_whole("offset", offset, 0, sys.maxsize)
+        check_whole("limit", limit, 1, MAX_CLIENTS)
         on_clients = self._operations("clients()").clients
         return on_clients.ranked(order=order, step=step, offset=offset, limit=limit)[0]
 
@@ -213,11 +209,11 @@ class ClientControl:
             StoreError: The store failed; some may be forgotten.
             ConfigurationError: An argument isn't allowed.
         """
-        who = _checked(who or _caller())
-        name = None if client is None else _name(client)
+        who = checked(who or caller())
+        name = None if client is None else name_of_client(client)
         known = False
         for state in self._states.here():
-            on_clients = _operations_on(state).clients
+            on_clients = operations_on(state).clients
             if name is None:
                 known |= on_clients.reset_all(who) > 0
             else:
@@ -225,67 +221,24 @@ class ClientControl:
         return known
 
     def _override(
-        self, word: str, client: ClientName, amount: int, seconds: float, reason: str, who: str
+        self,
+        word: str,
+        client: ClientName,
+        amount: int,
+        time: tuple[float | None, datetime | str | None],
+        reason: str,
+        who: str,
     ) -> ClientOverride:
         from flask_irl.operations.audit import MAX_REASON
         from flask_irl.operations.texts import check_line
 
         operations = self._operations(f"{word}()")
         return operations.overrides.set(
-            _name(client),
+            name_of_client(client),
             "limit" if word == "override" else word,
             amount=amount,
-            seconds=seconds,
+            seconds=operations.seconds(*time),
             reason=check_line("reason", reason, MAX_REASON),
-            who=_checked(who),
-            named=_may_name_anything(),
+            who=checked(who),
+            named=may_name_anything(),
         )
-
-    def _operations(self, call: str) -> Operations:
-        if not has_app_context():
-            raise RuntimeError(NO_APP.format(name=call))
-        return _operations_on(state_of(current_app))
-
-
-def _operations_on(state: AppState) -> Operations:
-    # Not with the module: a web worker needs them for these calls only.
-    from flask_irl.operations import Operations
-
-    return Operations(state.limiter)
-
-
-def _name(client: Any) -> str:
-    """Name a client as a key function does that returns this."""
-    try:
-        name = key_of(lambda: client)
-    except IrlError:
-        name = ""
-    if not name:
-        raise ConfigurationError(
-            f"client is {client!r:.100}, which names nobody: give what key_func returns, such as "
-            "an address or a user's id"
-        )
-    return name
-
-
-def _may_name_anything() -> bool:
-    """Tell whether a client of the current app may be called like a network."""
-    return not state_of(current_app).names_addresses
-
-
-def _checked(who: str) -> str:
-    from flask_irl.operations.texts import check_line
-
-    return check_line("who", who, MAX_WHO)
-
-
-def _caller() -> str:
-    """Name the app's function that calls a method of this module, for the audit log."""
-    code = sys._getframe(2).f_code
-    module = sys._getframe(2).f_globals.get("__name__")
-    return f"app:{module}.{code.co_qualname}"[:MAX_WHO]
-
-
-def _check_whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(f"{name} is {value!r}: give a whole number from {low} to {high}")

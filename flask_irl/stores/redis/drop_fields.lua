@@ -1,7 +1,7 @@
--- Removes operators' overrides of networks.
+-- Removes values from a table of the site.
 --
--- KEYS[1] hash of overrides by network, with their revision; ARGV[1] the time in ms, ARGV[2] the
--- revision that is expected, or '' for any; ARGV[3+] the networks.
+-- KEYS[1] hash of values by name, with their revision; ARGV[1] the time in ms, ARGV[2] the
+-- revision that is expected, or '' for any; ARGV[3+] the names.
 -- Answers the revision, which is later if any was removed, or '' if it isn't the expected one.
 -- include number
 -- include sound_hash

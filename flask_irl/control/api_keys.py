@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import current_app, has_app_context
-
-from flask_irl.web.state import state_of
+from flask_irl.control.base import Control, caller, checked
 
 if TYPE_CHECKING:
     from flask_irl.operations.api_key_results import ApiKeyResult, IssuedApiKey
     from flask_irl.operations.api_keys import ApiKeyOperations
 
-MAX_WHO: Final = 100
 DAY_SECONDS: Final = 86_400.0
-NO_APP: Final = (
-    "limiter.api_keys.{name} is about the keys of one app, and there is no app here. Call it in a "
-    "request, or within 'with app.app_context():', as in a task of Celery's, a thread or a script."
-)
 UNCHANGED: Final[Any] = object()
 """Stands for what stays as it is."""
 
 
-class ApiKeyControl:
+class ApiKeyControl(Control):
     """Give the operations on the API keys of the current app; ``limiter.api_keys``.
 
     Changes are in the audit log before they are made, without any key's text, and hold in all
@@ -32,6 +24,9 @@ class ApiKeyControl:
     raise :class:`~flask_irl.errors.StoreError` where the store doesn't answer (repeat the call),
     :class:`~flask_irl.errors.ConfigurationError` for an argument that isn't allowed, and
     ``RuntimeError`` where there is no app context.
+
+    Args:
+        states: Those of the extension's apps.
     """
 
     def issue(
@@ -62,7 +57,7 @@ class ApiKeyControl:
         Raises:
             ConfigurationError: An argument isn't allowed. For the rest, see the class.
         """
-        return _operations("issue").issue(
+        return self._keys("issue").issue(
             name=name,
             owner=owner,
             scopes=scopes,
@@ -70,7 +65,7 @@ class ApiKeyControl:
             expires_at=expires_at,
             environment=environment,
             reason=reason,
-            who=_checked(who or _caller()),
+            who=checked(who or caller()),
         )
 
     def rotate(
@@ -92,13 +87,13 @@ class ApiKeyControl:
         Raises:
             ConfigurationError: An argument isn't allowed, or the key is revoked.
         """
-        return _operations("rotate").rotate(
-            key, grace_seconds=grace_seconds, reason=reason, who=_checked(who or _caller())
+        return self._keys("rotate").rotate(
+            key, grace_seconds=grace_seconds, reason=reason, who=checked(who or caller())
         )
 
     def revoke(self, key: str, *, reason: str = "", who: str | None = None) -> ApiKeyResult | None:
         """Revoke an API key for good; None where there is no such key. Arguments as of rotate."""
-        return _operations("revoke").revoke(key, reason=reason, who=_checked(who or _caller()))
+        return self._keys("revoke").revoke(key, reason=reason, who=checked(who or caller()))
 
     def change(
         self,
@@ -135,13 +130,13 @@ class ApiKeyControl:
             "expires_at": expires_at,
         }
         changes = {name: value for name, value in given.items() if value is not UNCHANGED}
-        return _operations("change").change(
-            key, changes, reason=reason, who=_checked(who or _caller())
+        return self._keys("change").change(
+            key, changes, reason=reason, who=checked(who or caller())
         )
 
     def show(self, key: str) -> ApiKeyResult | None:
         """Describe an API key, by its id, prefix or client; None where there is no such key."""
-        return _operations("show").show(key)
+        return self._keys("show").show(key)
 
     def list(
         self, *, prefix: str = "", owner: str = "", offset: int = 0, limit: int = 50
@@ -154,28 +149,10 @@ class ApiKeyControl:
             offset: The number of keys to skip, 0 or more.
             limit: The number of keys to list at most.
         """
-        found, _ = _operations("list").page(
+        found, _ = self._keys("list").page(
             prefix=prefix, owner=owner, offset=max(offset, 0), limit=limit
         )
         return found
 
-
-def _operations(call: str) -> ApiKeyOperations:
-    if not has_app_context():
-        raise RuntimeError(NO_APP.format(name=f"{call}()"))
-    # Not with the module: a web worker needs them for these calls only.
-    from flask_irl.operations import Operations
-
-    return Operations(state_of(current_app).limiter).api_keys
-
-
-def _checked(who: str) -> str:
-    from flask_irl.operations.texts import check_line
-
-    return check_line("who", who, MAX_WHO)
-
-
-def _caller() -> str:
-    """Name the app's function that calls a method of this module, for the audit log."""
-    frame = sys._getframe(2)
-    return f"app:{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"[:MAX_WHO]
+    def _keys(self, call: str) -> ApiKeyOperations:
+        return self._operations(f"api_keys.{call}()").api_keys

@@ -1,0 +1,54 @@
+"""Tell the rate plan of a client, and where it comes from."""
+
+from __future__ import annotations
+
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.limits.current import current_limits
+from flask_irl.operations.plan_results import ClientPlan
+
+
+def plan_of_client(limiter: Limiter, key: str, now: float) -> ClientPlan | None:
+    """Tell the rate plan of a client; None where the base limit holds.
+
+    Args:
+        limiter: The limiter.
+        key: The client's key.
+        now: Seconds since the epoch.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    plans = limiter.rate_plans
+    if not plans.any:
+        return None
+    counted = [name for name in plans.table if _counts_under(limiter, name, key, now)]
+    assignment = plans.assignment_of(key)
+    if assignment is not None and assignment.plan in plans.table:
+        plan, until, reason, who = assignment
+        return {
+            "plan": plan,
+            "source": "operator",
+            "until": until,
+            "reason": reason,
+            "who": who,
+            "counted": counted,
+        }
+    default = None if plans.default is None or plans.by_request else plans.default.name
+    if default is None and not plans.by_request and not counted:
+        return None
+    return {
+        "plan": default,
+        "source": "default" if default is not None else "app",
+        "until": None,
+        "reason": None,
+        "who": None,
+        "counted": counted,
+    }
+
+
+def _counts_under(limiter: Limiter, name: str, key: str, now: float) -> bool:
+    """Tell whether requests of a client count under a plan at present."""
+    scope = limiter.rate_plans.table[name].scope
+    plan = limiter.plan((scope,))
+    limits = current_limits(plan, limiter.store.peek(plan, (key, key))._replace(override=None), now)
+    return any(x.scope == scope.name and x.remaining < x.limit for x in limits)
