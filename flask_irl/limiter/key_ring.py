@@ -7,6 +7,7 @@ remembered: whoever invents keys fills nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import OrderedDict
@@ -122,7 +123,9 @@ class KeyRing:
 
     def count(self, reason: str) -> None:
         """Count a request that was refused for its API key."""
-        self._notify(ApiKeyRejected(reason))
+        # A listener that fails is no reason to answer otherwise.
+        with contextlib.suppress(Exception):
+            self._notify(ApiKeyRejected(reason))
 
     def label(self, client: str) -> str | None:
         """Name the client of an API key for people; None for any other, and without the store.
