@@ -9,7 +9,7 @@ from itertools import product
 from typing import Final
 
 from loadtests.bench.cases import rivals
-from loadtests.bench.cases.apps import OURS, Bench, bare, ours, ours_refused
+from loadtests.bench.cases.apps import OURS, Bench, bare, ours, ours_keyed, ours_refused
 from loadtests.bench.cases.rivals import FIXED, MOVING, ONE_LIMIT, SLIDING, THREE_LIMITS
 from loadtests.bench.cases.subject import Subject
 
@@ -19,6 +19,7 @@ Key = tuple[str, str, str]
 STORES: Final = ("memory", "redis")
 FLASK_LIMITER: Final = "Flask-Limiter"
 THROTTLED: Final = "throttled-py"
+KEYED: Final = "one limit, headers, model, API key"
 REFUSED: Final = "refused, known to be over"
 COMPAT: Final = "default limit, headers, by Flask-Limiter's names"
 NATIVE: Final = "default limit, headers"
@@ -91,6 +92,7 @@ def all_cases(bench: Bench) -> list[Case]:
             build = partial(ours, bench, store, limits, headers, model)
             cases.append(Case(OURS, store, our_name(limits, headers, model), build))
         cases.append(Case(OURS, store, REFUSED, partial(ours_refused, bench, store), 429))
+        cases.append(Case(OURS, store, KEYED, partial(ours_keyed, bench, store)))
         cases.append(Case(OURS, store, NATIVE, partial(rivals.native, bench, store)))
         cases.append(Case(OURS, store, COMPAT, partial(rivals.compat, bench, store)))
     for store in STORES:
