@@ -150,7 +150,7 @@ class KeyedSubject(WsgiSubject):
 
 def ours_keyed(bench: Bench, store: str) -> Subject:
     """Make the app under flask_irl, every client within its limit and known by its API key."""
-    options = {"api_keys": True, "api_key_secret": "of the bench alone"}
+    options: dict[str, Any] = {"api_keys": True, "api_key_secret": "of the bench alone"}
     app = our_app(bench, store, key_prefix="irl-keyed-", **options)
     issue = Operations(limiter_of(app)).api_keys.issue
     clients = min(bench.clients, 100)
