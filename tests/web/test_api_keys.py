@@ -469,6 +469,7 @@ def test_without_the_store_known_keys_go_on_and_others_wait(
     assert site.rejections() == ["unverified"] * 2
     assert site.get().status_code == 200
     unauthorized(site.get("/closed", strange["key"]), 503)
+    assert site.get("/closed", known["key"]).text == "closed"
 
 
 def test_the_stores_time_ends_a_key_and_not_the_hosts(
