@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 
-from flask_irl import IntelligentLimiter
+from flask_irl import ConfigurationError, IntelligentLimiter
 from flask_irl.operations import Operations
 from flask_irl.web.state import state_of
 
@@ -37,6 +38,12 @@ def test_a_key_lives_in_the_apps_hands(app: Flask) -> None:
     assert {entry["who"] for entry in entries} == {
         f"app:{__name__}.test_a_key_lives_in_the_apps_hands"
     }
+
+
+@pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"limit": "5"}])
+def test_a_list_is_bounded(app: Flask, page: dict[str, Any]) -> None:
+    with app.app_context(), pytest.raises(ConfigurationError, match="whole number"):
+        app.extensions["limiter"].api_keys.list(**page)
 
 
 def test_outside_of_an_app_the_call_says_what_to_do(app: Flask) -> None:

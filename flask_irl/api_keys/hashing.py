@@ -27,7 +27,8 @@ class Hasher:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._peppers = tuple(
-            hashlib.blake2b(secret.encode(), person=_PERSON).digest() for secret in secrets
+            hashlib.blake2b(secret.encode(errors="surrogateescape"), person=_PERSON).digest()
+            for secret in secrets
         )
 
     def hash(self, text: str) -> bytes:

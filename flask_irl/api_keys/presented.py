@@ -50,9 +50,13 @@ class PresentedKey(str):
         seen: The record that it was compared with.
         confirmed: Whether the store, or what stands for it, has confirmed that in this request.
         rejection: Reason for which it isn't accepted; empty if it is, or that isn't known yet.
+        noted: Whether the request is among the key's uses.
     """
 
-    __slots__ = ("address", "confirmed", "digests", "key", "key_id", "rejection", "seen")
+    __slots__ = (
+        *("address", "confirmed", "digests", "key", "key_id"),
+        *("noted", "rejection", "seen"),
+    )
 
     key_id: str
     address: str
@@ -61,13 +65,15 @@ class PresentedKey(str):
     seen: Seen | None
     confirmed: bool
     rejection: Rejection | Literal[""]
+    noted: bool
 
     @classmethod
     def of(cls, key_id: str, address: str, digests: tuple[bytes, ...]) -> PresentedKey:
         """Present a key whose text is well-formed."""
         self = cls(client_of(key_id))
         self.key_id, self.address, self.digests = key_id, address, digests
-        self.key, self.seen, self.confirmed, self.rejection = None, None, False, ""
+        self.key, self.seen, self.rejection = None, None, ""
+        self.confirmed = self.noted = False
         return self
 
     @classmethod

@@ -17,6 +17,8 @@ from flask_irl.api_keys.text import ENVIRONMENTS, KEY_ID, Environment, client_of
 from flask_irl.stored import is_number, read_json
 
 REVISION_BYTES: Final = 8
+SOONEST: Final = 1e-6
+"""The earliest end, in seconds since the epoch."""
 MOST_BYTES: Final = 16_384
 """Size of the longest record that is read: more than any that is written."""
 
@@ -106,7 +108,8 @@ class Record:
             old: Whether it is the text before the latest rotation.
         """
         ends = [at for at in (self.key.expires, self.old_until if old else None) if at is not None]
-        return min(ends, default=0.0)
+        # An end at 0 is one, too.
+        return max(min(ends), SOONEST) if ends else 0.0
 
     def rotated_to(self, new: bytes, *, at: float, grace_seconds: float) -> Record:
         """Give the record with a new hash; the one before is valid for some seconds more."""

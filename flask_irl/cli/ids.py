@@ -7,6 +7,7 @@ import sys
 import click
 from flask import current_app
 
+from flask_irl.api_keys.text import client_of, id_in
 from flask_irl.cli.group import fail, note
 from flask_irl.cli.output import plain
 from flask_irl.operations.clients import ClientOperations
@@ -32,7 +33,13 @@ class ClientCommand(click.Command):
         key = given.get("api_key")
         if key is not None and not key.strip():
             raise click.BadParameter("it is empty", ctx=ctx, param_hint="--api-key")
-        return super().parse_args(ctx, args if key is None else [key_of_api_key(key), *args])
+        return super().parse_args(ctx, args if key is None else [_client_of(key), *args])
+
+
+def _client_of(key: str) -> str:
+    """Name the client that sends an API key: the limiter's own, or one of the app's."""
+    key_id = id_in(key.strip())
+    return client_of(key_id) if key_id else key_of_api_key(key)
 
 
 def check_seen(clients: ClientOperations, client_id: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from flask_irl.control.base import Control, caller, checked
+from flask_irl.control.base import Control, caller, check_whole, checked
 
 if TYPE_CHECKING:
     from flask_irl.operations.api_key_results import ApiKeyResult, IssuedApiKey
     from flask_irl.operations.api_keys import ApiKeyOperations
 
+MAX_LISTED: Final = 1000
 DAY_SECONDS: Final = 86_400.0
 UNCHANGED: Final[Any] = object()
 """Stands for what stays as it is."""
@@ -24,6 +26,9 @@ class ApiKeyControl(Control):
     raise :class:`~flask_irl.errors.StoreError` where the store doesn't answer (repeat the call),
     :class:`~flask_irl.errors.ConfigurationError` for an argument that isn't allowed, and
     ``RuntimeError`` where there is no app context.
+
+    Args:
+        states: Those of the extension's apps.
     """
 
     def issue(
@@ -144,11 +149,14 @@ class ApiKeyControl(Control):
             prefix: Only keys whose texts or ids begin with this.
             owner: Only keys whose owners begin with this; with a prefix, of exactly this owner.
             offset: The number of keys to skip, 0 or more.
-            limit: The number of keys to list at most.
+            limit: The number of keys to list at most, 1 to 1000.
+
+        Raises:
+            ConfigurationError: An argument isn't allowed. For the rest, see the class.
         """
-        found, _ = self._keys("list").page(
-            prefix=prefix, owner=owner, offset=max(offset, 0), limit=limit
-        )
+        check_whole("offset", offset, 0, sys.maxsize)
+        check_whole("limit", limit, 1, MAX_LISTED)
+        found, _ = self._keys("list").page(prefix=prefix, owner=owner, offset=offset, limit=limit)
         return found
 
     def _keys(self, call: str) -> ApiKeyOperations:

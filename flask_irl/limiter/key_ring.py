@@ -7,6 +7,7 @@ remembered: whoever invents keys fills nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import OrderedDict
@@ -84,8 +85,11 @@ class KeyRing:
             return False
         stored = self._failures.ask(lambda: self._store.api_key(key_id), False)
         if stored is None:
-            presented.reject("unverified")
-            return False
+            # Without the store, what this worker knows of a key holds.
+            if presented.key is None:
+                presented.reject("unverified")
+            presented.confirmed = presented.key is not None
+            return presented.confirmed
         presented.confirmed = self.take(presented, stored)
         return presented.confirmed
 
@@ -122,7 +126,9 @@ class KeyRing:
 
     def count(self, reason: str) -> None:
         """Count a request that was refused for its API key."""
-        self._notify(ApiKeyRejected(reason))
+        # A listener that fails is no reason to answer otherwise.
+        with contextlib.suppress(Exception):
+            self._notify(ApiKeyRejected(reason))
 
     def label(self, client: str) -> str | None:
         """Name the client of an API key for people; None for any other, and without the store.

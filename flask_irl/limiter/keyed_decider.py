@@ -73,7 +73,7 @@ class KeyedDecider(Decider):
         # By the store, by a lease of the key's client, which ends when a key is revoked, or by this
         # worker's memory while the store is out.
         key.confirmed = True
-        self._note(key.key_id, decision)
+        self._note(key, decision)
         return decision
 
     def flush(self) -> None:
@@ -100,9 +100,11 @@ class KeyedDecider(Decider):
         self._lock = threading.Lock()
         self._uses = {}
 
-    def _note(self, key_id: str, decision: Decision) -> None:
+    def _note(self, key: PresentedKey, decision: Decision) -> None:
+        """Note a use of a key: a request once, whatever it is asked about besides."""
         with self._lock:
-            self._add(key_id, KeyUse(1, not decision.admitted, decision.at))
+            self._add(key.key_id, KeyUse(not key.noted, not decision.admitted, decision.at))
+        key.noted = True
 
     def _add(self, key_id: str, use: KeyUse) -> None:
         before = self._uses.get(key_id, NO_USE)

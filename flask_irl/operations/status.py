@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from flask_irl.config.runtime import read_settings
+from flask_irl.config.runtime import plain_settings, read_settings
 from flask_irl.config.values import OFF
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
@@ -233,10 +233,12 @@ class StatusOperations:
 
     def _changed(self) -> dict[str, Change]:
         settings = read_settings(self._store.settings()[1])
-        configured, in_force = self._limiter.configured, self._limiter.options
+        configured, in_force = (
+            plain_settings({name: getattr(options, name) for name in settings})
+            for options in (self._limiter.configured, self._limiter.options)
+        )
         changed: dict[str, Change] = {
-            name: {"configured": getattr(configured, name), "in_force": getattr(in_force, name)}
-            for name in settings
+            name: {"configured": configured[name], "in_force": in_force[name]} for name in settings
         }
         return {n: c for n, c in changed.items() if c["configured"] != c["in_force"]}
 

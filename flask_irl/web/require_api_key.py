@@ -72,4 +72,7 @@ class RequireApiKey:
             # Nothing passes that somebody meant to protect.
             raise ConfigurationError(OFF)
         rule = request.url_rule
+        if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+            # Flask answers it: browsers send no key before they may.
+            return
         keys.require(self._scope, "unmatched" if rule is None else rule.rule)

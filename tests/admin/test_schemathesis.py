@@ -49,7 +49,6 @@ class Site:
             admin_token=WRITE,
             api_keys=True,
             api_key_secret="a secret of the tests",
-            plans={"pro": "600/minute"},
         )
         self.engine: Limiter = state_of(self.app).limiter
         self.engine.trainer._fit = self._fit

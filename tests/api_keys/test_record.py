@@ -53,7 +53,14 @@ def test_members_of_a_later_version_stay() -> None:
 
 @pytest.mark.parametrize(
     ("until", "expires", "old", "ends"),
-    [(7.0, 9.5, False, 9.5), (7.0, 9.5, True, 7.0), (7.0, None, False, 0.0), (7.0, 5.0, True, 5.0)],
+    [
+        (7.0, 9.5, False, 9.5),
+        (7.0, 9.5, True, 7.0),
+        (7.0, None, False, 0.0),
+        (7.0, 5.0, True, 5.0),
+        (7.0, 0.0, False, 1e-6),
+        (0.0, None, True, 1e-6),
+    ],
 )
 def test_a_text_ends_with_its_key_or_with_the_grace(
     until: float, expires: float | None, old: bool, ends: float

@@ -62,6 +62,15 @@ def test_a_key_lives_from_issue_to_revocation(shell: Shell) -> None:
     assert "revoked" in shell.run("show", key_id)
 
 
+def test_a_client_is_named_by_the_text_of_its_key(shell: Shell) -> None:
+    text = shell.run("issue", "nightly", "--owner", "acme").strip()
+    runner = shell.app.test_cli_runner()
+    blocked = runner.invoke(irl, ["block", "--api-key", text, "--yes", "--json"])
+    assert blocked.exit_code == 0, blocked.output
+    assert json.loads(blocked.stdout)["client"] == f"key:{id_in(text)}"
+    assert text not in blocked.output
+
+
 @pytest.mark.parametrize("command", ["show", "rotate", "revoke"])
 def test_a_key_that_there_is_not_is_named(shell: Shell, command: str) -> None:
     assert "no such API key" in shell.run(command, "7f3aK9xQ2m", code=1)

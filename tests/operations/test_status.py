@@ -337,3 +337,11 @@ def test_a_store_that_is_too_far_away_for_requests_is_not_said_to_refuse(here: W
     vars(here.store)["hit"] = hit
     found = here.operations.status.read()["store"]
     assert (found["answers"], found["counts_requests"], found["error"]) == (True, True, None)
+
+
+def test_plans_that_were_changed_are_told_as_texts(clock: Clock) -> None:
+    worker = Worker(MemoryStore(clock=clock), {"plans": {"pro": "600/minute"}})
+    worker.operations.plans.change({"plans": {"pro": "5/minute"}}, ADA)
+    changed = worker.operations.status.read()["changed"]
+    assert changed is not None
+    assert json.loads(json.dumps(changed["plans"])) == changed["plans"]

@@ -31,7 +31,8 @@ def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() 
         with redis.Redis(HOST, server.port) as client:
             client.execute_command(*documented_rights())
         store = RedisStore(locate(f"redis://irl:geheim@{HOST}:{server.port}"), timeout=5)
-        worker = Worker(store, {})
+        secret = "a secret of the tests"
+        worker = Worker(store, {"api_keys": True, "api_key_secret": secret})
         for number in range(60):
             worker.ask(f"c{number % 6}")
         leased = store.lease(plan_of(base=Limit(1000, 60)), ("c0",), LeaseCall(5), None)
@@ -41,6 +42,16 @@ def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() 
         assert worker.operations.models.train(ADA).result == "accepted"
         override(worker, "block", "c1")
         found = worker.operations.status.read()
+        keys = worker.operations.api_keys
+        issued = keys.issue(name="n", owner="o", who=ADA)
+        assert worker.limiter.keys is not None
+        presented = worker.limiter.keys.present(issued["key"], "c0")
+        assert worker.limiter.keys.look(presented)
+        assert worker.limiter.decide(worker.limiter.plan(()), (presented,)).admitted
+        worker.limiter.flush()
+        assert keys.rotate(issued["id"], who=ADA) is not None
+        assert keys.revoke(issued["id"], who=ADA) is not None
+        assert [key["requests"] for key in keys.page()[0]] == [1]
         worker.limiter.close()
     assert leased.units == 5
     assert (found["store"]["answers"], found["total_requests"]) == (True, 60)

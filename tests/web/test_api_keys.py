@@ -408,6 +408,16 @@ def test_blueprints_classes_and_async_views_require_keys(site: Site) -> None:
         site.engine.forget_all()
 
 
+def test_a_blueprint_that_requires_a_key_answers_what_a_browser_asks_before(site: Site) -> None:
+    blueprint = Blueprint("part", __name__, url_prefix="/part")
+    site.limiter.require_api_key()(blueprint)
+    blueprint.post("/view")(lambda: "done")
+    site.app.register_blueprint(blueprint)
+    asks = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    assert site.client.options("/part/view", headers=asks).status_code == 200
+    unauthorized(site.client.post("/part/view"))
+
+
 def test_an_app_answers_by_its_own_handlers(site: Site) -> None:
     site.app.register_error_handler(401, lambda error: ("mine: " + error.reason, 401))
     assert site.get("/closed").text == "mine: missing"
@@ -459,6 +469,7 @@ def test_without_the_store_known_keys_go_on_and_others_wait(
     assert site.rejections() == ["unverified"] * 2
     assert site.get().status_code == 200
     unauthorized(site.get("/closed", strange["key"]), 503)
+    assert site.get("/closed", known["key"]).text == "closed"
 
 
 def test_the_stores_time_ends_a_key_and_not_the_hosts(
@@ -471,8 +482,9 @@ def test_the_stores_time_ends_a_key_and_not_the_hosts(
     if not site.store.local:
         assert site.get(key=issued["key"]).status_code == 200
     monkeypatch.undo()
-    site.keys.change(issued["id"], {"expires_at": now - 1}, who="ada")
-    assert "expired" in unauthorized(site.get(key=issued["key"]))["detail"]
+    for end in (now - 1, 0.0):
+        site.keys.change(issued["id"], {"expires_at": end}, who="ada")
+        assert "expired" in unauthorized(site.get(key=issued["key"]))["detail"]
 
 
 def test_a_network_with_a_limit_hides_no_revoked_key(site: Site) -> None:
@@ -551,6 +563,32 @@ def test_a_key_is_named_for_operators(site: Site) -> None:
     site.engine.flush()
     [entry] = Operations(site.engine).clients.ranked()[0]
     assert (entry["client"], entry["label"]) == (issued["client"], f"{issued['prefix']} (nightly)")
+
+
+def test_a_request_with_limits_on_functions_is_one_use(site: Site) -> None:
+    @site.limiter.limit("2/minute")
+    def work() -> str:
+        return "done"
+
+    site.app.get("/work")(lambda: work() + work())
+    issued = site.issue()
+    assert [site.get("/work", issued["key"]).status_code for _ in range(2)] == [200, 429]
+    site.engine.flush()
+    found = site.keys.show(issued["id"])
+    assert found is not None
+    assert (found["requests"], found["refused"]) == (2, 1)
+
+
+def test_a_listener_that_fails_changes_no_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(event: object) -> None:
+        raise RuntimeError
+
+    assert site.engine.keys is not None
+    monkeypatch.setattr(site.engine.keys, "_notify", fail)
+    unauthorized(site.get(key=new_text("live").text))
+    unauthorized(site.get("/closed"))
 
 
 def test_uses_are_counted_with_the_flush(site: Site) -> None:

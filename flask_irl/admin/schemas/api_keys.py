@@ -63,7 +63,7 @@ class _Time(fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         found: datetime.datetime = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return found.timestamp()
+            return max(found.timestamp(), 0.0)
         except OverflowError:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
 

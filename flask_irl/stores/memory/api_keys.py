@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from flask_irl.api_keys.presented import Seen, StoredKey
 from flask_irl.api_keys.record import REVISION_BYTES
@@ -12,6 +15,9 @@ from flask_irl.api_keys.text import id_of
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.api_keys import NO_USE, KeyUse
+
+LAST: Final = chr(sys.maxunicode)
+"""Behind every name that begins with what stands before it."""
 
 
 class MemoryApiKeys:
@@ -63,12 +69,19 @@ class MemoryApiKeys:
 
     def index_api_key(self, names: Sequence[str], gone: Sequence[str] = ()) -> None:
         with self._lock:
-            self._key_names = sorted({*self._key_names, *names}.difference(gone))
+            for name in (*names, *gone):
+                place = bisect_left(self._key_names, name)
+                known = self._key_names[place : place + 1] == [name]
+                if name in gone and known:
+                    del self._key_names[place]
+                elif name not in gone and not known:
+                    self._key_names.insert(place, name)
 
     def api_key_names(self, beginning: str, offset: int, count: int) -> tuple[list[str], int]:
         with self._lock:
-            found = [name for name in self._key_names if name.startswith(beginning)]
-        return found[offset : offset + count], len(found)
+            first = bisect_left(self._key_names, beginning)
+            last = bisect_left(self._key_names, f"{beginning}{LAST}")
+            return self._key_names[first:last][offset : offset + count], last - first
 
     def add_key_uses(self, uses: Mapping[str, KeyUse]) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -13,6 +13,7 @@ from flask import Flask
 
 from flask_irl import IntelligentLimiter
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations import Operations
 from flask_irl.telemetry.events import ClientsScored, ErrorSwallowed, Event, StoreFailed
 from flask_irl.web.state import state_of
 from loadtests.bench.cases import PATH, PLENTY
@@ -154,6 +155,27 @@ def ours_planned(bench: Bench, store: str, *, told: bool) -> Subject:
         key_prefix=f"irl-plans-{told:d}-",
     )
     return admitted(app, bench, "X-RateLimit-Limit", partial(check_ours, app, model=True))
+
+
+@dataclass
+class KeyedSubject(WsgiSubject):
+    """Call an app for clients that send API keys, in rotation."""
+
+    keys: Sequence[str] = ()
+
+    def prepare(self) -> dict[str, Any]:
+        """Make the WSGI environment of the next request."""
+        return {**super().prepare(), "HTTP_X_API_KEY": self.keys[(self._calls - 1) % self.clients]}
+
+
+def ours_keyed(bench: Bench, store: str) -> Subject:
+    """Make the app under flask_irl, every client within its limit and known by its API key."""
+    options: dict[str, Any] = {"api_keys": True, "api_key_secret": "of the bench alone"}
+    app = our_app(bench, store, key_prefix="irl-keyed-", **options)
+    issue = Operations(limiter_of(app)).api_keys.issue
+    clients = min(bench.clients, 100)
+    keys = [issue(name="bench", owner="bench", who="bench")["key"] for _ in range(clients)]
+    return KeyedSubject(app, clients, partial(check_ours, app, model=True), keys=keys)
 
 
 def ours_refused(bench: Bench, store: str) -> Subject:

@@ -9,7 +9,15 @@ from itertools import product
 from typing import Final
 
 from loadtests.bench.cases import rivals
-from loadtests.bench.cases.apps import OURS, Bench, bare, ours, ours_planned, ours_refused
+from loadtests.bench.cases.apps import (
+    OURS,
+    Bench,
+    bare,
+    ours,
+    ours_keyed,
+    ours_planned,
+    ours_refused,
+)
 from loadtests.bench.cases.rivals import FIXED, MOVING, ONE_LIMIT, SLIDING, THREE_LIMITS
 from loadtests.bench.cases.subject import Subject
 
@@ -21,6 +29,7 @@ FLASK_LIMITER: Final = "Flask-Limiter"
 THROTTLED: Final = "throttled-py"
 PLANNED: Final = "default plan, headers, model"
 TOLD: Final = "plan by a function, headers, model"
+KEYED: Final = "one limit, headers, model, API key"
 REFUSED: Final = "refused, known to be over"
 COMPAT: Final = "default limit, headers, by Flask-Limiter's names"
 NATIVE: Final = "default limit, headers"
@@ -96,6 +105,7 @@ def all_cases(bench: Bench) -> list[Case]:
             planned = partial(ours_planned, bench, store, told=told)
             cases.append(Case(OURS, store, name, planned))
         cases.append(Case(OURS, store, REFUSED, partial(ours_refused, bench, store), 429))
+        cases.append(Case(OURS, store, KEYED, partial(ours_keyed, bench, store)))
         cases.append(Case(OURS, store, NATIVE, partial(rivals.native, bench, store)))
         cases.append(Case(OURS, store, COMPAT, partial(rivals.compat, bench, store)))
     for store in STORES:
