@@ -83,7 +83,7 @@ class Failures:
         self._log = Sampler(LOG_SECONDS)
         self._callback_logs: dict[tuple[str, str], Sampler] = {}
         self._held: Mapping[str, Override] = {}
-        self.clock = (
+        self.clock: StoreClock = (
             StoreClock(store, monotonic) if leader is None else FollowingClock(leader.clock)
         )
         self._local = MemoryStore(max_clients=FALLBACK_CLIENTS, clock=self.clock)
@@ -91,7 +91,9 @@ class Failures:
             (Scope("", (Limit(1, 1),)),), options.strategy, (1.0,), ttl_seconds=2
         )
         self._leads = leader is None
-        self.breaker = Breaker(self._come_back, self._report) if leader is None else leader.breaker
+        self.breaker: Breaker = (
+            Breaker(self._come_back, self._report) if leader is None else leader.breaker
+        )
         self._left_open = False
         self.before_back: Callable[[], object] = _nothing
 
