@@ -16,7 +16,8 @@ from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Notify
 from flask_irl.training.background import BackgroundTraining
 from flask_irl.training.fit import ChildFit, Fit
-from flask_irl.training.trainer import Trainer, Training
+from flask_irl.training.for_options import new_trainer
+from flask_irl.training.trainer import Training
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.incident_watch import Announce, no_one
 from flask_irl.verdicts.ladder import Ladder
@@ -62,19 +63,7 @@ class Learning:
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
-        self.trainer = Trainer(
-            store,
-            notify=notify,
-            threshold=options.anomaly_threshold,
-            false_flag_rate=options.false_flag_rate,
-            min_clients=options.min_clients,
-            interval_seconds=options.training_interval_minutes * 60,
-            learning_seconds=options.learning_minutes * 60,
-            detector=options.detector,
-            fit=fit or self._child,
-            min_rows=0 if shared is None else options.tenant_rows,
-            shared=shared,
-        )
+        self.trainer = new_trainer(options, store, notify, fit or self._child, shared=shared)
         self.campaigns = CampaignWatch(
             store, notify, enabled=options.campaigns, announce=announce or no_one
         )

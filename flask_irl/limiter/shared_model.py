@@ -15,8 +15,8 @@ from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.events import ignore
 from flask_irl.training.background import BackgroundTraining
 from flask_irl.training.fit import ChildFit, Fit
+from flask_irl.training.for_options import new_trainer
 from flask_irl.training.pool import Pool, Pooled
-from flask_irl.training.trainer import Trainer
 
 NAME = "~shared"
 """Stands for a tenant's name in keys and log: no tenant can be called so."""
@@ -52,18 +52,8 @@ class SharedModel:
         self.failures = failures
         self.buffer = Buffer()
         self._child = ChildFit()
-        self.trainer = Trainer(
-            store,
-            notify=ignore,
-            threshold=options.anomaly_threshold,
-            false_flag_rate=options.false_flag_rate,
-            min_clients=options.min_clients,
-            interval_seconds=options.training_interval_minutes * 60,
-            learning_seconds=options.learning_minutes * 60,
-            detector=options.detector,
-            fit=fit or self._child,
-            material=Pool(members, options.tenant_rows),
-        )
+        pool = Pool(members, options.tenant_rows)
+        self.trainer = new_trainer(options, store, ignore, fit or self._child, material=pool)
         guard = functools.partial(failures.guard, "train")
         self.trainings = BackgroundTraining(self.trainer, guard, self._child.end)
         self._turn = rounds.turn(

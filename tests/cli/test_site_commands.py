@@ -126,7 +126,8 @@ def test_the_audit_log_has_every_change_with_the_latest_first(
         ("clear", SOMEBODY),
         ("override", SOMEBODY),
     ]
-    assert {"at", "who", "action", "target", "before", "after", "reason"} == found[0].keys()
+    members = {"at", "who", "action", "target", "before", "after", "reason", "tenant"}
+    assert members == found[0].keys()
     assert {entry["who"] for entry in found} == {"shell:ann"}
     assert all(is_moment(entry["at"]) for entry in found)
     assert (found[0]["before"], found[0]["after"]) == ({"mode": "enforce"}, {"mode": "off"})

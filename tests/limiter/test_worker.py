@@ -48,7 +48,8 @@ def test_what_fails_before_the_last_flush_does_not_prevent_it(
     elif step == "breaker":
         monkeypatch.setattr(limiter.breaker, "close", fail)
     else:
-        monkeypatch.setattr(limiter.worker._schedule, "end", fail)
+        own: Any = limiter.worker
+        monkeypatch.setattr(own._schedule, "end", fail)
     limiter.close()
     assert len(limiter.profiler) == 0
     assert limiter.store.load([CLIENT])[0] is not None
@@ -83,7 +84,8 @@ def test_a_limiter_that_cannot_be_closed_keeps_no_other_from_it(
 def test_a_request_that_races_the_end_starts_no_thread(
     limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schedule = limiter.worker._schedule
+    own: Any = limiter.worker
+    schedule = own._schedule
     begin = schedule.start
 
     def close_first(**options: Any) -> None:

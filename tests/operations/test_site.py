@@ -207,6 +207,7 @@ def test_a_change_of_limits_is_audited(site: Site, here: Worker) -> None:
         "before": {"base_limit": 10, "anomalous_factor": 0.3},
         "after": {"base_limit": 3, "anomalous_factor": 0.5},
         "reason": "",
+        "tenant": "",
     }
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request
+from flask import Flask, request
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from flask_irl import IntelligentLimiter, tenant_by_header, tenant_by_host, tenant_by_path
 from flask_irl.errors import ConfigurationError
@@ -55,7 +56,7 @@ class Site:
 
     def answer(
         self, host: str = A, path: str = "/", client: str = "192.0.2.1", **more: Any
-    ) -> Response:
+    ) -> TestResponse:
         caller: FlaskClient = self.app.test_client()
         return caller.get(path, base_url=host, environ_base={"REMOTE_ADDR": client}, **more)
 
