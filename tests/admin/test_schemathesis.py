@@ -25,7 +25,7 @@ from tests.admin.api import WRITE
 
 EXAMPLES = 40
 """For each operation, beside those that schemathesis always tries."""
-OPERATIONS = 21
+OPERATIONS = 24
 Answered = Counter[tuple[str, int]]
 """How often each operation answered with which status."""
 KNOWN = ("203.0.113.7", "2001:db8:0:7::/64", "user/7", "\u00fc", "ann@example.com", "flagged")
