@@ -74,12 +74,12 @@ class Tallies:
                 found[name] = dict(counts)
             else:
                 found[name] = dict(heapq.nlargest(MOST_TOLD, counts.items(), key=itemgetter(1)))
-        for name, counts in list(found.items()):
-            if name[1] == CLIENTS:
-                networks = dict(found.get((name[0], NETWORKS), {}))
-                _add_networks(networks, counts)
+        for day, kind in list(found):
+            if kind == CLIENTS:
+                networks = dict(found.get((day, NETWORKS), {}))
+                _add_networks(networks, found[day, kind])
                 if networks:
-                    found[name[0], NETWORKS] = networks
+                    found[day, NETWORKS] = networks
         return found
 
     def remove(self, told: Mapping[TallyName, Tally]) -> None:
