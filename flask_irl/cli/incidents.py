@@ -19,7 +19,8 @@ from flask_irl.operations.spreadsheet import as_csv
 @as_json
 @plain_errors
 def incidents(limit: int, csv_: bool, json_: bool) -> None:
-    """List attacks, the latest first: when, what kind, how many clients, and what they got."""
+    """List attacks, the latest first. It tells when, what kind, how many clients, and what they
+    got."""
     if csv_ and json_:
         raise click.UsageError("give --csv or --json, not both")
     found, _ = operations().incidents(limit=limit)

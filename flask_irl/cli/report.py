@@ -42,8 +42,9 @@ TITLES: Final[Mapping[str, str]] = {
 @as_json
 @plain_errors
 def report(days: int, csv_: bool, text_: bool, html_: bool, json_: bool) -> None:
-    """Show whom the app's own limiter refused, such as Flask-Limiter, and whom this one refused or
-    would have refused in shadow mode; or a summary of those days for a mail."""
+    """Show who was refused: by the app, by this limiter, by both. The app's own refusals are those
+    of Flask-Limiter, say; this limiter's count in shadow mode, too. Or print a summary of those
+    days for a mail."""
     if csv_ + text_ + html_ + json_ > 1:
         raise click.UsageError("give one of --csv, --text, --html and --json")
     found = operations().report(days, 1000 if csv_ else 100)

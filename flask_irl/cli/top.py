@@ -53,7 +53,7 @@ ORDERS_SHOWN: Final = tuple(order for order in ORDERS if order != "overridden")
 )
 @plain_errors
 def top(order: str) -> None:
-    """Show traffic, attacks and clients live; explain a client, or block it for an hour."""
+    """Show traffic, attacks and clients live. Keys explain a client, or block it for an hour."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         fail("irl top needs a terminal: irl status and irl clients print once")
     screen = Screen(operations(), View(order))

@@ -148,6 +148,9 @@ class IncidentWatch:
         # An incident ends while nobody comes.
         latest = self._store.now() if self._open and not is_busy else self._latest
         pause = LOOK_SECONDS if is_busy or self._open else IDLE_SECONDS
+        if not is_busy and not self._looked_at:
+            # Whoever has just begun leaves the look to others at first.
+            self._looked_at = latest
         if not latest or 0.0 <= latest - self._looked_at < pause:
             return
         self._looked_at = latest

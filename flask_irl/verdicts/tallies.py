@@ -25,6 +25,8 @@ SITE: Final = "site"
 """Name of the tally of the whole site, whose members are measures."""
 MOST_TOLD: Final = 100
 """Members of a tally that one flush adds."""
+TOLD_SECONDS: Final = 5
+"""Time after which the requests of clients and networks are told again, which are many."""
 MOST_WAITING: Final = 5000
 """Members of a tally that wait; beyond it those with the lowest counts go."""
 
@@ -41,6 +43,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._waiting: dict[TallyName, dict[str, int]] = {}
+        self._latest = self._told_at = 0
 
     def clients(self, at: float) -> dict[str, int]:
         """Give the requests of each client that wait, of the day of a time, to be added to."""
@@ -48,7 +51,7 @@ class Tallies:
 
     def count(self, counted: SiteCounts) -> None:
         """Count observations, but for the requests of clients."""
-        day = counted.latest // DAY
+        day, self._latest = counted.latest // DAY, counted.latest
         self._add(day, "route.requests", counted.routes)
         self._add(day, SITE, {"requests": counted.routes.total()})
         for marked, times in counted.marked.items():
@@ -63,22 +66,27 @@ class Tallies:
     def highest(self) -> dict[TallyName, Tally]:
         """Give what a flush is to add."""
         found: dict[TallyName, Tally] = {}
+        is_due = not 0 <= self._latest - self._told_at < TOLD_SECONDS
         for name, counts in self._waiting.items():
+            if name[1] in (CLIENTS, NETWORKS) and not is_due:
+                continue
             if len(counts) <= MOST_TOLD:
                 found[name] = dict(counts)
             else:
                 found[name] = dict(heapq.nlargest(MOST_TOLD, counts.items(), key=itemgetter(1)))
-        for name, by_client in list(found.items()):
-            if name[1] == CLIENTS:
-                networks = dict(found.get((name[0], NETWORKS), {}))
-                _add_networks(networks, by_client)
+        for day, kind in list(found):
+            if kind == CLIENTS:
+                networks = dict(found.get((day, NETWORKS), {}))
+                _add_networks(networks, found[day, kind])
                 if networks:
-                    found[name[0], NETWORKS] = networks
+                    found[day, NETWORKS] = networks
         return found
 
     def remove(self, told: Mapping[TallyName, Tally]) -> None:
         """Remove what was stored, and drop what has waited for too long."""
         for name, counts in told.items():
+            if name[1] == CLIENTS:
+                self._told_at = self._latest
             left = self._waiting.get(name, {})
             for member in counts:
                 left.pop(member, None)
