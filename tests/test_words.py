@@ -94,7 +94,7 @@ WORDS: Final = (
     Word("report", {"GET /admin/report": "report"}, python="report"),
     Word("audit", {"GET /admin/audit": "audit"}, python="audit.entries"),
 )
-ONLY_COMMANDS: Final = {"replay", "trainer", "migrate"}
+ONLY_COMMANDS: Final = {"replay", "trainer", "migrate", "top"}
 """Commands that run for long or write source, for which the API has no place."""
 ONLY_ENDPOINTS: Final = {"GET /admin/stats": "stats", "GET /admin/history": "history"}
 """The contract's counters, which the command status shows; and columns for charts."""

@@ -6,7 +6,6 @@ takes the place of the one that began a whole turn before it, so that they never
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -116,11 +115,6 @@ class Seconds:
                 period = (resolution, second - second % resolution)
                 found[period] = found[period].plus(own) if period in found else own
         return found
-
-
-def latency_place(seconds: float) -> int:
-    """Give the place of a latency's bucket in :data:`SUMS`."""
-    return FIRST_LATENCY + bisect_left(LATENCIES, seconds)
 
 
 def answer_kind(status: int) -> str:

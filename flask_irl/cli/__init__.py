@@ -10,6 +10,7 @@ from flask_irl.cli import (
     report,
     site,
     status,
+    top,
     trainer,
 )
 from flask_irl.cli.group import irl
@@ -25,5 +26,6 @@ __all__ = [
     "report",
     "site",
     "status",
+    "top",
     "trainer",
 ]

@@ -31,19 +31,26 @@ def print_client(result: ClientResult, *, wide: bool = False) -> None:
         result: The client.
         wide: Prints the features that the model sees, too.
     """
-    print_record(dict(_lines(result)), False)
-    for rule in result["rules"]:
-        click.echo(f"rule: {plain(rule)}")
-    for index, reason in enumerate(result["why"], 1):
-        click.echo(f"why {index}: {reason['sentence']}")
-    if result["step"] and not result["rules"] and not result["why"]:
-        click.echo("why: nothing in its profile; it may have hit a honeypot, or mended since")
+    print_record(dict(facts(result)), False)
+    for line in reasons(result):
+        click.echo(line)
     if wide:
         click.echo()
         print_record(result["features"], False)
 
 
-def _lines(result: ClientResult) -> Iterator[tuple[str, str]]:
+def reasons(result: ClientResult) -> Iterator[str]:
+    """Write why a client is judged as it is, a line each."""
+    for rule in result["rules"]:
+        yield f"rule: {plain(rule)}"
+    for index, reason in enumerate(result["why"], 1):
+        yield f"why {index}: {reason['sentence']}"
+    if result["step"] and not result["rules"] and not result["why"]:
+        yield "why: nothing in its profile; it may have hit a honeypot, or mended since"
+
+
+def facts(result: ClientResult) -> Iterator[tuple[str, str]]:
+    """Write what is known of a client, by name."""
     yield "client", result["client"]
     if result["label"]:
         yield "label", result["label"]

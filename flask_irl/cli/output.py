@@ -11,6 +11,7 @@ import click
 
 from flask_irl.operations.moments import COUNTS, is_moment, with_moments
 from flask_irl.operations.moments import when as when
+from flask_irl.operations.texts import plain as plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -103,8 +104,3 @@ def text(value: Any, name: str = "") -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(text(item) for item in value) or "-"
     return plain(str(value))
-
-
-def plain(message: str) -> str:
-    """Escape a text, so that it stays in one line and does nothing else to a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)

@@ -9,6 +9,7 @@ import click
 
 from flask_irl.cli.group import as_json, irl, operations, plain_errors
 from flask_irl.cli.output import plain, print_record, print_table
+from flask_irl.operations.mail import as_html, as_text
 from flask_irl.operations.report import MOST_DAYS, Report
 from flask_irl.operations.spreadsheet import as_csv
 
@@ -36,18 +37,23 @@ TITLES: Final[Mapping[str, str]] = {
     help="Days to report on, today included.",
 )
 @click.option("--csv", "csv_", is_flag=True, help="Print all refused clients as CSV.")
+@click.option("--text", "text_", is_flag=True, help="Print a summary as a mail's body.")
+@click.option("--html", "html_", is_flag=True, help="Print it as HTML.")
 @as_json
 @plain_errors
-def report(days: int, csv_: bool, json_: bool) -> None:
+def report(days: int, csv_: bool, text_: bool, html_: bool, json_: bool) -> None:
     """Show whom the app's own limiter refused, such as Flask-Limiter, and whom this one refused or
-    would have refused in shadow mode."""
-    if csv_ and json_:
-        raise click.UsageError("give --csv or --json, not both")
+    would have refused in shadow mode; or a summary of those days for a mail."""
+    if csv_ + text_ + html_ + json_ > 1:
+        raise click.UsageError("give one of --csv, --text, --html and --json")
     found = operations().report(days, 1000 if csv_ else 100)
     if json_:
         print_record(found, True)
     elif csv_:
         click.echo(as_csv(found["clients"], CLIENT_COLUMNS), nl=False)
+    elif text_ or html_:
+        write = as_text if text_ else as_html
+        click.echo(write(found, operations().incidents()[0]), nl=False)
     else:
         _print(found)
 

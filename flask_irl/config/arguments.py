@@ -60,6 +60,8 @@ class OptionArguments(TypedDict, total=False):
     profile_ttl_seconds: int | None
     on_store_error: OnStoreError | None
     store_timeout: float | None
+    webhooks: Texts | None
+    webhook_secret: str | None
     admin_token: str | None
     api_key_header: str | None
     admin_tokens: Mapping[str, Any] | None

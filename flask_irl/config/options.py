@@ -127,6 +127,8 @@ class Options:
     profile_ttl_seconds: int = _option(3600, values.integer(60, 30 * SECONDS_OF_DAY))
     on_store_error: OnStoreError = _option("memory", values.choice(*get_args(OnStoreError)))
     store_timeout: float = _option(0.05, values.number(0.0, 60.0, above=True))
+    webhooks: tuple[str, ...] = _option((), values.web_addresses, secret=True)
+    webhook_secret: str | None = _option(None, values.optional(values.secret), secret=True)
     admin_token: str | None = _option(None, values.optional(values.text), secret=True)
     api_key_header: str = _option("X-API-Key", values.text)
     admin_tokens: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, get_args
+from urllib.parse import urlsplit
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit, parse_limits
@@ -24,6 +25,8 @@ Convert = Callable[[object], Any]
 
 MAX_STEPS: Final = 8
 """Most steps below the full limit that a list of factors may give, beside the first."""
+
+SECRET_LENGTH: Final = 16
 
 OFF: Final = "none"
 """Switches an option off in a config file and in the environment, as None does as an argument."""
@@ -112,6 +115,33 @@ def path_beginnings(value: object) -> tuple[str, ...]:
     if all(text.startswith("/") and text.strip("/") for text in found):
         return found
     raise ValueError("beginnings of paths such as /wp-admin, each with / first and more after it")
+
+
+def web_addresses(value: object) -> tuple[str, ...]:
+    """Convert addresses of web servers, as :func:`texts` does."""
+    found = texts(value)
+    if all(map(_is_web_address, found)):
+        return found
+    raise ValueError("URLs that begin with https:// or http://, with a host and without a password")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        sound = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    printable = text.isascii() and text.isprintable() and " " not in text
+    return bool(sound and printable and parts.hostname and "@" not in parts.netloc) and (
+        parts.scheme in ("http", "https")
+    )
+
+
+def secret(value: object) -> str:
+    """Accept a secret that nobody can guess."""
+    if not isinstance(value, str) or len(value) < SECRET_LENGTH:
+        raise ValueError(f"a text of at least {SECRET_LENGTH} characters")
+    return value
 
 
 def clients(value: object) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask_irl.behaviour.buffer import Buffer
 from flask_irl.config.options import Options
+from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.failures import Failures
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import Listener, Notify, ignore
@@ -25,6 +26,7 @@ from flask_irl.verdicts.traps import Traps
 
 if TYPE_CHECKING:
     from flask_irl.limiter.learning import Learning
+    from flask_irl.limiter.webhooks import Webhooks
     from flask_irl.training.fit import Fit
     from flask_irl.training.trainer import Trainer
     from flask_irl.verdicts.profiler import Profiler
@@ -36,6 +38,24 @@ SCHEDULER: Final = "flask_irl.limiter.scheduler"
 def ladder_for(options: Options) -> Ladder:
     """Give the steps that the options name."""
     return ladder_of(options.factors, float(options.window_seconds), options.anomaly_threshold)
+
+
+def webhooks_of(options: Options, store: Store, notify: Notify) -> Webhooks | None:
+    """Make what delivers webhooks; None where there are none.
+
+    Raises:
+        ConfigurationError: They have no secret.
+    """
+    if not options.webhooks:
+        return None
+    if not options.webhook_secret:
+        raise ConfigurationError(
+            "webhooks are given without webhook_secret (IRL_WEBHOOK_SECRET), which signs them: "
+            "give a text of at least 16 characters"
+        )
+    from flask_irl.limiter.webhooks import Webhooks
+
+    return Webhooks(store, options.webhooks, options.webhook_secret, notify)
 
 
 class LateLearning:
@@ -53,6 +73,7 @@ class LateLearning:
         ladder: The steps in force.
         buffer: Holds observations until they are flushed.
         traps: Holds clients that hit a honeypot until then.
+        webhooks: Tells others of events; None where nobody is to be told.
     """
 
     def __init__(
@@ -67,7 +88,10 @@ class LateLearning:
         self.store = store
         self.notify: Notify = ignore if listener is None else listener.notify
         store.report_damage(self.notify)
-        self.failures = Failures(store, options, self.notify, monotonic)
+        self.webhooks = webhooks_of(options, store, self.notify)
+        # Not on a request's way: none of those events becomes a webhook.
+        self._watched = self.notify if self.webhooks is None else self.webhooks.watch
+        self.failures = Failures(store, options, self._watched, monotonic)
         self.ladder = ladder_for(options)
         self.buffer = Buffer()
         self.traps = Traps()
@@ -87,12 +111,13 @@ class LateLearning:
                 self._made = Learning(
                     self.options,
                     self.store,
-                    self.notify,
+                    self._watched,
                     self.failures,
                     self._fit,
                     self.ladder,
                     self.buffer,
                     self.traps,
+                    None if self.webhooks is None else self.webhooks.announce_incident,
                 )
             return self._made
 
@@ -114,6 +139,8 @@ class LateLearning:
     def forget_parent(self) -> None:
         """Begin anew in a forked process."""
         self._making = threading.Lock()
+        if self.webhooks is not None:
+            self.webhooks.after_fork()
         if self._made is None:
             self.buffer.after_fork()
             self.traps.after_fork()

@@ -16,6 +16,7 @@ from flask_irl.training.background import BackgroundTraining
 from flask_irl.training.fit import ChildFit, Fit
 from flask_irl.training.trainer import Trainer, Training
 from flask_irl.verdicts.campaign_watch import CampaignWatch
+from flask_irl.verdicts.incident_watch import Announce, no_one
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import Rules
@@ -34,6 +35,7 @@ class Learning:
         ladder: The steps in force.
         buffer: Holds observations until they are flushed.
         traps: Holds clients that hit a honeypot until then.
+        announce: Takes beginnings and ends of attacks.
 
     Attributes:
         gate: Holds back newcomers' logins where there is a campaign.
@@ -52,6 +54,7 @@ class Learning:
         ladder: Ladder,
         buffer: Buffer,
         traps: Traps,
+        announce: Announce | None = None,
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
@@ -66,7 +69,9 @@ class Learning:
             detector=options.detector,
             fit=fit or self._child,
         )
-        self.campaigns = CampaignWatch(store, notify, enabled=options.campaigns)
+        self.campaigns = CampaignWatch(
+            store, notify, enabled=options.campaigns, announce=announce or no_one
+        )
         self.profiler = Profiler(
             store,
             ladder=ladder,

@@ -85,10 +85,11 @@ class Limiter(LateLearning):
                 end_training=self.end_learning,
                 leave_training=lambda: self.trainer.leave(),
                 expire=self._expire,
-                tell=Presence(store, lambda: self.learning.report()).tell,
+                tell=self._tell,
             ),
             train_seconds=options.training_interval_minutes * 60,
         )
+        self._presence = Presence(store, lambda: self.learning.report())
         self.access.look_soon = self.worker.poll_soon
         self._mode: Mode = options.mode
         self._news = Revisions(0, 0, 0)
@@ -244,6 +245,8 @@ class Limiter(LateLearning):
         guard("close", self.store.leave)
         if self.has_learned:
             guard("close", self.profiler.leave)
+        if self.webhooks is not None:
+            guard("close", self.webhooks.close)
         self.worker.close()
         guard("close", self.breaker.close)
         if not self.breaker.is_open:
@@ -278,6 +281,12 @@ class Limiter(LateLearning):
     def _train_if_due(self) -> None:
         if self._mode != "off":
             self.learning.train_if_due()
+
+    def _tell(self) -> None:
+        """Tell others that this process lives, and what has happened in it."""
+        self._presence.tell()
+        if self.webhooks is not None:
+            self.webhooks.tell()
 
     def _expire(self) -> None:
         if gone := self.store.expire() + self.failures.expire():

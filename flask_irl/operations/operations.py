@@ -15,6 +15,7 @@ from flask_irl.operations.quota import QuotaOperations
 from flask_irl.operations.report import LISTED, Report, Reports
 from flask_irl.operations.site import SiteOperations
 from flask_irl.operations.status import StatusOperations
+from flask_irl.operations.top import Top, read_top
 from flask_irl.operations.undo import UndoOperations
 from flask_irl.operations.what_if import WhatIf
 
@@ -54,6 +55,7 @@ class Operations:
         self.undo = UndoOperations(self.audit, self.overrides, self.clients, self.models, self.site)
         self.what_if = WhatIf(limiter)
         self.store = limiter.store
+        self._limiter = limiter
         self._reports = Reports(limiter, self.audit)
 
     def history(self, span: str = "1h") -> SiteHistory:
@@ -87,3 +89,15 @@ class Operations:
             limit: The number of incidents to return at most.
         """
         return read_incidents(self.store, offset, limit)
+
+    def top(self, order: str = "active", limit: int = 20) -> Top:
+        """Show the site live: its traffic, attacks, and the first clients of a ranking.
+
+        Args:
+            order: The ranking, as of ``irl clients``.
+            limit: Clients that are listed at most.
+
+        Raises:
+            ConfigurationError: There is no such ranking.
+        """
+        return read_top(self._limiter, self.status, self.clients, order, limit)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.operations.moments import is_moment, when
+from flask_irl.operations.texts import plain
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 """Beginnings of a text that a spreadsheet may take for a formula; wide forms among them."""
@@ -37,5 +38,5 @@ def _cell(name: str, value: Any) -> str:
     if not isinstance(value, str):
         return str(value)
     # Nothing of it moves a terminal's cursor or ends a line; half a character has no bytes.
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    safe = plain(value)
     return f"'{safe}" if value.lstrip(" ").startswith(FORMULA) else safe

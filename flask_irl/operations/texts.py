@@ -1,4 +1,4 @@
-"""Check the texts that people give with a change."""
+"""Check the texts that people give with a change, and escape those that strangers chose."""
 
 from __future__ import annotations
 
@@ -33,3 +33,8 @@ def check_line(name: str, text: object, longest: int) -> str:
             f"{name} is {text!r:.100}: give one line without control characters"
         )
     return text
+
+
+def plain(message: str) -> str:
+    """Escape a text, so that it stays in one line and does nothing else to a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)

@@ -138,6 +138,12 @@ class ValueDamaged(NamedTuple):
     values: int
 
 
+class Webhook(NamedTuple):
+    """Report a try to deliver a webhook: ``delivered``, ``retried``, ``failed``, ``dropped``."""
+
+    outcome: str
+
+
 Event = (
     RequestDecided
     | RequestExempted
@@ -156,6 +162,7 @@ Event = (
     | JobSkipped
     | CallbackFailed
     | ValueDamaged
+    | Webhook
 )
 
 Notify = Callable[[Event], object]

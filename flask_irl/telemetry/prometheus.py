@@ -40,6 +40,7 @@ from flask_irl.telemetry.events import (
     StoreLost,
     TrainingEnded,
     ValueDamaged,
+    Webhook,
 )
 from flask_irl.telemetry.prometheus_metrics import Metrics, make_metrics
 
@@ -58,6 +59,8 @@ DAMAGES: Final = (
     *("rows", "model", "audit", "training", "worker"),
 )
 """Kinds of values in the store."""
+WEBHOOKS: Final = ("delivered", "retried", "failed", "dropped")
+"""Outcomes of tries to deliver a webhook."""
 METRICS_ROUTE: Final = "/metrics"
 
 
@@ -102,6 +105,8 @@ class PrometheusListener:
             metrics.jobs_skipped.labels(job)
         for kind in DAMAGES:
             metrics.damaged.labels(kind)
+        for outcome in WEBHOOKS:
+            metrics.webhooks.labels(outcome)
         self._metrics = metrics
         self._uncounted = frozenset(uncounted)
         self._seconds = metrics.seconds
@@ -123,6 +128,7 @@ class PrometheusListener:
             JobSkipped: self._job_skipped,
             CallbackFailed: self._callback_failed,
             ValueDamaged: self._value_damaged,
+            Webhook: self._webhook_tried,
         }
         # Finding a labelled counter costs more than counting.
         self._request_counters: dict[tuple[str, str], Counter] = {}
@@ -197,6 +203,9 @@ class PrometheusListener:
 
     def _value_damaged(self, event: ValueDamaged) -> None:
         self._metrics.damaged.labels(event.kind).inc(event.values)
+
+    def _webhook_tried(self, event: Webhook) -> None:
+        self._metrics.webhooks.labels(event.outcome).inc()
 
     def _count(self, outcome: str, route: str) -> None:
         counter = self._request_counters.get((outcome, route))

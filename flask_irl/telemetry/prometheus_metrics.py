@@ -39,6 +39,7 @@ class Metrics(NamedTuple):
     internal_errors: Counter
     callback_errors: Counter
     damaged: Counter
+    webhooks: Counter
 
 
 def make_metrics() -> Metrics:
@@ -161,5 +162,8 @@ def make_metrics() -> Metrics:
             "Values of the store that can't be read, and so count as absent, by kind",
             ("kind",),
             registry=None,
+        ),
+        webhooks=Counter(
+            "irl_webhooks_total", "Tries to deliver webhooks", ("outcome",), registry=None
         ),
     )

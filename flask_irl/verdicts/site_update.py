@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flask_irl.behaviour.observation import Fields
+from flask_irl.behaviour.observation import AT, Fields
 from flask_irl.behaviour.rollups import FIRST_SCORE, SCORE_BUCKETS, Seconds
-from flask_irl.behaviour.site_counts import MinuteCounts, count_observations
+from flask_irl.behaviour.site_counting import count_observations
+from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.behaviour.sums import Floats
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
@@ -32,7 +33,10 @@ class SiteUpdate:
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""
-        counted = count_observations(observations, self.seconds)
+        if not observations:
+            return
+        clients = self.tallies.clients(observations[0][AT])
+        counted = count_observations(observations, self.seconds, clients)
         self.tallies.count(counted)
         self.counts.update(counted.totals)
         for minute, counts in counted.minutes.items():

@@ -7,18 +7,20 @@ costs the same however many clients there are.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
-from flask_irl.behaviour.site_counts import Marked, SiteCounts
+from flask_irl.behaviour.site_counting import Marked, SiteCounts
 from flask_irl.campaigns.newcomers import network_of
 from flask_irl.stores.history import DAY, Tally, TallyName
 
 MEASURES: Final = ("requests", "limited", "shadowed", "flagged", "by_app", "by_both")
 """What is counted of each client, route and network, and of the whole site."""
+CLIENTS: Final = "client.requests"
+NETWORKS: Final = "network.requests"
 SITE: Final = "site"
 """Name of the tally of the whole site, whose members are measures."""
 MOST_TOLD: Final = 100
@@ -26,32 +28,35 @@ MOST_TOLD: Final = 100
 MOST_WAITING: Final = 5000
 """Members of a tally that wait; beyond it those with the lowest counts go."""
 
-_network_of = lru_cache(10_000)(network_of)
+IPV4: Final = re.compile(r"\d+\.\d+\.\d+(?=\.\d+$)", re.ASCII)
+
+_parsed_network = lru_cache(10_000)(network_of)
 
 
 class Tallies:
-    """Hold counts until they are stored."""
+    """Hold counts until they are stored.
+
+    A client's network is found only when the client's count is told, or gives way to others.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[TallyName, Counter[str]] = {}
+        self._waiting: dict[TallyName, dict[str, int]] = {}
+
+    def clients(self, at: float) -> dict[str, int]:
+        """Give the requests of each client that wait, of the day of a time, to be added to."""
+        return self._waiting.setdefault((int(at // DAY), CLIENTS), {})
 
     def count(self, counted: SiteCounts) -> None:
-        """Count observations."""
+        """Count observations, but for the requests of clients."""
         day = counted.latest // DAY
-        self._add(day, "client.requests", counted.clients)
         self._add(day, "route.requests", counted.routes)
-        networks: Counter[str] = Counter()
-        for client, times in counted.clients.items():
-            networks[_network_of(client)] += times
-        del networks[""]
-        self._add(day, "network.requests", networks)
         self._add(day, SITE, {"requests": counted.routes.total()})
         for marked, times in counted.marked.items():
+            network = _network_of(marked.client)
             for measure in measures_of(marked):
                 self._add(day, f"client.{measure}", {marked.client: times})
                 self._add(day, f"route.{measure}", {marked.route: times})
                 self._add(day, SITE, {measure: times})
-                network = _network_of(marked.client)
                 if network:
                     self._add(day, f"network.{measure}", {network: times})
 
@@ -63,29 +68,39 @@ class Tallies:
                 found[name] = dict(counts)
             else:
                 found[name] = dict(heapq.nlargest(MOST_TOLD, counts.items(), key=itemgetter(1)))
+        for name, counts in list(found.items()):
+            if name[1] == CLIENTS:
+                networks = dict(found.get((name[0], NETWORKS), {}))
+                _add_networks(networks, counts)
+                if networks:
+                    found[name[0], NETWORKS] = networks
         return found
 
     def remove(self, told: Mapping[TallyName, Tally]) -> None:
-        """Remove what was stored."""
+        """Remove what was stored, and drop what has waited for too long."""
         for name, counts in told.items():
-            left = self._waiting[name]
+            left = self._waiting.get(name, {})
             for member in counts:
-                del left[member]
-            if not left:
-                del self._waiting[name]
+                left.pop(member, None)
+        self.bound()
 
     def bound(self) -> None:
         """Drop the lowest counts where too many wait, and all but the latest days."""
         days = sorted({day for day, _ in self._waiting})[-2:]
         for name, counts in list(self._waiting.items()):
-            if name[0] not in days:
+            if name[0] not in days or not counts:
                 del self._waiting[name]
             elif len(counts) > MOST_WAITING:
-                self._waiting[name] = Counter(dict(counts.most_common(MOST_WAITING // 2)))
+                kept = heapq.nlargest(MOST_WAITING // 2, counts.items(), key=itemgetter(1))
+                if name[1] == CLIENTS:
+                    gone = counts.keys() - {client for client, _ in kept}
+                    networks = self._waiting.setdefault((name[0], NETWORKS), {})
+                    _add_networks(networks, {client: counts[client] for client in gone})
+                self._waiting[name] = dict(kept)
 
     def _add(self, day: int, name: str, counts: Tally) -> None:
         if counts:
-            self._waiting.setdefault((day, name), Counter()).update(counts)
+            _add_to(self._waiting.setdefault((day, name), {}), counts)
 
 
 def measures_of(marked: Marked) -> list[str]:
@@ -99,3 +114,22 @@ def measures_of(marked: Marked) -> list[str]:
         "by_both": marked.by_app and by_us,
     }
     return [measure for measure, counts in found.items() if counts]
+
+
+def _add_to(counts: dict[str, int], more: Tally) -> None:
+    for member, times in more.items():
+        counts[member] = counts.get(member, 0) + times
+
+
+def _add_networks(networks: dict[str, int], clients: Tally) -> None:
+    """Add the counts of clients to those of their networks."""
+    for client, times in clients.items():
+        network = _network_of(client)
+        if network:
+            networks[network] = networks.get(network, 0) + times
+
+
+def _network_of(client: str) -> str:
+    """Name a client's network: quickly for most, since it is done for each in a flood."""
+    found = IPV4.match(client)
+    return f"{found[0]}.0/24" if found else _parsed_network(client)

@@ -108,6 +108,14 @@ ROUTES: Final = Row(
             ),
             runbook="irlcampaign",
         ),
+        Panel(
+            "Webhooks",
+            "Tries to deliver webhooks a second, by outcome. Worry about failed and dropped ones: "
+            "somebody isn't told. The log's `webhook_failed` names the host.",
+            "short",
+            (Query(rate("irl_webhooks_total", JOB, "outcome"), "{{outcome}}"),),
+            colors={"failed": RED, "dropped": RED, "retried": ORANGE},
+        ),
     ),
 )
 

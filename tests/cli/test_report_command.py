@@ -47,4 +47,11 @@ def test_arguments_that_are_wrong_are_refused(local: Site) -> None:
     assert "--days" in local.misused("report", "--days", "9")
     result = local.run("report", "--csv", "--json")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "not both" in result.stderr
+    assert "one of" in result.stderr
+
+
+def test_a_mail_is_printed_as_text_or_html(site: Site) -> None:
+    refused(site, "somebody")
+    site.engine.flush()
+    assert "Refused clients" in site.done("report", "--text").splitlines()
+    assert site.done("report", "--html").startswith("<!doctype html>\n")

@@ -18,7 +18,7 @@ PAGE = "from-flask-limiter.md"
 @pytest.mark.parametrize("package", ["flask_limiter", "flask_irl.compat"])
 def test_the_pages_app_passes_its_own_tests(package: str, tmp_path: Path) -> None:
     files = {str(x.title): x.text for x in BLOCKS if x.page == PAGE and x.title is not None}
-    assert files.keys() == {"shop.py", "test_shop.py"}
+    assert files.keys() == {"shop.py", "test_shop.py", "beside.py"}
     changed = files["shop.py"].replace("from flask_limiter", f"from {package}")
     assert (changed == files["shop.py"]) is (package == "flask_limiter")
     (tmp_path / "shop.py").write_text(changed)

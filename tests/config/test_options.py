@@ -100,6 +100,11 @@ SAMPLES: dict[str, Sample] = {
     "profile_ttl_seconds": Sample((60, "3600", 30 * 86_400), (59, 30 * 86_400 + 1, "x", True)),
     "on_store_error": Sample(("memory", "allow", "deny"), ("raise", "", True)),
     "store_timeout": Sample((0.1, "0.25", 60), (0, -1, 61, "x", True, "inf")),
+    "webhooks": Sample(
+        (("https://a/b",), "https://a,http://b:8000/c", ["http://c"]),
+        (5, [5], "a.example", "ftp://a", "https://", "https://a:b@c"),
+    ),
+    "webhook_secret": Sample(("a" * 16, "b" * 20, "c" * 99), ("a" * 15, 5, b"secret" * 9)),
     "admin_token": Sample(("a", "b", "c"), ("  ", 5, b"secret")),
     "api_key_header": Sample(("X-Key", "Authorization", "X-Token"), ("", " ", 5)),
     "admin_tokens": Sample(
@@ -114,6 +119,8 @@ SAMPLES: dict[str, Sample] = {
 }
 NAMES = sorted(SAMPLES)
 MAY_BE_OFF = {"base_limit"}
+SECRETS = {"admin_token", "webhook_secret"}
+NOT_SHOWN = {"storage_uri", "storage_options", "admin_tokens", "webhooks", *SECRETS}
 READ: dict[str, dict[Any, Any]] = {
     name: {
         "5/minute": (Limit(5, 60),),
@@ -130,6 +137,7 @@ READ: dict[str, dict[Any, Any]] = {
     "storage_options": {'{"b": 2}': {"b": 2}},
     "login_routes": {"/b,!endpoint:c": ("/b", "!endpoint:c")},
     "honeypots": {"/b,/c": ("/b", "/c")},
+    "webhooks": {"https://a,http://b:8000/c": ("https://a", "http://b:8000/c")},
     "allow": {"a,b": ("a", "b")},
     "deny": {"a,b": ("a", "b")},
 }
@@ -162,7 +170,7 @@ def converted(name: str, good: Any) -> Any:
     default = getattr(Options(), name)
     if good == "off" and name != "mode":
         return False
-    if isinstance(good, str) and not isinstance(default, str) and name != "admin_token":
+    if isinstance(good, str) and not isinstance(default, str) and name not in SECRETS:
         return type(1 if default is None else default)(good)
     return good
 
@@ -254,7 +262,7 @@ def test_a_bad_value_is_refused_with_its_source_and_the_values_allowed(name: str
         message = str(caught.value)
         assert message.startswith(key)
         assert "give" in message or "write it as" in message or "at most" in message
-        if name in ("storage_uri", "storage_options", "admin_token", "admin_tokens"):
+        if name in NOT_SHOWN:
             assert "(not shown)" in message
         elif name not in ("default_limits", "application_limits", "meta_limits"):
             assert repr(bad) in message

@@ -15,6 +15,8 @@ NOT_RUN: Final = {
         "admin.md",
         "$ flask --app yourapp irl client 2",
     ): "output; tests/verdicts holds its sentences",
+    ("admin.md", "2026-11-27T15:40:00Z  mode"): "a screen; tests/cli/test_top.py holds its lines",
+    ("admin.md", "0 7 * * 1"): "a line of a crontab; tests/cli runs its command",
     ("cost.md", "make bench "): "a quarter of an hour a line; tests/loadtests runs short ones",
     ("detection.md", "make evaluate "): "up to an hour a line; tests/loadtests runs short ones",
     ("from-flask-limiter.md", "$ flask irl migrate"): "output; tests/cli/test_migrate.py holds it",

@@ -180,7 +180,12 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "audit.entries": lambda o: o.audit.entries(),
     "audit.latest_of": lambda o: o.audit.latest_of("override", ["c"]),
     "audit.record": lambda o: o.audit.record(ADA, "mode", ""),
+    "history": lambda o: o.history(),
+    "report": lambda o: o.report(),
+    "incidents": lambda o: o.incidents(),
 }
+OF_THE_STORE_TOO = {"top"}
+"""Operations that tell of a store that is out, as the parts of ``status`` do."""
 
 
 @pytest.fixture
@@ -202,8 +207,9 @@ def test_every_operation_is_tried_without_the_store(without_store: Operations) -
     public = {
         f"{part}.{name}"
         for part, operations in vars(without_store).items()
-        if part != "status"
+        if part != "status" and not part.startswith("_")
         for name in dir(operations)
         if not name.startswith("_")
     }
+    public |= {name for name in vars(Operations) if not name.startswith("_")} - OF_THE_STORE_TOO
     assert public == {name.partition(" ")[0] for name in ALL}

@@ -31,6 +31,7 @@ from flask_irl.telemetry.events import (
     StoreLost,
     TrainingEnded,
     ValueDamaged,
+    Webhook,
 )
 from flask_irl.telemetry.prometheus import DAMAGES, PrometheusListener
 
@@ -280,6 +281,7 @@ def test_every_kind_of_event_changes_a_metric(metrics: Metrics) -> None:
         JobSkipped: JobSkipped("flush"),
         CallbackFailed: CallbackFailed("key_func"),
         ValueDamaged: ValueDamaged("model", 1),
+        Webhook: Webhook("retried"),
     }
     assert set(events) == set(get_args(Event))
     for event in events.values():

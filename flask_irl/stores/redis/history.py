@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flask_irl.behaviour.rollups import RINGS, Rollup, decode, encode
-from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History, Tally, TallyName
+from flask_irl.stores.history import DAYS_KEPT, TALLIED, History, Tally, TallyName
 from flask_irl.stores.redis.damage import DamagedError
 from flask_irl.stores.redis.models import RedisModels
 from flask_irl.stores.redis.pipeline import Command
@@ -15,7 +15,6 @@ from flask_irl.stores.redis.scripts import read_script
 ROLLUP: Final = read_script("rollup")
 TALLY: Final = read_script("tally")
 NUMBER_OF: Final = {resolution: number for number, resolution in enumerate(RINGS, 1)}
-LIFETIMES: Final = [resolution * kept for resolution, kept in RINGS.items()]
 MOST_COUNTED: Final = 1e15
 
 
@@ -44,10 +43,18 @@ class RedisHistory(RedisModels):
         return found
 
     def tallies(self, wanted: Sequence[TallyName], most: int) -> list[Tally]:
-        keys = self._tally_keys(wanted)
+        if not wanted:
+            return []
+        keys, fields = self._tally_places(wanted)
+        [days] = self._site_key("tallies")
         commands = [("ZRANGE", key, 0, most - 1, "REV", "WITHSCORES") for key in keys]
-        answers = self._run(*commands)
-        return [self._tally(key, a) for key, a in zip(keys, answers, strict=True)]
+        stored, *answers = self._run(("HMGET", days, *fields), *commands)
+        found: list[Tally] = []
+        for (day, _), key, at, answer in zip(
+            wanted, keys, stored or [None] * len(keys), answers, strict=True
+        ):
+            found.append(self._tally(key, answer) if self._whole(days, at, -1) == day else {})
+        return found
 
     def _tally(self, key: bytes, answer: list[tuple[bytes, float]] | None) -> Tally:
         found: dict[str, int] = {}
@@ -57,8 +64,10 @@ class RedisHistory(RedisModels):
                 found[name] = int(count)
         return found
 
-    def _tally_keys(self, names: Sequence[TallyName]) -> list[bytes]:
-        return self._site_key(*(f"tally.{day}.{name}" for day, name in names))
+    def _tally_places(self, names: Sequence[TallyName]) -> tuple[list[bytes], list[str]]:
+        """Give the keys of tallies, and their fields among the days: the same each nine days."""
+        fields = [f"{day % DAYS_KEPT}.{name}" for day, name in names]
+        return self._site_key(*(f"tally.{field}" for field in fields)), fields
 
     def _history_commands(self, history: History) -> list[Command]:
         """List the commands that add to the history."""
@@ -69,10 +78,10 @@ class RedisHistory(RedisModels):
             for (resolution, begin), rollup in history.rollups.items():
                 place = begin // resolution % RINGS[resolution]
                 parts += (NUMBER_OF[resolution], place, begin, encode(rollup))
-            counts = (len(rings), *rings, len(rings), *LIFETIMES)
-            commands.append(("EVAL", ROLLUP.text, *counts, *parts))
-        for name, tally in history.tallies.items():
-            [key] = self._tally_keys([name])
+            commands.append(("EVAL", ROLLUP.text, len(rings), *rings, *parts))
+        keys, fields = self._tally_places([*history.tallies])
+        [days] = self._site_key("tallies")
+        for key, field, (name, tally) in zip(keys, fields, history.tallies.items(), strict=True):
             pairs = [part for member, n in tally.items() for part in (n, member)]
-            commands.append(("EVAL", TALLY.text, 1, key, TALLIED, DAYS_KEPT * DAY, *pairs))
+            commands.append(("EVAL", TALLY.text, 2, key, days, TALLIED, field, name[0], *pairs))
         return commands

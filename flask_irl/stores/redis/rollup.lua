@@ -1,9 +1,8 @@
 -- Adds to the rollups of several periods, in rings of their resolutions.
 --
--- KEYS the rings, hashes of a field for each place; ARGV[1] their number, then for each ring the
--- seconds that it lives; then for each rollup the number of its ring, its place, its beginning, and
--- its figures as "maxima|sums". A rollup is stored as "beginning figures". Figures of a later
--- version are kept. A damaged rollup, or one of a turn before, begins anew.
+-- KEYS the rings, hashes of a field for each place; ARGV for each rollup the number of its ring, its
+-- place, its beginning, and its figures as "maxima|sums". A rollup is stored as "beginning figures".
+-- Figures of a later version are kept. A damaged rollup, or one of a turn before, begins anew.
 -- include number
 -- include sound_hash
 local function figures(text)
@@ -29,9 +28,8 @@ local function sum(a, b)
   return a + b
 end
 
-local rings = tonumber(ARGV[1])
 local sound = {}
-for at = 2 + rings, #ARGV, 4 do
+for at = 1, #ARGV, 4 do
   local ring, place = tonumber(ARGV[at]), ARGV[at + 1]
   local key = KEYS[ring]
   if not sound[key] then
@@ -54,6 +52,5 @@ for at = 2 + rings, #ARGV, 4 do
     redis.call('HSET', key, place, ARGV[at + 2] .. ' ' .. joined(most, maxima, math.max) .. '|'
       .. joined(total, sums, sum))
   end
-  redis.call('EXPIRE', key, ARGV[1 + ring])
 end
 return 1
