@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import secrets
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
 from types import FrameType
 from typing import Final
@@ -157,14 +159,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "a minute instead of for two hours, and goes no further down than that first step; in "
         "service the next ones are 10% and a short block."
     )
+    token = secrets.token_urlsafe(16)
     settings = {
+        "IRL_ADMIN_TOKEN": token,
         "BASE_LIMIT": str(LIMIT),
         "WINDOW_SECONDS": str(WINDOW_SECONDS),
         "TRAINING_INTERVAL": str(options.seconds * SHARES[Phase.LEARNING] * TRAINING_SHARE / 60),
     }
     try:
         with Server(settings) as server:
-            return _run(server, console, options)
+            result = _run(server, console, options)
+            if result in (0, 1) and options.mode == "once":
+                _offer_page(server, console, token)
+            return result
     except KeyboardInterrupt:
         console.print("Interrupted before the first answer.")
         return INTERRUPTED
@@ -200,6 +207,22 @@ def _run(server: Server, console: Console, options: argparse.Namespace) -> int:
         f"{WINDOW_SECONDS} s, and the client that was mended has its full limit back."
     )
     return 0
+
+
+def _offer_page(server: Server, console: Console, token: str) -> None:
+    """Leave the site up for somebody who wants to look at the operator's page."""
+    if not (sys.stdin.isatty() and console.is_terminal):
+        console.print(
+            "\nThe operator's page shows all of this in a browser: run this at a terminal, or "
+            "make run."
+        )
+        return
+    console.print(
+        f"\n[bold]The operator's page[/bold] has all of it: http://127.0.0.1:{server.port}/admin/\n"
+        f"Its token is {token}. Press Enter to end."
+    )
+    with suppress(EOFError, KeyboardInterrupt):
+        input()
 
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -16,6 +16,7 @@ from demo_app.gunicorn_shared import (
     logconfig_dict,
     worker_class,
 )
+from demo_app.sign_in import VARIABLE, own_token, tell_address
 
 __all__ = [
     "bind",
@@ -24,6 +25,7 @@ __all__ = [
     "keepalive",
     "logconfig_dict",
     "on_starting",
+    "post_worker_init",
     "raw_env",
     "threads",
     "worker_class",
@@ -34,7 +36,12 @@ use_none()
 
 workers: Final = 1
 threads: Final = 8
-raw_env: Final = ["REDIS_URL=", "IRL_STORAGE_URI="]
+_token: Final = own_token()
+raw_env: Final = [
+    "REDIS_URL=",
+    "IRL_STORAGE_URI=",
+    *([] if _token is None else [f"{VARIABLE}={_token}"]),
+]
 
 
 def on_starting(server: Any) -> None:
@@ -44,3 +51,9 @@ def on_starting(server: Any) -> None:
             f"workers is {server.cfg.workers}, but the embedded store allows only 1: for more, "
             "use demo_app/gunicorn_redis.py"
         )
+
+
+def post_worker_init(worker: Any) -> None:
+    """Tell where the operator's page is, where nobody has a token for it."""
+    if _token is not None:
+        tell_address(worker)

@@ -1,4 +1,4 @@
-"""Time the admin API with many clients in Redis: ``python -m loadtests.bench.admin``."""
+"""Time the admin API and the operator's page: ``python -m loadtests.bench.admin``."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ PATHS: Final = (
     "/admin/client/10.0.0.1",
     "/admin/audit?page_size=50",
 )
+PAGES: Final = (
+    "/admin/page/",
+    "/admin/page/?span=24h",
+    "/admin/page/clients",
+    "/admin/page/clients?order=anomalous",
+    "/admin/page/clients?q=10.0.0.1",
+    "/admin/page/clients?route=/",
+    "/admin/page/client?id=10.0.0.1",
+    "/admin/page/models",
+    "/admin/page/models?threshold=-0.3",
+    "/admin/page/limits",
+    "/admin/page/audit",
+)
+"""Views of the operator's page; a browser polls the first every five seconds."""
 OVERRIDES: Final = 1000
 """As many as the audit log keeps; that of 10.0.0.1 is the oldest."""
 
@@ -69,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app.add_url_rule("/", "index", lambda: "ok")
         fill(app, options.clients)
         caller = app.test_client()
-        for path in PATHS:
+        caller.post("/admin/page/sign-in", data={"token": TOKEN})
+        for path in PATHS + PAGES:
             times = []
             for _ in range(options.calls):
                 start = time.perf_counter()

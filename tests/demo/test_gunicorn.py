@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from demo_app.keys import SECRET, issue_key
 from tests.demo.gunicorn_server import MEMORY, REDIS, START, STOP, Gunicorn
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import HOST, RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.integration
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
@@ -290,3 +293,17 @@ def test_without_redis_it_says_degraded_and_goes_on(tmp_path: Path) -> None:
         health = server.get("/health")
     assert statuses == [200] * 20
     assert (health.status, health.text.strip()) == (200, '{"status":"degraded"}')
+
+
+def test_without_a_token_an_address_of_the_operators_page_is_told(memory: Gunicorn) -> None:
+    [told] = re.findall(r"http://\S+/admin/page/sign-in\?once=[\w-]+", memory.log)
+    assert told.startswith(f"http://{HOST}:{memory.port}/")
+    address, _, query = told.partition("?")
+    answers = [requests.post(address, data=query, headers=FORM, timeout=START) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 403]
+    assert "Overview" in answers[0].text
+
+
+def test_with_a_token_no_address_is_told(tmp_path: Path) -> None:
+    with Gunicorn(MEMORY, tmp_path, IRL_ADMIN_TOKEN="a token of the test's own") as gunicorn:
+        assert "once=" not in gunicorn.log

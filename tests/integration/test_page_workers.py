@@ -74,7 +74,7 @@ def press(driver: Chrome, text: str) -> None:
     driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']").click()
 
     def is_new() -> bool:
-        return driver.find_element(By.TAG_NAME, "html") != before
+        return bool(driver.find_element(By.TAG_NAME, "html") != before)
 
     wait_until(is_new, text, PATIENCE)
 

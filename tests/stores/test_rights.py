@@ -41,6 +41,8 @@ def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() 
         worker.limiter.worker.jobs.tell()
         assert worker.operations.models.train(ADA).result == "accepted"
         override(worker, "block", "c1")
+        store.put_session("s", b"content", 2.0**33, 1)
+        assert store.end_session("s") == b"content"
         found = worker.operations.status.read()
         keys = worker.operations.api_keys
         issued = keys.issue(name="n", owner="o", who=ADA)
