@@ -20,11 +20,17 @@ READS_A = "token-of-a-that-reads-only"
 SECRET_CLIENT = "192.0.2.77"
 """A client of tenant b's."""
 SECRET_REASON = "tenant b's own business"
+KEY_OF_B = "a-key-of-b"
+"""Stands in paths for the id of an API key of tenant b's."""
 BODIES: dict[str, Any] = {
     "override": {"kind": "block", "seconds": 60},
     "feedback": {"verdict": "good"},
     "change_limits": {"base_limit": 77},
     "change_mode": {"mode": "shadow"},
+    "change_plans": {"plans": {"pro": "5/minute"}},
+    "assign_plan": {"plan": "pro", "seconds": 60},
+    "issue_api_key": {"name": "own", "owner": "a"},
+    "change_api_key": {"name": "stolen"},
 }
 
 
@@ -44,6 +50,9 @@ class Site:
             background=False,
             store_timeout=10.0,
             admin_token=SITE,
+            api_keys=True,
+            api_key_secret="a secret of the tests",
+            plans={"pro": "600/minute"},
             tenant_of=tenant_by_host({"a.example": "a", "b.example": "b"}),
             tenants={
                 "a": {"admin_tokens": _tokens(OF_A, reader=READS_A)},
@@ -62,11 +71,15 @@ class Site:
         with self.app.app_context():
             self.limiter.flush()
             self.limiter.tenant("b").block(SECRET_CLIENT, reason=SECRET_REASON)
+            self.limiter.tenant("b").assign_plan("192.0.2.78", "pro", reason=SECRET_REASON)
+            issued = self.limiter.tenant("b").api_keys.issue(name=SECRET_REASON, owner="b")
+            self.key_of_b = issued["id"]
             self.limiter.tenant("b").block("198.51.100.0/24", reason=SECRET_REASON)
 
     def ask(self, method: str, path: str, token: str, **options: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {token}"}
         client = self.app.test_client()
+        path = path.replace(KEY_OF_B, self.key_of_b)
         return client.open(path, method=method, headers=headers, buffered=True, **options)
 
     def state_of_b(self) -> Any:
@@ -74,7 +87,7 @@ class Site:
         with self.app.app_context():
             limiter = self.limiter.tenant("b")
             found = limiter.client(SECRET_CLIENT)
-        paths = ("limits", "mode", "audit", "models")
+        paths = ("limits", "mode", "audit", "models", "plans", "plans/clients", "api-keys")
         answers = [self.ask("GET", f"/admin/{x}", OF_B).get_data(as_text=True) for x in paths]
         return found and found["override"], answers
 
@@ -97,7 +110,7 @@ def endpoints(app: Flask) -> list[tuple[str, str, str]]:
 
 
 def _path(rule: Rule) -> str:
-    values = {"id": SECRET_CLIENT, "version": "1", "campaign": "4189c322"}
+    values = {"id": SECRET_CLIENT, "version": "1", "campaign": "4189c322", "key": KEY_OF_B}
     path = rule.rule
     for argument in rule.arguments:
         start = path.rindex("<", 0, path.index(f"{argument}>"))
@@ -123,7 +136,14 @@ def test_no_endpoint_shows_or_changes_another_tenants(site: Site, asked: str) ->
         assert SECRET_REASON not in text, path
         assert "198.51.100.0" not in text, path
         assert '"base_limit": 55' not in text, path
-        if name not in ("override", "clear", "audit"):
+        if name not in (
+            "override",
+            "clear",
+            "audit",
+            "assign_plan",
+            "assigned_plans",
+            "unassign_plan",
+        ):
             assert SECRET_CLIENT not in text, path
     assert site.state_of_b() == before
 

@@ -48,15 +48,18 @@ def test_two_characters_that_changed_places_are_told(place: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "irl_",
-        TEXT[:-1],
-        TEXT + "0",
-        TEXT + "\n",
-        TEXT.replace("live", "lvie"),
-        TEXT.replace("irl_live", "irl_prod"),
-        "irl_live_" + "0" * 8000,
-        TEXT.upper(),
+        pytest.param(text, id=name)
+        for name, text in {
+            "empty": "",
+            "begun": "irl_",
+            "short": TEXT[:-1],
+            "long": TEXT + "0",
+            "line": TEXT + "\n",
+            "typo": TEXT.replace("live", "lvie"),
+            "other": TEXT.replace("irl_live", "irl_prod"),
+            "endless": "irl_live_" + "0" * 8000,
+            "upper": TEXT.upper(),
+        }.items()
     ],
 )
 def test_what_is_no_key_has_no_id(text: str) -> None:

@@ -63,7 +63,7 @@ COMMANDS: dict[str, list[str]] = {
     "incidents": [],
     "report": [],
     "plans": [],
-    "plan": [SOMEBODY, "--clear"],
+    "plan": [SOMEBODY, "free"],
 }
 """Every command of an operator, with arguments that are right."""
 
@@ -99,6 +99,7 @@ class Site:
             background=False,
             base_limit=LIMIT,
             store_timeout=10.0,
+            plans={"free": "60/minute"},
             key_func=lambda: request.headers["X-Client"],
         )
         self.engine: Limiter = state_of(self.app).limiter

@@ -19,7 +19,8 @@ from flask_irl import IntelligentLimiter
 from flask_irl.campaigns.incident import Incident
 from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError, StoreError
-from flask_irl.limiter.webhooks import LEASE_SECONDS, MOST_TRIES, MOST_WAITING, WEBHOOKS, Webhooks
+from flask_irl.limiter.deliveries import MOST_WAITING
+from flask_irl.limiter.webhooks import LEASE_SECONDS, MOST_TRIES, WEBHOOKS, Webhooks
 from flask_irl.stores.base import Store
 from flask_irl.stores.location import locate
 from flask_irl.stores.memory.store import MemoryStore

@@ -93,6 +93,7 @@ def test_all_labels_are_words_of_ours(app: Flask) -> None:
         "result",
         "version",
         "job",
+        "reason",
     }
 
 

@@ -241,10 +241,7 @@ class RedisStore(RedisApiKeys):
         return bool(self._ask(key, b"*%d\r\n" % len(words) + b"".join(map(bulk, words))) == 1)
 
     def _ask(self, key: bytes, command: bytes) -> Any:
-        """Call a key's server on a request's way, within its time.
-
-        The request's own call is another function: it is on every request's way.
-        """
+        """Call a key's server on a request's way, within its time; not the request's own call."""
         deadline = time.monotonic() + self._timeout
         try:
             pool = self._servers.of(key, deadline)
