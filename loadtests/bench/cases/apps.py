@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from flask import Flask
 
-from flask_irl import IntelligentLimiter
+from flask_irl import IntelligentLimiter, tenant_by_path
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
 from flask_irl.telemetry.events import ClientsScored, ErrorSwallowed, Event, StoreFailed
@@ -176,6 +176,19 @@ def ours_keyed(bench: Bench, store: str) -> Subject:
     clients = min(bench.clients, 100)
     keys = [issue(name="bench", owner="bench", who="bench")["key"] for _ in range(clients)]
     return KeyedSubject(app, clients, partial(check_ours, app, model=True), keys=keys)
+
+
+def ours_of_tenant(bench: Bench, store: str) -> Subject:
+    """Make the app under flask_irl, every client a tenant's and within its limit."""
+    app = our_app(
+        bench,
+        store,
+        tenant_of=tenant_by_path({PATH: "a"}),
+        tenants={"a": {}},
+        key_prefix="irl-tenant-",
+    )
+    bench.model.install(state_of(app).limiter_for("a"))
+    return admitted(app, bench, "X-RateLimit-Limit", partial(check_ours, app, model=True))
 
 
 def ours_refused(bench: Bench, store: str) -> Subject:

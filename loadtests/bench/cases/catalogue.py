@@ -15,6 +15,7 @@ from loadtests.bench.cases.apps import (
     bare,
     ours,
     ours_keyed,
+    ours_of_tenant,
     ours_planned,
     ours_refused,
 )
@@ -30,6 +31,7 @@ THROTTLED: Final = "throttled-py"
 PLANNED: Final = "default plan, headers, model"
 TOLD: Final = "plan by a function, headers, model"
 KEYED: Final = "one limit, headers, model, API key"
+OF_TENANT: Final = "one limit, headers, model, tenant"
 REFUSED: Final = "refused, known to be over"
 COMPAT: Final = "default limit, headers, by Flask-Limiter's names"
 NATIVE: Final = "default limit, headers"
@@ -106,6 +108,7 @@ def all_cases(bench: Bench) -> list[Case]:
             cases.append(Case(OURS, store, name, planned))
         cases.append(Case(OURS, store, REFUSED, partial(ours_refused, bench, store), 429))
         cases.append(Case(OURS, store, KEYED, partial(ours_keyed, bench, store)))
+        cases.append(Case(OURS, store, OF_TENANT, partial(ours_of_tenant, bench, store)))
         cases.append(Case(OURS, store, NATIVE, partial(rivals.native, bench, store)))
         cases.append(Case(OURS, store, COMPAT, partial(rivals.compat, bench, store)))
     for store in STORES:
