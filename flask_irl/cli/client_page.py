@@ -53,6 +53,8 @@ def reasons(result: ClientResult) -> Iterator[str]:
 def facts(result: ClientResult) -> Iterator[tuple[str, str]]:
     """Write what is known of a client, by name."""
     yield "client", result["client"]
+    if result["tenant"]:
+        yield "tenant", result["tenant"]
     if result["label"]:
         yield "label", result["label"]
     yield "limit", _limit(result)

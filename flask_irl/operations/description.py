@@ -54,6 +54,7 @@ class Description:
         rules, reasons = self._entries.why(key, state, record, entry["score"], now)
         return {
             "client": key,
+            "tenant": self._limiter.tenant,
             "label": entry["label"],
             "step": entry["step"],
             "factor": entry["factor"],

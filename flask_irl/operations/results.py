@@ -116,10 +116,11 @@ class ClientResult(TypedDict):
 
     Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
     longest network that holds its address, which decides unless there is one of the client's own.
-    ``plan`` is None where the base limit holds.
+    ``plan`` is None where the base limit holds, ``tenant`` is empty where the client is the app's own.
     """
 
     client: str
+    tenant: str
     label: str | None
     step: int
     factor: float

@@ -165,6 +165,7 @@ def test_the_sites_token_chooses_a_tenant(site: Site) -> None:
     assert [base_limit(x) for x in ("", "?tenant=a", "?tenant=b")] == [100, 100, 55]
     shown = site.ask("GET", f"/admin/client/{SECRET_CLIENT}?tenant=b", SITE)
     assert shown.json["override"]["reason"] == SECRET_REASON  # type: ignore[index]
+    assert shown.json["tenant"] == "b"  # type: ignore[index]
     problem_of(site.ask("GET", f"/admin/client/{SECRET_CLIENT}?tenant=a", SITE), 404)
     problem_of(site.ask("GET", f"/admin/client/{SECRET_CLIENT}", SITE), 404)
 
