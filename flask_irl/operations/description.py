@@ -54,7 +54,6 @@ class Description:
         rules, reasons = self._entries.why(key, state, record, entry["score"], now)
         return {
             "client": key,
-            "tenant": self._limiter.tenant,
             "label": entry["label"],
             "step": entry["step"],
             "factor": entry["factor"],
@@ -71,6 +70,7 @@ class Description:
             "feedback": feedback_on(state),
             "listed": listed or None,
             "plan": plan_of_client(self._limiter, key, now),
+            "tenant": self._limiter.tenant,
             "override": _override_of(entry),
             "covered_by": covering,
             "answers": answers_of(record),

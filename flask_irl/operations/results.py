@@ -120,7 +120,6 @@ class ClientResult(TypedDict):
     """
 
     client: str
-    tenant: str
     label: str | None
     step: int
     factor: float
@@ -128,6 +127,7 @@ class ClientResult(TypedDict):
     score: float
     is_anomalous: bool
     plan: ClientPlan | None
+    tenant: str
     override: OverrideResult | None
     covered_by: CoveringOverride | None
     since: float | None

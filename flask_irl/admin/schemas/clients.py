@@ -130,7 +130,6 @@ class ClientSchema(ma.Schema):
     """Describe a client with the reasons for its score."""
 
     client = _client()
-    tenant = string("Tenant whose client it is; empty for the app's own.", "")
     label = _label()
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps.", 0.3)
@@ -169,6 +168,7 @@ class ClientSchema(ma.Schema):
         allow_none=True,
         metadata=described("Plan; null where the base limit holds."),
     )
+    tenant = string("Tenant whose client it is; empty for the app's own.", "")
     covered_by = fields.Nested(
         CoveringSchema,
         required=True,
