@@ -104,7 +104,8 @@ def _limit(result: ClientResult) -> str:
 def _plan(plan: ClientPlan) -> str:
     name, counted = plan["plan"], ", ".join(plan["counted"])
     if name is None:
-        return f"told by the app with each request; counted under: {counted or 'none now'}"
+        told = "told with each request by the app, or its API key"
+        return f"{told}; counted under: {counted or 'none now'}"
     if plan["source"] == "default":
         return f"{name} (the default)"
     words = [f"assigned by {plan['who']}", f"until {when(plan['until'] or 0.0)}"]

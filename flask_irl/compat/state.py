@@ -17,6 +17,7 @@ from flask_irl.compat.routes import CompatRoutes
 from flask_irl.compat.settings import Settings
 from flask_irl.compat.storage import Storage, Strategy
 from flask_irl.config.options import Options
+from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.current import CurrentLimit, shown_limit
 from flask_irl.limits.decision import Decision
@@ -77,6 +78,11 @@ class CompatState(AppState):
     ) -> None:
         self.settings = settings
         self._exemptions = exemptions
+        if options.plans:
+            raise ConfigurationError(
+                "plans are given to a limiter by Flask-Limiter's names, which has none: take "
+                "flask_irl.IntelligentLimiter for them"
+            )
         super().__init__(
             app,
             owner,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from flask_irl.config.options import OPTIONS, Options, check_option
+from flask_irl.config.options import OPTIONS, Options, check_default_plan, check_option
 from flask_irl.errors import ConfigurationError
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -89,7 +89,18 @@ def _options_of(options: Options, name: str, given: object) -> Options:
             )
         if value is not None or OPTIONS[option].may_be_off:
             checked[option] = check_option(option, value, f"tenants: {name}: {option}")
-    return _within(options, name, checked)
+    if "plans" in given and "default_plan" not in given:
+        # The app's default needn't be one of the tenant's plans.
+        own = options.default_plan in checked.get("plans", {})
+        checked["default_plan"] = options.default_plan if own else None
+    elif "default_plan" in given and given["default_plan"] is None:
+        checked["default_plan"] = None
+    found = _within(options, name, checked)
+    try:
+        check_default_plan(found)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"tenants: {name}: {error}") from None
+    return found
 
 
 def _within(options: Options, name: str, changes: Mapping[str, Any]) -> Options:

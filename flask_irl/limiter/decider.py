@@ -127,6 +127,11 @@ class Decider:
             leases.note(plan, keys, cost)
         return decision_of(plan, client, hit, "store")
 
+    @property
+    def is_used(self) -> bool:
+        """Tell whether anything waits for a flush."""
+        return bool(self.leases.held)
+
     def flush(self) -> None:
         """Write what was noted of requests to the store.
 

@@ -25,6 +25,8 @@ from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ApiKeyRejected, Notify
 from flask_irl.telemetry.log import Sampler, event
 
+READ_AT_ONCE: Final = 500
+"""Records that are read again in one call."""
 MOST_KEYS: Final = 10_000
 """API keys whose records a worker remembers."""
 LOG_SECONDS: Final = 1.0
@@ -107,6 +109,21 @@ class KeyRing:
             elif record is None or record.revoked is not None:
                 self._known.pop(key_id, None)
         return accepted
+
+    def refresh(self) -> None:
+        """Drop the records that were changed elsewhere, so that they don't hold without the store.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        known = list(self._known)
+        for start in range(0, len(known), READ_AT_ONCE):
+            part = known[start : start + READ_AT_ONCE]
+            for key_id, data in zip(part, self._store.api_key_records(part), strict=True):
+                record, here = self._decoded(key_id, data), self._known.get(key_id)
+                if here is not None and (record is None or record.revision != here.revision):
+                    with self._lock:
+                        self._known.pop(key_id, None)
 
     def report(self, rejection: Rejection, presented: PresentedKey | None, route: str) -> None:
         """Report a request whose key wasn't accepted, in a metric and now and then in the log."""

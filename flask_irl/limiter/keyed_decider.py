@@ -76,6 +76,10 @@ class KeyedDecider(Decider):
         self._note(key, decision)
         return decision
 
+    @property
+    def is_used(self) -> bool:
+        return bool(self._uses) or super().is_used
+
     def flush(self) -> None:
         """Write the uses of keys to the store.
 

@@ -157,6 +157,16 @@ class Limiter(LiveLimits):
         """Flush, then start a training in the background; see :meth:`Learning.start_training`."""
         self.learning.start_training()
 
+    def label(self, client: str) -> str | None:
+        """Name a client for people: as the app does, else by its API key; None for neither."""
+        named = self.label_of(client)
+        return named if named or self.keys is None else self.keys.label(client)
+
+    @property
+    def is_used(self) -> bool:
+        """Tell whether it has decided on requests that a flush has to do with."""
+        return self._decider.is_used
+
     @property
     def is_training(self) -> bool:
         """Tell whether a training runs in this process."""
@@ -194,6 +204,9 @@ class Limiter(LiveLimits):
             guard("close", self.breaker.close)
         if not self.breaker.is_open:
             guard("flush", self.flush if self.has_learned else self._give_back_leases)
+            if self.webhooks is not None:
+                # What the last flush has found; another worker delivers it.
+                guard("close", self.webhooks.tell)
         guard("close", self.store.close)
         self.worker.join()
 

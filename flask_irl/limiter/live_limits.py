@@ -131,6 +131,8 @@ class LiveLimits(LateLearning):
         try:
             if news.epoch != before.epoch:
                 self._decider.forget()
+                if self.keys is not None:
+                    self.keys.refresh()
             self.access.refresh(before, news)
             self.rate_plans.refresh(before, news)
             self.plans.keep_up()

@@ -19,8 +19,8 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.site import Revisions
 from flask_irl.telemetry.log import named
 
-ACTIVE_SECONDS: Final = 120.0
-"""Time for which a limiter is flushed after its last request: until what fades has faded."""
+ACTIVE_SECONDS: Final = 420.0
+"""Time for which a limiter is flushed after its last request: until attacks have their end."""
 IDLE_AT_ONCE: Final = 100
 """Limiters without requests that one poll asks about at most; then come the next ones."""
 TURNS_AT_ONCE: Final = 10
@@ -41,6 +41,10 @@ class Member(Protocol):
     @property
     def is_training(self) -> bool:
         """Tell whether a training of it runs in this process."""
+
+    @property
+    def is_used(self) -> bool:
+        """Tell whether it has decided on requests that a flush has to do with."""
 
 
 class Companions(Protocol):
@@ -161,7 +165,7 @@ class Rounds:
         now = self._monotonic()
         waiting = {turn: turn.member.buffer.count() for turn in self._turns}
         for turn, count in sorted(waiting.items(), key=lambda item: item[1]):
-            if count:
+            if count or turn.member.is_used:
                 turn.last_seen = now
             if now - turn.last_seen < ACTIVE_SECONDS:
                 self._run(turn, "flush", turn.jobs.flush)

@@ -76,6 +76,11 @@ class SharedModel:
         return self._turn
 
     @property
+    def is_used(self) -> bool:
+        """Tell that it decides on no requests."""
+        return False
+
+    @property
     def is_training(self) -> bool:
         """Tell whether a training runs in this process."""
         return self.trainings.is_running

@@ -109,6 +109,8 @@ class ApiKeyOperations(ApiKeyList):
         self._store.index_api_key(names_of(key))
         if not self._store.put_api_key(key_id, b"", record.encoded(), self._seconds(record, now)):
             raise StoreError("there is a key with this id already: try again", kind="response")
+        # And again: whoever lists keys in between takes out those that have no record.
+        self._store.index_api_key(names_of(key))
         return {**describe(record, NO_USE, now), "key": text}
 
     def rotate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask_irl.api_keys.text import id_of
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.current import current_limits
 from flask_irl.operations.plan_results import ClientPlan
@@ -33,8 +34,10 @@ def plan_of_client(limiter: Limiter, key: str, now: float) -> ClientPlan | None:
             "who": who,
             "counted": counted,
         }
-    default = None if plans.default is None or plans.by_request else plans.default.name
-    if default is None and not plans.by_request and not counted:
+    # A key's client has the plan of its key, which is told with each request.
+    by_request = plans.by_request or (limiter.keys is not None and bool(id_of(key)))
+    default = None if plans.default is None or by_request else plans.default.name
+    if default is None and not by_request and not counted:
         return None
     return {
         "plan": default,

@@ -70,7 +70,7 @@ class Entries:
             stepped = float(records["stepped"][index])
             entry: ClientEntry = {
                 "client": key,
-                "label": self._limiter.label_of(key),
+                "label": self._limiter.label(key),
                 "step": state.step,
                 "factor": step.factor,
                 "limit": options.base_at(step.factor),

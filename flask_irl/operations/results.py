@@ -116,7 +116,7 @@ class ClientResult(TypedDict):
 
     Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
     longest network that holds its address, which decides unless there is one of the client's own.
-    ``plan`` is None where the base limit holds, ``tenant`` is empty where the client is the app's own.
+    ``plan`` is None where the base limit holds, ``tenant`` is empty for the app's own clients.
     """
 
     client: str

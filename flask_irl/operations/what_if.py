@@ -188,7 +188,7 @@ class WhatIf:
     def _affected(self, key: str, state: ClientState, rate: float, refused: float) -> Affected:
         return {
             "client": key,
-            "label": self._limiter.label_of(key),
+            "label": self._limiter.label(key),
             "score": round(state.score + 0.0, 4),
             "requests_per_minute": round(rate, 1),
             "refused_per_minute": round(refused, 1),

@@ -79,7 +79,7 @@ class IncidentWatch:
         self._waiting: dict[tuple[str, str], Told] = {}
         self._kinds: dict[str, tuple[str, str]] = {}
         self._counted: dict[tuple[str, str], set[str]] = {}
-        self._looked_at = self._latest = 0.0
+        self._looked_at = self._latest = self._latest_then = 0.0
         self._open = False
         self._lock = threading.Lock()
 
@@ -146,7 +146,9 @@ class IncidentWatch:
         """
         is_busy = bool(self._waiting or campaigns)
         # An incident ends while nobody comes.
-        latest = self._store.now() if self._open and not is_busy else self._latest
+        is_quiet, self._latest_then = self._latest == self._latest_then, self._latest
+        is_open = self._open or self._waiting
+        latest = self._store.now() if is_open and is_quiet else self._latest
         pause = LOOK_SECONDS if is_busy or self._open else IDLE_SECONDS
         if not is_busy and not self._looked_at:
             # Whoever has just begun leaves the look to others at first.

@@ -106,7 +106,7 @@ class Profiler:
         self._campaigns = campaigns or CampaignWatch(store, notify, enabled=False)
         self._pause = pause
         self._cpu_clock = cpu_clock
-        self._turns = SaveTurns(monotonic)
+        self._monotonic = monotonic
         self._errors = errors
         self._step_log = StepLog()
         self._row_quota = RowQuota()
@@ -127,6 +127,7 @@ class Profiler:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
         self._site = SiteUpdate()
+        self._turns = SaveTurns(self._monotonic)
         self._errors_told = self._errors()
         self._flushing = threading.Lock()
         self._leaves = False
@@ -255,7 +256,7 @@ class Profiler:
             turns=self._turns,
         )
         by_client, merged = take_by_client(self._buffer, rest)
-        held = self._turns.hold(by_client, self._traps) if gently else {}
+        held = self._turns.hold(by_client, self._traps if gently else None)
         merged -= sum(map(len, held.values()))
         self._rest_seconds = rest_seconds(len(by_client), merged)
         failed: StoreError | None = None

@@ -54,18 +54,20 @@ class SaveTurns:
         self._clock = clock
         self._turns: dict[str, Turn] = {}
 
-    def hold(self, by_client: ByClient, urgent: Container[str]) -> ByClient:
+    def hold(self, by_client: ByClient, urgent: Container[str] | None) -> ByClient:
         """Take the clients out of a flush whose turn is yet to come, and give them.
 
         Args:
             by_client: The observations of the flush.
-            urgent: Clients whose turn it is in any case.
+            urgent: Clients whose turn it is in any case; None for all.
         """
         turns = self._turns
         if not turns:
             return {}
         # A client that this worker hasn't seen since the last flush isn't busy here.
         self._turns = {client: turns[client] for client in by_client if client in turns}
+        if urgent is None:
+            return {}
         now = self._clock()
         waiting = [x for x, turn in self._turns.items() if turn.due > now and x not in urgent]
         if sum(len(by_client[client]) for client in waiting) > MOST_HELD:

@@ -249,10 +249,10 @@ def keys_of(limiter: Limiter, slot: str, plans: RequestPlans) -> ApiKeys | None:
     ring = limiter.keys
     if ring is None:
         return None
-    keys = ApiKeys(ring, limiter.options.api_key_header, f"{slot}.key", limiter.failures)
+    # Whoever asks before the tenant is known must not answer for the tenant.
+    slot = f"{slot}.key.{limiter.tenant}"
+    keys = ApiKeys(ring, limiter.options.api_key_header, slot, limiter.failures)
     plans.of_key = keys.plan
-    named = limiter.label_of
-    limiter.label_of = lambda client: named(client) or ring.label(client)
     return keys
 
 

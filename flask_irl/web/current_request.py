@@ -70,7 +70,7 @@ class CurrentRequest:
         ``remaining``, ``reset_in`` (seconds) and ``resets_at``; ``unlimited`` and ``blocked``.
         ``Cache-Control: no-store``; 503 while the store doesn't answer.
         """
-        state = state_of(current_app)
+        state = state_of(current_app).of_request()
         return state.usage.answer(state.key_on(request.environ), request.environ)
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from flask import Blueprint, has_request_context
+from flask import Blueprint, Flask, has_request_context
 from flask.views import View
 
 from flask_irl.errors import ConfigurationError
@@ -38,6 +38,7 @@ class Declarations:
         noted: Functions that take no notes, such as bound methods, each with its limit, or None
             where it is exempt.
         requires_api_keys: Scopes of the API keys that views require, None for any key.
+        at_first: Work on an app when all its routes are there.
     """
 
     filters: list[Filter] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Declarations:
     exempt_blueprints: set[Blueprint] = field(default_factory=set)
     noted: list[tuple[Any, RouteLimit | None]] = field(default_factory=list)
     requires_api_keys: set[str | None] = field(default_factory=set)
+    at_first: list[Callable[[Flask], object]] = field(default_factory=list)
 
     def note(self, function: Any, limit: RouteLimit | None) -> None:
         """Note a limit, or an exemption, of a function that takes no notes."""

@@ -39,6 +39,8 @@ class OnRequest:
         found = self.tenants.limiters.find(tenant)
         if found is None:
             raise ConfigurationError(f"tenant is {tenant!r:.100}: there is no such tenant")
+        # With it come those parts of the limiter that only requests need.
+        self.tenants.state(found)
         return found
 
     def decision_on(self, environ: WSGIEnvironment) -> Decision | None:

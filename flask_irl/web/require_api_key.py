@@ -10,7 +10,7 @@ from flask.views import View
 from flask_irl.api_keys.names import SCOPE_NAMES, is_scope
 from flask_irl.errors import ConfigurationError
 from flask_irl.web.app_states import AppStates
-from flask_irl.web.decorators import checked_first
+from flask_irl.web.key_guards import KeyGuards
 from flask_irl.web.state import state_of
 
 T = TypeVar("T")
@@ -26,20 +26,21 @@ class RequireApiKey:
 
     Args:
         states: The states of the extension's apps.
+        guards: Holds views that were registered before they are decorated.
         scope: The scope that a key must have; None for any key.
 
     Raises:
         ConfigurationError: The scope is no name of one, or an app has no API keys.
     """
 
-    def __init__(self, states: AppStates, scope: str | None) -> None:
+    def __init__(self, states: AppStates, guards: KeyGuards, scope: str | None) -> None:
         if scope is not None and not is_scope(scope):
             raise ConfigurationError(
                 f"scope is {scope!r:.100}, which is not allowed: give {SCOPE_NAMES}"
             )
         if any(state.api_keys is None for state in states.everywhere()):
             raise ConfigurationError(OFF)
-        self._states = states
+        self._guards = guards
         self._scope = scope
 
     def __call__(self, target: T) -> T:
@@ -48,13 +49,15 @@ class RequireApiKey:
             return target
         if isinstance(target, type) and issubclass(target, View):
             target.decorators = [*target.decorators, self]
+            self._guards.add(target, self._check)
             return target
         if not callable(target) or isinstance(target, type):
             raise ConfigurationError(
                 f"require_api_key can't decorate {target!r}: give a function, a blueprint or a "
                 "view class"
             )
-        checked: T = checked_first(target, self._check)
+        self._guards.add(target, self._check)
+        checked: T = self._guards.checked(target, self._check)
         return checked
 
     def _check(self) -> None:

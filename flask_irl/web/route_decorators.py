@@ -20,6 +20,7 @@ from flask_irl.web.callbacks import (
 )
 from flask_irl.web.calls import LimitedCalls
 from flask_irl.web.decorators import Declarations, LimitDecorator, exempt
+from flask_irl.web.key_guards import KeyGuards
 from flask_irl.web.logins import mark_login
 from flask_irl.web.require_api_key import RequireApiKey
 from flask_irl.web.route_limits import RouteLimit, new_limit
@@ -36,7 +37,8 @@ class RouteDecorators:
     """
 
     def __init__(self, states: AppStates) -> None:
-        self._declarations = Declarations()
+        self._key_guards = KeyGuards()
+        self._declarations = Declarations(at_first=[self._key_guards.apply])
         self._states = states
         self._calls = LimitedCalls(self, states)
 
@@ -214,7 +216,7 @@ class RouteDecorators:
             ConfigurationError: The scope is no name of one, or the app has no API keys.
         """
         self._declarations.requires_api_keys.add(scope)
-        return RequireApiKey(self._states, scope)
+        return RequireApiKey(self._states, self._key_guards, scope)
 
     def request_filter(self, function: F) -> F:
         """Register a function that returns True for requests that aren't limited.

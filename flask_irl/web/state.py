@@ -109,6 +109,8 @@ class AppState(NewParts, OnRequest, OwnRoutes):
         configured = ConfiguredRules(owner, options.exempt, options.limits)
         logins = Logins(owner, options.login_routes)
         self.routes = self.new_routes(declarations, configured, logins, rules)
+        for work in declarations.at_first:
+            self.at_first_request(work)
         if main is None:
             self.at_first_request(lambda app: configured.warn_of_useless(app.url_map))
             self.at_first_request(lambda app: logins.warn_of_useless(app.url_map))

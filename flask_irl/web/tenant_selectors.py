@@ -55,8 +55,9 @@ class _ByHost(TenantSelector):
 
     def of(self, environ: WSGIEnvironment) -> str | None:
         host = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "").lower()
-        if not host.endswith("]"):
-            host = host.rpartition(":")[0] or host
+        # As an app reads it that cuts the port off: at the first colon behind the name.
+        end = host.find("]") + 1
+        host = host[:end] or host.partition(":")[0]
         host = host.removesuffix(".")
         name = self._exact.get(host)
         if name is None and self._wild:
@@ -84,7 +85,8 @@ class _ByPath(TenantSelector):
         self._prefixes = sorted(found.items(), key=lambda item: -len(item[0]))
 
     def of(self, environ: WSGIEnvironment) -> str | None:
-        path = environ.get("PATH_INFO") or ""
+        # As Werkzeug matches: however many slashes a path begins with, they are one.
+        path = "/" + (environ.get("PATH_INFO") or "").lstrip("/")
         return next((n for p, n in self._prefixes if path.startswith(p) or path == p[:-1]), None)
 
 

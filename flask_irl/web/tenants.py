@@ -193,7 +193,11 @@ class TenantStates(Generic[S]):
 
     def _ask(self, environ: WSGIEnvironment) -> S:
         """Ask whose a request is; the app's own where that is nobody, or the answer of no use."""
-        tenant_of = self._tenant_of
+        tenant_of, asking = self._tenant_of, f"{self._place}.asking"
+        if asking in environ:
+            # The app's function asks for what depends on its answer.
+            return self._main
+        environ[asking] = True
         try:
             if isinstance(tenant_of, TenantSelector):
                 name = tenant_of.of(environ)
@@ -203,6 +207,8 @@ class TenantStates(Generic[S]):
         except Exception as error:
             self._main.limiter.failures.callback_failed("tenant_of", error, tenant_of)
             return self._main
+        finally:
+            del environ[asking]
 
 
 class _Dispatch:

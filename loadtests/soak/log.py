@@ -17,8 +17,8 @@ PLAIN: Final = "gunicorn"
 """What gunicorn says as usual."""
 USUAL: Final = frozenset(
     "request_refused client_flagged client_mended clients_expired crowd_guard_on crowd_guard_off "
-    "campaign_began campaign_ended training_accepted training_rejected training_refused "
-    "model_loaded gunicorn".split()
+    "campaign_began campaign_ended incident_began incident_ended "
+    "training_accepted training_rejected training_refused model_loaded gunicorn".split()
 )
 """Events that the traffic itself brings about."""
 SECOND: Final = 1.0

@@ -164,26 +164,42 @@ LIMITER: Final = Row(
             "is much larger than usual: look at it by `irl --tenant NAME status`.",
             "reqps",
             (
-                Query(rate("irl_tenant_requests_total", JOB, "tenant"), "{{tenant}}"),
-                Query(rate("irl_tenants_unusable_total", JOB, "reason"), "unusable: {{reason}}"),
+                Query(
+                    or_zero(rate("irl_tenant_requests_total", JOB, "tenant"), "tenant"),
+                    "{{tenant}}",
+                ),
+                Query(
+                    or_zero(rate("irl_tenants_unusable_total", JOB, "reason"), "reason"),
+                    "unusable: {{reason}}",
+                ),
             ),
         ),
         Panel(
             "Flagged clients of tenants",
             "Flagged clients of each tenant. Worry as about those of the whole site.",
             "short",
-            (Query(f"max by (tenant) (irl_tenant_flagged_clients{{{JOB}}})", "{{tenant}}"),),
+            (
+                Query(
+                    or_zero(f"max by (tenant) (irl_tenant_flagged_clients{{{JOB}}})", "tenant"),
+                    "{{tenant}}",
+                ),
+            ),
         ),
         Panel(
             "Models of tenants",
             "Version of each tenant's own model, 0 while it uses the shared one, and trainings an "
-            "hour by result. Worry when a large tenant stays at 0, or trainings fail.",
+            "hour. Worry when a large tenant stays at 0, or trainings fail.",
             "short",
             (
-                Query(f"max by (tenant) (irl_tenant_model_version{{{JOB}}})", "{{tenant}}"),
                 Query(
-                    increase("irl_tenant_model_trainings_total", JOB, "tenant, result", HOUR),
-                    "{{tenant}}: {{result}}",
+                    or_zero(f"max by (tenant) (irl_tenant_model_version{{{JOB}}})", "tenant"),
+                    "{{tenant}}",
+                ),
+                Query(
+                    or_zero(
+                        increase("irl_tenant_model_trainings_total", JOB, "tenant", HOUR), "tenant"
+                    ),
+                    "{{tenant}}: trainings",
                 ),
             ),
         ),

@@ -276,6 +276,10 @@ def test_the_interval_of_refreshes_is_the_one_that_the_api_states(site: Site) ->
         "delete /admin/client/{id}/override",
         "post /admin/reset/{id}",
         "post /admin/campaigns/{campaign}/end",
+        "put /admin/plans",
+        "put /admin/client/{id}/plan",
+        "patch /admin/api-keys/{key}",
+        "post /admin/api-keys/{key}/revoke",
     }
     assert POLL_SECONDS == STATED_SECONDS
 

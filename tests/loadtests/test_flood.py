@@ -9,9 +9,9 @@ from loadtests.bench.measure.flood import flood, flooded_app
 
 HALF = 22_000
 """Requests after which every table of a bounded size is full."""
-BLOCKS = 2500
-"""Blocks of memory by which garbage and half-full tables make a worker look larger: a tenth of one
-for each request of the second half."""
+BLOCKS = 5000
+"""Blocks of memory by which garbage and half-full tables make a worker look larger: a quarter of
+one for each request of the second half."""
 
 
 @pytest.mark.slow
@@ -24,7 +24,7 @@ def test_a_worker_on_redis_stays_as_large_as_it_is(redis_url: str) -> None:
     assert after.mortal
     assert after.client_bytes < 500 * after.clients
     assert after.site_keys <= 20
-    assert after.site_bytes - before.site_bytes < 40_000
+    assert after.site_bytes - before.site_bytes < 80_000
 
 
 def test_a_worker_on_its_own_memory_forgets_the_oldest() -> None:

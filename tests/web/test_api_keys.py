@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import redis
@@ -22,6 +23,7 @@ from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import ApiKeyRejected
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
+from tests.servers import RedisServer
 from tests.web.sites import sites_of
 
 SECRET = "a secret of the tests"
@@ -601,3 +603,39 @@ def test_uses_are_counted_with_the_flush(site: Site) -> None:
     assert (found["requests"], found["refused"]) == (7, 2)
     assert found["last_used_at"] is not None
     assert found["last_used_at"] % 60 == 0
+
+
+def test_a_view_that_was_registered_before_requires_a_key_all_the_same(
+    site: Site,
+) -> None:
+    app, requires = site.app, site.limiter.require_api_key
+
+    class Late(View):
+        def dispatch_request(self) -> str:
+            return "seen"
+
+    @requires("export")
+    @app.get("/above")
+    def above() -> str:
+        return "seen"
+
+    app.add_url_rule("/late", view_func=Late.as_view("late"))
+    requires()(Late)
+    key = site.issue(scopes=["export"])["key"]
+    for path in ("/above", "/late"):
+        unauthorized(site.get(path))
+        assert site.get(path, key).text == "seen"
+
+
+def test_a_key_that_was_revoked_elsewhere_is_not_accepted_without_the_store(
+    make_site: Callable[..., Site], redis_server: RedisServer, redis_url: str
+) -> None:
+    here, there = make_site(redis_url), make_site(redis_url)
+    issued = here.issue()
+    assert here.get(key=issued["key"]).status_code == 200
+    there.keys.revoke(issued["id"], who="ada")
+    # As the poll of every two seconds does.
+    here.engine.refresh()
+    broken = StoreError("out", kind="timeout")
+    with patch.object(here.store, "api_key", side_effect=broken):
+        unauthorized(here.get("/closed", issued["key"]), 503)

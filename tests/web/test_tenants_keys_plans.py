@@ -9,10 +9,11 @@ import pytest
 from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 
-from flask_irl import IntelligentLimiter, tenant_by_host
+from flask_irl import ConfigurationError, IntelligentLimiter, tenant_by_host
 from flask_irl.operations.api_key_results import IssuedApiKey
 
 A, B = "http://a.example", "http://b.example"
+BY_HOST = tenant_by_host({"a.example": "a", "b.example": "b"})
 PLANS = {"free": "2/minute", "pro": "3/minute"}
 
 
@@ -27,11 +28,10 @@ class Site:
             store_timeout=10.0,
             background=False,
             admin=False,
-            tenant_of=tenant_by_host({"a.example": "a", "b.example": "b"}),
             api_keys=True,
             api_key_secret="a secret of the tests",
             plans=PLANS,
-            **{"base_limit": 1, **options},
+            **{"base_limit": 1, "tenant_of": BY_HOST, **options},
         )
         self.app.add_url_rule("/", "index", self.index)
         self.app.add_url_rule(
@@ -103,3 +103,43 @@ def test_a_tenant_may_have_other_plans(site: Callable[..., Site]) -> None:
     keys = {tenant: shop.issue(tenant, plan="pro") for tenant in ("a", "b")}
     assert [shop.ask(A, keys["a"]) for _ in range(2)] == [200, 429]
     assert [shop.ask(B, keys["b"]) for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_a_client_is_shown_what_is_left_in_its_own_tenant(site: Callable[..., Site]) -> None:
+    shop = site(tenants={"a": {"base_limit": 50}, "b": {}})
+    shop.app.add_url_rule("/usage", "usage", shop.limiter.usage_view)
+    caller = shop.app.test_client()
+    for _ in range(3):
+        caller.get("/", base_url=A)
+    found = caller.get("/usage", base_url=A).json
+    assert found is not None
+    assert [(x["limit"], x["used"]) for x in found["limits"]] == [(50, 4)]
+
+
+def test_whoever_asks_for_the_key_before_the_tenant_is_known_decides_nothing(
+    site: Callable[..., Site],
+) -> None:
+    def tenant_of() -> str:
+        return "a" if shop.limiter.current_api_key is None else "b"
+
+    shop = site(tenant_of=tenant_of, tenants={"a": {}, "b": {}}, base_limit=5)
+    shop.app.before_request_funcs[None].insert(0, lambda: shop.limiter.current_api_key and None)
+    key = shop.issue("a", scopes=["export"])
+    assert shop.ask(A, key, "/export") == 200
+
+
+def test_a_tenant_with_plans_of_its_own_needs_no_default(site: Callable[..., Site]) -> None:
+    shop = site(default_plan="free", tenants={"a": {"plans": {"gold": "9/minute"}}, "b": {}})
+    assert shop.ask(A, shop.issue("a", plan="gold")) == 200
+    with pytest.raises(ConfigurationError, match="tenants: a: default_plan is 'x'"):
+        site(tenants={"a": {"default_plan": "x"}, "b": {}})
+
+
+def test_a_keys_name_is_no_matter_of_another_tenants(site: Callable[..., Site]) -> None:
+    shop = site()
+    key = shop.issue("a")
+    with shop.app.app_context():
+        for tenant in ("a", "b"):
+            shop.limiter.tenant(tenant).block(key["client"])
+        shown = [shop.limiter.tenant(tenant).client(key["client"]) for tenant in ("a", "b")]
+    assert [entry and entry["label"] for entry in shown] == [f"{key['prefix']} (nightly)", None]
