@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from tests.chromium import chromium_with
-from tests.integration.workers import PATIENCE, Line, Workers, lines_to_both
+from tests.integration.workers import CONFIG, PATIENCE, Line, Workers, lines_to_both
 from tests.servers import HOST, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -52,12 +52,14 @@ def missing(error):
 def model():
     return jsonify(pid=os.getpid(), version=0)
 """
+PATIENT = CONFIG + "\nkeepalive = 120\n"
+"""Lines to both workers stay while the browser is at work."""
 
 
 @pytest.fixture
 def workers(tmp_path: Path, redis_url: str) -> Iterator[Workers]:
     """Serve a site by two workers on an empty Redis."""
-    with Workers(tmp_path, redis_url, APP, TOKEN=TOKEN) as workers:
+    with Workers(tmp_path, redis_url, APP, config=PATIENT, TOKEN=TOKEN) as workers:
         yield workers
 
 
@@ -74,7 +76,9 @@ def press(driver: Chrome, text: str) -> None:
     driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']").click()
 
     def is_new() -> bool:
-        return bool(driver.find_element(By.TAG_NAME, "html") != before)
+        # None while one page has gone, and the next one has not come.
+        found = driver.find_elements(By.TAG_NAME, "html")
+        return bool(found) and found[0] != before
 
     wait_until(is_new, text, PATIENCE)
 
