@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +84,11 @@ def test_tenants_in_two_workers(
         assert workers.get("/changed")[0] == 200
         seen: dict[int, dict[str, bool]] = {}
 
+        visitors = itertools.count()
+
         def both() -> bool:
+            # A worker that has limited nothing yet looks for no changes.
+            workers.get("/", f"visitor{next(visitors)}@")
             _, answer = workers.get("/known")
             assert answer["threads"] <= 1
             seen[answer["pid"]] = answer["shadow"]
