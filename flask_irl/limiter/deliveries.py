@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from flask_irl.stored import is_number, read_json
 
@@ -45,10 +45,14 @@ def decode(data: bytes | None) -> list[Delivery]:
     with suppress(ValueError, TypeError):
         for members in read_json(data or b"[]")[:MOST_WAITING]:
             with suppress(KeyError, TypeError, ValueError, AttributeError):
-                figures = [members[name] for name in ("receiver", "tries", "due")]
-                if all(is_number(figure) and figure >= 0 for figure in figures):
-                    name, title, body = (str(members[name]) for name in ("id", "event", "body"))
-                    receiver, tries, due = figures
-                    made = Delivery(name, title, body, int(receiver), int(tries), float(due))
-                    found.append(made)
+                found.append(_delivery(members))
     return found
+
+
+def _delivery(members: Any) -> Delivery:
+    figures = [members[name] for name in ("receiver", "tries", "due")]
+    if not all(is_number(figure) and figure >= 0 for figure in figures):
+        raise ValueError("a figure is none")
+    name, title, body = (str(members[name]) for name in ("id", "event", "body"))
+    receiver, tries, due = figures
+    return Delivery(name, title, body, int(receiver), int(tries), float(due))

@@ -16,7 +16,7 @@ from flask_irl.telemetry.log import LAST_MOMENT
 
 MAX_NAME: Final = 100
 CHANGEABLE: Final = ("name", "owner", "scopes", "plan", "expires_at")
-"""What can be changed of a key."""
+"""Members of a key that can be changed."""
 
 
 class KeyConflictError(ConfigurationError):

@@ -18,7 +18,7 @@ from flask_irl.campaigns.newcomers import network_of
 from flask_irl.stores.history import DAY, Tally, TallyName
 
 MEASURES: Final = ("requests", "limited", "shadowed", "flagged", "by_app", "by_both")
-"""What is counted of each client, route and network, and of the whole site."""
+"""Counts of each client, route and network, and of the whole site."""
 CLIENTS: Final = "client.requests"
 NETWORKS: Final = "network.requests"
 SITE: Final = "site"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
+
+import pytest
 
 from flask_irl.config.options import Options
 from flask_irl.limiter.limiter import Limiter
@@ -14,6 +16,9 @@ from flask_irl.model.model import Model, dump
 from flask_irl.operations import Operations
 from flask_irl.operations.results import AuditEntry, ClientOverride
 from flask_irl.stores.base import Store
+from flask_irl.stores.location import locate
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.redis.store import RedisStore
 from flask_irl.stores.state import Update
 from flask_irl.telemetry.events import Listener
 from flask_irl.training.fit import Fit, fit_here
@@ -141,3 +146,16 @@ def override(worker: Worker, kind: str, client: str = "c", **given: Any) -> Clie
     amount = 2 if kind == "limit" else 0
     values = {"amount": amount, "seconds": 600.0, "reason": "", "who": ADA, **given}
     return worker.operations.overrides.set(client, kind, **values)
+
+
+def sites_on(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Site]:
+    """Make a site on the store that a fixture's parameter names, ``memory`` or ``redis``."""
+    if request.param == "memory":
+        memory = MemoryStore(clock=clock)
+        found = Site(clock, lambda: memory)
+    else:
+        location = locate(request.getfixturevalue("redis_url"))
+        found = Site(clock, lambda: RedisStore(location, timeout=5, clock=clock))
+    yield found
+    for worker in found.workers:
+        worker.limiter.close()

@@ -19,26 +19,16 @@ from flask_irl.campaigns.incident import (
     look,
 )
 from flask_irl.operations.incidents import IncidentState
-from flask_irl.stores.location import locate
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.stores.redis.store import RedisStore
 from flask_irl.verdicts.incident_watch import INCIDENTS
 from tests.conftest import Clock
-from tests.operations.worker import Site, Worker
+from tests.operations.worker import Site, Worker, sites_on
 
 
 @pytest.fixture(params=["memory", "redis"])
 def site(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Site]:
     """Make a site whose time stands still until the test advances it."""
-    if request.param == "memory":
-        memory = MemoryStore(clock=clock)
-        found = Site(clock, lambda: memory)
-    else:
-        location = locate(request.getfixturevalue("redis_url"))
-        found = Site(clock, lambda: RedisStore(location, timeout=5, clock=clock))
-    yield found
-    for worker in found.workers:
-        worker.limiter.close()
+    yield from sites_on(request, clock)
 
 
 def attack(

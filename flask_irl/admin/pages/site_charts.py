@@ -33,7 +33,7 @@ LOOKS: Final[Mapping[str, Look]] = {
     "24h": Look("24 hours", 1800, "half an hour", "%H:%M"),
     "7d": Look("7 days", 3 * 3600, "3 hours", "%d %b"),
 }
-"""How each span is drawn that the overview offers."""
+"""Ways to draw the spans that the overview offers."""
 OUTCOMES: Final = (
     ("admitted", "admitted", ("allowed",)),
     ("refused", "refused", ("limited", "blocked")),
