@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 
 from flask_irl.config.access_lists import AccessLists
 from flask_irl.config.options import Options
-from flask_irl.errors import ConfigurationError, StoreError
+from flask_irl.errors import StoreError
 from flask_irl.limiter.access_rules import AccessRule, AccessRules
+from flask_irl.limiter.decode_changed import decode_changed
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.restoring import Missing, not_cleared, restore_overrides
 from flask_irl.limits.decision import Decision, decision_on_blocked, decision_on_denied
@@ -205,18 +206,14 @@ class Access:
 
     def _read_networks(self) -> dict[str, NetworkOverride]:
         """Read the networks that are overridden; damaged ones are reported and left out."""
-        networks: dict[str, NetworkOverride] = {}
         before, self._read = self._read, self._store.networks()
-        for network, data in self._read.items():
-            known = self.networks.get(network)
-            if known is not None and before.get(network) == data:
-                networks[network] = known
-                continue
-            try:
-                networks[network] = decode(network, data)
-            except ConfigurationError as error:
-                self._damaged.report(network=network, reason=error)
-        return networks
+        return decode_changed(
+            self._read,
+            before,
+            self.networks,
+            decode,
+            lambda network, error: self._damaged.report(network=network, reason=error),
+        )
 
     def _is_time(self) -> bool:
         """Tell whether it is time to see that the store hasn't lost any, once a minute."""

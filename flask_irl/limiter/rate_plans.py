@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from flask_irl.config.options import Options, check_default_plan
-from flask_irl.errors import ConfigurationError
+from flask_irl.limiter.decode_changed import decode_changed
 from flask_irl.limits.plan_assignment import PlanAssignment, decode
 from flask_irl.limits.rate_plan import RatePlan
 from flask_irl.stores.site import Revisions, SiteStore
@@ -104,17 +104,13 @@ class RatePlans:
 
     def _take_up(self, stored: Mapping[str, bytes]) -> None:
         before, self._read = self._read, stored
-        assigned = {}
-        for client, data in stored.items():
-            known = self.assigned.get(client)
-            if known is not None and before.get(client) == data:
-                assigned[client] = known
-                continue
-            try:
-                assigned[client] = decode(client, data)
-            except ConfigurationError as error:
-                self._damaged.report(client=client, reason=error)
-        self.assigned = assigned
+        self.assigned = decode_changed(
+            stored,
+            before,
+            self.assigned,
+            decode,
+            lambda client, error: self._damaged.report(client=client, reason=error),
+        )
 
     def _restore(self) -> None:
         """Write assignments that the store has lost."""
