@@ -104,10 +104,6 @@ class CompatQuestions(Questions):
             return super().rest(route)
         return self._build(group, None, late=route.fixed)
 
-    def without_rest(self, route: Route, question: Question) -> Question | None:
-        """Tell what is left to ask: all of it, for refusals aren't remembered."""
-        return question
-
     def _build(
         self,
         group: Group,
@@ -261,11 +257,13 @@ class CompatQuestions(Questions):
             return False
         return self._try("exempt_when", lambda: is_true(function), function, False)
 
-    def _units(self, definition: Limit) -> int:
+    def _units(self, definition: Limit) -> int | None:
+        """Tell a limit's own cost; None for that of the question, 1."""
         cost = definition.cost or 1
-        return self._try(
+        units = self._try(
             "cost", lambda: max(0, int(call(cost) if callable(cost) else cost)), cost, 1
         )
+        return None if units == 1 else units
 
     def _try(self, where: str, ask: Callable[[], T], function: object, default: T) -> T:
         try:

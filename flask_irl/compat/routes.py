@@ -38,7 +38,9 @@ class CompatRoute(Route):
     def __post_init__(self) -> None:
         definitions = () if self.group is None else self.group.definitions
         self.fixed = not self.named and all(definition.static for definition in definitions)
-        self.may_replace_base = self.tested = False
+        # A limit by a function may take the place of any that is fixed.
+        self.may_replace_base = not self.fixed
+        self.tested = False
 
     def texts(self) -> list[str]:
         """Write its limits for people."""

@@ -1,12 +1,13 @@
 """Run Flask-Limiter's own tests on ``flask_irl.compat``: the plugin of pytest that makes the alias.
 
 ``ALIAS_STORE`` is the URI of the store that takes the place of ``memory://``. Time is that of hiro,
-which those tests move, in both stores; nothing is learned, so that the answers are those of the
-limits alone.
+which those tests move, in both stores and in the process; nothing is learned, so that the answers
+are those of the limits alone.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import os
@@ -26,6 +27,7 @@ for name in MODULES:
     sys.modules[f"flask_limiter{name}"] = importlib.import_module(f"flask_irl.compat{name}")
 
 from flask_irl.limiter import open as opening  # noqa: E402
+from flask_irl.limiter.limiter import Limiter  # noqa: E402
 from flask_irl.stores.open import open_store  # noqa: E402
 
 STORE = os.environ.get("ALIAS_STORE", "memory://")
@@ -47,6 +49,7 @@ def open_in_time(options: Any, own_clock: Any = None) -> Any:
 
 
 vars(opening)["open_store"] = open_in_time
+vars(opening)["Limiter"] = functools.partial(Limiter, monotonic=clock)
 
 
 class Services:

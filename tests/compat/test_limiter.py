@@ -572,6 +572,49 @@ def _forbid(limit: RequestLimit) -> Response:
     abort(403)
 
 
+@pytest.mark.parametrize(
+    ("limits", "is_ruled"),
+    [
+        pytest.param({"default_limits": ["500/minute"]}, False, id="one limit"),
+        pytest.param(
+            {"default_limits": ["500/minute"], "default_limits_cost": lambda: 1},
+            False,
+            id="a cost by a function, of one",
+        ),
+        pytest.param(
+            {"default_limits": ["500/minute"], "default_limits_cost": 2}, True, id="a cost of two"
+        ),
+        pytest.param({"default_limits": ["500/minute", "900/hour"]}, True, id="two limits"),
+    ],
+)
+def test_one_limit_a_route_is_decided_on_as_a_native_one(
+    make: Make, limits: dict[str, Any], is_ruled: bool
+) -> None:
+    app, _ = make(**limits)
+    app.add_url_rule("/", "index", lambda: "ok")
+    asked: list[Plan] = []
+    limiter = state_of(app).limiter
+    decide = limiter.decide
+    limiter.decide = lambda plan, *rest: asked.append(plan) or decide(plan, *rest)  # type: ignore[func-returns-value]
+    app.test_client().get("/")
+    assert [(plan.ruled, plan.leasable) for plan in asked] == [(is_ruled, not is_ruled)]
+
+
+def test_who_is_admitted_again_is_counted_in_all_limits_once(make: Make) -> None:
+    app, limiter = make(application_limits=["2/hour"])
+    app.before_request(lambda: None)
+    app.add_url_rule("/a", "a", new())
+    app.add_url_rule("/b", "b", limiter.limit(lambda: "1/hour")(new()))
+    assert statuses(app, "/a /a /a") == [200, 200, 429]
+    known = state_of(app).limiter.refusals.known
+    refusals = dict(known)
+    with app.app_context():
+        limiter.reset()
+    # As if the window had ended: the store admits whom this process knows as refused.
+    known.update({key: refusal._replace(until=0.0) for key, refusal in refusals.items()})
+    assert statuses(app, "/b /b /a /a") == [200, 429, 429, 429]
+
+
 def test_a_breach_may_abort_also_where_a_hook_has_answered(make: Make) -> None:
     app, _ = make(
         key_func=lambda: request.headers.get("X-Client", "one"),
