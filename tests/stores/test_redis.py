@@ -14,10 +14,14 @@ from tests.servers import RedisServer, wait_until
 TTL = 8000
 KEY = "irl1:{c}"
 ONE = (Scope("", (Limit(5, 60),)),)
-TWO = (*ONE, Scope("route", (Limit(5, 60),)))
+ROUTE = Scope("route", (Limit(5, 60),))
+TWO = (*ONE, ROUTE)
+SECOND = (Scope("", ()), ROUTE)
 
 
-@pytest.mark.parametrize("scopes", [ONE, TWO], ids=["one scope", "two scopes"])
+@pytest.mark.parametrize(
+    "scopes", [ONE, TWO, SECOND], ids=["one scope", "two scopes", "the second alone"]
+)
 def test_a_clients_key_is_renewed_in_time(
     redis_server: RedisServer, clock: Clock, scopes: tuple[Scope, ...]
 ) -> None:
@@ -37,16 +41,34 @@ def test_a_clients_key_is_renewed_in_time(
     store.close()
 
 
-def test_a_write_in_place_keeps_the_profile(redis_server: RedisServer, clock: Clock) -> None:
-    plan = Plan(ONE, "fixed-window", (1.0,), ttl_seconds=TTL)
+def test_a_scopes_key_is_renewed_by_each_request(redis_server: RedisServer, clock: Clock) -> None:
+    plan = Plan(SECOND, "fixed-window", (1.0,), ttl_seconds=TTL)
     store = RedisStore(locate(redis_server.url), timeout=5.0, clock=clock)
     with redis_server.client() as client:
         client.flushall()
-        store.hit(plan, ["c"], 1)
+        store.hit(plan, ["c", "c"], 1)
+        [key] = set(client.keys()) - {KEY.encode()}
+        client.expire(key, 3)
+        clock.advance(1)
+        store.hit(plan, ["c", "c"], 1)
+        assert client.ttl(key) == 2 * 60
+    store.close()
+
+
+@pytest.mark.parametrize("scopes", [ONE, SECOND], ids=["one scope", "the second alone"])
+def test_a_write_in_place_keeps_the_profile(
+    redis_server: RedisServer, clock: Clock, scopes: tuple[Scope, ...]
+) -> None:
+    plan = Plan(scopes, "fixed-window", (1.0,), ttl_seconds=TTL)
+    keys = ["c"] * len(scopes)
+    store = RedisStore(locate(redis_server.url), timeout=5.0, clock=clock)
+    with redis_server.client() as client:
+        client.flushall()
+        store.hit(plan, keys, 1)
         client.append(KEY, b"the profile")
         for _ in range(3):
             clock.advance(1)
-            store.hit(plan, ["c"], 1)
+            store.hit(plan, keys, 1)
         [state] = store.load(["c"])
     assert state is not None
     assert state.profile == b"the profile"

@@ -56,14 +56,21 @@ def random_scope(draw: random.Random, name: str, own_key: bool = False) -> Scope
 def random_plans(draw: random.Random, strategy: StrategyName) -> list[Plan]:
     """Draw the plans of some routes: all begin with the same scope, and some share others.
 
-    In some of them that is on standby, and in some a scope counts instead that yields. In a third
-    of all cases there is a single limit on everything, which Lua answers apart.
+    In some of them that is on standby, and in some a scope counts instead that yields. In half of
+    all cases a single limit counts, which Lua answers apart.
     """
-    if draw.random() < 0.33:
+    if draw.random() < 0.5:
         alone = Scope("", (random_limit(draw),))
-        scopes = draw.choice([[alone], [alone], [alone, replace(alone, standby=True)]])
+        standby = replace(alone, standby=True)
+        view = Scope("view", (random_limit(draw),))
+        plan = replace(view, name="plan:a", yields=True)
+        user = replace(view, name="by user", own_key=True)
+        pairs = [(Scope("", ()), view), (Scope("", ()), user), (standby, view), (standby, plan)]
+        sets: list[tuple[Scope, ...]] = draw.choice(
+            [[(alone,)], [(alone,)], [(alone,), (standby,)], [(alone,), *pairs]]
+        )
         ladder, enforce = draw.choice(LADDERS), draw.random() < 0.7
-        return [Plan((scope,), strategy, ladder, enforce, TTL) for scope in scopes]
+        return [Plan(scopes, strategy, ladder, enforce, TTL) for scopes in sets]
     base = random_scope(draw, "")
     pool = [random_scope(draw, name) for name in ("view", "shared:x")]
     pool.append(random_scope(draw, "by user", own_key=True))
