@@ -20,6 +20,7 @@ from loadtests.bench.__main__ import main
 from loadtests.bench.cases.apps import Bench, bare_app
 from loadtests.bench.cases.catalogue import (
     BARE,
+    KEYED,
     RAW_EVALSHA,
     REFUSED,
     Case,
@@ -68,6 +69,7 @@ MEDIANS = {
     BARE: [40.0, 50.0, 60.0],
     ("flask_irl", "redis", our_name(1, True, True)): [70.0, 80.0, 90.0],
     ("flask_irl", "memory", our_name(1, True, True)): [50.0, 60.0, 70.0],
+    ("flask_irl", "redis", KEYED): [90.0, 100.0, 110.0],
     ("flask_irl", "redis", REFUSED): [20.0, 25.0, 30.0],
     ("Flask-Limiter", "redis", their_name("sliding-window-counter", True)): [340.0, 350.0, 360.0],
     ("Flask-Limiter", "memory", their_name("sliding-window-counter", True)): [60.0, 70.0, 80.0],
@@ -193,10 +195,20 @@ def test_a_run_that_is_too_short_is_not_judged(results: Results) -> None:
 
 
 def test_a_cell_of_the_documents_tables_has_one_figure(results: Results) -> None:
-    comparison, growth, *_ = overview(stored(results))
-    assert isinstance(comparison, Table) and isinstance(growth, Table)
-    cells = [cell for table in (comparison, growth) for row in table.rows for cell in row[1:]]
+    tables = [part for part in overview(stored(results)) if isinstance(part, Table)][:3]
+    cells = [cell for table in tables for row in table.rows for cell in row[1:]]
     assert [cell for cell in cells if " " in cell] == []
+
+
+def test_each_feature_is_shown_with_its_cost_beyond_one_limit(results: Results) -> None:
+    lines = [line.split() for line in text_of(results).splitlines()]
+    assert ["one", "limit,", "headers,", "a", "model", "10", "30"] in lines
+    assert ["an", "API", "key", "of", "the", "limiter's", "-9", "+20"] in lines
+
+
+def test_an_earlier_run_without_a_feature_shows_nothing_of_it(results: Results) -> None:
+    timings = [timing for timing in results.timings if timing.case.name != KEYED]
+    assert "API key of" not in text_of(dataclasses.replace(results, timings=timings))
 
 
 def test_an_earlier_run_is_shown_again_by_its_figures(

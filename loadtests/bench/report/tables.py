@@ -10,9 +10,15 @@ from loadtests.bench.cases.catalogue import (
     BARE,
     FLASK_LIMITER,
     IN_FLASK_EVALSHA,
+    KEYED,
+    OF_TENANT,
     OURS_FULL,
+    PLANNED,
     REFUSED,
+    STORES,
     THROTTLED,
+    TOLD,
+    our_name,
     their,
     throttled,
 )
@@ -23,6 +29,14 @@ from loadtests.tables import Table
 from loadtests.targets import summary, table
 
 SYSTEMS: Final = (BARE[0], OURS, FLASK_LIMITER, THROTTLED)
+FEATURES: Final = {
+    "two limits more": our_name(3, True, True),
+    "a plan for everybody": PLANNED,
+    "a plan by a function of the app's": TOLD,
+    "a tenant by its path": OF_TENANT,
+    "an API key of the limiter's": KEYED,
+}
+"""What a request may cost more, with the case that shows it."""
 
 
 def overview(report: Report) -> Iterator[Table | str]:
@@ -60,6 +74,8 @@ def _parts(report: Report) -> Iterator[Table]:
             "headers. Medians; background work of flask_irl included."
         )
         yield Table(("", *SYSTEMS), rows, title=title)
+    if rows := _features(report):
+        yield Table(("flask_irl adds to a request, µs", "memory", "Redis"), rows, left=1)
     if report["growth"]:
         yield _growth(report)
 
@@ -120,6 +136,24 @@ def _single(report: Report) -> Iterator[Sequence[str]]:
     yield _row("a whole request without a limiter, µs", {BARE[0]: whole[BARE]})
     figures = {OURS: whole[OURS, "redis", REFUSED]}
     yield _row("a refusal of a client known to be over its limit, µs", figures)
+
+
+def _features(report: Report) -> list[Sequence[str]]:
+    """Make the rows on features: one limit with all that is on by default, and more beyond that."""
+    times = added(report)
+    usual = [times.get((OURS, store, OURS_FULL)) for store in STORES]
+    rows: list[Sequence[str]] = []
+    for text, name in FEATURES.items():
+        cells = [
+            "" if time is None or base is None else f"{time - base:+.0f}"
+            for base, time in zip(usual, (times.get((OURS, x, name)) for x in STORES), strict=True)
+        ]
+        if any(cells):
+            rows.append((text, *cells))
+    if rows:
+        first = ("" if base is None else _figure(base) for base in usual)
+        rows.insert(0, ("one limit, headers, a model", *first))
+    return rows
 
 
 def _row(text: str, figures: Mapping[str, float]) -> tuple[str, ...]:
