@@ -182,6 +182,33 @@ def decide(
     return hit, verdict.cells
 
 
+def count_alone(
+    plan: Plan, cell: Cell, step: int, score: float, now: float, gap: float, cost: int
+) -> tuple[Hit, Cell] | None:
+    """Count a request in the only limit of a plan: the commonest case, in half the time.
+
+    Args:
+        plan: A plan that has a limit ``alone``.
+        cell: The limit's state.
+        step: As for :func:`decide`, like all that follow; the client has no override.
+
+    Returns:
+        The answer, and the cell to keep, for a request that is admitted; None where :func:`decide`
+        has to answer.
+    """
+    limit, factors = plan.alone, plan.factors
+    rung = min(step, len(factors) - 1)
+    if limit is None or cell[0] > now or (rung and not plan.enforce):
+        return None
+    amount, window = scale(limit.amount, factors[rung]), limit.window_seconds * 1e6
+    admitted, after, left, reset, _ = STRATEGIES[plan.strategy](cell, now, amount, window, 1, cost)
+    if not admitted:
+        return None
+    hit = (True, 0, step, False, score, amount, left, reset, 0.0, now, gap, 0)
+    # As Hit(...), but without a call of Python's.
+    return tuple.__new__(Hit, hit), after
+
+
 def with_amount(plan: Plan, amount: int) -> Plan:
     """Replace the amount of the limits on all of the client's requests."""
     own = plan.scopes[0]

@@ -82,6 +82,8 @@ class Plan:
         ruled: Whether a scope has a role or a cost of its own, or several limits an order: such a
             plan has a script of its own.
         plain: Whether it is neither ruled nor has a scope on standby.
+        alone: Its limit, where it has a single one, in the client's own scope and in windows that
+            begin with a request; else None.
         shown_index: The place among ``limits`` of the limit to show, or -1.
         has_breaches: Whether a scope counts refusals.
     """
@@ -103,6 +105,7 @@ class Plan:
     leasable: bool = field(init=False)
     ruled: bool = field(init=False)
     plain: bool = field(init=False)
+    alone: Limit | None = field(init=False)
     shown_index: int = field(init=False)
     has_breaches: bool = field(init=False)
 
@@ -141,7 +144,11 @@ class Plan:
         )
         object.__setattr__(self, "leasable", leasable and not ruled)
         object.__setattr__(self, "ruled", ruled)
-        object.__setattr__(self, "plain", counted is overridden is None and not ruled)
+        plain = counted is overridden is None and not ruled
+        object.__setattr__(self, "plain", plain)
+        one = plain and len(self.scopes) == len(limits) == 1 and self.strategy != "gcra"
+        alone = limits[0][1] if one and limits[0][1].calendar is None else None
+        object.__setattr__(self, "alone", alone)
         names = [scope.name for scope, _ in limits]
         shown = names.index(self.shown) if self.shown in names else -1
         object.__setattr__(self, "shown_index", shown)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from flask_irl.errors import StoreError
-from flask_irl.limits.admission import decide
+from flask_irl.limits.admission import count_alone, decide
 from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.override import Override
@@ -30,6 +30,9 @@ PART: Final = 10
 """Each part of the store has room for a tenth of its clients."""
 SKIPPED_AT_ONCE: Final = 100
 """Clients with an override that one eviction spares at most."""
+
+NONE_YET: Final = (0.0, [EMPTY])
+"""State of a scope of a single limit that has counted nothing."""
 
 ScopeKey = tuple[str, int]
 """A scope's name, and the signature of its limits."""
@@ -90,6 +93,15 @@ class MemoryStore(MemoryApiKeys, MemorySite):
         with self._lock:
             now = float(int(self._clock() * 1e6))
             client = self._touch(keys[0], now, plan.ttl_seconds)
+            gap = now - client.last if client.last else -1.0
+            client.last = now
+            if plan.alone is not None and client.override is None:
+                name = ("", plan.signatures[0])
+                (cell,) = client.scopes.get(name, NONE_YET)[1]
+                counted = count_alone(plan, cell, client.step, client.score, now, gap, cost)
+                if counted is not None:
+                    client.scopes[name] = (now + plan.ttl_seconds * 1e6, [counted[1]])
+                    return counted[0]
             cells: list[Cell] = []
             places: list[tuple[_Client, ScopeKey, Scope]] = []
             for scope, key, signature in zip(plan.scopes, keys, plan.signatures, strict=True):
@@ -98,8 +110,6 @@ class MemoryStore(MemoryApiKeys, MemorySite):
                 entry = owner.scopes.get(name)
                 cells += [EMPTY] * len(scope.limits) if entry is None else entry[1]
                 places.append((owner, name, scope))
-            gap = now - client.last if client.last else -1.0
-            client.last = now
             hit, after = decide(
                 plan,
                 cells,
