@@ -96,7 +96,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
             gap = now - client.last if client.last else -1.0
             client.last = now
             if plan.alone is not None and client.override is None:
-                name = ("", plan.signatures[0])
+                name = (plan.scopes[0].name, plan.signatures[0])
                 (cell,) = client.scopes.get(name, NONE_YET)[1]
                 counted = count_alone(plan, cell, client.step, client.score, now, gap, cost)
                 if counted is not None:
