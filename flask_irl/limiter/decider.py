@@ -37,11 +37,9 @@ class Decider:
         starting: Starts background work with the first request.
         news: Revisions of what was changed elsewhere.
         keys: Checks API keys; None where there are none.
-        base_plan: Gives the plan of the limit on all requests alone.
     """
 
     keys: KeyRing | None = None
-    base_plan: Callable[[], Plan]
 
     def __init__(
         self,

@@ -69,8 +69,8 @@ class KeyedDecider(Decider):
         try:
             decision = super().decide(plan, keys, cost, begun)
         except _NotAcceptedError:
-            # Not under the limits of the key's plan.
-            return super().decide(self.base_plan(), [key.address], cost)
+            plan = self._ring.plan_for(key.address)
+            return super().decide(plan, (key.address,) * len(plan.scopes), cost)
         # By the store, by a lease of the key's client, which ends when a key is revoked, or by this
         # worker's memory while the store is out.
         key.confirmed = True

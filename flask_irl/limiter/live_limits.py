@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_irl.config.options import Options
@@ -79,7 +78,8 @@ class LiveLimits(LateLearning):
         self.plans = PlanCache(
             options.strategy, options.profile_ttl_seconds, options.time_zone, self.access.now
         )
-        self._decider.base_plan = partial(self.plans.plan, ())
+        if self.keys is not None:
+            self.keys.plan_for = lambda address: self.plans.plan(())
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
