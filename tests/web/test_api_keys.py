@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 import redis
-from flask import Blueprint, Flask, Response, g, jsonify
+from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask.views import MethodView, View
 from werkzeug.test import TestResponse
 
@@ -19,10 +19,12 @@ from flask_irl import ConfigurationError, IntelligentLimiter, api_key
 from flask_irl.api_keys.record import decode
 from flask_irl.api_keys.text import new_text
 from flask_irl.errors import StoreError
+from flask_irl.limits.keys import hashed
 from flask_irl.operations import Operations
 from flask_irl.operations.api_key_results import IssuedApiKey
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import ApiKeyRejected
+from flask_irl.web.key_functions import KeyFromEnviron
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 from tests.servers import RedisServer
@@ -182,6 +184,46 @@ def test_keys_of_the_app_keep_working_beside(make_site: Callable[..., Site]) -> 
     assert client.get("/who", headers={"X-API-Key": ours["key"]}).text == ours["client"]
     assert site.get(key="theirs").json == {"client": ADDRESS, "key": None}
     state_of(other).limiter.close()
+
+
+@pytest.mark.parametrize("way", ["key_func", "early", "a limit's", "a limit's, by a function"])
+def test_a_name_that_an_app_gives_is_never_an_api_keys_client(
+    make_site: Callable[..., Site], uri: str, way: str
+) -> None:
+    def named() -> str:
+        return request.headers.get("X-Name", "")
+
+    early = KeyFromEnviron(lambda environ: environ.get("HTTP_X_NAME", ""))
+    options = {"key_func": named} if way == "key_func" else {"key_func": early}
+    own = way.startswith("a limit")
+    site = make_site(uri, **({"base_limit": 100} if own else options))
+    amount: Any = (lambda: "5/minute") if "function" in way else "5/minute"
+
+    # Its own key where there is a name, else the client: both count in the same scope.
+    @site.app.get("/own")
+    @site.limiter.limit(amount, key_func=named)
+    def limited() -> str:
+        return "done"
+
+    path = "/own" if own else "/who"
+    issued = site.issue()
+    assert site.get(path, issued["key"]).headers["X-RateLimit-Remaining"] == "4"
+    for _ in range(6):
+        answer = site.get(path, **{"X-Name": issued["client"]})
+    assert answer.status_code == 429
+    assert site.get(path, issued["key"]).headers["X-RateLimit-Remaining"] == "3"
+    if not own:
+        clients = [name for part in site.store.clients() for name in part]
+        assert sorted(clients) == sorted([hashed(issued["client"]), issued["client"]])
+
+
+@pytest.mark.parametrize(
+    "name", ["key:abc", "key:" + "0" * 24, "key:7f3aK9xQ2m0", "user:7f3aK9xQ2m", "key:7f3aK9xQ2ü"]
+)
+def test_other_names_that_an_app_gives_stay_as_they_are(
+    make_site: Callable[..., Site], name: str
+) -> None:
+    assert make_site(key_func=lambda: name).get().json["client"] == name
 
 
 # What isn't accepted
