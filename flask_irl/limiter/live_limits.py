@@ -122,7 +122,8 @@ class LiveLimits(LateLearning):
         Raises:
             StoreError: The store failed.
         """
-        before, waits = self._news, news is not None and not self.has_learned
+        alone = news is None
+        before, waits = self._news, not alone and not self.has_learned
         news = self.store.revisions() if news is None else news
         if waits:
             news = news._replace(model=before.model, pin=before.pin, campaigns=before.campaigns)
@@ -145,6 +146,9 @@ class LiveLimits(LateLearning):
             if news.model != before.model or news.model != self.trainer.in_force.model.version:
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
+            if alone and self.trainer.uses_shared:
+                # Elsewhere it has its own turn.
+                self.refresh_shared()
         except BaseException:
             self._news = self._decider.news = before
             raise
