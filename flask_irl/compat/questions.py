@@ -15,11 +15,11 @@ from flask_irl.compat.resolution import Found, Group, HeldLimit, Load, passes
 from flask_irl.compat.storage import scope_name
 from flask_irl.limiter.failures import Failed
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit as Figures
 from flask_irl.limits.plan import Counting, Role, Scope
 from flask_irl.limits.rate_plan import RatePlan
 from flask_irl.web.callbacks import call, is_true, key_of
+from flask_irl.web.client_names import key_named
 from flask_irl.web.questions import Question, Questions
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
@@ -233,7 +233,7 @@ class CompatQuestions(Questions):
             if not key:
                 LOGGER.error(f"Skipping limit: {item}. Empty value found in parameters.")
                 return None
-            key = canonical(key)
+            key = key_named(key)
         return HeldLimit(
             name,
             item.get_expiry(),

@@ -9,9 +9,9 @@ from limits import RateLimitItem
 from flask_irl.errors import StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.current import CurrentLimit, current_limits
-from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.web.client_names import key_named
 
 
 class WindowStats(NamedTuple):
@@ -98,7 +98,7 @@ class Strategy:
 
     def _plan(self, item: RateLimitItem, key: str, scope: str) -> tuple[Plan, tuple[str, str]]:
         figures = Limit(item.amount, item.get_expiry())
-        client = canonical(key)
+        client = key_named(key)
         return self._limiter.plan((Scope(scope_name(scope, item), (figures,)),)), (client, client)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, get_args
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import Limit, parse_limits
-from flask_irl.limits.networks import check_prefix
+from flask_irl.limits.networks import parse_network
 from flask_irl.limits.plan import StrategyName
 
 Convert = Callable[[object], Any]
@@ -118,12 +118,12 @@ def clients(value: object) -> tuple[str, ...]:
     """Convert names of clients, addresses and networks, as :func:`texts` does.
 
     Raises:
-        ConfigurationError: A network has a prefix length that isn't allowed.
+        ConfigurationError: A network has a prefix length that isn't allowed, or bits beyond it.
         ValueError: The value is no list of texts.
     """
     found = texts(value)
     for text in found:
-        check_prefix(text)
+        parse_network(text)
     return found
 
 

@@ -37,11 +37,9 @@ class Decider:
         starting: Starts background work with the first request.
         news: Revisions of what was changed elsewhere.
         keys: Checks API keys; None where there are none.
-        base_plan: Gives the plan of the limit on all requests alone.
     """
 
     keys: KeyRing | None = None
-    base_plan: Callable[[], Plan]
 
     def __init__(
         self,
@@ -62,6 +60,7 @@ class Decider:
         # What is unused goes back in the background alone.
         enabled = options.leases and options.background and not store.local
         self.leases = Leases(store, failures, enabled=enabled, monotonic=monotonic)
+        self._end: Callable[[Asked], Any] = self.leases.end
         self.starting = Starting(start, failures, monotonic)
         self.news = Revisions(0, 0, 0)
 
@@ -80,7 +79,7 @@ class Decider:
         if plans is not None and cost == 1:
             holding = plans.get(plan)
             if holding is not None:
-                begun = self.leases.begin(holding)
+                begun = self.leases.begin(holding, keys[0])
                 if begun is not None:
                     return begun
         return self._begin(plan, keys, cost)
@@ -105,13 +104,13 @@ class Decider:
                     return decision_of(plan, client, refusal.hit_at(now), "local")
             plans = leases.held.get(client)
             if plans is not None and cost == 1 and plan in plans:
-                begun = leases.begin(plans[plan])
+                begun = leases.begin(plans[plan], client)
         kind, news = begun.__class__, self.news
         if kind is Decision:
             decision: Decision = begun
             return decision
         asked = kind is Asked
-        hit = leases.end(begun) if asked else self._hit(plan, keys, cost, begun)
+        hit = self._end(begun) if asked else self._hit(plan, keys, cost, begun)
         lost = hit is not None and not hit.override and client in self._access.own
         if hit is None or (lost and self._access.doubts(client)):
             return self._failures.decide(plan, keys, cost)

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from flask_irl.api_keys.hashing import NOBODYS, Hasher, matches
@@ -20,6 +20,7 @@ from flask_irl.api_keys.record import Record, decode
 from flask_irl.api_keys.text import id_in, id_of
 from flask_irl.errors import StoreError
 from flask_irl.limiter.failures import Failures
+from flask_irl.limits.plan import Plan
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ApiKeyRejected, Notify
@@ -44,7 +45,11 @@ class KeyRing:
 
     Attributes:
         hasher: Hashes keys.
+        plan_for: Gives the limits on all requests of an address, by which one counts whose key
+            turned out not to be accepted.
     """
+
+    plan_for: Callable[[str], Plan]
 
     def __init__(
         self, store: Store, failures: Failures, secrets: Sequence[str], notify: Notify

@@ -14,6 +14,7 @@ from flask_irl.limiter.access import Access
 from flask_irl.limiter.decider import Decider
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.key_ring import KeyRing
+from flask_irl.limiter.leases import Asked
 from flask_irl.limits.decision import Decision, Hit
 from flask_irl.limits.plan import Plan
 from flask_irl.stores.api_keys import NO_USE, KeyUse
@@ -53,7 +54,7 @@ class KeyedDecider(Decider):
         super().__init__(options, store, failures, access, start, monotonic)
         self._store = store
         self.keys = self._ring = ring
-        self._begin, self._hit = self._begin_keyed, self._hit_keyed
+        self._begin, self._hit, self._end = self._begin_keyed, self._hit_keyed, self._end_keyed
         self._lock = threading.Lock()
         self._uses: dict[str, KeyUse] = {}
 
@@ -68,8 +69,8 @@ class KeyedDecider(Decider):
         try:
             decision = super().decide(plan, keys, cost, begun)
         except _NotAcceptedError:
-            # Not under the limits of the key's plan.
-            return super().decide(self.base_plan(), [key.address], cost)
+            plan = self._ring.plan_for(key.address)
+            return super().decide(plan, (key.address,) * len(plan.scopes), cost)
         # By the store, by a lease of the key's client, which ends when a key is revoked, or by this
         # worker's memory while the store is out.
         key.confirmed = True
@@ -129,6 +130,18 @@ class KeyedDecider(Decider):
         except Exception as error:
             self._failures.store_failed(error)
             return None
+
+    def _end_keyed(self, asked: Asked) -> Hit | None:
+        """Take the answer to a question for a lease; with another record, look and try again."""
+        answer, key = self.leases.end(asked), asked.client
+        if not isinstance(answer, StoredKey):
+            return answer
+        # Only of a key's client is the record asked about.
+        if not isinstance(key, PresentedKey) or not self._ring.take(key, answer):
+            raise _NotAcceptedError
+        # Those of the question may be of an earlier request's, with another text of the key.
+        keys = (key,) * len(asked.holding.keys)
+        return self._hit_keyed(asked.holding.plan, keys, 1, None)
 
     def _hit_keyed(
         self, plan: Plan, keys: Sequence[str], cost: int, begun: Pending | None

@@ -78,6 +78,7 @@ class LateLearning:
         traps: Holds clients that hit a honeypot until then.
         webhooks: Tells others of events; None where nobody is to be told.
         shared_model: Gives the model that judges while there is none of its own; None for none.
+        refresh_shared: Loads that model as it is in the store by now.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class LateLearning:
         self.traps = Traps()
         self.fit = fit
         self.shared_model: Callable[[], Model] | None = None
+        self.refresh_shared: Callable[[], object] = bool
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+from flask_irl.api_keys.presented import PresentedKey, Seen, StoredKey
 from flask_irl.limiter.failures import Failures
 from flask_irl.limiter.holding import MOST_SHARE, OFTEN, OFTEN_SECONDS, SPREAD, Holding, Lease
 from flask_irl.limits.decision import Decision, Hit, decision_of
 from flask_irl.limits.plan import Plan
-from flask_irl.limits.quota_lease import EndedLease, LeaseCall
+from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.stores.base import Pending, Store
 
 QUICK_MICROS: Final = 500_000.0
@@ -41,10 +42,20 @@ DRIFT: Final = 0.999
 class Asked:
     """Hold a question to the store about a request that asks for a lease, too."""
 
-    __slots__ = ("begun", "call", "holding", "sent", "used")
+    __slots__ = ("begun", "call", "client", "holding", "seen", "sent", "used")
 
-    def __init__(self, holding: Holding, call: LeaseCall, used: int, sent: float) -> None:
+    def __init__(
+        self,
+        holding: Holding,
+        client: str,
+        seen: Seen | None,
+        call: LeaseCall,
+        used: int,
+        sent: float,
+    ) -> None:
         self.holding = holding
+        self.client = client
+        self.seen = seen
         self.call = call
         self.used = used
         self.sent = sent
@@ -84,8 +95,12 @@ class Leases:
         self.held: dict[str, dict[Plan, Holding]] = {}
         self._ended: deque[EndedLease] = deque(maxlen=MAX_CLIENTS)
 
-    def begin(self, holding: Holding) -> Decision | Asked | None:
+    def begin(self, holding: Holding, client: str) -> Decision | Asked | None:
         """Decide on a request of cost 1 by its client's lease, or ask the store for a new one.
+
+        Args:
+            holding: What is known of the client, under the request's plan.
+            client: Its key; where that is an API key's, as this request presents it.
 
         Returns:
             The decision; or the argument of :meth:`end`; None where no lease is to be had.
@@ -110,17 +125,28 @@ class Leases:
         except IndexError:
             if holding.count < OFTEN and not holding.leases:
                 return None
-        return self._ask(holding, now)
+        return self._ask(holding, client, now)
 
-    def end(self, asked: Asked) -> Hit | None:
-        """Take the answer to a question; None where the store is out."""
+    def end(self, asked: Asked) -> Hit | StoredKey | None:
+        """Take the answer to a question.
+
+        Returns:
+            The answer; the record of the client's API key if that is another than the one known,
+            where nothing was counted; None where the store is out.
+        """
         holding, call, begun = asked.holding, asked.call, asked.begun
         plan, keys = holding.plan, holding.keys
-        leased = self._failures.ask(
-            partial(self._store.lease, plan, keys, call, begun), begun is not None
-        )
+        if asked.seen is None:
+            ask: Callable[[], Any] = partial(self._store.lease, plan, keys, call, begun)
+        else:
+            ask = partial(self._store.keyed_lease, plan, keys, call, asked.seen, begun)
+        leased: Leased | StoredKey | None = self._failures.ask(ask, begun is not None)
         if leased is None:
             return None
+        if isinstance(leased, StoredKey):
+            # As where an operator's change was heard of: the key's may have been.
+            self.drop(asked.client)
+            return leased
         now, learns = self._monotonic(), holding.learns
         hit, units, lasts, _, _ = leased
         if hit.admitted:
@@ -223,8 +249,9 @@ class Leases:
             for holding in self.held.pop(name, {}).copy().values():
                 self._put_off(holding)
 
-    def _ask(self, holding: Holding, now: float) -> Asked | None:
-        if self._failures.breaker.is_open:
+    def _ask(self, holding: Holding, client: str, now: float) -> Asked | None:
+        seen = client.seen if isinstance(client, PresentedKey) else None
+        if self._failures.breaker.is_open or (seen is None and isinstance(client, PresentedKey)):
             return None
         ended = self._end(holding)
         self._put_off(holding)
@@ -237,10 +264,14 @@ class Leases:
         call = LeaseCall(wanted)
         if ended is not None:
             call = LeaseCall(wanted, ended.given, ended.unused)
-        asked = Asked(holding, call, 1 + holding.uses, now)
+        asked = Asked(holding, client, seen, call, 1 + holding.uses, now)
         holding.uses = 0
         try:
-            asked.begun = self._store.begin_lease(holding.plan, holding.keys, call)
+            if seen is None:
+                asked.begun = self._store.begin_lease(holding.plan, holding.keys, call)
+            else:
+                begin = self._store.begin_keyed_lease
+                asked.begun = begin(holding.plan, holding.keys, call, seen)
         except Exception as error:
             self._failures.store_failed(error)
         return asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_irl.config.options import Options
@@ -79,7 +78,8 @@ class LiveLimits(LateLearning):
         self.plans = PlanCache(
             options.strategy, options.profile_ttl_seconds, options.time_zone, self.access.now
         )
-        self._decider.base_plan = partial(self.plans.plan, ())
+        if self.keys is not None:
+            self.keys.plan_for = lambda address: self.plans.plan(())
         self.asks_ahead = not store.local
         self.campaigns = LateGate(lambda: self.learning.gate)
         self.plans.use(options.own_scope, self.ladder.factors, options.mode)
@@ -122,7 +122,8 @@ class LiveLimits(LateLearning):
         Raises:
             StoreError: The store failed.
         """
-        before, waits = self._news, news is not None and not self.has_learned
+        alone = news is None
+        before, waits = self._news, not alone and not self.has_learned
         news = self.store.revisions() if news is None else news
         if waits:
             news = news._replace(model=before.model, pin=before.pin, campaigns=before.campaigns)
@@ -145,6 +146,9 @@ class LiveLimits(LateLearning):
             if news.model != before.model or news.model != self.trainer.in_force.model.version:
                 self.trainer.poll()
             self.trainer.in_force.take_pin(news.pin)
+            if alone and self.trainer.uses_shared:
+                # Elsewhere it has its own turn.
+                self.refresh_shared()
         except BaseException:
             self._news = self._decider.news = before
             raise

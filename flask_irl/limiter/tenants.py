@@ -138,7 +138,7 @@ class Tenants:
         self.rounds.open_all = self._open_all
 
     def _open_all(self) -> None:
-        self._shared_model()
+        self._open_shared()
         for name in self.names():
             self.find(name)
 
@@ -152,6 +152,12 @@ class Tenants:
 
     def _shared_model(self) -> Model:
         """Give the model that tenants with few rows share; the first call takes long."""
+        return self._open_shared().trainer.model
+
+    def _refresh_shared(self) -> None:
+        self._open_shared().refresh()
+
+    def _open_shared(self) -> SharedModel:
         if self.shared is None:
             from flask_irl.limiter.shared_model import NAME, SharedModel
 
@@ -166,7 +172,7 @@ class Tenants:
                         self._pooled,
                         first.fit,
                     )
-        return self.shared.trainer.model
+        return self.shared
 
     def _pooled(self) -> list[Pooled]:
         from flask_irl.training.pool import Pooled
@@ -209,6 +215,7 @@ class Tenants:
                 limiter.announce_by(TenantWebhooks(first.webhooks, name, limiter.notify))
             if options.shared_model:
                 limiter.shared_model = self._shared_model
+                limiter.refresh_shared = self._refresh_shared
             limiter.label_of, limiter.log_refusal = first.label_of, first.log_refusal
             self._limiters = {**self._limiters, name: limiter}
         return limiter

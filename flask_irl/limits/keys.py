@@ -28,7 +28,7 @@ def canonical(key: str) -> str:
     Returns:
         1 to 64 printable characters.
     """
-    return _short(key) if len(key) <= MAX_KEY_CHARACTERS else _hashed(key)
+    return _short(key) if len(key) <= MAX_KEY_CHARACTERS else hashed(key)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -41,10 +41,11 @@ def _short(key: str) -> str:
         and not key.startswith(HASHED)
         and not any(c in "{} \"'<>&\\" or c.isspace() for c in key)
     )
-    return key if plain else _hashed(key)
+    return key if plain else hashed(key)
 
 
-def _hashed(key: str) -> str:
+def hashed(key: str) -> str:
+    """Give the key of a client whose name can't be its key."""
     data = key.encode(errors="surrogatepass")
     return HASHED + hashlib.blake2b(data, digest_size=16).hexdigest()
 

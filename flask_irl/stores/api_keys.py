@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from flask_irl.api_keys.presented import Seen, StoredKey
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.quota_lease import LeaseCall, Leased
 
 
 class KeyUse(NamedTuple):
@@ -30,8 +31,8 @@ NO_USE: Final = KeyUse(0, 0, 0.0)
 class ApiKeyStore(Protocol):
     """Keep API keys; every method may raise :class:`~flask_irl.errors.StoreError`.
 
-    ``api_key``, ``begin_keyed`` and ``hit_keyed`` are on a request's path and never wait longer
-    than the store's timeout.
+    ``api_key``, ``hit_keyed``, ``keyed_lease`` and what begins them are on a request's path and
+    never wait longer than the store's timeout.
     """
 
     def api_key(self, key_id: str) -> StoredKey:
@@ -55,6 +56,27 @@ class ApiKeyStore(Protocol):
         Returns:
             The answer; or where another record is stored, none, or the key has ended, that record:
             then nothing was counted.
+        """
+
+    def begin_keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen
+    ) -> Any:
+        """Begin what :meth:`keyed_lease` ends; None if nothing was begun."""
+
+    def keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen, begun: Any
+    ) -> Leased | StoredKey:
+        """Ask for a quota lease as ``Store.lease`` does, if the API key's record is known.
+
+        Args:
+            plan: As of ``Store.lease``.
+            keys: As of it; the first is the client of the API key.
+            call: As of it.
+            seen: As of :meth:`hit_keyed`.
+            begun: From :meth:`begin_keyed_lease`, None for nothing.
+
+        Returns:
+            The answer; or the record, as of :meth:`hit_keyed`.
         """
 
     def put_api_key(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, has_request_context, request
 
 from flask_irl.api_keys.presented import PresentedKey
 from flask_irl.api_keys.record import ApiKey
@@ -15,6 +15,7 @@ from flask_irl.limiter.failures import Failed, Failures
 from flask_irl.limiter.key_ring import KeyRing
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
+from flask_irl.limits.plan import Plan
 from flask_irl.web.api_key_errors import lacks_scope, missing, not_accepted
 from flask_irl.web.body import BodyDrain
 from flask_irl.web.bypass import Bypass
@@ -253,6 +254,7 @@ def keys_of(limiter: Limiter, slot: str, plans: RequestPlans) -> ApiKeys | None:
     slot = f"{slot}.key.{limiter.tenant}"
     keys = ApiKeys(ring, limiter.options.api_key_header, slot, limiter.failures)
     plans.of_key = keys.plan
+    ring.plan_for = partial(_plan_for, limiter, plans)
     return keys
 
 
@@ -266,6 +268,20 @@ def new_identity(key_func: KeyFunc, failed: Failed, keys: ApiKeys | None) -> Ide
 def new_enforcer(keys: ApiKeys | None) -> Callable[..., Enforcer]:
     """Choose what decides on requests: it checks API keys where there are some."""
     return Enforcer if keys is None else partial(KeyedEnforcer, keys)
+
+
+def _plan_for(limiter: Limiter, plans: RequestPlans, address: str) -> Plan:
+    """Make the plan by which all requests of an address count, that of its rate plan if it has one.
+
+    The app's function may be asked before all hooks have run, in the one request of a worker that
+    meets the end of a key: where that is too early for it, the default plan holds.
+    """
+    if not limiter.rate_plans.any:
+        return limiter.plan(())
+    # A request that never came to be decided on is settled behind its context.
+    environ = request.environ if has_request_context() else {}
+    rate_plan = plans.of(address, environ, quietly=True)
+    return limiter.plan(() if rate_plan is None else (rate_plan.scope,))
 
 
 def _label(exchange: Exchange) -> str:

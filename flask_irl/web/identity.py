@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from flask_irl.limiter.failures import Failed
-from flask_irl.limits.keys import UNKNOWN, canonical
+from flask_irl.limits.keys import UNKNOWN
 from flask_irl.telemetry.log import event
 from flask_irl.web.callbacks import KeyFunc, key_of
+from flask_irl.web.client_names import key_named
 from flask_irl.web.key_functions import KeyFromEnviron, address_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Identity:
             if client is None:
                 key = key_of(self._key_func)
                 if key:
-                    return canonical(key)
+                    return key_named(key)
         except Exception as error:
             client = None
             if not quietly:

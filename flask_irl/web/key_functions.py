@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from flask import current_app, request, session
 
 from flask_irl.errors import ConfigurationError
-from flask_irl.limits.keys import canonical, network_key
+from flask_irl.limits.keys import network_key
 from flask_irl.telemetry.log import event
 from flask_irl.web.callbacks import Verify, check_callback, is_true
+from flask_irl.web.client_names import key_named
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -47,7 +48,7 @@ class KeyFromEnviron:
         self.stored: Callable[[WSGIEnvironment], str | None] = of if is_canonical else self._stored
 
     def _stored(self, environ: WSGIEnvironment) -> str:
-        return canonical(str(self.of(environ) or address_of(environ)))
+        return key_named(str(self.of(environ) or address_of(environ)))
 
     def __call__(self) -> str:
         """Name the client of the current request."""

@@ -9,11 +9,11 @@ from flask_irl.errors import IrlError
 from flask_irl.limiter.failures import Failed
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.decision import Decision
-from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit, parse_limits
 from flask_irl.limits.plan import Plan, Scope
 from flask_irl.limits.rate_plan import RatePlan
 from flask_irl.web.callbacks import DeductWhen, LimitFunc, call, is_true, key_of
+from flask_irl.web.client_names import key_named
 from flask_irl.web.route_limits import RouteLimit
 from flask_irl.web.routes import Route
 from flask_irl.web.scopes import Notice, fixed_cost, notices_of, scopes_of
@@ -254,7 +254,7 @@ class Questions:
             return None
         try:
             key = key_of(limit.key_func)
-            return canonical(key) if key else None
+            return key_named(key) if key else None
         except Exception as error:
             self._failed("key_func", error, limit.key_func)
             return None

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
-from monitoring.grafana import limiter, overview, panels, site
+from monitoring.grafana import limiter, overview, panels, site, tenants
 from monitoring.grafana.layout import COLUMNS, place
 from monitoring.grafana.promql import JOB
 from monitoring.grafana.spec import Row
@@ -30,6 +30,7 @@ DATASOURCE_UID: Final = "flask-irl-prometheus"
 ROWS: Final = (
     overview.OVERVIEW,
     site.ROUTES,
+    tenants.TENANTS,
     limiter.LEARNING,
     limiter.LIMITER,
     site.SITE,
@@ -60,7 +61,7 @@ def build(runbook: str = RUNBOOK) -> dashboard.Dashboard:
         .link(panels.runbook_link(runbook))
         .annotation(_new_models())
     )
-    for variable in (_datasource(), _jobs(), _routes()):
+    for variable in (_datasource(), _jobs(), _routes(), _tenants()):
         board.with_variable(variable)
     result = board.build()
     result.panels = _panels(runbook)
@@ -116,6 +117,11 @@ def _jobs() -> builders.QueryVariable:
 
 def _routes() -> builders.QueryVariable:
     return _labels("route", "Route", f"label_values(irl_requests_total{{{JOB}}}, route)")
+
+
+def _tenants() -> builders.QueryVariable:
+    # Empty where there are none; the rows about the whole site don't go by it.
+    return _labels("tenant", "Tenant", f"label_values(irl_tenant_requests_total{{{JOB}}}, tenant)")
 
 
 def _labels(name: str, label: str, query: str) -> builders.QueryVariable:

@@ -10,7 +10,6 @@ from monitoring.grafana.promql import (
     REQUESTS,
     ROUTE,
     cells,
-    increase,
     or_zero,
     quantile,
     rate,
@@ -158,52 +157,6 @@ LIMITER: Final = Row(
             ),
         ),
         Panel(
-            "Tenants",
-            "Requests a second of each tenant, and those that counted under another one than the "
-            "app named (`unusable`). Empty where the app has no tenants. Worry about a tenant that "
-            "is much larger than usual: look at it by `irl --tenant NAME status`.",
-            "reqps",
-            (
-                Query(
-                    or_zero(rate("irl_tenant_requests_total", JOB, "tenant"), "tenant"),
-                    "{{tenant}}",
-                ),
-                Query(
-                    or_zero(rate("irl_tenants_unusable_total", JOB, "reason"), "reason"),
-                    "unusable: {{reason}}",
-                ),
-            ),
-        ),
-        Panel(
-            "Flagged clients of tenants",
-            "Flagged clients of each tenant. Worry as about those of the whole site.",
-            "short",
-            (
-                Query(
-                    or_zero(f"max by (tenant) (irl_tenant_flagged_clients{{{JOB}}})", "tenant"),
-                    "{{tenant}}",
-                ),
-            ),
-        ),
-        Panel(
-            "Models of tenants",
-            "Version of each tenant's own model, 0 while it uses the shared one, and trainings an "
-            "hour. Worry when a large tenant stays at 0, or trainings fail.",
-            "short",
-            (
-                Query(
-                    or_zero(f"max by (tenant) (irl_tenant_model_version{{{JOB}}})", "tenant"),
-                    "{{tenant}}",
-                ),
-                Query(
-                    or_zero(
-                        increase("irl_tenant_model_trainings_total", JOB, "tenant", HOUR), "tenant"
-                    ),
-                    "{{tenant}}: trainings",
-                ),
-            ),
-        ),
-        Panel(
             "Background jobs left out",
             "Jobs a second that were due while they still ran. Worry when it goes on: verdicts "
             "come late then, since the worker is busy or the store slow.",
@@ -242,6 +195,7 @@ LIMITER: Final = Row(
                     "{{reason}}",
                 ),
             ),
+            runbook="irlapikeyrejections",
         ),
         Panel(
             "Exempt requests by route",

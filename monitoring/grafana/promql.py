@@ -9,6 +9,7 @@ from typing import Final
 
 JOB: Final = 'job=~"$job"'
 ROUTE: Final = f'{JOB}, route=~"$route"'
+TENANT: Final = f'{JOB}, tenant=~"$tenant"'
 LIMITED: Final = f'{ROUTE}, outcome!="exempt"'
 """Labels of requests that count: an exempt one can be neither refused nor anomalous."""
 REFUSED: Final = f'{ROUTE}, outcome=~"limited|blocked"'

@@ -23,7 +23,7 @@ class Query:
     """Describe a query of a panel.
 
     Attributes:
-        expr: PromQL; Grafana fills in ``$job``, ``$route``, ``$__rate_interval`` and
+        expr: PromQL; Grafana fills in ``$job``, ``$route``, ``$tenant``, ``$__rate_interval`` and
             ``$__range``.
         legend: Name of a series, with ``{{label}}`` for a label's value, or of a table's column.
         unit: Unit of a table's column, empty for the panel's.

@@ -10,6 +10,7 @@ from flask import Flask
 
 from flask_irl import IntelligentLimiter
 from flask_irl.config.access_lists import AccessLists
+from flask_irl.config.sources import resolve
 from flask_irl.errors import ConfigurationError
 from flask_irl.verdicts.step_log import LOGGED_PER_SECOND
 from flask_irl.web.state import state_of
@@ -137,3 +138,35 @@ def test_many_clients_flagged_at_once_do_not_flood_the_log(
 def test_an_access_list_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(ConfigurationError, match="deny"):
         site(deny=value)
+
+
+@pytest.mark.parametrize("option", ["allow", "deny"])
+@pytest.mark.parametrize(
+    ("value", "network", "address"),
+    [
+        ("10.1.2.3/8", "10.0.0.0/8", "10.1.2.3"),
+        ("192.0.2.9/24", "192.0.2.0/24", "192.0.2.9"),
+        ("10.0.0.1/255.0.0.0", "10.0.0.0/8", "10.0.0.1"),
+        ("2001:db8::1/32", "2001:db8::/32", "2001:db8::1"),
+    ],
+)
+def test_an_address_in_a_network_is_refused_with_the_network_that_is_meant(
+    option: str, value: str, network: str, address: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        resolve({option: ["192.0.2.7", value]}, {}, {})
+    assert str(raised.value) == (
+        f"{option}: {value} is one address in a network: give {network} for the network, or "
+        f"{address} for the address"
+    )
+    assert getattr(resolve({option: [network, address]}, {}, {}), option) == (network, address)
+
+
+def test_a_prefix_that_is_too_long_is_refused_by_the_options_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"^IRL_DENY: 10.0.0.0/33 is no network: give"):
+        resolve({}, {"IRL_DENY": "10.0.0.0/33"}, {})
+
+
+def test_names_that_look_a_little_like_networks_are_names() -> None:
+    names = ("team/8", "10.1.2.3/all", "a/b", "2001:db8::/64")
+    assert resolve({"allow": names}, {}, {}).allow == names

@@ -257,6 +257,23 @@ def test_a_tenant_with_few_rows_uses_a_model_that_it_shares_and_says_so(fleet: A
     assert alone.train().result == "accepted"
 
 
+def test_an_operators_process_knows_the_shared_model_without_a_request(fleet: Any) -> None:
+    made = fleet()
+    for name in ("a", "b"):
+        made.teach(name)
+    assert made.limiter("a").trainer.model.version == 0
+    assert made.tenants.shared.trainer.train().result == "accepted"
+    first = Limiter(made.options, made.store, fit=fit_here, monotonic=made.ticks)
+    elsewhere = Tenants(first, tenant_options(made.options), made.ticks)
+    shown = Operations(elsewhere.choose("a")).models.describe()
+    assert (shown["version"], shown["shared"]) == (
+        1,
+        "shared model: this tenant has 120 of 500 rows",
+    )
+    assert Operations(elsewhere.choose("b")).status.read()["model_version"] == 1
+    first.close()
+
+
 def test_only_models_are_in_the_part_of_the_store_that_is_shared(fleet: Any) -> None:
     made = fleet()
     for name in ("a", "b"):

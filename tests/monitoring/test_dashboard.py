@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from flask import Flask
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.serving import make_server
 
 from demo_app import create_app
 from demo_app.keys import SECRET, issue_key
+from flask_irl import IntelligentLimiter, tenant_by_header
+from flask_irl.telemetry.prometheus import PrometheusListener
+from flask_irl.web.state import state_of
 from monitoring.grafana import build_dashboard
 from tests.integration.workers import PATIENCE, Workers
 from tests.prometheus import PrometheusServer, Sample, scrape_config
@@ -32,6 +38,7 @@ PANELS: Final = [panel for panel in COMMITTED["panels"] if panel["type"] != "row
 FIRST_ROW_BELOW: Final = next(p for p in COMMITTED["panels"] if p["type"] == "row")["gridPos"]["y"]
 SELECTOR: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}")
 JOB: Final = "site"
+VARIABLES: Final = ("job", "route", "tenant")
 PROMETHEUS_OWN: Final = {"up"}
 SCREEN: Final = 24
 """Rows of the grid on a screen of 1080 lines, less Grafana's own bars."""
@@ -50,9 +57,10 @@ class Target(NamedTuple):
         return prometheus.query(filled(self.expr, **variables))
 
 
-def filled(expr: str, job: str = ".*", route: str = ".*") -> str:
+def filled(expr: str, **chosen: str) -> str:
     """A query as Grafana sends it, on a site that is scraped every second."""
-    values = {"__rate_interval": "10s", "__range": "60s", "job": job, "route": route}
+    values = {"__rate_interval": "10s", "__range": "60s", **dict.fromkeys(VARIABLES, ".*")}
+    values |= chosen
     return re.sub(r"\$(\w+)", lambda match: values[match[1]], expr)
 
 
@@ -167,10 +175,10 @@ def test_the_first_screen_holds_what_the_brief_asks_for() -> None:
     assert asked <= first
 
 
-def test_the_variables_are_the_data_source_jobs_and_routes() -> None:
+def test_the_variables_are_the_data_source_jobs_routes_and_tenants() -> None:
     variables = {each["name"]: each for each in COMMITTED["templating"]["list"]}
-    assert list(variables) == ["datasource", "job", "route"]
-    for name in ("job", "route"):
+    assert list(variables) == ["datasource", *VARIABLES]
+    for name in VARIABLES:
         assert variables[name]["multi"] is True
         assert variables[name]["includeAll"] is True
         assert variables[name]["allValue"] == ".*"
@@ -217,6 +225,13 @@ def test_every_metric_of_the_limiter_has_a_panel() -> None:
     shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in shown_by_the_app()}
     own = {name for name in shown if name.startswith("irl_") and not name.endswith("_created")}
     assert own - families == set()
+
+
+def test_metrics_of_tenants_are_those_of_the_chosen_ones_and_no_others_are() -> None:
+    selectors = [each for target in TARGETS for each in SELECTOR.findall(target.expr)]
+    by_tenant = {name for name, labels in selectors if 'tenant=~"$tenant"' in labels}
+    assert by_tenant == {name for name, _ in selectors if name.startswith("irl_tenant_")}
+    assert all('tenant=~"$tenant"' in labels for name, labels in selectors if name in by_tenant)
 
 
 # What goes with it
@@ -360,6 +375,15 @@ def shown(samples: list[Sample], labels: set[str]) -> bool:
     )
 
 
+def offered(name: str, prometheus: PrometheusServer) -> set[str]:
+    """The values that a variable of the dashboard has to choose from."""
+    variables = {each["name"]: each for each in COMMITTED["templating"]["list"]}
+    query = filled(variables[name]["query"]["query"])
+    match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
+    assert match is not None
+    return set(prometheus.api(f"label/{match[2]}/values", **{"match[]": match[1]}))
+
+
 @pytest.mark.integration
 @pytest.mark.slow
 @ONE_BY_ONE
@@ -385,15 +409,10 @@ def test_a_new_model_is_noted(site: Site) -> None:
 
 @pytest.mark.integration
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["job", "route"])
+@pytest.mark.parametrize("name", VARIABLES)
 def test_a_variable_offers_what_there_is(name: str, site: Site) -> None:
-    variables = {each["name"]: each for each in COMMITTED["templating"]["list"]}
-    query = filled(variables[name]["query"]["query"])
-    match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
-    assert match is not None
-    found = site.prometheus.api(f"label/{match[2]}/values", **{"match[]": match[1]})
-    expected = {"job": {JOB}, "route": {"/", "/api/data", "unmatched"}}
-    assert expected[name] <= set(found)
+    expected = {"job": {JOB}, "route": {"/", "/api/data", "unmatched"}, "tenant": set[str]()}
+    assert expected[name] <= offered(name, site.prometheus)
 
 
 @pytest.mark.integration
@@ -401,3 +420,74 @@ def test_a_variable_offers_what_there_is(name: str, site: Site) -> None:
 @pytest.mark.parametrize("target", SHARES, ids=[f"{t.panel['title']}, {t.ref}" for t in SHARES])
 def test_a_share_lies_between_none_and_all(target: Target, site: Site) -> None:
     assert all(0 <= each.value <= 1 for each in target.ask(site.prometheus))
+
+
+# An app with tenants
+
+BY_TENANT: Final = [target for target in TARGETS if "$tenant" in target.expr]
+NEVER: Final = ("trainings", "model_version", "flagged")
+"""Parts of the names of metrics of what never happens in that app."""
+
+
+class Tenants(NamedTuple):
+    """An app of two tenants in this process, and Prometheus watching."""
+
+    app: Flask
+    prometheus: PrometheusServer
+
+    def visit(self) -> None:
+        for tenant in ("a", "b"):
+            self.app.test_client().get("/", headers={"X-Tenant": tenant})
+
+    def shown(self, target: Target, **chosen: str) -> set[str]:
+        """The tenants that a query shows just now, with new requests of both."""
+        self.visit()
+        return {sample.labels["tenant"] for sample in target.ask(self.prometheus, **chosen)}
+
+
+@pytest.fixture(scope="module")
+def tenants() -> Iterator[Tenants]:
+    app, registry = Flask("site"), CollectorRegistry()
+    IntelligentLimiter(
+        app,
+        storage_uri="memory://",
+        background=False,
+        admin=False,
+        base_limit=10,
+        tenant_of=tenant_by_header("X-Tenant", known=["a", "b"]),
+        listener=PrometheusListener(registry),
+    )
+    app.get("/")(lambda: "hello")
+    server = make_server(HOST, 0, make_wsgi_app(registry), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with PrometheusServer(scrape_config({JOB: f"{HOST}:{server.port}"})) as prometheus:
+            yield Tenants(app, prometheus)
+    finally:
+        server.shutdown()
+        thread.join()
+        state_of(app).close()
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "target", BY_TENANT, ids=[f"{t.panel['title']}, {t.ref}" for t in BY_TENANT]
+)
+def test_a_query_shows_the_chosen_tenants(target: Target, tenants: Tenants) -> None:
+    never = any(part in target.expr for part in NEVER)
+    for chosen, expected in ((".*", {"a", "b"}), ("a", {"a"}), ("a|b", {"a", "b"})):
+        wanted = {"none"} if never else expected
+
+        def is_shown(chosen: str = chosen, wanted: set[str] = wanted) -> bool:
+            return tenants.shown(target, tenant=chosen) == wanted
+
+        wait_until(is_shown, f"{wanted} of {chosen}", PATIENCE)
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_the_variable_offers_the_tenants_that_there_are(tenants: Tenants) -> None:
+    tenants.visit()
+    wait_until(lambda: offered("tenant", tenants.prometheus) == {"a", "b"}, "both", PATIENCE)

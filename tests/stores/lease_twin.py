@@ -6,6 +6,8 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
+from flask_irl.api_keys.presented import Seen, StoredKey
+from flask_irl.api_keys.text import id_of
 from flask_irl.limits.admission import settle
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit, scale
@@ -39,6 +41,15 @@ class LeaseStore(MemoryStore):
     ) -> Leased:
         with self._turn:
             return self._lease_in_turn(plan, keys, call)
+
+    def keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen, begun: object
+    ) -> Leased | StoredKey:
+        stored = self.api_key(id_of(keys[0]))
+        known = stored.record is not None and stored.record.startswith(seen.revision)
+        if not known or 0 < seen.until <= stored.now:
+            return stored
+        return self.lease(plan, keys, call)
 
     def _lease_in_turn(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> Leased:
         now = self._now()

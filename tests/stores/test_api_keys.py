@@ -9,6 +9,7 @@ from flask_irl.api_keys.text import client_of
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.limit import Limit
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.quota_lease import LeaseCall, Leased
 from flask_irl.stores.api_keys import KeyUse
 from flask_irl.stores.base import Store
 from tests.conftest import Clock
@@ -37,7 +38,7 @@ def ask(store: Store, seen: Seen = SEEN, plan: Plan = PLAN, early: bool = False)
     return store.hit_keyed(plan, keys, 1, seen, begun)
 
 
-def near(answer: Hit | StoredKey, record: bytes | None, now: float) -> bool:
+def near(answer: Hit | Leased | StoredKey, record: bytes | None, now: float) -> bool:
     """Tell whether an answer is a record at about a time."""
     return isinstance(answer, StoredKey) and answer.record == record and abs(answer.now - now) < 60
 
@@ -79,6 +80,41 @@ def test_a_key_ends_by_the_stores_clock(store: Store, clock: Clock) -> None:
     assert isinstance(ask(store, seen), Hit)
     clock.advance(0.1)
     assert isinstance(ask(store, seen), StoredKey)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_lease_is_had_with_the_known_record_alone(redis_backend: Backend, early: bool) -> None:
+    store = redis_backend.open()
+    assert store.put_api_key(KEY_ID, b"", FIRST)
+    plan, call = plan_of(Scope("view", (Limit(1000, 60),)), base=Limit(5000, 60)), LeaseCall(10)
+    keys = (CLIENT,) * 2
+
+    def lease(seen: Seen) -> Leased | StoredKey:
+        begun = store.begin_keyed_lease(plan, keys, call, seen) if early else None
+        return store.keyed_lease(plan, keys, call, seen, begun)
+
+    for _ in range(2):
+        store.hit(plan, keys, 1)
+    leased = lease(SEEN)
+    assert isinstance(leased, Leased)
+    assert (leased.units, leased.hit.remaining) == (10, 1000 - 2 - 11)
+    for seen in (Seen(b"REVISION", 0.0), Seen(b"revision", store.now() - 1)):
+        assert near(lease(seen), FIRST, store.now())
+    assert store.put_api_key(KEY_ID, b"revision", SECOND)
+    assert near(lease(SEEN), SECOND, store.now())
+    assert store.hit(plan, keys, 0).remaining == 1000 - 2 - 11
+
+
+def test_without_a_lease_to_give_the_record_is_looked_at_all_the_same(
+    store: Store, clock: Clock
+) -> None:
+    leased = store.keyed_lease(PLAN, (CLIENT,) * 2, LeaseCall(10), SEEN, None)
+    assert isinstance(leased, Leased)
+    assert (leased.units, leased.hit.remaining) == (0, 2)
+    assert store.put_api_key(KEY_ID, b"revision", SECOND)
+    answer = store.keyed_lease(PLAN, (CLIENT,) * 2, LeaseCall(10), SEEN, None)
+    assert near(answer, SECOND, clock())
+    assert store.hit(PLAN, (CLIENT,) * 2, 0).remaining == 2
 
 
 @pytest.mark.parametrize("revision", [b"", b"revisio", b"revision{"])

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 import redis
-from flask import Blueprint, Flask, Response, jsonify
+from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask.views import MethodView, View
 from werkzeug.test import TestResponse
 
 from flask_irl import ConfigurationError, IntelligentLimiter, api_key
+from flask_irl.api_keys.record import decode
 from flask_irl.api_keys.text import new_text
 from flask_irl.errors import StoreError
+from flask_irl.limits.keys import hashed
 from flask_irl.operations import Operations
 from flask_irl.operations.api_key_results import IssuedApiKey
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.events import ApiKeyRejected
+from flask_irl.web.key_functions import KeyFromEnviron
 from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 from tests.servers import RedisServer
@@ -89,6 +93,14 @@ class Site:
         """Send a request; the response is typed as any, so that its JSON may be any."""
         given = {} if key is None else {"X-API-Key": key}
         return self.client.get(path, headers={**given, **headers})
+
+    def revoke_elsewhere(self, issued: IssuedApiKey) -> None:
+        """Revoke a key by another worker; this one knows the key as valid."""
+        [data] = self.store.api_key_records([issued["id"]])
+        assert data is not None
+        record = decode(issued["id"], data)
+        revoked = replace(record, revoked=self.store.now()).encoded()
+        assert self.store.put_api_key(issued["id"], record.revision, revoked)
 
     def rejections(self) -> list[str]:
         """List the reasons for which requests were refused."""
@@ -174,6 +186,46 @@ def test_keys_of_the_app_keep_working_beside(make_site: Callable[..., Site]) -> 
     state_of(other).limiter.close()
 
 
+@pytest.mark.parametrize("way", ["key_func", "early", "a limit's", "a limit's, by a function"])
+def test_a_name_that_an_app_gives_is_never_an_api_keys_client(
+    make_site: Callable[..., Site], uri: str, way: str
+) -> None:
+    def named() -> str:
+        return request.headers.get("X-Name", "")
+
+    early = KeyFromEnviron(lambda environ: environ.get("HTTP_X_NAME", ""))
+    options = {"key_func": named} if way == "key_func" else {"key_func": early}
+    own = way.startswith("a limit")
+    site = make_site(uri, **({"base_limit": 100} if own else options))
+    amount: Any = (lambda: "5/minute") if "function" in way else "5/minute"
+
+    # Its own key where there is a name, else the client: both count in the same scope.
+    @site.app.get("/own")
+    @site.limiter.limit(amount, key_func=named)
+    def limited() -> str:
+        return "done"
+
+    path = "/own" if own else "/who"
+    issued = site.issue()
+    assert site.get(path, issued["key"]).headers["X-RateLimit-Remaining"] == "4"
+    for _ in range(6):
+        answer = site.get(path, **{"X-Name": issued["client"]})
+    assert answer.status_code == 429
+    assert site.get(path, issued["key"]).headers["X-RateLimit-Remaining"] == "3"
+    if not own:
+        clients = [name for part in site.store.clients() for name in part]
+        assert sorted(clients) == sorted([hashed(issued["client"]), issued["client"]])
+
+
+@pytest.mark.parametrize(
+    "name", ["key:abc", "key:" + "0" * 24, "key:7f3aK9xQ2m0", "user:7f3aK9xQ2m", "key:7f3aK9xQ2ü"]
+)
+def test_other_names_that_an_app_gives_stay_as_they_are(
+    make_site: Callable[..., Site], name: str
+) -> None:
+    assert make_site(key_func=lambda: name).get().json["client"] == name
+
+
 # What isn't accepted
 
 
@@ -249,8 +301,7 @@ def test_a_request_that_meets_its_revocation_counts_for_the_address(
     site = make_site(uri, plans={"pro": "50/minute"})
     issued = site.issue(plan="pro")
     site.get(key=issued["key"])
-    # By another worker: this one knows the key as valid.
-    Operations(site.engine).api_keys.revoke(issued["id"], who="ada")
+    site.revoke_elsewhere(issued)
     answer = site.get(key=issued["key"])
     unauthorized(answer)
     assert (answer.headers["X-RateLimit-Limit"], answer.headers["X-RateLimit-Remaining"]) == (
@@ -258,6 +309,58 @@ def test_a_request_that_meets_its_revocation_counts_for_the_address(
         "4",
     )
     assert site.get().headers["X-RateLimit-Remaining"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "limit"),
+    [
+        ({}, "assigned", 20),
+        ({"default_plan": "home"}, "", 20),
+        ({"plan_of": lambda: "home"}, "", 20),
+        ({"plan_of": lambda: "home"}, "overridden", 7),
+        ({"plan_of": lambda: g.plan, "default_plan": "home"}, "", 20),
+    ],
+    ids=["assigned", "default", "plan_of", "overridden", "plan_of too early"],
+)
+def test_a_request_that_meets_its_revocation_counts_by_the_plan_of_its_address(
+    make_site: Callable[..., Site], uri: str, options: Any, given: str, limit: int
+) -> None:
+    site = make_site(uri, plans={"pro": "50/minute", "home": "20/minute"}, **options)
+    issued = site.issue(plan="pro")
+    with site.app.app_context():
+        if given == "assigned":
+            site.limiter.assign_plan(ADDRESS, "home", reason="r")
+        elif given == "overridden":
+            site.limiter.override(ADDRESS, 7, reason="r")
+    assert site.get(key=issued["key"]).headers["X-RateLimit-Limit"] == "50"
+    site.revoke_elsewhere(issued)
+    answer = site.get(key=issued["key"])
+    unauthorized(answer)
+    assert (answer.headers["X-RateLimit-Limit"], answer.headers["X-RateLimit-Remaining"]) == (
+        str(limit),
+        str(limit - 1),
+    )
+
+
+def test_a_plan_that_a_later_hook_tells_is_that_of_the_address_of_a_key_without_one(
+    make_site: Callable[..., Site], uri: str
+) -> None:
+    plans = {"pro": "50/minute", "home": "20/minute"}
+    site = make_site(uri, plans=plans, default_plan="pro", plan_of=lambda: g.plan)
+    issued = site.issue()
+
+    @site.app.before_request
+    def know() -> None:
+        g.plan = "home"
+
+    assert site.get(key=issued["key"]).headers["X-RateLimit-Remaining"] == "19"
+    site.revoke_elsewhere(issued)
+    answer = site.get(key=issued["key"])
+    unauthorized(answer)
+    assert (answer.headers["X-RateLimit-Limit"], answer.headers["X-RateLimit-Remaining"]) == (
+        "20",
+        "19",
+    )
 
 
 def test_a_rotated_key_keeps_its_client_and_the_old_text_works_for_a_time(site: Site) -> None:

@@ -14,6 +14,7 @@ from flask_irl.api_keys.record import REVISION_BYTES
 from flask_irl.api_keys.text import id_of
 from flask_irl.limits.decision import Hit
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.quota_lease import LeaseCall, Leased
 from flask_irl.stores.api_keys import NO_USE, KeyUse
 
 LAST: Final = chr(sys.maxunicode)
@@ -53,6 +54,18 @@ class MemoryApiKeys:
         if not known or (seen.until and stored.now >= seen.until):
             return stored
         return self.hit(plan, keys, cost)
+
+    def begin_keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen
+    ) -> None:
+        return
+
+    def keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen, begun: object
+    ) -> Leased | StoredKey:
+        # Nothing is far from here, so that nothing is gained by a lease.
+        answer = self.hit_keyed(plan, keys, 1, seen, None)
+        return Leased(answer) if isinstance(answer, Hit) else answer
 
     def put_api_key(
         self, key_id: str, expected: bytes, record: bytes, seconds: int | None = None

@@ -2,7 +2,8 @@
 -- the key hasn't ended; else the script behind this one counts the request.
 --
 -- KEYS and ARGV are those of that script; behind its keys stands the record's, behind its first
--- three arguments the revision that is known, and the time in µs at which the key ends, 0 for never.
+-- three arguments the revision that is known, and the time in µs at which the key ends, 0 for never;
+-- its fourth, if a quota lease is asked for, stands behind those.
 -- Answers a byte that begins no Hit, the time in µs, whether there is a record, bytes that make the
 -- answer longer than any Hit, and the record.
 local found, ends, clock = redis.pcall('GET', KEYS[#KEYS]), tonumber(ARGV[5]), tonumber(ARGV[3])
@@ -22,4 +23,4 @@ then
   return '\2' .. struct.pack('<d', clock) .. (found and '\1' or '\0') .. long
     .. string.sub(found or '', 1, 16385)
 end
-local KEYS, ARGV = KEYS, {ARGV[1], ARGV[2], ARGV[3]}
+local KEYS, ARGV = KEYS, {ARGV[1], ARGV[2], ARGV[3], ARGV[6]}

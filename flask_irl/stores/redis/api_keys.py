@@ -7,13 +7,17 @@ otherwise than a client's, so that nothing that forgets clients finds them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
 
-from flask_irl.api_keys.presented import StoredKey
+from flask_irl.api_keys.presented import Seen, StoredKey
 from flask_irl.api_keys.text import client_of
+from flask_irl.limits.decision import Hit
+from flask_irl.limits.plan import Plan
+from flask_irl.limits.quota_lease import LeaseCall, Leased
 from flask_irl.stores.api_keys import KeyUse
 from flask_irl.stores.redis.clients import RedisClients
+from flask_irl.stores.redis.commands import HitCommands
 from flask_irl.stores.redis.names import api_key_name
 from flask_irl.stores.redis.scripts import read_script
 
@@ -31,9 +35,41 @@ class RedisApiKeys(RedisClients):
     """Keep API keys; see the protocol ``ApiKeyStore``."""
 
     _prefix: str
+    _commands: HitCommands
+    _send: Callable[[bytes, bytes], Any]
+    _finish: Callable[..., Any]
+
+    def api_key(self, key_id: str) -> StoredKey:
+        command = self._commands.pack_api_key(client_of(key_id))
+        return cast(StoredKey, self._finish((*command, None, None)))
+
+    def begin_keyed(self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen) -> Any:
+        return self._send(*self._commands.pack_keyed(plan, keys, cost, seen))
+
+    def hit_keyed(
+        self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen, begun: Any
+    ) -> Hit | StoredKey:
+        if begun is None:
+            begun = (*self._commands.pack_keyed(plan, keys, cost, seen), None, None)
+        return cast(Hit | StoredKey, self._finish(begun))
 
     def _record_key(self, key_id: str) -> bytes:
         return api_key_name(self._prefix, client_of(key_id))
+
+    def begin_keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen
+    ) -> Any:
+        return self._send(*self._commands.pack_lease(plan, keys, call, seen))
+
+    def keyed_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen, begun: Any
+    ) -> Leased | StoredKey:
+        if begun is None:
+            begun = (*self._commands.pack_lease(plan, keys, call, seen), None, None)
+        # As for those of other clients: in a slot that moves, the request would wait for the lease.
+        pack = self._commands.pack_keyed
+        answer = self._finish(begun, lambda: pack(plan, keys, 1, seen)[1])
+        return Leased(answer) if isinstance(answer, Hit) else cast(Leased | StoredKey, answer)
 
     def put_api_key(
         self, key_id: str, expected: bytes, record: bytes, seconds: int | None = None

@@ -187,8 +187,7 @@ class HitCommands:
             tag = self.client_key(keys[index]) if packed.own[index] else client
             names.append(tag + packed.suffixes[index])
         names.append(api_key_name(self._whole_prefix, keys[0]))
-        ends = b"%d" % int(seen.until * 1e6)
-        arguments = (packed.unframed, b"%d" % cost, self._now(), seen.revision, ends)
+        arguments = (packed.unframed, b"%d" % cost, self._now(), *_seen_arguments(seen))
         parts = (b"%d" % len(names), *names, *arguments)
         script = KEYED_RULED_BY_HASH if plan.ruled else KEYED_BY_HASH
         return client, b"*%d\r\n" % (2 + len(parts)) + script + b"".join(map(bulk, parts))
@@ -200,10 +199,17 @@ class HitCommands:
         head = b"*%d\r\n" % (2 + len(parts)) + API_KEY_BY_HASH
         return name, head + b"".join(map(bulk, parts))
 
-    def pack_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> tuple[bytes, bytes]:
+    def pack_lease(
+        self, plan: Plan, keys: Sequence[str], call: LeaseCall, seen: Seen | None = None
+    ) -> tuple[bytes, bytes]:
         """Pack a request of cost 1 that asks for a quota lease; returns as :meth:`pack` does."""
         client, arguments = self._lease_arguments(plan, keys, call, alone=False)
-        head = b"*%d\r\n" % (2 + len(arguments)) + BY_HASH
+        script = BY_HASH
+        if seen is not None:
+            script, (count, *names), (*usual, ask) = KEYED_BY_HASH, arguments[:-4], arguments[-4:]
+            names.append(api_key_name(self._whole_prefix, keys[0]))
+            arguments = (b"%d" % (int(count) + 1), *names, *usual, *_seen_arguments(seen), ask)
+        head = b"*%d\r\n" % (2 + len(arguments)) + script
         return client, head + b"".join(map(bulk, arguments))
 
     def pack_ended(self, lease: EndedLease) -> tuple[bytes, tuple[bytes, ...]]:
@@ -274,6 +280,10 @@ class HitCommands:
             self._plans.clear()
         self._plans[plan] = packed
         return packed
+
+
+def _seen_arguments(seen: Seen) -> tuple[bytes, bytes]:
+    return seen.revision, b"%d" % int(seen.until * 1e6)
 
 
 def _suffix(scope: Scope, signature: int) -> bytes:

@@ -17,8 +17,6 @@ from typing import Any, Final, cast
 from redis.crc import key_slot
 from redis.exceptions import AskError, NoScriptError, ResponseError
 
-from flask_irl.api_keys.presented import Seen, StoredKey
-from flask_irl.api_keys.text import client_of
 from flask_irl.errors import StoreError
 from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
@@ -102,10 +100,9 @@ class RedisStore(RedisApiKeys):
         super().__init__(Pipeline(self._servers, damage), prefix, damage, clock)
         commands = HitCommands(prefix, clock)
         self._pack = commands.pack
-        self._pack_lease = commands.pack_lease
         self._pack_ended = commands.pack_ended
         self._pack_peek = commands.pack_peek
-        self._commands = commands
+        self._commands: HitCommands = commands
         self._prefix = prefix
         self._key: Callable[[str], bytes] = commands.client_key
 
@@ -132,11 +129,11 @@ class RedisStore(RedisApiKeys):
         return None if wire is None else (client, command, pool, wire)
 
     def begin_lease(self, plan: Plan, keys: Sequence[str], call: LeaseCall) -> _Pending | None:
-        if not self._servers.ready:
-            return None
-        return self._send(*self._pack_lease(plan, keys, call))
+        return self._send(*self._commands.pack_lease(plan, keys, call))
 
     def _send(self, client: bytes, command: bytes) -> _Pending | None:
+        if not self._servers.ready:
+            return None
         try:
             pool = self._servers.of(client, 0.0)
         except StoreError:
@@ -144,28 +141,10 @@ class RedisStore(RedisApiKeys):
         wire = pool.begin(command)
         return None if wire is None else (client, command, pool, wire)
 
-    def api_key(self, key_id: str) -> StoredKey:
-        answer: Any = self._finish((*self._commands.pack_api_key(client_of(key_id)), None, None))
-        return cast(StoredKey, answer)
-
-    def begin_keyed(
-        self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen
-    ) -> _Pending | None:
-        if not self._servers.ready:
-            return None
-        return self._send(*self._commands.pack_keyed(plan, keys, cost, seen))
-
-    def hit_keyed(
-        self, plan: Plan, keys: Sequence[str], cost: int, seen: Seen, begun: _Pending | None
-    ) -> Hit | StoredKey:
-        return self._finish(
-            begun or (*self._commands.pack_keyed(plan, keys, cost, seen), None, None)
-        )
-
     def lease(
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: _Pending | None
     ) -> Leased:
-        pending = begun or (*self._pack_lease(plan, keys, call), None, None)
+        pending = begun or (*self._commands.pack_lease(plan, keys, call), None, None)
         # The key of leases comes and goes: in a slot that moves, the request would wait for it.
         hit = self._finish(pending, lambda: self._pack(plan, keys, 1)[1])
         return hit if isinstance(hit, Leased) else Leased(hit)
