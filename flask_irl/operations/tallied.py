@@ -93,3 +93,43 @@ def measured(counts: Tally) -> Measured:
         "refused_by_both": found["refused_by_both"],
         "flagged": found["flagged"],
     }
+
+
+def rank_measures(
+    store: HistoryStore, kind: str, days: Sequence[int], by: Sequence[str], most: int
+) -> dict[str, Counter[str]]:
+    """Find the members with the highest counts, and add up all measures of those.
+
+    Args:
+        store: The store.
+        kind: As of :func:`read_measures`.
+        days: Days since the epoch.
+        by: Measures whose sum ranks the members.
+        most: Members that are found at most.
+
+    Returns:
+        Counts by measure, and under ``""`` the sums, highest first.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    sums: Counter[str] = Counter()
+    for tally in store.tallies([(d, f"{kind}.{m}") for m in by for d in days], TALLIED):
+        sums.update(tally)
+    highest = dict(sums.most_common(most))
+    return {"": Counter(highest), **count_members(store, kind, days, [*highest])}
+
+
+def count_members(
+    store: HistoryStore, kind: str, days: Sequence[int], members: Sequence[str]
+) -> dict[str, Counter[str]]:
+    """Add up all measures of some members over some days; see :func:`read_measures`.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    names = [(day, f"{kind}.{measure}") for measure in MEASURES for day in days]
+    found = {measure: Counter[str]() for measure in MEASURES}
+    for (_, name), counts in zip(names, store.tally_counts(names, members), strict=True):
+        found[name.removeprefix(f"{kind}.")].update(counts)
+    return found
