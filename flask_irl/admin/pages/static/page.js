@@ -38,11 +38,40 @@
   }
 
   function keyOf(node) {
-    return node.dataset ? node.dataset.key : undefined;
+    if (node.nodeType !== Node.ELEMENT_NODE) return undefined;
+    // Not node.id: a form with a field of that name gives the field.
+    return node.dataset.key || node.getAttribute("id") || undefined;
   }
 
   function isAlike(one, other) {
-    return one.nodeType === other.nodeType && one.nodeName === other.nodeName && one.id === other.id;
+    return one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
+  }
+
+  // Finds the old child that each fresh one stands for: by key, else by place.
+  function match(old, fresh) {
+    const found = new Map();
+    let start = 0;
+    let ends = [old.length, fresh.length];
+    while (start < Math.min(...ends) && isAlike(old[start], fresh[start])) {
+      found.set(fresh[start], old[start]);
+      start += 1;
+    }
+    while (start < Math.min(...ends) && isAlike(old[ends[0] - 1], fresh[ends[1] - 1])) {
+      ends = ends.map((end) => end - 1);
+      found.set(fresh[ends[1]], old[ends[0]]);
+    }
+    const left = old.slice(start, ends[0]);
+    const keyed = new Map(left.map((node) => [keyOf(node), node]));
+    const others = left.filter((node) => keyOf(node) === undefined);
+    for (const child of fresh.slice(start, ends[1])) {
+      const key = keyOf(child);
+      const same = key === undefined ? others[0] : keyed.get(key);
+      if (!same || !isAlike(same, child)) continue;
+      found.set(child, same);
+      if (key === undefined) others.shift();
+      else keyed.delete(key);
+    }
+    return found;
   }
 
   function patchAttributes(old, fresh) {
@@ -63,32 +92,16 @@
       return;
     }
     patchAttributes(old, fresh);
-    const keyed = new Map();
-    for (const child of old.children) {
-      if (keyOf(child) !== undefined) keyed.set(keyOf(child), child);
-    }
-    let next = old.firstChild;
-    for (const child of [...fresh.childNodes]) {
-      const key = keyOf(child);
-      let same = null;
-      if (key !== undefined) {
-        same = keyed.get(key) ?? null;
-        keyed.delete(key);
-      } else if (next && keyOf(next) === undefined && isAlike(next, child)) {
-        same = next;
-      }
-      if (same === null) {
-        old.insertBefore(document.adoptNode(child), next);
-        continue;
-      }
-      if (same === next) next = next.nextSibling;
-      else old.insertBefore(same, next);
-      patch(same, child);
-    }
-    while (next) {
-      const gone = next;
-      next = next.nextSibling;
-      gone.remove();
+    const children = [...fresh.childNodes];
+    const found = match([...old.childNodes], children);
+    const kept = new Set(found.values());
+    for (const child of [...old.childNodes]) if (!kept.has(child)) child.remove();
+    let place = old.firstChild;
+    for (const child of children) {
+      const same = found.get(child);
+      if (same && same === place) place = place.nextSibling;
+      else old.insertBefore(same ?? document.adoptNode(child), place);
+      if (same) patch(same, child);
     }
   }
 
