@@ -22,7 +22,7 @@ from flask_irl.operations.tallied import (
     measured,
     rank_measures,
 )
-from flask_irl.stores.history import DAY
+from flask_irl.stores.history import DAY, Tally
 from flask_irl.verdicts.tallies import MEASURES, SITE
 
 RANKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -134,11 +134,17 @@ class AnalyticsOperations:
             "clients": clients,
             "networks": networks,
             "plans": self._ranked_plans(wanted, order),
-            "days": [
-                {"at": float(day * DAY), **(m := measured(tally)), "refused": _refused(m)}
-                for day, tally in zip(wanted, site, strict=True)
-            ],
+            "days": [_day(day, tally) for day, tally in zip(wanted, site, strict=True)],
         }
+
+    def today(self) -> Day:
+        """Count the requests of the day until now, in UTC.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        day = int(self._store.now() // DAY)
+        return _day(day, self._store.tallies([(day, SITE)], len(MEASURES))[0])
 
     def named(self, clients: Sequence[str]) -> list[ClientEntry]:
         """Describe clients as of now, in the order of their names; unknown ones are left out.
@@ -182,6 +188,11 @@ def _ranked(by_measure: ByMeasure) -> list[Ranked]:
 def _entry(name: str, by_measure: ByMeasure) -> Ranked:
     counts = measured({measure: by_measure[measure][name] for measure in MEASURES})
     return {"name": name, **counts, "refused": _refused(counts)}
+
+
+def _day(day: int, tally: Tally) -> Day:
+    counts = measured(tally)
+    return {"at": float(day * DAY), **counts, "refused": _refused(counts)}
 
 
 def _refused(counts: Measured) -> int:
