@@ -163,6 +163,12 @@ def test_after_signing_in_the_tenant_is_still_chosen(site: Site) -> None:
     assert answer.headers["Location"] == f"{PAGE}/?tenant=b"
 
 
+def test_the_prefix_itself_leads_on_with_the_tenant(site: Site) -> None:
+    client = site.app.test_client()
+    for query, then in (("", ""), ("?tenant=b", "?tenant=b"), ("?_external=1&x=2", "")):
+        assert client.get(f"/admin/{query}").headers["Location"] == f"{PAGE}/{then}"
+
+
 def test_a_tenants_session_has_no_list_of_tenants(site: Site) -> None:
     assert Visitor(site.app, OF_A).open("/tenants").status_code == 403
 

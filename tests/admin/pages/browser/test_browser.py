@@ -13,6 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.admin.api import READ, WRITE
 from tests.admin.pages.browser.page import Page
+from tests.admin.pages.paint import paints
 from tests.admin.pages.pictures import MOST_BYTES, PICTURES, Picture, show, take
 from tests.admin.pages.scene import SCANNER, app_of
 from tests.admin.pages.served import served
@@ -56,6 +57,13 @@ def test_axe_would_find_a_field_without_a_label(page: Page) -> None:
     page.run("document.querySelector('label[for=route]').remove()")
     page.run("document.querySelector('#route').removeAttribute('placeholder')")
     assert [rule for rule, _ in violations(page)] == ["label"]
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_view_is_painted_within_three_tenths_of_a_second(page: Page, path: str) -> None:
+    # The quickest of some: other tests run beside this one.
+    times = paints(page.driver, f"{page.origin}/admin/page", path, 5)
+    assert 0 < min(times) < 300
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
