@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from flask_irl.admin.pages.blueprint import pages
 from flask_irl.admin.pages.exports import export
 from flask_irl.admin.pages.rendering import page
-from flask_irl.admin.pages.traffic_charts import LOOKS, traffic_charts
+from flask_irl.admin.pages.traffic_charts import LOOKS, hours_of, traffic_charts
 from flask_irl.admin.state import current_admin
 from flask_irl.operations.analytics import RANKED_BY
 from flask_irl.operations.tallied import MOST_DAYS
@@ -51,7 +51,7 @@ def traffic() -> Response:
         orders=RANKED_BY,
         found=found,
         states={entry["client"]: entry for entry in states},
-        charts=traffic_charts(operations.history(span)),
+        charts=traffic_charts(hours_of(span, operations.history)),
         most=TALLIED,
     )
 
