@@ -270,8 +270,7 @@ class ClientOperations:
             own = self._limiter.access.own
             states = {n: UNSEEN._replace(override=own[n]) for n in names if n in own} | states
         found = self._overridden.find
-        held = {n: UNSEEN for n in names if n not in states and found(n, None, now)}
-        states |= held
+        states |= {n: UNSEEN for n in names if n not in states and found(n, None, now)}
         return {n: states[n] for n in names if n in states}, error is None
 
     def _live(self, order: str, names: list[str], now: float) -> dict[str, ClientState]:
