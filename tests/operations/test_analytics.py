@@ -102,3 +102,16 @@ def test_named_clients_are_described_in_order_and_unknown_ones_left_out(site: Si
     found = worker.operations.analytics.named(["b", "nobody", "a", "b"])
     assert [entry["client"] for entry in found] == ["b", "a"]
     assert worker.operations.analytics.named([]) == []
+
+
+def test_requests_are_never_fewer_than_the_refused_ones(site: Site) -> None:
+    worker = site.worker(**OPTIONS)
+    ask(worker, "198.51.100.1", 12)
+    worker.limiter.flush()
+    # Refusals are told with each flush, and all requests each few seconds.
+    ask(worker, "198.51.100.1", 30)
+    worker.limiter.flush()
+    [client] = worker.operations.analytics.read()["clients"]
+    [network] = worker.operations.analytics.read()["networks"]
+    assert client["refused"] == network["refused"] == 32
+    assert client["requests"] == network["requests"] == 32
