@@ -136,6 +136,13 @@ def test_changes_and_their_undo_go_to_the_tenant_that_is_chosen(site: Site) -> N
     assert base_limits() == [100, 100, 55]
 
 
+def test_a_field_of_a_form_chooses_no_tenant(site: Site) -> None:
+    before, visitor = site.state_of_b(), Visitor(site.app, SITE)
+    fields = {"action": "limits", "base_limit": 66, "sure": 1, "tenant": "b"}
+    assert notice(visitor.change("/limits", fields)) == "Changed: base limit 66."
+    assert site.state_of_b() == before
+
+
 def test_the_whole_site_is_seen_by_tenants_and_in_all(site: Site) -> None:
     text = Visitor(site.app, SITE).open("/tenants").text
     rows = re.findall(r'data-key="(\w+)".*?<td class="number">(\d+)</td>', text)
