@@ -180,6 +180,27 @@ def test_a_tenants_session_has_no_list_of_tenants(site: Site) -> None:
     assert Visitor(site.app, OF_A).open("/tenants").status_code == 403
 
 
+def test_who_the_hosts_login_admits_chooses_among_all_tenants() -> None:
+    app = Flask("host")
+    IntelligentLimiter(
+        app,
+        authorize=lambda scope: "ada",
+        background=False,
+        tenant_of=lambda: None,
+        tenants={"a": {}, "b": {"base_limit": 55}},
+    )
+    visitor = Visitor(app, None)
+    assert "100 requests in" in visitor.open("/limits").text
+    text = visitor.open("/limits?tenant=b").text
+    assert "55 requests in" in text
+    assert "<option selected>b</option>" in text
+    assert visitor.open("/limits?tenant=c").status_code == 404
+    fields = {"action": "mode", "mode": "shadow", "sure": 1}
+    visitor.open("/limits?tenant=b")
+    assert notice(visitor.change("/limits?tenant=b", fields)) == "The mode is shadow."
+    assert "<dd>enforce</dd>" in visitor.open("/limits").text
+
+
 def test_an_app_without_tenants_has_no_choice() -> None:
     app = Flask("host")
     IntelligentLimiter(app, admin_token=WRITE, background=False)

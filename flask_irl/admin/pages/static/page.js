@@ -6,6 +6,7 @@
   if (!seconds || !stale) return;
   let latest = Date.now();
   let tag = "";
+  let isAsking = false;
 
   function tell(text) {
     if (stale.textContent !== text) stale.textContent = text;
@@ -130,7 +131,8 @@
   }
 
   async function poll() {
-    if (document.hidden) return;
+    if (document.hidden || isAsking) return;
+    isAsking = true;
     try {
       const headers = { "X-Irl-Poll": "1" };
       if (tag) headers["If-None-Match"] = tag;
@@ -159,6 +161,8 @@
       tell("");
     } catch {
       tell(`The site doesn't answer: all figures are as of ${time()}.`);
+    } finally {
+      isAsking = false;
     }
   }
 
