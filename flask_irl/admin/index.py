@@ -8,6 +8,7 @@ from flask import Flask, current_app, redirect, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
+from flask_irl.admin.endpoints import TENANT
 from flask_irl.admin.prefix import LAST_AT
 from flask_irl.admin.state import current_admin
 
@@ -30,7 +31,8 @@ def add_index(app: Flask, url_prefix: str, blueprint: str, view: str) -> None:
             # The host's error page: this is no request of ours.
             request.url_rule = request.view_args = None
             raise NotFound
-        return redirect(url_for(f"{blueprint}.{view}"))
+        # No other part of the query: names that begin with "_" mean something to url_for.
+        return redirect(url_for(f"{blueprint}.{view}", tenant=request.args.get(TENANT) or None))
 
     # Not by add_url_rule: even a catch-all of the host's goes before it.
     rule = f'/<{LAST_AT}("{url_prefix}"):path>'

@@ -16,6 +16,9 @@ from flask_irl.admin.openapi import AdminApi
 from flask_irl.admin.pages.blueprint import pages as pages_blueprint
 from flask_irl.admin.pages.views import audit, limits, models, overview, sign_in  # noqa: F401
 from flask_irl.admin.pages.views import clients as client_pages  # noqa: F401
+from flask_irl.admin.pages.views import incidents as incident_pages  # noqa: F401
+from flask_irl.admin.pages.views import tenants as tenant_pages  # noqa: F401
+from flask_irl.admin.pages.views import traffic as traffic_pages  # noqa: F401
 from flask_irl.admin.prefix import DOCS_BLUEPRINT, PAGES_BLUEPRINT, Prefix
 from flask_irl.admin.state import EXTENSION, Admin, Part, TenantParts
 

@@ -270,8 +270,8 @@ class ClientOperations:
             own = self._limiter.access.own
             states = {n: UNSEEN._replace(override=own[n]) for n in names if n in own} | states
         found = self._overridden.find
-        held = {n: UNSEEN for n in names if n not in states and found(n, None, now)}
-        return {n: (states | held)[n] for n in names if n in states or n in held}, error is None
+        states |= {n: UNSEEN for n in names if n not in states and found(n, None, now)}
+        return {n: states[n] for n in names if n in states}, error is None
 
     def _live(self, order: str, names: list[str], now: float) -> dict[str, ClientState]:
         """Load ranked clients; clients forgotten meanwhile leave the ranking."""

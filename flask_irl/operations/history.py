@@ -12,6 +12,7 @@ from flask_irl.behaviour.rollups import (
     NOTHING,
     OUTCOMES,
     SCORE_BUCKETS,
+    SUMS,
 )
 from flask_irl.errors import ConfigurationError
 from flask_irl.stores.base import Store
@@ -94,11 +95,13 @@ def read_history(store: Store, span: str) -> SiteHistory:
     last = int(now) - int(now) % resolution
     begins = range(last - seconds + resolution, last + 1, resolution)
     found = store.rollups(resolution, begins[0], last)
-    rows = [found.get(begin, NOTHING).named() for begin in begins]
-    counts = {name: [row[name] for row in rows] for name in COUNTS}
+    rows = [found.get(begin) for begin in begins]
+    columns = list(zip(*((row or NOTHING).sums for row in rows), strict=True))
+    sums = {name: list(column) for name, column in zip(SUMS, columns, strict=True)}
+    counts = {name: sums[name] for name in COUNTS}
     maxima = {
-        name: [row[name] if b in found else None for b, row in zip(begins, rows, strict=True)]
-        for name in MAXIMA
+        name: [None if row is None else row.maxima[place] for row in rows]
+        for place, name in enumerate(MAXIMA)
     }
     return {
         "span": span,
@@ -110,7 +113,7 @@ def read_history(store: Store, span: str) -> SiteHistory:
         "flagged_clients": maxima["flagged_clients"],
         "model_version": maxima["model_version"],
         "score_bounds": [-(b + 1) / SCORE_BUCKETS for b in range(SCORE_BUCKETS)],
-        "scores": [[row[f"score_{b}"] for row in rows] for b in range(SCORE_BUCKETS)],
+        "scores": [sums[f"score_{b}"] for b in range(SCORE_BUCKETS)],
         "latency_bounds": list(LATENCIES),
-        "latencies": [[row[f"latency_{b}"] for row in rows] for b in range(len(LATENCIES) + 1)],
+        "latencies": [sums[f"latency_{b}"] for b in range(len(LATENCIES) + 1)],
     }

@@ -7,6 +7,7 @@ from typing import Final
 from flask_irl.campaigns.incident import KEPT
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.analytics import AnalyticsOperations
 from flask_irl.operations.api_keys import ApiKeyOperations
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
@@ -35,6 +36,7 @@ class Operations:
         limiter: The limiter.
 
     Attributes:
+        analytics: Rankings of routes, clients, networks and plans over days.
         audit: The changes that operators made.
         api_keys: API keys of the app's clients.
         campaigns: Attacks of many clients.
@@ -60,6 +62,7 @@ class Operations:
         self.clients = ClientOperations(limiter, self.audit)
         self.campaigns = CampaignOperations(limiter, self.audit)
         self.plans = PlanOperations(limiter, self.audit)
+        self.analytics = AnalyticsOperations(limiter, self.audit, self.plans)
         self.models = ModelOperations(limiter, self.audit)
         self.quota = QuotaOperations(limiter)
         self.site = SiteOperations(limiter, self.audit)
@@ -101,6 +104,10 @@ class Operations:
             limit: The number of incidents to return at most.
         """
         return read_incidents(self.store, offset, limit)
+
+    def incident(self, id: str) -> IncidentState | None:
+        """Find an incident by its id; None for one that is kept no more."""
+        return next((one for one in self.incidents()[0] if one["id"] == id), None)
 
     def seconds(self, seconds: float | None, until: object, default: float = HOUR) -> float:
         """Give the seconds for which a change is to hold.

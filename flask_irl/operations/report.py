@@ -6,42 +6,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
-from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.entries import Entries
 from flask_irl.operations.overridden import Overridden
 from flask_irl.operations.results import ClientEntry
-from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, Tally
+from flask_irl.operations.tallied import MOST_DAYS as MOST_DAYS
+from flask_irl.operations.tallied import Measured, check_days, days_until, measured, read_measures
+from flask_irl.stores.history import DAY, TALLIED
 from flask_irl.verdicts.tallies import MEASURES, SITE
 
-MOST_DAYS: Final = DAYS_KEPT - 1
-"""Days that a report is on at most: so many are kept whole."""
 LISTED: Final = 100
 """Clients that a report lists at most, and routes and networks."""
 ABUSE_SHARE: Final = 0.1
 """Share of a client's requests at a lower step from which on it looks like abuse."""
 GROUPS: Final = ("both", "app_only", "limiter_only")
-
-
-class Measured(TypedDict):
-    """Count requests.
-
-    Members:
-        requests: All of them.
-        refused_by_app: Those that the app itself answered 429, such as by Flask-Limiter.
-        refused_by_limits: Those that this limiter refused, by its limits or an operator's word.
-        refused_by_verdict: Those that it would have refused, were it not in shadow mode.
-        refused_by_both: Those among ``refused_by_app`` that are among the other two, too.
-        flagged: Those of clients at a lower step.
-    """
-
-    requests: int
-    refused_by_app: int
-    refused_by_limits: int
-    refused_by_verdict: int
-    refused_by_both: int
-    flagged: int
 
 
 class ReportedClient(Measured):
@@ -110,17 +89,6 @@ class Report(Measured):
     by_day: list[ReportedDay]
 
 
-NAMES: Final[Mapping[str, str]] = {
-    "requests": "requests",
-    "by_app": "refused_by_app",
-    "limited": "refused_by_limits",
-    "shadowed": "refused_by_verdict",
-    "by_both": "refused_by_both",
-    "flagged": "flagged",
-}
-"""Members of a report by measure."""
-
-
 class Reports:
     """Make reports.
 
@@ -145,14 +113,12 @@ class Reports:
             ConfigurationError: The days are too many or none.
             StoreError: The store failed.
         """
-        if not 1 <= days <= MOST_DAYS:
-            raise ConfigurationError(f"days is {days}: give 1 to {MOST_DAYS}")
+        check_days(days)
         self._limiter.refresh()
         now = self._store.now()
-        today = int(now // DAY)
-        wanted = range(today - days + 1, today + 1)
+        wanted = days_until(now, days)
         site = self._store.tallies([(day, SITE) for day in wanted], len(MEASURES))
-        by_client = self._measures("client", wanted)
+        by_client = read_measures(self._store, "client", wanted)
         clients = [
             self._client(client, by_client)
             for client in by_client["requests"].keys()
@@ -166,50 +132,39 @@ class Reports:
         totals: Counter[str] = Counter()
         for tally in site:
             totals.update(tally)
-        measured = _measured(totals)
+        site_wide = measured(totals)
         groups = {group: _count(refused, group) for group in GROUPS}
         return {
-            **measured,
+            **site_wide,
             "days": days,
             "since": float(wanted[0] * DAY),
             "until": now,
-            "summary": summary(days, measured, groups),
+            "summary": summary(days, site_wide, groups),
             "groups": groups,
             "clients": refused[:listed],
             "routes": [{"route": n, **m} for n, m in self._ranked("route", wanted, listed)],
             "networks": [{"network": n, **m} for n, m in self._ranked("network", wanted, listed)],
             "top_clients": top,
             "by_day": [
-                {"at": float(day * DAY), **_measured(tally)}
+                {"at": float(day * DAY), **measured(tally)}
                 for day, tally in zip(wanted, site, strict=True)
             ],
         }
 
-    def _measures(self, kind: str, days: Sequence[int]) -> dict[str, Counter[str]]:
-        """Add up the tallies of some days, by measure."""
-        names = [(day, f"{kind}.{measure}") for measure in MEASURES for day in days]
-        tallies = iter(self._store.tallies(names, TALLIED))
-        found: dict[str, Counter[str]] = {}
-        for measure in MEASURES:
-            found[measure] = Counter()
-            for _ in days:
-                found[measure].update(next(tallies))
-        return found
-
     def _ranked(self, kind: str, days: Sequence[int], most: int) -> list[tuple[str, Measured]]:
-        by_measure = self._measures(kind, days)
+        by_measure = read_measures(self._store, kind, days)
         names = [name for name, _ in by_measure["requests"].most_common(most)]
-        return [(name, _measured({m: by_measure[m][name] for m in MEASURES})) for name in names]
+        return [(name, measured({m: by_measure[m][name] for m in MEASURES})) for name in names]
 
     def _client(self, client: str, by_measure: Mapping[str, Counter[str]]) -> ReportedClient:
-        measured = _measured({m: by_measure[m][client] for m in MEASURES})
-        by_us = measured["refused_by_limits"] + measured["refused_by_verdict"]
-        group = "limiter_only" if not measured["refused_by_app"] else "app_only"
+        counts = measured({m: by_measure[m][client] for m in MEASURES})
+        by_us = counts["refused_by_limits"] + counts["refused_by_verdict"]
+        group = "limiter_only" if not counts["refused_by_app"] else "app_only"
         return {
             "client": client,
             "label": None,
-            **measured,
-            "group": "both" if by_us and measured["refused_by_app"] else group,
+            **counts,
+            "group": "both" if by_us and counts["refused_by_app"] else group,
             "looks_like": "unknown",
             "why": "",
         }
@@ -229,13 +184,13 @@ class Reports:
                 client["label"], client["why"] = entry["label"], entry["reason"]
 
 
-def summary(days: int, measured: Measured, groups: Mapping[str, GroupCount]) -> str:
+def summary(days: int, total: Measured, groups: Mapping[str, GroupCount]) -> str:
     """Word a report for somebody who is busy."""
-    by_us = measured["refused_by_limits"] + measured["refused_by_verdict"]
+    by_us = total["refused_by_limits"] + total["refused_by_verdict"]
     both, app, ours = (groups[group] for group in GROUPS)
     span = "Today" if days == 1 else f"In {days} days"
     return (
-        f"{span} the app refused {_number_of(measured['refused_by_app'], 'request')} of "
+        f"{span} the app refused {_number_of(total['refused_by_app'], 'request')} of "
         f"{_number_of(both['clients'] + app['clients'], 'client')}; this limiter refused or would "
         f"have refused {_number_of(by_us, 'request')} of "
         f"{_number_of(both['clients'] + ours['clients'], 'client')}. "
@@ -254,18 +209,6 @@ def _kinds(group: GroupCount) -> str:
     parts = [f"{people:,} like people" if people else "", f"{abuse:,} like abuse" if abuse else ""]
     parts.append(f"{rest:,} unknown" if rest else "")
     return ", ".join(part for part in parts if part) or "none"
-
-
-def _measured(counts: Tally) -> Measured:
-    found = {name: int(counts.get(measure, 0)) for measure, name in NAMES.items()}
-    return {
-        "requests": found["requests"],
-        "refused_by_app": found["refused_by_app"],
-        "refused_by_limits": found["refused_by_limits"],
-        "refused_by_verdict": found["refused_by_verdict"],
-        "refused_by_both": found["refused_by_both"],
-        "flagged": found["flagged"],
-    }
 
 
 def _refusals(client: ReportedClient) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from flask_irl.operations.texts import plain
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 """Beginnings of a text that a spreadsheet may take for a formula; wide forms among them."""
+AFTER_SEPARATOR: Final = re.compile(rf"([;|] *)(?=[ \"]*[{re.escape(''.join(FORMULA))}])")
+"""Place within a text where a cell with a formula begins for whoever splits lines at ``;``."""
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -39,4 +42,6 @@ def _cell(name: str, value: Any) -> str:
         return str(value)
     # Nothing of it moves a terminal's cursor or ends a line; half a character has no bytes.
     safe = plain(value)
-    return f"'{safe}" if value.lstrip(" ").startswith(FORMULA) else safe
+    # Quotes of CSV hold nothing together for who splits the line elsewhere.
+    safe = AFTER_SEPARATOR.sub(r"\1'", safe)
+    return f"'{safe}" if value.lstrip(' "').startswith(FORMULA) else safe

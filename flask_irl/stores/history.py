@@ -48,3 +48,6 @@ class HistoryStore(Protocol):
 
     def tallies(self, wanted: Sequence[TallyName], most: int) -> list[Tally]:
         """Read the highest counts of tallies, at most ``most`` each, highest first."""
+
+    def tally_counts(self, wanted: Sequence[TallyName], members: Sequence[str]) -> list[Tally]:
+        """Read the counts of some members of tallies; those that a tally hasn't got are absent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -12,7 +13,13 @@ from typing import Final
 from flask import Flask
 
 from flask_irl import IntelligentLimiter
+from flask_irl.behaviour.rollups import MAXIMA, RINGS, SUMS, Rollup
+from flask_irl.campaigns.incident import EXAMPLES, KEPT, Incident, encode
 from flask_irl.operations import Operations
+from flask_irl.stores.base import Store
+from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History
+from flask_irl.verdicts.incident_watch import INCIDENTS
+from flask_irl.verdicts.tallies import MEASURES, SITE
 from loadtests.bench.cases.apps import limiter_of
 from loadtests.bench.cases.subject import FLUSH_EVERY, address_of
 from loadtests.servers import redis_server
@@ -32,23 +39,36 @@ PATHS: Final = (
 PAGES: Final = (
     "/admin/page/",
     "/admin/page/?span=24h",
+    "/admin/page/traffic",
+    "/admin/page/traffic?span=7d&by=refused",
+    "/admin/page/traffic?span=35d",
     "/admin/page/clients",
     "/admin/page/clients?order=anomalous",
     "/admin/page/clients?q=10.0.0.1",
     "/admin/page/clients?route=/",
+    "/admin/page/clients?incident={incident}",
     "/admin/page/client?id=10.0.0.1",
+    "/admin/page/incidents",
     "/admin/page/models",
     "/admin/page/models?threshold=-0.3",
     "/admin/page/limits",
     "/admin/page/audit",
 )
-"""Views of the operator's page; a browser polls the first every five seconds."""
+"""Views of the operator's page, each of which a browser asks for anew every five seconds."""
+ROUTES: Final = 50
+"""Routes that the history tells of."""
+PART: Final = 100
+"""Members or periods that one call adds to the history, as a flush does."""
 OVERRIDES: Final = 1000
 """As many as the audit log keeps; that of 10.0.0.1 is the oldest."""
 
 
-def fill(app: Flask, clients: int) -> None:
-    """Let each client ask once, learn from it, and override the limits of some."""
+def fill(app: Flask, clients: int) -> str:
+    """Let each client ask once, learn from it, override the limits of some, and fill the history.
+
+    Returns:
+        The id of an incident.
+    """
     front = app.test_client()
     limiter = limiter_of(app)
     for number in range(clients):
@@ -62,10 +82,51 @@ def fill(app: Flask, clients: int) -> None:
         operations.overrides.set(
             client, "limit", amount=50, seconds=3600, reason=reason, who="bench"
         )
+    fill_history(limiter.store)
+    return fill_incidents(limiter.store)
+
+
+def fill_history(store: Store) -> None:
+    """Fill the rings of rollups, and the tallies of eight days with as much as they keep."""
+    now = int(store.now())
+    rollup = Rollup((9,) * len(MAXIMA), (1234,) * len(SUMS))
+    for resolution, kept in RINGS.items():
+        begins = range(now - now % resolution, now - resolution * kept, -resolution)
+        for start in range(0, kept, PART):
+            rollups = {(resolution, begin): rollup for begin in begins[start : start + PART]}
+            store.add_counts({}, None, History(rollups, {}))
+    today = now // int(DAY)
+    sizes = {"client": TALLIED, "network": TALLIED, "route": ROUTES}
+    for day in range(today - DAYS_KEPT + 2, today + 1):
+        for (kind, size), measure in itertools.product(sizes.items(), MEASURES):
+            names = [_member(kind, day % 3 * 300 + number) for number in range(size)]
+            for start in range(0, size, PART):
+                tally = {name: 1000 + len(name) for name in names[start : start + PART]}
+                store.add_counts({}, None, History({}, {(day, f"{kind}.{measure}"): tally}))
+        store.add_counts({}, None, History({}, {(day, SITE): dict.fromkeys(MEASURES, 10**6)}))
+
+
+def fill_incidents(store: Store) -> str:
+    """Keep as many incidents as are kept, with as many clients; gives the id of one."""
+    now, names = store.now(), tuple(address_of(number) for number in range(EXAMPLES))
+    incidents = [
+        Incident("scraping", f"/{number}", now - number, now - number, now, 20, examples=names)
+        for number in range(KEPT)
+    ]
+    store.put_table(INCIDENTS, store.table(INCIDENTS)[0], encode(incidents))
+    return incidents[0].id
+
+
+def _member(kind: str, number: int) -> str:
+    """Name a member of a tally."""
+    return {"client": address_of(number), "network": f"10.{number % 256}.{number // 256}.0/24"}.get(
+        kind, f"/route/{number}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fill a Redis, ask each endpoint, and print median and maximum of the times."""
+    """Fill a Redis, ask each endpoint, and print median and maximum of the times, and the time of
+    the worker's CPU, which a busy machine makes no longer."""
     parser = argparse.ArgumentParser(
         prog="python -m loadtests.bench.admin",
         description="Time the admin API with many clients in Redis.",
@@ -81,21 +142,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app, storage_uri=url, admin_token=TOKEN, background=False, store_timeout=2.0
         )
         app.add_url_rule("/", "index", lambda: "ok")
-        fill(app, options.clients)
+        incident = fill(app, options.clients)
         caller = app.test_client()
         caller.post("/admin/page/sign-in", data={"token": TOKEN})
-        for path in PATHS + PAGES:
-            times = []
+        for path in (path.format(incident=incident) for path in PATHS + PAGES):
+            times, computed = [], []
             for _ in range(options.calls):
-                start = time.perf_counter()
+                start, busy = time.perf_counter(), time.process_time()
                 answer = caller.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
                 times.append((time.perf_counter() - start) * 1000)
+                computed.append((time.process_time() - busy) * 1000)
                 if answer.status_code != 200:
                     print(f"{path} answered {answer.status}", file=sys.stderr)
                     return 1
-            rows.append((path, f"{statistics.median(times):.1f}", f"{max(times):.1f}"))
+            middle = statistics.median
+            rows.append(
+                (path, *(f"{x:.1f}" for x in (middle(times), max(times), middle(computed))))
+            )
         limiter_of(app).close()
-    headings = (f"{options.clients:,} clients, {options.calls} calls", "median ms", "worst ms")
+    headings = (
+        f"{options.clients:,} clients, {options.calls} calls",
+        "median ms",
+        "worst ms",
+        "CPU ms",
+    )
     make_console().print(Table(headings, rows))
     return 0
 

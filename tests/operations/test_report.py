@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from flask_irl.errors import ConfigurationError
 from flask_irl.model.model import Model
 from flask_irl.operations.report import MOST_DAYS, Report
-from flask_irl.operations.spreadsheet import as_csv
+from flask_irl.operations.spreadsheet import FORMULA, as_csv
 from flask_irl.stores.history import DAY
 from flask_irl.verdicts.tallies import MOST_TOLD
 from tests.operations.worker import Site, Worker
@@ -138,6 +139,22 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_quoted(name: str) -> None:
     [cell] = as_csv([{"client": name}], ["client"]).partition("\r\n")[2:]
     assert cell.startswith("'")
     assert cell.removesuffix("\r\n").isprintable()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+@pytest.mark.parametrize(
+    "name",
+    ["a;=1+1", "a; =1+1", 'a;"=1+1', 'a; " +1', "a;;@SUM(A1)", "a|-1", "a;b;=1", "a;＝1", '"=1'],  # noqa: RUF001
+)
+def test_however_a_spreadsheet_splits_a_line_no_cell_is_a_formula(
+    name: str, separator: str
+) -> None:
+    rows = [{"client": "x", "why": name, "examples": [name, "=2"]}]
+    text = as_csv(rows, ["client", "why", "examples"])
+    for line in text.splitlines():
+        cells = next(csv.reader([line], delimiter=separator))
+        found = [cell.lstrip(' "') for cell in (*cells, *line.split(separator))]
+        assert not [cell for cell in found if cell.startswith(FORMULA)], line
 
 
 def test_csv_has_every_member_in_its_form() -> None:

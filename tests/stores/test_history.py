@@ -144,6 +144,16 @@ def test_a_tally_adds_up_by_day_and_gives_the_highest(store: Store, clock: Clock
     assert [list(one.items()) for one in found] == [[("a", 6), ("b", 5)], [("a", 50)], []]
 
 
+def test_counts_of_some_members_are_read_by_day(store: Store, clock: Clock) -> None:
+    day, odd = int(clock() // DAY), "käse \x00\r\n{}|"
+    store.add_counts({}, None, History({}, {(day, "x"): {"a": 2, "b": 5, odd: 3}}))
+    tally(store, day - 1, "x", a=7)
+    wanted = [(day, "x"), (day - 1, "x"), (day - DAYS_KEPT, "x"), (day, "other")]
+    assert store.tally_counts(wanted, ["a", odd, "c"]) == [{"a": 2, odd: 3}, {"a": 7}, {}, {}]
+    assert store.tally_counts(wanted, []) == [{}, {}, {}, {}]
+    assert store.tally_counts([], ["a"]) == []
+
+
 def test_a_tally_is_bounded(store: Store, clock: Clock) -> None:
     day = int(clock() // DAY)
     for start in range(0, 3 * TALLIED, 100):
@@ -180,6 +190,7 @@ def test_damaged_tallies_are_absent_and_counted_anew(one_server: Backend) -> Non
         client.hset(f"{SITE}tallies", mapping={"7.x": "7", "7.y": "7", "7.z": "soon"})
     assert store.tallies([(7, "z")], 9) == [{}]
     assert store.tallies([(7, "x"), (7, "y")], 9) == [{}, {"b": 2}]
+    assert store.tally_counts([(7, "x"), (7, "y"), (7, "z")], ["a", "b"]) == [{}, {"b": 2}, {}]
     tally(store, 7, "x", a=1)
     assert store.tallies([(7, "x")], 9) == [{"a": 1}]
 

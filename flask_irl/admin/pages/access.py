@@ -11,6 +11,7 @@ from flask import Request, Response, g, has_request_context, redirect, request, 
 from werkzeug.exceptions import Forbidden, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from flask_irl.admin.endpoints import TENANT
 from flask_irl.admin.errors import SAFE_METHODS
 from flask_irl.admin.index import INDEX
 from flask_irl.admin.pages.sessions import Sessions, form_token
@@ -36,12 +37,14 @@ class Visitor:
         may_write: Whether the operator may change anything.
         secret: The cookie's value, from which the tokens of forms are made.
         by_token: Whether a session was begun with a token, and can be ended here.
+        tenant: The one tenant that the operator may see; empty for all.
     """
 
     who: str
     may_write: bool
     secret: str
     by_token: bool
+    tenant: str = ""
 
 
 def visitor() -> Visitor:
@@ -81,11 +84,14 @@ def admit() -> BaseResponse | None:
         return None
     session = sessions().find(cookie(request), renew=POLL not in request.headers)
     if session is None:
-        path = None if changes or endpoint == "overview" else request.full_path.rstrip("?")
+        is_plain = endpoint == "overview" and not request.query_string
+        path = None if changes or is_plain else request.full_path.rstrip("?")
         return redirect(url_for(f"{PAGES_BLUEPRINT}.sign_in", next=path), 303)
-    found = Visitor(session.token.name, session.token.scope == "write", session.secret, True)
+    token = session.token
+    found = Visitor(token.name, token.scope == "write", session.secret, True, token.tenant)
     g.irl_page_visitor = found
-    current_admin().choose("", session.token.tenant)
+    # By the address alone: no field of a form chooses.
+    current_admin().choose(request.args.get(TENANT, ""), token.tenant)
     if changes:
         _check_form(found)
         if not found.may_write and endpoint != "sign_out":
@@ -137,6 +143,7 @@ def _admit_by_host(changes: bool) -> None:
         )
     secret = cookie(request) or secrets.token_urlsafe(32)
     g.irl_page_visitor = Visitor(who, changes or _may_write(), secret, False)
+    current_admin().choose(request.args.get(TENANT, ""), "")
     if changes:
         _check_form(g.irl_page_visitor)
 

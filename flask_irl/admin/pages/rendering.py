@@ -13,8 +13,10 @@ from flask import Response, current_app, request, url_for
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from flask_irl.admin.endpoints import TENANT
 from flask_irl.admin.pages.access import visitor_or_none
 from flask_irl.admin.pages.sessions import form_token
+from flask_irl.admin.pages.tenant_choice import chosen_tenant, tenant_choice
 from flask_irl.admin.prefix import DOCS_BLUEPRINT, PAGES_BLUEPRINT
 from flask_irl.operations.moments import when
 from flask_irl.telemetry.log import LAST_MOMENT
@@ -22,12 +24,23 @@ from flask_irl.verdicts.sentences import percent, plain
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+OF_NO_TENANT: Final = frozenset({"file", "sign_in", "sign_out", "tenants"})
+"""Views that are the same for all tenants."""
 FORM_TOKEN: Final = "form_token"  # noqa: S105 - the name of a field
 
 
 def address(endpoint: str, **values: object) -> str:
-    """Give the path of a view of the page, by its name."""
+    """Give the path of a view of the page, by its name; it stays with the tenant chosen."""
+    if endpoint not in OF_NO_TENANT:
+        values = {TENANT: chosen_tenant() or None, **values}
     return url_for(f"{PAGES_BLUEPRINT}.{endpoint}", **values)  # type: ignore[arg-type]
+
+
+def tenant_field() -> Markup:
+    """Write the hidden field that keeps the tenant chosen, for forms that make an address."""
+    tenant = chosen_tenant()
+    field = Markup('<input type="hidden" name="{}" value="{}">')
+    return field.format(TENANT, tenant) if tenant else Markup("")
 
 
 def moment(seconds: float | None) -> Markup:
@@ -69,7 +82,7 @@ _environment: Final = Environment(
 _environment.filters.update(
     moment=moment, span=span, percent=percent, plain=plain, text_of=text_of, escape=escape
 )
-_environment.globals.update(address=address, FORM_TOKEN=FORM_TOKEN)
+_environment.globals.update(address=address, tenant_field=tenant_field, FORM_TOKEN=FORM_TOKEN)
 
 
 def page(template: str, status: int = 200, **values: object) -> Response:
@@ -81,10 +94,12 @@ def page(template: str, status: int = 200, **values: object) -> Response:
         values: The template's further values.
     """
     visitor = visitor_or_none()
+    here = (request.endpoint or "").rpartition(".")[2]
     shared: Mapping[str, Any] = {
         "visitor": visitor,
         "form_token": form_token(visitor.secret) if visitor is not None else "",
-        "here": (request.endpoint or "").rpartition(".")[2],
+        "here": here,
+        "tenants": tenant_choice(here),
         "docs": url_for(f"{DOCS_BLUEPRINT}.docs")
         if f"{DOCS_BLUEPRINT}.docs" in current_app.view_functions
         else None,

@@ -64,14 +64,14 @@ def _traffic(history: SiteHistory) -> Chart:
     for label, kind, names in OUTCOMES:
         values = [sum(own) for own in zip(*(counts[name] for name in names), strict=True)]
         if kind != "shadow" or any(values):
-            series.append(Series(label, kind, _grouped(history, values, sum)))
+            series.append(Series(label, kind, grouped(history, look, values, sum)))
     refused = sum(counts["limited"]) + sum(counts["blocked"])
     return bars(
         "traffic",
         "Requests",
         f"{sum(history['requests']):,} requests to limited routes in the last {look.words}, "
         f"{refused:,} of them refused; a bar is {look.bar}, times are UTC.",
-        _places(history),
+        places(history, look),
         series,
     )
 
@@ -84,8 +84,8 @@ def _flagged(history: SiteHistory) -> Chart:
         "Flagged clients",
         f"Clients at a lower step at a time, as many as a worker has seen; at most {max(values)} "
         f"in the last {look.words}.",
-        _places(history),
-        [Series("flagged", "refused", _grouped(history, values, max))],
+        places(history, look),
+        [Series("flagged", "refused", grouped(history, look, values, max))],
     )
 
 
@@ -124,29 +124,29 @@ def _quantile(totals: Sequence[int], bounds: Sequence[str]) -> str:
     return f"; 99% at most {bounds[place]}" if place <= last else f"; p99 is over {bounds[last]}"
 
 
-def _grouped(
-    history: SiteHistory, values: Sequence[int], join: Callable[[list[int]], int]
+def grouped(
+    history: SiteHistory, look: Look, values: Sequence[int], join: Callable[[list[int]], int]
 ) -> list[float]:
     """Put the figures of periods together to those of bars, by sum or maximum."""
-    groups = _groups(history)
+    groups = _groups(history, look)
     found: dict[int, list[int]] = {group: [] for group in groups}
     for group, value in zip(groups, values, strict=True):
         found[group].append(value)
     return [float(join(own)) for own in found.values()]
 
 
-def _groups(history: SiteHistory) -> list[int]:
+def _groups(history: SiteHistory, look: Look) -> list[int]:
     """Give the bar of each period: bars begin at whole times, so that they stay what they are."""
-    seconds, since = LOOKS[history["span"]].seconds, int(history["since"])
+    seconds, since = look.seconds, int(history["since"])
     resolution = history["resolution_seconds"]
     return [(since + i * resolution) // seconds for i in range(len(history["requests"]))]
 
 
-def _places(history: SiteHistory) -> list[str]:
-    look = LOOKS[history["span"]]
+def places(history: SiteHistory, look: Look) -> list[str]:
+    """Name the bars by their beginnings, in UTC."""
     return [
         datetime.datetime.fromtimestamp(group * look.seconds, datetime.UTC).strftime(look.form)
-        for group in dict.fromkeys(_groups(history))
+        for group in dict.fromkeys(_groups(history, look))
     ]
 
 

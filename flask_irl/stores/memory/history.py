@@ -31,6 +31,11 @@ class MemoryHistory(MemoryModels):
         with self._lock:
             return [dict(self._highest(name, most)) for name in wanted]
 
+    def tally_counts(self, wanted: Sequence[TallyName], members: Sequence[str]) -> list[Tally]:
+        with self._lock:
+            tallies = [self._tallies.get(name, Counter()) for name in wanted]
+            return [{m: counts[m] for m in members if m in counts} for counts in tallies]
+
     def _highest(self, name: TallyName, most: int) -> list[tuple[str, int]]:
         counts = self._tallies.get(name, Counter()).items()
         return sorted(counts, key=lambda item: (item[1], item[0]), reverse=True)[:most]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from flask_irl.behaviour.rollups import RINGS, Rollup, decode, encode
 from flask_irl.stores.history import DAYS_KEPT, TALLIED, History, Tally, TallyName
@@ -43,17 +43,37 @@ class RedisHistory(RedisModels):
         return found
 
     def tallies(self, wanted: Sequence[TallyName], most: int) -> list[Tally]:
+        return self._read_tallies(
+            wanted, lambda key: ("ZRANGE", key, 0, most - 1, "REV", "WITHSCORES"), self._tally
+        )
+
+    def tally_counts(self, wanted: Sequence[TallyName], members: Sequence[str]) -> list[Tally]:
+        if not members:
+            return [{} for _ in wanted]
+
+        def read(key: bytes, scores: Sequence[float | None] | None) -> Tally:
+            pairs = zip(members, scores or (), strict=False)
+            return {name: int(n) for name, n in pairs if n is not None and 0.0 < n < MOST_COUNTED}
+
+        return self._read_tallies(wanted, lambda key: ("ZMSCORE", key, *members), read)
+
+    def _read_tallies(
+        self,
+        wanted: Sequence[TallyName],
+        command: Callable[[bytes], Command],
+        read: Callable[[bytes, Any], Tally],
+    ) -> list[Tally]:
+        """Read of tallies, those of other days left out: the keys are the same each nine days."""
         if not wanted:
             return []
         keys, fields = self._tally_places(wanted)
         [days] = self._site_key("tallies")
-        commands = [("ZRANGE", key, 0, most - 1, "REV", "WITHSCORES") for key in keys]
-        stored, *answers = self._run(("HMGET", days, *fields), *commands)
+        stored, *answers = self._run(("HMGET", days, *fields), *map(command, keys))
         found: list[Tally] = []
         for (day, _), key, at, answer in zip(
             wanted, keys, stored or [None] * len(keys), answers, strict=True
         ):
-            found.append(self._tally(key, answer) if self._whole(days, at, -1) == day else {})
+            found.append(read(key, answer) if self._whole(days, at, -1) == day else {})
         return found
 
     def _tally(self, key: bytes, answer: list[tuple[bytes, float]] | None) -> Tally:

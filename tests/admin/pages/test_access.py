@@ -20,7 +20,11 @@ from tests.admin.site import KNOWN
 from tests.conftest import Clock
 from tests.operations.worker import Worker, break_store
 
-VIEWS = ("/", "/clients", f"/client?id={KNOWN}", "/models", "/limits", "/audit")
+VIEWS = (
+    *("/", "/traffic", "/clients", f"/client?id={KNOWN}", "/incidents", "/models", "/limits"),
+    "/audit",
+)
+EXPORTS = ("/traffic/routes.csv", "/incidents/all.json")
 CHANGES: dict[str, dict[str, object]] = {
     "/client": {"id": KNOWN, "action": "block", "seconds": 600},
     "/models": {"action": "train", "sure": 1},
@@ -34,7 +38,7 @@ def is_sign_in(answer: TestResponse) -> bool:
     return answer.status_code == 303 and answer.headers["Location"].startswith(f"{PAGE}/sign-in")
 
 
-@pytest.mark.parametrize("path", VIEWS)
+@pytest.mark.parametrize("path", [*VIEWS, *EXPORTS])
 def test_without_a_session_a_view_leads_to_the_form(app: Flask, path: str) -> None:
     assert is_sign_in(Visitor(app, None).open(path))
 
@@ -124,13 +128,14 @@ def test_a_copied_cookie_is_worth_nothing_after_signing_out(app: Flask) -> None:
     assert is_sign_in(thief.get(f"{PAGE}/"))
 
 
-def test_a_session_ends_when_nobody_clicks(app: Flask, clock: Clock) -> None:
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_session_ends_when_nobody_clicks(app: Flask, clock: Clock, path: str) -> None:
     visitor = Visitor(app)
     clock.advance(IDLE_SECONDS - 60)
     assert visitor.open().status_code == 200
     clock.advance(IDLE_SECONDS - 60)
     # What the page asks by itself is no click.
-    assert visitor.open(headers={"X-Irl-Poll": "1"}).status_code == 200
+    assert visitor.open(path, headers={"X-Irl-Poll": "1"}).status_code == 200
     clock.advance(61)
     assert is_sign_in(visitor.open())
 

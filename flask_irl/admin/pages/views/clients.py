@@ -23,6 +23,7 @@ from flask_irl.admin.pages.forms import (
     whole,
 )
 from flask_irl.admin.pages.rendering import page
+from flask_irl.admin.pages.selections import selection
 from flask_irl.admin.state import current_admin
 from flask_irl.errors import ConfigurationError
 from flask_irl.operations import FEEDBACK, MAX_TEXT, ORDERS
@@ -46,15 +47,19 @@ def clients() -> Response:
     everybody = request.args.get("everybody") == "1"
     number, error = page_number(), ""
     entries: list[ClientEntry] = []
-    total = 0
+    total, selected = 0, selection(request.args)
     try:
-        entries, total = _listed(query, everybody, number)
+        if selected is not None:
+            entries, total = selected.entries((number - 1) * PAGE_SIZE, PAGE_SIZE)
+        else:
+            entries, total = _listed(query, everybody, number)
     except ConfigurationError as raised:
         error = f"{raised}."
     return page(
         "clients.html",
         query=query,
         everybody=everybody,
+        selected=selected,
         entries=entries,
         total=total,
         number=number,

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from axe_core_python.base import AXE_SCRIPT
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.admin.api import READ, WRITE
+from tests.admin.pages.browser.page import Page
+from tests.admin.pages.paint import paints
 from tests.admin.pages.pictures import MOST_BYTES, PICTURES, Picture, show, take
-from tests.admin.pages.scene import SCANNER, app_of, play
-from tests.admin.pages.served import PATIENCE, served
-from tests.chromium import chromium_with
+from tests.admin.pages.scene import SCANNER, app_of
+from tests.admin.pages.served import served
 from tests.operations.worker import Worker, override
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-T = TypeVar("T")
 HTML = "<img src=x onerror=document.title='taken'>"
-VIEWS = ("/", "/clients?order=flagged", f"/client?id={SCANNER}", "/models", "/limits", "/audit")
-NOTE_VIOLATIONS = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  window.violations.push(`${event.effectiveDirective}: ${event.blockedURI}`));
-"""
+VIEWS = (
+    *("/", "/traffic?span=7d&by=refused", "/clients?order=flagged", f"/client?id={SCANNER}"),
+    *("/incidents", "/models", "/limits", "/audit"),
+)
 FORM = (
     "<form method=post action='{address}/admin/page/client'><input name=id value='{client}'>"
     "<input name=action value=allow><input name=seconds value=600><button>x</button></form>"
@@ -44,82 +40,6 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
         "const done = arguments[0]; axe.run().then((result) => done(result.violations))"
     )
     return [(v["id"], [node["html"][:120] for node in v["nodes"][:3]]) for v in found]
-
-
-class Page:
-    """Use the page as a person.
-
-    Args:
-        driver: Of the browser.
-        origin: The site's.
-    """
-
-    def __init__(self, driver: Chrome, origin: str) -> None:
-        self.driver = driver
-        self.origin = origin
-
-    def open(self, path: str = "/") -> None:
-        self.driver.get(f"{self.origin}/admin/page{path}")
-
-    def sign_in(self, token: str) -> None:
-        self.driver.delete_all_cookies()
-        self.open("/sign-in")
-        self.find("#token").send_keys(token)
-        self.press("Sign in")
-        self.wait(lambda: self.find("nav"), "the page")
-
-    def find(self, selector: str) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def press(self, text: str) -> None:
-        """Press a button of a text, and wait for the page that it leads to."""
-        before = self.find("html")
-        self.driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']").click()
-        self.wait(lambda: self.find("html") != before and self.find("main"), text)
-
-    def wait(self, condition: Callable[[], T], what: str) -> T:
-        wait: WebDriverWait[Chrome] = WebDriverWait(
-            self.driver, PATIENCE, 0.05, (StaleElementReferenceException,)
-        )
-        return wait.until(lambda _: condition() or False, f"waited in vain: {what}")
-
-    @property
-    def text(self) -> str:
-        text: str = self.find("body").text
-        return text
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-
-@pytest.fixture(scope="module")
-def worker() -> Worker:
-    """Play the attack."""
-    return play(300.0, 60.0)
-
-
-@pytest.fixture(scope="module")
-def origin(worker: Worker) -> Iterator[str]:
-    """Serve the page on it."""
-    with served(app_of(worker)) as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Start a headless Chromium with an empty profile that notes violations of a policy."""
-    with chromium_with(tmp_path_factory.mktemp("chromium")) as driver:
-        source = {"source": NOTE_VIOLATIONS}
-        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
-        yield driver
-
-
-@pytest.fixture
-def page(chromium: Chrome, origin: str) -> Page:
-    """Sign in with a token that may write."""
-    page = Page(chromium, origin)
-    page.sign_in(WRITE)
-    return page
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)], ids=["wide", "phone"])
@@ -137,6 +57,13 @@ def test_axe_would_find_a_field_without_a_label(page: Page) -> None:
     page.run("document.querySelector('label[for=route]').remove()")
     page.run("document.querySelector('#route').removeAttribute('placeholder')")
     assert [rule for rule, _ in violations(page)] == ["label"]
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_view_is_painted_within_three_tenths_of_a_second(page: Page, path: str) -> None:
+    # The quickest of some: other tests run beside this one.
+    times = paints(page.driver, f"{page.origin}/admin/page", path, 5)
+    assert 0 < min(times) < 300
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
