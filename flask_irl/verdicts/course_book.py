@@ -13,14 +13,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flask_irl.behaviour.course_columns import COLUMNS, pack_columns
 from flask_irl.behaviour.courses import (
     MINUTE,
     MINUTES,
+    MOST_STEPS,
     SLOT_SECONDS,
     CoursePart,
-    Slot,
-    pack,
 )
+from flask_irl.behaviour.events import Events
 from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.sums import Floats
 from flask_irl.verdicts.merge import Profiles
@@ -39,20 +40,9 @@ ANOMALY: Final = 4.0
 """Interest that a score of -1 adds."""
 FADES: Final = 86_400.0 / HIGHEST
 """Seconds in which the interest of a course falls by 1: none outlives a day among others."""
-COLUMN: Final = np.dtype(
-    [
-        ("minutes", "<u4", (MINUTES,)),
-        ("refused", "<u4"),
-        ("requests", "<u4"),
-        ("lowest", "<f4"),
-        ("step", "u1"),
-        ("flagged_at", "<f8"),
-        ("relieved_at", "<f8"),
-        ("waits", "?"),
-    ]
-)
-"""What is added up of a client in a slot: as in ``Slot``, but for ``requests``, which is all of the
-slot, and ``waits``: whether the store is to be told. Moments are 0 for never."""
+ROW: Final = np.dtype([*COLUMNS.descr, ("requests", "<u4"), ("waits", "?")])
+"""What is added up of a client in a slot: ``requests`` are all of the slot, ``waits`` tells whether
+the store is to be told."""
 LEFT: Final = ("requests", "lowest", "step")
 """Columns that stay when the store has been told: what interest goes by."""
 
@@ -92,34 +82,19 @@ class CourseBook:
             scores: Their smoothed scores.
             steps: Their steps from now on.
         """
-        events = profiles.events
-        minutes = (events.at // MINUTE).astype(np.int64)
-        numbers = minutes // MINUTES
-        latest = (profiles.records["updated"] // SLOT_SECONDS).astype(np.int64)
+        events, at = profiles.events, profiles.records["updated"]
+        slots, numbers = (at // SLOT_SECONDS).astype(np.int64), events.at // SLOT_SECONDS
         first, last = int(numbers.min()), int(numbers.max())
         for number in range(max(first, last - SLOTS_WAITING + 1), last + 1):
-            rows = self._slots.get(number)
-            if rows is None:
-                rows = self._slots[number] = _Rows()
             # Most flushes are within one slot.
-            inside = saved[events.owner] & (numbers == number)
-            judged = saved & (latest == number)
-            touched = judged.copy()
-            touched[events.owner[inside]] = True
-            chosen = np.flatnonzero(touched)
-            places = np.zeros(len(saved), dtype=np.intp)
-            places[chosen] = rows.places([profiles.clients[i] for i in chosen.tolist()])
-            rows.count(
-                places[events.owner[inside]],
-                minutes[inside] % MINUTES,
-                events.times[inside],
-                events.refused[inside],
-            )
-            here = np.flatnonzero(judged)
-            rows.judge(places[here], scores[here], profiles.steps[here], steps[here])
-            rows.move(
-                places[here], profiles.steps[here], steps[here], profiles.records["updated"][here]
-            )
+            weights = events.times if first == last else events.times * (numbers == number)
+            own = np.flatnonzero(saved & ((slots == number) | _has(events.owner, weights, saved)))
+            rows = self._slots.setdefault(number, _Rows())
+            places = rows.places([profiles.clients[i] for i in own.tolist()])
+            rows.count(places, own, events, weights)
+            judged = slots[own] == number
+            own, places = own[judged], places[judged]
+            rows.judge(places, scores[own], profiles.steps[own], steps[own], at[own])
         for old in sorted(self._slots)[:-SLOTS_WAITING]:
             del self._slots[old]
 
@@ -175,7 +150,7 @@ class _Rows:
 
     def __init__(self) -> None:
         self._place: dict[str, int] = {}
-        self._rows: NDArray[Any] = np.zeros(64, dtype=COLUMN)
+        self._rows: NDArray[Any] = np.zeros(64, dtype=ROW)
 
     @property
     def waiting(self) -> bool:
@@ -186,47 +161,47 @@ class _Rows:
         if len(self._place) + len(clients) > MOST_WAITING:
             self._shrink()
         place = self._place
-        found = np.array([place.setdefault(c, len(place)) for c in clients], dtype=np.intp)
+        found: list[int | None] = [*map(place.get, clients)]
+        if None in found:
+            found = [place.setdefault(c, len(place)) for c in clients]
         if len(place) > len(self._rows):
-            longer = np.zeros(max(len(place), 2 * len(self._rows)), dtype=COLUMN)
+            longer = np.zeros(max(len(place), 2 * len(self._rows)), dtype=ROW)
             longer[: len(self._rows)] = self._rows
             self._rows = longer
-        return found
+        return np.array(found, dtype=np.intp)
 
     def count(
-        self, own: NDArray[np.intp], minutes: NDArray[np.int64], times: Floats, refused: Floats
+        self, places: NDArray[np.intp], own: NDArray[np.intp], events: Events, weights: Floats
     ) -> None:
-        counts = times.astype(np.uint32)
-        np.add.at(self._rows["minutes"], (own, minutes), counts)
-        np.add.at(self._rows["requests"], own, counts)
-        if refused.any():
-            np.add.at(self._rows["refused"], own, np.where(refused > 0, counts, 0))
-        self._rows["waits"][own] = True
+        """Add requests, each by its weight, to the rows of clients."""
+        size = int(own.max(initial=-1)) + 1
+        cells = events.owner * MINUTES + (events.at // MINUTE % MINUTES).astype(np.intp)
+        counts = np.bincount(cells, weights, size * MINUTES)[: size * MINUTES]
+        counts = counts.reshape(size, MINUTES)[own]
+        self._rows["minutes"][places] += counts.astype(np.uint32)
+        self._rows["requests"][places] += counts.sum(axis=1).astype(np.uint32)
+        if events.refused.any():
+            refused = np.bincount(events.owner, weights * events.refused, size)[own]
+            self._rows["refused"][places] += refused.astype(np.uint32)
+        self._rows["waits"][places] = True
 
     def judge(
         self,
-        own: NDArray[np.intp],
+        places: NDArray[np.intp],
         scores: Floats,
-        before: NDArray[np.int64],
-        after: NDArray[np.int64],
-    ) -> None:
-        rows = self._rows
-        rows["lowest"][own] = np.minimum(rows["lowest"][own], scores)
-        rows["step"][own] = np.maximum(
-            rows["step"][own], np.clip(np.maximum(before, after), 0, 255)
-        )
-
-    def move(
-        self,
-        own: NDArray[np.intp],
         before: NDArray[np.int64],
         after: NDArray[np.int64],
         at: Floats,
     ) -> None:
-        """Note the moments of those that are flagged now, or have their full limit again."""
-        moved = np.flatnonzero((before > 0) != (after > 0))
-        for index in moved.tolist():
-            row = self._rows[int(own[index])]
+        """Note scores and steps, and the moments of those that were flagged or relieved."""
+        rows = self._rows
+        rows["lowest"][places] = np.minimum(rows["lowest"][places], scores)
+        if not before.any() and not after.any():
+            return
+        highest = np.minimum(np.maximum(before, after), MOST_STEPS)
+        rows["step"][places] = np.maximum(rows["step"][places], highest)
+        for index in np.flatnonzero((before > 0) != (after > 0)).tolist():
+            row = rows[int(places[index])]
             if not before[index]:
                 row["flagged_at"] = row["flagged_at"] or at[index]
             else:
@@ -249,25 +224,14 @@ class _Rows:
 
     def parts(self, number: int, own: NDArray[np.intp], interests: Floats) -> list[CoursePart]:
         names = list(self._place)
-        found = []
-        begins = number * SLOT_SECONDS / FADES
-        for place, interest in zip(own.tolist(), interests.tolist(), strict=True):
-            row = self._rows[place]
-            slot = Slot(
-                number,
-                tuple(row["minutes"].tolist()),
-                int(row["refused"]),
-                float(row["lowest"]),
-                int(row["step"]),
-                float(row["flagged_at"]) or None,
-                float(row["relieved_at"]) or None,
-            )
-            found.append(CoursePart(names[place], round(begins + interest, 3), pack(slot)))
-        return found
+        slots = pack_columns(number, self._rows[own])
+        ranks = (number * SLOT_SECONDS / FADES + interests).round(3).tolist()
+        clients = [names[place] for place in own.tolist()]
+        return [*map(CoursePart, clients, ranks, slots)]
 
     def remove(self, own: NDArray[np.intp]) -> None:
         left = self._rows[list(LEFT)][own]
-        self._rows[own] = np.zeros(1, dtype=COLUMN)
+        self._rows[own] = np.zeros(1, dtype=ROW)
         for name in LEFT:
             self._rows[name][own] = left[name]
 
@@ -276,6 +240,11 @@ class _Rows:
         names = list(self._place)
         kept = np.argsort(-self.interest(np.arange(len(names))), kind="stable")[: MOST_WAITING // 2]
         self._place = {names[place]: new for new, place in enumerate(kept.tolist())}
-        rows = np.zeros(MOST_WAITING, dtype=COLUMN)
+        rows = np.zeros(MOST_WAITING, dtype=ROW)
         rows[: len(kept)] = self._rows[kept]
         self._rows = rows
+
+
+def _has(owners: NDArray[np.intp], weights: Floats, saved: Mask) -> Mask:
+    """Tell which clients have requests of any weight."""
+    return np.bincount(owners, weights, len(saved)) > 0
