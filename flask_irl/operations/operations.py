@@ -11,6 +11,7 @@ from flask_irl.operations.api_keys import ApiKeyOperations
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
+from flask_irl.operations.courses import ClientCourse, read_course
 from flask_irl.operations.history import SiteHistory, read_history
 from flask_irl.operations.incidents import IncidentState, read_incidents
 from flask_irl.operations.models import ModelOperations
@@ -46,7 +47,7 @@ class Operations:
         site: The site as a whole: counters, limits, mode.
         status: All that is out of the ordinary, on one screen; tells of a store that fails.
         undo: Changes that can be taken back, by their entries of the audit log.
-        what_if: Consequences of another threshold or limit, from kept scores and rates.
+        what_if: Consequences of another threshold, limit or plan, from the courses of the last day.
         store: Keeps the sessions of those who look.
 
     Raises:
@@ -80,6 +81,10 @@ class Operations:
             ConfigurationError: There is no such span.
         """
         return read_history(self.store, span)
+
+    def course(self, client: str) -> ClientCourse:
+        """Show the course of a client over the last day, by its key."""
+        return read_course(self._limiter, client)
 
     def report(self, days: int = 7, listed: int = LISTED) -> Report:
         """Report on the last days: traffic, and whom the app and this limiter refused.
