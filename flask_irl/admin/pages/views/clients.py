@@ -12,6 +12,7 @@ from flask_irl.admin.pages import words
 from flask_irl.admin.pages.access import visitor
 from flask_irl.admin.pages.blueprint import pages
 from flask_irl.admin.pages.charts import Chart, Series, bars
+from flask_irl.admin.pages.course_charts import course_charts
 from flask_irl.admin.pages.forms import (
     DURATIONS,
     done,
@@ -91,6 +92,7 @@ def client() -> Response:
     # In the query, not in the path: browsers resolve "..", and servers merge slashes.
     key = operations.clients.key_of(_id(request.args.get("id", "")))
     found = operations.clients.describe(key)
+    course = operations.course(key)
     return page(
         "client.html",
         status=200 if found is not None else 404,
@@ -98,6 +100,8 @@ def client() -> Response:
         client=found,
         limits=operations.quota.left(key, current_admin().plans()),
         rates=None if found is None else rate_chart(found),
+        course=course_charts(course),
+        steps=course["changes"],
         answers=words.answers(None if found is None else found["answers"]),
         threshold=operations.site.limits()["anomaly_threshold"],
         changes=operations.audit.of_target(key),
