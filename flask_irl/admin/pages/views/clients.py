@@ -100,6 +100,7 @@ def client() -> Response:
         client=found,
         limits=operations.quota.left(key, current_admin().plans()),
         rates=None if found is None else rate_chart(found),
+        plans=operations.plans.read()["plans"],
         course=course_charts(course),
         steps=course["changes"],
         answers=words.answers(None if found is None else found["answers"]),
@@ -126,6 +127,21 @@ def change_client() -> Response | BaseResponse:
     elif action == "clear":
         if not operations.overrides.clear(key, who):
             raise NotFound(f"Client {key} has no override.")
+    elif action == "plan":
+        plan = field("plan")
+        if field("sure") != "1":
+            return page(
+                "confirm_assignment.html",
+                key=key,
+                plan=plan,
+                seconds=seconds(),
+                reason=reason(),
+                preview=operations.what_if.assignment(key, plan),
+            )
+        operations.plans.assign(key, plan, seconds=seconds(), reason=reason(), who=who)
+    elif action == "unassign":
+        if not operations.plans.unassign(key, who):
+            raise NotFound(f"Client {key} is assigned no plan.")
     elif action in FEEDBACK:
         if not operations.clients.feedback(key, action, who):
             raise NotFound(f"No client {key} is known.")
