@@ -185,6 +185,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "models.train": lambda o: o.models.train(ADA),
     "models.start_training": lambda o: o.models.start_training(ADA),
     "models.describe": lambda o: o.models.describe(),
+    "models.realised": lambda o: o.models.realised(),
     "models.versions": lambda o: o.models.versions(),
     "models.rollback": lambda o: o.models.rollback(1, ADA),
     "models.unpin": lambda o: o.models.unpin(ADA),

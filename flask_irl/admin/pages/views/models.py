@@ -32,6 +32,7 @@ def models() -> Response:
         "models.html",
         model=model,
         versions=operations.models.versions(),
+        realised=operations.models.realised() if model["trained"] else None,
         features=operations.models.features_in_use()[:FEATURES],
         flagged=operations.site.stats()["flagged_clients"],
         preview=preview,
