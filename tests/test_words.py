@@ -140,10 +140,11 @@ no operations."""
 ONLY_ENDPOINTS: Final = {
     "GET /admin/stats": "stats",
     "GET /admin/history": "history",
+    "GET /admin/course/{id}": "course",
     "GET /admin/tenants": "tenants",
 }
-"""The contract's counters, which the command status shows; columns for charts; and those that need
-no operations."""
+"""The contract's counters, which the command status shows; columns for charts; a course, which the
+command client sums up; and those that need no operations."""
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import click
 
 from flask_irl.cli.client_table import base_limit, overridden_limit, override_note
 from flask_irl.cli.output import plain, print_record, when
+from flask_irl.operations.courses import ClientCourse
 from flask_irl.operations.plan_results import ClientPlan
 from flask_irl.operations.results import ClientResult, OverrideResult
 from flask_irl.verdicts.sentences import percent
@@ -23,16 +24,19 @@ ANSWERS: Final = {
     "fine": "fine",
 }
 UNMATCHED: Final = "unmatched"
+MOST_CHANGES: Final = 4
+"""Moments of flag and relief that are printed, the latest."""
 
 
-def print_client(result: ClientResult, *, wide: bool = False) -> None:
+def print_client(result: ClientResult, course: ClientCourse, *, wide: bool = False) -> None:
     """Print a client.
 
     Args:
         result: The client.
+        course: Its course.
         wide: Prints the features that the model sees, too.
     """
-    print_record(dict(facts(result)), False)
+    print_record(dict([*facts(result), *course_facts(course)]), False)
     for line in reasons(result):
         click.echo(line)
     if wide:
@@ -48,6 +52,21 @@ def reasons(result: ClientResult) -> Iterator[str]:
         yield f"why {index}: {reason['sentence']}"
     if result["step"] and not result["rules"] and not result["why"]:
         yield "why: nothing in its profile; it may have hit a honeypot, or mended since"
+
+
+def course_facts(course: ClientCourse) -> Iterator[tuple[str, str]]:
+    """Write what a client did in the last day, by name; nothing where no course is kept."""
+    slots, changes = course["slots"], course["changes"]
+    if slots:
+        total, refused = (sum(slot[name] for slot in slots) for name in ("requests", "refused"))
+        lowest = min(slot["lowest_score"] for slot in slots)
+        yield (
+            "last 24 hours",
+            f"{total:,} requests, {refused:,} refused, lowest score {lowest:.2f}",
+        )
+    if changes:
+        told = [f"{change['change']} {when(change['at'])}" for change in changes[-MOST_CHANGES:]]
+        yield "flag and relief", ", ".join(told)
 
 
 def facts(result: ClientResult) -> Iterator[tuple[str, str]]:

@@ -108,7 +108,7 @@ def client(client_id: str, wide: bool, json_: bool) -> None:
     if json_:
         print_record(result, True)
     else:
-        print_client(result, wide=wide)
+        print_client(result, operations().course(key), wide=wide)
 
 
 @irl.command(cls=ClientCommand)

@@ -22,7 +22,7 @@ def plan_of_client(limiter: Limiter, key: str, now: float) -> ClientPlan | None:
     plans = limiter.rate_plans
     if not plans.any:
         return None
-    counted = [name for name in plans.table if _counts_under(limiter, name, key, now)]
+    counted = [name for name in plans.table if counts_under(limiter, name, key, now)]
     assignment = plans.assignment_of(key)
     if assignment is not None and assignment.plan in plans.table:
         plan, until, reason, who = assignment
@@ -49,7 +49,7 @@ def plan_of_client(limiter: Limiter, key: str, now: float) -> ClientPlan | None:
     }
 
 
-def _counts_under(limiter: Limiter, name: str, key: str, now: float) -> bool:
+def counts_under(limiter: Limiter, name: str, key: str, now: float) -> bool:
     """Tell whether requests of a client count under a plan at present."""
     scope = limiter.rate_plans.table[name].scope
     plan = limiter.plan((scope,))

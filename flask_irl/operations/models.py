@@ -12,6 +12,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import MAX_SECONDS, check_seconds
 from flask_irl.model.model import Model
 from flask_irl.operations.audit import AuditLog, check_reason
+from flask_irl.operations.realised import RealisedRate, realised_rate
 from flask_irl.operations.results import (
     FeatureUse,
     ModelEntry,
@@ -109,6 +110,10 @@ class ModelOperations:
                 "requests": last.requests,
             },
         }
+
+    def realised(self) -> RealisedRate:
+        """Tell the calibration's target beside the rate of the last day."""
+        return realised_rate(self._limiter)
 
     def features_in_use(self) -> list[FeatureUse]:
         """List the features by which the model in force tells clients apart, most used first."""

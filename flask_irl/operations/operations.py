@@ -12,6 +12,7 @@ from flask_irl.operations.api_keys import ApiKeyOperations
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
+from flask_irl.operations.courses import ClientCourse, read_course
 from flask_irl.operations.history import SiteHistory, read_history
 from flask_irl.operations.incidents import IncidentState, read_incidents
 from flask_irl.operations.models import ModelOperations
@@ -48,7 +49,7 @@ class Operations:
         site: The site as a whole: counters, limits, mode.
         status: All that is out of the ordinary, on one screen; tells of a store that fails.
         undo: Changes that can be taken back, by their entries of the audit log.
-        what_if: Consequences of another threshold or limit, from kept scores and rates.
+        what_if: Consequences of another threshold, limit or plan, from the courses of the last day.
         store: Keeps the sessions of those who look.
 
     Raises:
@@ -67,7 +68,9 @@ class Operations:
         self.quota = QuotaOperations(limiter)
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)
-        self.undo = UndoOperations(self.audit, self.overrides, self.clients, self.models, self.site)
+        self.undo = UndoOperations(
+            self.audit, self.overrides, self.clients, self.models, self.site, self.plans
+        )
         self.what_if = WhatIf(limiter)
         self.store = limiter.store
         self._limiter = limiter
@@ -83,6 +86,10 @@ class Operations:
             ConfigurationError: There is no such span.
         """
         return read_history(self.store, span)
+
+    def course(self, client: str) -> ClientCourse:
+        """Show the course of a client over the last day, by its key."""
+        return read_course(self._limiter, client)
 
     def report(self, days: int = 7, listed: int = LISTED) -> Report:
         """Report on the last days: traffic, and whom the app and this limiter refused.

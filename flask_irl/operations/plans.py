@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.config.options import Options
@@ -98,6 +98,56 @@ class PlanOperations:
         self._audit.record(who, "plans", "", _state(before, names), _state(after, names))
         change_settings(self._limiter, change)
         return self.read()
+
+    def in_force(self, names: Iterable[str]) -> dict[str, Any]:
+        """Describe some plans and the default plan in force, as the audit log has them."""
+        self._limiter.refresh()
+        return _state(self._limiter.options, [name for name in names if name != DEFAULT])
+
+    def restore(self, before: Mapping[str, Any], who: str) -> None:
+        """Change plans back to a state of the audit log.
+
+        Args:
+            before: The state.
+            who: The operator.
+
+        Raises:
+            ConfigurationError: A plan that somebody needs would be gone.
+        """
+        configured = _state(self._limiter.configured, [name for name in before if name != DEFAULT])
+        back = {n: None if configured[n] == value else value for n, value in before.items()}
+        changes: dict[str, Any] = {
+            "plans": {n: x and ";".join(x) for n, x in back.items() if n != DEFAULT}
+        }
+        if self.in_force(())[DEFAULT] != before.get(DEFAULT):
+            changes["default_plan"] = back.get(DEFAULT)
+        self.change(changes, who)
+
+    def assignment(self, client: str) -> dict[str, Any] | None:
+        """Describe the assignment of a client in force, by its key, as the audit log has it."""
+        self._limiter.refresh()
+        return _state_of(self._limiter.rate_plans.assignment_of(client))
+
+    def restore_assignment(
+        self, client: str, before: Mapping[str, Any] | None, reason: str, who: str
+    ) -> None:
+        """Assign a client what it was assigned before, until the same end; or nothing.
+
+        Args:
+            client: The client's key.
+            before: The assignment, as the audit log has it; None for none.
+            reason: The operator's reason for it then.
+            who: The operator.
+
+        Raises:
+            ConfigurationError: There is no such plan any more.
+        """
+        seconds = 0.0 if before is None else before["until"] - self._store.now()
+        if before is None or seconds <= 0:
+            self.unassign(client, who, named=True)
+        else:
+            plan = before["plan"]
+            self.assign(client, plan, seconds=seconds, reason=reason, who=who, named=True)
 
     def assigned(self, *, offset: int = 0, limit: int = 50) -> tuple[list[AssignedPlan], int]:
         """List the clients that are assigned a plan, the longest first, and count them."""

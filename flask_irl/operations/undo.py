@@ -10,6 +10,7 @@ from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
+from flask_irl.operations.plans import PlanOperations
 from flask_irl.operations.results import AuditEntry
 from flask_irl.operations.site import SiteOperations
 from flask_irl.stores.site import AUDIT_KEPT
@@ -28,6 +29,7 @@ class UndoOperations:
         clients: Restores feedback.
         models: Puts the model in force that was before, and its pin.
         site: Restores limits and mode.
+        plans: Restores plans and assignments of them.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class UndoOperations:
         clients: ClientOperations,
         models: ModelOperations,
         site: SiteOperations,
+        plans: PlanOperations,
     ) -> None:
         self._audit = audit
         self._overrides = overrides
         self._clients = clients
         self._models = models
         self._site = site
+        self._plans = plans
         self._undo: Mapping[str, Callable[[AuditEntry, str], None]] = {
             "override": self._override,
             "clear": self._override,
@@ -51,6 +55,8 @@ class UndoOperations:
             "limits": self._limits,
             "rollback": self._model,
             "unpin": self._model,
+            "plans": self._changed_plans,
+            "plan": self._assignment,
         }
 
     def latest(self, who: str, target: str | None) -> AuditEntry | None:
@@ -99,10 +105,10 @@ class UndoOperations:
         _check_same(overrides.in_force(key), entry)
         overrides.restore(key, entry["before"], self._former_reason(entry), who)
 
-    def _former_reason(self, entry: AuditEntry) -> str:
-        """Find the reason of the override that was in force before a change; "" if unknown."""
+    def _former_reason(self, entry: AuditEntry, kind: str = "override") -> str:
+        """Find the reason of the change that brought about what was before; "" if unknown."""
         for other in self._audit.entries(limit=AUDIT_KEPT)[0]:
-            same = other["action"] == "override" and other["target"] == entry["target"]
+            same = other["action"] == kind and other["target"] == entry["target"]
             if same and other["at"] <= entry["at"] and other["after"] == entry["before"]:
                 return other["reason"]
         return ""
@@ -125,6 +131,16 @@ class UndoOperations:
         configured = site.configured(before)
         back = {n: None if configured[n] == value else value for n, value in before.items()}
         site.set_limits(back, who)
+
+    def _changed_plans(self, entry: AuditEntry, who: str) -> None:
+        before = entry["before"] or {}
+        _check_same(self._plans.in_force(before), entry)
+        self._plans.restore(before, who)
+
+    def _assignment(self, entry: AuditEntry, who: str) -> None:
+        plans, key, before = self._plans, entry["target"], entry["before"]
+        _check_same(plans.assignment(key), entry)
+        plans.restore_assignment(key, before, self._former_reason(entry, "plan"), who)
 
     def _model(self, entry: AuditEntry, who: str) -> None:
         models, before = self._models, entry["before"] or {}

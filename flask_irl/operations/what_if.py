@@ -1,79 +1,40 @@
-"""Tell the consequences of another threshold or base limit, from kept scores and rates."""
+"""Tell the consequences of another threshold, limit or plan, from the courses of the last day."""
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
-from flask_irl.behaviour import profile
+from flask_irl.behaviour.sums import Floats
 from flask_irl.config.options import check_option
+from flask_irl.config.runtime import check_settings
+from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
-from flask_irl.stores.site import RANKED
-from flask_irl.stores.state import ClientState
-from flask_irl.verdicts.rankings import RANKINGS
+from flask_irl.limits.limit import Limit
+from flask_irl.operations.kept_courses import KeptCourses, read_courses
+from flask_irl.operations.plan_members import known_plans, members
+from flask_irl.operations.preview_results import (
+    Affected,
+    AssignmentPreview,
+    LimitPreview,
+    ThresholdPreview,
+)
+from flask_irl.stores.site import OVERRIDDEN, RANKED
 
 SHOWN: Final = 50
 """Clients that are named at most."""
-MINUTE: Final = 60.0
-
-
-class Affected(TypedDict):
-    """Describe a client that a change would touch: its score, and its requests a minute."""
-
-    client: str
-    label: str | None
-    score: float
-    requests_per_minute: float
-    refused_per_minute: float
-
-
-class ThresholdPreview(TypedDict):
-    """Describe another threshold's consequences.
-
-    Members:
-        clients: Clients whose scores are kept, and that it was computed over.
-        flagged: Those that are flagged now.
-        more: Clients that would be flagged as well, the lowest scores first, fifty at most.
-        more_total: Number of all those.
-        fewer: Flagged clients that the new threshold alone would not flag, fifty at most.
-        fewer_total: Number of all those.
-    """
-
-    threshold: float
-    present: float
-    clients: int
-    flagged: int
-    more: list[Affected]
-    more_total: int
-    fewer: list[Affected]
-    fewer_total: int
-
-
-class LimitPreview(TypedDict):
-    """Describe another base limit's consequences at the rates of the last minute.
-
-    Members:
-        clients: Clients whose rates are kept, and that it was computed over.
-        refused_clients: Those that would ask for more than they may.
-        refused_per_minute: Requests a minute that would be refused.
-        present_clients, present_per_minute: The same under the limit in force.
-        affected: Those clients, most refused first, fifty at most.
-    """
-
-    base_limit: int
-    window_seconds: int
-    clients: int
-    refused_clients: int
-    refused_per_minute: float
-    present_clients: int
-    present_per_minute: float
-    affected: list[Affected]
+LEAST: Final = 0.5
+"""Requests beyond a limit from which on one counts as refused: windows shorter than a minute, and
+shares of limits, give fractions."""
 
 
 class WhatIf:
-    """Tell what would change, over the clients of the rankings: a thousand of each at most.
+    """Tell what would have been, over the clients whose courses are kept.
+
+    Clients with an operator's override are left out.
 
     Args:
         limiter: The limiter.
@@ -84,10 +45,9 @@ class WhatIf:
         self._store = limiter.store
 
     def threshold(self, threshold: object) -> ThresholdPreview:
-        """Tell which clients another threshold would flag, by their kept scores.
+        """Tell which clients another threshold would have flagged, by their lowest scores.
 
-        Scores are as of each client's latest request; clients with an operator's override, and
-        those of too few requests to be judged, are left out.
+        Clients of too few requests to be judged are left out.
 
         Args:
             threshold: The threshold, -1 to 0.
@@ -97,99 +57,163 @@ class WhatIf:
             StoreError: The store failed.
         """
         new = float(check_option("anomaly_threshold", threshold))
-        self._limiter.refresh()
-        now, ladder = self._store.now(), self._limiter.ladder
-        states = self._states(("active", "anomalous", "flagged"))
-        records = profile.decode([state.profile for state in states.values()])
-        evidence = profile.sums_of(records, "n")
-        more: list[Affected] = []
-        fewer: list[Affected] = []
-        rates = profile.sums_of(records, "recent", now)
-        for index, (key, state) in enumerate(states.items()):
-            overridden = state.override is not None and state.override.until > now
-            if overridden or evidence[index] < ladder.evidence:
-                continue
-            if state.step == 0 and state.score < new:
-                more.append(self._affected(key, state, float(rates[index]), 0.0))
-            elif state.step > 0 and state.score >= new:
-                fewer.append(self._affected(key, state, float(rates[index]), 0.0))
-        more.sort(key=lambda client: client["score"])
-        fewer.sort(key=lambda client: client["score"])
+        courses, ladder = self._courses(), self._limiter.ladder
+        lowest, flagged = courses.lowest(), courses.highest_step() > 0
+        more = ~flagged & (lowest < new) & (courses.requests() >= ladder.evidence)
+        # Rules and campaigns flag at any threshold.
+        fewer = flagged & (lowest < ladder.threshold) & (lowest >= new)
+        none = np.zeros(len(lowest))
         return {
             "threshold": new,
             "present": ladder.threshold,
-            "clients": len(states),
-            "flagged": sum(state.step > 0 for state in states.values()),
-            "more": more[:SHOWN],
-            "more_total": len(more),
-            "fewer": fewer[:SHOWN],
-            "fewer_total": len(fewer),
+            "clients": len(lowest),
+            "flagged": int(flagged.sum()),
+            "more": self._affected(courses, np.where(more, -lowest, 0.0), none),
+            "more_total": int(more.sum()),
+            "fewer": self._affected(courses, np.where(fewer, -lowest, 0.0), none),
+            "fewer_total": int(fewer.sum()),
         }
 
     def base_limit(self, base_limit: object, window_seconds: object) -> LimitPreview:
-        """Tell how much another base limit would refuse, at the rates of the last minute.
+        """Tell how much another base limit would have refused; each client at its step's share.
 
-        Clients with an operator's override are left out; each other keeps its step's share.
+        Clients that are known to have a plan are left out.
 
         Args:
             base_limit: Requests per window.
             window_seconds: The window.
 
         Raises:
-            ConfigurationError: One isn't allowed, or the base limit is off.
+            ConfigurationError: One isn't allowed.
             StoreError: The store failed.
         """
-        limit = int(check_option("base_limit", base_limit))
-        window = int(check_option("window_seconds", window_seconds))
+        limit = Limit(
+            int(check_option("base_limit", base_limit)),
+            int(check_option("window_seconds", window_seconds)),
+        )
+        courses = self._courses()
+        plans = known_plans(self._limiter, courses.clients)
+        courses = courses.without([client for client, plan in plans.items() if plan is not None])
+        return self._limits(courses, [limit], self._base())
+
+    def plan(self, plan: str, limits: object) -> LimitPreview:
+        """Tell how much other limits of a plan would have refused to the clients that have it.
+
+        Args:
+            plan: Its name.
+            limits: The limits, as a text.
+
+        Raises:
+            ConfigurationError: There is no such plan, or the limits aren't readable.
+            StoreError: The store failed.
+        """
+        new: Sequence[Limit] = check_settings({"plans": {plan: limits}})["plans"][plan]
+        courses = self._courses()
+        present = self._plan(plan)
+        busiest = np.argsort(-courses.requests(), kind="stable").tolist()
+        found = members(
+            self._limiter, plan, [courses.clients[i] for i in busiest], self._store.now()
+        )
+        return self._limits(courses.of(found), new, present)
+
+    def assignment(self, client: str, plan: str) -> AssignmentPreview:
+        """Tell how much a plan would have refused to a client.
+
+        Args:
+            client: The client's key.
+            plan: Name of the plan.
+
+        Raises:
+            ConfigurationError: There is no such plan.
+            StoreError: The store failed.
+        """
         self._limiter.refresh()
-        now, options = self._store.now(), self._limiter.options
-        states = {
-            key: state
-            for key, state in self._states(("active", "refused")).items()
-            if state.override is None or state.override.until <= now
-        }
-        records = profile.decode([state.profile for state in states.values()])
-        rates = profile.sums_of(records, "recent", now)
-        factors = self._limiter.ladder.factors
-        shares = np.array([factors[min(s.step, len(factors) - 1)] for s in states.values()])
-        refused = np.maximum(rates - limit * shares * MINUTE / window, 0.0)
-        present = np.zeros(len(states))
-        if options.base_limit is not None:
-            allowed = options.base_limit * shares * MINUTE / options.window_seconds
-            present = np.maximum(rates - allowed, 0.0)
-        keys = list(states)
-        worst = np.argsort(-refused, kind="stable")[:SHOWN].tolist()
+        key, new = canonical(client), self._plan(plan)
+        own = read_courses(self._store).of([key])
+        present = known_plans(self._limiter, [key]).get(key)
+        limits = self._base() if present is None else self._plan(present)
+        refused, before = (self._excess(own, each) for each in (new, limits))
         return {
-            "base_limit": limit,
-            "window_seconds": window,
-            "clients": len(states),
-            "refused_clients": int((refused >= 0.5).sum()),
-            "refused_per_minute": round(float(refused.sum()), 1),
-            "present_clients": int((present >= 0.5).sum()),
-            "present_per_minute": round(float(present.sum()), 1),
-            "affected": [
-                self._affected(keys[i], states[keys[i]], float(rates[i]), float(refused[i]))
-                for i in worst
-                if refused[i] >= 0.5
-            ],
+            "plan": plan,
+            "kept": bool(own.clients),
+            "requests": int(own.requests().sum()),
+            "refused_requests": _whole(refused),
+            "present_plan": present,
+            "present_requests": _whole(before),
         }
 
-    def _states(self, orders: tuple[str, ...]) -> dict[str, ClientState]:
-        now = self._store.now()
-        names: dict[str, None] = {}
-        for order in orders:
-            ranking = RANKINGS[order]
-            found, _ = self._store.ranked(ranking.stored, 0, RANKED, ranking.least_rank(now))
-            names.update(dict.fromkeys(name for name in found if canonical(name) == name))
-        loaded, _ = self._store.load_reachable(list(names)) if names else ([], None)
-        pairs = zip(names, loaded, strict=True)
-        return {name: state for name, state in pairs if state is not None}
-
-    def _affected(self, key: str, state: ClientState, rate: float, refused: float) -> Affected:
+    def _limits(
+        self, courses: KeptCourses, new: Sequence[Limit], present: Sequence[Limit]
+    ) -> LimitPreview:
+        refused, before = (self._excess(courses, limits) for limits in (new, present))
         return {
-            "client": key,
-            "label": self._limiter.label(key),
-            "score": round(state.score + 0.0, 4),
-            "requests_per_minute": round(rate, 1),
-            "refused_per_minute": round(refused, 1),
+            "limits": [str(limit) for limit in new],
+            "clients": len(courses.clients),
+            "refused_clients": int((refused >= LEAST).sum()),
+            "refused_requests": _whole(refused),
+            "present_clients": int((before >= LEAST).sum()),
+            "present_requests": _whole(before),
+            "affected": self._affected(courses, np.where(refused >= LEAST, refused, 0.0), refused),
         }
+
+    def _excess(self, courses: KeptCourses, limits: Sequence[Limit]) -> Floats:
+        """Count each client's requests beyond limits: of several, beyond the one of most."""
+        tightens = self._limiter.mode == "enforce"
+        factors = self._limiter.ladder.factors if tightens else (1.0,)
+        found = np.zeros(len(courses.clients))
+        for limit in limits:
+            found = np.maximum(found, courses.excess(limit.amount, limit.window_seconds, factors))
+        return found
+
+    def _base(self) -> list[Limit]:
+        options = self._limiter.options
+        if options.base_limit is None:
+            return []
+        return [Limit(options.base_limit, options.window_seconds)]
+
+    def _plan(self, name: str) -> Sequence[Limit]:
+        known = self._limiter.rate_plans.table
+        if name not in known:
+            raise ConfigurationError(
+                f"plan is {name!r:.60}, which is no plan; there are: {', '.join(known) or 'none'}"
+            )
+        return known[name].limits
+
+    def _courses(self) -> KeptCourses:
+        """Read the courses of all clients without an override."""
+        self._limiter.refresh()
+        courses, now = read_courses(self._store), self._store.now()
+        known = set(courses.clients)
+        ranked = [c for c in self._store.ranked(OVERRIDDEN, 0, RANKED)[0] if c in known]
+        states, _ = self._store.load_reachable(ranked) if ranked else ([], None)
+        held = [
+            client
+            for client, state in zip(ranked, states, strict=True)
+            if state is not None and state.override is not None and state.override.until > now
+        ]
+        access = self._limiter.access
+        if access.networks:
+            covering = ((client, access.network_of(client)) for client in courses.clients)
+            held += [c for c, one in covering if one is not None and one.override.until > now]
+        return courses.without(held) if held else courses
+
+    def _affected(self, courses: KeptCourses, order: Floats, refused: Floats) -> list[Affected]:
+        """Describe the clients of the highest figures, without those of none."""
+        lowest, at, requests = courses.lowest(), courses.lowest_at(), courses.requests()
+        first = [i for i in np.argsort(-order, kind="stable")[:SHOWN].tolist() if order[i] > 0]
+        return [
+            {
+                "client": courses.clients[i],
+                "label": self._limiter.label(courses.clients[i]),
+                "score": round(float(lowest[i]) + 0.0, 4),
+                "at": float(at[i]),
+                "requests": int(requests[i]),
+                "refused": _whole(refused[i : i + 1]),
+            }
+            for i in first
+        ]
+
+
+def _whole(refused: Floats) -> int:
+    """Count requests, without those of clients that would hardly have been refused one."""
+    return int(np.rint(refused[refused >= LEAST].sum()))

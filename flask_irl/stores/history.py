@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from flask_irl.behaviour.courses import CoursePart
 from flask_irl.behaviour.rollups import Period, Rollup
+from flask_irl.stores.courses import CourseStore
 
 DAYS_KEPT: Final = 9
 """Days of which tallies are kept, the present one included."""
@@ -25,13 +27,15 @@ class History(NamedTuple):
     Attributes:
         rollups: Figures by period.
         tallies: Counts by day and name.
+        courses: Parts of the courses of clients.
     """
 
     rollups: Mapping[Period, Rollup]
     tallies: Mapping[TallyName, Tally]
+    courses: Sequence[CoursePart] = ()
 
 
-class HistoryStore(Protocol):
+class HistoryStore(CourseStore, Protocol):
     """Keep a site's history, bounded; off every request's path.
 
     Every method may raise :class:`~flask_irl.errors.StoreError`.

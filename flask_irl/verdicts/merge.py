@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
-from flask_irl.behaviour.events import events_of
+from flask_irl.behaviour.events import Events, events_of
 from flask_irl.behaviour.folding import fold
 from flask_irl.behaviour.observation import AT, ROUTE, Fields
 from flask_irl.behaviour.sums import Floats
@@ -39,6 +39,7 @@ class Profiles:
         scores: Their smoothed scores until now, 0 to -1; 0 of a client not judged yet.
         elapsed: Seconds since each was judged; infinite for a client not judged yet.
         now: Time of the latest observation, in seconds since the epoch.
+        events: The observations as columns.
     """
 
     clients: list[str]
@@ -50,6 +51,7 @@ class Profiles:
     scores: Floats
     elapsed: Floats
     now: float
+    events: Events
 
 
 def merge(
@@ -111,6 +113,7 @@ def merge(
         scores,
         np.where(scores == 0.0, np.inf, after - before),
         float(latest.max()),
+        events,
     )
 
 

@@ -126,7 +126,7 @@ class Profiler:
     def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._site = SiteUpdate()
+        self._site = SiteUpdate.first(self._monotonic)
         self._turns = SaveTurns(self._monotonic)
         self._errors_told = self._errors()
         self._flushing = threading.Lock()
@@ -190,6 +190,7 @@ class Profiler:
             self._buffer.clear()
             self._traps.clear()
             known = self._store.forget_all(ttl_seconds)
+            self._site.courses.clear()
             clear_rankings(self._store)
         self._store.advance_epoch()
         return known
@@ -268,21 +269,21 @@ class Profiler:
         finally:
             if left := {**by_client, **held}:
                 self._buffer.put_back(rest_of(left))
-        if self._site.counts:
-            try:
-                self._save_site()
-            finally:
-                self._site.bound(self._rows_capacity)
-            self._site = SiteUpdate(tallies=self._site.tallies)
+        if self._site.due(gently=gently):
+            self._save_site(gently)
         self._campaigns.look(guarding=self._guard.active)
         if failed is not None:
             raise failed
         return merged
 
-    def _save_site(self) -> None:
+    def _save_site(self, gently: bool) -> None:
         errors, maxima = self._errors(), (self._guard.flagged, self._model().version)
-        self._site.save(self._store, self._rows_capacity, maxima, errors - self._errors_told)
-        self._errors_told = errors
+        failed, most = errors - self._errors_told, self._rows_capacity
+        try:
+            self._site.save(self._store, most, maxima, failed, gently=gently)
+        finally:
+            self._site.bound(most)
+        self._errors_told, self._site = errors, self._site.next()
 
     def _report_damage(self, client: str) -> None:
         self._damaged.report(client=client, reason="not all of it is possible")

@@ -139,20 +139,22 @@ class Rankings:
 
 
 def leave_rankings(store: Store, clients: Sequence[str]) -> None:
-    """Take clients out of all rankings.
+    """Take clients out of all rankings, and forget their courses.
 
     Raises:
         StoreError: The store failed.
     """
+    store.drop_courses(clients)
     for ranking in RANKINGS.values():
         store.rank(ranking.stored, {}, clients)
 
 
 def clear_rankings(store: Store) -> None:
-    """Take all clients out of the rankings.
+    """Take all clients out of the rankings, and forget their courses.
 
     Raises:
         StoreError: The store failed.
     """
+    store.clear_courses()
     for name in (*(ranking.stored for ranking in RANKINGS.values()), *FORMER):
         store.rank(name, {}, store.ranked(name, 0, 2 * RANKED)[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,20 +17,30 @@ from flask_irl.behaviour.sums import Floats
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
+from flask_irl.verdicts.course_book import CourseBook
 from flask_irl.verdicts.rankings import Rankings
 from flask_irl.verdicts.tallies import Tallies
 
 
 @dataclass(frozen=True, slots=True)
 class SiteUpdate:
-    """Gather counters, history, training rows and rankings of a flush."""
+    """Gather counters, history, training rows and rankings of a flush.
+
+    Tallies and courses wait from one flush to the next.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     minutes: dict[int, MinuteCounts] = field(default_factory=dict)
     seconds: Seconds = field(default_factory=Seconds)
     tallies: Tallies = field(default_factory=Tallies)
+    courses: CourseBook = field(default_factory=lambda: CourseBook(time.monotonic))
     rows: list[bytes] = field(default_factory=list)
     rankings: Rankings = field(default_factory=Rankings)
+
+    @classmethod
+    def first(cls, clock: Callable[[], float]) -> SiteUpdate:
+        """Begin one for which nothing waits; the clock, in seconds, is one that is never set."""
+        return cls(courses=CourseBook(clock))
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""
@@ -50,6 +61,14 @@ class SiteUpdate:
             if clients:
                 self.seconds.add(int(now), FIRST_SCORE + bucket, clients)
 
+    def next(self) -> SiteUpdate:
+        """Begin the next flush's, with what waits here."""
+        return SiteUpdate(tallies=self.tallies, courses=self.courses)
+
+    def due(self, *, gently: bool) -> bool:
+        """Tell whether there is anything to save, in a gentle flush or another one."""
+        return bool(self.counts) or self.courses.due(gently=gently)
+
     def bound(self, rows_capacity: int) -> None:
         """Drop the oldest of what has waited for too long, while the store is out.
 
@@ -64,15 +83,22 @@ class SiteUpdate:
         self.rankings.bound()
 
     def save(
-        self, store: Store, rows_capacity: int, maxima: Sequence[int] = (0, 0), errors: int = 0
+        self,
+        store: Store,
+        rows_capacity: int,
+        maxima: Sequence[int] = (0, 0),
+        errors: int = 0,
+        *,
+        gently: bool = False,
     ) -> None:
-        """Save all of it, but for tallies that wait.
+        """Save all of it, but for tallies and courses that wait.
 
         Args:
             store: The store.
             rows_capacity: The largest number of training rows in the store.
             maxima: Figures of :data:`~flask_irl.behaviour.rollups.MAXIMA`.
             errors: Calls of the store that have failed since the last save.
+            gently: Whether requests are being served: courses wait longer then.
 
         Raises:
             StoreError: The store failed; only the part not saved is left here.
@@ -82,10 +108,12 @@ class SiteUpdate:
             self.counts["rows"] += len(self.rows)
             self.rows.clear()
         told = self.tallies.highest()
-        history = History(self.seconds.fold(maxima, errors), told)
+        courses = self.courses.highest(gently=gently)
+        history = History(self.seconds.fold(maxima, errors), told, courses.parts)
         store.add_counts(dict(self.counts), dict(self.minutes), history)
         self.counts.clear()
         self.minutes.clear()
         self.seconds.clear()
         self.tallies.remove(told)
+        self.courses.remove(courses)
         self.rankings.save(store)

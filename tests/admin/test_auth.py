@@ -39,6 +39,7 @@ READS = [
     ("GET", "/admin/models"),
     ("GET", "/admin/clients"),
     ("GET", "/admin/client/203.0.113.7"),
+    ("GET", "/admin/course/203.0.113.7"),
 ]
 
 

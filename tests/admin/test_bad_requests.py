@@ -128,7 +128,7 @@ def test_a_method_that_is_not_served_is_told_which_are(app: Flask, ask: Caller) 
     served: dict[str, set[str]] = {}
     for path, methods in known_rules(app):
         served.setdefault(path, set()).update(methods)
-    assert len(served) == 29
+    assert len(served) == 30
     for path, methods in served.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} - methods:
             # Slashes belong to ids: this asks for the client "203.0.113.7/override".

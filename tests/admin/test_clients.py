@@ -341,3 +341,33 @@ def test_an_id_puts_no_lines_into_the_log(
     for record in caplog.records:
         assert record.getMessage().isprintable()
     assert "forged" not in caplog.text
+
+
+# The course of a client
+
+
+def test_a_course_is_told_in_moments(ask: Caller, worker: Worker) -> None:
+    worker.limiter.flush()
+    found = ask("GET", f"/admin/course/{KNOWN}").json
+    assert found["slots"] == [
+        {
+            "since": "2023-11-14T22:10:00Z",
+            "requests": 21,
+            "busiest_minute": 21,
+            "refused": 0,
+            "lowest_score": -1.0,
+            "step": 1,
+        }
+    ]
+    assert found["changes"] == [{"at": "2023-11-14T22:13:20Z", "change": "flagged"}]
+    assert (found["kept"], found["slot_seconds"], found["client"]) == (True, 300, KNOWN)
+    assert found["until"] == "2023-11-14T22:13:20Z"
+
+
+def test_a_client_whose_course_is_not_kept_has_no_slots(ask: Caller, worker: Worker) -> None:
+    worker.limiter.flush()
+    worker.store.clear_courses()
+    found = ask("GET", f"/admin/course/{KNOWN}").json
+    assert (found["kept"], found["slots"]) == (False, [])
+    problem_of(ask("GET", "/admin/course/nobody"), 404)
+    problem_of(ask("GET", "/admin/course/203.0.113.0/99"), 422)

@@ -39,6 +39,7 @@ OPERATIONS = {
     ("post", "/admin/api-keys/{key}/revoke"),
     ("get", "/admin/clients"),
     ("get", "/admin/client/{id}"),
+    ("get", "/admin/course/{id}"),
     ("put", "/admin/client/{id}/override"),
     ("delete", "/admin/client/{id}/override"),
     ("put", "/admin/client/{id}/plan"),

@@ -26,7 +26,7 @@ from tests.admin.api import WRITE
 
 EXAMPLES = 40
 """For each operation, beside those that schemathesis always tries."""
-OPERATIONS = 36
+OPERATIONS = 37
 TOLD_BY_NO_DOCUMENT = ("/plans", "/plan", "/override")
 """Ends of paths whose bodies are well formed, and yet refused: a plan that there is not, a moment
 that is past."""

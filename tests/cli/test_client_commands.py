@@ -7,11 +7,13 @@ import re
 
 import pytest
 
+from flask_irl.behaviour.courses import SLOT_SECONDS, CoursePart, Slot, pack, slot_of
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limits.override import MAX_SECONDS
 from flask_irl.model.model import Model
 from flask_irl.operations import ORDERS, Operations
 from flask_irl.operations.results import ClientEntry, ClientResult
+from flask_irl.stores.history import History
 from tests.cli.shell import (
     LIMIT,
     SOMEBODY,
@@ -19,6 +21,25 @@ from tests.cli.shell import (
     cells,
     is_moment,
 )
+
+# The course of a client
+
+
+def test_a_client_is_shown_with_its_last_day(site: Site) -> None:
+    for _ in range(2):
+        site.ask("mallory", 30)
+        site.engine.flush()
+    text = site.done("client", "mallory")
+    assert re.search(r"^last 24 hours +60 requests, 20 refused, lowest score \S+$", text, re.M)
+    assert "flag and relief" not in text
+    begins = slot_of(site.engine.store.now()) * SLOT_SECONDS
+    slot = pack(Slot(begins // SLOT_SECONDS, flagged_at=begins + 20.0))
+    history = History({}, {}, [CoursePart("mallory", 0.0, slot)])
+    site.engine.store.add_counts({}, None, history)
+    assert re.search(r"^flag and relief +flagged \S+Z$", site.done("client", "mallory"), re.M)
+    site.engine.store.clear_courses()
+    assert "last 24 hours" not in site.done("client", "mallory")
+
 
 # clients
 

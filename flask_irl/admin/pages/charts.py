@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 WIDTH: Final = 640
@@ -60,6 +60,7 @@ class Chart(NamedTuple):
         columns: Texts below the axis, by their x.
         lines: Lines across, by their y.
         edges: Lines down, by their x, such as a threshold.
+        levels: Lines across that mean something, by their y, such as a threshold.
         legend: Label and class of each series.
         headings: Headings of the table.
         rows: Rows of the table.
@@ -73,6 +74,7 @@ class Chart(NamedTuple):
     columns: list[Mark]
     lines: list[Mark]
     edges: list[Mark]
+    levels: list[Mark]
     legend: list[tuple[str, str]]
     headings: list[str]
     rows: list[list[str]]
@@ -92,7 +94,10 @@ def bars(
     places: Sequence[str],
     series: Sequence[Series],
     *,
-    edge: tuple[float, str] | None = None,
+    edges: Sequence[tuple[float, str]] = (),
+    levels: Sequence[tuple[float, str]] = (),
+    top: float | None = None,
+    write: Callable[[float], str] | None = None,
 ) -> Chart:
     """Draw figures as bars, those of several series upon each other.
 
@@ -102,10 +107,14 @@ def bars(
         description: The description.
         places: Name of each place on the axis, from the left.
         series: Figures by place, the lowest series first.
-        edge: A line down, at so many places from the left, with its text.
+        edges: Lines down, each at so many places from the left, with its text.
+        levels: Lines across, each at a figure, with its text.
+        top: Figure at which the axis ends; by default one above all figures.
+        write: Writes figures; by default as :func:`number` does, and shorter at the axis.
     """
+    written, at_axis = write or number, write or short
     totals = [sum(values) for values in zip(*(s.values for s in series), strict=True)]
-    most = nice_top(max(totals, default=0.0))
+    most = nice_top(max(totals, default=0.0)) if top is None else top
     inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     step = inner / max(len(places), 1)
     shapes: list[Bar] = []
@@ -116,7 +125,7 @@ def bars(
             high = tall * value / most
             base -= high
             if value > 0:
-                text = f"{place}: {number(value)} {one.label}"
+                text = f"{place}: {written(value)} {one.label}"
                 x, width = LEFT + index * step, max(step * 0.82, 1.0)
                 shapes.append(
                     Bar(
@@ -131,14 +140,15 @@ def bars(
         shapes,
         [Mark(round(LEFT + (i + 0.41) * step, 1), places[i]) for i in range(0, len(places), every)],
         [
-            Mark(round(HEIGHT - BOTTOM - tall * share, 1), short(most * share))
+            Mark(round(HEIGHT - BOTTOM - tall * share, 1), at_axis(most * share))
             for share in (0.0, 0.5, 1.0)
         ],
-        [] if edge is None else [Mark(round(LEFT + edge[0] * step, 1), edge[1])],
+        [Mark(round(LEFT + at * step, 1), text) for at, text in edges],
+        [Mark(round(HEIGHT - BOTTOM - tall * at / most, 1), text) for at, text in levels],
         [(one.label, one.kind) for one in series],
         ["", *(one.label for one in series)],
         [
-            [place, *(number(one.values[i]) for one in series)]
+            [place, *(written(one.values[i]) for one in series)]
             for i, place in enumerate(places)
             if totals[i] > 0
         ],

@@ -98,7 +98,7 @@ def _scores(history: SiteHistory, threshold: float) -> Chart:
         f"below the threshold {threshold:g} a client is anomalous.",
         ["0", *(f"{bound:.1f}" for bound in history["score_bounds"][:-1])],
         [Series("scores", "clients", totals)],
-        edge=(-threshold * len(totals), "threshold"),
+        edges=[(-threshold * len(totals), "threshold")],
     )
 
 

@@ -64,6 +64,12 @@ def change(entry: AuditEntry) -> str:
             return f"The mode is {after.get('mode')}"
         case "limits":
             return "Changed: " + state(after)
+        case "plans":
+            return "Changed: " + state(after)
+        case "plan":
+            if not after:
+                return f"The plan assigned to {target} is taken back"
+            return f"{target} has plan {after.get('plan')} until {_moment(after.get('until'))}"
         case "rollback":
             return f"Model {target} is in force and pinned"
         case "unpin":

@@ -16,9 +16,11 @@ from flask_irl.admin.schemas.clients import (
     OverrideRemovedSchema,
     ResetSchema,
 )
+from flask_irl.admin.schemas.courses import CourseSchema
 from flask_irl.admin.schemas.requests import ClientsQuery, FeedbackRequest, OverrideRequest
 from flask_irl.admin.state import current_admin
 from flask_irl.limits.keys import canonical
+from flask_irl.operations.courses import ClientCourse
 from flask_irl.operations.ids import is_no_client
 from flask_irl.operations.results import ClientOverride, ClientResult
 
@@ -54,6 +56,22 @@ def client(id: str) -> ClientResult:
     if result is None:
         raise _unknown(id)
     return result
+
+
+@blueprint.operation(
+    "GET", "/course/<irl_client:id>", CourseSchema, errors=(404, 422), tag="clients"
+)
+def course(id: str) -> ClientCourse:
+    """Show a client's course over the last day: requests, scores, flag and relief
+
+    In slots of five minutes. A client whose course isn't kept has no slots.
+    """
+    operations = current_admin().operations
+    key = operations.clients.key_of(id)
+    found = operations.course(key)
+    if not found["kept"] and operations.clients.describe(key) is None:
+        raise _unknown(id)
+    return found
 
 
 @blueprint.operation(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from flask_irl.behaviour.rollups import RINGS, Rollup
 from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History, Tally, TallyName
-from flask_irl.stores.memory.models import MemoryModels
+from flask_irl.stores.memory.courses import MemoryCourses
 
 
-class MemoryHistory(MemoryModels):
+class MemoryHistory(MemoryCourses):
     """Keep a site's history; see the protocol ``HistoryStore``.
 
     Args:
@@ -42,6 +42,7 @@ class MemoryHistory(MemoryModels):
 
     def _add_history(self, history: History) -> None:
         """Add to the history, while this store is locked."""
+        self._add_courses(history.courses)
         for (resolution, begin), rollup in history.rollups.items():
             ring, place = self._rings[resolution], begin // resolution % RINGS[resolution]
             before, stored = ring.get(place, (begin, None))

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from flask_irl.behaviour.rollups import RINGS, Rollup, decode, encode
 from flask_irl.stores.history import DAYS_KEPT, TALLIED, History, Tally, TallyName
+from flask_irl.stores.redis.courses import RedisCourses
 from flask_irl.stores.redis.damage import DamagedError
-from flask_irl.stores.redis.models import RedisModels
 from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
 
@@ -18,7 +18,7 @@ NUMBER_OF: Final = {resolution: number for number, resolution in enumerate(RINGS
 MOST_COUNTED: Final = 1e15
 
 
-class RedisHistory(RedisModels):
+class RedisHistory(RedisCourses):
     """Keep a site's history; see the protocol ``HistoryStore``."""
 
     def rollups(self, resolution: int, first: int, last: int) -> dict[int, Rollup]:
@@ -91,7 +91,7 @@ class RedisHistory(RedisModels):
 
     def _history_commands(self, history: History) -> list[Command]:
         """List the commands that add to the history."""
-        commands: list[Command] = []
+        commands = self._course_commands(history.courses)
         if history.rollups:
             rings = self._site_key(*(f"rollups.{resolution}" for resolution in RINGS))
             parts: list[int | str] = []

@@ -7,12 +7,14 @@ import re
 import pytest
 from flask import Flask
 
+from flask_irl.admin.pages.course_charts import course_charts
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import Operations
 from tests.admin.api import WRITE, make_app
 from tests.admin.pages.visitor import Visitor, notice
 from tests.admin.site import KNOWN, MODEL, OLDER_MODEL, learn
 from tests.conftest import Clock
+from tests.operations.test_what_if import keep
 from tests.operations.worker import Worker, override
 
 HTML = "<img src=x onerror=alert(1)>\"'"
@@ -93,6 +95,52 @@ def test_a_client_is_shown_with_the_usual_beside_its_own(visitor: Visitor) -> No
     assert "anomalous below -0.50" in text
 
 
+def test_a_clients_last_hours_are_drawn_and_told(app: Flask, worker: Worker, clock: Clock) -> None:
+    worker.limiter.flush()
+    clock.advance(900)
+    worker.ask(KNOWN)
+    worker.limiter.flush()
+    text = Visitor(app).open(f"/client?id={KNOWN}").text
+    requests, scores = re.findall(r'<figure class="chart">.*?</figure>', text, re.DOTALL)[:2]
+    assert re.search(
+        r"<desc[^>]*>22 requests, 0 of them refused, in the last 3 hours; a bar", requests
+    )
+    assert "Flagged at 22:13:20, relieved at 22:28:20." in requests
+    assert re.search(r'<th scope="row">22:10</th><td class="number">21</td>', requests)
+    assert "<title>22:10: -1.00 score below the threshold</title>" in scores
+    assert ">threshold -0.5</text>" in scores
+    assert all(f">{text}</text>" in scores for text in ("0.00", "-0.50", "-1.00", "flagged"))
+    assert 'datetime="2023-11-14T22:13:20Z">2023-11-14 22:13:20 UTC</time> flagged</li>' in text
+
+
+@pytest.mark.parametrize(("hours", "bars"), [(2, 36), (11, 72), (23, 72)])
+def test_older_courses_have_longer_bars(
+    worker: Worker, clock: Clock, hours: int, bars: int
+) -> None:
+    keep(worker, "c", 5)
+    clock.advance(hours * 3600)
+    keep(worker, "c", 7, refused=2, lowest=-0.2)
+    chart = course_charts(worker.operations.course("c"))[0]
+    assert [bar.kind for bar in chart.bars] == ["admitted", "admitted", "refused"]
+    widths = {bar.width for bar in chart.bars}
+    assert widths == {round((chart.right - chart.left) / bars * 0.82, 1)}
+    assert chart.description.startswith("12 requests, 2 of them refused, in the last ")
+
+
+def test_of_many_changes_the_latest_are_named(worker: Worker) -> None:
+    now = worker.store.now()
+    changes = [{"at": now - 60 * n, "change": "flagged"} for n in range(9, 0, -1)]
+    keep(worker, "c", 1)
+    charts = course_charts({**worker.operations.course("c"), "changes": changes})  # type: ignore[typeddict-item]
+    assert "and 3 times before." in charts[0].description
+    assert [mark.text for mark in charts[0].edges] == [""] * 9
+
+
+def test_a_client_without_a_course_is_told_why(app: Flask, worker: Worker) -> None:
+    worker.store.clear_courses()
+    assert "No course of it is kept" in Visitor(app).open(f"/client?id={KNOWN}").text
+
+
 def test_a_client_of_any_name_has_a_page(app: Flask, worker: Worker) -> None:
     visitor = Visitor(app)
     for name in ("../..", "a//b/", "?x=1&y", "#", "ünï", HTML, "%2e%2e", " "):
@@ -128,10 +176,16 @@ def test_the_model_is_shown_with_its_versions(visitor: Visitor) -> None:
     assert "Features that matter" in text
 
 
-def test_another_threshold_is_told_over_which_clients(visitor: Visitor) -> None:
+def test_another_threshold_is_told_over_which_clients(visitor: Visitor, worker: Worker) -> None:
+    keep(worker, "flagged", 9, lowest=-0.7, step=1)
+    keep(worker, "odd", 12, lowest=-0.41)
     text = visitor.open("/models?threshold=-0.9").text
-    assert "and 1 of the 1 flagged ones would not" in text
-    assert "Computed over the 1 clients" in text
+    assert "and 1 of the 2 flagged ones would not" in text
+    assert "id=flagged" in text
+    assert "of the 3 clients whose course is kept" in text
+    text = visitor.open("/models?threshold=-0.4").text
+    assert "<strong>1 more</strong> client would have been flagged in the last 24 hours" in text
+    assert "id=odd" in text
     assert 'role="alert"' in visitor.open("/models?threshold=2").text
 
 
@@ -279,8 +333,10 @@ def test_limits_are_previewed_changed_and_undone(
     fields = {"action": "limits", "base_limit": 20, "window_seconds": 60}
     asked = visitor.send("/limits", fields)
     assert asked.status_code == 200
-    assert re.search(r"Of 2 clients, <strong>\d</strong> would be refused", asked.text)
-    assert "busy" in asked.text
+    told = "Of 2 clients, <strong>2</strong> would have been refused <strong>55 requests</strong>"
+    assert told in asked.text
+    assert "it is 0 clients and 0 requests" in asked.text
+    assert "id=busy" in asked.text
     assert operations.site.limits()["base_limit"] == 100
     answer = visitor.change("/limits", {**fields, "sure": 1})
     assert notice(answer) == "Changed: base limit 20."
@@ -293,7 +349,7 @@ def test_limits_are_previewed_changed_and_undone(
 
 def test_a_threshold_is_previewed_with_its_clients(visitor: Visitor) -> None:
     asked = visitor.send("/limits", {"action": "limits", "anomaly_threshold": "-0.2"})
-    assert "Computed over the 1 clients whose scores are kept" in asked.text
+    assert "of the 1 client whose course is kept" in asked.text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from flask_irl.admin.pages import words
 from flask_irl.admin.pages.access import visitor
 from flask_irl.admin.pages.blueprint import pages
 from flask_irl.admin.pages.charts import Chart, Series, bars
+from flask_irl.admin.pages.course_charts import course_charts
 from flask_irl.admin.pages.forms import (
     DURATIONS,
     done,
@@ -96,6 +97,7 @@ def client() -> Response:
     # In the query, not in the path: browsers resolve "..", and servers merge slashes.
     key = operations.clients.key_of(_id(request.args.get("id", "")))
     found = operations.clients.describe(key)
+    course = operations.course(key)
     return page(
         "client.html",
         status=200 if found is not None else 404,
@@ -103,6 +105,9 @@ def client() -> Response:
         client=found,
         limits=operations.quota.left(key, current_admin().plans()),
         rates=None if found is None else rate_chart(found),
+        plans=operations.plans.read()["plans"],
+        course=course_charts(course),
+        steps=course["changes"],
         answers=words.answers(None if found is None else found["answers"]),
         threshold=operations.site.limits()["anomaly_threshold"],
         changes=operations.audit.of_target(key),
@@ -127,6 +132,21 @@ def change_client() -> Response | BaseResponse:
     elif action == "clear":
         if not operations.overrides.clear(key, who):
             raise NotFound(f"Client {key} has no override.")
+    elif action == "plan":
+        plan = field("plan")
+        if field("sure") != "1":
+            return page(
+                "confirm_assignment.html",
+                key=key,
+                plan=plan,
+                seconds=seconds(),
+                reason=reason(),
+                preview=operations.what_if.assignment(key, plan),
+            )
+        operations.plans.assign(key, plan, seconds=seconds(), reason=reason(), who=who)
+    elif action == "unassign":
+        if not operations.plans.unassign(key, who):
+            raise NotFound(f"Client {key} is assigned no plan.")
     elif action in FEEDBACK:
         if not operations.clients.feedback(key, action, who):
             raise NotFound(f"No client {key} is known.")

@@ -33,16 +33,19 @@ def limits() -> Response:
         limits=admin.operations.site.limits(),
         routes=admin.routes(),
         modes=MODES,
+        plans=admin.operations.plans.read(),
         **notice_values(),
     )
 
 
 @pages.post("/page/limits")
 def change_limits() -> Response | BaseResponse:
-    """Preview a change of the limits or of the mode, or make it."""
+    """Preview a change of the limits, of a plan or of the mode, or make it."""
     operations = current_admin().operations
     if field("action") == "mode":
         return _change_mode(field("mode"))
+    if field("action") == "plan":
+        return _change_plan(field("plan"), field("limits"))
     if field("action") != "limits":
         raise BadRequest("There is no such action.")
     sent = {name: check_option(name, field(name)) for name in NAMES if field(name)}
@@ -73,6 +76,18 @@ def _previews(changes: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         if "anomaly_threshold" in changes
         else None,
     }
+
+
+def _change_plan(name: str, limits: str) -> Response | BaseResponse:
+    operations = current_admin().operations
+    if field("sure") == "1":
+        operations.plans.change({"plans": {name: limits}}, visitor().who)
+        return done("limits", "")
+    rates = operations.what_if.plan(name, limits)
+    present = operations.plans.in_force([name])[name]
+    if present == rates["limits"]:
+        raise BadRequest("Nothing is changed by that.")
+    return page("confirm_plan.html", plan=name, limits=limits, present=present, rates=rates)
 
 
 def _change_mode(mode: str) -> Response | BaseResponse:

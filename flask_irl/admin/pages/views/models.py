@@ -16,7 +16,7 @@ from flask_irl.admin.pages.rendering import page
 from flask_irl.admin.pages.views.clients import notice_values
 from flask_irl.admin.state import current_admin
 from flask_irl.errors import ConfigurationError
-from flask_irl.operations.what_if import ThresholdPreview
+from flask_irl.operations.preview_results import ThresholdPreview
 
 FEATURES: Final = 12
 """Features that are listed, of those that tell clients apart most."""
@@ -32,6 +32,7 @@ def models() -> Response:
         "models.html",
         model=model,
         versions=operations.models.versions(),
+        realised=operations.models.realised() if model["trained"] else None,
         features=operations.models.features_in_use()[:FEATURES],
         flagged=operations.site.stats()["flagged_clients"],
         preview=preview,

@@ -1,0 +1,134 @@
+"""Compute what limits and thresholds would have done, over the courses of clients. Pure but for
+the reading of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flask_irl.behaviour.course_columns import PACKED
+from flask_irl.behaviour.courses import (
+    FORM,
+    MINUTE,
+    MINUTES,
+    SCORE_PARTS,
+    SLOT_SECONDS,
+    SLOTS_KEPT,
+    slot_of,
+)
+from flask_irl.behaviour.harm import Mask
+from flask_irl.behaviour.sums import Floats
+from flask_irl.limits.keys import canonical
+from flask_irl.stores.base import Store
+
+DAY_MINUTES: Final = SLOTS_KEPT * MINUTES
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCourses:
+    """Hold the courses of the last day.
+
+    Attributes:
+        clients: Keys of the clients with a slot in it.
+        owner: For each slot, the place of its client; rising.
+        slots: The slots, columns of ``PACKED``.
+    """
+
+    clients: list[str]
+    owner: NDArray[np.intp]
+    slots: NDArray[Any]
+
+    def of(self, wanted: Sequence[str]) -> KeptCourses:
+        """Give those of some clients."""
+        chosen = set(wanted)
+        return self._some(np.array([client in chosen for client in self.clients], dtype=bool))
+
+    def without(self, unwanted: Sequence[str]) -> KeptCourses:
+        """Give those of all other clients."""
+        left = set(unwanted)
+        return self._some(np.array([client not in left for client in self.clients], dtype=bool))
+
+    def requests(self) -> NDArray[np.int64]:
+        """Count each client's requests."""
+        return self._by_client(self.slots["minutes"].sum(axis=1, dtype=np.float64)).astype(np.int64)
+
+    def lowest(self) -> Floats:
+        """Give each client's lowest score, 0 to -1."""
+        found = np.zeros(len(self.clients))
+        np.minimum.at(found, self.owner, self.slots["lowest"].astype(np.float64) / -SCORE_PARTS)
+        return found
+
+    def highest_step(self) -> NDArray[np.int64]:
+        """Give each client's highest step."""
+        found = np.zeros(len(self.clients), dtype=np.int64)
+        np.maximum.at(found, self.owner, self.slots["step"])
+        return found
+
+    def lowest_at(self) -> Floats:
+        """Give the beginning of the slot in which each client's score was lowest."""
+        order = np.lexsort((self.slots["lowest"], self.owner))
+        found = np.zeros(len(self.clients))
+        found[self.owner[order]] = self.slots["number"][order].astype(np.float64) * SLOT_SECONDS
+        return found
+
+    def excess(self, amount: int, window_seconds: int, factors: Sequence[float]) -> Floats:
+        """Count each client's requests beyond a limit, as a fixed window would refuse them.
+
+        Counts are of minutes: within one, and within a shorter window, requests count as even. A
+        client keeps the share of its step: in a window of several, by its requests at each.
+
+        Args:
+            amount: Requests per window.
+            window_seconds: The window.
+            factors: Share of the limit at each step.
+        """
+        steps = np.minimum(self.slots["step"], len(factors) - 1)
+        shares = np.asarray(factors, dtype=np.float64)[steps]
+        counts = self.slots["minutes"].astype(np.float64)
+        if window_seconds <= MINUTE:
+            allowed = amount * (MINUTE / window_seconds) * shares
+            return self._by_client(np.maximum(counts - allowed[:, None], 0.0).sum(axis=1))
+        minutes = self.slots["number"].astype(np.int64)[:, None] * MINUTES + np.arange(MINUTES)
+        windows = (minutes * MINUTE // window_seconds).ravel()
+        owners = np.repeat(self.owner, MINUTES)
+        if not len(owners):
+            return np.zeros(len(self.clients))
+        begins = np.flatnonzero(
+            np.concatenate([[True], (np.diff(owners) != 0) | (np.diff(windows) != 0)])
+        )
+        total = np.add.reduceat(counts.ravel(), begins)
+        kept = np.add.reduceat((counts * shares[:, None]).ravel(), begins)
+        share = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
+        beyond = np.maximum(total - amount * share, 0.0)
+        return np.bincount(owners[begins], beyond, len(self.clients)).astype(np.float64)
+
+    def _by_client(self, values: Floats) -> Floats:
+        return np.bincount(self.owner, values, len(self.clients)).astype(np.float64)
+
+    def _some(self, chosen: Mask) -> KeptCourses:
+        places = np.cumsum(chosen) - 1
+        slots = chosen[self.owner]
+        clients = [client for client, is_one in zip(self.clients, chosen, strict=True) if is_one]
+        return KeptCourses(clients, places[self.owner[slots]], self.slots[slots])
+
+
+def read_courses(store: Store) -> KeptCourses:
+    """Read the courses of all clients over the last day; a key that could be none is left out.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    last = slot_of(store.now())
+    names = [name for name in store.course_clients() if canonical(name) == name]
+    size = FORM.size
+    blobs = [blob[: len(blob) - len(blob) % size] for blob in store.courses(names)]
+    slots = np.frombuffer(b"".join(blobs), dtype=PACKED)
+    owner = np.repeat(np.arange(len(names)), [len(blob) // size for blob in blobs])
+    recent = (slots["number"] > last - SLOTS_KEPT) & (slots["number"] <= last)
+    present = np.zeros(len(names), dtype=bool)
+    present[owner[recent]] = True
+    return KeptCourses(names, owner[recent], slots[recent])._some(present)

@@ -1,0 +1,84 @@
+"""Tell the rate plans of many clients, as far as they are known without a request of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from flask_irl.api_keys.record import decode
+from flask_irl.api_keys.text import id_of
+from flask_irl.limiter.limiter import Limiter
+from flask_irl.operations.client_plans import counts_under
+from flask_irl.telemetry.damage import DamageLog
+
+LOOKED_AT: Final = 200
+"""Clients of unknown plans that are looked at, whether they count under one at present."""
+
+
+def known_plans(limiter: Limiter, clients: Sequence[str]) -> dict[str, str | None]:
+    """Tell the plans of clients: of operators' assignments, of API keys, and the default.
+
+    Args:
+        limiter: The limiter.
+        clients: Their keys.
+
+    Returns:
+        The plan's name, None where the base limit holds; a client whose plan the app tells with
+        each request is left out.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    plans = limiter.rate_plans
+    if not plans.any:
+        return dict.fromkeys(clients)
+    default = None if plans.default is None else plans.default.name
+    by_key = _plans_of_keys(limiter, clients)
+    found: dict[str, str | None] = {}
+    for client in clients:
+        assigned = plans.assigned_to(client)
+        if assigned is not None:
+            found[client] = assigned.name
+        elif client in by_key:
+            name = by_key[client]
+            found[client] = name if name in plans.table else default
+        elif not plans.by_request:
+            found[client] = default
+    return found
+
+
+def members(limiter: Limiter, plan: str, clients: Sequence[str], now: float) -> list[str]:
+    """List the clients of a plan.
+
+    Of clients whose plan only the app tells, the first 200 are looked at: they are members if
+    requests of theirs count under it in the present windows.
+
+    Args:
+        limiter: The limiter.
+        plan: Name of the plan, which there must be.
+        clients: Keys of clients, those to look at first.
+        now: Seconds since the epoch.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    known = known_plans(limiter, clients)
+    unknown = [client for client in clients if client not in known][:LOOKED_AT]
+    counted = {client for client in unknown if counts_under(limiter, plan, client, now)}
+    return [client for client in clients if known.get(client) == plan or client in counted]
+
+
+def _plans_of_keys(limiter: Limiter, clients: Sequence[str]) -> dict[str, str]:
+    """Read the plans of the clients that are API keys; empty for none."""
+    if limiter.keys is None:
+        return {}
+    ids = {client: id_of(client) for client in clients if id_of(client)}
+    records = limiter.store.api_key_records(list(ids.values()))
+    damaged = DamageLog("api_key", "api_key_damaged", limiter.notify)
+    found: dict[str, str] = {}
+    for (client, key_id), data in zip(ids.items(), records, strict=True):
+        try:
+            found[client] = "" if data is None else decode(key_id, data).key.plan
+        except ValueError as error:
+            damaged.report(key=key_id, reason=error)
+    return found

@@ -1,0 +1,222 @@
+"""Test what is told of clients' courses: all that was saved, once, and by interest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flask_irl.behaviour.courses import CoursePart, Slot, unpack
+from flask_irl.errors import StoreError
+from flask_irl.stores.base import Store
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.verdicts import course_book
+from flask_irl.verdicts.course_book import MOST_TOLD, TOLD_SECONDS
+from tests.conftest import Clock
+from tests.operations.worker import Site, Worker, attack, sites_on
+
+SLOT = 300
+
+
+@pytest.fixture(params=["memory", "redis"])
+def site(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Site]:
+    """Make a site at the beginning of a slot."""
+    clock.now = clock.now // SLOT * SLOT + SLOT
+    yield from sites_on(request, clock)
+
+
+def course(store: Store, client: str = "c") -> list[Slot]:
+    return unpack(store.courses([client])[0])
+
+
+def minutes(store: Store, client: str = "c") -> list[tuple[int, ...]]:
+    return [slot.minutes for slot in course(store, client)]
+
+
+def test_requests_are_told_by_minute_and_refused_ones_with_them(site: Site) -> None:
+    worker = site.worker(base_limit=5)
+    worker.admitted(7)
+    site.clock.advance(61)
+    worker.admitted(2)
+    worker.limiter.flush()
+    site.clock.advance(SLOT)
+    worker.admitted(1)
+    worker.limiter.flush()
+    first, second = course(worker.store)
+    assert (first.minutes, first.refused) == ((7, 2, 0, 0, 0), 2)
+    assert (second.minutes, second.number) == ((0, 1, 0, 0, 0), first.number + 1)
+
+
+def test_a_flush_across_slots_tells_each_its_own(site: Site) -> None:
+    worker = site.worker()
+    site.clock.advance(SLOT - 1)
+    worker.admitted(3)
+    site.clock.advance(2)
+    worker.admitted(2)
+    worker.limiter.flush()
+    assert minutes(worker.store) == [(0, 0, 0, 0, 3), (2, 0, 0, 0, 0)]
+
+
+def test_workers_tell_of_the_same_slot(site: Site) -> None:
+    one, two = site.worker(), site.worker()
+    for worker in (one, two, one):
+        worker.admitted(2)
+        worker.limiter.flush()
+    assert minutes(one.store) == [(6, 0, 0, 0, 0)]
+    assert one.store.course_clients() == ["c"]
+
+
+def test_flag_and_relief_have_their_moments(site: Site) -> None:
+    worker = site.worker(base_limit=1000, unknown_paths=30)
+    begins = site.clock.now
+    attack(site, worker, "mallory", seconds=40)
+    [state] = worker.store.load(["mallory"])
+    assert state is not None
+    assert state.step > 0
+    flagged = next(slot for slot in course(worker.store, "mallory") if slot.flagged_at)
+    assert flagged.flagged_at is not None
+    assert begins < flagged.flagged_at <= begins + 40
+    assert (flagged.step, flagged.relieved_at) == (state.step, None)
+    assert flagged.lowest == -1.0
+    for _ in range(100):
+        site.clock.advance(120)
+        worker.ask("mallory")
+        worker.limiter.flush()
+    slots = course(worker.store, "mallory")
+    relieved = [slot.relieved_at for slot in slots if slot.relieved_at]
+    assert len(relieved) == 1
+    assert relieved[0] > flagged.flagged_at
+    assert slots[-1].step == 0
+
+
+def test_a_reset_forgets_the_course(site: Site) -> None:
+    worker = site.worker()
+    for client in ("c", "d"):
+        worker.ask(client)
+    worker.limiter.flush()
+    worker.operations.clients.reset("c", "ada")
+    assert (course(worker.store), worker.store.course_clients()) == ([], ["d"])
+    worker.ask("d")
+    worker.limiter.flush()
+    worker.operations.clients.reset_all("ada")
+    worker.limiter.flush()
+    assert worker.store.course_clients() == []
+
+
+# While requests are served
+
+
+def serving(site: Site, **options: object) -> Worker:
+    """Make a worker whose flushes go by the site's clock."""
+    worker = site.worker(base_limit=1000, **options)
+    worker.limiter.profiler._monotonic = site.clock
+    worker.limiter.profiler.after_fork()
+    return worker
+
+
+def gently(worker: Worker) -> None:
+    worker.limiter.profiler.flush(gently=True)
+
+
+def test_the_store_is_told_now_and_then_and_of_what_is_left_when_nothing_comes(site: Site) -> None:
+    worker = serving(site)
+    worker.ask()
+    gently(worker)
+    assert minutes(worker.store) == [(1, 0, 0, 0, 0)]
+    site.clock.advance(1)
+    worker.ask()
+    gently(worker)
+    assert minutes(worker.store) == [(1, 0, 0, 0, 0)]
+    site.clock.advance(TOLD_SECONDS)
+    gently(worker)
+    assert minutes(worker.store) == [(2, 0, 0, 0, 0)]
+
+
+def test_the_most_interesting_are_told_and_the_others_later(site: Site) -> None:
+    worker = serving(site)
+    for number in range(MOST_TOLD + 20):
+        worker.admitted(2 if number >= 20 else 1, f"c{number}")
+    gently(worker)
+    told = worker.store.course_clients()
+    assert len(told) == MOST_TOLD
+    assert "c0" not in told
+    site.clock.advance(TOLD_SECONDS)
+    gently(worker)
+    assert len(worker.store.course_clients()) == MOST_TOLD + 20
+
+
+def test_of_many_flagged_clients_all_are_told_in_turn(site: Site) -> None:
+    worker = serving(site)
+    names = [f"c{number}" for number in range(2 * MOST_TOLD)]
+    for name in names:
+        worker.ask(name)
+    worker.limiter.flush()
+    worker.store.clear_courses()
+    for name in names:
+        worker.flag(name)
+    for _ in range(4):
+        site.clock.advance(TOLD_SECONDS)
+        for name in names:
+            worker.ask(name)
+        gently(worker)
+    assert len(worker.store.course_clients()) == len(names)
+
+
+def test_what_a_failing_store_did_not_take_is_told_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = site.worker()
+    worker.admitted(3)
+
+    def fail(*_: object) -> None:
+        raise StoreError("out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "add_counts", fail)
+        with pytest.raises(StoreError):
+            worker.limiter.flush()
+    worker.ask()
+    worker.limiter.flush()
+    assert minutes(worker.store) == [(4, 0, 0, 0, 0)]
+
+
+def test_of_more_clients_than_can_wait_the_most_interesting_do(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course_book, "MOST_WAITING", 40)
+    worker = serving(site)
+    monkeypatch.setattr(course_book.CourseBook, "due", lambda *_, **__: False)
+    for start in range(0, 200, 10):
+        for number in range(start, start + 10):
+            worker.admitted(9 if number % 10 == 0 else 1, f"c{number}")
+        gently(worker)
+    monkeypatch.undo()
+    worker.limiter.flush()
+    told = worker.store.course_clients()
+    assert len(told) <= 40
+    assert {f"c{number}" for number in range(0, 200, 10)} <= set(told)
+
+
+def test_a_rank_outlives_no_day_among_others() -> None:
+    clock = Clock()
+    store = MemoryStore(clock=clock)
+    ranks: list[float] = []
+
+    def note(parts: list[CoursePart]) -> None:
+        ranks.extend(part.rank for part in parts)
+
+    store._add_courses = note  # type: ignore[assignment,method-assign]
+    clock.now = clock.now // SLOT * SLOT
+    worker = Worker(store, {}, monotonic=clock)
+    worker.ask()
+    worker.limiter.flush()
+    worker.flag()
+    worker.ask()
+    worker.limiter.flush()
+    clock.advance(86_400)
+    worker.ask("new")
+    worker.limiter.flush()
+    idle, flagged, new = ranks
+    assert idle < flagged
+    assert new == pytest.approx(flagged, abs=0.01)
+    assert new > idle + 8
