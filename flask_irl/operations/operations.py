@@ -64,7 +64,9 @@ class Operations:
         self.quota = QuotaOperations(limiter)
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)
-        self.undo = UndoOperations(self.audit, self.overrides, self.clients, self.models, self.site)
+        self.undo = UndoOperations(
+            self.audit, self.overrides, self.clients, self.models, self.site, self.campaigns
+        )
         self.what_if = WhatIf(limiter)
         self.store = limiter.store
         self._limiter = limiter

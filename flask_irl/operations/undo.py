@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
@@ -28,6 +29,7 @@ class UndoOperations:
         clients: Restores feedback.
         models: Puts the model in force that was before, and its pin.
         site: Restores limits and mode.
+        campaigns: Puts back campaigns that were ended.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class UndoOperations:
         clients: ClientOperations,
         models: ModelOperations,
         site: SiteOperations,
+        campaigns: CampaignOperations,
     ) -> None:
         self._audit = audit
         self._overrides = overrides
         self._clients = clients
         self._models = models
         self._site = site
+        self._campaigns = campaigns
         self._undo: Mapping[str, Callable[[AuditEntry, str], None]] = {
             "override": self._override,
             "clear": self._override,
@@ -51,6 +55,8 @@ class UndoOperations:
             "limits": self._limits,
             "rollback": self._model,
             "unpin": self._model,
+            "end_campaign": self._ended_campaign,
+            "resume_campaign": self._resumed_campaign,
         }
 
     def latest(self, who: str, target: str | None) -> AuditEntry | None:
@@ -71,6 +77,9 @@ class UndoOperations:
 
     def can_undo(self, entry: AuditEntry) -> bool:
         """Tell whether a change is of a kind that can be taken back."""
+        if entry["action"] == "end_campaign" and entry["after"] is None:
+            # Of an earlier build, which told too little of the campaign.
+            return False
         return entry["action"] in self._undo
 
     def undo(self, at: float, target: str, who: str) -> None:
@@ -135,6 +144,16 @@ class UndoOperations:
             raise ConfigurationError(f"model {version} is kept no more: nothing was undone")
         if pinned is None:
             models.unpin(who, "undone")
+
+    def _ended_campaign(self, entry: AuditEntry, who: str) -> None:
+        until = self._campaigns.muted_until(entry)
+        _check_same(None if until is None else {"until": until}, entry)
+        self._campaigns.resume(entry, who)
+
+    def _resumed_campaign(self, entry: AuditEntry, who: str) -> None:
+        until = (entry["before"] or {})["until"]
+        if self._campaigns.end(entry["target"], who, "undone", until=until) is None:
+            raise ConfigurationError("the campaign runs no more: nothing was undone")
 
 
 def _check_same(present: State | None, entry: AuditEntry) -> None:

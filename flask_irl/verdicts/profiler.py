@@ -13,12 +13,13 @@ from flask_irl.behaviour.buffer import Buffer
 from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
-from flask_irl.stores.state import Update
+from flask_irl.stores.state import ClientState
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
-from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
+from flask_irl.verdicts.edit import edit_profile
+from flask_irl.verdicts.flush import Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
 from flask_irl.verdicts.row_quota import RowQuota
@@ -164,18 +165,12 @@ class Profiler:
         Raises:
             StoreError: The store failed, or others save the profile all the time.
         """
-        for _ in range(MAX_TRIES):
-            state = self._store.load([client])[0]
-            if state is None:
-                return False
-            records = profile.decode([state.profile])
+
+        def note(state: ClientState, records: profile.Records) -> int:
             records["feedback"] = feedback
-            [blob] = profile.encode(records)
-            update = Update(client, state.revision, state.step, state.score, blob)
-            [result] = self._store.save([update], self._ttl_seconds)
-            if result != "stale":
-                return result == "saved"
-        raise StoreError(f"the profile of {client} is being saved by other workers all the time")
+            return state.step
+
+        return edit_profile(self._store, client, note, self._ttl_seconds)
 
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget all clients, in the store and in the buffer; returns how many the store knew.

@@ -262,6 +262,17 @@ class EndCampaignRequest(Request):
     """End a campaign."""
 
     optional = True
-    example: ClassVar = {"reason": "Our own migration of accounts."}
+    json_schema: ClassVar[Mapping[str, Any]] = {"not": {"required": ["seconds", "until"]}}
+    example: ClassVar = {"seconds": 3600, "reason": "Our own migration of accounts."}
 
+    seconds = Number(
+        validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
+        metadata=described(
+            "Time for which no campaign is named for the same; "
+            f"{HOUR_SECONDS} without it and `until`.",
+            HOUR_SECONDS,
+            exclusiveMinimum=0,
+        ),
+    )
+    until = until_field()
     reason = reason_field("Our own migration of accounts.")

@@ -19,15 +19,17 @@ from flask_irl.operations import Operations
 from flask_irl.stores.memory.store import MemoryStore
 from tests.admin.api import READ, WRITE, make_app
 from tests.admin.pages.visitor import PAGE, Visitor
-from tests.admin.site import KNOWN
+from tests.admin.site import CAMPAIGN, KNOWN
 from tests.conftest import Clock
 from tests.operations.worker import Worker, break_store
 
-VIEWS = ("/", "/clients", f"/client?id={KNOWN}", "/models", "/limits", "/audit")
+CAMPAIGN_PAGE = f"/campaign?id={CAMPAIGN.id}"
+VIEWS = ("/", "/clients", f"/client?id={KNOWN}", "/models", "/limits", "/audit", CAMPAIGN_PAGE)
 CHANGES: dict[str, dict[str, object]] = {
     "/client": {"id": KNOWN, "action": "block", "seconds": 600},
     "/models": {"action": "train", "sure": 1},
     "/limits": {"action": "mode", "mode": "off", "sure": 1},
+    "/campaign": {"id": CAMPAIGN.id, "seconds": 600},
     "/undo": {"at": "1700000000.0", "target": KNOWN},
 }
 BLOCK = CHANGES["/client"]
@@ -196,8 +198,9 @@ def test_whoever_writes_to_the_store_makes_no_session(
         client.set_cookie("irl_session", forged, path="/admin")
         assert is_sign_in(client.get(f"{PAGE}/"))
     # Nor is the end of one that was begun well put off, or a sealed one used as another kind.
-    for changes in ({"until": clock() + 9e6}, {"began": clock() + 9e6}):
-        store.put_session(name, json.dumps({**record, **changes}).encode(), clock() + 9e6, 9)
+    for member in ("until", "began"):
+        longer = json.dumps({**record, member: clock() + 9e6}).encode()
+        store.put_session(name, longer, clock() + 9e6, 9)
         assert is_sign_in(visitor.open())
     store.put_session(name, json.dumps(record).encode(), clock() + 9e6, 9)
     assert visitor.open().status_code == 200

@@ -164,6 +164,40 @@ def test_an_override_is_set_told_and_undone(
     assert present(operations) is None
 
 
+def test_a_campaign_is_shown_ended_and_put_back(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    [running] = operations.campaigns.running()
+    assert f"/campaign?id={running['id']}" in visitor.open().text
+    text = visitor.open(f"/campaign?id={running['id']}").text
+    assert "Campaign <bdi>on /login</bdi>" in text
+    assert "newcomers that do nothing but log in, and fail" in text
+    form = {"id": running["id"], "seconds": 86_400, "reason": "ours"}
+    answer = visitor.change("/campaign", form)
+    assert notice(answer).startswith("The campaign on /login is ended: none is named")
+    assert operations.campaigns.running() == []
+    assert "An operator says that this is no attack" in answer.text
+    assert operations.audit.entries()[0][0]["reason"] == "ours"
+    [muted] = operations.campaigns.muted()
+    assert muted["until"] == clock() + 86_400
+    clock.advance(1)
+    undone = visitor.undo(answer)
+    assert notice(undone) == "The campaign on /login goes on."
+    assert operations.campaigns.running() == [running]
+    clock.advance(1)
+    assert notice(visitor.undo(undone)).startswith("The campaign on /login is ended")
+
+
+def test_a_campaign_that_has_ended_is_told(visitor: Visitor, operations: Operations) -> None:
+    for name in ("4189c322", "", HTML):
+        answer = visitor.client.get("/admin/page/campaign", query_string={"id": name})
+        assert answer.status_code == 404
+        visitor.open("/limits")
+        form = {"id": name, "seconds": 600}
+        assert visitor.send("/campaign", form).status_code == 404
+    assert operations.audit.entries() == ([], 0)
+
+
 def test_undo_restores_the_override_before_with_its_end(
     visitor: Visitor, operations: Operations, worker: Worker, clock: Clock
 ) -> None:

@@ -25,6 +25,8 @@ PLACES: Final = {
     "limits": "limits",
     "rollback": "models",
     "unpin": "models",
+    "end_campaign": "overview",
+    "resume_campaign": "overview",
 }
 """View that tells of a change that was taken back, by its action."""
 
