@@ -137,7 +137,7 @@ RECORDING: Final = ("record", "_audited", "_change_audited")
 ONLY_COMMANDS: Final = {"replay", "trainer", "migrate", "tenants", "top"}
 """Commands that run for long or write source, for which the API has no place, and those that need
 no operations."""
-ONLY_UNDONE: Final = {"resume_campaign"}
+ONLY_UNDONE: Final = {"restore", "resume_campaign"}
 """Actions of those who take a change back."""
 ONLY_ENDPOINTS: Final = {
     "GET /admin/stats": "stats",

@@ -26,7 +26,7 @@ class UndoOperations:
     Args:
         audit: Has the changes.
         overrides: Restores overrides.
-        clients: Restores feedback.
+        clients: Restores feedback, and clients that were reset.
         models: Puts the model in force that was before, and its pin.
         site: Restores limits and mode.
         campaigns: Puts back campaigns that were ended.
@@ -55,6 +55,8 @@ class UndoOperations:
             "limits": self._limits,
             "rollback": self._model,
             "unpin": self._model,
+            "reset": self._reset,
+            "restore": self._restored,
             "end_campaign": self._ended_campaign,
             "resume_campaign": self._resumed_campaign,
         }
@@ -80,6 +82,9 @@ class UndoOperations:
         if entry["action"] == "end_campaign" and entry["after"] is None:
             # Of an earlier build, which told too little of the campaign.
             return False
+        if entry["action"] == "reset":
+            # Not of everybody, or of a client that wasn't known.
+            return bool(entry["target"] and (entry["before"] or {}).get("known"))
         return entry["action"] in self._undo
 
     def undo(self, at: float, target: str, who: str) -> None:
@@ -122,6 +127,13 @@ class UndoOperations:
             raise ConfigurationError("the client is forgotten: nothing was undone")
         _check_same({"verdict": client["feedback"]}, entry)
         self._clients.feedback(entry["target"], (entry["before"] or {})["verdict"], who)
+
+    def _reset(self, entry: AuditEntry, who: str) -> None:
+        self._clients.restore(entry, who)
+
+    def _restored(self, entry: AuditEntry, who: str) -> None:
+        if not self._clients.reset(entry["target"], who):
+            raise ConfigurationError("the client is forgotten: nothing was undone")
 
     def _mode(self, entry: AuditEntry, who: str) -> None:
         _check_same({"mode": self._site.mode()}, entry)

@@ -135,6 +135,27 @@ class Store(SiteStore, ApiKeyStore, Protocol):
             True if the client was known.
         """
 
+    def snapshot(self, client: str) -> bytes | None:
+        """Copy all that :meth:`forget` forgets of a client; None for one that made no request."""
+
+    def restore(
+        self, client: str, snapshot: bytes, revision: int | None, ttl_seconds: int
+    ) -> SaveResult:
+        """Put back what :meth:`forget` forgot of a client.
+
+        A client that made a request since keeps its counts since, and its step if that is lower;
+        any client its present override.
+
+        Args:
+            client: Its canonical key.
+            snapshot: What :meth:`snapshot` has given.
+            revision: The client's revision now; None if it made no request since.
+            ttl_seconds: Least time for which it is kept.
+
+        Returns:
+            ``saved``; ``stale`` if its revision is another; ``gone`` if the copy can't be read.
+        """
+
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget every client as :meth:`forget` does, a bounded number at a time.
 

@@ -186,6 +186,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "clients.find among all": lambda o: o.clients.find("a", everybody=True),
     "clients.same_group": lambda o: o.clients.same_group("/"),
     "clients.reset": lambda o: o.clients.reset("c", ADA),
+    "clients.restore": lambda o: o.clients.restore({**END, "action": "reset"}, ADA),
     "clients.reset_all": lambda o: o.clients.reset_all(ADA),
     "clients.feedback": lambda o: o.clients.feedback("c", "good", ADA),
     "overrides.set": lambda o: o.overrides.set(

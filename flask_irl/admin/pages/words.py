@@ -61,6 +61,8 @@ def change(entry: AuditEntry) -> str:
             )
         case "reset":
             return f"{target or 'Every client'} is forgotten"
+        case "restore":
+            return f"{target} is put back as it was before its reset"
         case "mode":
             return f"The mode is {after.get('mode')}"
         case "limits":

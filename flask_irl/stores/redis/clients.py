@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from flask_irl.errors import StoreError
 from flask_irl.limits.override import CODES, Override
@@ -16,12 +16,14 @@ from flask_irl.stores.redis.state import decode_state
 from flask_irl.stores.state import ClientState, Update
 
 SAVE: Final = read_script("save")
+RESTORE: Final = read_script("restore")
 FORGET: Final = read_script("forget")
 OVERRIDE: Final = read_script("override")
 GLOB: Final = re.compile(rb"[][*?\\^]")
 """Characters of a key that mean something else in a pattern of keys."""
 SCANNED_AT_ONCE: Final = 500
 """Keys that a server looks at before it serves others again."""
+RESTORED: Final[dict[int, SaveResult]] = {1: "saved", 0: "stale", -1: "gone"}
 SAVED: Final[dict[int, SaveResult]] = {1: "saved", 0: "stale", -1: "gone"}
 
 
@@ -73,6 +75,19 @@ class RedisClients(RedisSite):
     def forget(self, client: str, ttl_seconds: int) -> bool:
         return self._run_on_client(client, FORGET.text, ttl_seconds) == 1
 
+    def snapshot(self, client: str) -> bytes | None:
+        key = self._key(client)
+        [value] = self._pipeline.run([(key, ("GET", key))])
+        state = self._decode(key, value)
+        return bytes(value) if state is not None and state.last_seen else None
+
+    def restore(
+        self, client: str, snapshot: bytes, revision: int | None, ttl_seconds: int
+    ) -> SaveResult:
+        expected = -1 if revision is None else revision
+        answer: Any = self._run_on_client(client, RESTORE.text, snapshot, expected, ttl_seconds)
+        return RESTORED[answer]
+
     def forget_all(self, ttl_seconds: int) -> int:
         # Only the keys of a client's state end in a brace.
         pattern = self._pattern("") + b"*"
@@ -96,6 +111,6 @@ class RedisClients(RedisSite):
         """Escape the beginning of the keys of clients that begin with a text."""
         return GLOB.sub(rb"\\\g<0>", self._key(prefix)[:-1])
 
-    def _run_on_client(self, client: str, script: bytes, *arguments: int) -> object:
+    def _run_on_client(self, client: str, script: bytes, *arguments: int | bytes) -> object:
         key = self._key(client)
         return self._pipeline.run([(key, ("EVAL", script, 1, key, *arguments))], strict=True)[0]

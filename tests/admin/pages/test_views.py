@@ -164,6 +164,36 @@ def test_an_override_is_set_told_and_undone(
     assert present(operations) is None
 
 
+def test_a_reset_is_asked_about_told_and_undone(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    before = operations.clients.describe(KNOWN)
+    asked = visitor.send("/client", client_form("reset"))
+    assert "It can be undone for a quarter of an hour" in asked.text
+    assert operations.audit.entries()[1] == 0
+    answer = visitor.change("/client", client_form("reset", sure=1))
+    assert answer.status_code == 404
+    assert notice(answer) == f"{KNOWN} is forgotten."
+    assert operations.clients.describe(KNOWN) is None
+    clock.advance(1)
+    undone = visitor.undo(answer)
+    assert notice(undone) == f"{KNOWN} is put back as it was before its reset."
+    after = operations.clients.describe(KNOWN)
+    assert before is not None and after is not None
+    assert (after["step"], after["requests"]) == (before["step"], before["requests"])
+
+
+def test_a_reset_that_is_too_long_ago_is_not_undone(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    visitor.send("/client", client_form("reset", sure=1))
+    entry = operations.audit.entries()[0][0]
+    clock.advance(901)
+    answer = visitor.send("/undo", {"at": repr(entry["at"]), "target": KNOWN})
+    assert answer.status_code == 422
+    assert "is kept for 15 minutes" in answer.text
+
+
 def test_a_campaign_is_shown_ended_and_put_back(
     visitor: Visitor, operations: Operations, clock: Clock
 ) -> None:
@@ -266,15 +296,6 @@ def test_feedback_is_noted_and_undone(
     found = operations.clients.describe(KNOWN)
     assert found is not None
     assert found["feedback"] is None
-
-
-def test_a_reset_asks_first(visitor: Visitor, operations: Operations) -> None:
-    asked = visitor.send("/client", {"id": KNOWN, "action": "reset"})
-    assert (asked.status_code, "can't be undone" in asked.text) == (200, True)
-    assert operations.audit.entries()[1] == 0
-    answer = visitor.change("/client", {"id": KNOWN, "action": "reset", "sure": 1})
-    assert answer.status_code == 404
-    assert notice(answer) == f"{KNOWN} is forgotten."
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ PLACES: Final = {
     "override": "client",
     "clear": "client",
     "feedback": "client",
+    "reset": "client",
+    "restore": "client",
     "mode": "limits",
     "limits": "limits",
     "rollback": "models",
