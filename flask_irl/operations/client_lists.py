@@ -11,8 +11,10 @@ from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import KINDS
 from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.client_plans import clients_of_plan
 from flask_irl.operations.description import UNSEEN
 from flask_irl.operations.entries import Entries
+from flask_irl.operations.ids import is_no_client
 from flask_irl.operations.overridden import Overridden
 from flask_irl.operations.results import ClientCounts, ClientEntry
 from flask_irl.operations.search import (
@@ -20,6 +22,7 @@ from flask_irl.operations.search import (
     MAX_FOUND,
     Found,
     check_order,
+    check_sort,
     key_matcher,
     route_wanted,
     unknown_route,
@@ -47,7 +50,15 @@ class ClientLists:
         self._entries = Entries(limiter, self._overridden)
 
     def ranked(
-        self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
+        self,
+        *,
+        order: str = "active",
+        step: int | None = None,
+        plan: str | None = None,
+        sort: str | None = None,
+        ascending: bool = False,
+        offset: int = 0,
+        limit: int = 50,
     ) -> tuple[list[ClientEntry], int]:
         """List the clients of a ranking as of now, and count them.
 
@@ -55,28 +66,35 @@ class ClientLists:
             order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
                 ``overridden`` (by the override's end, the last first; networks, too).
             step: Restricts the list to clients at this step.
+            plan: Restricts it to clients that have this plan, or count under it at present.
+            sort: Sorts the clients of the ranking, a thousand at most, by one of
+                :data:`~flask_irl.operations.search.COLUMNS`; None for the ranking's own order.
+            ascending: Sorts with the lowest first.
             offset: The number of clients to skip.
             limit: The number of clients to return at most.
 
         Raises:
-            ConfigurationError: There is no such ranking.
+            ConfigurationError: There is no such ranking, plan or column.
         """
         check_order(order)
+        check_sort(sort)
         self._limiter.refresh()
         now = self._store.now()
-        if step is None and order not in (ANOMALOUS, OVERRIDDEN):
+        whole = step is not None or plan is not None or sort is not None
+        if not whole and order not in (ANOMALOUS, OVERRIDDEN):
             names, total = self._names(order, now, offset, limit)
             states = self._live(order, names, now)
             return self._entries.list(states, now), total - (len(names) - len(states))
-        # Rankings are short: to count the clients at a step, to judge them anew, or to put networks
-        # among them, look at all.
+        # Rankings are short: to count the clients at a step, to judge or sort them anew, or to put
+        # networks among them, look at all.
         states = self._live(order, self._names(order, now, 0, RANKED)[0], now)
         if order == OVERRIDDEN:
             states |= self._load(self._overridden.networks(now), now)
-        if step is not None:
-            states = {key: state for key, state in states.items() if state.step == step}
+        states = self._wanted(states, step, plan, now)
         if order in (ANOMALOUS, OVERRIDDEN):
             states = self._found(states, now).by(order)
+        if sort is not None:
+            states = self._found(states, now).sorted_by(sort, ascending=ascending)
         return self._page(states, now, offset, limit), len(states)
 
     def find(
@@ -86,6 +104,9 @@ class ClientLists:
         route: str = "",
         order: str = "active",
         step: int | None = None,
+        plan: str | None = None,
+        sort: str | None = None,
+        ascending: bool = False,
         everybody: bool = False,
         offset: int = 0,
         limit: int = 50,
@@ -101,15 +122,19 @@ class ClientLists:
                 route of its group may be found, too (:meth:`same_group`).
             order: As of :meth:`ranked`, for clients found without a route.
             step: Restricts the list to clients at this step.
+            plan: Restricts it as that of :meth:`ranked`.
+            sort: Sorts all that are found, as there.
+            ascending: Sorts with the lowest first.
             everybody: Looks at all clients that are known, a part after the other, up to a thousand
                 found; otherwise at those of the rankings, a thousand each at most.
             offset: The number of clients to skip.
             limit: The number of clients to return at most.
 
         Raises:
-            ConfigurationError: There is no such ranking or network.
+            ConfigurationError: There is no such ranking, network, plan or column.
         """
         check_order(order)
+        check_sort(sort)
         matches, begins = key_matcher(text)
         wanted = None
         if route:
@@ -122,16 +147,17 @@ class ClientLists:
         parts = self._store.clients(begins) if everybody else iter([self._ranked_names()])
         for part in chain([self._overridden.networks(now)], parts):
             names = [name for name in part if name not in states and matches(name)]
-            loaded = self._load(names, now)
-            if step is not None:
-                loaded = {key: state for key, state in loaded.items() if state.step == step}
+            loaded = self._wanted(self._load(names, now), step, plan, now)
             if wanted is not None:
                 loaded = self._found(loaded, now).asking_for(wanted)
             states |= loaded
             if everybody and len(states) >= MAX_FOUND:
                 break
         found = self._found(states, now)
-        states = found.by(order) if wanted is None else found.asking_for(wanted)
+        if sort is not None:
+            states = found.sorted_by(sort, ascending=ascending)
+        else:
+            states = found.by(order) if wanted is None else found.asking_for(wanted)
         return self._page(states, now, offset, limit), len(states)
 
     def count_held(self) -> ClientCounts:
@@ -206,6 +232,18 @@ class ClientLists:
         if gone:
             self._store.rank(RANKINGS[order].stored if order in RANKINGS else order, {}, gone)
         return live
+
+    def _wanted(
+        self, states: dict[str, ClientState], step: int | None, plan: str | None, now: float
+    ) -> dict[str, ClientState]:
+        """Give the clients at a step and of a plan; None for any."""
+        if step is not None:
+            states = {key: state for key, state in states.items() if state.step == step}
+        if plan is not None:
+            clients = [key for key in states if not is_no_client(key)]
+            names = clients_of_plan(self._limiter, plan, clients, now)
+            states = {key: state for key, state in states.items() if key in names}
+        return states
 
     def _found(self, states: dict[str, ClientState], now: float) -> Found:
         records = profile.decode([state.profile for state in states.values()])

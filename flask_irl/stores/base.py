@@ -89,6 +89,14 @@ class Store(SiteStore, ApiKeyStore, Protocol):
             keys: One canonical client key for each of the plan's scopes, the client's own first.
         """
 
+    def peek_many(self, plan: Plan, clients: Sequence[str]) -> list[Counted]:
+        """Read the states of clients under a plan, as :meth:`peek` does; not on a request's path.
+
+        Args:
+            plan: One that counts no other keys than the client's.
+            clients: Canonical keys.
+        """
+
     def now(self) -> float:
         """Tell the store's time, in seconds since the epoch."""
 

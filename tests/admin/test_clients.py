@@ -250,6 +250,23 @@ def test_clients_come_in_pages(ask: Caller, worker: Worker) -> None:
     }
 
 
+def test_clients_are_sorted_by_a_column(ask: Caller, worker: Worker) -> None:
+    for name in ("ann", "bob"):
+        worker.ask(name)
+    worker.limiter.flush()
+
+    def listed(query: str) -> list[str]:
+        found = ask("GET", f"/admin/clients?{query}").json["clients"]
+        return [entry["client"] for entry in found]
+
+    assert listed("sort=client&ascending=true") == [KNOWN, "ann", "bob"]
+    assert listed("sort=client") == ["bob", "ann", KNOWN]
+    assert listed("sort=client&ascending=true&page=2&page_size=2") == ["bob"]
+    assert listed("sort=score&ascending=true&q=2") == [KNOWN]
+    for query in ("sort=", "sort=limit", "ascending=5", "plan=none", "plan="):
+        problem_of(ask("GET", f"/admin/clients?{query}"), 422)
+
+
 def test_clients_of_another_step_are_left_out(ask: Caller) -> None:
     assert ask("GET", "/admin/clients?step=0").json["clients"] == []
 

@@ -45,6 +45,18 @@ def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
     assert lines[0].split()[1:] == ["40", "30", "0%", "0.00"]
 
 
+def test_clients_are_sorted_by_a_column(site: Site) -> None:
+    for name in ("bob", "ann"):
+        site.ask(name)
+    site.engine.flush()
+    for command in (("clients",), ("find", "--all", "--route", "/")):
+        found = site.json(*command, "--sort", "client", "--ascending")
+        assert [entry["client"] for entry in found] == ["ann", "bob"]
+        assert site.json(*command, "--sort", "client")[0]["client"] == "bob"
+    assert "limit" in site.misused("clients", "--sort", "limit")
+    assert "no plan" in site.misused("clients", "--plan", "gold")
+
+
 def test_clients_stop_at_the_limit(site: Site) -> None:
     for client, count in (("calm", 3), ("busy", 30)):
         site.ask(client, count)

@@ -125,6 +125,9 @@ class MemoryStore(MemoryApiKeys, MemorySite):
             return Counted(0, None, cells)
         return Counted(client.step, client.override, cells)
 
+    def peek_many(self, plan: Plan, clients: Sequence[str]) -> list[Counted]:
+        return [self.peek(plan, (client,) * len(plan.scopes)) for client in clients]
+
     def _living(self, key: str, now: float) -> MemoryClient | None:
         client = self._clients.get(key)
         return None if client is None or client.expires < now else client

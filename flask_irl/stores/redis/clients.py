@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from flask_irl.errors import StoreError
+from flask_irl.limits.current import Counted
 from flask_irl.limits.override import CODES, Override
+from flask_irl.limits.plan import Plan
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.redis.damage import DamagedError
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.site import RedisSite
-from flask_irl.stores.redis.state import decode_state
+from flask_irl.stores.redis.state import decode_counted, decode_state
 from flask_irl.stores.state import ClientState, Update
 
 SAVE: Final = read_script("save")
@@ -32,9 +34,23 @@ class RedisClients(RedisSite):
 
     Attributes:
         _key: Gives the Redis key of a client.
+        _peek_names: Gives the Redis keys that a plan counts in, the client's own first.
     """
 
     _key: Callable[[str], bytes]
+    _peek_names: Callable[[Plan, Sequence[str]], list[bytes]]
+
+    def peek_many(self, plan: Plan, clients: Sequence[str]) -> list[Counted]:
+        names = [self._peek_names(plan, (client,) * len(plan.scopes)) for client in clients]
+        answers = self._pipeline.run([(each[0], ("MGET", *each)) for each in names])
+        return [self._counted(plan, *each) for each in zip(names, answers, strict=True)]
+
+    def _counted(self, plan: Plan, names: list[bytes], values: list[bytes | None]) -> Counted:
+        try:
+            return decode_counted(plan, values)
+        except DamagedError as error:
+            self._damage.report(names[0], error)
+            return decode_counted(plan, [None] * len(names))
 
     def load(self, clients: Sequence[str]) -> list[ClientState | None]:
         states, error = self.load_reachable(clients)

@@ -105,6 +105,7 @@ class RedisStore(RedisApiKeys):
         self._pack_lease = commands.pack_lease
         self._pack_ended = commands.pack_ended
         self._pack_peek = commands.pack_peek
+        self._peek_names = commands.peek_names
         self._commands = commands
         self._prefix = prefix
         self._key: Callable[[str], bytes] = commands.client_key

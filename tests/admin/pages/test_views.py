@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from flask import Flask
 
 from flask_irl.limits.keys import canonical
+from flask_irl.limits.limit import Limit
 from flask_irl.operations import Operations
+from flask_irl.stores.memory.store import MemoryStore
 from tests.admin.api import WRITE, make_app
 from tests.admin.pages.visitor import Visitor, notice
 from tests.admin.site import KNOWN, MODEL, OLDER_MODEL, learn
@@ -64,8 +67,108 @@ def test_a_client_is_found_by_search_and_by_route(visitor: Visitor) -> None:
         assert f"id={KNOWN}" not in visitor.open(f"/clients?{query}").text, query
 
 
+def names_in(text: str) -> list[str]:
+    """List the clients of a page's table, in order."""
+    return re.findall(r'<th scope="row">\s*<a href="[^"]*"><bdi>([^<]*)</bdi>', text)
+
+
+@pytest.fixture
+def busy(app: Flask, worker: Worker, clock: Clock) -> Visitor:
+    """Look at a site with three more clients: ann is the busiest, cid the last that was here."""
+    for name, requests in (("ann", 9), ("bob", 3), ("cid", 6)):
+        for _ in range(requests):
+            worker.ask(name)
+        clock.advance(1)
+    worker.limiter.flush()
+    return Visitor(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("sort=client&ascending=1", [KNOWN, "ann", "bob", "cid"]),
+        ("sort=client", ["cid", "bob", "ann", KNOWN]),
+        ("sort=rate", [KNOWN, "ann", "cid", "bob"]),
+        ("sort=rate&ascending=1", ["bob", "cid", "ann", KNOWN]),
+        ("sort=seen", ["cid", "bob", KNOWN, "ann"]),
+        ("sort=state&q=", [KNOWN, "ann", "bob", "cid"]),
+        ("sort=score&ascending=1&step=1", [KNOWN]),
+        ("sort=client&ascending=1&everybody=1", [KNOWN, "ann", "bob", "cid"]),
+        ("sort=rate&route=/", ["ann", "cid", "bob"]),
+        ("sort=%3Cimg%3E", [KNOWN, "ann", "cid", "bob"]),
+    ],
+)
+def test_a_list_is_sorted_by_each_column(busy: Visitor, query: str, names: list[str]) -> None:
+    text = busy.open(f"/clients?{query}").text
+    assert [name for name in names_in(text) if name in names] == names
+
+
+def test_headings_are_links_that_turn_the_order_round(busy: Visitor) -> None:
+    text = busy.open("/clients?order=flagged&q=20&step=1").text
+    assert "aria-sort" not in text
+    links = [unescape(x) for x in re.findall(r'<th scope="col"[^>]*><a href="([^"]*)"', text)]
+    assert len(links) == 6
+    assert all("q=20" in link and "step=1" in link and "page=" not in link for link in links)
+    for link in links:
+        once = busy.client.get(link).text
+        assert once.count("aria-sort") == 1
+        [again] = [x for x in re.findall(r'aria-sort="\w+"><a href="([^"]*)"', once)]
+        twice = busy.client.get(unescape(again)).text
+        words = [re.findall(r'aria-sort="(\w+)"', x)[0] for x in (once, twice)]
+        assert sorted(words) == ["ascending", "descending"]
+        assert "In the ranking" in once
+
+
+def test_a_sorted_list_is_paged(app: Flask, worker: Worker) -> None:
+    for number in range(120):
+        worker.ask(f"client-{number:03}")
+        if number % 40 == 39:
+            worker.limiter.flush()
+    visitor = Visitor(app)
+    found: list[str] = []
+    link = "/admin/page/clients?sort=client&ascending=1"
+    while link:
+        text = visitor.client.get(link).text
+        found += names_in(text)
+        following = re.search(r'rel="next" href="([^"]*)"', text)
+        link = unescape(following[1]) if following else ""
+    assert found == [KNOWN, *(f"client-{number:03}" for number in range(120))]
+
+
+def test_a_search_through_all_says_where_it_ends(
+    busy: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "has ended there" not in busy.open("/clients?everybody=1").text
+    monkeypatch.setattr("flask_irl.admin.pages.views.clients.MAX_FOUND", 4)
+    assert "the search has ended there" in busy.open("/clients?everybody=1").text
+
+
+def test_clients_are_filtered_by_plan(clock: Clock) -> None:
+    plans = {"free": (Limit(60, 60),), "pro": (Limit(600, 60),)}
+    options = {"plans": plans, "default_plan": "free"}
+    worker = Worker(MemoryStore(clock=clock), options)
+    for name in ("ann", "bob"):
+        worker.ask(name)
+    worker.limiter.flush()
+    worker.operations.plans.assign("ann", "pro", seconds=600, reason="", who="ada")
+    visitor = Visitor(make_app(worker.operations))
+    form = visitor.open("/clients?plan=pro").text
+    assert '<option value="pro" selected>pro</option>' in form
+    assert names_in(form) == ["ann"]
+    assert names_in(visitor.open("/clients?plan=free").text) == ["bob"]
+    assert names_in(visitor.open("/clients?plan=free&q=a").text) == []
+    assert names_in(visitor.open("/clients?plan=pro&sort=rate&everybody=1").text) == ["ann"]
+    told = visitor.client.get("/admin/page/clients", query_string={"plan": HTML}).text
+    assert "which is no plan" in told
+    assert HTML not in told
+
+
+def test_without_plans_there_is_no_such_filter(visitor: Visitor) -> None:
+    assert 'name="plan"' not in visitor.open("/clients").text
+
+
 def test_a_search_that_is_none_is_told(visitor: Visitor) -> None:
-    for query in ("q=203.0.113.0/99", "step=x"):
+    for query in ("q=203.0.113.0/99", "step=x", "plan=none"):
         answer = visitor.open(f"/clients?{query}")
         assert answer.status_code == 200
         assert 'role="alert"' in answer.text, query
