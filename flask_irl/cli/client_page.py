@@ -35,6 +35,8 @@ def print_client(result: ClientResult, *, wide: bool = False) -> None:
     print_record(dict(facts(result)), False)
     for line in reasons(result):
         click.echo(line)
+    for line in requests_of(result):
+        click.echo(line)
     if wide:
         click.echo()
         print_record(result["features"], False)
@@ -48,6 +50,15 @@ def reasons(result: ClientResult) -> Iterator[str]:
         yield f"why {index}: {reason['sentence']}"
     if result["step"] and not result["rules"] and not result["why"]:
         yield "why: nothing in its profile; it may have hit a honeypot, or mended since"
+
+
+def requests_of(result: ClientResult) -> Iterator[str]:
+    """Write the requests of a client that are kept, a line each; nothing where none are."""
+    for request in result["recent_requests"] or ():
+        times = f" ({request['times']:,} times)" if request["times"] > 1 else ""
+        outcome = "" if request["outcome"] == "allowed" else f", {request['outcome']}"
+        what = plain(f"{request['method']} {request['route']}")
+        yield f"request: {when(request['at'])} {what} {request['status']}{outcome}{times}"
 
 
 def facts(result: ClientResult) -> Iterator[tuple[str, str]]:

@@ -133,7 +133,7 @@ class Store(SiteStore, ApiKeyStore, Protocol):
         """Save profiles and verdicts, each only if its revision is still current."""
 
     def forget(self, client: str, ttl_seconds: int) -> bool:
-        """Forget a client's counts, profile and verdict; an operator's override stays.
+        """Forget a client's counts, profile, verdict and requests; an operator's override stays.
 
         Args:
             client: Its canonical key.

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History, HistoryStore
 from flask_irl.stores.kept import KeptStore
+from flask_irl.stores.recent import RecentStore
 
 AUDIT_KEPT: Final = 1000
 """Entries of the audit log that are kept."""
@@ -71,7 +72,7 @@ class Revisions(NamedTuple):
     assigned: int = 0
 
 
-class SiteStore(HistoryStore, KeptStore, Protocol):
+class SiteStore(HistoryStore, KeptStore, RecentStore, Protocol):
     """Keep the state of the site; off every request's path.
 
     Every method may raise :class:`~flask_irl.errors.StoreError`.

@@ -22,6 +22,7 @@ from flask_irl.verdicts.edit import edit_profile
 from flask_irl.verdicts.flush import Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
+from flask_irl.verdicts.recent import recent_for
 from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save_turns import SaveTurns
@@ -67,6 +68,7 @@ class Profiler:
         pause: Waits between two steps of a gentle flush, for a number of seconds.
         cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
         monotonic: Seconds of a clock that is never set, by which saves are spread.
+        recent_requests: The number of each client's latest requests that are kept, 0 for none.
         errors: Counts the calls of the store that have failed in this process.
 
     Attributes:
@@ -94,6 +96,7 @@ class Profiler:
         pause: Callable[[float], object] = time.sleep,
         cpu_clock: Callable[[], float] = time.thread_time,
         monotonic: Callable[[], float] = time.monotonic,
+        recent_requests: int = 0,
         errors: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
@@ -109,6 +112,7 @@ class Profiler:
         self._cpu_clock = cpu_clock
         self._monotonic = monotonic
         self._errors = errors
+        self._recent_requests = recent_requests
         self._step_log = StepLog()
         self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
@@ -127,7 +131,7 @@ class Profiler:
     def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._site = SiteUpdate()
+        self._site = SiteUpdate(recent=recent_for(self._recent_requests))
         self._turns = SaveTurns(self._monotonic)
         self._errors_told = self._errors()
         self._flushing = threading.Lock()
@@ -268,7 +272,7 @@ class Profiler:
                 self._save_site()
             finally:
                 self._site.bound(self._rows_capacity)
-            self._site = SiteUpdate(tallies=self._site.tallies)
+            self._site = self._site.anew()
         self._campaigns.look(guarding=self._guard.active)
         if failed is not None:
             raise failed

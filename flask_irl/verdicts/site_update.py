@@ -17,12 +17,13 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.rankings import Rankings
+from flask_irl.verdicts.recent import Recent
 from flask_irl.verdicts.tallies import Tallies
 
 
 @dataclass(frozen=True, slots=True)
 class SiteUpdate:
-    """Gather counters, history, training rows and rankings of a flush."""
+    """Gather counters, history, training rows and rankings of a flush, and requests to keep."""
 
     counts: Counter[str] = field(default_factory=Counter)
     minutes: dict[int, MinuteCounts] = field(default_factory=dict)
@@ -30,6 +31,11 @@ class SiteUpdate:
     tallies: Tallies = field(default_factory=Tallies)
     rows: list[bytes] = field(default_factory=list)
     rankings: Rankings = field(default_factory=Rankings)
+    recent: Recent | None = None
+
+    def anew(self) -> SiteUpdate:
+        """Begin the next one: tallies wait, and requests that are kept have been saved."""
+        return SiteUpdate(tallies=self.tallies, recent=self.recent)
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""
@@ -62,6 +68,8 @@ class SiteUpdate:
         self.seconds.bound()
         self.tallies.bound()
         self.rankings.bound()
+        if self.recent is not None:
+            self.recent.bound()
 
     def save(
         self, store: Store, rows_capacity: int, maxima: Sequence[int] = (0, 0), errors: int = 0
@@ -89,3 +97,5 @@ class SiteUpdate:
         self.seconds.clear()
         self.tallies.remove(told)
         self.rankings.save(store)
+        if self.recent is not None:
+            self.recent.save(store)

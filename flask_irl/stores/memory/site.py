@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History
-from flask_irl.stores.memory.kept import MemoryKept
+from flask_irl.stores.memory.recent import MemoryRecent
 from flask_irl.stores.memory.table import RevisedTable
 from flask_irl.stores.memory.unique import UniqueCount
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS, Revisions
 
 
-class MemorySite(MemoryKept):
+class MemorySite(MemoryRecent):
     """Keep the state of the site; see the protocol ``SiteStore``.
 
     Args:

@@ -213,6 +213,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
     def forget(self, client: str, ttl_seconds: int) -> bool:
         with self._lock:
             now = self._clock() * 1e6
+            self._recent.pop(client, None)
             state = self._clients.pop(client, None)
             if state is None:
                 return False
@@ -224,6 +225,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
     def forget_all(self, ttl_seconds: int) -> int:
         with self._lock:
             keys = list(self._clients)
+            self._recent.clear()
         return sum(self.forget(key, ttl_seconds) for key in keys)
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
@@ -251,6 +253,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
 
     def expire(self) -> int:
         self._drop_ended()
+        self._drop_all_old()
         with self._lock:
             keys = list(self._clients)
         gone = 0

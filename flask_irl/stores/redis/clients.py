@@ -89,6 +89,7 @@ class RedisClients(RedisSite):
         return [SAVED[answer] for answer in self._pipeline.run(commands, SAVE, strict=True)]
 
     def forget(self, client: str, ttl_seconds: int) -> bool:
+        self._drop_recent([client])
         return self._run_on_client(client, FORGET.text, ttl_seconds) == 1
 
     def snapshot(self, client: str) -> bytes | None:
@@ -105,6 +106,7 @@ class RedisClients(RedisSite):
         return RESTORED[answer]
 
     def forget_all(self, ttl_seconds: int) -> int:
+        self._drop_all_recent()
         # Only the keys of a client's state end in a brace.
         pattern = self._pattern("") + b"*"
         known = 0

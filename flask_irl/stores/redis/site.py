@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History
-from flask_irl.stores.redis.kept import RedisKept
 from flask_irl.stores.redis.pipeline import Command
+from flask_irl.stores.redis.recent import RedisRecent
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS
 
@@ -28,7 +28,7 @@ WORKERS: Final = read_script("workers")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
-class RedisSite(RedisKept):
+class RedisSite(RedisRecent):
     """Keep the state of the site; see the protocol ``SiteStore``."""
 
     def advance_epoch(self) -> None:

@@ -224,6 +224,23 @@ def test_nothing_that_a_client_sends_is_taken_for_html(app: Flask, worker: Worke
     assert HTML not in visitor.client.get("/admin/page/clients", query_string={"q": HTML}).text
 
 
+def test_recent_requests_are_shown_where_some_are_kept(visitor: Visitor, clock: Clock) -> None:
+    assert "Recent requests" not in visitor.open(f"/client?id={KNOWN}").text
+    worker = Worker(MemoryStore(clock=clock), {"recent_requests": 2, "base_limit": 100})
+    worker.ask("ada", f"/<{HTML}>", method=HTML[:20])
+    worker.ask("ada", "/login", status=401, method="POST")
+    worker.limiter.flush()
+    app = make_app(worker.operations)
+    text = Visitor(app).open("/client?id=ada").text
+    assert "<h2>Recent requests</h2>" in text
+    assert "<bdi>POST /login</bdi>" in text
+    assert "/&lt;&lt;img src=x onerror" in text
+    assert "<img" not in text
+    clock.advance(3601)
+    worker.ask("ada")
+    assert "None in the last hour." in Visitor(app).open("/client?id=ada").text
+
+
 def test_the_model_is_shown_with_its_versions(visitor: Visitor) -> None:
     text = visitor.open("/models").text
     assert f"version {MODEL}, trained" in text
