@@ -146,6 +146,11 @@ class Authenticator:
         """Make a text by which a session remembers its token, and from which nobody guesses it."""
         return hashlib.sha256(b"session of " + _digest(token.secret.encode())).hexdigest()
 
+    def seal(self, token: Token, content: bytes) -> str:
+        """Make a code of a session's content that nobody makes without the token."""
+        key = hmac.digest(token.secret.encode(), b"flask_irl sessions", "sha256")
+        return hmac.new(key, content, hashlib.sha256).hexdigest()
+
     def token_marked(self, mark: str) -> Token | None:
         """Find the token of a mark; None for one that is configured no more."""
         return next((token for token, _ in self._tokens if self.mark_of(token) == mark), None)

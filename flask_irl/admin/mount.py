@@ -15,6 +15,7 @@ from flask_irl.admin.index import add_index
 from flask_irl.admin.openapi import AdminApi
 from flask_irl.admin.pages.blueprint import pages as pages_blueprint
 from flask_irl.admin.pages.views import audit, limits, models, overview, sign_in  # noqa: F401
+from flask_irl.admin.pages.views import campaigns as campaign_pages  # noqa: F401
 from flask_irl.admin.pages.views import clients as client_pages  # noqa: F401
 from flask_irl.admin.pages.views import incidents as incident_pages  # noqa: F401
 from flask_irl.admin.pages.views import tenants as tenant_pages  # noqa: F401

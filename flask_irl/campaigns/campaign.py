@@ -17,7 +17,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 ALL: Final = "all"
 """The sort of a subject that counts every client, for comparison; never that of a campaign."""
 MUTED_SECONDS: Final = 3600.0
-"""Time for which a campaign that an operator has ended isn't named again."""
+"""Time for which a campaign that an operator has ended isn't named again, if none is given."""
 MAX_CAMPAIGNS: Final = 50
 """Campaigns that run at a time at most."""
 MOST_READ: Final = 1000
@@ -88,11 +88,21 @@ class Table:
         """Find a campaign by its id."""
         return next((c for c in self.campaigns.values() if c.id == campaign_id), None)
 
-    def without(self, campaign: Campaign, now: float) -> Table:
-        """End a campaign on an operator's word, now, in seconds since the epoch."""
+    def without(self, campaign: Campaign, until: float) -> Table:
+        """End a campaign on an operator's word.
+
+        Args:
+            campaign: The campaign.
+            until: Time, in seconds since the epoch, until which none is named for its subject.
+        """
         rest = {s: c for s, c in self.campaigns.items() if c.id != campaign.id}
-        muted = {**self.muted, campaign.subject: now + MUTED_SECONDS}
+        muted = {**self.muted, campaign.subject: until}
         return Table(rest, muted, self.workers)
+
+    def with_again(self, campaign: Campaign) -> Table:
+        """Put back a campaign that an operator has ended."""
+        muted = {s: until for s, until in self.muted.items() if s != campaign.subject}
+        return Table({**self.campaigns, campaign.subject: campaign}, muted, self.workers)
 
     def encode(self) -> bytes:
         """Encode it for the store."""

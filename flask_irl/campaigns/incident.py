@@ -143,8 +143,14 @@ def look(
     """
     open_: dict[tuple[str, str], Incident] = {x.about: x for x in before if not x.until}
     known = {x.id for x in before}
+    closed, reopened = {x.id: x for x in before if x.until}, set[str]()
     for subject, campaign in campaigns.items():
-        open_.setdefault(about(subject), Incident(*about(subject), campaign.since, campaign.since))
+        begun = Incident(*about(subject), campaign.since, campaign.since)
+        if begun.id in closed and begun.about not in open_:
+            # An operator has ended the campaign, and put it back.
+            reopened.add(begun.id)
+            begun = replace(closed[begun.id], until=0.0)
+        open_.setdefault(begun.about, begun)
     for one in told:
         pair = (one.kind, one.target)
         last = open_.get(pair)
@@ -171,7 +177,7 @@ def look(
     small = {x.id for x in before if x.kind == UNUSUAL and x.clients < LEAST_UNUSUAL}
     began = [x for x in told_of if x.id not in known or x.id in small]
     ended = [x for x in told_of if x.until]
-    kept = [*result, *(x for x in before if x.until)]
+    kept = [*result, *(x for x in closed.values() if x.id not in reopened)]
     kept.sort(key=lambda x: -x.since)
     return Outcome(tuple(kept[:KEPT]), began, ended)
 

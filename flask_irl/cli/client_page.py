@@ -39,6 +39,8 @@ def print_client(result: ClientResult, course: ClientCourse, *, wide: bool = Fal
     print_record(dict([*facts(result), *course_facts(course)]), False)
     for line in reasons(result):
         click.echo(line)
+    for line in requests_of(result):
+        click.echo(line)
     if wide:
         click.echo()
         print_record(result["features"], False)
@@ -67,6 +69,15 @@ def course_facts(course: ClientCourse) -> Iterator[tuple[str, str]]:
     if changes:
         told = [f"{change['change']} {when(change['at'])}" for change in changes[-MOST_CHANGES:]]
         yield "flag and relief", ", ".join(told)
+
+
+def requests_of(result: ClientResult) -> Iterator[str]:
+    """Write the requests of a client that are kept, a line each; nothing where none are."""
+    for request in result["recent_requests"] or ():
+        times = f" ({request['times']:,} times)" if request["times"] > 1 else ""
+        outcome = "" if request["outcome"] == "allowed" else f", {request['outcome']}"
+        what = plain(f"{request['method']} {request['route']}")
+        yield f"request: {when(request['at'])} {what} {request['status']}{outcome}{times}"
 
 
 def facts(result: ClientResult) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from flask_irl.cli.ids import (
 )
 from flask_irl.cli.output import print_change, print_record, when
 from flask_irl.cli.times import for_a_time
-from flask_irl.operations import FEEDBACK, MAX_FOUND, ORDERS
+from flask_irl.operations import COLUMNS, FEEDBACK, MAX_FOUND, ORDERS
 from flask_irl.operations.results import ClientOverride
 
 MAX_NAMED = 5
@@ -26,6 +26,11 @@ in_order = click.option(
     "--order", type=click.Choice(ORDERS), default="active", show_default=True, help="Which first."
 )
 at_step = click.option("--step", type=click.IntRange(0, 127), help="Only clients at this step.")
+of_plan = click.option("--plan", help="Only clients that have this plan, or count under it.")
+sorted_by = click.option(
+    "--sort", type=click.Choice(COLUMNS), help="Sort by this column, the highest first."
+)
+lowest_first = click.option("--ascending", is_flag=True, help="With --sort: the lowest first.")
 at_most = click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
@@ -37,14 +42,28 @@ surely = click.option("--yes", is_flag=True, help="Don't ask about a client not 
 @irl.command()
 @in_order
 @at_step
+@of_plan
+@sorted_by
+@lowest_first
 @at_most
 @wide_lines
 @as_json
 @plain_errors
-def clients(order: str, step: int | None, limit: int, wide: bool, json_: bool) -> None:
+def clients(
+    order: str,
+    step: int | None,
+    plan: str | None,
+    sort: str | None,
+    ascending: bool,
+    limit: int,
+    wide: bool,
+    json_: bool,
+) -> None:
     """Show clients, the most active first, or in another order. All figures are as of now. With
     --order overridden, networks too."""
-    entries, total = operations().clients.ranked(order=order, step=step, limit=limit)
+    entries, total = operations().clients.ranked(
+        order=order, step=step, plan=plan, sort=sort, ascending=ascending, limit=limit
+    )
     print_clients(entries, json_, wide=wide)
     _note_more(len(entries), total)
 
@@ -54,6 +73,9 @@ def clients(order: str, step: int | None, limit: int, wide: bool, json_: bool) -
 @click.option("--route", default="", help="Only who asks for this route, such as 'POST /login'.")
 @in_order
 @at_step
+@of_plan
+@sorted_by
+@lowest_first
 @click.option("--all", "everybody", is_flag=True, help="Search all clients, not the ranked ones.")
 @at_most
 @wide_lines
@@ -64,6 +86,9 @@ def find(
     route: str,
     order: str,
     step: int | None,
+    plan: str | None,
+    sort: str | None,
+    ascending: bool,
     everybody: bool,
     limit: int,
     wide: bool,
@@ -80,7 +105,15 @@ def find(
     on_clients = operations().clients
     beside = on_clients.same_group(route) if route else []
     entries, total = on_clients.find(
-        text, route=route, order=order, step=step, everybody=everybody, limit=limit
+        text,
+        route=route,
+        order=order,
+        step=step,
+        plan=plan,
+        sort=sort,
+        ascending=ascending,
+        everybody=everybody,
+        limit=limit,
     )
     if beside:
         more = f" and {len(beside) - MAX_NAMED} more" if len(beside) > MAX_NAMED else ""

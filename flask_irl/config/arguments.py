@@ -61,6 +61,7 @@ class OptionArguments(TypedDict, total=False):
     min_clients: int | None
     rows_capacity: int | None
     profile_ttl_seconds: int | None
+    recent_requests: int | None
     on_store_error: OnStoreError | None
     store_timeout: float | None
     webhooks: Texts | None

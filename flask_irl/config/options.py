@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import attrs
 
+from flask_irl.behaviour.recent import MOST_KEPT
 from flask_irl.config import signing, values
 from flask_irl.config.plan_values import plan_limits, time_zone
 from flask_irl.errors import ConfigurationError
@@ -130,6 +131,7 @@ class Options:
     min_clients: int = _option(25, values.integer(1, MAX_INTEGER))
     rows_capacity: int = _option(20_000, values.integer(50, 1_000_000))
     profile_ttl_seconds: int = _option(3600, values.integer(60, 30 * SECONDS_OF_DAY))
+    recent_requests: int = _option(0, values.integer(0, MOST_KEPT))
     on_store_error: OnStoreError = _option("memory", values.choice(*get_args(OnStoreError)))
     store_timeout: float = _option(0.05, values.number(0.0, 60.0, above=True))
     webhooks: tuple[str, ...] = _option((), signing.web_addresses, secret=True)

@@ -78,6 +78,7 @@ class Learning:
             campaigns=self.campaigns,
             buffer=buffer,
             traps=traps,
+            recent_requests=options.recent_requests,
             errors=lambda: failures.store_errors,
         )
         self.gate = CampaignGate(self.campaigns, store, failures, notify)

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from flask_irl.operations.audit import MAX_REASON
     from flask_irl.operations.description import FEEDBACK
     from flask_irl.operations.operations import Operations
-    from flask_irl.operations.search import MAX_FOUND, MAX_TEXT, ORDERS
+    from flask_irl.operations.search import COLUMNS, MAX_FOUND, MAX_TEXT, ORDERS
     from flask_irl.operations.settings import MAX_TRIES
 
 __all__ = [
+    "COLUMNS",
     "FEEDBACK",
     "MAX_FOUND",
     "MAX_REASON",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "COLUMNS": "search",
     "FEEDBACK": "description",
     "MAX_FOUND": "search",
     "MAX_REASON": "audit",

@@ -158,11 +158,6 @@ class AnalyticsOperations:
         states = {n: s for n, s in zip(names, loaded, strict=True) if s is not None}
         return self._entries.list(states, self._store.now())
 
-    def assigned_to(self, plan: str) -> list[str]:
-        """List the clients that are assigned a rate plan, the longest first."""
-        assigned, _ = self._plans.assigned(limit=MAX_ASSIGNED)
-        return [entry["client"] for entry in assigned if entry["plan"] == plan]
-
     def _ranked_plans(self, days: Sequence[int], order: str) -> list[RankedPlan]:
         plans = {entry["plan"]: entry for entry in self._plans.read()["plans"]}
         if not plans:

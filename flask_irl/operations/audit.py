@@ -59,7 +59,7 @@ class AuditLog:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         reason: str = "",
-    ) -> None:
+    ) -> float:
         """Write a change to the audit log and to the process's own log.
 
         Args:
@@ -69,6 +69,9 @@ class AuditLog:
             before: The state before the change.
             after: The state that the change is to bring about.
             reason: The operator's reason.
+
+        Returns:
+            The entry's moment, in seconds since the epoch.
 
         Raises:
             StoreError: The store failed; the process's own log has the change all the same.
@@ -84,7 +87,9 @@ class AuditLog:
         if self._tenant:
             change["tenant"] = self._tenant
         event(logging.INFO, "admin_change", **change)
-        self._store.add_audit(json.dumps({"at": self._store.now(), **change}).encode())
+        at = self._store.now()
+        self._store.add_audit(json.dumps({"at": at, **change}).encode())
+        return at
 
     def entries(self, *, offset: int = 0, limit: int = 50) -> tuple[list[AuditEntry], int]:
         """List the changes, newest first, and count the entries that are kept.

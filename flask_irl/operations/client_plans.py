@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask_irl.api_keys.text import id_of
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limits.current import current_limits
+from flask_irl.limits.current import Counted, current_limits
+from flask_irl.limits.plan import Plan
+from flask_irl.limits.rate_plan import SCOPE
 from flask_irl.operations.plan_results import ClientPlan
 
 
@@ -22,7 +24,7 @@ def plan_of_client(limiter: Limiter, key: str, now: float) -> ClientPlan | None:
     plans = limiter.rate_plans
     if not plans.any:
         return None
-    counted = [name for name in plans.table if counts_under(limiter, name, key, now)]
+    counted = [name for name in plans.table if _counts_under(limiter, name, key, now)]
     assignment = plans.assignment_of(key)
     if assignment is not None and assignment.plan in plans.table:
         plan, until, reason, who = assignment
@@ -49,9 +51,19 @@ def plan_of_client(limiter: Limiter, key: str, now: float) -> ClientPlan | None:
     }
 
 
-def counts_under(limiter: Limiter, name: str, key: str, now: float) -> bool:
-    """Tell whether requests of a client count under a plan at present."""
-    scope = limiter.rate_plans.table[name].scope
-    plan = limiter.plan((scope,))
-    limits = current_limits(plan, limiter.store.peek(plan, (key, key))._replace(override=None), now)
-    return any(x.scope == scope.name and x.remaining < x.limit for x in limits)
+def _counts_under(limiter: Limiter, name: str, key: str, now: float) -> bool:
+    plan = limiter.plan((limiter.rate_plans.table[name].scope,))
+    return is_used(plan, name, limiter.store.peek(plan, (key, key)), now)
+
+
+def is_used(plan: Plan, name: str, counted: Counted, now: float) -> bool:
+    """Tell whether requests count under a rate plan in the present windows.
+
+    Args:
+        plan: The plan's scope alone, as a store counts it.
+        name: Name of the rate plan.
+        counted: The client's counts.
+        now: Seconds since the epoch.
+    """
+    limits = current_limits(plan, counted._replace(override=None), now)
+    return any(x.scope == SCOPE + name and x.remaining < x.limit for x in limits)

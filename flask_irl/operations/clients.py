@@ -1,46 +1,36 @@
-"""List, find and describe clients, reset them, and note operators' feedback on them."""
+"""Describe single clients, reset them and put them back, and note operators' feedback on them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import chain
-from typing import Final
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
 
 from flask_irl.behaviour import profile
-from flask_irl.errors import ConfigurationError
+from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
-from flask_irl.limits.override import KINDS
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog
-from flask_irl.operations.description import (
-    FEEDBACK,
-    UNSEEN,
-    Description,
-    feedback_on,
-    verdict_on,
-)
-from flask_irl.operations.entries import Entries
-from flask_irl.operations.overridden import Overridden
-from flask_irl.operations.results import ClientCounts, ClientEntry, ClientResult
-from flask_irl.operations.search import (
-    ANOMALOUS,
-    MAX_FOUND,
-    Found,
-    check_order,
-    key_matcher,
-    route_wanted,
-    unknown_route,
-)
-from flask_irl.operations.traffic import routes_beside, routes_of
-from flask_irl.stores.site import OVERRIDDEN, RANKED
-from flask_irl.stores.state import ClientState
-from flask_irl.verdicts.rankings import RANKINGS, leave_rankings
+from flask_irl.operations.client_lists import ClientLists
+from flask_irl.operations.description import FEEDBACK, Description, feedback_on, verdict_on
+from flask_irl.operations.results import AuditEntry, ClientResult
+from flask_irl.stored import is_number, read_json
+from flask_irl.stores.state import ClientState, Update
+from flask_irl.verdicts.edit import MAX_TRIES
+from flask_irl.verdicts.rankings import Rankings, leave_rankings
+from flask_irl.verdicts.save import keep_seconds
 
-FLAGGED: Final = "flagged"
+FORGOTTEN_SECONDS: Final = 15 * 60
+"""Time for which a reset can be undone."""
+MOST_FORGOTTEN: Final = 100
+"""Clients at a time whose reset can be undone."""
 
 
-class ClientOperations:
+class ClientOperations(ClientLists):
     """List, find, describe and reset clients, and note feedback on them.
 
     Args:
@@ -49,11 +39,8 @@ class ClientOperations:
     """
 
     def __init__(self, limiter: Limiter, audit: AuditLog) -> None:
-        self._limiter = limiter
-        self._store = limiter.store
+        super().__init__(limiter, audit)
         self._audit = audit
-        self._overridden = Overridden(limiter, audit)
-        self._entries = Entries(limiter, self._overridden)
         self._description = Description(limiter, self._entries, self._overridden)
 
     def key_of(self, client_id: str) -> str:
@@ -87,135 +74,65 @@ class ClientOperations:
         key = canonical(client)
         return self._description.of(key, self._store.load([key])[0], self._store.now())
 
-    def ranked(
-        self, *, order: str = "active", step: int | None = None, offset: int = 0, limit: int = 50
-    ) -> tuple[list[ClientEntry], int]:
-        """List the clients of a ranking as of now, and count them.
-
-        Args:
-            order: ``active``, ``anomalous``, ``refused``, ``flagged`` (the latest first) or
-                ``overridden`` (by the override's end, the last first; networks, too).
-            step: Restricts the list to clients at this step.
-            offset: The number of clients to skip.
-            limit: The number of clients to return at most.
-
-        Raises:
-            ConfigurationError: There is no such ranking.
-        """
-        check_order(order)
-        self._limiter.refresh()
-        now = self._store.now()
-        if step is None and order not in (ANOMALOUS, OVERRIDDEN):
-            names, total = self._names(order, now, offset, limit)
-            states = self._live(order, names, now)
-            return self._entries.list(states, now), total - (len(names) - len(states))
-        # Rankings are short: to count the clients at a step, to judge them anew, or to put networks
-        # among them, look at all.
-        states = self._live(order, self._names(order, now, 0, RANKED)[0], now)
-        if order == OVERRIDDEN:
-            states |= self._load(self._overridden.networks(now), now)
-        if step is not None:
-            states = {key: state for key, state in states.items() if state.step == step}
-        if order in (ANOMALOUS, OVERRIDDEN):
-            states = self._found(states, now).by(order)
-        return self._page(states, now, offset, limit), len(states)
-
-    def find(
-        self,
-        text: str = "",
-        *,
-        route: str = "",
-        order: str = "active",
-        step: int | None = None,
-        everybody: bool = False,
-        offset: int = 0,
-        limit: int = 50,
-    ) -> tuple[list[ClientEntry], int]:
-        """Find clients by their keys or by a route that they ask for, and count them.
-
-        Networks that are overridden are found as clients are.
-
-        Args:
-            text: Beginning of their keys, an address, or a network such as ``203.0.113.0/24``.
-            route: A route, perhaps with a method before it, such as ``POST /login``; those that ask
-                for it most come first. Profiles count the routes in 16 groups: clients of another
-                route of its group may be found, too (:meth:`same_group`).
-            order: As of :meth:`ranked`, for clients found without a route.
-            step: Restricts the list to clients at this step.
-            everybody: Looks at all clients that are known, a part after the other, up to a thousand
-                found; otherwise at those of the rankings, a thousand each at most.
-            offset: The number of clients to skip.
-            limit: The number of clients to return at most.
-
-        Raises:
-            ConfigurationError: There is no such ranking or network.
-        """
-        check_order(order)
-        matches, begins = key_matcher(text)
-        wanted = None
-        if route:
-            wanted = route_wanted(route, routes_of(self._store.counts()))
-            if wanted is None:
-                return [], 0
-        self._limiter.refresh()
-        now = self._store.now()
-        states: dict[str, ClientState] = {}
-        parts = self._store.clients(begins) if everybody else iter([self._ranked_names()])
-        for part in chain([self._overridden.networks(now)], parts):
-            names = [name for name in part if name not in states and matches(name)]
-            loaded = self._load(names, now)
-            if step is not None:
-                loaded = {key: state for key, state in loaded.items() if state.step == step}
-            if wanted is not None:
-                loaded = self._found(loaded, now).asking_for(wanted)
-            states |= loaded
-            if everybody and len(states) >= MAX_FOUND:
-                break
-        found = self._found(states, now)
-        states = found.by(order) if wanted is None else found.asking_for(wanted)
-        return self._page(states, now, offset, limit), len(states)
-
-    def count_held(self) -> ClientCounts:
-        """Count the flagged clients and the overrides, of a thousand clients each at most."""
-        now = self._store.now()
-        flagged = self._live(FLAGGED, self._names(FLAGGED, now, 0, RANKED)[0], now)
-        held = {key: state for key, state in flagged.items() if state.step > 0}
-        names = [*self._names(OVERRIDDEN, now, 0, RANKED)[0], *self._overridden.networks(now)]
-        overrides = self._overridden.find_all(self._load(names, now), now)
-        kinds = Counter(override.kind for override in overrides.values())
-        # An operator's word goes before the model's.
-        left = held.keys() - self._overridden.find_all(held, now).keys()
-        steps = self._limiter.ladder.steps
-        shut = [key for key in left if not steps[min(held[key].step, len(steps) - 1)].factor]
-        return {
-            "flagged": len(held),
-            "blocked": len(shut) + kinds["block"],
-            "overridden": {kind: kinds[kind] for kind in KINDS},
-        }
-
-    def same_group(self, route: str) -> list[str]:
-        """List the other routes of the site that profiles count together with a route.
-
-        Raises:
-            ConfigurationError: Nobody has asked for such a route.
-        """
-        routes = routes_of(self._store.counts())
-        wanted = route_wanted(route, routes)
-        if wanted is None:
-            raise ConfigurationError(unknown_route(route, routes))
-        return routes_beside(routes, wanted.route)
-
     def reset(self, client: str, who: str) -> bool:
-        """Forget a client's counts, profile and step; tell whether it was known."""
+        """Forget a client's counts, profile and step; tell whether it was known.
+
+        What is forgotten is kept apart for a quarter of an hour, for :meth:`restore`.
+        """
         key = canonical(client)
         state = self._store.load([key])[0]
+        snapshot = self._store.snapshot(key)
         before = {"known": state is not None, **verdict_on(state)}
-        self._audit.record(who, "reset", key, before, {"known": False})
+        at = self._audit.record(who, "reset", key, before, {"known": False})
+        if snapshot is not None:
+            self._keep(key, at, snapshot)
         known = self._limiter.forget(key)
         # Without the ranking of overrides: an override outlives a reset.
         leave_rankings(self._store, [key])
         self._store.advance_epoch()
         return known
+
+    def restore(self, entry: AuditEntry, who: str) -> None:
+        """Put back what was forgotten of a client with a reset.
+
+        A client that has made requests since keeps its counts since, not those from then; its
+        profile since is replaced by the one from then. Its override stays the present one.
+
+        Args:
+            entry: The entry of the reset in the audit log.
+            who: The operator.
+
+        Raises:
+            ConfigurationError: It is kept no more, the client was reset again or noted as good or
+                abuse since, or has made more requests since than were forgotten.
+            StoreError: The store failed, or others save the profile all the time.
+        """
+        key = entry["target"]
+        snapshot = self._kept(key, entry["at"])
+        if snapshot is None:
+            raise ConfigurationError(
+                f"what was forgotten of a client is kept for {FORGOTTEN_SECONDS // 60} minutes, "
+                f"until its next reset, and of the last {MOST_FORGOTTEN} clients: nothing was "
+                "undone"
+            )
+        before = entry["before"] or {}
+        audited = False
+        for _ in range(MAX_TRIES):
+            state = self._store.load([key])[0]
+            _check_no_more_known(state, before)
+            if not audited:
+                present = {"known": state is not None, **verdict_on(state)}
+                self._audit.record(who, "restore", key, present, before)
+                audited = True
+            seen = state is not None and state.last_seen > 0
+            revision = state.revision if state is not None and seen else None
+            result = self._store.restore(key, snapshot, revision, self._ttl)
+            if result == "gone":
+                raise ConfigurationError("what was forgotten can't be read: nothing was undone")
+            if result == "saved":
+                self._put_back(key)
+                return
+        raise StoreError(f"the profile of {key} is being saved by other workers all the time")
 
     def reset_all(self, who: str) -> int:
         """Forget the counts, profiles and steps of all clients; count those that were known.
@@ -243,58 +160,53 @@ class ClientOperations:
         self._audit.record(who, "feedback", key, before, {"verdict": verdict})
         return self._limiter.profiler.label(key, 0 if verdict is None else FEEDBACK[verdict])
 
-    def _names(self, order: str, now: float, offset: int, limit: int) -> tuple[list[str], int]:
-        """List clients of a ranking without those whose values have faded away, and count them."""
-        ranking = RANKINGS.get(order)
-        if ranking is None:
-            return self._store.ranked(order, offset, limit)
-        return self._store.ranked(ranking.stored, offset, limit, ranking.least_rank(now))
+    @property
+    def _ttl(self) -> int:
+        return max(self._limiter.options.profile_ttl_seconds, self._limiter.plans.longest)
 
-    def _ranked_names(self) -> list[str]:
-        """List the clients of all rankings, whatever has faded."""
-        stored = (*(ranking.stored for ranking in RANKINGS.values()), OVERRIDDEN)
-        return [name for order in stored for name in self._store.ranked(order, 0, RANKED)[0]]
+    def _keep(self, key: str, at: float, snapshot: bytes) -> None:
+        content = {"at": at, "state": base64.b64encode(snapshot).decode()}
+        until = self._store.now() + FORGOTTEN_SECONDS
+        self._store.keep_forgotten(key, json.dumps(content).encode(), until, MOST_FORGOTTEN)
 
-    def _load(self, names: list[str], now: float) -> dict[str, ClientState]:
-        """Load clients; those that are not known any more are left out, unless overridden."""
-        return self._reach(names, now)[0]
+    def _kept(self, key: str, at: float) -> bytes | None:
+        """Read what was forgotten with the reset of a moment; None if it isn't kept."""
+        content = self._store.forgotten(key)
+        try:
+            found: Any = {} if content is None else read_json(content)
+            return base64.b64decode(found["state"]) if found.get("at") == at else None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
 
-    def _reach(self, names: list[str], now: float) -> tuple[dict[str, ClientState], bool]:
-        """Load clients as :meth:`_load` does, and tell whether all of the store has answered."""
-        names = list(dict.fromkeys(names))
-        loaded, error = self._store.load_reachable(names) if names else ([], None)
-        states = {n: state for n, state in zip(names, loaded, strict=True) if state is not None}
-        if error is not None:
-            # Of the others, this process knows what operators have decided.
-            self._limiter.failures.store_failed(error)
-            own = self._limiter.access.own
-            states = {n: UNSEEN._replace(override=own[n]) for n in names if n in own} | states
-        found = self._overridden.find
-        states |= {n: UNSEEN for n in names if n not in states and found(n, None, now)}
-        return {n: states[n] for n in names if n in states}, error is None
+    def _put_back(self, key: str) -> None:
+        """Have a client that was put back listed, and workers drop what they remember of it."""
+        self._store.drop_forgotten(key)
+        state = self._store.load([key])[0]
+        if state is not None:
+            rankings = Rankings()
+            records = profile.decode([state.profile])
+            rankings.add([key], records, np.array([state.score]), np.array([state.step]))
+            rankings.save(self._store)
+            keep = int(keep_seconds(records)[0])
+            update = Update(key, state.revision, state.step, state.score, state.profile, keep)
+            self._store.save([update], self._ttl)
+        self._store.advance_epoch()
 
-    def _live(self, order: str, names: list[str], now: float) -> dict[str, ClientState]:
-        """Load ranked clients; clients forgotten meanwhile leave the ranking."""
-        states, complete = self._reach(names, now)
-        live = {
-            name: state
-            for name, state in states.items()
-            if order != OVERRIDDEN or self._overridden.find(name, state, now)
-        }
-        gone = [name for name in names if name not in live] if complete else []
-        if gone:
-            self._store.rank(RANKINGS[order].stored if order in RANKINGS else order, {}, gone)
-        return live
 
-    def _found(self, states: dict[str, ClientState], now: float) -> Found:
-        records = profile.decode([state.profile for state in states.values()])
-        overrides = self._overridden.find_all(states, now)
-        return Found(
-            states, records, lambda: self._entries.scores(states, records, now), overrides, now
+def _check_no_more_known(state: ClientState | None, before: Mapping[str, Any]) -> None:
+    """Check that what is known of a client now is less than what was forgotten.
+
+    Raises:
+        ConfigurationError: It isn't.
+    """
+    present = verdict_on(state)
+    if present.get("feedback") is not None:
+        raise ConfigurationError(
+            f"the client was noted as {present['feedback']} since: nothing was undone"
         )
-
-    def _page(
-        self, states: dict[str, ClientState], now: float, offset: int, limit: int
-    ) -> list[ClientEntry]:
-        names = list(states)[offset : offset + limit]
-        return self._entries.list({name: states[name] for name in names}, now)
+    requests, forgotten = present.get("requests", 0), before.get("requests", 0)
+    if not is_number(forgotten) or requests > forgotten:
+        raise ConfigurationError(
+            f"the client has made {requests:,} requests since, more than the {forgotten} that "
+            "were forgotten: nothing was undone"
+        )

@@ -10,6 +10,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.client_plans import plan_of_client
 from flask_irl.operations.entries import Entries
 from flask_irl.operations.overridden import Overridden
+from flask_irl.operations.recent import RecentRequests
 from flask_irl.operations.results import ClientEntry, ClientResult, OverrideResult
 from flask_irl.operations.traffic import answers_of, asked_routes, routes_of
 from flask_irl.stores.state import ClientState
@@ -34,6 +35,7 @@ class Description:
         self._limiter = limiter
         self._entries = entries
         self._overridden = overridden
+        self._recent = RecentRequests(limiter)
 
     def of(self, key: str, state: ClientState | None, now: float) -> ClientResult | None:
         """Describe a client with the reasons for its score; None if nothing is known of it.
@@ -75,6 +77,7 @@ class Description:
             "covered_by": covering,
             "answers": answers_of(record),
             "routes": asked_routes(record, routes_of(self._limiter.store.counts()), now),
+            "recent_requests": self._recent.of(key, now),
             "features": {
                 name: round(float(value) + 0.0, 6)  # not -0
                 for name, value in zip(

@@ -12,7 +12,7 @@ from flask_irl.behaviour.features import matrix
 from flask_irl.behaviour.site_statistics import hour_rarity, weekday_rarity
 from flask_irl.behaviour.sums import Floats
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.operations.campaigns import part_of_campaigns
+from flask_irl.operations.campaign_clients import part_of_campaigns
 from flask_irl.operations.overridden import Authored, Overridden
 from flask_irl.operations.results import ClientEntry
 from flask_irl.stores.state import ClientState

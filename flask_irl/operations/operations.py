@@ -69,7 +69,13 @@ class Operations:
         self.site = SiteOperations(limiter, self.audit)
         self.status = StatusOperations(limiter, self.clients)
         self.undo = UndoOperations(
-            self.audit, self.overrides, self.clients, self.models, self.site, self.plans
+            self.audit,
+            self.overrides,
+            self.clients,
+            self.models,
+            self.site,
+            self.plans,
+            self.campaigns,
         )
         self.what_if = WhatIf(limiter)
         self.store = limiter.store

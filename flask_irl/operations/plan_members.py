@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from flask_irl.api_keys.record import decode
 from flask_irl.api_keys.text import id_of
+from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.operations.client_plans import counts_under
+from flask_irl.operations.client_plans import is_used
 from flask_irl.telemetry.damage import DamageLog
-
-LOOKED_AT: Final = 200
-"""Clients of unknown plans that are looked at, whether they count under one at present."""
 
 
 def known_plans(limiter: Limiter, clients: Sequence[str]) -> dict[str, str | None]:
@@ -50,22 +47,33 @@ def known_plans(limiter: Limiter, clients: Sequence[str]) -> dict[str, str | Non
 def members(limiter: Limiter, plan: str, clients: Sequence[str], now: float) -> list[str]:
     """List the clients of a plan.
 
-    Of clients whose plan only the app tells, the first 200 are looked at: they are members if
-    requests of theirs count under it in the present windows.
+    A client whose plan only the app tells is a member if requests of its count under the plan in
+    the present windows.
 
     Args:
         limiter: The limiter.
-        plan: Name of the plan, which there must be.
-        clients: Keys of clients, those to look at first.
+        plan: Name of the plan.
+        clients: Keys of clients.
         now: Seconds since the epoch.
 
     Raises:
+        ConfigurationError: There is no such plan.
         StoreError: The store failed.
     """
+    table = limiter.rate_plans.table
+    if plan not in table:
+        there = ", ".join(table) or "none"
+        raise ConfigurationError(f"plan is {plan!r:.60}, which is no plan; there are: {there}")
     known = known_plans(limiter, clients)
-    unknown = [client for client in clients if client not in known][:LOOKED_AT]
-    counted = {client for client in unknown if counts_under(limiter, plan, client, now)}
-    return [client for client in clients if known.get(client) == plan or client in counted]
+    unknown = [client for client in clients if client not in known]
+    counting = limiter.plan((table[plan].scope,))
+    counts = limiter.store.peek_many(counting, unknown)
+    used = {
+        client
+        for client, counted in zip(unknown, counts, strict=True)
+        if is_used(counting, plan, counted, now)
+    }
+    return [client for client in clients if known.get(client) == plan or client in used]
 
 
 def _plans_of_keys(limiter: Limiter, clients: Sequence[str]) -> dict[str, str]:

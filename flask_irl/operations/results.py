@@ -111,12 +111,26 @@ class Answers(TypedDict):
     fine: float
 
 
+class RecentRequestResult(TypedDict):
+    """Describe a request of a client: its time in seconds since the epoch, method and route, the
+    response's status, the decision's outcome, and the number of such requests that it stands for.
+    """
+
+    at: float
+    method: str
+    route: str
+    status: int
+    outcome: str
+    times: int
+
+
 class ClientResult(TypedDict):
     """Describe a client: state, profile, and the reasons for its score.
 
     Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
     longest network that holds its address, which decides unless there is one of the client's own.
-    ``plan`` is None where the base limit holds, ``tenant`` is empty for the app's own clients.
+    ``plan`` is None where the base limit holds, ``tenant`` is empty for the app's own clients,
+    ``recent_requests`` are the latest first, None where the site keeps none.
     """
 
     client: str
@@ -141,6 +155,7 @@ class ClientResult(TypedDict):
     listed: str | None
     answers: Answers | None
     routes: list[RouteShare]
+    recent_requests: list[RecentRequestResult] | None
     features: dict[str, float]
     rules: list[str]
     why: list[dict[str, Any]]

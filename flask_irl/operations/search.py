@@ -28,6 +28,8 @@ from flask_irl.verdicts.rankings import RANKINGS
 
 ANOMALOUS: Final = "anomalous"
 ORDERS: Final = (*RANKINGS, OVERRIDDEN)
+COLUMNS: Final = ("client", "state", "score", "rate", "refused", "seen")
+"""Columns of a list of clients that it can be sorted by."""
 MAX_FOUND: Final = 1000
 """Clients at which a search through all that are known ends."""
 MAX_TEXT: Final = 200
@@ -78,6 +80,26 @@ class Found(NamedTuple):
         # Who is found by name is listed, however long it has been quiet.
         return self._sorted(values, values >= 0 if order == "active" else values > 0)
 
+    def sorted_by(self, column: str, *, ascending: bool) -> dict[str, ClientState]:
+        """Sort by one of ``COLUMNS``, the highest first unless told otherwise; equals by name."""
+        if column == "client":
+            return dict(sorted(self.states.items(), reverse=not ascending))
+        states = self.states.values()
+        if column == "state":
+            values = np.array([float(state.step) for state in states])
+        elif column == "score":
+            values = self.scores()
+        elif column == "rate":
+            values = profile.sums_of(self.records, "recent", self.now)
+        elif column == "refused":
+            n, refused = (profile.sums_of(self.records, name) for name in ("n", "refused"))
+            values = np.minimum(refused / np.maximum(n, 1e-3), 1.0)
+        else:
+            values = np.array([state.last_seen for state in states])
+        items, names = list(self.states.items()), np.array(list(self.states), dtype=object)
+        order = np.lexsort((names, values if ascending else -values)) if items else ()
+        return dict(items[index] for index in order)
+
     def asking_for(self, wanted: WantedRoute) -> dict[str, ClientState]:
         """Sort by the requests for a route; without clients that have sent none lately."""
         if not self.states:
@@ -110,6 +132,16 @@ def check_order(order: str) -> None:
     """
     if order not in ORDERS:
         raise ConfigurationError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+
+
+def check_sort(sort: str | None) -> None:
+    """Check the name of a column to sort by, None for none.
+
+    Raises:
+        ConfigurationError: There is none such.
+    """
+    if sort is not None and sort not in COLUMNS:
+        raise ConfigurationError(f"sort is {sort!r:.60}: give one of {', '.join(COLUMNS)}")
 
 
 def key_matcher(text: str) -> tuple[Callable[[str], bool], str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.operations.audit import AuditLog
+from flask_irl.operations.campaigns import CampaignOperations
 from flask_irl.operations.clients import ClientOperations
 from flask_irl.operations.models import ModelOperations
 from flask_irl.operations.overrides import OverrideOperations
@@ -26,10 +27,11 @@ class UndoOperations:
     Args:
         audit: Has the changes.
         overrides: Restores overrides.
-        clients: Restores feedback.
+        clients: Restores feedback, and clients that were reset.
         models: Puts the model in force that was before, and its pin.
         site: Restores limits and mode.
         plans: Restores plans and assignments of them.
+        campaigns: Puts back campaigns that were ended.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class UndoOperations:
         models: ModelOperations,
         site: SiteOperations,
         plans: PlanOperations,
+        campaigns: CampaignOperations,
     ) -> None:
         self._audit = audit
         self._overrides = overrides
@@ -47,6 +50,7 @@ class UndoOperations:
         self._models = models
         self._site = site
         self._plans = plans
+        self._campaigns = campaigns
         self._undo: Mapping[str, Callable[[AuditEntry, str], None]] = {
             "override": self._override,
             "clear": self._override,
@@ -57,6 +61,10 @@ class UndoOperations:
             "unpin": self._model,
             "plans": self._changed_plans,
             "plan": self._assignment,
+            "reset": self._reset,
+            "restore": self._restored,
+            "end_campaign": self._ended_campaign,
+            "resume_campaign": self._resumed_campaign,
         }
 
     def latest(self, who: str, target: str | None) -> AuditEntry | None:
@@ -77,6 +85,12 @@ class UndoOperations:
 
     def can_undo(self, entry: AuditEntry) -> bool:
         """Tell whether a change is of a kind that can be taken back."""
+        if entry["action"] == "end_campaign" and entry["after"] is None:
+            # Of an earlier build, which told too little of the campaign.
+            return False
+        if entry["action"] == "reset":
+            # Not of everybody, or of a client that wasn't known.
+            return bool(entry["target"] and (entry["before"] or {}).get("known"))
         return entry["action"] in self._undo
 
     def undo(self, at: float, target: str, who: str) -> None:
@@ -120,6 +134,13 @@ class UndoOperations:
         _check_same({"verdict": client["feedback"]}, entry)
         self._clients.feedback(entry["target"], (entry["before"] or {})["verdict"], who)
 
+    def _reset(self, entry: AuditEntry, who: str) -> None:
+        self._clients.restore(entry, who)
+
+    def _restored(self, entry: AuditEntry, who: str) -> None:
+        if not self._clients.reset(entry["target"], who):
+            raise ConfigurationError("the client is forgotten: nothing was undone")
+
     def _mode(self, entry: AuditEntry, who: str) -> None:
         _check_same({"mode": self._site.mode()}, entry)
         self._site.set_mode((entry["before"] or {})["mode"], who)
@@ -151,6 +172,16 @@ class UndoOperations:
             raise ConfigurationError(f"model {version} is kept no more: nothing was undone")
         if pinned is None:
             models.unpin(who, "undone")
+
+    def _ended_campaign(self, entry: AuditEntry, who: str) -> None:
+        until = self._campaigns.muted_until(entry)
+        _check_same(None if until is None else {"until": until}, entry)
+        self._campaigns.resume(entry, who)
+
+    def _resumed_campaign(self, entry: AuditEntry, who: str) -> None:
+        until = (entry["before"] or {})["until"]
+        if self._campaigns.end(entry["target"], who, "undone", until=until) is None:
+            raise ConfigurationError("the campaign runs no more: nothing was undone")
 
 
 def _check_same(present: State | None, entry: AuditEntry) -> None:

@@ -110,10 +110,7 @@ class WhatIf:
         new: Sequence[Limit] = check_settings({"plans": {plan: limits}})["plans"][plan]
         courses = self._courses()
         present = self._plan(plan)
-        busiest = np.argsort(-courses.requests(), kind="stable").tolist()
-        found = members(
-            self._limiter, plan, [courses.clients[i] for i in busiest], self._store.now()
-        )
+        found = members(self._limiter, plan, courses.clients, self._store.now())
         return self._limits(courses.of(found), new, present)
 
     def assignment(self, client: str, plan: str) -> AssignmentPreview:

@@ -89,6 +89,14 @@ class Store(SiteStore, ApiKeyStore, Protocol):
             keys: One canonical client key for each of the plan's scopes, the client's own first.
         """
 
+    def peek_many(self, plan: Plan, clients: Sequence[str]) -> list[Counted]:
+        """Read the states of clients under a plan, as :meth:`peek` does; not on a request's path.
+
+        Args:
+            plan: One that counts no other keys than the client's.
+            clients: Canonical keys.
+        """
+
     def now(self) -> float:
         """Tell the store's time, in seconds since the epoch."""
 
@@ -125,7 +133,7 @@ class Store(SiteStore, ApiKeyStore, Protocol):
         """Save profiles and verdicts, each only if its revision is still current."""
 
     def forget(self, client: str, ttl_seconds: int) -> bool:
-        """Forget a client's counts, profile and verdict; an operator's override stays.
+        """Forget a client's counts, profile, verdict and requests; an operator's override stays.
 
         Args:
             client: Its canonical key.
@@ -133,6 +141,27 @@ class Store(SiteStore, ApiKeyStore, Protocol):
 
         Returns:
             True if the client was known.
+        """
+
+    def snapshot(self, client: str) -> bytes | None:
+        """Copy all that :meth:`forget` forgets of a client; None for one that made no request."""
+
+    def restore(
+        self, client: str, snapshot: bytes, revision: int | None, ttl_seconds: int
+    ) -> SaveResult:
+        """Put back what :meth:`forget` forgot of a client.
+
+        A client that made a request since keeps its counts since, and its step if that is lower;
+        any client its present override.
+
+        Args:
+            client: Its canonical key.
+            snapshot: What :meth:`snapshot` has given.
+            revision: The client's revision now; None if it made no request since.
+            ttl_seconds: Least time for which it is kept.
+
+        Returns:
+            ``saved``; ``stale`` if its revision is another; ``gone`` if the copy can't be read.
         """
 
     def forget_all(self, ttl_seconds: int) -> int:

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History, HistoryStore
+from flask_irl.stores.kept import KeptStore
+from flask_irl.stores.recent import RecentStore
 
 AUDIT_KEPT: Final = 1000
 """Entries of the audit log that are kept."""
@@ -70,7 +72,7 @@ class Revisions(NamedTuple):
     assigned: int = 0
 
 
-class SiteStore(HistoryStore, Protocol):
+class SiteStore(HistoryStore, KeptStore, RecentStore, Protocol):
     """Keep the state of the site; off every request's path.
 
     Every method may raise :class:`~flask_irl.errors.StoreError`.
@@ -231,25 +233,6 @@ class SiteStore(HistoryStore, Protocol):
 
     def note(self, name: str) -> bytes | None:
         """Read a note; None if there is none."""
-
-    def put_session(
-        self, name: str, session: bytes, until: float, most: int, *, renew: bool = False
-    ) -> None:
-        """Write a session of the operator's page, in place of one of that name.
-
-        Args:
-            name: Its name; not what the operator's browser has, but a hash of that.
-            session: Its content.
-            until: Its end in seconds since the epoch, rounded up to the next second.
-            most: Sessions that are kept, 1 or more; the first to end makes room for another.
-            renew: Writes it only if it hasn't ended meanwhile.
-        """
-
-    def session(self, name: str) -> bytes | None:
-        """Read a session; None for one that isn't known or has ended."""
-
-    def end_session(self, name: str) -> bytes | None:
-        """End a session, and read it as :meth:`session` does: of several callers, one gets it."""
 
     def model_version(self) -> int:
         """Read the version of the model in force, 0 for none."""

@@ -158,24 +158,24 @@ class CampaignWatch:
             with self._lock:
                 self._look(guarding)
 
-    def end(self, campaign: Campaign, now: float) -> bool:
-        """End a campaign on an operator's word; False if the table has changed meanwhile.
+    def replace(self, before: Table, after: Table) -> bool:
+        """Replace the table on an operator's word; False if it has changed meanwhile.
 
         Args:
-            campaign: The campaign.
-            now: The present, in seconds since the epoch.
+            before: The table that the change was made from.
+            after: The table from now on.
 
         Raises:
             StoreError: The store failed.
         """
         with self._lock:
-            table = self.table.without(campaign, now)
-            if not self._store.put_campaigns(self._revision, table.encode()):
+            if self.table is not before:
+                return False
+            if not self._store.put_campaigns(self._revision, after.encode()):
                 self._read()
                 return False
             self._revision += 1
-            self._use(table)
-        log_ended(campaign, "operator")
+            self._use(after)
         return True
 
     def _look(self, guarding: bool) -> None:

@@ -188,6 +188,8 @@ class Flush:
             scores[saved],
             steps[saved],
         )
+        if self.site.recent is not None:
+            self.site.recent.add(clients, saved, by_client)
         for index in np.flatnonzero(saved & (steps != profiles.steps)).tolist():
             step = int(steps[index])
             self.step_log.log(

@@ -13,14 +13,16 @@ from flask_irl.behaviour.buffer import Buffer
 from flask_irl.errors import StoreError
 from flask_irl.model.model import Model
 from flask_irl.stores.base import Store
-from flask_irl.stores.state import Update
+from flask_irl.stores.state import ClientState
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
-from flask_irl.verdicts.flush import MAX_TRIES, Flush, Judged
+from flask_irl.verdicts.edit import edit_profile
+from flask_irl.verdicts.flush import Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
+from flask_irl.verdicts.recent import recent_for
 from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save_turns import SaveTurns
@@ -66,6 +68,7 @@ class Profiler:
         pause: Waits between two steps of a gentle flush, for a number of seconds.
         cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
         monotonic: Seconds of a clock that is never set, by which saves are spread.
+        recent_requests: The number of each client's latest requests that are kept, 0 for none.
         errors: Counts the calls of the store that have failed in this process.
 
     Attributes:
@@ -93,6 +96,7 @@ class Profiler:
         pause: Callable[[float], object] = time.sleep,
         cpu_clock: Callable[[], float] = time.thread_time,
         monotonic: Callable[[], float] = time.monotonic,
+        recent_requests: int = 0,
         errors: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
@@ -108,6 +112,7 @@ class Profiler:
         self._cpu_clock = cpu_clock
         self._monotonic = monotonic
         self._errors = errors
+        self._recent_requests = recent_requests
         self._step_log = StepLog()
         self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
@@ -126,7 +131,7 @@ class Profiler:
     def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._site = SiteUpdate.first(self._monotonic)
+        self._site = SiteUpdate.first(self._monotonic, recent_for(self._recent_requests))
         self._turns = SaveTurns(self._monotonic)
         self._errors_told = self._errors()
         self._flushing = threading.Lock()
@@ -164,18 +169,12 @@ class Profiler:
         Raises:
             StoreError: The store failed, or others save the profile all the time.
         """
-        for _ in range(MAX_TRIES):
-            state = self._store.load([client])[0]
-            if state is None:
-                return False
-            records = profile.decode([state.profile])
+
+        def note(state: ClientState, records: profile.Records) -> int:
             records["feedback"] = feedback
-            [blob] = profile.encode(records)
-            update = Update(client, state.revision, state.step, state.score, blob)
-            [result] = self._store.save([update], self._ttl_seconds)
-            if result != "stale":
-                return result == "saved"
-        raise StoreError(f"the profile of {client} is being saved by other workers all the time")
+            return state.step
+
+        return edit_profile(self._store, client, note, self._ttl_seconds)
 
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget all clients, in the store and in the buffer; returns how many the store knew.

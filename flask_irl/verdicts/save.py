@@ -36,6 +36,11 @@ class Saved:
     stale: list[str]
 
 
+def keep_seconds(records: profile.Records) -> Floats:
+    """Give the seconds for which each client's profile is kept after its latest request."""
+    return np.minimum(TTL_PER_MINUTE * (1.0 + records["minutes"]), float(MAX_TTL))
+
+
 def save(
     store: Store,
     profiles: Profiles,
@@ -59,7 +64,7 @@ def save(
         StoreError: The store failed; some may be saved.
     """
     records = profiles.records
-    keep = np.minimum(TTL_PER_MINUTE * (1.0 + records["minutes"]), MAX_TTL)
+    keep = keep_seconds(records)
     results: list[SaveResult] = []
     blobs = profile.encode(records)
     for start in range(0, len(blobs), AT_ONCE):

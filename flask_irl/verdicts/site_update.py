@@ -19,12 +19,13 @@ from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.course_book import CourseBook
 from flask_irl.verdicts.rankings import Rankings
+from flask_irl.verdicts.recent import Recent
 from flask_irl.verdicts.tallies import Tallies
 
 
 @dataclass(frozen=True, slots=True)
 class SiteUpdate:
-    """Gather counters, history, training rows and rankings of a flush.
+    """Gather counters, history, training rows and rankings of a flush, and requests to keep.
 
     Tallies and courses wait from one flush to the next.
     """
@@ -36,11 +37,12 @@ class SiteUpdate:
     courses: CourseBook = field(default_factory=lambda: CourseBook(time.monotonic))
     rows: list[bytes] = field(default_factory=list)
     rankings: Rankings = field(default_factory=Rankings)
+    recent: Recent | None = None
 
     @classmethod
-    def first(cls, clock: Callable[[], float]) -> SiteUpdate:
+    def first(cls, clock: Callable[[], float], recent: Recent | None = None) -> SiteUpdate:
         """Begin one for which nothing waits; the clock, in seconds, is one that is never set."""
-        return cls(courses=CourseBook(clock))
+        return cls(courses=CourseBook(clock), recent=recent)
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""
@@ -63,7 +65,7 @@ class SiteUpdate:
 
     def next(self) -> SiteUpdate:
         """Begin the next flush's, with what waits here."""
-        return SiteUpdate(tallies=self.tallies, courses=self.courses)
+        return SiteUpdate(tallies=self.tallies, courses=self.courses, recent=self.recent)
 
     def due(self, *, gently: bool) -> bool:
         """Tell whether there is anything to save, in a gentle flush or another one."""
@@ -81,6 +83,8 @@ class SiteUpdate:
         self.seconds.bound()
         self.tallies.bound()
         self.rankings.bound()
+        if self.recent is not None:
+            self.recent.bound()
 
     def save(
         self,
@@ -117,3 +121,5 @@ class SiteUpdate:
         self.tallies.remove(told)
         self.courses.remove(courses)
         self.rankings.save(store)
+        if self.recent is not None:
+            self.recent.save(store)

@@ -47,6 +47,9 @@ PAGES: Final = (
     "/admin/page/clients?q=10.0.0.1",
     "/admin/page/clients?route=/",
     "/admin/page/clients?incident={incident}",
+    "/admin/page/clients?sort=seen",
+    "/admin/page/clients?sort=score&ascending=1",
+    "/admin/page/clients?plan=free",
     "/admin/page/client?id=10.0.0.1",
     "/admin/page/incidents",
     "/admin/page/models",
@@ -139,7 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with redis_server() as url:
         app = Flask("bench")
         IntelligentLimiter(
-            app, storage_uri=url, admin_token=TOKEN, background=False, store_timeout=2.0
+            app,
+            storage_uri=url,
+            admin_token=TOKEN,
+            background=False,
+            store_timeout=2.0,
+            plans={"free": "100/minute", "pro": "1000/minute"},
         )
         app.add_url_rule("/", "index", lambda: "ok")
         incident = fill(app, options.clients)

@@ -14,14 +14,23 @@ from flask_irl.admin.schemas.clients import (
     AnswersSchema,
     ClientEntrySchema,
     ClientSchema,
+    RecentRequestSchema,
     RouteShareSchema,
 )
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.limits.keys import canonical
 from flask_irl.operations import Operations
-from flask_irl.operations.results import Answers, ClientEntry, ClientResult, RouteShare
+from flask_irl.operations.moments import when
+from flask_irl.operations.results import (
+    Answers,
+    ClientEntry,
+    ClientResult,
+    RecentRequestResult,
+    RouteShare,
+)
+from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.verdicts.rankings import RANKINGS
-from tests.admin.api import Caller, moment, problem_of
+from tests.admin.api import Caller, make_app, moment, problem_of
 from tests.admin.site import KNOWN
 from tests.conftest import Clock
 from tests.operations.worker import Worker
@@ -229,6 +238,24 @@ def test_a_verdict_is_kept_with_the_client(ask: Caller) -> None:
     assert ask("GET", f"/admin/client/{KNOWN}").json["feedback"] == "good"
 
 
+def test_a_clients_recent_requests_are_told_where_some_are_kept(ask: Caller, clock: Clock) -> None:
+    assert ask("GET", f"/admin/client/{KNOWN}").json["recent_requests"] is None
+    worker = Worker(MemoryStore(clock=clock), {"recent_requests": 2})
+    worker.ask("ada", "/login", status=401, method="POST")
+    worker.limiter.flush()
+    caller = Caller(make_app(worker.operations).test_client())
+    assert caller("GET", "/admin/client/ada").json["recent_requests"] == [
+        {
+            "at": when(clock()),
+            "method": "POST",
+            "route": "/login",
+            "status": 401,
+            "outcome": "allowed",
+            "times": 1,
+        }
+    ]
+
+
 def test_clients_come_in_pages(ask: Caller, worker: Worker) -> None:
     for number in range(10, 60):
         client = f"198.51.100.{number}"
@@ -248,6 +275,23 @@ def test_clients_come_in_pages(ask: Caller, worker: Worker) -> None:
         "previous_page": 1,
         "next_page": 3,
     }
+
+
+def test_clients_are_sorted_by_a_column(ask: Caller, worker: Worker) -> None:
+    for name in ("ann", "bob"):
+        worker.ask(name)
+    worker.limiter.flush()
+
+    def listed(query: str) -> list[str]:
+        found = ask("GET", f"/admin/clients?{query}").json["clients"]
+        return [entry["client"] for entry in found]
+
+    assert listed("sort=client&ascending=true") == [KNOWN, "ann", "bob"]
+    assert listed("sort=client") == ["bob", "ann", KNOWN]
+    assert listed("sort=client&ascending=true&page=2&page_size=2") == ["bob"]
+    assert listed("sort=score&ascending=true&q=2") == [KNOWN]
+    for query in ("sort=", "sort=limit", "ascending=5", "plan=none", "plan="):
+        problem_of(ask("GET", f"/admin/clients?{query}"), 422)
 
 
 def test_clients_of_another_step_are_left_out(ask: Caller) -> None:
@@ -289,6 +333,7 @@ def test_lists_and_commands_have_the_same_members() -> None:
     assert set(ClientSchema().fields) == ClientResult.__required_keys__
     assert set(AnswersSchema().fields) == Answers.__required_keys__
     assert set(RouteShareSchema().fields) == RouteShare.__required_keys__
+    assert set(RecentRequestSchema().fields) == RecentRequestResult.__required_keys__
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ import pytest
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import ConfigurationError, StoreError
 from flask_irl.operations import Operations
+from flask_irl.operations.moments import when
 from tests.admin.api import ROUTES, Caller, make_app, problem_of
 from tests.admin.site import CAMPAIGN, DAMAGED_MODEL, KNOWN, MODEL, OLDER_MODEL, model
+from tests.conftest import Clock
 from tests.operations.worker import Worker, break_store
 
 
@@ -363,3 +365,12 @@ def test_campaigns_are_listed_and_ended(ask: Caller) -> None:
         "ours",
     )
     problem_of(ask("POST", f"/admin/campaigns/{CAMPAIGN.id}/end"), 404)
+
+
+def test_a_campaign_is_ended_for_a_time(ask: Caller, clock: Clock) -> None:
+    path = f"/admin/campaigns/{CAMPAIGN.id}/end"
+    problem_of(ask("POST", path, json={"seconds": 0}), 422)
+    problem_of(ask("POST", path, json={"seconds": 5, "until": "2099-01-01T00:00:00Z"}), 422)
+    ended = ask("POST", path, json={"seconds": 86_400}).json
+    assert ended["until"] == when(clock() + 86_400)
+    assert ended["released"] == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from flask_irl.campaigns.campaign import Campaign, Subject, Table
@@ -40,6 +42,14 @@ def test_a_campaign_is_ended_once(attacked: Site) -> None:
     assert attacked.done("campaigns") == "none\n"
     assert attacked.json("audit")[0]["reason"] == "ours"
     assert CAMPAIGN.id in attacked.failed("campaigns", "end", CAMPAIGN.id)
+
+
+def test_a_campaign_is_ended_for_a_time(attacked: Site) -> None:
+    assert "seconds" in attacked.misused("campaigns", "end", CAMPAIGN.id, "--for", "0")
+    found = attacked.json("campaigns", "end", CAMPAIGN.id, "--for", "7d")
+    until = datetime.datetime.fromisoformat(found["until"]).timestamp()
+    assert until - attacked.engine.store.now() == pytest.approx(7 * 86_400, abs=60)
+    assert found["released"] == 0
 
 
 def test_a_campaign_to_end_must_be_named(attacked: Site) -> None:

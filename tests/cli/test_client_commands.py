@@ -9,6 +9,7 @@ import pytest
 
 from flask_irl.behaviour.courses import SLOT_SECONDS, CoursePart, Slot, pack, slot_of
 from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.cli.client_page import requests_of
 from flask_irl.limits.override import MAX_SECONDS
 from flask_irl.model.model import Model
 from flask_irl.operations import ORDERS, Operations
@@ -66,6 +67,18 @@ def test_clients_are_listed_with_the_most_active_first(site: Site) -> None:
     assert lines[0].split()[1:] == ["40", "30", "0%", "0.00"]
 
 
+def test_clients_are_sorted_by_a_column(site: Site) -> None:
+    for name in ("bob", "ann"):
+        site.ask(name)
+    site.engine.flush()
+    for command in (("clients",), ("find", "--all", "--route", "/")):
+        found = site.json(*command, "--sort", "client", "--ascending")
+        assert [entry["client"] for entry in found] == ["ann", "bob"]
+        assert site.json(*command, "--sort", "client")[0]["client"] == "bob"
+    assert "limit" in site.misused("clients", "--sort", "limit")
+    assert "no plan" in site.misused("clients", "--plan", "gold")
+
+
 def test_clients_stop_at_the_limit(site: Site) -> None:
     for client, count in (("calm", 3), ("busy", 30)):
         site.ask(client, count)
@@ -114,6 +127,25 @@ def test_a_clients_json_has_its_verdict_its_features_and_why(site: Site, trained
     for reason in found["why"]:
         assert {"feature", "value", "median", "high", "effect", "sentence"} <= reason.keys()
         assert reason["feature"] in FEATURE_NAMES
+
+
+def test_recent_requests_are_a_line_each(site: Site) -> None:
+    site.ask()
+    site.engine.flush()
+    found = site.json("client", SOMEBODY)
+    assert found["recent_requests"] is None
+    assert list(requests_of(found)) == []
+    found["recent_requests"] = [
+        {"at": 1_700_000_000.0, "method": "POST", "route": "/x\x1b[2J\n", "status": 429}
+        | {"outcome": "limited", "times": 1200},
+        {"at": 1_700_000_000.0, "method": "GET", "route": "/", "status": 200}
+        | {"outcome": "allowed", "times": 1},
+    ]
+    first, second = requests_of(found)
+    assert "\x1b" not in first and "\n" not in first
+    assert first.startswith("request: 2023-11-14T22:13:20Z POST /x")
+    assert first.endswith(" 429, limited (1,200 times)")
+    assert second == "request: 2023-11-14T22:13:20Z GET / 200"
 
 
 def test_why_is_told_to_people_in_the_same_sentences(site: Site, trained: Model) -> None:

@@ -114,6 +114,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "min_clients": Sample((10, "20", 1), WHOLE),
     "rows_capacity": Sample((50, "60", 1_000_000), (49, 1_000_001, "x", True)),
+    "recent_requests": Sample((0, "20", 100), (-1, 101, "x", True)),
     "profile_ttl_seconds": Sample((60, "3600", 30 * 86_400), (59, 30 * 86_400 + 1, "x", True)),
     "on_store_error": Sample(("memory", "allow", "deny"), ("raise", "", True)),
     "store_timeout": Sample((0.1, "0.25", 60), (0, -1, 61, "x", True, "inf")),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import heapq
+import http.client
 import io
 import itertools
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -389,6 +393,101 @@ def test_when_interrupted_it_ends_with_its_table(mode: str, status: int, how: in
     assert process.returncode == status, shown
     assert "Who was admitted, flagged, refused" in shown
     assert "Traceback" not in shown
+
+
+AT_A_TERMINAL = (
+    "import fcntl, runpy, sys, termios\n"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    "sys.argv[:] = ['demo', '--seconds', '5']\n"
+    "runpy.run_module('demo_app.demo', run_name='__main__')"
+)
+"""Runs the demo as a shell does: its standard input is the terminal that Ctrl-C comes from."""
+
+
+class Terminal:
+    """Run the demo at a pseudo-terminal."""
+
+    def __init__(self) -> None:
+        self._own, other = os.openpty()
+        termios.tcsetwinsize(self._own, (50, 110))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", AT_A_TERMINAL],
+            cwd=ROOT,
+            env={**os.environ, "TERM": "xterm"},
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            start_new_session=True,
+        )
+        os.close(other)
+        self.shown = ""
+
+    def read_until(self, words: str) -> None:
+        """Read what is shown until some words are; or, without any, until the end."""
+        ends = time.monotonic() + STOP
+        while not words or words not in self.shown:
+            ready, _, _ = select.select([self._own], [], [], max(ends - time.monotonic(), 0.0))
+            assert ready, f"{words!r} was not shown: {self.shown[-2000:]}"
+            try:
+                part = os.read(self._own, 65_536)
+            except OSError:
+                # Linux's word for the end.
+                part = b""
+            if not part:
+                assert not words, f"it ended without {words!r}: {self.shown[-2000:]}"
+                return
+            self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", part.decode(errors="replace"))
+
+    def press(self, key: bytes) -> None:
+        os.write(self._own, key)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._own)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.parametrize("key", [b"\x03", b"\x04", b"\n"], ids=["Ctrl-C", "Ctrl-D", "Enter"])
+def test_at_a_terminal_it_ends_with_the_operators_page(terminal: Terminal, key: bytes) -> None:
+    terminal.read_until("Press Enter to end.")
+    found = re.search(r"http://127\.0\.0\.1:(\d+)(/admin/)\s+Its token is (\S+)\.", terminal.shown)
+    assert found, terminal.shown[-2000:]
+    port, path, token = int(found[1]), found[2], found[3]
+    site = http.client.HTTPConnection("127.0.0.1", port, timeout=STOP)
+    # The address leads a browser to the form, and the token through it.
+    for _ in range(4):
+        site.request("GET", path)
+        answer = site.getresponse()
+        body = answer.read()
+        if answer.status == 200:
+            break
+        path = answer.headers["Location"]
+    assert (answer.status, b'name="token"' in body) == (200, True)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    site.request("POST", "/admin/page/sign-in", f"token={token}", form)
+    answer = site.getresponse()
+    answer.read()
+    assert answer.status == 303
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    site.request("GET", answer.headers["Location"], headers={"Cookie": cookie})
+    answer = site.getresponse()
+    assert (answer.status, b"<h1>Overview</h1>" in answer.read()) == (200, True)
+    site.close()
+    terminal.press(key)
+    terminal.read_until("")
+    # Too short a demo to go as it should; what else may be asked of its end is all there.
+    assert terminal.process.wait(STOP) == 1
+    assert "Traceback" not in terminal.shown
+    assert not _listens(port)
 
 
 @pytest.mark.integration

@@ -12,6 +12,7 @@ import pytest
 from flask_irl.errors import StoreError
 from flask_irl.limits.limit import Limit
 from flask_irl.operations import Operations
+from flask_irl.operations.results import AuditEntry
 from flask_irl.stores.memory.store import MemoryStore
 from tests.conftest import Clock
 from tests.operations.worker import ADA, Site, Worker, break_store, override
@@ -154,6 +155,19 @@ def test_an_entry_names_its_tenant(here: Worker, written: object, read: str) -> 
 # Without the store
 
 KEY_ID = "0" * 10
+END: AuditEntry = {
+    "at": 1.0,
+    "who": ADA,
+    "action": "end_campaign",
+    "target": "4189c322",
+    "before": {
+        **{"kind": "login", "target": "/login", "sort": "direct", "since": 1.0, "clients": 5.0},
+        **{"requests": 9.0, "per_minute": 0.5, "slow": False},
+    },
+    "after": {"until": 9e9},
+    "reason": "",
+    "tenant": "",
+}
 ALL: dict[str, Callable[[Operations], object]] = {
     "site.stats": lambda o: o.site.stats(),
     "site.limits": lambda o: o.site.limits(),
@@ -172,6 +186,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "clients.find among all": lambda o: o.clients.find("a", everybody=True),
     "clients.same_group": lambda o: o.clients.same_group("/"),
     "clients.reset": lambda o: o.clients.reset("c", ADA),
+    "clients.restore": lambda o: o.clients.restore({**END, "action": "reset"}, ADA),
     "clients.reset_all": lambda o: o.clients.reset_all(ADA),
     "clients.feedback": lambda o: o.clients.feedback("c", "good", ADA),
     "overrides.set": lambda o: o.overrides.set(
@@ -182,6 +197,10 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "overrides.in_force": lambda o: o.overrides.in_force("c"),
     "campaigns.running": lambda o: o.campaigns.running(),
     "campaigns.end": lambda o: o.campaigns.end("4189c322", ADA),
+    "campaigns.held": lambda o: o.campaigns.held("4189c322"),
+    "campaigns.muted": lambda o: o.campaigns.muted(),
+    "campaigns.muted_until": lambda o: o.campaigns.muted_until(END),
+    "campaigns.resume": lambda o: o.campaigns.resume(END, ADA),
     "models.train": lambda o: o.models.train(ADA),
     "models.start_training": lambda o: o.models.start_training(ADA),
     "models.describe": lambda o: o.models.describe(),

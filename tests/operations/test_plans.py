@@ -9,7 +9,7 @@ import pytest
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter import rate_plans
 from flask_irl.operations.plan_results import AssignedPlan
-from tests.operations.worker import ADA, Site, Worker
+from tests.operations.worker import ADA, Site, Worker, override
 
 PLANS = {"free": "2/minute", "pro": "4/minute"}
 
@@ -194,3 +194,57 @@ def test_a_client_that_was_never_here_is_described_if_it_is_assigned_a_plan(here
     assert here.operations.clients.describe("unseen") is None
     assign(here, "pro", "unseen")
     assert here.operations.clients.describe("unseen") is not None
+
+
+def of_plan(worker: Worker, name: str, **how: Any) -> list[str]:
+    find = worker.operations.clients.find if how else worker.operations.clients.ranked
+    return sorted(entry["client"] for entry in find(plan=name, **how)[0])
+
+
+def test_the_clients_of_a_plan_are_listed(site: Site, here: Worker) -> None:
+    for name in ("ann", "bob", "cid"):
+        here.ask(name)
+    here.limiter.flush()
+    assign(here, "pro", "ann")
+    assign(here, "pro", "bob", seconds=5.0)
+    assert (of_plan(here, "pro"), of_plan(here, "free")) == (["ann", "bob"], ["cid"])
+    assert of_plan(here, "pro", text="a") == ["ann"]
+    assert of_plan(here, "pro", everybody=True) == ["ann", "bob"]
+    assert of_plan(here, "pro", text="nobody") == []
+    site.clock.advance(6)
+    assert (of_plan(here, "pro"), of_plan(here, "free")) == (["ann"], ["bob", "cid"])
+    override(here, "block", "203.0.113.0/24")
+    assert of_plan(here, "free", everybody=True) == ["bob", "cid"]
+    assert here.operations.clients.ranked(plan="free", step=1) == ([], 0)
+
+
+def test_where_the_app_tells_plans_those_count_that_have_used_one(site: Site) -> None:
+    here = site.worker(plans=PLANS)
+    limiter = here.limiter
+    limiter.rate_plans.by_request = True
+    for name, plan in (("ann", "pro"), ("bob", "free"), ("cid", "pro")):
+        scope = limiter.rate_plans.table[plan].scope
+        limiter.decide(limiter.plan((scope,)), (name, name))
+        here.ask(name)
+    limiter.flush()
+    assert (of_plan(here, "pro"), of_plan(here, "free")) == (["ann", "cid"], ["bob"])
+    site.clock.advance(3600)
+    assert of_plan(here, "pro", everybody=True) == []
+
+
+@pytest.mark.parametrize("name", ["", "gold", "<b>"])
+def test_clients_of_no_plan_are_not_listed(here: Worker, name: str) -> None:
+    here.ask()
+    here.limiter.flush()
+    with pytest.raises(ConfigurationError, match="no plan; there are: free, pro"):
+        here.operations.clients.ranked(plan=name)
+    with pytest.raises(ConfigurationError, match="no plan"):
+        here.operations.clients.find("c", plan=name)
+
+
+@pytest.mark.parametrize("sort", ["", "step", "<b>"])
+def test_a_list_is_sorted_by_columns_alone(here: Worker, sort: str) -> None:
+    with pytest.raises(ConfigurationError, match="give one of client, state, score"):
+        here.operations.clients.ranked(sort=sort)
+    with pytest.raises(ConfigurationError, match="give one of client"):
+        here.operations.clients.find("c", sort=sort)

@@ -17,7 +17,8 @@ from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.limits.strategies import STRATEGIES
 from flask_irl.limits.strategies.base import EMPTY, FRACTION, Cell
 from flask_irl.limits.strategies.gcra import slack
-from flask_irl.stores.memory.store import MemoryStore, _Client
+from flask_irl.stores.memory.client import MemoryClient
+from flask_irl.stores.memory.store import MemoryStore
 
 LONGEST, SHORTEST, FORGOTTEN = 1e6, 1e5, 5e6
 MOST_BYTES = 4096
@@ -34,7 +35,7 @@ class LeaseStore(MemoryStore):
     def __init__(self, *, clock: Callable[[], float]) -> None:
         super().__init__(clock=clock)
         self._turn = threading.Lock()
-        self._quota: dict[_Client, dict[float, OpenLease]] = {}
+        self._quota: dict[MemoryClient, dict[float, OpenLease]] = {}
 
     def lease(
         self, plan: Plan, keys: Sequence[str], call: LeaseCall, begun: object = None
@@ -77,7 +78,7 @@ class LeaseStore(MemoryStore):
         plan: Plan,
         keys: Sequence[str],
         call: LeaseCall,
-        known: _Client | None,
+        known: MemoryClient | None,
         taken: bool,
     ) -> Leased:
         hit = self.hit(plan, keys, 1)
@@ -106,10 +107,10 @@ class LeaseStore(MemoryStore):
     def _now(self) -> float:
         return float(int(self._clock() * 1e6))
 
-    def _open_leases(self, client: _Client | None) -> dict[float, OpenLease]:
+    def _open_leases(self, client: MemoryClient | None) -> dict[float, OpenLease]:
         return {} if client is None else self._quota.get(client, {})
 
-    def _is_limited(self, client: _Client) -> bool:
+    def _is_limited(self, client: MemoryClient) -> bool:
         override = client.override
         return (
             override is not None
@@ -117,7 +118,7 @@ class LeaseStore(MemoryStore):
             and override.kind == "limit"
         )
 
-    def _scopes(self, plan: Plan, client: _Client) -> list[tuple[Scope, int]]:
+    def _scopes(self, plan: Plan, client: MemoryClient) -> list[tuple[Scope, int]]:
         """List the scopes that count now, each with its signature."""
         is_limited = self._is_limited(client)
         return [
@@ -126,12 +127,12 @@ class LeaseStore(MemoryStore):
             if not (scope.yields if is_limited else scope.standby)
         ]
 
-    def _places(self, plan: Plan, client: _Client) -> list[int]:
+    def _places(self, plan: Plan, client: MemoryClient) -> list[int]:
         """List the places in the plan of the limits that count now."""
         counting = [scope for scope, _ in self._scopes(plan, client)]
         return [place for place, (scope, _) in enumerate(plan.limits) if scope in counting]
 
-    def _cells(self, plan: Plan, client: _Client) -> list[tuple[Limit, Cell]]:
+    def _cells(self, plan: Plan, client: MemoryClient) -> list[tuple[Limit, Cell]]:
         """List the limits that count now, with their cells; a scope without any has empty ones."""
         found = []
         for scope, signature in self._scopes(plan, client):
@@ -177,7 +178,7 @@ class LeaseStore(MemoryStore):
     def _take_ahead(
         self,
         plan: Plan,
-        client: _Client,
+        client: MemoryClient,
         factor: float,
         units: int,
         lasts: float,
@@ -213,14 +214,14 @@ class LeaseStore(MemoryStore):
         hit = hit._replace(binding=binding, limit=amount, remaining=left, reset_after=reset)
         return hit, intervals
 
-    def _settled(self, plan: Plan, client: _Client, now: float) -> list[tuple[Limit, Cell]]:
+    def _settled(self, plan: Plan, client: MemoryClient, now: float) -> list[tuple[Limit, Cell]]:
         cells = self._cells(plan, client)
         limits = [limit for limit, _ in cells]
         plan = (plan.overridden if self._is_limited(client) else plan.counted) or plan
         return list(zip(limits, settle(plan, [cell for _, cell in cells], now), strict=True))
 
     def _lease_for(
-        self, plan: Plan, client: _Client, factor: float, want: int
+        self, plan: Plan, client: MemoryClient, factor: float, want: int
     ) -> tuple[int, float]:
         now = self._now()
         out = sum(units for units, _ in self._open_leases(client).values())

@@ -611,6 +611,19 @@ def test_each_rate_plan_of_a_client_keeps_its_own_count(store: Store) -> None:
     assert store.hit(plus, keys[:2], 1).remaining == 1
 
 
+def test_many_clients_are_read_at_once(store: Store) -> None:
+    plan = Plan((ASLEEP, FREE), "fixed-window", (1.0, 0.4))
+    names = [f"c{number}" for number in range(20)]
+    for number, name in enumerate(names[:10]):
+        for _ in range(number % 3):
+            store.hit(plan, (name, name), 1)
+    store.set_override("c0", Override("block", store.now() + 900), TTL)
+    before = [store.peek(plan, (name, name)) for name in names]
+    assert store.peek_many(plan, names) == before
+    assert [each.cells[1][1] for each in before[:10]] == [n % 3 for n in range(10)]
+    assert store.peek_many(plan, []) == []
+
+
 @pytest.mark.parametrize("ruled", [False, True])
 def test_a_limit_of_the_clients_own_counts_instead_of_its_rate_plan(
     store: Store, ruled: bool

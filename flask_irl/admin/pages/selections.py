@@ -1,4 +1,4 @@
-"""Select the clients of an attack or of a rate plan, for the list of clients."""
+"""Select the clients of an attack, for the list of clients."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ class Selection(NamedTuple):
     Attributes:
         values: Members of the address that selects them.
         names: Their keys.
-        incident: The attack that they are part of; None for another selection.
-        plan: The rate plan that they are assigned; or empty.
+        incident: The attack that they are part of; None for one that is kept no more.
     """
 
     values: dict[str, str]
     names: Sequence[str]
     incident: IncidentState | None = None
-    plan: str = ""
 
     def entries(self, offset: int, limit: int) -> tuple[list[ClientEntry], int]:
         """Describe a part of the clients, and count all; forgotten ones are left out.
@@ -39,16 +37,14 @@ def selection(query: Mapping[str, str]) -> Selection | None:
     """Read a selection from the query of an address; None for none.
 
     Args:
-        query: May have ``incident``, an incident's id, or ``plan``, a rate plan's name.
+        query: May have ``incident``, an incident's id.
 
     Raises:
         StoreError: The store failed.
     """
     operations = current_admin().operations
-    id, plan = query.get("incident", ""), query.get("plan", "")
-    if id:
-        incident = operations.incident(id)
-        return Selection({"incident": id}, incident["examples"] if incident else (), incident)
-    if plan:
-        return Selection({"plan": plan}, operations.analytics.assigned_to(plan), plan=plan)
-    return None
+    id = query.get("incident", "")
+    if not id:
+        return None
+    incident = operations.incident(id)
+    return Selection({"incident": id}, incident["examples"] if incident else (), incident)

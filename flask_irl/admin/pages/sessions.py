@@ -1,4 +1,8 @@
-"""Keep sessions of the operator's page in the store, for all workers alike."""
+"""Keep sessions of the operator's page in the store, for all workers alike.
+
+Whoever writes to the store makes no session: each record has a code of its content and of its
+cookie, by a key that is derived from the token it was begun with and that the store never has.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +82,7 @@ class Sessions:
         Raises:
             StoreError: The store failed.
         """
-        session = self._read(secret, self._store.session(_name("session", secret)))
+        session = self._read("session", secret, self._store.session(_name("session", secret)))
         if session is None or not renew:
             return session
         until = min(self._store.now() + IDLE_SECONDS, session.began + LONGEST_SECONDS)
@@ -112,7 +116,7 @@ class Sessions:
         Raises:
             StoreError: The store failed.
         """
-        taken = self._read(secret, self._store.end_session(_name("once", secret)))
+        taken = self._read("once", secret, self._store.end_session(_name("once", secret)))
         return None if taken is None else taken.token
 
     def _put(self, kind: str, session: Session, *, renew: bool = False) -> None:
@@ -120,13 +124,14 @@ class Sessions:
             "mark": self._authenticator.mark_of(session.token),
             "began": session.began,
             "until": session.until,
+            "seal": self._seal(kind, session),
         }
         name = _name(kind, session.secret)
         self._store.put_session(
             name, json.dumps(content).encode(), session.until, MOST, renew=renew
         )
 
-    def _read(self, secret: str, content: bytes | None) -> Session | None:
+    def _read(self, kind: str, secret: str, content: bytes | None) -> Session | None:
         if content is None:
             return None
         try:
@@ -137,10 +142,22 @@ class Sessions:
             return None
         began: Any = found.get("began")
         until: Any = found.get("until")
+        sent: Any = found.get("seal")
         token = self._authenticator.token_marked(found["mark"])
         if token is None or not (is_number(began) and is_number(until)):
             return None
-        return Session(secret, token, float(began), float(until))
+        session = Session(secret, token, float(began), float(until))
+        # A record of a version that sealed none ends with it.
+        sealed = isinstance(sent, str) and hmac.compare_digest(
+            sent.encode("utf-8", "replace"), self._seal(kind, session).encode()
+        )
+        # The store drops what has ended; but somebody may have put it back.
+        return session if sealed and self._store.now() < session.until else None
+
+    def _seal(self, kind: str, session: Session) -> str:
+        """Make the code that binds a record to its kind, its cookie, its token and its times."""
+        parts = (_name(kind, session.secret), repr(session.began), repr(session.until))
+        return self._authenticator.seal(session.token, "\n".join(parts).encode())
 
 
 def form_token(secret: str) -> str:

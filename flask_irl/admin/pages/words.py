@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from flask_irl.operations.campaign_clients import place_of
 from flask_irl.operations.moments import is_moment, when
 from flask_irl.operations.results import AuditEntry
 from flask_irl.verdicts.sentences import percent
@@ -60,6 +61,8 @@ def change(entry: AuditEntry) -> str:
             )
         case "reset":
             return f"{target or 'Every client'} is forgotten"
+        case "restore":
+            return f"{target} is put back as it was before its reset"
         case "mode":
             return f"The mode is {after.get('mode')}"
         case "limits":
@@ -74,6 +77,12 @@ def change(entry: AuditEntry) -> str:
             return f"Model {target} is in force and pinned"
         case "unpin":
             return f"Model {target} is no longer pinned"
+        case "end_campaign":
+            place = _place(entry["before"])
+            until = f": none is named for the same until {_moment(after['until'])}"
+            return f"The campaign {place} is ended{until if 'until' in after else ''}"
+        case "resume_campaign":
+            return f"The campaign {_place(after)} goes on"
         case "train":
             return (
                 "A training has started"
@@ -115,6 +124,11 @@ def _value(name: str, value: object) -> str:
 def _moment(value: object) -> str:
     text = when(float(value)) if isinstance(value, int | float) else None
     return "–" if text is None else text.replace("T", " ").replace("Z", " UTC")  # noqa: RUF001
+
+
+def _place(subject: Mapping[str, Any] | None) -> str:
+    members = subject or {}
+    return place_of(str(members.get("kind")), str(members.get("target")))
 
 
 def _whole(value: object) -> int:

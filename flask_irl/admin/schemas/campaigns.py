@@ -53,3 +53,4 @@ class EndedCampaignSchema(SubjectSchema):
     """Describe a campaign that an operator has ended."""
 
     until = moment("Time until which no campaign is named for the same")
+    released = integer("Clients that have their full limit back, which it alone held.", 12)

@@ -126,6 +126,17 @@ class RouteShareSchema(ma.Schema):
     requests = number("Requests of about ten minutes, fading.", 212.0)
 
 
+class RecentRequestSchema(ma.Schema):
+    """Describe a request of a client."""
+
+    at = moment("Time of the request")
+    method = string("Method.", "POST")
+    route = string("Rule of the route, or `unmatched`.", "/login")
+    status = integer("Status of the response.", 401)
+    outcome = string("Outcome of the decision.", "allowed")
+    times = integer("Such requests that it stands for.", 1)
+
+
 class ClientSchema(ma.Schema):
     """Describe a client with the reasons for its score."""
 
@@ -156,6 +167,15 @@ class ClientSchema(ma.Schema):
         metadata=described("Answers to its latest requests; null if there were none."),
     )
     routes = objects(RouteShareSchema, "Routes that it asks for most, at most five.")
+    recent_requests = fields.List(
+        fields.Nested(RecentRequestSchema),
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "Its latest requests of the last hour, the latest first; null where the option "
+            "`recent_requests` is 0."
+        ),
+    )
     override = fields.Nested(
         OverrideSchema,
         required=True,

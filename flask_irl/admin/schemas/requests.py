@@ -14,7 +14,7 @@ from flask_irl.config.values import MAX_STEPS
 from flask_irl.limits.limit import MAX_AMOUNT, MAX_WINDOW_SECONDS
 from flask_irl.limits.override import KINDS, MAX_SECONDS
 from flask_irl.limits.plan import Mode
-from flask_irl.operations import FEEDBACK, MAX_REASON, MAX_TEXT, ORDERS
+from flask_irl.operations import COLUMNS, FEEDBACK, MAX_REASON, MAX_TEXT, ORDERS
 from flask_irl.operations.moments import MAX_MOMENT
 from flask_irl.operations.texts import CONTROLS, UNSAFE
 
@@ -97,6 +97,25 @@ class ClientsQuery(PageQuery):
     step = fields.Integer(
         validate=validate.Range(0, MAX_STEP),
         metadata=described("Only clients at this step; 0 is the full limit."),
+    )
+    plan = fields.String(
+        validate=validate.Length(1, MAX_TEXT),
+        metadata=described(
+            "Only clients that have this plan, or whose requests count under it at present."
+        ),
+    )
+    sort = fields.String(
+        validate=validate.OneOf(COLUMNS),
+        metadata=described(
+            "Column to sort the clients of the ranking by, or those that are found; the ranking's "
+            "own order without it."
+        ),
+    )
+    ascending = fields.Boolean(
+        load_default=False,
+        truthy={"true"},
+        falsy={"false"},
+        metadata=described("Whether `sort` puts the lowest first."),
     )
     q = fields.String(
         load_default="",
@@ -262,6 +281,17 @@ class EndCampaignRequest(Request):
     """End a campaign."""
 
     optional = True
-    example: ClassVar = {"reason": "Our own migration of accounts."}
+    json_schema: ClassVar[Mapping[str, Any]] = {"not": {"required": ["seconds", "until"]}}
+    example: ClassVar = {"seconds": 3600, "reason": "Our own migration of accounts."}
 
+    seconds = Number(
+        validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
+        metadata=described(
+            "Time for which no campaign is named for the same; "
+            f"{HOUR_SECONDS} without it and `until`.",
+            HOUR_SECONDS,
+            exclusiveMinimum=0,
+        ),
+    )
+    until = until_field()
     reason = reason_field("Our own migration of accounts.")

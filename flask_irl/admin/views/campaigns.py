@@ -30,9 +30,12 @@ def campaigns() -> dict[str, Any]:
 def end_campaign(change: dict[str, Any], campaign: str) -> EndedCampaign:
     """End a campaign: its clients are judged by themselves again
 
-    Holds in all workers within two seconds. For an hour no campaign is named for the same.
+    Holds in all workers within two seconds. Clients that it alone holds have their full limit back.
+    For an hour, or the time given, no campaign is named for the same.
     """
-    result = current_admin().operations.campaigns.end(campaign, operator(), change["reason"])
+    operations = current_admin().operations
+    seconds = operations.seconds(change.get("seconds"), change.get("until"))
+    result = operations.campaigns.end(campaign, operator(), change["reason"], seconds)
     if result is None:
         raise NotFound("No such campaign runs: GET /campaigns lists those that do.")
     return result

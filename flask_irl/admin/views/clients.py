@@ -36,13 +36,13 @@ def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """
     offset, limit = offset_and_limit(query)
     on_clients = current_admin().operations.clients
-    order, step, text, route = query["order"], query.get("step"), query["q"], query["route"]
+    text, route = query["q"], query["route"]
+    names = ("order", "step", "plan", "sort", "ascending")
+    chosen = {name: query[name] for name in names if name in query}
     if text or route:
-        entries, total = on_clients.find(
-            text, route=route, order=order, step=step, offset=offset, limit=limit
-        )
+        entries, total = on_clients.find(text, route=route, offset=offset, limit=limit, **chosen)
     else:
-        entries, total = on_clients.ranked(order=order, step=step, offset=offset, limit=limit)
+        entries, total = on_clients.ranked(offset=offset, limit=limit, **chosen)
     return page_answer("clients", entries, total, query)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History
-from flask_irl.stores.memory.history import MemoryHistory
+from flask_irl.stores.memory.recent import MemoryRecent
 from flask_irl.stores.memory.table import RevisedTable
 from flask_irl.stores.memory.unique import UniqueCount
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS, Revisions
 
 
-class MemorySite(MemoryHistory):
+class MemorySite(MemoryRecent):
     """Keep the state of the site; see the protocol ``SiteStore``.
 
     Args:
@@ -38,7 +37,6 @@ class MemorySite(MemoryHistory):
         self._minutes: dict[int, MinuteCounts] = {}
         self._workers: dict[str, tuple[float, bytes]] = {}
         self._notes: dict[str, bytes] = {}
-        self._sessions: dict[str, tuple[float, bytes]] = {}
         self._leases: dict[str, tuple[str, float]] = {}
 
     def revisions(self) -> Revisions:
@@ -227,28 +225,6 @@ class MemorySite(MemoryHistory):
 
     def note(self, name: str) -> bytes | None:
         return self._notes.get(name)
-
-    def put_session(
-        self, name: str, session: bytes, until: float, most: int, *, renew: bool = False
-    ) -> None:
-        with self._lock:
-            now = int(self._clock())
-            if self._sessions.pop(name, (0.0, b""))[0] <= now and renew:
-                return
-            live = {name: kept for name, kept in self._sessions.items() if kept[0] > now}
-            if len(live) >= most:
-                del live[min(live, key=lambda name: live[name][0])]
-            self._sessions = {**live, name: (math.ceil(until), session)}
-
-    def session(self, name: str) -> bytes | None:
-        with self._lock:
-            until, session = self._sessions.get(name, (0.0, b""))
-        return session if until > int(self._clock()) else None
-
-    def end_session(self, name: str) -> bytes | None:
-        with self._lock:
-            until, session = self._sessions.pop(name, (0.0, b""))
-        return session if until > int(self._clock()) else None
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         now = self._clock()

@@ -19,6 +19,7 @@ from flask_irl.limits.quota_lease import EndedLease, LeaseCall, Leased
 from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.stores.base import SaveResult
 from flask_irl.stores.memory.api_keys import MemoryApiKeys
+from flask_irl.stores.memory.client import NONE_YET, MemoryClient, ScopeKey
 from flask_irl.stores.memory.site import MemorySite
 from flask_irl.stores.server import ServerInfo
 from flask_irl.stores.state import ClientState, Update
@@ -30,32 +31,6 @@ PART: Final = 10
 """Each part of the store has room for a tenth of its clients."""
 SKIPPED_AT_ONCE: Final = 100
 """Clients with an override that one eviction spares at most."""
-
-NONE_YET: Final = (0.0, [EMPTY])
-"""State of a scope of a single limit that has counted nothing."""
-
-ScopeKey = tuple[str, int]
-"""A scope's name, and the signature of its limits."""
-
-
-class _Client:
-    """Hold the state of a client; times are in µs.
-
-    Args:
-        revision: First revision of the state.
-    """
-
-    __slots__ = ("expires", "last", "override", "profile", "revision", "scopes", "score", "step")
-
-    def __init__(self, revision: int) -> None:
-        self.scopes: dict[ScopeKey, tuple[float, list[Cell]]] = {}
-        self.step = 0
-        self.score = 0.0
-        self.revision = revision
-        self.last = 0.0
-        self.profile = b""
-        self.override: Override | None = None
-        self.expires = 0.0
 
 
 class MemoryStore(MemoryApiKeys, MemorySite):
@@ -76,7 +51,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
         MemorySite.__init__(self, clock)
         MemoryApiKeys.__init__(self)
         self._max_clients = max_clients
-        self._clients: OrderedDict[str, _Client] = OrderedDict()
+        self._clients: OrderedDict[str, MemoryClient] = OrderedDict()
         # No revision comes twice: a profile from before a client was forgotten stays out.
         self._next_revision = itertools.count()
         self._parts: dict[str, MemoryStore] = {}
@@ -103,7 +78,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
                     client.scopes[name] = (now + plan.ttl_seconds * 1e6, [counted[1]])
                     return counted[0]
             cells: list[Cell] = []
-            places: list[tuple[_Client, ScopeKey, Scope]] = []
+            places: list[tuple[MemoryClient, ScopeKey, Scope]] = []
             for scope, key, signature in zip(plan.scopes, keys, plan.signatures, strict=True):
                 owner = self._touch(key, now, plan.ttl_seconds) if scope.own_key else client
                 name = (scope.name, signature)
@@ -157,15 +132,18 @@ class MemoryStore(MemoryApiKeys, MemorySite):
             return Counted(0, None, cells)
         return Counted(client.step, client.override, cells)
 
-    def _living(self, key: str, now: float) -> _Client | None:
+    def peek_many(self, plan: Plan, clients: Sequence[str]) -> list[Counted]:
+        return [self.peek(plan, (client,) * len(plan.scopes)) for client in clients]
+
+    def _living(self, key: str, now: float) -> MemoryClient | None:
         client = self._clients.get(key)
         return None if client is None or client.expires < now else client
 
-    def _touch(self, key: str, now: float, ttl_seconds: int) -> _Client:
+    def _touch(self, key: str, now: float, ttl_seconds: int) -> MemoryClient:
         """Give a client's state, made now if there is none, and prolong its time."""
         client = self._clients.get(key)
         if client is None or client.expires < now:
-            client = self._clients[key] = _Client(next(self._next_revision))
+            client = self._clients[key] = MemoryClient(next(self._next_revision))
             self._clients.move_to_end(key)
             if len(self._clients) > self._max_clients:
                 self._evict(now)
@@ -242,6 +220,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
     def forget(self, client: str, ttl_seconds: int) -> bool:
         with self._lock:
             now = self._clock() * 1e6
+            self._recent.pop(client, None)
             state = self._clients.pop(client, None)
             if state is None:
                 return False
@@ -253,6 +232,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
     def forget_all(self, ttl_seconds: int) -> int:
         with self._lock:
             keys = list(self._clients)
+            self._recent.clear()
         return sum(self.forget(key, ttl_seconds) for key in keys)
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:
@@ -261,7 +241,26 @@ class MemoryStore(MemoryApiKeys, MemorySite):
             self._touch(client, now, ttl_seconds).override = override
             self._touch(client, now, ttl_seconds)
 
+    def snapshot(self, client: str) -> bytes | None:
+        with self._lock:
+            state = self._living(client, self._clock() * 1e6)
+            return state.snapshot() if state is not None and state.last else None
+
+    def restore(
+        self, client: str, snapshot: bytes, revision: int | None, ttl_seconds: int
+    ) -> SaveResult:
+        with self._lock:
+            now = self._clock() * 1e6
+            state = self._living(client, now)
+            if (state.revision if state is not None and state.last else None) != revision:
+                return "stale"
+            state = self._touch(client, now, ttl_seconds)
+            state.revision = next(self._next_revision)
+            return "saved" if state.restore(snapshot) else "gone"
+
     def expire(self) -> int:
+        self._drop_ended()
+        self._drop_all_old()
         with self._lock:
             keys = list(self._clients)
         gone = 0

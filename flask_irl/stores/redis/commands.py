@@ -252,6 +252,12 @@ class HitCommands:
         Returns:
             The client's Redis key, and the command: its answer has a value for each scope.
         """
+        names = self.peek_names(plan, keys)
+        command = b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(names)) + b"".join(map(bulk, names))
+        return names[0], command
+
+    def peek_names(self, plan: Plan, keys: Sequence[str]) -> list[bytes]:
+        """Name the Redis keys that a plan counts in, the client's own first."""
         client = self.client_key(keys[0])
         names = [client]
         for scope, key, signature in zip(plan.scopes, keys, plan.signatures, strict=True):
@@ -259,7 +265,7 @@ class HitCommands:
             names.append(tag + _suffix(scope, signature))
         # The first scope's cells are in the client's own state.
         del names[1]
-        return client, b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(names)) + b"".join(map(bulk, names))
+        return names
 
     def _pack_plan(self, plan: Plan) -> _PackedPlan:
         count = len(plan.scopes)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_irl.behaviour.site_counts import MinuteCounts
 from flask_irl.stores.history import History
-from flask_irl.stores.redis.history import RedisHistory
 from flask_irl.stores.redis.pipeline import Command
+from flask_irl.stores.redis.recent import RedisRecent
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.site import AUDIT_KEPT, MINUTES_KEPT, RANKED, WORKER_SECONDS
 
@@ -26,11 +25,10 @@ CLIENT: Final = "client:"
 """Begins a client's name in a table: one may be called as the table's revision is."""
 MINUTE: Final = read_script("minute")
 WORKERS: Final = read_script("workers")
-SESSIONS: Final = read_script("sessions")
 MINUTE_SECONDS: Final = MINUTES_KEPT * 60
 
 
-class RedisSite(RedisHistory):
+class RedisSite(RedisRecent):
     """Keep the state of the site; see the protocol ``SiteStore``."""
 
     def advance_epoch(self) -> None:
@@ -256,27 +254,6 @@ class RedisSite(RedisHistory):
         [key] = self._site_key(f"note.{name}")
         [note] = self._run(("GET", key))
         return None if note is None else bytes(note)
-
-    def put_session(
-        self, name: str, session: bytes, until: float, most: int, *, renew: bool = False
-    ) -> None:
-        self._ask_sessions("renew" if renew else "put", name, math.ceil(until), session, most)
-
-    def session(self, name: str) -> bytes | None:
-        return self._ask_sessions("get", name)
-
-    def end_session(self, name: str) -> bytes | None:
-        return self._ask_sessions("end", name)
-
-    def _ask_sessions(self, *arguments: str | int | bytes) -> bytes | None:
-        [key] = self._site_key("sessions")
-        now = self._whole_seconds()
-        answer: Any = self._run_strictly(("EVAL", SESSIONS.text, 1, key, now, *arguments))
-        return None if answer is None else bytes(answer)
-
-    def _whole_seconds(self) -> int | str:
-        """Give a clock's time for a script; empty for the server's own."""
-        return "" if self._clock is None else int(self._clock())
 
     def take_lease(self, name: str, owner: str, seconds: float) -> bool:
         [key] = self._site_key(f"lease.{name}")

@@ -102,6 +102,7 @@ class RedisStore(RedisApiKeys):
         self._pack = commands.pack
         self._pack_ended = commands.pack_ended
         self._pack_peek = commands.pack_peek
+        self._peek_names = commands.peek_names
         self._commands: HitCommands = commands
         self._prefix = prefix
         self._key: Callable[[str], bytes] = commands.client_key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 
 import pytest
@@ -14,21 +16,24 @@ from flask_irl.admin.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, ONCE_S
 from flask_irl.admin.tokens import Token
 from flask_irl.errors import StoreError
 from flask_irl.operations import Operations
+from flask_irl.stores.memory.store import MemoryStore
 from tests.admin.api import READ, WRITE, make_app
 from tests.admin.pages.visitor import PAGE, Visitor
-from tests.admin.site import KNOWN
+from tests.admin.site import CAMPAIGN, KNOWN
 from tests.conftest import Clock
 from tests.operations.worker import Worker, break_store
 
+CAMPAIGN_PAGE = f"/campaign?id={CAMPAIGN.id}"
 VIEWS = (
     *("/", "/traffic", "/clients", f"/client?id={KNOWN}", "/incidents", "/models", "/limits"),
-    "/audit",
+    *("/audit", CAMPAIGN_PAGE),
 )
 EXPORTS = ("/traffic/routes.csv", "/incidents/all.json")
 CHANGES: dict[str, dict[str, object]] = {
     "/client": {"id": KNOWN, "action": "block", "seconds": 600},
     "/models": {"action": "train", "sure": 1},
     "/limits": {"action": "mode", "mode": "off", "sure": 1},
+    "/campaign": {"id": CAMPAIGN.id, "seconds": 600},
     "/undo": {"at": "1700000000.0", "target": KNOWN},
 }
 BLOCK = CHANGES["/client"]
@@ -71,10 +76,26 @@ def test_after_the_form_the_view_is_shown_that_was_asked_for(app: Flask) -> None
         "/admin/pagelike",
         "/elsewhere",
         f"{PAGE}/\r\nX: y",
+        f"{PAGE}/%2e%2e/%2e%2e/",
+        f"{PAGE}/.%2E/../x",
+        f"{PAGE}/%252e%252e/",
+        f"{PAGE}/clients/%2E%2e",
+        f"{PAGE}/%2f%2fother.example",
+        f"{PAGE}/%5c%5cother.example",
+        f"{PAGE}/./x",
+        f"{PAGE}/%0d%0aX: y",
+        f"{PAGE}/%2e%2e?x=1",
+        f"{PAGE}/%2e%2e#x",
     ],
 )
 def test_the_form_leads_nowhere_else(app: Flask, path: str) -> None:
     assert Visitor(app, None).sign_in(WRITE, next=path).headers["Location"] == f"{PAGE}/"
+
+
+@pytest.mark.parametrize("path", ["/client?id=%2e%2e/a//b", "/clients?q=..", "/clients"])
+def test_the_form_leads_on_to_any_view(app: Flask, path: str) -> None:
+    answer = Visitor(app, None).sign_in(WRITE, next=f"{PAGE}{path}")
+    assert answer.headers["Location"] == f"{PAGE}{path}"
 
 
 def test_a_wrong_token_is_told_and_counted_with_those_of_the_api(app: Flask) -> None:
@@ -155,6 +176,67 @@ def test_a_session_ends_with_its_token(app: Flask, operations: Operations) -> No
     client = make_app(operations, tokens=tokens).test_client()
     client.set_cookie("irl_session", visitor.cookie, path="/admin")
     assert is_sign_in(client.get(f"{PAGE}/"))
+
+
+def sessions_in(store: MemoryStore) -> dict[str, dict[str, object]]:
+    """Read all records as somebody who can read the store does."""
+    return {name: json.loads(content) for name, (_, content) in store._sessions.items()}
+
+
+def test_whoever_writes_to_the_store_makes_no_session(
+    app: Flask, operations: Operations, clock: Clock
+) -> None:
+    store, visitor = operations.store, Visitor(app)
+    assert isinstance(store, MemoryStore)
+    [(name, record)] = sessions_in(store).items()
+    forged = "a cookie of the thief's own"
+    for kind, changes in (
+        ("session", {}),
+        ("session", {"seal": "0" * 64}),
+        ("session", {"seal": None}),
+        ("session", {"seal": "\ud800"}),
+    ):
+        own = hashlib.sha256(f"{kind} {forged}".encode()).hexdigest()
+        content = {k: v for k, v in {**record, **changes}.items() if v is not None}
+        store.put_session(own, json.dumps(content).encode(), clock() + 999, 9)
+        client = app.test_client()
+        client.set_cookie("irl_session", forged, path="/admin")
+        assert is_sign_in(client.get(f"{PAGE}/"))
+    # Nor is the end of one that was begun well put off, or a sealed one used as another kind.
+    for member in ("until", "began"):
+        longer = json.dumps({**record, member: clock() + 9e6}).encode()
+        store.put_session(name, longer, clock() + 9e6, 9)
+        assert is_sign_in(visitor.open())
+    store.put_session(name, json.dumps(record).encode(), clock() + 9e6, 9)
+    assert visitor.open().status_code == 200
+    clock.advance(IDLE_SECONDS + 1)
+    assert is_sign_in(visitor.open())
+
+
+def test_a_session_of_a_read_token_is_none_of_a_write_token(
+    app: Flask, operations: Operations, clock: Clock
+) -> None:
+    store = operations.store
+    assert isinstance(store, MemoryStore)
+    Visitor(app)
+    [writer] = sessions_in(store).values()
+    reader = Visitor(app, READ)
+    [name] = [n for n, record in sessions_in(store).items() if record != writer]
+    record = sessions_in(store)[name]
+    store.put_session(
+        name, json.dumps({**record, "mark": writer["mark"]}).encode(), clock() + 999, 9
+    )
+    assert is_sign_in(reader.open())
+
+
+def test_a_one_time_token_is_sealed_too(app: Flask, operations: Operations, clock: Clock) -> None:
+    store = operations.store
+    assert isinstance(store, MemoryStore)
+    Visitor(app)
+    [record] = sessions_in(store).values()
+    own = hashlib.sha256(b"once forged").hexdigest()
+    store.put_session(own, json.dumps(record).encode(), clock() + 999, 9)
+    assert Visitor(app, None).sign_in("", once="forged").status_code == 403
 
 
 def test_signing_in_ends_the_session_before(app: Flask) -> None:

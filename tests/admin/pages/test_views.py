@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from flask import Flask
 
 from flask_irl.admin.pages.course_charts import course_charts
 from flask_irl.limits.keys import canonical
+from flask_irl.limits.limit import Limit
 from flask_irl.operations import Operations
+from flask_irl.stores.memory.store import MemoryStore
 from tests.admin.api import WRITE, make_app
 from tests.admin.pages.visitor import Visitor, notice
 from tests.admin.site import KNOWN, MODEL, OLDER_MODEL, learn
@@ -66,8 +69,108 @@ def test_a_client_is_found_by_search_and_by_route(visitor: Visitor) -> None:
         assert f"id={KNOWN}" not in visitor.open(f"/clients?{query}").text, query
 
 
+def names_in(text: str) -> list[str]:
+    """List the clients of a page's table, in order."""
+    return re.findall(r'<th scope="row">\s*<a href="[^"]*"><bdi>([^<]*)</bdi>', text)
+
+
+@pytest.fixture
+def busy(app: Flask, worker: Worker, clock: Clock) -> Visitor:
+    """Look at a site with three more clients: ann is the busiest, cid the last that was here."""
+    for name, requests in (("ann", 9), ("bob", 3), ("cid", 6)):
+        for _ in range(requests):
+            worker.ask(name)
+        clock.advance(1)
+    worker.limiter.flush()
+    return Visitor(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("sort=client&ascending=1", [KNOWN, "ann", "bob", "cid"]),
+        ("sort=client", ["cid", "bob", "ann", KNOWN]),
+        ("sort=rate", [KNOWN, "ann", "cid", "bob"]),
+        ("sort=rate&ascending=1", ["bob", "cid", "ann", KNOWN]),
+        ("sort=seen", ["cid", "bob", KNOWN, "ann"]),
+        ("sort=state&q=", [KNOWN, "ann", "bob", "cid"]),
+        ("sort=score&ascending=1&step=1", [KNOWN]),
+        ("sort=client&ascending=1&everybody=1", [KNOWN, "ann", "bob", "cid"]),
+        ("sort=rate&route=/", ["ann", "cid", "bob"]),
+        ("sort=%3Cimg%3E", [KNOWN, "ann", "cid", "bob"]),
+    ],
+)
+def test_a_list_is_sorted_by_each_column(busy: Visitor, query: str, names: list[str]) -> None:
+    text = busy.open(f"/clients?{query}").text
+    assert [name for name in names_in(text) if name in names] == names
+
+
+def test_headings_are_links_that_turn_the_order_round(busy: Visitor) -> None:
+    text = busy.open("/clients?order=flagged&q=20&step=1").text
+    assert "aria-sort" not in text
+    links = [unescape(x) for x in re.findall(r'<th scope="col"[^>]*><a href="([^"]*)"', text)]
+    assert len(links) == 6
+    assert all("q=20" in link and "step=1" in link and "page=" not in link for link in links)
+    for link in links:
+        once = busy.client.get(link).text
+        assert once.count("aria-sort") == 1
+        [again] = [x for x in re.findall(r'aria-sort="\w+"><a href="([^"]*)"', once)]
+        twice = busy.client.get(unescape(again)).text
+        words = [re.findall(r'aria-sort="(\w+)"', x)[0] for x in (once, twice)]
+        assert sorted(words) == ["ascending", "descending"]
+        assert "In the ranking" in once
+
+
+def test_a_sorted_list_is_paged(app: Flask, worker: Worker) -> None:
+    for number in range(120):
+        worker.ask(f"client-{number:03}")
+        if number % 40 == 39:
+            worker.limiter.flush()
+    visitor = Visitor(app)
+    found: list[str] = []
+    link = "/admin/page/clients?sort=client&ascending=1"
+    while link:
+        text = visitor.client.get(link).text
+        found += names_in(text)
+        following = re.search(r'rel="next" href="([^"]*)"', text)
+        link = unescape(following[1]) if following else ""
+    assert found == [KNOWN, *(f"client-{number:03}" for number in range(120))]
+
+
+def test_a_search_through_all_says_where_it_ends(
+    busy: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "has ended there" not in busy.open("/clients?everybody=1").text
+    monkeypatch.setattr("flask_irl.admin.pages.views.clients.MAX_FOUND", 4)
+    assert "the search has ended there" in busy.open("/clients?everybody=1").text
+
+
+def test_clients_are_filtered_by_plan(clock: Clock) -> None:
+    plans = {"free": (Limit(60, 60),), "pro": (Limit(600, 60),)}
+    options = {"plans": plans, "default_plan": "free"}
+    worker = Worker(MemoryStore(clock=clock), options)
+    for name in ("ann", "bob"):
+        worker.ask(name)
+    worker.limiter.flush()
+    worker.operations.plans.assign("ann", "pro", seconds=600, reason="", who="ada")
+    visitor = Visitor(make_app(worker.operations))
+    form = visitor.open("/clients?plan=pro").text
+    assert '<option value="pro" selected>pro</option>' in form
+    assert names_in(form) == ["ann"]
+    assert names_in(visitor.open("/clients?plan=free").text) == ["bob"]
+    assert names_in(visitor.open("/clients?plan=free&q=a").text) == []
+    assert names_in(visitor.open("/clients?plan=pro&sort=rate&everybody=1").text) == ["ann"]
+    told = visitor.client.get("/admin/page/clients", query_string={"plan": HTML}).text
+    assert "which is no plan" in told
+    assert HTML not in told
+
+
+def test_without_plans_there_is_no_such_filter(visitor: Visitor) -> None:
+    assert 'name="plan"' not in visitor.open("/clients").text
+
+
 def test_a_search_that_is_none_is_told(visitor: Visitor) -> None:
-    for query in ("q=203.0.113.0/99", "step=x"):
+    for query in ("q=203.0.113.0/99", "step=x", "plan=none"):
         answer = visitor.open(f"/clients?{query}")
         assert answer.status_code == 200
         assert 'role="alert"' in answer.text, query
@@ -169,6 +272,23 @@ def test_nothing_that_a_client_sends_is_taken_for_html(app: Flask, worker: Worke
     assert HTML not in visitor.client.get("/admin/page/clients", query_string={"q": HTML}).text
 
 
+def test_recent_requests_are_shown_where_some_are_kept(visitor: Visitor, clock: Clock) -> None:
+    assert "Recent requests" not in visitor.open(f"/client?id={KNOWN}").text
+    worker = Worker(MemoryStore(clock=clock), {"recent_requests": 2, "base_limit": 100})
+    worker.ask("ada", f"/<{HTML}>", method=HTML[:20])
+    worker.ask("ada", "/login", status=401, method="POST")
+    worker.limiter.flush()
+    app = make_app(worker.operations)
+    text = Visitor(app).open("/client?id=ada").text
+    assert "<h2>Recent requests</h2>" in text
+    assert "<bdi>POST /login</bdi>" in text
+    assert "/&lt;&lt;img src=x onerror" in text
+    assert "<img" not in text
+    clock.advance(3601)
+    worker.ask("ada")
+    assert "None in the last hour." in Visitor(app).open("/client?id=ada").text
+
+
 def test_the_model_is_shown_with_its_versions(visitor: Visitor) -> None:
     text = visitor.open("/models").text
     assert f"version {MODEL}, trained" in text
@@ -216,6 +336,70 @@ def test_an_override_is_set_told_and_undone(
     undone = visitor.undo(answer)
     assert notice(undone) == f"The override of {KNOWN} is taken back."
     assert present(operations) is None
+
+
+def test_a_reset_is_asked_about_told_and_undone(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    before = operations.clients.describe(KNOWN)
+    asked = visitor.send("/client", client_form("reset"))
+    assert "It can be undone for a quarter of an hour" in asked.text
+    assert operations.audit.entries()[1] == 0
+    answer = visitor.change("/client", client_form("reset", sure=1))
+    assert answer.status_code == 404
+    assert notice(answer) == f"{KNOWN} is forgotten."
+    assert operations.clients.describe(KNOWN) is None
+    clock.advance(1)
+    undone = visitor.undo(answer)
+    assert notice(undone) == f"{KNOWN} is put back as it was before its reset."
+    after = operations.clients.describe(KNOWN)
+    assert before is not None and after is not None
+    assert (after["step"], after["requests"]) == (before["step"], before["requests"])
+
+
+def test_a_reset_that_is_too_long_ago_is_not_undone(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    visitor.send("/client", client_form("reset", sure=1))
+    entry = operations.audit.entries()[0][0]
+    clock.advance(901)
+    answer = visitor.send("/undo", {"at": repr(entry["at"]), "target": KNOWN})
+    assert answer.status_code == 422
+    assert "is kept for 15 minutes" in answer.text
+
+
+def test_a_campaign_is_shown_ended_and_put_back(
+    visitor: Visitor, operations: Operations, clock: Clock
+) -> None:
+    [running] = operations.campaigns.running()
+    assert f"/campaign?id={running['id']}" in visitor.open().text
+    text = visitor.open(f"/campaign?id={running['id']}").text
+    assert "Campaign <bdi>on /login</bdi>" in text
+    assert "newcomers that do nothing but log in, and fail" in text
+    form = {"id": running["id"], "seconds": 86_400, "reason": "ours"}
+    answer = visitor.change("/campaign", form)
+    assert notice(answer).startswith("The campaign on /login is ended: none is named")
+    assert operations.campaigns.running() == []
+    assert "An operator says that this is no attack" in answer.text
+    assert operations.audit.entries()[0][0]["reason"] == "ours"
+    [muted] = operations.campaigns.muted()
+    assert muted["until"] == clock() + 86_400
+    clock.advance(1)
+    undone = visitor.undo(answer)
+    assert notice(undone) == "The campaign on /login goes on."
+    assert operations.campaigns.running() == [running]
+    clock.advance(1)
+    assert notice(visitor.undo(undone)).startswith("The campaign on /login is ended")
+
+
+def test_a_campaign_that_has_ended_is_told(visitor: Visitor, operations: Operations) -> None:
+    for name in ("4189c322", "", HTML):
+        answer = visitor.client.get("/admin/page/campaign", query_string={"id": name})
+        assert answer.status_code == 404
+        visitor.open("/limits")
+        form = {"id": name, "seconds": 600}
+        assert visitor.send("/campaign", form).status_code == 404
+    assert operations.audit.entries() == ([], 0)
 
 
 def test_undo_restores_the_override_before_with_its_end(
@@ -286,15 +470,6 @@ def test_feedback_is_noted_and_undone(
     found = operations.clients.describe(KNOWN)
     assert found is not None
     assert found["feedback"] is None
-
-
-def test_a_reset_asks_first(visitor: Visitor, operations: Operations) -> None:
-    asked = visitor.send("/client", {"id": KNOWN, "action": "reset"})
-    assert (asked.status_code, "can't be undone" in asked.text) == (200, True)
-    assert operations.audit.entries()[1] == 0
-    answer = visitor.change("/client", {"id": KNOWN, "action": "reset", "sure": 1})
-    assert answer.status_code == 404
-    assert notice(answer) == f"{KNOWN} is forgotten."
 
 
 @pytest.mark.parametrize(

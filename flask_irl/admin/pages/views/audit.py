@@ -21,10 +21,14 @@ PLACES: Final = {
     "override": "client",
     "clear": "client",
     "feedback": "client",
+    "reset": "client",
+    "restore": "client",
     "mode": "limits",
     "limits": "limits",
     "rollback": "models",
     "unpin": "models",
+    "end_campaign": "overview",
+    "resume_campaign": "overview",
 }
 """View that tells of a change that was taken back, by its action."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask import Response, request
 from werkzeug.exceptions import BadRequest, NotFound
@@ -27,10 +27,24 @@ from flask_irl.admin.pages.rendering import page
 from flask_irl.admin.pages.selections import selection
 from flask_irl.admin.state import current_admin
 from flask_irl.errors import ConfigurationError
-from flask_irl.operations import FEEDBACK, MAX_TEXT, ORDERS
+from flask_irl.operations import COLUMNS, FEEDBACK, MAX_FOUND, MAX_TEXT, ORDERS
 from flask_irl.operations.results import ClientEntry, ClientResult
 
 PAGE_SIZE: Final = 50
+FILTERS: Final = ("q", "route", "order", "step", "plan", "everybody", "sort", "ascending")
+HEADINGS: Final = (
+    ("client", "client"),
+    ("state", "state"),
+    ("score", "score"),
+    ("requests a minute", "rate"),
+    ("refused", "refused"),
+    ("last seen", "seen"),
+    ("why", ""),
+)
+"""Headings of the list, each with the column that it is sorted by."""
+LOWEST_FIRST: Final = frozenset({"client", "score"})
+"""Columns whose lowest is shown first at the first click."""
+NUMBERS: Final = frozenset({"score", "rate", "refused"})
 KINDS: Final = ("allow", "block", "limit")
 MAX_ID: Final = 2000
 RATES: Final = (
@@ -43,51 +57,93 @@ RATES: Final = (
 @pages.get("/page/clients")
 def clients() -> Response:
     """List the clients of a ranking, or search for some."""
-    query = {name: request.args.get(name, "").strip() for name in ("q", "route", "order", "step")}
+    query = {name: request.args.get(name, "").strip() for name in FILTERS}
     query["order"] = query["order"] if query["order"] in ORDERS else "active"
-    everybody = request.args.get("everybody") == "1"
-    number, error = page_number(), ""
+    query["sort"] = query["sort"] if query["sort"] in COLUMNS else ""
+    query |= {name: "1" if query[name] == "1" else "" for name in ("ascending", "everybody")}
+    operations, number, error = current_admin().operations, page_number(), ""
     entries: list[ClientEntry] = []
     total, selected = 0, selection(request.args)
     try:
         if selected is not None:
             entries, total = selected.entries((number - 1) * PAGE_SIZE, PAGE_SIZE)
         else:
-            entries, total = _listed(query, everybody, number)
+            entries, total = _listed(query, number)
     except ConfigurationError as raised:
         error = f"{raised}."
     return page(
         "clients.html",
         query=query,
-        everybody=everybody,
         selected=selected,
+        columns=[] if selected is not None else _columns(query),
+        values=(
+            {name: value for name, value in query.items() if value}
+            if selected is None
+            else selected.values
+        ),
         entries=entries,
         total=total,
         number=number,
         pages=max(1, -(-total // PAGE_SIZE)),
         error=error,
         orders=words.ORDERS,
-        steps=current_admin().operations.site.limits()["steps"],
+        steps=operations.site.limits()["steps"],
+        plans=[plan["plan"] for plan in operations.plans.read()["plans"]],
         override=words.override,
         max_text=MAX_TEXT,
+        max_found=MAX_FOUND,
     )
 
 
-def _listed(query: dict[str, str], everybody: bool, number: int) -> tuple[list[ClientEntry], int]:
+def _listed(query: dict[str, str], number: int) -> tuple[list[ClientEntry], int]:
     on_clients = current_admin().operations.clients
-    offset = (number - 1) * PAGE_SIZE
-    step = whole("step", query["step"]) if query["step"] else None
-    if query["q"] or query["route"]:
+    chosen: dict[str, Any] = {
+        "order": query["order"],
+        "step": whole("step", query["step"]) if query["step"] else None,
+        "plan": query["plan"] or None,
+        "sort": query["sort"] or None,
+        "ascending": query["ascending"] == "1",
+        "offset": (number - 1) * PAGE_SIZE,
+        "limit": PAGE_SIZE,
+    }
+    if query["q"] or query["route"] or query["everybody"]:
         return on_clients.find(
-            query["q"],
-            route=query["route"],
-            order=query["order"],
-            step=step,
-            everybody=everybody,
-            offset=offset,
-            limit=PAGE_SIZE,
+            query["q"], route=query["route"], everybody=query["everybody"] == "1", **chosen
         )
-    return on_clients.ranked(order=query["order"], step=step, offset=offset, limit=PAGE_SIZE)
+    return on_clients.ranked(**chosen)
+
+
+class _Column(NamedTuple):
+    """Describe the heading of a column: its text, and where a click on it leads.
+
+    Attributes:
+        text: The heading.
+        query: Query of the list sorted by it; None for a column that none is sorted by.
+        sorted: ``ascending`` or ``descending`` if the list is; else empty.
+        number: Whether it has numbers.
+    """
+
+    text: str
+    query: dict[str, str] | None
+    sorted: str
+    number: bool
+
+
+def _columns(query: dict[str, str]) -> list[_Column]:
+    """Describe the headings; a second click on one turns its order round."""
+    kept = {name: value for name, value in query.items() if value}
+    kept = {name: value for name, value in kept.items() if name not in ("sort", "ascending")}
+    found: list[_Column] = []
+    for text, column in HEADINGS:
+        if not column:
+            found.append(_Column(text, None, "", False))
+            continue
+        is_sorted, is_up = query["sort"] == column, query["ascending"] == "1"
+        up = not is_up if is_sorted else column in LOWEST_FIRST
+        way = "ascending" if is_up else "descending"
+        target = {**kept, "sort": column, **({"ascending": "1"} if up else {})}
+        found.append(_Column(text, target, way if is_sorted else "", column in NUMBERS))
+    return found
 
 
 @pages.get("/page/client")

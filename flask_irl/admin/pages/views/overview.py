@@ -9,11 +9,13 @@ from flask import Response, request
 from flask_irl.admin.pages.blueprint import pages
 from flask_irl.admin.pages.rendering import page
 from flask_irl.admin.pages.site_charts import LOOKS, site_charts
+from flask_irl.admin.pages.views.clients import notice_values
 from flask_irl.admin.state import current_admin
 
 FLAGGED: Final = 8
 """Flagged clients that the overview shows."""
 INCIDENTS: Final = 5
+MUTED: Final = 5
 SPAN: Final = "1h"
 
 
@@ -39,6 +41,8 @@ def overview() -> Response:
         flagged=flagged,
         total=total,
         campaigns=operations.campaigns.running(),
+        muted=operations.campaigns.muted()[:MUTED],
         incidents=incidents,
         attacks=attacks,
+        **notice_values(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Final
+from urllib.parse import unquote
 
 from flask import Response, current_app, redirect, request
 from werkzeug.exceptions import Forbidden, HTTPException, TooManyRequests
@@ -75,7 +76,16 @@ def _inside(path: str) -> str:
     root = request.root_path
     if adapter is None or not path.startswith(f"{root}/") or len(path) > MAX_NEXT:
         return overview
-    own = path[len(root) :].partition("?")[0]
-    beginning = overview[len(root) :].rstrip("/") + "/"
-    plain = path.isprintable() and "\\" not in path and "//" not in own and ".." not in own
-    return path if plain and own.startswith(beginning) else overview
+    # Browsers take "%2e%2e" for "..", and servers may decode what is encoded twice.
+    own = _decoded(path[len(root) :].partition("?")[0].partition("#")[0])
+    beginning = _decoded(overview[len(root) :]).rstrip("/") + "/"
+    steps_up = any(part in (".", "..") for part in own.split("/"))
+    plain = path.isprintable() and "\\" not in path + own and "//" not in own and not steps_up
+    return path if plain and own.isprintable() and own.startswith(beginning) else overview
+
+
+def _decoded(path: str) -> str:
+    """Decode a path until nothing in it is encoded."""
+    while (plain := unquote(path)) != path:
+        path = plain
+    return path

@@ -1,10 +1,10 @@
--- Keeps the sessions of the operator's page: writes one, or reads one and perhaps ends it.
+-- Keeps contents until their end, such as sessions: writes one, or reads one and perhaps ends it.
 --
--- KEYS[1] hash of sessions by name; ARGV[1] the time in seconds, empty for the server's, ARGV[2]
--- "put", "renew", "get" or "end", ARGV[3] the session's name; to put or renew it, ARGV[4] its end in seconds, ARGV[5]
--- its content, ARGV[6] the largest number of sessions.
+-- KEYS[1] hash of contents by name; ARGV[1] the time in seconds, empty for the server's, ARGV[2]
+-- "put", "renew", "get" or "end", ARGV[3] the name; to put or renew it, ARGV[4] its end in seconds,
+-- ARGV[5] its content, ARGV[6] the largest number of contents.
 -- Answers the content, or nothing for one that has ended or is damaged. Those are dropped when one
--- is put, and the first to end makes room.
+-- is put, and the first to end makes room. All go with the last to end.
 -- include sound_hash
 sound_hash(KEYS[1])
 local key, name = KEYS[1], ARGV[3]
@@ -27,13 +27,14 @@ if ARGV[2] == 'get' or ARGV[2] == 'end' then
 end
 redis.call('HDEL', key, name)
 local all = redis.call('HGETALL', key)
-local count, first, soonest = 0, nil, nil
+local count, first, soonest, latest = 0, nil, nil, tonumber(ARGV[4])
 for i = 1, #all, 2 do
   local ends = read(all[i + 1])
   if not ends then
     redis.call('HDEL', key, all[i])
   else
     count = count + 1
+    latest = math.max(latest, ends)
     if not soonest or ends < soonest then
       first, soonest = all[i], ends
     end
@@ -43,3 +44,4 @@ if count >= tonumber(ARGV[6]) then
   redis.call('HDEL', key, first)
 end
 redis.call('HSET', key, name, string.format('%.0f ', tonumber(ARGV[4])) .. ARGV[5])
+redis.call('EXPIRE', key, math.min(math.max(latest - now, 1), 2147483647))

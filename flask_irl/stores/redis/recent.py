@@ -1,0 +1,75 @@
+"""Keep clients' recent requests on Redis.
+
+Each client has a list ``<prefix>1.{<client>}.recent``, the latest first, beside its state; the site
+has a sorted set of those clients by their latest request, so that their number is bounded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask_irl.stores.recent import RecentBounds, RecentRequests
+from flask_irl.stores.redis.kept import RedisKept
+from flask_irl.stores.redis.names import recent_name
+from flask_irl.stores.redis.scripts import read_script
+
+ADD_RECENT: Final = read_script("add_recent")
+CLIENTS: Final = "recent-clients"
+DROPPED_AT_ONCE: Final = 500
+
+
+class RedisRecent(RedisKept):
+    """Keep clients' recent requests; see the protocol ``RecentStore``.
+
+    Attributes:
+        _prefix: Begins every key.
+    """
+
+    _prefix: str
+
+    def add_recent(self, requests: RecentRequests, bounds: RecentBounds) -> None:
+        if not requests:
+            return
+        oldest = self.now() - bounds.seconds
+        commands = []
+        for client, added in requests.items():
+            key = recent_name(self._prefix, client)
+            entries = [request.encode() for request in added[-bounds.each :]]
+            arguments = (bounds.each, bounds.seconds, repr(oldest), *entries)
+            commands.append((key, ("EVALSHA", ADD_RECENT.sha, 1, key, *arguments)))
+        self._pipeline.run(commands, ADD_RECENT)
+        self._bound_clients(requests, bounds.clients, oldest)
+
+    def recent(self, client: str) -> list[bytes]:
+        key = recent_name(self._prefix, client)
+        [entries] = self._pipeline.run([(key, ("LRANGE", key, 0, -1))])
+        return list(entries or ())
+
+    def _bound_clients(self, requests: RecentRequests, most: int, oldest: float) -> None:
+        """Note the clients, and drop those that came first where there are too many."""
+        [key] = self._site_key(CLIENTS)
+        times = ((repr(added[-1].at), client) for client, added in requests.items())
+        pairs = [part for pair in times for part in pair]
+        *_, excess, old = self._write(
+            key,
+            ("ZADD", key, *pairs),
+            ("ZRANGE", key, 0, -most - 1),
+            ("ZRANGE", key, "-inf", repr(oldest), "BYSCORE", "LIMIT", 0, DROPPED_AT_ONCE),
+        )
+        gone = self._texts(key, [*(excess or ()), *(old or ())])
+        if gone:
+            self._drop_recent(gone)
+
+    def _drop_recent(self, clients: list[str]) -> None:
+        """Forget the requests of clients."""
+        [key] = self._site_key(CLIENTS)
+        keys = [recent_name(self._prefix, client) for client in clients]
+        self._pipeline.run([(each, ("DEL", each)) for each in keys])
+        self._write(key, ("ZREM", key, *clients))
+
+    def _drop_all_recent(self) -> None:
+        """Forget the requests of all clients."""
+        [key] = self._site_key(CLIENTS)
+        while clients := self._texts(key, self._run(("ZRANGE", key, 0, DROPPED_AT_ONCE - 1))[0]):
+            self._drop_recent(clients)
+        self._run(("DEL", key))
