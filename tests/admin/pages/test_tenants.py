@@ -45,6 +45,7 @@ def views(app: Flask) -> list[tuple[str, str]]:
 
 
 FORMS: dict[str, list[dict[str, object]]] = {
+    "/campaign": [{"id": "4189c322", "seconds": 600}],
     "/client": [
         {"id": SECRET_CLIENT, "action": action, "seconds": 60, "sure": 1}
         for action in ("allow", "clear", "good", "reset")

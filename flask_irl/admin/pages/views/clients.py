@@ -75,7 +75,7 @@ def clients() -> Response:
         "clients.html",
         query=query,
         selected=selected,
-        columns=[] if selected is not None else _columns(query),
+        columns=_columns(query, can_sort=selected is None),
         values=(
             {name: value for name, value in query.items() if value}
             if selected is None
@@ -129,8 +129,10 @@ class _Column(NamedTuple):
     number: bool
 
 
-def _columns(query: dict[str, str]) -> list[_Column]:
+def _columns(query: dict[str, str], *, can_sort: bool) -> list[_Column]:
     """Describe the headings; a second click on one turns its order round."""
+    if not can_sort:
+        return [_Column(text, None, "", column in NUMBERS) for text, column in HEADINGS]
     kept = {name: value for name, value in query.items() if value}
     kept = {name: value for name, value in kept.items() if name not in ("sort", "ascending")}
     found: list[_Column] = []
