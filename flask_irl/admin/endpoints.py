@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final, Literal, NoReturn, TypeVar
@@ -16,14 +16,18 @@ from webargs.flaskparser import FlaskParser, abort
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from flask_irl.admin.errors import BODY
-from flask_irl.admin.openapi_texts import PAGINATION, PARAMETERS, TENANT_PARAMETER
+from flask_irl.admin.errors import BODY, Errors, problem_members
+from flask_irl.admin.openapi_texts import ERROR_TEXTS, PAGINATION, PARAMETERS, TENANT_PARAMETER
 from flask_irl.admin.prefix import LAST
 from flask_irl.admin.responses import json_response
+from flask_irl.admin.schemas.problem import ProblemSchema
 from flask_irl.admin.schemas.requests import Request as Body
+from flask_irl.web.refusal_body import PROBLEM
 
 COMMON_ERRORS: Final = (401, 403, 413, 429, 503)
 BODY_ERRORS: Final = (400, 415, 422)
+Told = tuple[str, Errors | None]
+NOTHING: Final[Mapping[int, Told]] = {}
 
 TENANT: Final = "tenant"
 """Name in the query under which any request may name the tenant that it is about."""
@@ -94,7 +98,8 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         errors: Iterable[int] = (),
         paged: bool = False,
         deprecated: bool = False,
-        tag: Literal["site", "clients", "api-keys", "models"],
+        told: Mapping[int, Told] = NOTHING,
+        tag: Literal["site", "clients", "plans", "api-keys", "models"],
     ) -> Callable[[View], View]:
         """Register a view, and document it: the view's docstring is the operation's text.
 
@@ -108,6 +113,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             errors: The statuses of the view's errors, beside those of all views.
             paged: Adds a header ``X-Pagination`` to the documentation.
             deprecated: Marks an endpoint that another one has replaced.
+            told: Examples of its own errors by status, each a detail, and the texts by field.
             tag: The group in the documentation.
         """
         statuses = {*COMMON_ERRORS, *errors}
@@ -118,7 +124,8 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         def decorate(view: View) -> View:
             headers = {"X-Pagination": PAGINATION} if paged else None
-            view_func = self.response(status, answer, headers=headers)(
+            example = getattr(answer, "example", None)
+            view_func = self.response(status, answer, headers=headers, example=example)(
                 _respond(view, answer(), status)
             )
             if body is not None:
@@ -128,7 +135,7 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             if query is not None:
                 view_func = self.arguments(query, location="query")(view_func)
             for code in sorted(statuses, reverse=True):
-                view_func = self.alt_response(code, HTTPStatus(code).name)(view_func)
+                view_func = self.alt_response(code, **_error(code, told))(view_func)
             marks = {"deprecated": True} if deprecated else {}
             view_func = self.doc(operationId=view.__name__, **marks)(view_func)
             self.add_url_rule(
@@ -161,6 +168,18 @@ class AdminBlueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             app.view_functions[name] = view
 
         self.record(add)
+
+
+def _error(status: int, told: Mapping[int, Told]) -> dict[str, Any]:
+    """Describe the answer to an error: that of all operations, or with a detail of its own."""
+    if status not in told:
+        return {"response": HTTPStatus(status).name}
+    return {
+        "schema": ProblemSchema,
+        "description": ERROR_TEXTS[status],
+        "example": problem_members(status, *told[status]),
+        "content_type": PROBLEM,
+    }
 
 
 def _respond(view: Callable[..., Any], schema: ma.Schema, status: int) -> Callable[..., Response]:

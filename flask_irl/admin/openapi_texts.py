@@ -82,8 +82,9 @@ PAGINATION: Final = {
     "schema": {"type": "string"},
 }
 TAGS: Final = {
-    "site": "The site as a whole.",
+    "site": "The site as a whole, and its tenants.",
     "clients": "Single clients.",
+    "plans": "Rate plans, and the clients that are assigned one.",
     "api-keys": "API keys that the app's clients send.",
     "models": "Trainings and models.",
 }

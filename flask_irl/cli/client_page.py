@@ -122,7 +122,9 @@ def _limit(result: ClientResult) -> str:
         together = ", all its clients together" if covering["kind"] == "limit" else ""
         limit = overridden_limit(covering["kind"], covering["amount"])
         return f"{limit} (network {covering['network']}{together})"
-    limit = base_limit(result["limit"])
+    limit, plan = base_limit(result["limit"]), result["plan"]
+    if plan is not None:
+        limit = f"{limit}, or that of its plan" if plan["plan"] is None else "that of its plan"
     if not result["step"]:
         return limit
     if not result["factor"]:

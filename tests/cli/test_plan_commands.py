@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -71,7 +72,10 @@ def test_an_override_may_have_its_end_given(site: Site) -> None:
 def test_the_page_of_a_client_shows_its_plan(site: Site) -> None:
     site.engine.refresh()
     site.ask()
-    assert "free (the default)" in site.done("client", SOMEBODY)
+    shown = site.done("client", SOMEBODY)
+    assert "free (the default)" in shown
+    # Not the base limit, which doesn't count for it.
+    assert re.search("^limit +that of its plan$", shown, re.MULTILINE)
     site.done("plan", SOMEBODY, "pro", "--reason", "trial")
     page = site.done("client", SOMEBODY)
     assert "pro (assigned by shell" in page

@@ -20,6 +20,7 @@ from flask_irl.operations.api_keys import GRACE_SECONDS, MAX_GRACE_SECONDS
 from flask_irl.operations.texts import CONTROLS
 
 PREFIX = "irl_live_7f3aK9xQ2m"
+TEXT = f"{PREFIX}8h2kLm4nPq6rSt8uVw0xYz1aBc3dEf5g2Zk9Q1"
 STATES = ("valid", "expired", "revoked")
 
 
@@ -158,6 +159,26 @@ class RevokeApiKeyRequest(Request):
 class ApiKeySchema(ma.Schema):
     """Describe an API key, without its text."""
 
+    example: ClassVar = {
+        "id": "7f3aK9xQ2m",
+        "prefix": PREFIX,
+        "client": "key:7f3aK9xQ2m",
+        "environment": "live",
+        "name": "nightly export",
+        "owner": "acme",
+        "scopes": ["export"],
+        "plan": "pro",
+        "state": "valid",
+        "created_at": "2026-11-01T09:00:00Z",
+        "expires_at": "2030-01-01T00:00:00Z",
+        "rotated_at": None,
+        "old_until": None,
+        "revoked_at": None,
+        "requests": 18230,
+        "refused": 12,
+        "last_used_at": "2026-11-27T15:40:00Z",
+    }
+
     id = string("Its id, which stays when it is rotated.", "7f3aK9xQ2m")
     prefix = string("Beginning of its text, which may be shown.", PREFIX)
     client = string("Id of the client that sends it.", "key:7f3aK9xQ2m")
@@ -183,13 +204,19 @@ class ApiKeySchema(ma.Schema):
 class IssuedApiKeySchema(ApiKeySchema):
     """Describe an API key with its text, which is shown this once."""
 
-    key = string(
-        "Its text: keep it as a password, for nobody can show it again.",
-        f"{PREFIX}8h2kLm4nPq6rSt8uVw0xYz1aBc3dEf5g2Zk9Q1",
-    )
+    example: ClassVar = {**ApiKeySchema.example, "key": TEXT}
+
+    key = string("Its text: keep it as a password, for nobody can show it again.", TEXT)
 
 
 class ApiKeysSchema(PageSchema):
     """Describe a page of API keys."""
+
+    example: ClassVar = {
+        "total": 1,
+        "page": 1,
+        "page_size": 50,
+        "api_keys": [ApiKeySchema.example],
+    }
 
     api_keys = objects(ApiKeySchema, "The keys, by their ids or their owners.")

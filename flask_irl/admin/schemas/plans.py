@@ -102,6 +102,24 @@ class PlanEntrySchema(ma.Schema):
 class PlansSchema(ma.Schema):
     """Describe the rate plans in force."""
 
+    example: ClassVar = {
+        "plans": [
+            {
+                "plan": "free",
+                "limits": ["60 per 60 seconds"],
+                "configured": ["60 per 60 seconds"],
+                "assigned": 0,
+            },
+            {
+                "plan": "pro",
+                "limits": ["900 per 60 seconds", "30000 per 86400 seconds"],
+                "configured": ["600 per 60 seconds", "20000 per 86400 seconds"],
+                "assigned": 3,
+            },
+        ],
+        "default_plan": "free",
+    }
+
     plans = objects(PlanEntrySchema, "Plans.")
     default_plan = string(
         "Plan of clients that have no other; null for the base limit.", "free", allow_none=True
@@ -110,6 +128,14 @@ class PlansSchema(ma.Schema):
 
 class AssignedPlanSchema(ma.Schema):
     """Describe the plan that an operator has assigned a client."""
+
+    example: ClassVar = {
+        "client": "203.0.113.7",
+        "plan": "pro",
+        "until": "2026-12-27T15:40:00Z",
+        "reason": "Trial month.",
+        "who": "oncall",
+    }
 
     client = string("Key of the client, as stored.", "203.0.113.7")
     plan = string("Name of the plan.", "pro")
@@ -121,11 +147,20 @@ class AssignedPlanSchema(ma.Schema):
 class AssignedPlansSchema(PageSchema):
     """Describe a page of clients that are assigned a plan."""
 
+    example: ClassVar = {
+        "total": 1,
+        "page": 1,
+        "page_size": 50,
+        "clients": [AssignedPlanSchema.example],
+    }
+
     clients = objects(AssignedPlanSchema, "Clients on this page.")
 
 
 class PlanRemovedSchema(ma.Schema):
     """Describe a client whose assigned plan was taken back."""
+
+    example: ClassVar = {"client": "203.0.113.7", "removed": True}
 
     client = string("Key of the client, as stored.", "203.0.113.7")
     removed = boolean("True.")

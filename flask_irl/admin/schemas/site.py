@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import marshmallow as ma
 from marshmallow import fields, validate
 
@@ -132,6 +134,8 @@ class ModeChangeSchema(ModeSchema):
 
 class TenantsSchema(ma.Schema):
     """Describe the app's tenants."""
+
+    example: ClassVar = {"tenants": ["default", "a", "b"]}
 
     tenants = strings("Names of the tenants; empty where the app has none.", ["default", "a", "b"])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from werkzeug.exceptions import Conflict, NotFound
 
 from flask_irl.admin.blueprint import blueprint, operator
+from flask_irl.admin.endpoints import Told
 from flask_irl.admin.pagination import offset_and_limit, page_answer
 from flask_irl.admin.schemas.api_keys import (
     ApiKeySchema,
@@ -20,11 +21,27 @@ from flask_irl.admin.schemas.api_keys import (
     RotateApiKeyRequest,
 )
 from flask_irl.admin.state import current_admin
-from flask_irl.operations.api_key_checks import KeyConflictError
+from flask_irl.operations.api_key_checks import CHANGEABLE, KeyConflictError
 from flask_irl.operations.api_key_results import ApiKeyResult, IssuedApiKey
 from flask_irl.operations.api_keys import OFF, ApiKeyOperations
 
 T = TypeVar("T")
+
+IS_OFF: Final = (OFF, None)
+UNKNOWN: Final = ("There is no such API key: GET /api-keys lists those that there are.", None)
+REVOKED: Final = ("key irl_live_7f3aK9xQ2m is revoked for good: issue another one", None)
+NO_PLAN: Final = ("plan is 'gold', which is no plan; there are: free, pro", None)
+
+
+def _told(field: str, text: str) -> Told:
+    return f"{field}: {text}", {field: [text]}
+
+
+TOO_LONG: Final = _told("prefix", "Longer than maximum length 100.")
+NO_NAME: Final = _told("name", "Missing data for required field.")
+NO_CHANGE: Final = _told("body", f"Give at least one of {', '.join(CHANGEABLE)}.")
+NO_GRACE: Final = _told("grace_seconds", "Not a valid number.")
+NO_REASON: Final = _told("why", "Unknown field.")
 
 
 def _keys() -> ApiKeyOperations:
@@ -43,7 +60,7 @@ def _settled(work: Callable[[], T]) -> T:
 
 def _found(result: T | None) -> T:
     if result is None:
-        raise NotFound("There is no such API key: GET /api-keys lists those that there are.")
+        raise NotFound(UNKNOWN[0])
     return result
 
 
@@ -53,6 +70,7 @@ def _found(result: T | None) -> T:
     ApiKeysSchema,
     query=ApiKeysQuery,
     errors=(409,),
+    told={409: IS_OFF, 422: TOO_LONG},
     paged=True,
     tag="api-keys",
 )
@@ -75,6 +93,7 @@ def api_keys(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     status=201,
     body=IssueApiKeyRequest,
     errors=(409,),
+    told={409: NO_PLAN, 422: NO_NAME},
     tag="api-keys",
 )
 def issue_api_key(body: dict[str, Any]) -> IssuedApiKey:
@@ -87,10 +106,19 @@ def issue_api_key(body: dict[str, Any]) -> IssuedApiKey:
 
 
 @blueprint.operation(
-    "GET", "/api-keys/<string:key>", ApiKeySchema, errors=(404, 409), tag="api-keys"
+    "GET",
+    "/api-keys/<string:key>",
+    ApiKeySchema,
+    errors=(404, 409),
+    told={404: UNKNOWN, 409: IS_OFF},
+    tag="api-keys",
 )
 def api_key(key: str) -> ApiKeyResult:
-    """Describe an API key, with its uses"""
+    """Describe an API key, with its uses
+
+    Uses are a second late, and `last_used_at` is to the minute. Its text is never shown. 409 where
+    the app has no API keys.
+    """
     return _found(_keys().show(key))
 
 
@@ -100,6 +128,7 @@ def api_key(key: str) -> ApiKeyResult:
     ApiKeySchema,
     body=ChangeApiKeyRequest,
     errors=(404, 409),
+    told={404: UNKNOWN, 409: REVOKED, 422: NO_CHANGE},
     tag="api-keys",
 )
 def change_api_key(changes: dict[str, Any], key: str) -> ApiKeyResult:
@@ -118,6 +147,7 @@ def change_api_key(changes: dict[str, Any], key: str) -> ApiKeyResult:
     IssuedApiKeySchema,
     body=RotateApiKeyRequest,
     errors=(404, 409),
+    told={404: UNKNOWN, 409: REVOKED, 422: NO_GRACE},
     tag="api-keys",
 )
 def rotate_api_key(body: dict[str, Any], key: str) -> IssuedApiKey:
@@ -136,6 +166,7 @@ def rotate_api_key(body: dict[str, Any], key: str) -> IssuedApiKey:
     ApiKeySchema,
     body=RevokeApiKeyRequest,
     errors=(404, 409),
+    told={404: UNKNOWN, 409: IS_OFF, 422: NO_REASON},
     tag="api-keys",
 )
 def revoke_api_key(body: dict[str, Any], key: str) -> ApiKeyResult:

@@ -67,7 +67,13 @@ def change_mode(change: dict[str, Any]) -> ModeChange:
     return current_admin().operations.site.set_mode(change["mode"], operator())
 
 
-@blueprint.operation("GET", "/tenants", TenantsSchema, tag="site")
+@blueprint.operation(
+    "GET",
+    "/tenants",
+    TenantsSchema,
+    told={403: ("This token is for another tenant.", None)},
+    tag="site",
+)
 def tenants() -> dict[str, Any]:
     """List the app's tenants; for a tenant's own token that one alone
 
