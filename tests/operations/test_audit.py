@@ -241,6 +241,11 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "history": lambda o: o.history(),
     "report": lambda o: o.report(),
     "incidents": lambda o: o.incidents(),
+    "incident": lambda o: o.incident("4189c322"),
+    "analytics.read": lambda o: o.analytics.read(),
+    "analytics.today": lambda o: o.analytics.today(),
+    "analytics.named": lambda o: o.analytics.named(["c"]),
+    "analytics.assigned_to": lambda o: o.analytics.assigned_to("pro"),
 }
 NOT_ASKING = {
     *("top", "seconds", "undo.can_undo", "api_keys.enabled"),
