@@ -9,10 +9,22 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+import redis
 from flask import Flask
+from flask.testing import FlaskClient
 
 from flask_irl import IntelligentLimiter
+from flask_irl.behaviour.courses import (
+    ALL_SLOTS_KEPT,
+    CLIENTS_KEPT,
+    CoursePart,
+    Slot,
+    pack,
+    slot_of,
+)
+from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
+from flask_irl.stores.history import History
 from loadtests.bench.cases.apps import limiter_of
 from loadtests.bench.cases.subject import FLUSH_EVERY, address_of
 from loadtests.servers import redis_server
@@ -27,6 +39,7 @@ PATHS: Final = (
     "/admin/clients?order=active&step=0&page_size=50",
     "/admin/clients?order=overridden&page_size=50",
     "/admin/client/10.0.0.1",
+    "/admin/course/10.0.0.1",
     "/admin/audit?page_size=50",
 )
 PAGES: Final = (
@@ -45,6 +58,10 @@ PAGES: Final = (
 """Views of the operator's page; a browser polls the first every five seconds."""
 OVERRIDES: Final = 1000
 """As many as the audit log keeps; that of 10.0.0.1 is the oldest."""
+SLOTS: Final = ALL_SLOTS_KEPT // CLIENTS_KEPT
+"""Slots of each client's course, so that as many are kept as ever are."""
+COURSES: Final = ("courses", "courses.ranks")
+PREVIEW: Final = {"action": "limits", "base_limit": "7", "window_seconds": "60"}
 
 
 def fill(app: Flask, clients: int) -> None:
@@ -62,6 +79,19 @@ def fill(app: Flask, clients: int) -> None:
         operations.overrides.set(
             client, "limit", amount=50, seconds=3600, reason=reason, who="bench"
         )
+
+
+def keep_courses(limiter: Limiter) -> float:
+    """Keep as many courses as ever are; gives the milliseconds in which a hundred are written."""
+    last, times = slot_of(limiter.store.now()), []
+    for number in range(last - SLOTS + 1, last + 1):
+        slot = pack(Slot(number, (9, 0, 4, 12, 3), 1, -0.2))
+        for first in range(0, CLIENTS_KEPT, 100):
+            parts = [CoursePart(address_of(n), n, slot) for n in range(first, first + 100)]
+            start = time.perf_counter()
+            limiter.store.add_counts({}, None, History({}, {}, parts))
+            times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         app.add_url_rule("/", "index", lambda: "ok")
         fill(app, options.clients)
+        written = keep_courses(limiter_of(app))
+        with redis.Redis.from_url(url) as connection:
+            size = sum(connection.memory_usage(f"irl1.{{site}}.{name}") or 0 for name in COURSES)
         caller = app.test_client()
         caller.post("/admin/page/sign-in", data={"token": TOKEN})
         for path in PATHS + PAGES:
@@ -94,10 +127,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(f"{path} answered {answer.status}", file=sys.stderr)
                     return 1
             rows.append((path, f"{statistics.median(times):.1f}", f"{max(times):.1f}"))
+        rows.append(_preview(caller, options.calls))
         limiter_of(app).close()
     headings = (f"{options.clients:,} clients, {options.calls} calls", "median ms", "worst ms")
     make_console().print(Table(headings, rows))
+    print(
+        f"courses: {CLIENTS_KEPT:,} clients, {ALL_SLOTS_KEPT:,} slots, {size / 2**20:.1f} MiB; "
+        f"a hundred are written in {written:.1f} ms"
+    )
     return 0
+
+
+def _preview(caller: FlaskClient, calls: int) -> tuple[str, str, str]:
+    """Time the preview of another base limit."""
+    text = caller.get("/admin/page/limits").text
+    token = text.partition('name="form_token" value="')[2].partition('"')[0]
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        answer = caller.post("/admin/page/limits", data={**PREVIEW, "form_token": token})
+        times.append((time.perf_counter() - start) * 1000)
+        assert answer.status_code == 200, answer.status
+    name = "/admin/page/limits, a preview"
+    return name, f"{statistics.median(times):.1f}", f"{max(times):.1f}"
 
 
 if __name__ == "__main__":
