@@ -79,6 +79,11 @@ def slot_of(at: float) -> int:
     return int(at // SLOT_SECONDS)
 
 
+def number_of(slot: bytes) -> int:
+    """Read the number of a packed slot."""
+    return int.from_bytes(slot[:4], "big")
+
+
 def pack(slot: Slot) -> bytes:
     """Pack a slot; figures beyond their range are cut to it."""
     begins = slot.begins_at

@@ -4,8 +4,7 @@ the reading of them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,6 @@ from flask_irl.behaviour.sums import Floats
 from flask_irl.limits.keys import canonical
 from flask_irl.stores.base import Store
 
-DAY_MINUTES: Final = SLOTS_KEPT * MINUTES
-
 
 @dataclass(frozen=True, slots=True)
 class KeptCourses:
@@ -35,12 +32,18 @@ class KeptCourses:
     Attributes:
         clients: Keys of the clients with a slot in it.
         owner: For each slot, the place of its client; rising.
-        slots: The slots, columns of ``PACKED``.
+        number: Number of each slot.
+        minutes: Requests of its minutes, a row for each of the five.
+        low: Its lowest score, 0 to -1.
+        step: Its highest step.
     """
 
     clients: list[str]
     owner: NDArray[np.intp]
-    slots: NDArray[Any]
+    number: NDArray[np.int64]
+    minutes: Floats
+    low: Floats
+    step: NDArray[np.int64]
 
     def of(self, wanted: Sequence[str]) -> KeptCourses:
         """Give those of some clients."""
@@ -52,27 +55,35 @@ class KeptCourses:
         left = set(unwanted)
         return self._some(np.array([client not in left for client in self.clients], dtype=bool))
 
+    def recent(self, before: int, last: int) -> KeptCourses:
+        """Give the slots after one and up to another, by their numbers, and their clients."""
+        inside = (self.number > before) & (self.number <= last)
+        if not inside.all():
+            own = np.flatnonzero(inside)
+            return self._slots(own)._with_slots()
+        return self._with_slots()
+
     def requests(self) -> NDArray[np.int64]:
         """Count each client's requests."""
-        return self._by_client(self.slots["minutes"].sum(axis=1, dtype=np.float64)).astype(np.int64)
+        return self._by_client(self.minutes.sum(axis=0)).astype(np.int64)
 
     def lowest(self) -> Floats:
         """Give each client's lowest score, 0 to -1."""
         found = np.zeros(len(self.clients))
-        np.minimum.at(found, self.owner, self.slots["lowest"].astype(np.float64) / -SCORE_PARTS)
+        np.minimum.at(found, self.owner, self.low)
         return found
 
     def highest_step(self) -> NDArray[np.int64]:
         """Give each client's highest step."""
         found = np.zeros(len(self.clients), dtype=np.int64)
-        np.maximum.at(found, self.owner, self.slots["step"])
+        np.maximum.at(found, self.owner, self.step)
         return found
 
     def lowest_at(self) -> Floats:
-        """Give the beginning of the slot in which each client's score was lowest."""
-        order = np.lexsort((self.slots["lowest"], self.owner))
+        """Give the beginning of the latest slot in which each client's score was lowest."""
+        is_lowest = self.low == self.lowest()[self.owner]
         found = np.zeros(len(self.clients))
-        found[self.owner[order]] = self.slots["number"][order].astype(np.float64) * SLOT_SECONDS
+        found[self.owner[is_lowest]] = self.number[is_lowest] * SLOT_SECONDS
         return found
 
     def excess(self, amount: int, window_seconds: int, factors: Sequence[float]) -> Floats:
@@ -86,13 +97,11 @@ class KeptCourses:
             window_seconds: The window.
             factors: Share of the limit at each step.
         """
-        steps = np.minimum(self.slots["step"], len(factors) - 1)
-        shares = np.asarray(factors, dtype=np.float64)[steps]
-        counts = self.slots["minutes"].astype(np.float64)
+        shares = np.asarray(factors, dtype=np.float64)[np.minimum(self.step, len(factors) - 1)]
         if window_seconds <= MINUTE:
             allowed = amount * (MINUTE / window_seconds) * shares
-            return self._by_client(np.maximum(counts - allowed[:, None], 0.0).sum(axis=1))
-        minutes = self.slots["number"].astype(np.int64)[:, None] * MINUTES + np.arange(MINUTES)
+            return self._by_client(np.maximum(self.minutes - allowed, 0.0).sum(axis=0))
+        minutes = self.number[:, None] * MINUTES + np.arange(MINUTES)
         windows = (minutes * MINUTE // window_seconds).ravel()
         owners = np.repeat(self.owner, MINUTES)
         if not len(owners):
@@ -100,8 +109,8 @@ class KeptCourses:
         begins = np.flatnonzero(
             np.concatenate([[True], (np.diff(owners) != 0) | (np.diff(windows) != 0)])
         )
-        total = np.add.reduceat(counts.ravel(), begins)
-        kept = np.add.reduceat((counts * shares[:, None]).ravel(), begins)
+        total = np.add.reduceat(self.minutes.T.ravel(), begins)
+        kept = np.add.reduceat((self.minutes * shares).T.ravel(), begins)
         share = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
         beyond = np.maximum(total - amount * share, 0.0)
         return np.bincount(owners[begins], beyond, len(self.clients)).astype(np.float64)
@@ -109,11 +118,28 @@ class KeptCourses:
     def _by_client(self, values: Floats) -> Floats:
         return np.bincount(self.owner, values, len(self.clients)).astype(np.float64)
 
+    def _with_slots(self) -> KeptCourses:
+        present = np.zeros(len(self.clients), dtype=bool)
+        present[self.owner] = True
+        return self._some(present)
+
     def _some(self, chosen: Mask) -> KeptCourses:
-        places = np.cumsum(chosen) - 1
-        slots = chosen[self.owner]
+        if chosen.all():
+            return self
         clients = [client for client, is_one in zip(self.clients, chosen, strict=True) if is_one]
-        return KeptCourses(clients, places[self.owner[slots]], self.slots[slots])
+        own = np.flatnonzero(chosen[self.owner])
+        places = np.cumsum(chosen) - 1
+        return replace(self._slots(own), clients=clients, owner=places[self.owner[own]])
+
+    def _slots(self, own: NDArray[np.intp]) -> KeptCourses:
+        return KeptCourses(
+            self.clients,
+            self.owner[own],
+            self.number[own],
+            self.minutes[:, own],
+            self.low[own],
+            self.step[own],
+        )
 
 
 def read_courses(store: Store) -> KeptCourses:
@@ -128,7 +154,13 @@ def read_courses(store: Store) -> KeptCourses:
     blobs = [blob[: len(blob) - len(blob) % size] for blob in store.courses(names)]
     slots = np.frombuffer(b"".join(blobs), dtype=PACKED)
     owner = np.repeat(np.arange(len(names)), [len(blob) // size for blob in blobs])
-    recent = (slots["number"] > last - SLOTS_KEPT) & (slots["number"] <= last)
-    present = np.zeros(len(names), dtype=bool)
-    present[owner[recent]] = True
-    return KeptCourses(names, owner[recent], slots[recent])._some(present)
+    number = slots["number"].astype(np.int64)
+    courses = KeptCourses(
+        names,
+        owner,
+        number,
+        np.ascontiguousarray(slots["minutes"].T, dtype=np.float64),
+        slots["lowest"] / -SCORE_PARTS,
+        slots["step"].astype(np.int64),
+    )
+    return courses.recent(last - SLOTS_KEPT, last)

@@ -245,7 +245,6 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "analytics.read": lambda o: o.analytics.read(),
     "analytics.today": lambda o: o.analytics.today(),
     "analytics.named": lambda o: o.analytics.named(["c"]),
-    "analytics.assigned_to": lambda o: o.analytics.assigned_to("pro"),
 }
 NOT_ASKING = {
     *("top", "seconds", "undo.can_undo", "api_keys.enabled"),

@@ -31,6 +31,7 @@ ASKED: dict[str, Callable[[Worker], object]] = {
     "status": lambda w: w.operations.status.read(),
     "limits": lambda w: w.operations.site.limits(),
     "client": lambda w: w.operations.clients.describe("client-7"),
+    "course": lambda w: w.operations.course("client-7"),
     "audit": lambda w: w.operations.audit.entries(),
     **{order: partial(ranked, order=order) for order in ORDERS},
     "at a step": partial(ranked, step=0),

@@ -107,6 +107,17 @@ def test_all_slots_together_are_bounded(store: Store, monkeypatch: pytest.Monkey
     assert store.courses(["c9"]) == [b""]
 
 
+def test_courses_whose_day_is_over_go(store: Store) -> None:
+    add(store, "old", slot(NUMBER, 1), rank=1.0)
+    add(store, "flagged", slot(NUMBER, 1), rank=8.0)
+    add(store, "new", slot(NUMBER + 287, 1), rank=9.0)
+    assert store.course_clients() == ["new", "flagged", "old"]
+    add(store, "new", slot(NUMBER + 288, 1), rank=9.0)
+    assert store.course_clients() == ["new"]
+    add(store, "old", slot(NUMBER + 289, 1), rank=1.0)
+    assert store.course_clients() == ["new", "old"]
+
+
 def test_courses_are_dropped(store: Store) -> None:
     for client in ("a", "b", "c"):
         add(store, client, slot(NUMBER, 1))

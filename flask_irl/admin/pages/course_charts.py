@@ -11,7 +11,9 @@ from flask_irl.operations.courses import ClientCourse
 
 HOUR: Final = 3600
 MOST_NAMED: Final = 6
-"""Moments of flag and relief that have their names in a chart; all are in the list beside."""
+"""Moments of flag and relief that a sentence names; all are in the list beside."""
+ROOM: Final = 0.14
+"""Part of a chart's width that the name of such a moment takes."""
 
 
 class Look(NamedTuple):
@@ -21,7 +23,7 @@ class Look(NamedTuple):
     minutes: int
 
 
-LOOKS: Final = (Look(3, 5), Look(12, 10), Look(24, 20))
+LOOKS: Final = (Look(1, 5), Look(3, 5), Look(12, 10), Look(24, 20))
 """Ways to draw a course; the first that holds all of it is taken."""
 
 
@@ -51,11 +53,10 @@ def course_charts(course: ClientCourse) -> list[Chart]:
     if not course["slots"]:
         return []
     found = _bars(course)
-    changes = [(found.place_of(change["at"]), change["change"]) for change in course["changes"]]
-    few = len(changes) <= MOST_NAMED
-    edges = [(place, text if few else "") for place, text in changes]
+    edges = _edges(course, found)
     hours, minutes = found.look
-    shown = f"in the last {hours} hours; a bar is {minutes} minutes, times are UTC."
+    span = "hour" if hours == 1 else f"{hours} hours"
+    shown = f"in the last {span}; a bar is {minutes} minutes, times are UTC."
     total, refused = sum(found.admitted) + sum(found.refused), sum(found.refused)
     threshold = course["threshold"]
     lowest = min(slot["lowest_score"] for slot in course["slots"])
@@ -107,6 +108,17 @@ def _bars(course: ClientCourse) -> _Bars:
             found.refused[place] += slot["refused"]
             found.scores[place] = max(found.scores[place], -slot["lowest_score"])
     return found
+
+
+def _edges(course: ClientCourse, found: _Bars) -> list[tuple[float, str]]:
+    """Mark the moments of flag and relief, with their names where there is room for them."""
+    count = len(found.scores)
+    places = [found.place_of(change["at"]) for change in course["changes"]]
+    ends = [*places, float(count)][1:]
+    return [
+        (place, change["change"] if end - place >= ROOM * count else "")
+        for place, end, change in zip(places, ends, course["changes"], strict=True)
+    ]
 
 
 def _told(course: ClientCourse) -> str:

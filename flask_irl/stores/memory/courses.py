@@ -9,8 +9,10 @@ from flask_irl.behaviour.courses import (
     ALL_SLOTS_KEPT,
     CLIENTS_KEPT,
     FORM,
+    SLOTS_KEPT,
     CoursePart,
     add_slot,
+    number_of,
 )
 from flask_irl.stores.memory.models import MemoryModels
 
@@ -31,6 +33,7 @@ class MemoryCourses(MemoryModels):
         # Each with its rank.
         self._courses: dict[str, tuple[float, bytes]] = {}
         self._course_bytes = 0
+        self._newest = 0
 
     def course_clients(self) -> list[str]:
         with self._lock:
@@ -52,7 +55,9 @@ class MemoryCourses(MemoryModels):
 
     def _add_courses(self, parts: Sequence[CoursePart]) -> None:
         """Add to courses, while this store is locked."""
+        before_all = self._newest
         for client, rank, slot in parts:
+            self._newest = max(self._newest, number_of(slot))
             before, course = self._courses.get(client, (rank, b""))
             longer = add_slot(course, slot)
             self._course_bytes += len(longer) - len(course)
@@ -63,6 +68,16 @@ class MemoryCourses(MemoryModels):
                 if len(self._courses) <= CLIENTS_KEPT and self._course_bytes <= MOST_BYTES:
                     break
                 self._drop_course(client)
+
+        if self._newest > before_all:
+            self._drop_past()
+
+    def _drop_past(self) -> None:
+        """Drop the courses of the lowest clients whose day is over."""
+        for client in self._by_rank()[::-1]:
+            if number_of(self._courses[client][1][-FORM.size :]) > self._newest - SLOTS_KEPT:
+                break
+            self._drop_course(client)
 
     def _drop_course(self, client: str) -> None:
         self._course_bytes -= len(self._courses.pop(client, (0.0, b""))[1])

@@ -60,6 +60,7 @@ local function drop(client)
   redis.call('ZREM', ranks, client)
 end
 
+local newest = 0
 for at = 4, #ARGV, 3 do
   local client, added = ARGV[at], ARGV[at + 2]
   if added == '' then
@@ -68,6 +69,7 @@ for at = 4, #ARGV, 3 do
     local course = course_of(client)
     local longer = with_slot(course, added)
     all = all + (#longer - #course) / SIZE
+    newest = math.max(newest, number_at(added, 1))
     redis.call('HSET', courses, client, longer)
     redis.call('ZADD', ranks, 'GT', ARGV[at + 1], client)
   end
@@ -75,6 +77,16 @@ end
 kept = redis.call('ZCARD', ranks)
 while kept > 0 and (kept > clients or all > slots) do
   drop(redis.call('ZRANGE', ranks, 0, 0)[1])
+  kept = kept - 1
+end
+-- Those whose day is over go, too, a few at a time.
+for _ = 1, 20 do
+  local lowest = redis.call('ZRANGE', ranks, 0, 0)[1]
+  local course = lowest and course_of(lowest)
+  if not lowest or (course ~= '' and number_at(course, #course - SIZE + 1) > newest - own) then
+    break
+  end
+  drop(lowest)
   kept = kept - 1
 end
 redis.call('HSET', courses, '', string.format('%.0f', math.max(kept == 0 and 0 or all, 0)))

@@ -49,10 +49,10 @@ PICTURES: Final = (
     Picture("page-incidents-phone", "/incidents", 390, 844),
     Picture("page-clients", "/clients?order=flagged", 1200, 640),
     Picture("page-clients-phone", "/clients?order=flagged", 390, 844),
-    Picture("page-client", f"/client?id={SCANNER}", 1200, 1000),
-    Picture("page-client-dark", f"/client?id={SCANNER}", 1200, 1000, dark=True),
+    Picture("page-client", f"/client?id={SCANNER}", 1200, 1300),
+    Picture("page-client-dark", f"/client?id={SCANNER}", 1200, 1300, dark=True),
     Picture("page-client-phone", f"/client?id={SCANNER}", 390, 844),
-    Picture("page-models", "/models?threshold=-0.3", 1200, 1000),
+    Picture("page-models", "/models?threshold=-0.2", 1200, 1000),
     Picture("page-limits", "/limits", 1200, 900),
     Picture("page-audit", "/audit", 1200, 500),
 )

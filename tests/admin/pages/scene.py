@@ -7,6 +7,7 @@ import itertools
 import json
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -28,6 +29,12 @@ ATTACK: Final = 240.0
 EVERY: Final = 3
 """Of the demo's normal clients, one of so many comes."""
 SCANNER: Final = "203.0.113.14"
+TRIES: Final = ((120.0, 60), (400.0, 25))
+"""Seconds of learning at which the scanner tries itself, and the number of its requests."""
+VISITS: Final = (700.0, 950.0, 1250.0)
+"""Seconds of learning at which it looks around as others do, and gets its full limit back."""
+VISITED: Final = 12
+"""Requests of such a visit."""
 ROUTES: Final = [
     {"route": "/api/data", "methods": ["GET"], "limits": [], "exempt": False},
     {"route": "/api/items/<int:number>", "methods": ["GET"], "limits": [], "exempt": False},
@@ -55,6 +62,7 @@ def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
         "window_seconds": 60,
         "strategy": "sliding-window-counter",
         "min_clients": 5,
+        "plans": {"partner": "600/minute;50000/day", "trial": "30/minute"},
     }
     worker = Worker(MemoryStore(clock=clock), options, monotonic=clock)
     normal, attackers = normal_roles()[::EVERY], attack_roles()
@@ -88,6 +96,13 @@ def _run(
                 begin(client, act.script, start)
             elif act.script is not None and act.phase is Phase.ATTACK:
                 begin(client, act.script, start + learning + act.at * attack)
+    if learning == LEARNING:
+        [scans] = [act.script for act in roles[SCANNER].acts if act.script is not None]
+        looks = next(act.script for act in normal_roles()[0].acts if act.script is not None)
+        for at, count in TRIES:
+            begin(SCANNER, partial(_some, scans, count), start + at)
+        for at in VISITS:
+            begin(SCANNER, partial(_some, looks, VISITED), start + at)
     second, trained = start, False
     while due and due[0][0] < start + learning + attack:
         at, _, client, calls, call = heapq.heappop(due)
@@ -104,6 +119,11 @@ def _run(
         if following is not None:
             heapq.heappush(due, (at + following.pause, next(numbers), client, calls, following))
     worker.limiter.flush()
+
+
+def _some(script: Script, count: int, dice: Random) -> Iterator[Call]:
+    """Give the first calls of a script."""
+    return itertools.islice(script(dice), count)
 
 
 def _ask(worker: Worker, client: str, call: Call) -> None:

@@ -206,7 +206,7 @@ def test_a_clients_last_hours_are_drawn_and_told(app: Flask, worker: Worker, clo
     text = Visitor(app).open(f"/client?id={KNOWN}").text
     requests, scores = re.findall(r'<figure class="chart">.*?</figure>', text, re.DOTALL)[:2]
     assert re.search(
-        r"<desc[^>]*>22 requests, 0 of them refused, in the last 3 hours; a bar", requests
+        r"<desc[^>]*>22 requests, 0 of them refused, in the last hour; a bar", requests
     )
     assert "Flagged at 22:13:20, relieved at 22:28:20." in requests
     assert re.search(r'<th scope="row">22:10</th><td class="number">21</td>', requests)
@@ -216,9 +216,9 @@ def test_a_clients_last_hours_are_drawn_and_told(app: Flask, worker: Worker, clo
     assert 'datetime="2023-11-14T22:13:20Z">2023-11-14 22:13:20 UTC</time> flagged</li>' in text
 
 
-@pytest.mark.parametrize(("hours", "bars"), [(2, 36), (11, 72), (23, 72)])
+@pytest.mark.parametrize(("hours", "bars"), [(0.8, 12), (2, 36), (11, 72), (23, 72)])
 def test_older_courses_have_longer_bars(
-    worker: Worker, clock: Clock, hours: int, bars: int
+    worker: Worker, clock: Clock, hours: float, bars: int
 ) -> None:
     keep(worker, "c", 5)
     clock.advance(hours * 3600)

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 HTML = "<img src=x onerror=document.title='taken'>"
 VIEWS = (
     *("/", "/traffic?span=7d&by=refused", "/clients?order=flagged", f"/client?id={SCANNER}"),
-    *("/incidents", "/models", "/limits", "/audit"),
+    *("/incidents", "/models", "/models?threshold=-0.2", "/limits", "/audit"),
 )
 FORM = (
     "<form method=post action='{address}/admin/page/client'><input name=id value='{client}'>"
@@ -50,6 +50,38 @@ def test_axe_finds_nothing(page: Page, path: str, width: int, dark: bool) -> Non
     # Nothing but tables, which scroll in themselves, is wider than the screen.
     assert page.run("return document.documentElement.scrollWidth") <= width
     assert page.run("return window.violations") == []
+
+
+def test_a_clients_course_is_drawn_and_told_to_a_screen_reader(page: Page) -> None:
+    page.open(f"/client?id={SCANNER}")
+    charts = page.driver.find_elements(By.CSS_SELECTOR, "svg[role=img][aria-labelledby^=course]")
+    requests, scores = (chart.accessible_name for chart in charts)
+    assert "of them refused, in the last hour" in requests
+    assert "Flagged at 03:" in requests
+    assert "below -0.50 a score is anomalous" in scores
+    for chart in charts:
+        bars = chart.find_elements(By.CSS_SELECTOR, "rect.bar")
+        assert max(bar.size["height"] for bar in bars) > 20
+        assert chart.find_elements(By.CSS_SELECTOR, "line.edge")
+    assert "flagged" in page.find("h3 + ul.changes").text
+
+
+def test_previews_name_clients_and_axe_finds_nothing(page: Page) -> None:
+    page.open("/limits")
+    page.find("#base_limit").clear()
+    page.find("#base_limit").send_keys("20")
+    page.press("Preview…")
+    assert "would have been refused" in page.find("[role=status]").text
+    assert violations(page) == []
+    page.open("/limits")
+    page.find("#limits").send_keys("10/minute")
+    page.press("Preview the plan…")
+    assert "Of 0 clients" in page.text
+    assert violations(page) == []
+    page.open(f"/client?id={SCANNER}")
+    page.press("Assign the plan…")
+    assert "plan partner would have refused" in page.find("[role=status]").text
+    assert violations(page) == []
 
 
 def test_axe_would_find_a_field_without_a_label(page: Page) -> None:
