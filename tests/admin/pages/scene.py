@@ -55,6 +55,7 @@ def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
         "window_seconds": 60,
         "strategy": "sliding-window-counter",
         "min_clients": 5,
+        "recent_requests": 10,
     }
     worker = Worker(MemoryStore(clock=clock), options, monotonic=clock)
     normal, attackers = normal_roles()[::EVERY], attack_roles()

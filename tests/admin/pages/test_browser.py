@@ -13,9 +13,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from tests.admin.api import READ, WRITE
 from tests.admin.pages.pictures import MOST_BYTES, PICTURES, Picture, show, take
-from tests.admin.pages.scene import SCANNER, app_of, play
+from tests.admin.pages.scene import SCANNER, THREE_IN_THE_MORNING, app_of, play
 from tests.admin.pages.served import PATIENCE, served
 from tests.chromium import chromium_with
 from tests.operations.worker import Worker, override
@@ -24,7 +25,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 T = TypeVar("T")
 HTML = "<img src=x onerror=document.title='taken'>"
-VIEWS = ("/", "/clients?order=flagged", f"/client?id={SCANNER}", "/models", "/limits", "/audit")
+CAMPAIGN = Campaign(Subject("login", "/login", "direct"), THREE_IN_THE_MORNING, 41.0, 96.0, 0.5)
+VIEWS = (
+    *("/", "/clients?order=flagged", f"/client?id={SCANNER}", "/models", "/limits", "/audit"),
+    *("/clients?sort=score&ascending=1", f"/campaign?id={CAMPAIGN.id}"),
+)
 NOTE_VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -94,8 +99,12 @@ class Page:
 
 @pytest.fixture(scope="module")
 def worker() -> Worker:
-    """Play the attack."""
-    return play(300.0, 60.0)
+    """Play the attack, and a campaign beside it."""
+    worker = play(300.0, 60.0)
+    revision, _ = worker.store.campaigns()
+    table = Table({CAMPAIGN.subject: CAMPAIGN})
+    assert worker.store.put_campaigns(revision, table.encode())
+    return worker
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +176,47 @@ def test_with_the_keyboard_alone_a_client_is_blocked_and_that_undone(page: Page)
     page.wait(lambda: f"{SCANNER} is blocked until" in page.text, "the notice")
     tab_to(lambda element: element.text == "Undo").send_keys(Keys.ENTER)
     page.wait(lambda: f"The override of {SCANNER} is taken back" in page.text, "its undo")
+
+
+def test_a_list_is_sorted_by_a_click_on_a_heading(page: Page) -> None:
+    def seconds() -> list[str]:
+        cells = page.driver.find_elements(By.CSS_SELECTOR, "table.list td time")
+        return [cell.get_attribute("datetime") or "" for cell in cells]
+
+    page.open("/clients")
+    for way in ("descending", "ascending"):
+        page.driver.find_element(By.LINK_TEXT, "last seen").click()
+        wanted = f"th[aria-sort={way}]"
+        page.wait(lambda: page.driver.find_elements(By.CSS_SELECTOR, wanted), way)  # noqa: B023
+        assert len(seconds()) > 5
+        assert seconds() == sorted(seconds(), reverse=way == "descending")
+
+
+def test_a_campaign_is_ended_with_a_reason_and_put_back(page: Page, worker: Worker) -> None:
+    page.open()
+    page.driver.find_element(By.LINK_TEXT, "Whom it holds, and end it").click()
+    page.wait(lambda: "This is no attack" in page.text, "the campaign")
+    page.find("#reason").send_keys("our own migration")
+    page.press("End the campaign")
+    assert "The campaign on /login is ended" in page.text
+    assert worker.operations.campaigns.running() == []
+    page.press("Undo")
+    assert "The campaign on /login goes on" in page.text
+    assert [x["id"] for x in worker.operations.campaigns.running()] == [CAMPAIGN.id]
+
+
+def test_a_reset_is_undone_from_its_notice(page: Page, worker: Worker) -> None:
+    before = worker.operations.clients.describe(SCANNER)
+    page.open(f"/client?id={SCANNER}")
+    assert "Recent requests" in page.text
+    page.press("Reset…")
+    page.press("Reset")
+    assert f"{SCANNER} is forgotten" in page.text
+    page.press("Undo")
+    assert "is put back as it was before its reset" in page.text
+    after = worker.operations.clients.describe(SCANNER)
+    assert before is not None and after is not None
+    assert (after["step"], after["requests"]) == (before["step"], before["requests"])
 
 
 def test_without_script_everything_works(chromium: Chrome, origin: str) -> None:
