@@ -17,7 +17,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from tests.admin.api import WRITE
-from tests.admin.pages.scene import SCANNER, app_of, play
+from tests.admin.pages.scene import CAMPAIGN, SCANNER, app_of, begin_campaign, play
 from tests.admin.pages.served import served
 from tests.chromium import chromium_with
 
@@ -50,6 +50,13 @@ PICTURES: Final = (
     Picture("page-limits", "/limits", 1200, 900),
     Picture("page-audit", "/audit", 1200, 500),
 )
+
+OF_CAMPAIGN: Final = (
+    Picture("page-campaign", f"/campaign?id={CAMPAIGN.id}", 1200, 640),
+    Picture("page-campaign-dark", f"/campaign?id={CAMPAIGN.id}", 1200, 640, dark=True),
+    Picture("page-campaign-phone", f"/campaign?id={CAMPAIGN.id}", 390, 844),
+)
+"""Pictures of what the demo's attack has none of."""
 
 
 def sign_in(driver: Chrome, origin: str, token: str = WRITE) -> None:
@@ -89,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         served(app_of(worker)) as origin,
     ):
         sign_in(driver, origin)
-        for picture in PICTURES:
+        for picture in (*PICTURES, *OF_CAMPAIGN):
+            if picture == OF_CAMPAIGN[0]:
+                begin_campaign(worker)
             show(driver, picture, origin)
             data = take(driver)
             (folder / f"{picture.name}.png").write_bytes(data)

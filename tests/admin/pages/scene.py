@@ -16,6 +16,7 @@ from demo_app.cast import Phase, Role, attack_roles, normal_roles
 from demo_app.catalogue import is_on_sale
 from demo_app.personas import Call, Script
 from demo_app.views import PASSWORD
+from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.stores.memory.store import MemoryStore
 from tests.admin.api import make_app
 from tests.conftest import Clock
@@ -28,6 +29,9 @@ ATTACK: Final = 240.0
 EVERY: Final = 3
 """Of the demo's normal clients, one of so many comes."""
 SCANNER: Final = "203.0.113.14"
+CAMPAIGN: Final = Campaign(
+    Subject("login", "/login", "direct"), THREE_IN_THE_MORNING - 90.0, 41.0, 96.0, 0.5
+)
 ROUTES: Final = [
     {"route": "/api/data", "methods": ["GET"], "limits": [], "exempt": False},
     {"route": "/api/items/<int:number>", "methods": ["GET"], "limits": [], "exempt": False},
@@ -65,6 +69,13 @@ def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
     roles = dict(zip(names, [*normal, *attackers], strict=True))
     _run(worker, clock, roles, learning, attack)
     return worker
+
+
+def begin_campaign(worker: Worker) -> None:
+    """Have a campaign run beside the attack."""
+    revision, _ = worker.store.campaigns()
+    table = Table({CAMPAIGN.subject: CAMPAIGN})
+    assert worker.store.put_campaigns(revision, table.encode())
 
 
 def app_of(worker: Worker) -> Flask:

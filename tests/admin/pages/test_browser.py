@@ -13,10 +13,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from tests.admin.api import READ, WRITE
-from tests.admin.pages.pictures import MOST_BYTES, PICTURES, Picture, show, take
-from tests.admin.pages.scene import SCANNER, THREE_IN_THE_MORNING, app_of, play
+from tests.admin.pages.pictures import MOST_BYTES, OF_CAMPAIGN, PICTURES, Picture, show, take
+from tests.admin.pages.scene import CAMPAIGN, SCANNER, app_of, begin_campaign, play
 from tests.admin.pages.served import PATIENCE, served
 from tests.chromium import chromium_with
 from tests.operations.worker import Worker, override
@@ -25,7 +24,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 T = TypeVar("T")
 HTML = "<img src=x onerror=document.title='taken'>"
-CAMPAIGN = Campaign(Subject("login", "/login", "direct"), THREE_IN_THE_MORNING, 41.0, 96.0, 0.5)
 VIEWS = (
     *("/", "/clients?order=flagged", f"/client?id={SCANNER}", "/models", "/limits", "/audit"),
     *("/clients?sort=score&ascending=1", f"/campaign?id={CAMPAIGN.id}"),
@@ -101,9 +99,7 @@ class Page:
 def worker() -> Worker:
     """Play the attack, and a campaign beside it."""
     worker = play(300.0, 60.0)
-    revision, _ = worker.store.campaigns()
-    table = Table({CAMPAIGN.subject: CAMPAIGN})
-    assert worker.store.put_campaigns(revision, table.encode())
+    begin_campaign(worker)
     return worker
 
 
@@ -148,7 +144,7 @@ def test_axe_would_find_a_field_without_a_label(page: Page) -> None:
     assert [rule for rule, _ in violations(page)] == ["label"]
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+@pytest.mark.parametrize("picture", [*PICTURES, *OF_CAMPAIGN], ids=lambda picture: picture.name)
 def test_a_picture_is_small_enough_for_the_docs(page: Page, picture: Picture) -> None:
     show(page.driver, picture, page.origin)
     assert 5_000 < len(take(page.driver)) <= MOST_BYTES
