@@ -18,7 +18,7 @@ from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
 from flask_irl.verdicts.campaign_watch import members
-from flask_irl.verdicts.edit import edit_profile
+from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules
 
@@ -92,7 +92,7 @@ def let_go(limiter: Limiter, clients: list[str]) -> int:
         StoreError: The store failed; some may have it back.
     """
     store = limiter.store
-    now, freed = store.now(), list[str]()
+    now = store.now()
 
     def mend(state: ClientState, records: profile.Records) -> int:
         records["stepped"] = now
@@ -100,10 +100,7 @@ def let_go(limiter: Limiter, clients: list[str]) -> int:
         records["offences"] = np.maximum(records["offences"] - 1.0, 0.0)
         return 0
 
-    ttl = limiter.options.profile_ttl_seconds
-    for client in clients:
-        if edit_profile(store, client, mend, ttl):
-            freed.append(client)
+    freed = edit_profiles(store, clients, mend, limiter.options.profile_ttl_seconds)
     if freed:
         store.rank(FLAGGED, {}, freed)
         # Workers may remember that they are refused.

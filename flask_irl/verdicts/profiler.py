@@ -18,7 +18,7 @@ from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.campaign_watch import CampaignWatch
 from flask_irl.verdicts.crowd_guard import CrowdGuard
-from flask_irl.verdicts.edit import edit_profile
+from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.flush import Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
@@ -174,7 +174,7 @@ class Profiler:
             records["feedback"] = feedback
             return state.step
 
-        return edit_profile(self._store, client, note, self._ttl_seconds)
+        return bool(edit_profiles(self._store, [client], note, self._ttl_seconds))
 
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget all clients, in the store and in the buffer; returns how many the store knew.

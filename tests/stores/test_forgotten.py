@@ -85,6 +85,8 @@ def test_one_that_has_been_here_since_keeps_its_counts_since(store: Store, clock
     assert (after.step, after.score, after.profile) == (1, -0.75, b"pro\0file")
     assert after.last_seen == present.last_seen > before.last_seen
     assert left(store) == [1, 1]
+    # A flush that had loaded it before doesn't save over what was put back.
+    assert store.save([Update("ada", present.revision, 0, 0.0, b"new")], TTL) == ["stale"]
 
 
 def test_nothing_comes_back_where_somebody_has_saved_meanwhile(store: Store) -> None:

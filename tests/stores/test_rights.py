@@ -32,7 +32,8 @@ def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() 
             client.execute_command(*documented_rights())
         store = RedisStore(locate(f"redis://irl:geheim@{HOST}:{server.port}"), timeout=5)
         secret = "a secret of the tests"
-        worker = Worker(store, {"api_keys": True, "api_key_secret": secret})
+        options = {"recent_requests": 5, "plans": {"pro": (Limit(600, 60),)}}
+        worker = Worker(store, {"api_keys": True, "api_key_secret": secret, **options})
         for number in range(60):
             worker.ask(f"c{number % 6}")
         leased = store.lease(plan_of(base=Limit(1000, 60)), ("c0",), LeaseCall(5), None)
@@ -41,6 +42,17 @@ def test_a_user_with_the_documented_rights_serves_learns_and_tells_the_status() 
         worker.limiter.worker.jobs.tell()
         assert worker.operations.models.train(ADA).result == "accepted"
         override(worker, "block", "c1")
+        override(worker, "block", "203.0.113.0/24")
+        assert worker.operations.quota.left("c2")
+        assert store.admit_tenant("a", 5)
+        assert store.tenants() == ["a"]
+        assert worker.operations.clients.describe("c2")["recent_requests"]  # type: ignore[index]
+        worker.operations.clients.reset("c2", ADA)
+        worker.operations.undo.undo(worker.audited()[0]["at"], "c2", ADA)
+        assert worker.operations.clients.ranked(plan="pro")[0] == []
+        worker.operations.clients.reset_all(ADA)
+        for number in range(6):
+            worker.ask(f"c{number}")
         store.put_session("s", b"content", 2.0**33, 1)
         assert store.end_session("s") == b"content"
         found = worker.operations.status.read()

@@ -17,7 +17,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from tests.admin.api import WRITE
-from tests.admin.pages.scene import SCANNER, app_of, play
+from tests.admin.pages.scene import CAMPAIGN, SCANNER, app_of, begin_campaign, play
 from tests.admin.pages.served import served
 from tests.chromium import chromium_with
 
@@ -48,14 +48,28 @@ PICTURES: Final = (
     Picture("page-incidents-dark", "/incidents", 1200, 500, dark=True),
     Picture("page-incidents-phone", "/incidents", 390, 844),
     Picture("page-clients", "/clients?order=flagged", 1200, 640),
+    Picture("page-clients-dark", "/clients?order=flagged", 1200, 640, dark=True),
     Picture("page-clients-phone", "/clients?order=flagged", 390, 844),
     Picture("page-client", f"/client?id={SCANNER}", 1200, 1300),
     Picture("page-client-dark", f"/client?id={SCANNER}", 1200, 1300, dark=True),
     Picture("page-client-phone", f"/client?id={SCANNER}", 390, 844),
     Picture("page-models", "/models?threshold=-0.2", 1200, 1000),
+    Picture("page-models-dark", "/models?threshold=-0.2", 1200, 1000, dark=True),
+    Picture("page-models-phone", "/models", 390, 844),
     Picture("page-limits", "/limits", 1200, 900),
+    Picture("page-limits-dark", "/limits", 1200, 900, dark=True),
+    Picture("page-limits-phone", "/limits", 390, 844),
     Picture("page-audit", "/audit", 1200, 500),
+    Picture("page-audit-dark", "/audit", 1200, 500, dark=True),
+    Picture("page-audit-phone", "/audit", 390, 844),
 )
+
+OF_CAMPAIGN: Final = (
+    Picture("page-campaign", f"/campaign?id={CAMPAIGN.id}", 1200, 640),
+    Picture("page-campaign-dark", f"/campaign?id={CAMPAIGN.id}", 1200, 640, dark=True),
+    Picture("page-campaign-phone", f"/campaign?id={CAMPAIGN.id}", 390, 844),
+)
+"""Pictures of what the demo's attack has none of."""
 
 
 def sign_in(driver: Chrome, origin: str, token: str = WRITE) -> None:
@@ -95,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         served(app_of(worker)) as origin,
     ):
         sign_in(driver, origin)
-        for picture in PICTURES:
+        for picture in (*PICTURES, *OF_CAMPAIGN):
+            if picture == OF_CAMPAIGN[0]:
+                begin_campaign(worker)
             show(driver, picture, origin)
             data = take(driver)
             (folder / f"{picture.name}.png").write_bytes(data)

@@ -17,6 +17,7 @@ from demo_app.cast import Phase, Role, attack_roles, normal_roles
 from demo_app.catalogue import is_on_sale
 from demo_app.personas import Call, Script
 from demo_app.views import PASSWORD
+from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.stores.memory.store import MemoryStore
 from tests.admin.api import make_app
 from tests.conftest import Clock
@@ -35,6 +36,9 @@ VISITS: Final = (700.0, 950.0, 1250.0)
 """Seconds of learning at which it looks around as others do, and gets its full limit back."""
 VISITED: Final = 12
 """Requests of such a visit."""
+CAMPAIGN: Final = Campaign(
+    Subject("login", "/login", "direct"), THREE_IN_THE_MORNING - 90.0, 41.0, 96.0, 0.5
+)
 ROUTES: Final = [
     {"route": "/api/data", "methods": ["GET"], "limits": [], "exempt": False},
     {"route": "/api/items/<int:number>", "methods": ["GET"], "limits": [], "exempt": False},
@@ -63,6 +67,7 @@ def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
         "strategy": "sliding-window-counter",
         "min_clients": 5,
         "plans": {"partner": "600/minute;50000/day", "trial": "30/minute"},
+        "recent_requests": 10,
     }
     worker = Worker(MemoryStore(clock=clock), options, monotonic=clock)
     normal, attackers = normal_roles()[::EVERY], attack_roles()
@@ -72,6 +77,13 @@ def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
     roles = dict(zip(names, [*normal, *attackers], strict=True))
     _run(worker, clock, roles, learning, attack)
     return worker
+
+
+def begin_campaign(worker: Worker) -> None:
+    """Have a campaign run beside the attack."""
+    revision, _ = worker.store.campaigns()
+    table = Table({CAMPAIGN.subject: CAMPAIGN})
+    assert worker.store.put_campaigns(revision, table.encode())
 
 
 def app_of(worker: Worker) -> Flask:

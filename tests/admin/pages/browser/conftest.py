@@ -9,7 +9,7 @@ from selenium.webdriver import Chrome
 
 from tests.admin.api import WRITE
 from tests.admin.pages.browser.page import Page
-from tests.admin.pages.scene import app_of, play
+from tests.admin.pages.scene import app_of, begin_campaign, play
 from tests.admin.pages.served import served
 from tests.chromium import chromium_with
 from tests.operations.worker import Worker
@@ -23,8 +23,10 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 @pytest.fixture(scope="module")
 def worker() -> Worker:
-    """Play the attack."""
-    return play(300.0, 60.0)
+    """Play the attack, and a campaign beside it."""
+    worker = play(300.0, 60.0)
+    begin_campaign(worker)
+    return worker
 
 
 @pytest.fixture(scope="module")
