@@ -60,9 +60,9 @@ def test_a_packed_slot_is_read_as_columns_and_as_a_slot(slot: Slot) -> None:
     assert (int(row["refused"]), int(row["step"])) == (read.refused, read.step)
     assert int(row["lowest"]) / -10_000 == read.lowest
     assert (number_of(packed), slot_of(BEGINS + 299.9)) == (NUMBER, NUMBER)
-    for kept, given in ((read.flagged_at, slot.flagged_at), (read.relieved_at, slot.relieved_at)):
-        assert (kept is None) == (given is None)
-        assert kept is None or given is None or 0 <= given - kept < 2
+    for kept, told in ((read.flagged_at, slot.flagged_at), (read.relieved_at, slot.relieved_at)):
+        assert (kept is None) == (told is None)
+        assert kept is None or told is None or 0 <= told - kept < 2
 
 
 @given(slots, slots)
