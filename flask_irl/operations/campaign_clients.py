@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import matrix
 from flask_irl.behaviour.routes import is_login
@@ -21,6 +19,7 @@ from flask_irl.verdicts.campaign_watch import members
 from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.steps import take_back
 
 FLAGGED: Final = RANKINGS["flagged"].stored
 ATTEMPTS: Final = 0.5
@@ -93,14 +92,12 @@ def let_go(limiter: Limiter, clients: list[str]) -> int:
     """
     store = limiter.store
     now = store.now()
-
-    def mend(state: ClientState, records: profile.Records) -> int:
-        records["stepped"] = now
-        # The step was none of its own doing.
-        records["offences"] = np.maximum(records["offences"] - 1.0, 0.0)
-        return 0
-
-    freed = edit_profiles(store, clients, mend, limiter.options.profile_ttl_seconds)
+    freed = edit_profiles(
+        store,
+        clients,
+        lambda _, records: take_back(records, now),
+        limiter.options.profile_ttl_seconds,
+    )
     if freed:
         store.rank(FLAGGED, {}, freed)
         # Workers may remember that they are refused.

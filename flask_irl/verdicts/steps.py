@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from flask_irl.behaviour import profile
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.ladder import Ladder
@@ -61,6 +62,20 @@ def take_steps(
     records["offences"] = offences
     records["stepped"] = np.where(after != before, records["updated"], records["stepped"])
     return after
+
+
+def take_back(records: profile.Records, now: float) -> int:
+    """Take back the steps of clients that were none of their own doing; gives the step they have.
+
+    Writes ``offences`` and ``stepped``.
+
+    Args:
+        records: Their profiles.
+        now: The present, in seconds since the epoch.
+    """
+    records["stepped"] = now
+    records["offences"] = np.maximum(records["offences"] - 1.0, 0.0)
+    return 0
 
 
 def _held_steps(profiles: Profiles, verdicts: Verdicts, ladder: Ladder) -> NDArray[np.int64]:
