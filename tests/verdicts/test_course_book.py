@@ -132,6 +132,17 @@ def test_the_store_is_told_now_and_then_and_of_what_is_left_when_nothing_comes(s
     assert minutes(worker.store) == [(2, 0, 0, 0, 0)]
 
 
+def test_what_waits_is_forgotten_with_all_clients(site: Site) -> None:
+    worker = serving(site)
+    for _ in range(2):
+        worker.ask()
+        gently(worker)
+    worker.operations.clients.reset_all("ada")
+    site.clock.advance(TOLD_SECONDS)
+    gently(worker)
+    assert worker.store.course_clients() == []
+
+
 def test_the_most_interesting_are_told_and_the_others_later(site: Site) -> None:
     worker = serving(site)
     for number in range(MOST_TOLD + 20):
