@@ -103,6 +103,14 @@ def test_a_reset_forgets_the_course(site: Site) -> None:
     assert worker.store.course_clients() == []
 
 
+def test_a_store_that_keeps_none_is_told_of_none(site: Site) -> None:
+    worker = site.worker()
+    worker.store.keeps_courses = False
+    worker.ask()
+    worker.limiter.flush()
+    assert worker.store.course_clients() == []
+
+
 # While requests are served
 
 
