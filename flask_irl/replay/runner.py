@@ -82,6 +82,8 @@ class Replay:
         self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
         static = attrs.evolve(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
+        # Nobody looks at them after a replay.
+        self._limiter.store.keeps_courses = self._static.store.keeps_courses = False
         self._evidence = self._limiter.ladder.evidence - 1.0
         self._route = route
         self._plan = plan

@@ -181,7 +181,8 @@ class Flush:
         self.turns.note(profiles, saved, calm)
         self.site.count_scores(scores[saved], profiles.now)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
-        self.site.courses.add(profiles, result.saved, scores, steps)
+        if self.store.keeps_courses:
+            self.site.courses.add(profiles, result.saved, scores, steps)
         self.site.rankings.add(
             [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],
             profiles.records[saved],

@@ -103,6 +103,14 @@ def test_a_reset_forgets_the_course(site: Site) -> None:
     assert worker.store.course_clients() == []
 
 
+def test_a_store_that_keeps_none_is_told_of_none(site: Site) -> None:
+    worker = site.worker()
+    worker.store.keeps_courses = False
+    worker.ask()
+    worker.limiter.flush()
+    assert worker.store.course_clients() == []
+
+
 # While requests are served
 
 
@@ -130,6 +138,17 @@ def test_the_store_is_told_now_and_then_and_of_what_is_left_when_nothing_comes(s
     site.clock.advance(TOLD_SECONDS)
     gently(worker)
     assert minutes(worker.store) == [(2, 0, 0, 0, 0)]
+
+
+def test_what_waits_is_forgotten_with_all_clients(site: Site) -> None:
+    worker = serving(site)
+    for _ in range(2):
+        worker.ask()
+        gently(worker)
+    worker.operations.clients.reset_all("ada")
+    site.clock.advance(TOLD_SECONDS)
+    gently(worker)
+    assert worker.store.course_clients() == []
 
 
 def test_the_most_interesting_are_told_and_the_others_later(site: Site) -> None:
