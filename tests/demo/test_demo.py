@@ -396,8 +396,10 @@ def test_when_interrupted_it_ends_with_its_table(mode: str, status: int, how: in
 
 
 AT_A_TERMINAL = (
-    "import fcntl, runpy, sys, termios\n"
+    "import fcntl, runpy, signal, sys, termios\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    # Where the tests run in a shell's background, SIGINT is ignored.
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "sys.argv[:] = ['demo', '--seconds', '5']\n"
     "runpy.run_module('demo_app.demo', run_name='__main__')"
 )
