@@ -196,6 +196,14 @@ def test_the_apps_store_and_mode_are_not_used() -> None:
     assert (report.requests, report.refused) == (3, 2)
 
 
+def test_no_courses_are_added_up_since_nobody_looks_at_them() -> None:
+    with replaying(everything) as run:
+        for one in visitors(1, 3, 60):
+            run.one(one)
+        run.report()
+        assert run.profiler._store.course_clients() == []
+
+
 # Models, in virtual time
 
 
