@@ -282,6 +282,14 @@ def test_a_client_without_a_course_has_no_slots(here: Worker) -> None:
     assert (found["kept"], found["slots"], found["changes"]) == (False, [], [])
 
 
+def test_slots_of_the_future_that_somebody_has_forged_are_left_out(here: Worker) -> None:
+    keep(here, "c", 3)
+    for ago in (-1, slot_of(here.store.now()) - 2**32 + 1):
+        keep(here, "c", 5, ago=ago, lowest=-0.9, step=9)
+    found = here.operations.course("c")
+    assert [slot["requests"] for slot in found["slots"]] == [3]
+
+
 # Limits with what is left
 
 
