@@ -98,10 +98,15 @@ def pack(slot: Slot) -> bytes:
     )
 
 
+def bounded(course: bytes) -> bytes:
+    """Cut a course that somebody may have written: a damaged end, and more slots than are kept."""
+    end = len(course) - len(course) % FORM.size
+    return course[max(end - SLOTS_KEPT * FORM.size, 0) : end]
+
+
 def unpack(course: bytes) -> list[Slot]:
-    """Read the slots of a course, the earliest first; a damaged end is left out."""
-    whole = len(course) - len(course) % FORM.size
-    return [_slot(fields) for fields in FORM.iter_unpack(course[:whole])]
+    """Read the slots of a course, the earliest first; see :func:`bounded`."""
+    return [_slot(fields) for fields in FORM.iter_unpack(bounded(course))]
 
 
 def add_slot(course: bytes, added: bytes) -> bytes:

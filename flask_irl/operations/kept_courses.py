@@ -17,6 +17,7 @@ from flask_irl.behaviour.courses import (
     SCORE_PARTS,
     SLOT_SECONDS,
     SLOTS_KEPT,
+    bounded,
     slot_of,
 )
 from flask_irl.behaviour.harm import Mask
@@ -151,7 +152,7 @@ def read_courses(store: Store) -> KeptCourses:
     last = slot_of(store.now())
     names = [name for name in store.course_clients() if canonical(name) == name]
     size = FORM.size
-    blobs = [blob[: len(blob) - len(blob) % size] for blob in store.courses(names)]
+    blobs = [bounded(blob) for blob in store.courses(names)]
     slots = np.frombuffer(b"".join(blobs), dtype=PACKED)
     owner = np.repeat(np.arange(len(names)), [len(blob) // size for blob in blobs])
     number = slots["number"].astype(np.int64)

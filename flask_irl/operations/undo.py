@@ -132,7 +132,8 @@ class UndoOperations:
         if client is None:
             raise ConfigurationError("the client is forgotten: nothing was undone")
         _check_same({"verdict": client["feedback"]}, entry)
-        self._clients.feedback(entry["target"], (entry["before"] or {})["verdict"], who)
+        verdict = _before(entry, "verdict", str | None)
+        self._clients.feedback(entry["target"], verdict, who)
 
     def _reset(self, entry: AuditEntry, who: str) -> None:
         self._clients.restore(entry, who)
@@ -143,7 +144,7 @@ class UndoOperations:
 
     def _mode(self, entry: AuditEntry, who: str) -> None:
         _check_same({"mode": self._site.mode()}, entry)
-        self._site.set_mode((entry["before"] or {})["mode"], who)
+        self._site.set_mode(_before(entry, "mode", str), who)
 
     def _limits(self, entry: AuditEntry, who: str) -> None:
         before = entry["before"] or {}
@@ -161,13 +162,17 @@ class UndoOperations:
     def _assignment(self, entry: AuditEntry, who: str) -> None:
         plans, key, before = self._plans, entry["target"], entry["before"]
         _check_same(plans.assignment(key), entry)
+        if before is not None:
+            _before(entry, "until", float | int)
+            _before(entry, "plan", str)
         plans.restore_assignment(key, before, self._former_reason(entry, "plan"), who)
 
     def _model(self, entry: AuditEntry, who: str) -> None:
         models, before = self._models, entry["before"] or {}
         _check_same(models.in_force(), entry)
-        version, pinned = before["version"], before.get("pinned")
-        found = models.rollback(version, who, until=before.get("until"), reason="undone")
+        version, pinned = _before(entry, "version", int), before.get("pinned")
+        until = _before(entry, "until", float | int | None) if "until" in before else None
+        found = models.rollback(version, who, until=until, reason="undone")
         if found is None:
             raise ConfigurationError(f"model {version} is kept no more: nothing was undone")
         if pinned is None:
@@ -179,9 +184,21 @@ class UndoOperations:
         self._campaigns.resume(entry, who)
 
     def _resumed_campaign(self, entry: AuditEntry, who: str) -> None:
-        until = (entry["before"] or {})["until"]
+        until = _before(entry, "until", float | int)
         if self._campaigns.end(entry["target"], who, "undone", until=until) is None:
             raise ConfigurationError("the campaign runs no more: nothing was undone")
+
+
+def _before(entry: AuditEntry, name: str, form: Any) -> Any:
+    """Read a member of the state before a change, which somebody may have written.
+
+    Raises:
+        ConfigurationError: It isn't there, or of another form.
+    """
+    before = entry["before"] or {}
+    if name not in before or not isinstance(before[name], form):
+        raise ConfigurationError("the audit log doesn't have all of it: nothing was undone")
+    return before[name]
 
 
 def _check_same(present: State | None, entry: AuditEntry) -> None:

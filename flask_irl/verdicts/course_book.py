@@ -23,6 +23,7 @@ from flask_irl.behaviour.courses import (
 )
 from flask_irl.behaviour.events import Events
 from flask_irl.behaviour.harm import Mask
+from flask_irl.behaviour.profile import Records
 from flask_irl.behaviour.sums import Floats
 from flask_irl.verdicts.merge import Profiles
 
@@ -40,11 +41,13 @@ ANOMALY: Final = 4.0
 """Interest that a score of -1 adds."""
 FADES: Final = 86_400.0 / HIGHEST
 """Seconds in which the interest of a course falls by 1: none outlives a day among others."""
-ROW: Final = np.dtype([*COLUMNS.descr, ("requests", "<u4"), ("waits", "?")])
+ROW: Final = np.dtype(
+    [*COLUMNS.descr, ("requests", "<u4"), ("waits", "?"), ("first", "<u4"), ("total", "<u4")]
+)
 """What is added up of a client in a slot: ``requests`` are all of the slot, ``waits`` tells whether
-the store is to be told."""
-LEFT: Final = ("requests", "lowest", "step")
-"""Columns that stay when the store has been told: what interest goes by."""
+the store is to be told, ``first`` and ``total`` are those of its profile by then."""
+LEFT: Final = ("requests", "lowest", "step", "first", "total")
+"""Columns that stay when the store has been told: what interest goes by, and the profile's."""
 
 
 class Told(NamedTuple):
@@ -84,6 +87,7 @@ class CourseBook:
         """
         events, at = profiles.events, profiles.records["updated"]
         slots, numbers = (at // SLOT_SECONDS).astype(np.int64), events.at // SLOT_SECONDS
+        self._drop_forgotten(profiles, np.flatnonzero(saved))
         first, last = int(numbers.min()), int(numbers.max())
         for number in range(max(first, last - SLOTS_WAITING + 1), last + 1):
             # Most flushes are within one slot.
@@ -92,6 +96,7 @@ class CourseBook:
             rows = self._slots.setdefault(number, _Rows())
             places = rows.places([profiles.clients[i] for i in own.tolist()])
             rows.count(places, own, events, weights)
+            rows.note(places, profiles.records[own])
             judged = slots[own] == number
             own, places = own[judged], places[judged]
             rows.judge(places, scores[own], profiles.steps[own], steps[own], at[own])
@@ -144,6 +149,12 @@ class CourseBook:
         for number, own in told.rows.items():
             self._slots[number].remove(own)
 
+    def _drop_forgotten(self, profiles: Profiles, own: NDArray[np.intp]) -> None:
+        """Drop what clients did before an operator forgot them, in whichever worker."""
+        clients = [profiles.clients[i] for i in own.tolist()]
+        for rows in self._slots.values():
+            rows.drop_forgotten(clients, profiles.records[own])
+
 
 class _Rows:
     """Add up the clients of one slot, a row each."""
@@ -184,6 +195,18 @@ class _Rows:
             refused = np.bincount(events.owner, weights * events.refused, size)[own]
             self._rows["refused"][places] += refused.astype(np.uint32)
         self._rows["waits"][places] = True
+
+    def note(self, places: NDArray[np.intp], records: Records) -> None:
+        """Note the profiles of clients, by which it is told when they begin anew."""
+        for name in ("first", "total"):
+            self._rows[name][places] = records[name]
+
+    def drop_forgotten(self, clients: Sequence[str], records: Records) -> None:
+        """Drop the clients whose profiles have begun anew since they were noted."""
+        places = np.array([self._place.get(client, -1) for client in clients], dtype=np.intp)
+        noted = self._rows[places]
+        anew = (records["first"] > noted["first"]) | (records["total"] <= noted["total"])
+        self._rows[places[(places >= 0) & anew]] = np.zeros(1, dtype=ROW)
 
     def judge(
         self,

@@ -43,6 +43,10 @@ class Recent:
         for client in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
             del self._waiting[client]
 
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._waiting.clear()
+
     def save(self, store: Store) -> None:
         """Save the requests.
 

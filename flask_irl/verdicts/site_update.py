@@ -67,6 +67,12 @@ class SiteUpdate:
         """Begin the next flush's, with what waits here."""
         return SiteUpdate(tallies=self.tallies, courses=self.courses, recent=self.recent)
 
+    def forget(self) -> None:
+        """Forget what waits of clients: their courses and their requests."""
+        self.courses.clear()
+        if self.recent is not None:
+            self.recent.clear()
+
     def due(self, *, gently: bool) -> bool:
         """Tell whether there is anything to save, in a gentle flush or another one."""
         return bool(self.counts) or self.courses.due(gently=gently)

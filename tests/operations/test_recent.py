@@ -128,6 +128,23 @@ def test_an_outage_loses_no_more_than_is_kept(
     assert [x["status"] for x in recent(keeping) or ()] == [204, 203, 202]
 
 
+def test_what_waits_for_the_store_is_forgotten_with_all_clients(
+    keeping: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("out", kind="timeout")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(keeping.store, "add_recent", fail)
+        keeping.ask(status=500)
+        with pytest.raises(StoreError):
+            keeping.limiter.flush()
+    keeping.operations.clients.reset_all(ADA)
+    keeping.ask(status=201)
+    keeping.limiter.flush()
+    assert [x["status"] for x in recent(keeping) or ()] == [201]
+
+
 def test_neither_path_nor_agent_nor_query_is_kept() -> None:
     assert RecentRequest._fields == ("at", "method", "route", "status", "outcome", "times")
     assert RecentBounds(5) == (5, 5000, 3600)

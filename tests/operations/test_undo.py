@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flask_irl.errors import ConfigurationError
@@ -323,3 +325,23 @@ def test_a_state_that_is_not_allowed_changes_nothing(
     with pytest.raises(ConfigurationError, match="kind"):
         undo_latest(here)
     assert in_force(here) == after
+
+
+@pytest.mark.parametrize("before", [{}, {"until": "x", "version": "x", "verdict": [1]}])
+@pytest.mark.parametrize(
+    "action", ["feedback", "mode", "plan", "resume_campaign", "rollback", "unpin"]
+)
+def test_an_entry_that_somebody_has_forged_is_not_undone(
+    here: Worker, action: str, before: object
+) -> None:
+    here.ask()
+    here.limiter.flush()
+    after = {
+        "feedback": {"verdict": None},
+        "mode": {"mode": "enforce"},
+        "plan": None,
+    }.get(action, here.operations.models.in_force())
+    entry = {"at": 1.7e9, "who": ADA, "action": action, "target": "c", "reason": ""}
+    here.store.add_audit(json.dumps({**entry, "before": before, "after": after}).encode())
+    with pytest.raises(ConfigurationError):
+        here.operations.undo.undo(1.7e9, "c", BEN)

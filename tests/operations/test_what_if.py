@@ -6,6 +6,7 @@ import pytest
 
 from flask_irl.behaviour.courses import CoursePart, Slot, pack, slot_of
 from flask_irl.errors import ConfigurationError
+from flask_irl.operations.kept_courses import read_courses
 from flask_irl.operations.what_if import SHOWN
 from flask_irl.stores.history import History
 from tests.operations.worker import ADA, Site, Worker, override
@@ -280,6 +281,26 @@ def test_a_course_has_its_slots_and_its_changes(site: Site, here: Worker) -> Non
 def test_a_client_without_a_course_has_no_slots(here: Worker) -> None:
     found = here.operations.course("nobody")
     assert (found["kept"], found["slots"], found["changes"]) == (False, [], [])
+
+
+def test_slots_of_the_future_that_somebody_has_forged_are_left_out(here: Worker) -> None:
+    keep(here, "c", 3)
+    for ago in (-1, slot_of(here.store.now()) - 2**32 + 1):
+        keep(here, "c", 5, ago=ago, lowest=-0.9, step=9)
+    found = here.operations.course("c")
+    assert [slot["requests"] for slot in found["slots"]] == [3]
+
+
+def test_of_a_course_that_is_too_long_a_day_is_read(
+    here: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(here, "c", 1)
+    [data] = here.store.courses(["c"])
+    forged = data * 5000 + b"half"
+    monkeypatch.setattr(here.store, "courses", lambda clients: [forged for _ in clients])
+    assert len(here.operations.course("c")["slots"]) == 288
+    assert here.operations.what_if.base_limit(1, 60)["refused_requests"] == 0
+    assert read_courses(here.store).requests().tolist() == [288]
 
 
 # Limits with what is left

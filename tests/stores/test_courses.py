@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -19,6 +20,8 @@ from flask_irl.behaviour.courses import (
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
 from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.stores.redis.courses import COURSE
+from flask_irl.verdicts.course_book import FADES
 from tests.conftest import Clock
 from tests.stores.conftest import Backend
 
@@ -192,6 +195,24 @@ def test_courses_that_lost_their_bounds_begin_anew(
         assert client.hlen(HASH) == 2
         assert client.hget(HASH, "") == b"1"
     assert store.course_clients() == ["b"]
+
+
+def test_ranks_that_nobody_can_have_keep_no_client_out(
+    one_server: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded(monkeypatch, clients=2, slots=100)
+    store = one_server.open_redis()
+    number = int(store.now() // 300)
+    now = number * 300 / FADES
+    assert f" {FADES:.0f}," in COURSE.text.decode()
+    for client, rank in (("x", math.inf), ("y", now + 1e6)):
+        add(store, client, slot(number, 1), rank=now)
+        with one_server.client() as client_of_redis:
+            client_of_redis.zadd(RANKS, {client: rank})
+    add(store, "a", slot(number, 1), rank=now + 9)
+    # A worker that lost its store long ago tells of then.
+    add(store, "b", slot(number, 1), rank=0.0)
+    assert store.course_clients() == ["a", "b"]
 
 
 def bounded(monkeypatch: pytest.MonkeyPatch, clients: int, slots: int) -> None:

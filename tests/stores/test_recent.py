@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_irl.behaviour.recent import RecentRequest
+from flask_irl.behaviour.recent import MOST_KEPT, RecentRequest
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.recent import RecentBounds, decode
@@ -101,12 +101,21 @@ def test_damaged_values_begin_anew(one_server: Backend, clock: Clock) -> None:
         assert statuses(store, "ada") == [6, 5]
 
 
+def test_no_more_are_read_than_may_be_kept(one_server: Backend) -> None:
+    store = one_server.open_redis()
+    with one_server.client() as client:
+        client.rpush("irl1.{ada}.recent", *(str(number) for number in range(MOST_KEPT + 5)))
+    found = store.recent("ada")
+    assert (len(found), found[0]) == (MOST_KEPT, b"0")
+
+
 def test_nothing_is_left_in_redis_after_the_time(one_server: Backend) -> None:
     store = one_server.open_redis()
     now = store.now()
     store.add_recent({"ada": [request(now)]}, BOUNDS)
     with one_server.client() as client:
         assert 95 <= client.ttl("irl1.{ada}.recent") <= 100
+        assert 95 <= client.ttl("irl1.{site}.recent-clients") <= 100
         client.zadd("irl1.{site}.recent-clients", {"old": now - 500})
         store.add_recent({"bob": [request(now)]}, BOUNDS)
         assert client.zrange("irl1.{site}.recent-clients", 0, -1) == [b"ada", b"bob"]

@@ -111,6 +111,24 @@ def test_a_store_that_keeps_none_is_told_of_none(site: Site) -> None:
     assert worker.store.course_clients() == []
 
 
+def test_after_a_reset_no_worker_tells_of_the_time_before(site: Site) -> None:
+    here, there = site.worker(min_clients=1), site.worker(min_clients=1)
+    for worker in (here, there):
+        worker.ask("c", "unmatched", 1, 404)
+        worker.limiter.flush()
+        worker.flag("c", score=-0.7)
+        worker.ask("c", "unmatched", 2, 404)
+        worker.limiter.flush()
+    [before] = course(here.store)
+    assert (before.lowest, before.step > 0) != (0.0, False)
+    here.operations.clients.reset("c", "ada")
+    for worker in (here, there):
+        worker.ask("c")
+        worker.limiter.flush()
+        [after] = course(worker.store)
+        assert (after.lowest > before.lowest, after.step) == (True, 0)
+
+
 # While requests are served
 
 

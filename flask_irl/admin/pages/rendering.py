@@ -33,7 +33,11 @@ def address(endpoint: str, **values: object) -> str:
     """Give the path of a view of the page, by its name; it stays with the tenant chosen."""
     if endpoint not in OF_NO_TENANT:
         values = {TENANT: chosen_tenant() or None, **values}
-    return url_for(f"{PAGES_BLUEPRINT}.{endpoint}", **values)  # type: ignore[arg-type]
+    whole: dict[str, Any] = {
+        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    return url_for(f"{PAGES_BLUEPRINT}.{endpoint}", **whole)
 
 
 def tenant_field() -> Markup:
@@ -105,4 +109,5 @@ def page(template: str, status: int = 200, **values: object) -> Response:
         else None,
     }
     text = _environment.get_template(template).render({**shared, **values})
-    return Response(text, status, mimetype="text/html")
+    # Somebody may have written half a character to the store, which no encoding takes.
+    return Response(text.encode(errors="replace"), status, mimetype="text/html")

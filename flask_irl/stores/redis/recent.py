@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from flask_irl.behaviour.recent import MOST_KEPT
 from flask_irl.stores.recent import RecentBounds, RecentRequests
 from flask_irl.stores.redis.kept import RedisKept
 from flask_irl.stores.redis.names import recent_name
@@ -38,14 +39,14 @@ class RedisRecent(RedisKept):
             arguments = (bounds.each, bounds.seconds, repr(oldest), *entries)
             commands.append((key, ("EVALSHA", ADD_RECENT.sha, 1, key, *arguments)))
         self._pipeline.run(commands, ADD_RECENT)
-        self._bound_clients(requests, bounds.clients, oldest)
+        self._bound_clients(requests, bounds, oldest)
 
     def recent(self, client: str) -> list[bytes]:
         key = recent_name(self._prefix, client)
-        [entries] = self._pipeline.run([(key, ("LRANGE", key, 0, -1))])
+        [entries] = self._pipeline.run([(key, ("LRANGE", key, 0, MOST_KEPT - 1))])
         return list(entries or ())
 
-    def _bound_clients(self, requests: RecentRequests, most: int, oldest: float) -> None:
+    def _bound_clients(self, requests: RecentRequests, bounds: RecentBounds, oldest: float) -> None:
         """Note the clients, and drop those that came first where there are too many."""
         [key] = self._site_key(CLIENTS)
         times = ((repr(added[-1].at), client) for client, added in requests.items())
@@ -53,7 +54,8 @@ class RedisRecent(RedisKept):
         *_, excess, old = self._write(
             key,
             ("ZADD", key, *pairs),
-            ("ZRANGE", key, 0, -most - 1),
+            ("EXPIRE", key, bounds.seconds),
+            ("ZRANGE", key, 0, -bounds.clients - 1),
             ("ZRANGE", key, "-inf", repr(oldest), "BYSCORE", "LIMIT", 0, DROPPED_AT_ONCE),
         )
         gone = self._texts(key, [*(excess or ()), *(old or ())])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 
 from flask_irl.admin.pages.course_charts import course_charts
+from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.limits.keys import canonical
 from flask_irl.limits.limit import Limit
 from flask_irl.operations import Operations
@@ -270,6 +272,23 @@ def test_nothing_that_a_client_sends_is_taken_for_html(app: Flask, worker: Worke
     assert HTML not in text
     assert HTML not in visitor.client.get("/admin/page/client", query_string={"id": HTML}).text
     assert HTML not in visitor.client.get("/admin/page/clients", query_string={"q": HTML}).text
+
+
+def test_half_a_character_that_somebody_has_forged_leaves_the_page_readable(
+    app: Flask, worker: Worker, clock: Clock
+) -> None:
+    half = "\ud800"
+    subject = Subject("network", half, half)
+    table = Table({subject: Campaign(subject, clock(), 3.0, 4.0)}, {subject: clock() + 60}, 1)
+    worker.store.put_campaigns(worker.store.revisions().campaigns, table.encode())
+    worker.limiter.refresh()
+    change = {"at": clock(), "who": half, "action": "override", "target": half, "reason": half}
+    worker.store.add_audit(json.dumps({**change, "before": None, "after": {"kind": half}}).encode())
+    worker.limiter.label_of = lambda client: half
+    [campaign] = worker.operations.campaigns.running()
+    visitor = Visitor(app)
+    for path in ("/", "/audit", f"/client?id={KNOWN}", f"/campaign?id={campaign['id']}"):
+        assert visitor.open(path).status_code == 200, path
 
 
 def test_recent_requests_are_shown_where_some_are_kept(visitor: Visitor, clock: Clock) -> None:
