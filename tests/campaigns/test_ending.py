@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flask_irl.behaviour import profile
 from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.campaigns.incident import Told, about, look
 from flask_irl.config.options import Options
@@ -79,6 +80,16 @@ def test_clients_that_a_campaign_alone_holds_are_let_go(worker: Worker, clock: C
     # They go on, and nothing is named nor held for it.
     take(worker, clock, "ann", "bob", first=50)
     assert [step(worker, name) for name in ("ann", "bob")] == [0, 0]
+
+
+def test_those_that_are_let_go_keep_their_profiles(worker: Worker, clock: Clock) -> None:
+    take(worker, clock, "ann")
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    take(worker, clock, "ann", first=50)
+    [state] = worker.store.load(["ann"])
+    assert state is not None
+    [record] = profile.decode([state.profile])
+    assert (record["total"], record["offences"]) == (24, 0.0)
 
 
 def test_one_that_breaks_a_rule_stays_held(worker: Worker, clock: Clock) -> None:
