@@ -157,6 +157,18 @@ def test_the_end_of_a_campaign_is_undone_in_another_worker(worker: Worker, clock
     assert step(worker, "ann") == 2
 
 
+def test_a_worker_that_has_not_heard_of_the_end_holds_nobody_again(
+    worker: Worker, clock: Clock
+) -> None:
+    there = Worker(worker.store, {"base_limit": 1000})
+    there.limiter.refresh()
+    take(worker, clock, "ann")
+    there.ask("ann", "/item/<id>", 2000)
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    there.limiter.flush()
+    assert step(worker, "ann") == 0
+
+
 def test_what_was_undone_is_undone_in_turn_with_the_same_end(worker: Worker, clock: Clock) -> None:
     ended = worker.operations.campaigns.end(campaign_id(worker), ADA, "ours", 5000.0)
     assert ended is not None
