@@ -189,7 +189,7 @@ class Profiler:
             self._buffer.clear()
             self._traps.clear()
             known = self._store.forget_all(ttl_seconds)
-            self._site.courses.clear()
+            self._site.forget()
             clear_rankings(self._store)
         self._store.advance_epoch()
         return known
