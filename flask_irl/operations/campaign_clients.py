@@ -91,11 +91,10 @@ def let_go(limiter: Limiter, clients: list[str]) -> int:
         StoreError: The store failed; some may have it back.
     """
     store = limiter.store
-    now = store.now()
     freed = edit_profiles(
         store,
         clients,
-        lambda _, records: take_back(records, now),
+        lambda _, records: take_back(records),
         limiter.options.profile_ttl_seconds,
     )
     if freed:

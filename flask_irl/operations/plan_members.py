@@ -36,9 +36,8 @@ def known_plans(limiter: Limiter, clients: Sequence[str]) -> dict[str, str | Non
         assigned = plans.assigned_to(client)
         if assigned is not None:
             found[client] = assigned.name
-        elif client in by_key:
-            name = by_key[client]
-            found[client] = name if name in plans.table else default
+        elif by_key.get(client) in plans.table:
+            found[client] = by_key[client]
         elif not plans.by_request:
             found[client] = default
     return found

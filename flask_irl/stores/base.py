@@ -167,6 +167,8 @@ class Store(SiteStore, ApiKeyStore, Protocol):
     def forget_all(self, ttl_seconds: int) -> int:
         """Forget every client as :meth:`forget` does, a bounded number at a time.
 
+        What is kept of clients that were forgotten before goes, too.
+
         Args:
             ttl_seconds: As for :meth:`forget`.
 

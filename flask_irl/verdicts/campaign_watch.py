@@ -115,8 +115,17 @@ class CampaignWatch:
             self._news.see(seen)
 
     def held(self, profiles: Profiles, verdicts: Verdicts) -> Mask | None:
-        """Tell which clients are part of a running campaign; None while none runs."""
-        part = members(self.table, profiles.clients, verdicts.features, profiles.records)
+        """Tell which clients are part of a running campaign; None while none runs.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        judged = profiles.clients, verdicts.features, profiles.records
+        part = members(self.table, *judged)
+        if part:
+            # An operator may have ended it, and let them go, since this worker heard of it.
+            self.refresh(self._store.campaigns()[0])
+            part = members(self.table, *judged)
         if part is None:
             return None
         self._part = part

@@ -100,8 +100,11 @@ class CourseBook:
             judged = slots[own] == number
             own, places = own[judged], places[judged]
             rows.judge(places, scores[own], profiles.steps[own], steps[own], at[own])
-        for old in sorted(self._slots)[:-SLOTS_WAITING]:
-            del self._slots[old]
+        # Later ones than the next are of a clock that was set back since: they would stay for long.
+        newest = max(number for number in self._slots if number <= last + 1)
+        for other in [*self._slots]:
+            if not newest - SLOTS_WAITING < other <= newest:
+                del self._slots[other]
 
     def due(self, *, gently: bool) -> bool:
         """Tell whether the store is to be told now: of something, and in a gentle flush again."""

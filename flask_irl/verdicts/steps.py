@@ -64,16 +64,16 @@ def take_steps(
     return after
 
 
-def take_back(records: profile.Records, now: float) -> int:
+def take_back(records: profile.Records) -> int:
     """Take back the steps of clients that were none of their own doing; gives the step they have.
 
     Writes ``offences`` and ``stepped``.
 
     Args:
         records: Their profiles.
-        now: The present, in seconds since the epoch.
     """
-    records["stepped"] = now
+    # No later than the latest request: else the profile couldn't be read.
+    records["stepped"] = records["updated"]
     records["offences"] = np.maximum(records["offences"] - 1.0, 0.0)
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flask_irl.behaviour import profile
 from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.campaigns.incident import Told, about, look
 from flask_irl.config.options import Options
@@ -81,6 +82,16 @@ def test_clients_that_a_campaign_alone_holds_are_let_go(worker: Worker, clock: C
     assert [step(worker, name) for name in ("ann", "bob")] == [0, 0]
 
 
+def test_those_that_are_let_go_keep_their_profiles(worker: Worker, clock: Clock) -> None:
+    take(worker, clock, "ann")
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    take(worker, clock, "ann", first=50)
+    [state] = worker.store.load(["ann"])
+    assert state is not None
+    [record] = profile.decode([state.profile])
+    assert (record["total"], record["offences"]) == (24, 0.0)
+
+
 def test_one_that_breaks_a_rule_stays_held(worker: Worker, clock: Clock) -> None:
     take(worker, clock, "ann")
     for number in range(30):
@@ -144,6 +155,18 @@ def test_the_end_of_a_campaign_is_undone_in_another_worker(worker: Worker, clock
     assert step(worker, "ann") == 0
     take(worker, clock, "ann", first=20)
     assert step(worker, "ann") == 2
+
+
+def test_a_worker_that_has_not_heard_of_the_end_holds_nobody_again(
+    worker: Worker, clock: Clock
+) -> None:
+    there = Worker(worker.store, {"base_limit": 1000})
+    there.limiter.refresh()
+    take(worker, clock, "ann")
+    there.ask("ann", "/item/<id>", 2000)
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    there.limiter.flush()
+    assert step(worker, "ann") == 0
 
 
 def test_what_was_undone_is_undone_in_turn_with_the_same_end(worker: Worker, clock: Clock) -> None:

@@ -217,6 +217,23 @@ def test_plans_of_api_keys_are_known(site: Site) -> None:
     assert [one["client"] for one in found["affected"]] == [client]
 
 
+def test_the_app_tells_the_plan_of_an_api_key_without_one(site: Site) -> None:
+    worker = site.worker(
+        plans={"pro": "100/minute", "free": "20/minute"},
+        default_plan="free",
+        api_keys=True,
+        api_key_secret="a secret of the tests",
+    )
+    worker.limiter.rate_plans.by_request = True
+    issued = worker.operations.api_keys.issue(name="n", owner="o", who=ADA)
+    client = f"key:{issued['id']}"
+    keep(worker, client, 30)
+    pro = worker.limiter.rate_plans.table["pro"].scope
+    worker.limiter.decide(worker.limiter.plan((pro,)), (client, client))
+    assert worker.operations.what_if.plan("free", "10/minute")["clients"] == 0
+    assert worker.operations.what_if.plan("pro", "10/minute")["clients"] == 1
+
+
 # All of them
 
 

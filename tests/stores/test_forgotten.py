@@ -184,3 +184,12 @@ def test_nothing_is_left_in_memory_after_the_end(clock: Clock) -> None:
     clock.advance(901)
     store.expire()
     assert store._forgotten == {}
+
+
+def test_when_everybody_is_forgotten_nothing_is_kept_of_anybody(store: Store, clock: Clock) -> None:
+    _, snapshot = known(store)
+    store.keep_forgotten("ada", snapshot, clock() + 900, 100)
+    store.put_session("s", b"session", clock() + 900, 100)
+    store.forget_all(TTL)
+    assert store.forgotten("ada") is None
+    assert store.session("s") == b"session"

@@ -57,6 +57,20 @@ def test_a_flush_across_slots_tells_each_its_own(site: Site) -> None:
     assert minutes(worker.store) == [(0, 0, 0, 0, 3), (2, 0, 0, 0, 0)]
 
 
+def test_a_clock_that_is_set_back_hides_nobody(site: Site) -> None:
+    worker = site.worker()
+    for _ in range(2):
+        worker.ask()
+        worker.limiter.flush()
+        site.clock.advance(SLOT)
+    site.clock.advance(-12 * SLOT)
+    for _ in range(2):
+        worker.admitted(3, "new")
+        worker.limiter.flush()
+        site.clock.advance(SLOT)
+    assert minutes(worker.store, "new") == [(3, 0, 0, 0, 0)] * 2
+
+
 def test_workers_tell_of_the_same_slot(site: Site) -> None:
     one, two = site.worker(), site.worker()
     for worker in (one, two, one):

@@ -233,6 +233,7 @@ class MemoryStore(MemoryApiKeys, MemorySite):
         with self._lock:
             keys = list(self._clients)
             self._recent.clear()
+            self._forgotten.clear()
         return sum(self.forget(key, ttl_seconds) for key in keys)
 
     def set_override(self, client: str, override: Override | None, ttl_seconds: int) -> None:

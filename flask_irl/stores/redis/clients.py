@@ -107,6 +107,7 @@ class RedisClients(RedisSite):
 
     def forget_all(self, ttl_seconds: int) -> int:
         self._drop_all_recent()
+        self._drop_all_forgotten()
         # Only the keys of a client's state end in a brace.
         pattern = self._pattern("") + b"*"
         known = 0

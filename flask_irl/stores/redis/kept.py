@@ -37,6 +37,11 @@ class RedisKept(RedisHistory):
     def drop_forgotten(self, client: str) -> bytes | None:
         return self._ask_kept(FORGOTTEN, "end", client)
 
+    def _drop_all_forgotten(self) -> None:
+        """Drop what was forgotten of all clients."""
+        [key] = self._site_key(FORGOTTEN)
+        self._run(("DEL", key))
+
     def _ask_kept(self, kind: str, *arguments: str | int | bytes) -> bytes | None:
         [key] = self._site_key(kind)
         now = self._whole_seconds()

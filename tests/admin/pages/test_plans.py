@@ -35,12 +35,15 @@ def test_a_plan_is_previewed_changed_and_undone(planned: Worker, clock: Clock) -
     assert told in asked.text
     assert "it is 1 client and 40 requests" in asked.text
     assert "id=a" in asked.text
+    assert "plan only the app tells belongs to it if it counts under it now" in asked.text
     answer = visitor.change("/limits", plan_form("40/minute;1000/day", sure=1))
     assert notice(answer).startswith("Changed: free 40 per 60 seconds/1000 per 86400 seconds")
     [free, _] = planned.operations.plans.read()["plans"]
     assert free["limits"] == ["40 per 60 seconds", "1000 per 86400 seconds"]
     clock.advance(1)
-    visitor.undo(answer)
+    undone = visitor.undo(answer)
+    assert undone.request.path == "/admin/page/limits"
+    assert notice(undone) == "Changed: free 20 per 60 seconds, default plan none."
     [free, _] = planned.operations.plans.read()["plans"]
     assert free["limits"] == ["20 per 60 seconds"]
     assert planned.operations.status.read()["changed"] == {}
@@ -67,7 +70,9 @@ def test_a_plan_is_assigned_after_a_preview_and_undone(planned: Worker, clock: C
     assert notice(answer).startswith("a has plan pro until ")
     assert planned.operations.plans.assigned()[1] == 1
     clock.advance(1)
-    visitor.undo(answer)
+    undone = visitor.undo(answer)
+    assert undone.request.path == "/admin/page/client"
+    assert notice(undone) == "The plan assigned to a is taken back."
     assert planned.operations.plans.assigned()[1] == 0
     assert visitor.send("/client", {"id": "a", "action": "unassign"}).status_code == 404
     assert visitor.send("/client", {**form, "plan": "gold"}).status_code == 422

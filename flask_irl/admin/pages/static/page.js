@@ -147,7 +147,11 @@
       if (answer.status !== 304) {
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         // An error page has no parts; a view of what is gone, or of a store that is out, has.
-        if (!fresh.querySelector("[data-part]")) throw new Error(String(answer.status));
+        if (!fresh.querySelector("[data-part]")) {
+          if (answer.status !== 404) throw new Error(String(answer.status));
+          tell(`What this page is about is gone: all figures are as of ${time()}.`);
+          return;
+        }
         const reason = show(fresh);
         if (reason) {
           if (Date.now() - latest > seconds * 2000) {

@@ -23,6 +23,8 @@ PLACES: Final = {
     "feedback": "client",
     "reset": "client",
     "restore": "client",
+    "plan": "client",
+    "plans": "limits",
     "mode": "limits",
     "limits": "limits",
     "rollback": "models",

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.by import By
 
+from flask_irl.campaigns.campaign import Table
 from flask_irl.campaigns.incident import Incident, decode, encode
 from flask_irl.verdicts.incident_watch import INCIDENTS
 from tests.admin.pages.browser.page import Page
-from tests.admin.pages.scene import SCANNER
+from tests.admin.pages.scene import CAMPAIGN, SCANNER
 from tests.operations.worker import Worker, override
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -203,3 +204,11 @@ def test_a_client_that_is_known_no_more_is_no_failure(page: Page) -> None:
     page.poll()
     assert not page.find("#stale").is_displayed()
     assert page.driver.find_elements(By.CSS_SELECTOR, "#live")
+
+
+def test_a_campaign_that_ends_by_itself_is_gone_and_no_failure(page: Page, worker: Worker) -> None:
+    page.open(f"/campaign?id={CAMPAIGN.id}")
+    revision, _ = worker.store.campaigns()
+    assert worker.store.put_campaigns(revision, Table().encode())
+    page.poll()
+    assert page.find("#stale").text.startswith("What this page is about is gone: ")
