@@ -38,10 +38,6 @@ class Recent:
                 added = [recent_of(fields) for fields in by_client[client][-each:]]
                 self._waiting[client] = [*self._waiting.pop(client, ()), *added][-each:]
 
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._waiting.clear()
-
     def bound(self) -> None:
         """Drop the clients that came first where too many wait."""
         for client in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:

@@ -77,12 +77,6 @@ class SiteUpdate:
         """Tell whether there is anything to save, in a gentle flush or another one."""
         return bool(self.counts) or self.courses.due(gently=gently)
 
-    def forget(self) -> None:
-        """Forget what waits of single clients' courses and requests."""
-        self.courses.clear()
-        if self.recent is not None:
-            self.recent.clear()
-
     def bound(self, rows_capacity: int) -> None:
         """Drop the oldest of what has waited for too long, while the store is out.
 
