@@ -71,8 +71,11 @@ def read_course(limiter: Limiter, client: str) -> ClientCourse:
         StoreError: The store failed.
     """
     key, now = canonical(client), limiter.store.now()
-    first = slot_of(now) - SLOTS_KEPT + 1
-    slots = [slot for slot in unpack(limiter.store.courses([key])[0]) if slot.number >= first]
+    last = slot_of(now)
+    first = last - SLOTS_KEPT + 1
+    kept = unpack(limiter.store.courses([key])[0])
+    # Later ones are of a clock that was set back.
+    slots = [slot for slot in kept if first <= slot.number <= last]
     return {
         "client": key,
         "kept": bool(slots),
