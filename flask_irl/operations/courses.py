@@ -74,7 +74,7 @@ def read_course(limiter: Limiter, client: str) -> ClientCourse:
     last = slot_of(now)
     first = last - SLOTS_KEPT + 1
     kept = unpack(limiter.store.courses([key])[0])
-    # Somebody may have written slots that no calendar has.
+    # Later ones are of a clock that was set back, or made up by somebody.
     slots = [slot for slot in kept if first <= slot.number <= last]
     return {
         "client": key,

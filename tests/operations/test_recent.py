@@ -148,20 +148,3 @@ def test_what_waits_for_the_store_is_forgotten_with_all_clients(
 def test_neither_path_nor_agent_nor_query_is_kept() -> None:
     assert RecentRequest._fields == ("at", "method", "route", "status", "outcome", "times")
     assert RecentBounds(5) == (5, 5000, 3600)
-
-
-def test_what_waits_is_forgotten_with_everybody(
-    keeping: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise StoreError("out")
-
-    keeping.ask(route="/secret")
-    with monkeypatch.context() as broken:
-        broken.setattr(keeping.store, "add_recent", fail)
-        with pytest.raises(StoreError):
-            keeping.limiter.flush()
-    keeping.operations.clients.reset_all(ADA)
-    keeping.ask()
-    keeping.limiter.flush()
-    assert told(recent(keeping)) == [("GET", "/", 200, "allowed")]

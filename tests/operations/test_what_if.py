@@ -295,6 +295,14 @@ def test_a_course_has_its_slots_and_its_changes(site: Site, here: Worker) -> Non
     assert found["since"] == begins - 287 * SLOT
 
 
+def test_slots_of_a_clock_that_was_set_back_are_no_past(here: Worker) -> None:
+    keep(here, "c", 5)
+    keep(here, "c", 7, ago=-2)
+    keep(here, "d", 7, ago=-2)
+    assert [slot["requests"] for slot in here.operations.course("c")["slots"]] == [5]
+    assert not here.operations.course("d")["kept"]
+
+
 def test_a_client_without_a_course_has_no_slots(here: Worker) -> None:
     found = here.operations.course("nobody")
     assert (found["kept"], found["slots"], found["changes"]) == (False, [], [])
