@@ -37,6 +37,9 @@ STRATEGY_ALIASES: Final = {"moving-window": "sliding-window-counter"}
 ENDPOINT: Final = "endpoint:"
 """Begins a pattern of endpoints; any other is one of paths."""
 
+LIKE_NETWORK: Final = re.compile(r"(?=.*[.:])(?=.*[/*])[0-9a-f:.*\[\]]+(/[0-9]*)?", re.IGNORECASE)
+"""Matches a text that is meant as a network, and no name of a client."""
+
 BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -118,12 +121,17 @@ def clients(value: object) -> tuple[str, ...]:
     """Convert names of clients, addresses and networks, as :func:`texts` does.
 
     Raises:
-        ConfigurationError: A network has a prefix length that isn't allowed, or bits beyond it.
+        ConfigurationError: A network has a prefix length that isn't allowed, or bits beyond it; or
+            a text looks like a network, and isn't one.
         ValueError: The value is no list of texts.
     """
     found = texts(value)
     for text in found:
-        parse_network(text)
+        if parse_network(text) is None and LIKE_NETWORK.fullmatch(text):
+            raise ConfigurationError(
+                f"{text:.60} is neither an address nor a network: give such as 10.0.0.0/8, "
+                "2001:db8::/32 or 192.0.2.7"
+            )
     return found
 
 

@@ -167,6 +167,19 @@ def test_a_prefix_that_is_too_long_is_refused_by_the_options_name() -> None:
         resolve({}, {"IRL_DENY": "10.0.0.0/33"}, {})
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["10.0.0/8", "010.0.0.0/8", "10.0.0.*", "[2001:db8::]/48", "192.0.2.7/", "2001:db8:::/32"],
+)
+def test_what_looks_like_a_network_and_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        resolve({"deny": ["192.0.2.7", text]}, {}, {})
+    assert str(raised.value) == (
+        f"deny: {text} is neither an address nor a network: give such as 10.0.0.0/8, "
+        "2001:db8::/32 or 192.0.2.7"
+    )
+
+
 def test_names_that_look_a_little_like_networks_are_names() -> None:
-    names = ("team/8", "10.1.2.3/all", "a/b", "2001:db8::/64")
+    names = ("team/8", "10.1.2.3/all", "a/b", "2001:db8::/64", "v1.2/x", "1.2.3", "12/8", "a.b/c")
     assert resolve({"allow": names}, {}, {}).allow == names
