@@ -19,6 +19,7 @@ from flask_irl import IntelligentLimiter
 from flask_irl.behaviour.courses import (
     ALL_SLOTS_KEPT,
     CLIENTS_KEPT,
+    SLOT_SECONDS,
     CoursePart,
     Slot,
     pack,
@@ -30,6 +31,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History
+from flask_irl.verdicts.course_book import FADES
 from flask_irl.verdicts.incident_watch import INCIDENTS
 from flask_irl.verdicts.tallies import MEASURES, SITE
 from loadtests.bench.cases.apps import limiter_of
@@ -147,10 +149,15 @@ def _member(kind: str, number: int) -> str:
 def keep_courses(limiter: Limiter) -> float:
     """Keep as many courses as ever are; gives the milliseconds in which a hundred are written."""
     last, times = slot_of(limiter.store.now()), []
+    # Above those that the traffic before has left.
+    rank = last * SLOT_SECONDS / FADES + 50.0
     for number in range(last - SLOTS + 1, last + 1):
         slot = pack(Slot(number, (9, 0, 4, 12, 3), 1, -0.2))
         for first in range(0, CLIENTS_KEPT, 100):
-            parts = [CoursePart(address_of(n), n, slot) for n in range(first, first + 100)]
+            parts = [
+                CoursePart(address_of(n), rank + n / CLIENTS_KEPT, slot)
+                for n in range(first, first + 100)
+            ]
             start = time.perf_counter()
             limiter.store.add_counts({}, None, History({}, {}, parts))
             times.append((time.perf_counter() - start) * 1000)
@@ -183,7 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         incident = fill(app, options.clients)
         written = keep_courses(limiter_of(app))
         with redis.Redis.from_url(url) as connection:
-            size = sum(connection.memory_usage(f"irl1.{{site}}.{name}") or 0 for name in COURSES)
+            size = sum(
+                connection.memory_usage(f"irl1.{{site}}.{name}", samples=0) or 0 for name in COURSES
+            )
         caller = app.test_client()
         caller.post("/admin/page/sign-in", data={"token": TOKEN})
         for path in (path.format(incident=incident) for path in PATHS + PAGES):
