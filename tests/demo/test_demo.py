@@ -342,9 +342,17 @@ def _send(site: Any, entry: Entry, call: Call) -> None:
     entry.answered(call.path, answer.status_code, answer.headers, answer.data, 0.004)
 
 
+DEMO = (
+    "import runpy, signal\n"
+    # Where the tests run in a shell's background, SIGINT is ignored.
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "runpy.run_module('demo_app.demo', run_name='__main__')"
+)
+
+
 def _demo(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "demo_app.demo", *arguments],
+        [sys.executable, "-c", DEMO, *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         stdout=subprocess.PIPE,

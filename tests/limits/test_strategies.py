@@ -291,7 +291,9 @@ def test_reset_and_retry_lie_within_the_window(
         hit = client.ask(cost)
         if hit.admitted:
             assert hit.retry_after == 0
-            assert 0 < hit.reset_after <= window or (strategy, cost) == ("gcra", 0)
+            # The window's parts, added up, may exceed it by the rounding of a double.
+            most = window * (1 + 1e-12)
+            assert 0 < hit.reset_after <= most or (strategy, cost) == ("gcra", 0)
         else:
             most = 2 * window if strategy == "sliding-window-counter" and cost > 1 else window
             assert 0 < hit.retry_after <= most
