@@ -278,6 +278,7 @@ def test_the_interval_of_refreshes_is_the_one_that_the_api_states(site: Site) ->
         "post /admin/campaigns/{campaign}/end",
         "put /admin/plans",
         "put /admin/client/{id}/plan",
+        "delete /admin/client/{id}/plan",
         "patch /admin/api-keys/{key}",
         "post /admin/api-keys/{key}/revoke",
     }
