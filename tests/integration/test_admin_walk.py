@@ -98,8 +98,8 @@ def test_each_line_shows_something_and_the_demo_is_left_as_it_was(demo: Gunicorn
     assert [answer for answer in shown if answer.status >= 300] == []
     # A list that is empty shows nothing.
     lists = ("clients", "models", "changes", "routes", "history")
-    # But for the report's, which is of those that were refused, and the moments of flag and relief in
-    # a client's course: there are none yet.
+    # But for the report's, which is of those that were refused, and the moments of flag in a
+    # client's course: there are none yet.
     without = {"refused_by_app", "slot_seconds"}
     empty = [
         a
