@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict
 
@@ -21,8 +20,7 @@ from flask_irl.limits.override import check_seconds
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.campaign_clients import held_by, let_go, place_of
 from flask_irl.operations.results import AuditEntry
-from flask_irl.telemetry.log import event
-from flask_irl.verdicts.campaign_watch import log_ended
+from flask_irl.verdicts.campaign_log import log_ended, log_resumed
 
 MAX_TRIES: Final = 5
 MANNERS: Final[Mapping[str, str]] = {
@@ -218,15 +216,7 @@ class CampaignOperations:
             return table.with_again(campaign)
 
         self._change(with_again)
-        kind, target, sort = campaign.subject
-        event(
-            logging.INFO,
-            "campaign_resumed",
-            campaign=campaign.id,
-            kind=kind,
-            target=target,
-            sort=sort,
-        )
+        log_resumed(campaign)
 
     def _change(self, change: Callable[[Table], Table | None]) -> bool:
         """Change the table of campaigns; False if there is nothing to change."""

@@ -5,7 +5,6 @@ Every worker tells what it has seen; one of them, whoever has the lease, looks a
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.observation import Fields
-from flask_irl.campaigns.campaign import EMPTY, Campaign, Subject, Table, decode
+from flask_irl.campaigns.campaign import EMPTY, Subject, Table, decode
 from flask_irl.campaigns.newcomers import (
     HELD_AT,
     NEW_SECONDS,
@@ -32,7 +31,7 @@ from flask_irl.campaigns.site_view import SiteView
 from flask_irl.stores.base import Store
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import CampaignsRunning, Notify
-from flask_irl.telemetry.log import event
+from flask_irl.verdicts.campaign_log import log_began, log_ended
 from flask_irl.verdicts.incident_watch import Announce, IncidentWatch, no_one
 from flask_irl.verdicts.judge import Verdicts
 from flask_irl.verdicts.merge import Profiles
@@ -267,34 +266,3 @@ def members(
             if kind == "site" or network_of(clients[index]) == network:
                 found.setdefault(index, campaign.subject)
     return found
-
-
-def log_began(campaign: Campaign) -> None:
-    """Log that a campaign began."""
-    kind, target, sort = campaign.subject
-    event(
-        logging.WARNING,
-        "campaign_began",
-        campaign=campaign.id,
-        kind=kind,
-        target=target,
-        sort=sort,
-        clients=campaign.clients,
-        requests=campaign.requests,
-    )
-
-
-def log_ended(campaign: Campaign, by: str) -> None:
-    """Log that a campaign ended, by itself or by an operator."""
-    kind, target, sort = campaign.subject
-    event(
-        logging.INFO,
-        "campaign_ended",
-        campaign=campaign.id,
-        kind=kind,
-        target=target,
-        sort=sort,
-        clients=campaign.clients,
-        requests=campaign.requests,
-        by=by,
-    )

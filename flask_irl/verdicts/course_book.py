@@ -44,8 +44,8 @@ FADES: Final = 86_400.0 / HIGHEST
 ROW: Final = np.dtype(
     [*COLUMNS.descr, ("requests", "<u4"), ("waits", "?"), ("first", "<u4"), ("total", "<u4")]
 )
-"""What is added up of a client in a slot: ``requests`` are all of the slot, ``waits`` tells whether
-the store is to be told, ``first`` and ``total`` are those of its profile by then."""
+"""Adds up a client's slot: ``requests`` are all of the slot, ``waits`` tells whether the store is
+to be told, ``first`` and ``total`` are those of its profile by then."""
 LEFT: Final = ("requests", "lowest", "step", "first", "total")
 """Columns that stay when the store has been told: what interest goes by, and the profile's."""
 
