@@ -111,18 +111,24 @@ def test_what_somebody_else_has_written_is_left_out(
     assert len(recent(keeping) or ()) == 1
 
 
-def test_an_outage_loses_no_more_than_is_kept(
-    keeping: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def ask_in_an_outage(worker: Worker, monkeypatch: pytest.MonkeyPatch, *statuses: int) -> None:
+    """Let a client ask while the store takes no requests that are to be kept."""
+
     def fail(*_: object) -> None:
         raise StoreError("out", kind="timeout")
 
     with monkeypatch.context() as broken:
-        broken.setattr(keeping.store, "add_recent", fail)
-        for status in (200, 201, 202, 203):
-            keeping.ask(status=status)
+        broken.setattr(worker.store, "add_recent", fail)
+        for status in statuses:
+            worker.ask(status=status)
             with pytest.raises(StoreError):
-                keeping.limiter.flush()
+                worker.limiter.flush()
+
+
+def test_an_outage_loses_no_more_than_is_kept(
+    keeping: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_in_an_outage(keeping, monkeypatch, 200, 201, 202, 203)
     keeping.ask(status=204)
     keeping.limiter.flush()
     assert [x["status"] for x in recent(keeping) or ()] == [204, 203, 202]
@@ -131,14 +137,7 @@ def test_an_outage_loses_no_more_than_is_kept(
 def test_what_waits_for_the_store_is_forgotten_with_all_clients(
     keeping: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise StoreError("out", kind="timeout")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(keeping.store, "add_recent", fail)
-        keeping.ask(status=500)
-        with pytest.raises(StoreError):
-            keeping.limiter.flush()
+    ask_in_an_outage(keeping, monkeypatch, 500)
     keeping.operations.clients.reset_all(ADA)
     keeping.ask(status=201)
     keeping.limiter.flush()

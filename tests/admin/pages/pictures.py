@@ -37,38 +37,27 @@ class Picture(NamedTuple):
     dark: bool = False
 
 
+def views_of(name: str, path: str, height: int) -> tuple[Picture, ...]:
+    """Describe the pictures of a view: in light, in dark, and on a phone."""
+    return (
+        Picture(f"page-{name}", path, 1200, height),
+        Picture(f"page-{name}-dark", path, 1200, height, dark=True),
+        Picture(f"page-{name}-phone", path, 390, 844),
+    )
+
+
 PICTURES: Final = (
-    Picture("page-overview", "/", 1200, 1000),
-    Picture("page-overview-dark", "/", 1200, 1000, dark=True),
-    Picture("page-overview-phone", "/", 390, 844),
-    Picture("page-traffic", "/traffic", 1200, 1000),
-    Picture("page-traffic-dark", "/traffic", 1200, 1000, dark=True),
-    Picture("page-traffic-phone", "/traffic", 390, 844),
-    Picture("page-incidents", "/incidents", 1200, 500),
-    Picture("page-incidents-dark", "/incidents", 1200, 500, dark=True),
-    Picture("page-incidents-phone", "/incidents", 390, 844),
-    Picture("page-clients", "/clients?order=flagged", 1200, 640),
-    Picture("page-clients-dark", "/clients?order=flagged", 1200, 640, dark=True),
-    Picture("page-clients-phone", "/clients?order=flagged", 390, 844),
-    Picture("page-client", f"/client?id={SCANNER}", 1200, 1300),
-    Picture("page-client-dark", f"/client?id={SCANNER}", 1200, 1300, dark=True),
-    Picture("page-client-phone", f"/client?id={SCANNER}", 390, 844),
-    Picture("page-models", "/models?threshold=-0.2", 1200, 1000),
-    Picture("page-models-dark", "/models?threshold=-0.2", 1200, 1000, dark=True),
-    Picture("page-models-phone", "/models", 390, 844),
-    Picture("page-limits", "/limits", 1200, 900),
-    Picture("page-limits-dark", "/limits", 1200, 900, dark=True),
-    Picture("page-limits-phone", "/limits", 390, 844),
-    Picture("page-audit", "/audit", 1200, 500),
-    Picture("page-audit-dark", "/audit", 1200, 500, dark=True),
-    Picture("page-audit-phone", "/audit", 390, 844),
+    *views_of("overview", "/", 1000),
+    *views_of("traffic", "/traffic", 1000),
+    *views_of("incidents", "/incidents", 500),
+    *views_of("clients", "/clients?order=flagged", 640),
+    *views_of("client", f"/client?id={SCANNER}", 1300),
+    *views_of("models", "/models?threshold=-0.2", 1000),
+    *views_of("limits", "/limits", 900),
+    *views_of("audit", "/audit", 500),
 )
 
-OF_CAMPAIGN: Final = (
-    Picture("page-campaign", f"/campaign?id={CAMPAIGN.id}", 1200, 640),
-    Picture("page-campaign-dark", f"/campaign?id={CAMPAIGN.id}", 1200, 640, dark=True),
-    Picture("page-campaign-phone", f"/campaign?id={CAMPAIGN.id}", 390, 844),
-)
+OF_CAMPAIGN: Final = views_of("campaign", f"/campaign?id={CAMPAIGN.id}", 640)
 """Pictures of what the demo's attack has none of."""
 
 
