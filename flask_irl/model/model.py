@@ -9,6 +9,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.harm import harm_level
 from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
@@ -16,6 +18,8 @@ from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_fro
 
 _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
+_USUAL_HARM = 3.0  # people who are eager do up to so much, attackers several times as much
+_LEAST_DOUBLINGS = -1.0
 _T = TypeVar("_T")
 
 
@@ -36,6 +40,8 @@ class Model:
         calibration: Turns the detector's scores into those of :meth:`score`.
         site: JSON-able tables that the site's features are made with.
         report: JSON-able account of the training: gate, time, parameters.
+        harm_weight: Weight of the harm that a row shows, 0 to 1, see :func:`with_harm`; with 0 the
+            features may be any.
 
     Raises:
         ModelError: The detector knows another number of features, or a number is out of range.
@@ -53,6 +59,7 @@ class Model:
     calibration: Calibration
     site: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+    harm_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.detector.n_features != len(self.features):
@@ -65,6 +72,10 @@ class Model:
                 raise ModelError(
                     f"{name} of a model must be from 0 to 2**53 - 1, not {getattr(self, name)}"
                 )
+        if not 0.0 <= self.harm_weight <= 1.0:
+            raise ModelError(f"harm_weight of a model must be from 0 to 1, not {self.harm_weight}")
+        if self.harm_weight and self.features != FEATURE_NAMES:
+            raise ModelError("a model that weighs harm must name the features that tell it")
 
     @classmethod
     def untrained(cls, schema: str, features: tuple[str, ...]) -> Self:
@@ -94,7 +105,30 @@ class Model:
         Raises:
             ValueError: The rows have another shape.
         """
-        return self.calibration.apply(self.detector.score(rows))
+        return self.calibration.apply(with_harm(self.detector.score(rows), rows, self.harm_weight))
+
+
+def with_harm(raw: NDArray[np.float64], rows: Rows, weight: float) -> NDArray[np.float64]:
+    """Weigh a detector's scores by the harm that the rows show.
+
+    A detector tells how unlike people a client moves. However much a scraper moves like them, it
+    takes several times as much; and whoever does little more than people do at times must be the
+    more unlike them.
+
+    Args:
+        raw: The detector's scores, 0 to 1.
+        rows: Rows of :mod:`flask_irl.behaviour.features` that it scored.
+        weight: Added for each doubling of the level of harm beyond that of eager people, and taken
+            off below, for one doubling at most; 0 to 1.
+
+    Returns:
+        Scores from 0 to 1.
+    """
+    if not weight:
+        return raw
+    levels = harm_level(rows.astype(np.float32, copy=False)) / _USUAL_HARM
+    doublings = np.log2(np.maximum(levels, 2.0**_LEAST_DOUBLINGS))
+    return np.asarray(np.clip(raw + weight * doublings, 0.0, 1.0))
 
 
 def dump(model: Model) -> bytes:
@@ -117,6 +151,7 @@ def dump(model: Model) -> bytes:
         "calibration": model.calibration.to_list(),
         "site": dict(model.site),
         "report": dict(model.report),
+        "harm_weight": model.harm_weight,
     }
     return pack(meta, model.detector.to_arrays())
 
@@ -157,6 +192,8 @@ def load(data: bytes, *, schema: str) -> Model:
         calibration=Calibration.from_list(_member(meta, "calibration", list)),
         site=_member(meta, "site", dict),
         report=_member(meta, "report", dict),
+        # Models of earlier versions have none.
+        harm_weight=_member({"harm_weight": 0.0, **meta}, "harm_weight", float),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.site_statistics import began_at, learn_paces, learn_site, usual_values
 from flask_irl.model.calibration import Calibration, calibrate_by_impact
 from flask_irl.model.detectors import Detector
-from flask_irl.model.model import Model
+from flask_irl.model.model import Model, with_harm
 from flask_irl.training import gate
 from flask_irl.training.rows import TrainingRows
+
+HARM_WEIGHT: Final = 0.1
+"""Weight of harm in the scores of models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,6 @@ def make_candidate(
         fit_seconds: Time that the fit took.
     """
     calibration = _calibrate(detector, rows, terms.false_flag_rate)
-    trial = gate.try_candidate(detector, calibration, rows.own[rows.normal], terms.threshold)
     clients = rows.clients
     since = min(float(rows.own["at"].min()), began_at(before.site, now))
     model = Model(
@@ -81,22 +83,25 @@ def make_candidate(
         detector=detector,
         calibration=calibration,
         site=_site_tables(rows, counts, since, before),
-        report={
-            "fit_seconds": round(fit_seconds, 3),
-            "gate": {"flagged_share": round(trial.share, 4), "allowed_share": gate.SHARE},
-            "false_flag_rate": terms.false_flag_rate,
-            "threshold": terms.threshold,
-            "rows_seen": counts.get("rows", 0),
-        },
+        harm_weight=HARM_WEIGHT,
     )
-    return Candidate(model, trial)
+    trial = gate.try_candidate(model, rows.own[rows.normal], terms.threshold)
+    report = {
+        "fit_seconds": round(fit_seconds, 3),
+        "gate": {"flagged_share": round(trial.share, 4), "allowed_share": gate.SHARE},
+        "false_flag_rate": terms.false_flag_rate,
+        "threshold": terms.threshold,
+        "rows_seen": counts.get("rows", 0),
+    }
+    return Candidate(replace(model, report=report), trial)
 
 
 def _calibrate(detector: Detector, rows: TrainingRows, budget: float) -> Calibration:
     sample = rows.own[rows.calibration]
+    features = sample["features"]
     return calibrate_by_impact(
-        detector.score(sample["features"]),
-        harmful(sample["features"]),
+        with_harm(detector.score(features), features, HARM_WEIGHT),
+        harmful(features),
         sample["requests"].astype(np.float64),
         budget,
         detector.floor,

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from flask_irl.behaviour.rows import Rows
-from flask_irl.model.calibration import Calibration
-from flask_irl.model.detectors import Detector
+from flask_irl.model.model import Model
 
 SHARE: Final = 0.05
 """Largest share of recent legitimate clients that a candidate may flag."""
@@ -50,18 +49,15 @@ class Trial:
         )
 
 
-def try_candidate(
-    detector: Detector, calibration: Calibration, rows: Rows, threshold: float
-) -> Trial:
+def try_candidate(candidate: Model, rows: Rows, threshold: float) -> Trial:
     """Try a candidate on the most recent rows.
 
     Args:
-        detector: The candidate's detector.
-        calibration: Its calibration.
+        candidate: The model.
         rows: Rows of legitimate clients, oldest first, at least one.
         threshold: Calibrated score below which a client is flagged, -1 to 0.
     """
     recent = rows[-max(LEAST_ROWS, int(len(rows) * RECENT)) :]
-    scores = calibration.apply(detector.score(np.ascontiguousarray(recent["features"])))
+    scores = candidate.score(np.ascontiguousarray(recent["features"]))
     flagged = np.unique(recent["client"][scores < threshold])
     return Trial(len(flagged), len(np.unique(recent["client"])))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import Detector, NullDetector
-from flask_irl.model.model import Model, dump, load
+from flask_irl.model.model import Model, dump, load, with_harm
 from flask_irl.training.forests import fit_isolation_forest
 
 SCHEMA = "features-1"
@@ -107,6 +110,50 @@ def test_the_untrained_model_survives_dump_and_load() -> None:
     assert load(dump(model), schema=SCHEMA) == model
 
 
+def test_a_model_of_an_earlier_version_weighs_no_harm() -> None:
+    assert load(changed_meta(harm_weight=None), schema=SCHEMA).harm_weight == 0.0
+
+
+def test_only_features_that_tell_harm_can_be_weighed() -> None:
+    with pytest.raises(ModelError, match="features that tell it"):
+        load(changed_meta(harm_weight=0.1), schema=SCHEMA)
+
+
+def rows_of_harm(*levels: float) -> NDArray[np.float32]:
+    """Make rows of clients who take so many times as many new paths as are harm."""
+    rows = np.zeros((len(levels), len(FEATURE_NAMES)), dtype=np.float32)
+    rows[:, FEATURE_NAMES.index("sustained_new_paths")] = [2.5 * level for level in levels]
+    return rows
+
+
+def test_each_doubling_of_harm_weighs_as_much() -> None:
+    raw = np.full(5, 0.5)
+    weighed = with_harm(raw, rows_of_harm(0.0, 1.5, 3.0, 6.0, 24.0), 0.1)
+    np.testing.assert_allclose(weighed, [0.4, 0.4, 0.5, 0.6, 0.8], atol=1e-6)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1e6)), min_size=1, max_size=8),
+    st.floats(0, 1),
+)
+def test_weighed_scores_stay_scores(pairs: list[tuple[float, float]], weight: float) -> None:
+    raw = np.array([score for score, _ in pairs])
+    weighed = with_harm(raw, rows_of_harm(*(level for _, level in pairs)), weight)
+    assert np.all((weighed >= 0.0) & (weighed <= 1.0))
+
+
+def test_whoever_moves_like_people_but_takes_ten_times_as_much_is_anomalous() -> None:
+    names = FEATURE_NAMES
+    curve = Calibration(((0.0, 0.0), (0.75, -0.5), (1.0, -1.0)))
+    detector = NullDetector(len(names))
+    with patch.object(NullDetector, "score", lambda self, rows: np.full(len(rows), 0.6)):
+        model = replace(
+            trained(), features=names, detector=detector, calibration=curve, harm_weight=0.1
+        )
+        people, scraper = model.score(rows_of_harm(3.0, 30.0)).tolist()
+    assert people > -0.5 > scraper
+
+
 def test_a_model_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         trained().version = 4  # type: ignore[misc]
@@ -150,6 +197,7 @@ WRONG: dict[str, list[object]] = {
     "calibration": [None, {"a": 1}, [], "x", 1.5, True],
     "site": [None, [], "x", 1.5, True],
     "report": [None, [], "x", 1.5, True],
+    "harm_weight": [{"a": 1}, [], "x", True, -1, 1.5, 10**400],
 }
 
 

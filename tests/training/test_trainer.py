@@ -19,6 +19,7 @@ from flask_irl.errors import LibraryMissing, TrainingRefused
 from flask_irl.model.detectors import Detector, NullDetector
 from flask_irl.model.model import dump, load
 from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.training.candidate import HARM_WEIGHT
 from flask_irl.training.rows import FEW_NEWCOMERS
 from flask_irl.training.training_set import TrainingSet
 from tests.conftest import Clock
@@ -64,6 +65,7 @@ def test_enough_clients_make_a_model_in_force(site: Site) -> None:
     training = site.trainer.train()
     assert (training.result, training.version, training.clients) == ("accepted", 1, 30)
     assert not site.trainer.model.advisory
+    assert site.trainer.model.harm_weight == HARM_WEIGHT
     assert site.trainer.model.site["routes"] == {"/": 1.0}
     assert site.listener.results == ["accepted"]
 
