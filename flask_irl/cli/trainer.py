@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import signal
 import socket
@@ -11,7 +12,6 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-import attrs
 import click
 from flask import current_app
 
@@ -100,7 +100,7 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
 
 
 def _training(options: Options) -> Options:
-    return attrs.evolve(options, background=True, train=True)
+    return dataclasses.replace(options, background=True, train=True)
 
 
 def _wait_for_store(limiter: Limiter, wait: Wait) -> signal.Signals | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
-
-import attrs
 
 from flask_irl.behaviour.recent import MOST_KEPT
 from flask_irl.config import signing, values
@@ -28,6 +27,7 @@ class Spec(NamedTuple):
     """Describe an option: its names elsewhere, and how its value is treated.
 
     Attributes:
+        convert: Converts the values of all sources.
         config_key: Its key in the app's config, and the name of its environment variable.
         variable: A second environment variable, for which the first wins; None if it has none.
         secret: Whether messages must not quote its value.
@@ -35,6 +35,7 @@ class Spec(NamedTuple):
             option weren't given.
     """
 
+    convert: values.Convert
     config_key: str
     variable: str | None
     secret: bool
@@ -58,22 +59,27 @@ def _option(
     """Declare an option.
 
     Args:
-        default: Its value if no source gives one.
+        default: Its value if no source gives one; ``dict`` for an empty mapping.
         convert: Converts the values of all sources.
         variable: A second environment variable, beside that of the config key's name.
         config_key: Its key in the app's config, ``IRL_`` and its name in capitals by default.
         secret: Whether its value must not be shown.
         may_be_off: Whether it can be switched off.
     """
-    return attrs.field(
-        default=default,
-        converter=values.or_off(convert) if may_be_off else convert,
+    given = {"default_factory": dict} if default is dict else {"default": default}
+    return dataclasses.field(
+        **given,
         repr=not secret,
-        metadata={"variable": variable, "config_key": config_key, "may_be_off": may_be_off},
+        metadata={
+            "convert": values.or_off(convert) if may_be_off else convert,
+            "variable": variable,
+            "config_key": config_key,
+            "may_be_off": may_be_off,
+        },
     )
 
 
-@attrs.frozen
+@dataclasses.dataclass(frozen=True)
 class Options:
     """Hold the options of a limiter; ``docs/options.md`` says what each means.
 
@@ -83,7 +89,7 @@ class Options:
     """
 
     storage_uri: str = _option("memory://", values.text, variable="REDIS_URL", secret=True)
-    storage_options: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
+    storage_options: Mapping[str, Any] = _option(dict, values.mapping, secret=True)
     key_prefix: str = _option("irl", values.key_prefix)
     leases: bool = _option(True, values.boolean)
     strategy: StrategyName = _option("sliding-window-counter", values.strategy)
@@ -98,8 +104,8 @@ class Options:
     application_limits: tuple[Limit, ...] = _option((), values.limits)
     meta_limits: tuple[Limit, ...] = _option((), values.limits)
     exempt: tuple[str, ...] = _option((), values.patterns)
-    limits: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), values.pattern_limits)
-    plans: Mapping[str, tuple[Limit, ...]] = _option(attrs.Factory(dict), plan_limits)
+    limits: Mapping[str, tuple[Limit, ...]] = _option(dict, values.pattern_limits)
+    plans: Mapping[str, tuple[Limit, ...]] = _option(dict, plan_limits)
     default_plan: str | None = _option(None, values.optional(values.text))
     time_zone: str = _option("UTC", time_zone)
     enabled: bool = _option(True, values.boolean)
@@ -140,19 +146,23 @@ class Options:
     api_key_header: str = _option("X-API-Key", values.text)
     api_keys: bool = _option(False, values.boolean)
     api_key_secret: tuple[str, ...] = _option((), signing.secrets, secret=True)
-    admin_tokens: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
+    admin_tokens: Mapping[str, Any] = _option(dict, values.mapping, secret=True)
     admin: bool = _option(True, values.boolean)
     admin_docs: bool = _option(True, values.boolean)
     admin_page: bool = _option(True, values.boolean)
     url_prefix: str = _option("/admin", values.text, config_key="IRL_ADMIN_URL_PREFIX")
     background: bool = _option(True, values.boolean)
-    tenants: Mapping[str, Any] = _option(attrs.Factory(dict), values.mapping, secret=True)
+    tenants: Mapping[str, Any] = _option(dict, values.mapping, secret=True)
     undeclared_tenants: UndeclaredTenants = _option(
         "shared", values.choice(*get_args(UndeclaredTenants))
     )
     max_tenants: int = _option(100, values.integer(1, 10_000))
     tenant_rows: int = _option(500, values.integer(1, MAX_INTEGER))
     shared_model: bool = _option(True, values.boolean)
+
+    def __post_init__(self) -> None:
+        for name, spec in OPTIONS.items():
+            object.__setattr__(self, name, spec.convert(getattr(self, name)))
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -181,9 +191,10 @@ class Options:
         return Limit(amount, self.window_seconds, burst)
 
 
-def _spec(field: attrs.Attribute[Any]) -> Spec:
+def _spec(field: dataclasses.Field[Any]) -> Spec:
     config_key = field.metadata["config_key"] or f"IRL_{field.name.upper()}"
     return Spec(
+        field.metadata["convert"],
         config_key,
         field.metadata["variable"],
         secret=not field.repr,
@@ -191,7 +202,9 @@ def _spec(field: attrs.Attribute[Any]) -> Spec:
     )
 
 
-OPTIONS: Final[Mapping[str, Spec]] = {field.name: _spec(field) for field in attrs.fields(Options)}
+OPTIONS: Final[Mapping[str, Spec]] = {
+    field.name: _spec(field) for field in dataclasses.fields(Options)
+}
 """Options by name, in the order of declaration."""
 
 
@@ -208,9 +221,8 @@ def check_option(name: str, value: object, source: str | None = None) -> Any:
             which ones are.
     """
     source = source or name
-    convert: values.Convert = getattr(attrs.fields(Options), name).converter
     try:
-        return convert(value)
+        return OPTIONS[name].convert(value)
     except ConfigurationError as error:
         raise ConfigurationError(f"{source}: {error}") from None
     except ValueError as error:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
-
-import attrs
 
 from flask_irl.config.options import Options, check_option
 from flask_irl.errors import ConfigurationError
@@ -88,7 +87,7 @@ def apply_settings(options: Options, settings: Mapping[str, Any]) -> Options:
     settings = dict(settings)
     if "plans" in settings:
         settings["plans"] = {**options.plans, **settings["plans"]}
-    return attrs.evolve(options, **settings)
+    return dataclasses.replace(options, **settings)
 
 
 def _check_setting(name: str, value: object) -> Any:

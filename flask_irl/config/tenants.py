@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-
-import attrs
 
 from flask_irl.config.options import OPTIONS, Options, check_default_plan, check_option
 from flask_irl.errors import ConfigurationError
@@ -106,7 +105,7 @@ def _options_of(options: Options, name: str, given: object) -> Options:
 def _within(options: Options, name: str, changes: Mapping[str, Any]) -> Options:
     """Give a tenant's options; its tokens are its own, never the app's."""
     own = {"admin_tokens": {}, **changes}
-    return attrs.evolve(
+    return dataclasses.replace(
         options,
         **own,
         admin_token=None,

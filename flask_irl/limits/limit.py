@@ -14,6 +14,19 @@ CALENDAR: Final = "calendar-"
 """Begins a calendar's unit in a limit's text."""
 PERIOD: Final = re.compile(r"([0-9]{1,12})\s*(?:/|\s+per\s+)\s*calendar-(day|week|month)")
 SEPARATORS: Final = re.compile(r"[,;|]")
+PLAIN: Final = re.compile(
+    r"\s*([0-9]{1,12})\s*(?:/|per)\s*([1-9][0-9]{0,5})?\s*(second|minute|hour|day|month|year)s?\s*"
+)
+"""Matches a limit as nearly everybody writes it; the ``limits`` library knows more ways."""
+SECONDS: Final = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "month": 30 * 86_400,
+    "year": 360 * 86_400,
+}
+"""Length of each unit, as that library has it."""
 MAX_AMOUNT = 2**31 - 1
 MAX_WINDOW_SECONDS = 366 * 24 * 3600
 MAX_LIMITS = 16
@@ -88,16 +101,36 @@ def parse_limits(text: str, burst: int | None = None) -> tuple[Limit, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _parse(text: str, burst: int | None) -> tuple[Limit, ...]:
-    # The library imports all its storages, 1.5 MiB, and many an app has no limit as text.
+    parts = SEPARATORS.split(text)
+    matches = [PLAIN.fullmatch(part) or PERIOD.fullmatch(part.strip()) for part in parts]
+    if all(matches):
+        found = [_limit(match, burst) for match in matches if match is not None]
+    else:
+        found = _parse_by_library(text, burst)
+    if len(found) > MAX_LIMITS:
+        raise ConfigurationError(
+            f"limits {text!r} are {len(found)}: at most {MAX_LIMITS} count together"
+        )
+    return tuple(found)
+
+
+def _limit(match: re.Match[str], burst: int | None) -> Limit:
+    if match.re is PERIOD:
+        unit = cast(Unit, match[2])
+        return Limit(int(match[1]), LONGEST_SECONDS[unit], calendar=unit)
+    amount, seconds = int(match[1]), int(match[2] or 1) * SECONDS[match[3]]
+    return Limit(amount, seconds, None if burst is None else min(burst, amount))
+
+
+def _parse_by_library(text: str, burst: int | None) -> list[Limit]:
+    # It imports all its storages: 3 MiB, and a sixth of a worker's start.
     from limits import parse_many
 
     found: list[Limit] = []
-    parts = SEPARATORS.split(text) if CALENDAR in text else [text]
-    for part in parts:
+    for part in SEPARATORS.split(text) if CALENDAR in text else [text]:
         calendar = PERIOD.fullmatch(part.strip())
         if calendar is not None:
-            unit = cast(Unit, calendar[2])
-            found.append(Limit(int(calendar[1]), LONGEST_SECONDS[unit], calendar=unit))
+            found.append(_limit(calendar, burst))
             continue
         try:
             items = parse_many(part)
@@ -107,11 +140,7 @@ def _parse(text: str, burst: int | None) -> tuple[Limit, ...]:
             Limit(x.amount, x.get_expiry(), None if burst is None else min(burst, x.amount))
             for x in items
         ]
-    if len(found) > MAX_LIMITS:
-        raise ConfigurationError(
-            f"limits {text!r} are {len(found)}: at most {MAX_LIMITS} count together"
-        )
-    return tuple(found)
+    return found
 
 
 def _unreadable(text: object) -> ConfigurationError:

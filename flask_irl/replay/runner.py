@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import zlib
 from collections.abc import Callable
 from typing import Final
-
-import attrs
 
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.behaviour.sums import LONG
@@ -76,11 +75,11 @@ class Replay:
         self._login = login
         self._max_pending = max_pending
         self._now = 0.0
-        options = attrs.evolve(
+        options = dataclasses.replace(
             options, storage_uri="memory://", storage_options={}, background=False, mode="enforce"
         )
         self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
-        static = attrs.evolve(options, mode="off")
+        static = dataclasses.replace(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
         # Nobody looks at them after a replay.
         self._limiter.store.keeps_courses = self._static.store.keeps_courses = False

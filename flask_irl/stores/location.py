@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
-
 from flask_irl.errors import ConfigurationError
 
 ALLOWED = (
@@ -28,6 +26,8 @@ OTHERS = {
 """Storages of other limiters by the beginnings of their schemes, and why there are none here."""
 INSTEAD = "take redis:// or valkey://, of which one small server does, or memory://"
 Kind = Literal["memory", "single", "cluster", "sentinel"]
+Transport = Literal["tcp", "tls", "unix"]
+"""How a server is reached; a Unix socket without TLS."""
 Address = tuple[str, int]
 
 
@@ -39,24 +39,24 @@ class Location:
         kind: Memory, one server, a cluster, or a master watched by Sentinel.
         hosts: The server; the cluster's nodes or the Sentinels that name the servers.
         master: Sentinel's name of the master; else empty.
-        connect: Keyword arguments of redis-py's connection class, without host and port.
-        connection_class: redis-py's class for such a connection.
+        connect: Options of its connections, as redis-py's have, without host and port.
+        transport: How it is reached.
     """
 
     kind: Kind
     hosts: tuple[Address, ...] = ()
     master: str = ""
     connect: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    connection_class: type[Connection] | type[UnixDomainSocketConnection] = Connection
+    transport: Transport = "tcp"
 
     @property
     def address(self) -> str:
         """Give the address without user, password and options, for people."""
-        if self.connection_class is UnixDomainSocketConnection:
+        if self.transport == "unix":
             return f"unix://{self.connect['path']}"
         if not self.hosts:
             return "memory://"
-        scheme = "rediss" if self.connection_class is SSLConnection else "redis"
+        scheme = "rediss" if self.transport == "tls" else "redis"
         if self.kind != "single":
             scheme += f"+{self.kind}"
         hosts = ",".join(
@@ -110,20 +110,17 @@ def _locate(uri: str) -> Location:
             raise ValueError("memory:// has no host, port or path")
         return Location("memory")
     if scheme in ("redis+unix", "unix"):
-        connect = dict(parse_url(f"unix://{rest}"))
-        connect.pop("connection_class", None)
+        connect = _parse(f"unix://{rest}")
         if "path" not in connect:
             raise ValueError("it names no socket")
-        return Location("single", (), "", connect, UnixDomainSocketConnection)
+        return Location("single", (), "", connect, "unix")
     if scheme in ("redis", "rediss"):
-        connect = dict(parse_url(uri))
-        connect.pop("connection_class", None)
+        connect = _parse(uri)
         host, port = connect.pop("host", "localhost"), connect.pop("port", 6379)
         path = urlsplit(uri).path.strip("/")
         if path and not path.isdigit():
             raise ValueError(f"database {path!r} is not a number")
-        kind = SSLConnection if scheme == "rediss" else Connection
-        return Location("single", ((host, port),), "", connect, kind)
+        return Location("single", ((host, port),), "", connect, _transport(scheme))
     if scheme in ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"):
         return _locate_hosts(scheme, uri)
     raise ValueError(f"scheme {scheme!r} is not known")
@@ -139,7 +136,7 @@ def _locate_hosts(scheme: str, uri: str) -> Location:
         connect["username"] = unquote(username)
     if password:
         connect["password"] = unquote(password)
-    connect.update(parse_url(f"redis://?{parts.query}"))
+    connect.update(_parse(f"redis://?{parts.query}"))
     sentinel = scheme.endswith("sentinel")
     default = 26379 if sentinel else 6379
     addresses = tuple(_parse_host(part, default) for part in hosts.split(",") if part)
@@ -155,10 +152,39 @@ def _locate_hosts(scheme: str, uri: str) -> Location:
             connect["db"] = int(path[1])
     elif (path and path != ["0"]) or connect.get("db"):
         raise ValueError("a cluster has no databases")
-    kind = SSLConnection if scheme.startswith("rediss") else Connection
-    return Location(
-        "sentinel" if sentinel else "cluster", addresses, path[0] if sentinel else "", connect, kind
-    )
+    kind: Kind = "sentinel" if sentinel else "cluster"
+    return Location(kind, addresses, path[0] if sentinel else "", connect, _transport(scheme))
+
+
+def _transport(scheme: str) -> Transport:
+    return "tls" if scheme.startswith("rediss") else "tcp"
+
+
+def _parse(url: str) -> dict[str, Any]:
+    """Read the URL of one server into keyword arguments, as redis-py does.
+
+    Raises:
+        ValueError: It can't be read.
+    """
+    parts = urlsplit(url)
+    if parts.query:
+        # It alone knows the types of all options, and takes long to load.
+        from redis.connection import parse_url
+
+        found = dict(parse_url(url))
+        found.pop("connection_class", None)
+        return found
+    path = unquote(parts.path)
+    database = path.replace("/", "")
+    given = {
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "path": path if parts.scheme == "unix" else "",
+        "host": "" if parts.scheme == "unix" else unquote(parts.hostname or ""),
+        "port": None if parts.scheme == "unix" else parts.port,
+        "db": int(database) if parts.scheme != "unix" and database.isdecimal() else None,
+    }
+    return {name: value for name, value in given.items() if value not in ("", None)}
 
 
 def _parse_host(text: str, default: int) -> Address:

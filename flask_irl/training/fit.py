@@ -22,7 +22,6 @@ from typing import Final
 from flask_irl.errors import ModelError, TrainingRefused
 from flask_irl.model.container import unpack
 from flask_irl.model.detectors import Detector, detector_from
-from flask_irl.training.forests import fit_detector
 from flask_irl.training.refusals import refusal_of
 from flask_irl.training.training_set import TrainingSet
 
@@ -59,6 +58,9 @@ def fit_here(training_set: TrainingSet) -> Detector:
         LibraryMissing: scikit-learn is not installed.
         ValueError: The training set is of an unknown kind.
     """
+    # A web worker never fits here, and needs none of it.
+    from flask_irl.training.forests import fit_detector
+
     return fit_detector(training_set)
 
 

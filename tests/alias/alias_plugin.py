@@ -7,6 +7,7 @@ are those of the limits alone.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import itertools
@@ -16,7 +17,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
 import pytest
 
 MODULES = ("", ".util", ".constants", ".errors", ".commands")
@@ -44,7 +44,7 @@ def open_in_time(options: Any, own_clock: Any = None) -> Any:
     if options.storage_uri == "memory://" and STORE != "memory://":
         # Each store in memory is one by itself.
         prefix = f"{options.key_prefix}{next(numbers)}"
-        options = attrs.evolve(options, storage_uri=STORE, key_prefix=prefix)
+        options = dataclasses.replace(options, storage_uri=STORE, key_prefix=prefix)
     return open_store(options, clock)
 
 

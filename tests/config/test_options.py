@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import attrs
 import pytest
 
 from flask_irl.config.options import OPTIONS, Options, check_option
@@ -213,7 +213,7 @@ def converted(name: str, good: Any) -> Any:
 
 
 def test_there_is_a_sample_of_every_option() -> None:
-    assert list(OPTIONS) == [field.name for field in attrs.fields(Options)]
+    assert list(OPTIONS) == [field.name for field in dataclasses.fields(Options)]
     assert set(SAMPLES) == OPTIONS.keys()
 
 
@@ -235,7 +235,7 @@ def test_a_converted_value_stays_as_it_is(name: str) -> None:
     for good in SAMPLES[name].good:
         value = check_option(name, good)
         assert check_option(name, value) == value
-        assert getattr(attrs.evolve(Options(), **{name: good}), name) == value
+        assert getattr(dataclasses.replace(Options(), **{name: good}), name) == value
 
 
 @each_option
@@ -410,8 +410,8 @@ def test_the_base_limit_has_its_window_and_a_burst_no_larger_than_itself() -> No
     options = resolve({"base_limit": 10, "window_seconds": 30}, {}, {})
     assert options.base == Limit(10, 30)
     assert options.own_scope == Scope("", (Limit(10, 30),))
-    assert attrs.evolve(options, burst=4).base == Limit(10, 30, 4)
-    assert attrs.evolve(options, burst=40).base == Limit(10, 30, 10)
+    assert dataclasses.replace(options, burst=4).base == Limit(10, 30, 4)
+    assert dataclasses.replace(options, burst=40).base == Limit(10, 30, 10)
 
 
 def test_a_base_limit_that_is_off_stands_by_with_its_window() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -133,7 +133,7 @@ def test_the_tables_of_options_give_each_ones_default() -> None:
     }
     wrong = {
         field.name: told[field.name]
-        for field in attrs.fields(Options)
+        for field in dataclasses.fields(Options)
         if told[field.name] not in shown(getattr(options, field.name))
     }
     assert wrong == {}

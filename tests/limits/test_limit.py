@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from limits import parse_many
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.limit import (
@@ -153,3 +156,29 @@ def test_any_text_is_limits_or_a_wrong_configuration(text: str, burst: int | Non
     for limit in limits:
         assert 1 <= limit.amount <= MAX_AMOUNT
         assert 1 <= limit.window_seconds <= MAX_WINDOW_SECONDS
+
+
+@given(st.lists(WORDS, max_size=12).map("".join))
+@example("5/minute")
+@example("5per3\nminutes ;1/ hour|7 per 2 day,2/month;3/year")
+@example("5/minute:;10/hour")
+@example("5/0 minutes")
+@example("5/minute\n")
+def test_any_text_is_read_as_the_limits_library_reads_it(text: str) -> None:
+    try:
+        theirs = parse_many(text)
+        expected = tuple(Limit(each.amount, each.get_expiry()) for each in theirs)
+    except (ValueError, TypeError, ConfigurationError):
+        with pytest.raises(ConfigurationError):
+            parse_limits(text)
+    else:
+        assert parse_limits(text) == expected
+
+
+def test_a_plain_limit_is_read_without_the_library() -> None:
+    code = (
+        "import sys; from flask_irl.limits.limit import parse_limits; "
+        "parse_limits('20/minute;100 per 2 hours;5/calendar-day'); print('limits' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.stdout == "False\n", run.stderr

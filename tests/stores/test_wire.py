@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from redis.exceptions import ResponseError
 
+from flask_irl.stores.redis.exceptions import ResponseError
 from flask_irl.stores.redis.wire import LOOK_SECONDS, MOST_MISSED, TRIED_AGAIN, Wire
 
 ANSWER = b"$2\r\nok\r\n"
@@ -47,13 +47,16 @@ class Socket:
 
 
 class Connection:
-    """Stand in for a connection of redis-py's."""
+    """Stand in for a connection to a server."""
 
     def __init__(self, sock: Socket) -> None:
         self._sock = sock
 
-    def _get_socket(self) -> Socket:
-        return self._sock
+    def _get_socket(self) -> socket.socket:
+        return cast(socket.socket, self._sock)
+
+    def disconnect(self) -> None:
+        pass
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from flask_irl.errors import StoreError
 from flask_irl.stores.redis.errors import CONNECT_SECONDS, store_error
+from flask_irl.stores.redis.exceptions import RedisError
 from flask_irl.stores.redis.wire import Wire
 
 BACKGROUND_SECONDS: Final = 2.0

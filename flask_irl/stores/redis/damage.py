@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from redis.exceptions import ResponseError
-
+from flask_irl.stores.redis.exceptions import ResponseError
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import Notify
 

@@ -1,4 +1,4 @@
-"""Word the errors of Redis, of redis-py and of sockets as an operator understands them at once."""
+"""Word the errors of Redis and of sockets as an operator understands them at once."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from redis.exceptions import (
+from flask_irl.errors import StoreError
+from flask_irl.stores.redis.exceptions import (
     AskError,
-    AuthenticationError,
+    ConnectError,
+    ConnectTimeoutError,
     InvalidResponse,
     MovedError,
     ResponseError,
     TryAgainError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
-from flask_irl.errors import StoreError
 
 CONNECT_SECONDS: Final = 1.0
-"""Time-out of each step of connecting, all of which redis-py does."""
+"""Time-out of each step of connecting."""
 
 LACKS_STRUCT: Final = (
     "the server's Lua has no struct, which the scripts need: "
@@ -127,7 +125,7 @@ def is_wrong_server(answer: object, *, in_cluster: bool) -> bool:
 def store_error(
     error: BaseException, seconds: float = CONNECT_SECONDS, part: str = ""
 ) -> StoreError:
-    """Turn an error of redis-py or of a socket into a store's error, in plain words.
+    """Turn an error of Redis or of a socket into a store's error, in plain words.
 
     Args:
         error: The error.
@@ -144,15 +142,13 @@ def store_error(
 
 def _store_error(error: BaseException, seconds: float) -> StoreError:
     text = str(error)
-    if isinstance(error, RedisTimeoutError):
+    if isinstance(error, ConnectTimeoutError):
         return StoreError(f"no connection within {span(CONNECT_SECONDS)}", kind="timeout")
     if isinstance(error, (TimeoutError, BlockingIOError)):
         return StoreError(f"no answer within {span(seconds)}", kind="timeout")
     if isinstance(error, InvalidResponse):
         return StoreError(f"the server doesn't answer as Redis does ({text})", kind="response")
-    if isinstance(error, (RedisConnectionError, OSError)) and not (
-        isinstance(error, AuthenticationError)
-    ):
+    if isinstance(error, (ConnectError, OSError)):
         kind = "refused" if "refused" in text.lower() else "connection"
         return StoreError(_plain((*ANSWERS, *CONNECTIONS), text) or _named(error), kind=kind)
     known = _plain(ANSWERS, text)

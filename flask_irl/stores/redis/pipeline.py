@@ -6,18 +6,23 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
-
 from flask_irl.errors import StoreError
 from flask_irl.stores.redis.background import BACKGROUND_SECONDS
 from flask_irl.stores.redis.damage import ServerDamage, is_damage
 from flask_irl.stores.redis.errors import store_error
+from flask_irl.stores.redis.exceptions import (
+    AskError,
+    MovedError,
+    NoScriptError,
+    ResponseError,
+    TryAgainError,
+)
 from flask_irl.stores.redis.outages import name_of_slot
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.redirection import follow_in_background
 from flask_irl.stores.redis.scripts import Script
 from flask_irl.stores.redis.servers import Servers
+from flask_irl.stores.redis.slots import key_slot
 
 Command = Sequence[Any]
 """A command's name, its key, and its further arguments."""

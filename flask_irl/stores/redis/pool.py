@@ -11,20 +11,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from redis.backoff import NoBackoff
-from redis.connection import UnixDomainSocketConnection
-from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
-
-from flask_irl.errors import ConfigurationError, StoreError
-from flask_irl.stores.location import Address
+from flask_irl.errors import StoreError
+from flask_irl.stores.location import Address, Transport
 from flask_irl.stores.redis.background import BackgroundCalls, Closing, close_all
+from flask_irl.stores.redis.connection import Connect, PlainConnection, is_plain
 from flask_irl.stores.redis.deadline import run_until
 from flask_irl.stores.redis.errors import CONNECT_SECONDS, is_wrong_server, store_error
+from flask_irl.stores.redis.exceptions import RedisError, ResponseError
 from flask_irl.stores.redis.wire import Wire
-
-AnyConnection = Any
-"""One of redis-py's connections, whose methods are only partly typed."""
 
 
 class Pool:
@@ -32,8 +26,8 @@ class Pool:
 
     Args:
         address: Host and port; None for a Unix socket named in ``connect``.
-        connection_class: redis-py's class.
-        connect: Its keyword arguments.
+        transport: How connections are made.
+        connect: Options of them, as redis-py's connections have.
         timeout: Seconds that a call on a request's path may take in all.
         answer_bytes: Length of the answer that such calls expect.
         node: Name of a cluster's node, for errors that concern it alone; else empty.
@@ -42,51 +36,30 @@ class Pool:
         node: As given.
 
     Raises:
-        ConfigurationError: The class doesn't know an argument.
+        ConfigurationError: An option is not known.
     """
 
     def __init__(
         self,
         address: Address | None,
-        connection_class: type[AnyConnection],
+        transport: Transport,
         connect: Mapping[str, Any],
         timeout: float,
         answer_bytes: int,
         node: str = "",
     ) -> None:
         self.node = node
-        self._class = connection_class
-        self._arguments: dict[str, Any] = {
-            **connect,
-            "driver_info": None,
-            "protocol": 3,
-            "retry": Retry(NoBackoff(), 0),
-            "decode_responses": False,
-            "health_check_interval": 0,
-            "socket_timeout": CONNECT_SECONDS,
-            "socket_connect_timeout": CONNECT_SECONDS,
-        }
-        if address is not None:
-            self._arguments.update(host=address[0], port=address[1])
-        if connection_class is UnixDomainSocketConnection:
-            del self._arguments["socket_connect_timeout"]
+        self._open = _opening(transport, address, connect)
+        self._host = "" if address is None else address[0]
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._idle: deque[Wire] = deque()
         self._background = BackgroundCalls(self._connect_with, self._is_wrong, node)
-        try:
-            # Made, not connected: a misspelt option must not wait for the first request.
-            connection_class(**self._arguments)
-        except (TypeError, ValueError, RedisError) as error:
-            raise ConfigurationError(
-                "storage_options, or the options in storage_uri, are not those of redis-py's "
-                f"{connection_class.__name__}: {error}"
-            ) from None
 
     @property
     def host(self) -> str:
         """Name the server's host; empty for a Unix socket."""
-        return str(self._arguments.get("host", ""))
+        return self._host
 
     def call(self, command: bytes, deadline: float) -> Any:
         """Send a packed command and read its answer.
@@ -203,10 +176,7 @@ class Pool:
         return self._connect_with(CONNECT_SECONDS)
 
     def _connect_with(self, seconds: float) -> Wire:
-        waits = ("socket_timeout", "socket_connect_timeout")
-        limits = {name: seconds for name in waits if name in self._arguments}
-        connection = self._class(**{**self._arguments, **limits})
-        connection.connect()
+        connection = self._open(seconds)
         return Wire(connection, self._timeout, self._answer_bytes)
 
     def run(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
@@ -242,3 +212,13 @@ class Pool:
         """Drop the connections of a parent process, and send nothing on their sockets."""
         self._idle = deque()
         self._background.forget()
+
+
+def _opening(transport: Transport, address: Address | None, options: Mapping[str, Any]) -> Connect:
+    """Give what opens connections."""
+    if is_plain(transport, options):
+        return lambda seconds: PlainConnection(address, options, seconds)
+    # It takes as long to import as Flask.
+    from flask_irl.stores.redis.redis_py import connect_by_redis_py
+
+    return connect_by_redis_py(transport, address, options, CONNECT_SECONDS)

@@ -11,10 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
-
 from flask_irl.errors import StoreError
 from flask_irl.stores.redis.commands import with_text
+from flask_irl.stores.redis.exceptions import (
+    AskError,
+    MovedError,
+    NoScriptError,
+    ResponseError,
+    TryAgainError,
+)
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.servers import Servers
 

@@ -8,20 +8,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
-
 from flask_irl.errors import OUT, StoreError
 from flask_irl.stores.location import Address, Location
 from flask_irl.stores.redis.deadline import run_until
 from flask_irl.stores.redis.discovery import ask_cluster, ask_sentinel
 from flask_irl.stores.redis.errors import store_error
+from flask_irl.stores.redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 from flask_irl.stores.redis.outages import Outages, name_of_slot
 from flask_irl.stores.redis.pool import Pool
+from flask_irl.stores.redis.slots import SLOTS, key_slot
 
 SEARCH_SECONDS: Final = 1.0
 """Least time between two searches for a cluster's nodes."""
-SLOTS: Final = 16384
 PROBE_KEYS: Final = 20 * SLOTS
 """Keys that are tried for one on a node, which may have a single slot."""
 SENDERS_HOST: Final = ("", "?")
@@ -294,6 +292,6 @@ class Servers:
         return self._make_pool(address, self._connect.get("sentinel_kwargs") or {})
 
     def _make_pool(self, address: Address | None, connect: Mapping[str, Any]) -> Pool:
-        kind = self._location.connection_class
+        kind = self._location.transport
         node = f"{address[0]}:{address[1]}" if self.clustered and address is not None else ""
         return Pool(address, kind, connect, self._timeout, self._answer_bytes, node)

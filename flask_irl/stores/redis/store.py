@@ -14,9 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from redis.crc import key_slot
-from redis.exceptions import AskError, NoScriptError, ResponseError
-
 from flask_irl.errors import StoreError
 from flask_irl.limits.current import Counted
 from flask_irl.limits.decision import Hit
@@ -30,12 +27,14 @@ from flask_irl.stores.redis.commands import HIT, REPLY, HitCommands, bulk
 from flask_irl.stores.redis.connect_options import sort_options
 from flask_irl.stores.redis.damage import DamagedError, ServerDamage
 from flask_irl.stores.redis.errors import LACKS_STRUCT
+from flask_irl.stores.redis.exceptions import AskError, NoScriptError, ResponseError
 from flask_irl.stores.redis.pipeline import Pipeline
 from flask_irl.stores.redis.pool import Pool
 from flask_irl.stores.redis.redirection import follow
 from flask_irl.stores.redis.scripts import read_script
 from flask_irl.stores.redis.server_info import read_server_info
 from flask_irl.stores.redis.servers import Servers
+from flask_irl.stores.redis.slots import key_slot
 from flask_irl.stores.redis.state import decode_counted
 from flask_irl.stores.redis.values import site_prefix
 from flask_irl.stores.redis.wire import Wire

@@ -1,8 +1,8 @@
 """Send a packed command on a connection's raw socket, and read its answer.
 
-redis-py connects, encrypts and logs in. A call on a request's path is then one write and one read,
-with the kernel's time-outs where there is no encryption: with Python's, each of the two would first
-ask the kernel whether it may.
+It is connected, and logged in. A call on a request's path is then one write and one read, with the
+kernel's time-outs where there is no encryption: with Python's, each of the two would first ask the
+kernel whether it may.
 """
 
 from __future__ import annotations
@@ -16,16 +16,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import hiredis
-from redis.exceptions import (
-    AskError,
-    InvalidResponse,
-    MovedError,
-    NoScriptError,
-    ResponseError,
-    TryAgainError,
-)
 
-READ_BYTES: Final = 65_536
+from flask_irl.stores.redis.connection import READ_BYTES, Connection
+from flask_irl.stores.redis.exceptions import InvalidResponse, ResponseError, answered_error
+
 ANSWER_BYTES: Final = 256
 """Size of the first read of an answer on a request's path: small, for a cheap buffer."""
 TOLERANCE: Final = 0.001
@@ -53,7 +47,7 @@ class Wire:
     """Hold one connection that is ready for use.
 
     Args:
-        connection: One of redis-py's, connected, with nothing under way.
+        connection: One with nothing under way.
         seconds: Time-out of a write, and of a read until :meth:`answer` sets another.
         length: Bytes of the bulk string that is expected as answer, which is read unparsed.
         clock: Seconds, of any origin; deadlines are by this clock.
@@ -80,7 +74,7 @@ class Wire:
 
     def __init__(
         self,
-        connection: Any,
+        connection: Connection,
         seconds: float,
         length: int,
         clock: Callable[[], float] = time.monotonic,
@@ -93,7 +87,7 @@ class Wire:
         self._head = b"$%d\r\n" % length
         self._length = len(self._head) + length
         self._bytes = self._length + 2
-        self._reader = hiredis.Reader(replyError=_error)
+        self._reader = hiredis.Reader(replyError=answered_error)
         self._missed = 0
         self._kernel = self._is_kernels()
         self._wait(seconds)
@@ -267,18 +261,3 @@ class Wire:
         self._sock.settimeout(None)
         # A socket of gevent's waits in gevent's own loop.
         return os.get_blocking(self._sock.fileno())
-
-
-def _error(text: str) -> ResponseError:
-    code, _, rest = text.partition(" ")
-    if code == "NOSCRIPT":
-        return NoScriptError(text)
-    if code == "TRYAGAIN":
-        return TryAgainError(text)
-    if code in ("MOVED", "ASK"):
-        try:
-            return MovedError(rest) if code == "MOVED" else AskError(rest)
-        except ValueError:
-            # Not the form of any server that is known.
-            return ResponseError(text)
-    return ResponseError(text)

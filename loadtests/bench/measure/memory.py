@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import compileall
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from random import Random
 from typing import Final, cast
 
 import redis
 
+import flask_irl
 from flask_irl.config.sources import resolve
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limiter.open import open_limiter
@@ -79,6 +82,7 @@ def redis_memory(bench: Bench, clients: int) -> float:
 
 def worker_memory(bench: Bench, requests: int) -> dict[str, float]:
     """Give the resident MiB of a gunicorn worker, bare and ours, that has served requests."""
+    _compile()
     return {kind: _worker(bench, kind, requests) for kind in ("bare", "flask_irl")}
 
 
@@ -98,6 +102,7 @@ def _worker(bench: Bench, kind: str, requests: int) -> float:
 
 def start_seconds(bench: Bench, rounds: int) -> dict[str, float]:
     """Time from import to a first answer, on Redis, by system: medians, taken in turn."""
+    _compile()
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     random = Random(1)
     for _ in range(rounds + 1):
@@ -109,6 +114,11 @@ def start_seconds(bench: Bench, rounds: int) -> dict[str, float]:
             times[kind].append(float(run.stdout.split()[-1]))
     # The first time reads files that others find in memory.
     return {NAMES[kind]: statistics.median(values[1:]) for kind, values in times.items()}
+
+
+def _compile() -> None:
+    """Compile the package, as pip does where it installs one; a checkout may never be compiled."""
+    compileall.compile_dir(Path(flask_irl.__file__).parent, quiet=2)
 
 
 def _visit(limiter: Limiter, addresses: list[str]) -> None:
