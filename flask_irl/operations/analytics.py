@@ -1,4 +1,4 @@
-"""Rank the routes, clients, networks and plans of a site's last days, from its tallies."""
+"""Rank a site's routes, clients, networks, countries and plans of its last days, from tallies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ByMeasure = Mapping[str, Counter[str]]
 
 
 class Ranked(Measured):
-    """Describe a route, a client or a network by its ``name`` and its requests.
+    """Describe a route, a client, a network or a country by its ``name`` and its requests.
 
     Members:
         refused: Those that this limiter refused, or would have, were it not in shadow mode.
@@ -71,6 +71,7 @@ class Analytics(TypedDict):
         until: The present.
         total: Requests of the whole site.
         routes, clients, networks: Those with most requests of the order that was asked for.
+        countries: The same of countries, by their codes; of clients whose keys are addresses.
         plans: All rate plans. Requests of clients whose plan only the app or an API key tells are
             not among theirs.
         days: The earliest first.
@@ -82,6 +83,7 @@ class Analytics(TypedDict):
     routes: list[Ranked]
     clients: list[Ranked]
     networks: list[Ranked]
+    countries: list[Ranked]
     plans: list[RankedPlan]
     days: list[Day]
 
@@ -102,7 +104,7 @@ class AnalyticsOperations:
         self._entries = Entries(limiter, Overridden(limiter, audit))
 
     def read(self, days: int = 7, order: str = "requests", listed: int = 20) -> Analytics:
-        """Rank routes, clients, networks and plans over the last days, today included.
+        """Rank routes, clients, networks, countries and plans over the last days with today.
 
         Args:
             days: Their number, 1 to 8.
@@ -122,9 +124,9 @@ class AnalyticsOperations:
         total: Counter[str] = Counter()
         for tally in site:
             total.update(tally)
-        routes, clients, networks = (
+        routes, clients, networks, countries = (
             _ranked(rank_measures(self._store, kind, wanted, RANKED_BY[order], listed))
-            for kind in ("route", "client", "network")
+            for kind in ("route", "client", "network", "country")
         )
         return {
             "since": float(wanted[0] * DAY),
@@ -133,6 +135,7 @@ class AnalyticsOperations:
             "routes": routes,
             "clients": clients,
             "networks": networks,
+            "countries": countries,
             "plans": self._ranked_plans(wanted, order),
             "days": [_day(day, tally) for day, tally in zip(wanted, site, strict=True)],
         }
