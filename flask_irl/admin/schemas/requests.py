@@ -105,7 +105,7 @@ class ClientsQuery(PageQuery):
         ),
     )
     country = fields.String(
-        validate=validate.Regexp("^[A-Za-z]{2}$"),
+        validate=[validate.Length(2, 2), validate.Regexp("^[A-Za-z]{2}$")],
         metadata=described(
             "Only clients whose address is of the country with this code of two letters; needs "
             "the option `country_file`.",
