@@ -8,7 +8,6 @@ from typing import Final, TypedDict
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limiter.rate_plans import MAX_ASSIGNED
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.entries import Entries
 from flask_irl.operations.overridden import Overridden
@@ -47,9 +46,9 @@ class Ranked(Measured):
 
 
 class RankedPlan(Ranked):
-    """Describe a rate plan, which is assigned to ``assigned`` clients, by those clients' requests.
+    """Describe a rate plan by the requests that were decided by it.
 
-    ``limits`` are its limits.
+    ``limits`` are its limits; operators have assigned it to ``assigned`` clients.
     """
 
     limits: list[str]
@@ -72,8 +71,7 @@ class Analytics(TypedDict):
         total: Requests of the whole site.
         routes, clients, networks: Those with most requests of the order that was asked for.
         countries: The same of countries, by their codes; of clients whose keys are addresses.
-        plans: All rate plans. Requests of clients whose plan only the app or an API key tells are
-            not among theirs.
+        plans: All rate plans.
         days: The earliest first.
     """
 
@@ -165,12 +163,7 @@ class AnalyticsOperations:
         plans = {entry["plan"]: entry for entry in self._plans.read()["plans"]}
         if not plans:
             return []
-        assigned, _ = self._plans.assigned(limit=MAX_ASSIGNED)
-        of_client = {entry["client"]: entry["plan"] for entry in assigned}
-        by_measure = {measure: Counter[str]() for measure in MEASURES}
-        for measure, counts in count_members(self._store, "client", days, [*of_client]).items():
-            for client, count in counts.items():
-                by_measure[measure][of_client[client]] += count
+        by_measure = count_members(self._store, "plan", days, [*plans])
         found: list[RankedPlan] = [
             {**_entry(name, by_measure), "limits": plan["limits"], "assigned": plan["assigned"]}
             for name, plan in plans.items()

@@ -1,4 +1,4 @@
-"""Tally each day's requests by client, route, network and country, for the operators' report.
+"""Tally each day's requests by client, route, network, country and plan, for operators.
 
 A flush adds the highest counts alone; the others wait here until they are among those, so that it
 costs the same however many clients there are.
@@ -18,7 +18,7 @@ from flask_irl.campaigns.newcomers import network_of
 from flask_irl.stores.history import DAY, Tally, TallyName
 
 MEASURES: Final = ("requests", "limited", "shadowed", "flagged", "by_app", "by_both")
-"""Counts of each client, route, network and country, and of the whole site."""
+"""Counts of each client, route, network, country and plan, and of the whole site."""
 CLIENTS: Final = "client.requests"
 NETWORKS: Final = "network.requests"
 COUNTRIES: Final = "country.requests"
@@ -64,6 +64,7 @@ class Tallies:
         """Count observations, but for the requests of clients."""
         day, self._latest = counted.latest // DAY, counted.latest
         self._add(day, "route.requests", counted.routes)
+        self._add(day, "plan.requests", counted.plans)
         self._add(day, SITE, {"requests": counted.routes.total()})
         for marked, times in counted.marked.items():
             places = {name: place_of(marked.client) for name, place_of in self._places.items()}
@@ -71,6 +72,8 @@ class Tallies:
                 self._add(day, f"client.{measure}", {marked.client: times})
                 self._add(day, f"route.{measure}", {marked.route: times})
                 self._add(day, SITE, {measure: times})
+                if marked.plan:
+                    self._add(day, f"plan.{measure}", {marked.plan: times})
                 for name, place in places.items():
                     if place:
                         self._add(day, name.replace("requests", measure), {place: times})
