@@ -31,6 +31,7 @@ class Observation(NamedTuple):
         outcome: Outcome of the decision on it, as of :class:`~flask_irl.limits.decision.Decision`.
         answered: Whether the app had answered it before it was decided on.
         seconds: Time that the decision took; -1 if unknown.
+        plan: Name of the client's rate plan, by which it was decided; empty for none.
     """
 
     client: str
@@ -48,9 +49,12 @@ class Observation(NamedTuple):
     outcome: str = "allowed"
     answered: bool = False
     seconds: float = -1.0
+    plan: str = ""
 
 
-Fields = tuple[str, float, float, str, int, str, int, int, bool, int, bool, int, str, bool, float]
+Fields = tuple[
+    str, float, float, str, int, str, int, int, bool, int, bool, int, str, bool, float, str
+]
 """Fields of an :class:`Observation` in the buffer: a plain tuple is quick to make, and the garbage
 collector soon stops tracking it."""
 

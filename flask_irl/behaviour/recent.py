@@ -43,5 +43,5 @@ class RecentRequest(NamedTuple):
 
 def recent_of(fields: Fields) -> RecentRequest:
     """Take from an observation all that is kept of it."""
-    _, at, _, route, _, method, status, _, _, times, _, _, outcome, _, _ = fields
+    _, at, _, route, _, method, status, _, _, times, _, _, outcome, _, _, _ = fields
     return RecentRequest(at, method[:MOST_METHOD], route[:MOST_ROUTE], status, outcome, times)

@@ -36,6 +36,7 @@ class Marked(NamedTuple):
         shadowed: Whether shadow mode admitted them, though the client's step would not have.
         flagged: Whether the client was at a lower step.
         by_app: Whether the app itself answered 429, such as by another limiter.
+        plan: Their client's rate plan; empty for none.
     """
 
     client: str
@@ -44,6 +45,7 @@ class Marked(NamedTuple):
     shadowed: bool
     flagged: bool
     by_app: bool
+    plan: str = ""
 
 
 class SiteCounts(NamedTuple):
@@ -54,6 +56,7 @@ class SiteCounts(NamedTuple):
             ``weekday:…``, ``day:…``, none of them 0; hours and days in UTC.
         minutes: Counts by minute since the epoch.
         routes: Requests by route.
+        plans: Requests by rate plan, of those that were decided by one.
         marked: Counts of the requests that are out of the ordinary.
         latest: The latest second, since the epoch.
     """
@@ -61,6 +64,7 @@ class SiteCounts(NamedTuple):
     totals: Counter[str]
     minutes: dict[int, MinuteCounts]
     routes: Counter[str]
+    plans: Counter[str]
     marked: Counter[Marked]
     latest: int
 
@@ -77,15 +81,20 @@ def count_observations(
     """
     alike: dict[tuple[str, float, str, bool], int] = {}
     marked: dict[tuple[Marked, int, int], int] = {}
+    plans: Counter[str] = Counter()
     for observation in observations:
         client, at, _, route, _, _, status, _, refused, times, flagged, _, outcome, *_ = observation
+        plan = observation[15]
+        if plan:
+            plans[plan] += times
         kind = (route, at // 1, outcome, flagged)
         alike[kind] = alike.get(kind, 0) + times
         clients[client] = clients.get(client, 0) + times
         if flagged or status == TOO_MANY or outcome != "allowed":
             by_app = status == TOO_MANY and (observation[13] or not refused)
             shadowed = outcome == "shadow_limited"
-            mark = (Marked(client, route, refused, shadowed, flagged, by_app), int(at), status)
+            whose = Marked(client, route, refused, shadowed, flagged, by_app, plan)
+            mark = (whose, int(at), status)
             marked[mark] = marked.get(mark, 0) + times
     _count_latencies(observations, seconds)
     totals: Counter[str] = Counter()
@@ -123,7 +132,7 @@ def count_observations(
     if refusals:
         totals["refused"] += refusals.total()
     minutes = {m: MinuteCounts(times, refusals[m]) for m, times in requests.items()}
-    return SiteCounts(totals, minutes, routes, marks, latest)
+    return SiteCounts(totals, minutes, routes, plans, marks, latest)
 
 
 def _count_latencies(observations: Sequence[Fields], seconds: Seconds) -> None:

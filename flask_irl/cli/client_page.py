@@ -87,6 +87,9 @@ def facts(result: ClientResult) -> Iterator[tuple[str, str]]:
         yield "tenant", result["tenant"]
     if result["label"]:
         yield "label", result["label"]
+    if result["country"]:
+        name = result["country_name"]
+        yield "country", f"{name} ({result['country']})" if name else result["country"]
     yield "limit", _limit(result)
     if result["plan"] is not None:
         yield "plan", _plan(result["plan"])

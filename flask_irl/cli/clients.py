@@ -27,6 +27,9 @@ in_order = click.option(
 )
 at_step = click.option("--step", type=click.IntRange(0, 127), help="Only clients at this step.")
 of_plan = click.option("--plan", help="Only clients that have this plan, or count under it.")
+of_country = click.option(
+    "--country", help="Only clients of this country, such as DE; needs country_file."
+)
 sorted_by = click.option(
     "--sort", type=click.Choice(COLUMNS), help="Sort by this column, the highest first."
 )
@@ -43,6 +46,7 @@ surely = click.option("--yes", is_flag=True, help="Don't ask about a client not 
 @in_order
 @at_step
 @of_plan
+@of_country
 @sorted_by
 @lowest_first
 @at_most
@@ -53,6 +57,7 @@ def clients(
     order: str,
     step: int | None,
     plan: str | None,
+    country: str | None,
     sort: str | None,
     ascending: bool,
     limit: int,
@@ -62,7 +67,13 @@ def clients(
     """Show clients, the most active first, or in another order. All figures are as of now. With
     --order overridden, networks too."""
     entries, total = operations().clients.ranked(
-        order=order, step=step, plan=plan, sort=sort, ascending=ascending, limit=limit
+        order=order,
+        step=step,
+        plan=plan,
+        country=country,
+        sort=sort,
+        ascending=ascending,
+        limit=limit,
     )
     print_clients(entries, json_, wide=wide)
     _note_more(len(entries), total)
@@ -74,6 +85,7 @@ def clients(
 @in_order
 @at_step
 @of_plan
+@of_country
 @sorted_by
 @lowest_first
 @click.option("--all", "everybody", is_flag=True, help="Search all clients, not the ranked ones.")
@@ -87,6 +99,7 @@ def find(
     order: str,
     step: int | None,
     plan: str | None,
+    country: str | None,
     sort: str | None,
     ascending: bool,
     everybody: bool,
@@ -110,6 +123,7 @@ def find(
         order=order,
         step=step,
         plan=plan,
+        country=country,
         sort=sort,
         ascending=ascending,
         everybody=everybody,

@@ -68,13 +68,17 @@ def _print(found: Report) -> None:
     left = len(found["clients"]) - SHOWN
     if left > 0:
         click.echo(f"{left} more: --csv and --json list them")
-    click.echo()
-    refused = [
-        route
-        for route in found["routes"]
-        if route["refused_by_app"] or route["refused_by_limits"] or route["refused_by_verdict"]
-    ]
-    _print_rows(refused[:SHOWN], ("route", *CLIENT_COLUMNS[4:-1]))
+    _print_refused(found["routes"], "route")
+    _print_refused(found["countries"], "country")
+
+
+def _print_refused(members: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Print those of which requests were refused; nothing where none are."""
+    counts = CLIENT_COLUMNS[5:8]
+    refused = [member for member in members if any(member[count] for count in counts)]
+    if refused:
+        click.echo()
+        _print_rows(refused[:SHOWN], (name, *CLIENT_COLUMNS[4:-1]))
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

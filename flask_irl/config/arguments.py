@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, TypedDict
 
 from flask_irl.config.options import DetectorName, OnStoreError, ResetFormat, UndeclaredTenants
@@ -74,6 +75,7 @@ class OptionArguments(TypedDict, total=False):
     admin: bool | None
     admin_docs: bool | None
     admin_page: bool | None
+    country_file: str | PathLike[str] | None
     url_prefix: str | None
     background: bool | None
     tenants: Mapping[str, Any] | None

@@ -112,6 +112,8 @@ def _within(options: Options, name: str, changes: Mapping[str, Any]) -> Options:
         tenants={},
         # The app's tell of its tenants, too.
         webhooks=(),
+        # One open file serves them all.
+        country_file=None,
         key_prefix=prefix_of(options, name),
     )
 

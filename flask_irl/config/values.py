@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -51,6 +52,14 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text that is not empty")
     return value
+
+
+def path(value: object) -> str:
+    """Accept the path of a file, as text or a path object."""
+    found = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(found, str) or not found.strip() or "\0" in found:
+        raise ValueError("the path of a file")
+    return found
 
 
 def key_prefix(value: object) -> str:

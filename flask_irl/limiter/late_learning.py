@@ -25,6 +25,7 @@ from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.traps import Traps
 
 if TYPE_CHECKING:
+    from flask_irl.countries.countries import Countries
     from flask_irl.limiter.learning import Learning
     from flask_irl.limiter.webhooks import TenantWebhooks, Webhooks
     from flask_irl.model.model import Model
@@ -60,6 +61,19 @@ def webhooks_of(options: Options, store: Store, notify: Notify) -> Webhooks | No
     return Webhooks(store, options.webhooks, options.webhook_secret, notify)
 
 
+def countries_of(options: Options, notify: Notify) -> Countries | None:
+    """Open the file that tells the countries of clients; None where none is given.
+
+    Raises:
+        ConfigurationError: It can't be read.
+    """
+    if options.country_file is None:
+        return None
+    from flask_irl.countries.countries import Countries
+
+    return Countries(options.country_file, notify)
+
+
 class LateLearning:
     """Take observations, and learn from them with a part that is loaded when it is first needed.
 
@@ -77,6 +91,7 @@ class LateLearning:
         buffer: Holds observations until they are flushed.
         traps: Holds clients that hit a honeypot until then.
         webhooks: Tells others of events; None where nobody is to be told.
+        countries: Tells the countries of clients; None where no file does.
         shared_model: Gives the model that judges while there is none of its own; None for none.
         refresh_shared: Loads that model as it is in the store by now.
     """
@@ -95,6 +110,7 @@ class LateLearning:
         self.notify: Notify = ignore if listener is None else listener.notify
         store.report_damage(self.notify)
         self.webhooks = webhooks_of(options, store, self.notify)
+        self.countries = countries_of(options, self.notify)
         # Not on a request's way: none of those events becomes a webhook.
         self._watched = self.notify
         self._announce: Announce | None = None
@@ -134,6 +150,7 @@ class LateLearning:
                     self.traps,
                     self._announce,
                     self.shared_model,
+                    None if self.countries is None else self.countries.of,
                 )
             return self._made
 

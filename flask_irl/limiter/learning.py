@@ -23,6 +23,7 @@ from flask_irl.verdicts.incident_watch import Announce, no_one
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.profiler import Profiler
 from flask_irl.verdicts.rules import Rules
+from flask_irl.verdicts.site_update import SiteUpdate
 from flask_irl.verdicts.traps import Traps
 
 
@@ -40,6 +41,7 @@ class Learning:
         traps: Holds clients that hit a honeypot until then.
         announce: Takes beginnings and ends of attacks.
         shared: Gives the model that judges while there is none of its own; None for none.
+        country_of: Names the country of a client, or gives ""; None where nothing does.
 
     Attributes:
         gate: Holds back newcomers' logins where there is a campaign.
@@ -60,6 +62,7 @@ class Learning:
         traps: Traps,
         announce: Announce | None = None,
         shared: Callable[[], Model] | None = None,
+        country_of: Callable[[str], str] | None = None,
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
@@ -78,7 +81,9 @@ class Learning:
             campaigns=self.campaigns,
             buffer=buffer,
             traps=traps,
-            recent_requests=options.recent_requests,
+            new_site=functools.partial(
+                SiteUpdate.first, recent_requests=options.recent_requests, country_of=country_of
+            ),
             errors=lambda: failures.store_errors,
         )
         self.gate = CampaignGate(self.campaigns, store, failures, notify)

@@ -92,6 +92,7 @@ class Limiter(LiveLimits):
         login: int = BY_NAME,
         answered: bool = False,
         seconds: float = -1.0,
+        plan: str = "",
     ) -> None:
         """Note an answered request, to learn from it with the next flush.
 
@@ -105,6 +106,7 @@ class Limiter(LiveLimits):
             login: Whether it logs in, see :mod:`flask_irl.behaviour.observation`.
             answered: Whether the app had answered it before the decision.
             seconds: Time that the decision took; -1 if unknown.
+            plan: Name of the client's rate plan, by which it was decided; empty for none.
         """
         if self._mode != "off":
             outcome, key, _, _, _, _, anomalous, _, _, _, _, source, at, gap = decision
@@ -125,6 +127,7 @@ class Limiter(LiveLimits):
                 outcome,
                 answered,
                 seconds,
+                plan,
             )
             if source == "local":
                 self.buffer.add_refused(note)

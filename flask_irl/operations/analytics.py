@@ -1,4 +1,4 @@
-"""Rank the routes, clients, networks and plans of a site's last days, from its tallies."""
+"""Rank a site's routes, clients, networks, countries and plans of its last days, from tallies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final, TypedDict
 
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
-from flask_irl.limiter.rate_plans import MAX_ASSIGNED
 from flask_irl.operations.audit import AuditLog
 from flask_irl.operations.entries import Entries
 from flask_irl.operations.overridden import Overridden
@@ -36,7 +35,7 @@ ByMeasure = Mapping[str, Counter[str]]
 
 
 class Ranked(Measured):
-    """Describe a route, a client or a network by its ``name`` and its requests.
+    """Describe a route, a client, a network or a country by its ``name`` and its requests.
 
     Members:
         refused: Those that this limiter refused, or would have, were it not in shadow mode.
@@ -47,9 +46,9 @@ class Ranked(Measured):
 
 
 class RankedPlan(Ranked):
-    """Describe a rate plan, which is assigned to ``assigned`` clients, by those clients' requests.
+    """Describe a rate plan by the requests that were decided by it.
 
-    ``limits`` are its limits.
+    ``limits`` are its limits; operators have assigned it to ``assigned`` clients.
     """
 
     limits: list[str]
@@ -71,8 +70,8 @@ class Analytics(TypedDict):
         until: The present.
         total: Requests of the whole site.
         routes, clients, networks: Those with most requests of the order that was asked for.
-        plans: All rate plans. Requests of clients whose plan only the app or an API key tells are
-            not among theirs.
+        countries: The same of countries, by their codes; of clients whose keys are addresses.
+        plans: All rate plans.
         days: The earliest first.
     """
 
@@ -82,6 +81,7 @@ class Analytics(TypedDict):
     routes: list[Ranked]
     clients: list[Ranked]
     networks: list[Ranked]
+    countries: list[Ranked]
     plans: list[RankedPlan]
     days: list[Day]
 
@@ -102,7 +102,7 @@ class AnalyticsOperations:
         self._entries = Entries(limiter, Overridden(limiter, audit))
 
     def read(self, days: int = 7, order: str = "requests", listed: int = 20) -> Analytics:
-        """Rank routes, clients, networks and plans over the last days, today included.
+        """Rank routes, clients, networks, countries and plans over the last days with today.
 
         Args:
             days: Their number, 1 to 8.
@@ -122,9 +122,9 @@ class AnalyticsOperations:
         total: Counter[str] = Counter()
         for tally in site:
             total.update(tally)
-        routes, clients, networks = (
+        routes, clients, networks, countries = (
             _ranked(rank_measures(self._store, kind, wanted, RANKED_BY[order], listed))
-            for kind in ("route", "client", "network")
+            for kind in ("route", "client", "network", "country")
         )
         return {
             "since": float(wanted[0] * DAY),
@@ -133,6 +133,7 @@ class AnalyticsOperations:
             "routes": routes,
             "clients": clients,
             "networks": networks,
+            "countries": countries,
             "plans": self._ranked_plans(wanted, order),
             "days": [_day(day, tally) for day, tally in zip(wanted, site, strict=True)],
         }
@@ -162,12 +163,7 @@ class AnalyticsOperations:
         plans = {entry["plan"]: entry for entry in self._plans.read()["plans"]}
         if not plans:
             return []
-        assigned, _ = self._plans.assigned(limit=MAX_ASSIGNED)
-        of_client = {entry["client"]: entry["plan"] for entry in assigned}
-        by_measure = {measure: Counter[str]() for measure in MEASURES}
-        for measure, counts in count_members(self._store, "client", days, [*of_client]).items():
-            for client, count in counts.items():
-                by_measure[measure][of_client[client]] += count
+        by_measure = count_members(self._store, "plan", days, [*plans])
         found: list[RankedPlan] = [
             {**_entry(name, by_measure), "limits": plan["limits"], "assigned": plan["assigned"]}
             for name, plan in plans.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from flask_irl.behaviour import profile
 from flask_irl.errors import ConfigurationError
@@ -23,6 +23,7 @@ from flask_irl.operations.search import (
     Found,
     check_order,
     check_sort,
+    country_wanted,
     key_matcher,
     route_wanted,
     unknown_route,
@@ -33,6 +34,17 @@ from flask_irl.stores.state import ClientState
 from flask_irl.verdicts.rankings import RANKINGS
 
 FLAGGED: Final = "flagged"
+
+
+class Wanted(NamedTuple):
+    """Restrict a list to clients at a step, of a plan and of a country; None for any."""
+
+    step: int | None = None
+    plan: str | None = None
+    country: str | None = None
+
+
+ANYBODY: Final = Wanted()
 
 
 class ClientLists:
@@ -49,12 +61,18 @@ class ClientLists:
         self._overridden = Overridden(limiter, audit)
         self._entries = Entries(limiter, self._overridden)
 
+    @property
+    def knows_countries(self) -> bool:
+        """Tell whether a file tells the countries of clients."""
+        return self._limiter.countries is not None
+
     def ranked(
         self,
         *,
         order: str = "active",
         step: int | None = None,
         plan: str | None = None,
+        country: str | None = None,
         sort: str | None = None,
         ascending: bool = False,
         offset: int = 0,
@@ -67,6 +85,7 @@ class ClientLists:
                 ``overridden`` (by the override's end, the last first; networks, too).
             step: Restricts the list to clients at this step.
             plan: Restricts it to clients that have this plan, or count under it at present.
+            country: Restricts it to clients of the country with this code.
             sort: Sorts the clients of the ranking, a thousand at most, by one of
                 :data:`~flask_irl.operations.search.COLUMNS`; None for the ranking's own order.
             ascending: Sorts with the lowest first.
@@ -74,13 +93,14 @@ class ClientLists:
             limit: The number of clients to return at most.
 
         Raises:
-            ConfigurationError: There is no such ranking, plan or column.
+            ConfigurationError: There is no such ranking, plan or column, or no country is known.
         """
         check_order(order)
         check_sort(sort)
+        wanted = Wanted(step, plan, self._code(country))
         self._limiter.refresh()
         now = self._store.now()
-        whole = step is not None or plan is not None or sort is not None
+        whole = wanted != ANYBODY or sort is not None
         if not whole and order not in (ANOMALOUS, OVERRIDDEN):
             names, total = self._names(order, now, offset, limit)
             states = self._live(order, names, now)
@@ -90,7 +110,7 @@ class ClientLists:
         states = self._live(order, self._names(order, now, 0, RANKED)[0], now)
         if order == OVERRIDDEN:
             states |= self._load(self._overridden.networks(now), now)
-        states = self._wanted(states, step, plan, now)
+        states = self._wanted(states, wanted, now)
         if order in (ANOMALOUS, OVERRIDDEN):
             states = self._found(states, now).by(order)
         if sort is not None:
@@ -105,6 +125,7 @@ class ClientLists:
         order: str = "active",
         step: int | None = None,
         plan: str | None = None,
+        country: str | None = None,
         sort: str | None = None,
         ascending: bool = False,
         everybody: bool = False,
@@ -123,6 +144,7 @@ class ClientLists:
             order: As of :meth:`ranked`, for clients found without a route.
             step: Restricts the list to clients at this step.
             plan: Restricts it as that of :meth:`ranked`.
+            country: Restricts it as that of :meth:`ranked`.
             sort: Sorts all that are found, as there.
             ascending: Sorts with the lowest first.
             everybody: Looks at all clients that are known, a part after the other, up to a thousand
@@ -131,15 +153,17 @@ class ClientLists:
             limit: The number of clients to return at most.
 
         Raises:
-            ConfigurationError: There is no such ranking, network, plan or column.
+            ConfigurationError: There is no such ranking, network, plan or column, or no country is
+                known.
         """
         check_order(order)
         check_sort(sort)
+        wanted = Wanted(step, plan, self._code(country))
         matches, begins = key_matcher(text)
-        wanted = None
+        asked = None
         if route:
-            wanted = route_wanted(route, routes_of(self._store.counts()))
-            if wanted is None:
+            asked = route_wanted(route, routes_of(self._store.counts()))
+            if asked is None:
                 return [], 0
         self._limiter.refresh()
         now = self._store.now()
@@ -147,9 +171,9 @@ class ClientLists:
         parts = self._store.clients(begins) if everybody else iter([self._ranked_names()])
         for part in chain([self._overridden.networks(now)], parts):
             names = [name for name in part if name not in states and matches(name)]
-            loaded = self._wanted(self._load(names, now), step, plan, now)
-            if wanted is not None:
-                loaded = self._found(loaded, now).asking_for(wanted)
+            loaded = self._wanted(self._load(names, now), wanted, now)
+            if asked is not None:
+                loaded = self._found(loaded, now).asking_for(asked)
             states |= loaded
             if everybody and len(states) >= MAX_FOUND:
                 break
@@ -157,7 +181,7 @@ class ClientLists:
         if sort is not None:
             states = found.sorted_by(sort, ascending=ascending)
         else:
-            states = found.by(order) if wanted is None else found.asking_for(wanted)
+            states = found.by(order) if asked is None else found.asking_for(asked)
         return self._page(states, now, offset, limit), len(states)
 
     def count_held(self) -> ClientCounts:
@@ -233,12 +257,19 @@ class ClientLists:
             self._store.rank(RANKINGS[order].stored if order in RANKINGS else order, {}, gone)
         return live
 
+    def _code(self, country: str | None) -> str | None:
+        return None if country is None else country_wanted(country, self._limiter.countries)
+
     def _wanted(
-        self, states: dict[str, ClientState], step: int | None, plan: str | None, now: float
+        self, states: dict[str, ClientState], wanted: Wanted, now: float
     ) -> dict[str, ClientState]:
-        """Give the clients at a step and of a plan; None for any."""
+        """Give the clients that are wanted."""
+        step, plan, country = wanted
         if step is not None:
             states = {key: state for key, state in states.items() if state.step == step}
+        if country is not None and self._limiter.countries is not None:
+            of = self._limiter.countries.of
+            states = {key: state for key, state in states.items() if of(key) == country}
         if plan is not None:
             clients = [key for key in states if not is_no_client(key)]
             names = set(members(self._limiter, plan, clients, now))

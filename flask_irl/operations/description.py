@@ -57,6 +57,8 @@ class Description:
         return {
             "client": key,
             "label": entry["label"],
+            "country": entry["country"],
+            "country_name": self._country_name(key),
             "step": entry["step"],
             "factor": entry["factor"],
             "limit": entry["limit"],
@@ -87,6 +89,10 @@ class Description:
             "rules": rules,
             "why": explain.as_json(reasons),
         }
+
+    def _country_name(self, key: str) -> str | None:
+        countries = self._limiter.countries
+        return None if countries is None else countries.find(key).name or None
 
 
 def verdict_on(state: ClientState | None) -> dict[str, Any]:

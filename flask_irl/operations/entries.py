@@ -63,6 +63,7 @@ class Entries:
         n, refused = profile.sums_of(records, "n"), profile.sums_of(records, "refused")
         shares = np.minimum(refused / np.maximum(n, 1e-3), 1.0)
         ladder, options = self._limiter.ladder, self._limiter.options
+        countries = self._limiter.countries
         overrides = self._overridden.authored(states, now)
         entries: list[ClientEntry] = []
         for index, (key, state) in enumerate(states.items()):
@@ -71,6 +72,7 @@ class Entries:
             entry: ClientEntry = {
                 "client": key,
                 "label": self._limiter.label(key),
+                "country": countries.of(key) or None if countries else None,
                 "step": state.step,
                 "factor": step.factor,
                 "limit": options.base_at(step.factor),

@@ -104,6 +104,8 @@ def _sections(report: Report, incidents: Sequence[IncidentState]) -> Iterator[Se
     yield _counts("Refused clients", "client", refused)
     yield _counts("Clients with most requests", "client", report["top_clients"])
     yield _counts("Networks with most requests", "network", report["networks"])
+    if report["countries"]:
+        yield _counts("Countries with most requests", "country", report["countries"])
     yield _counts("Routes with most requests", "route", report["routes"])
 
 

@@ -37,7 +37,7 @@ class Operations:
         limiter: The limiter.
 
     Attributes:
-        analytics: Rankings of routes, clients, networks and plans over days.
+        analytics: Rankings of routes, clients, networks, countries and plans over days.
         audit: The changes that operators made.
         api_keys: API keys of the app's clients.
         campaigns: Attacks of many clients.

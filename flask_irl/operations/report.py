@@ -51,6 +51,12 @@ class ReportedNetwork(Measured):
     network: str
 
 
+class ReportedCountry(Measured):
+    """Describe a country in a report, by its code."""
+
+    country: str
+
+
 class ReportedDay(Measured):
     """Describe a day of a report; it begins ``at`` so many seconds since the epoch."""
 
@@ -85,6 +91,7 @@ class Report(Measured):
     clients: list[ReportedClient]
     routes: list[ReportedRoute]
     networks: list[ReportedNetwork]
+    countries: list[ReportedCountry]
     top_clients: list[ReportedClient]
     by_day: list[ReportedDay]
 
@@ -144,6 +151,7 @@ class Reports:
             "clients": refused[:listed],
             "routes": [{"route": n, **m} for n, m in self._ranked("route", wanted, listed)],
             "networks": [{"network": n, **m} for n, m in self._ranked("network", wanted, listed)],
+            "countries": [{"country": n, **m} for n, m in self._ranked("country", wanted, listed)],
             "top_clients": top,
             "by_day": [
                 {"at": float(day * DAY), **measured(tally)}

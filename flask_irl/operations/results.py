@@ -65,6 +65,7 @@ class ClientEntry(TypedDict):
 
     Members:
         label: The name that the app gives it.
+        country: The code of the country of its address; None where none is known.
         limit: Base limit at its step; None where the base limit is off.
         override: The kind of an operator's override; ``amount`` is its limit.
         since, until: Beginning and end of the override (the beginning while the audit log has it);
@@ -75,6 +76,7 @@ class ClientEntry(TypedDict):
 
     client: str
     label: str | None
+    country: str | None
     step: int
     factor: float
     limit: int | None
@@ -130,11 +132,14 @@ class ClientResult(TypedDict):
     Members that :class:`ClientEntry` has mean the same here. ``covered_by`` is the override of the
     longest network that holds its address, which decides unless there is one of the client's own.
     ``plan`` is None where the base limit holds, ``tenant`` is empty for the app's own clients,
-    ``recent_requests`` are the latest first, None where the site keeps none.
+    ``recent_requests`` are the latest first, None where the site keeps none, ``country_name`` is
+    the English name that the file of countries has, None without one.
     """
 
     client: str
     label: str | None
+    country: str | None
+    country_name: str | None
     step: int
     factor: float
     limit: int | None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.routes import is_login
 from flask_irl.behaviour.sums import Floats
+from flask_irl.countries.record import CODE
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import HASHED, UNKNOWN, canonical, network_key
 from flask_irl.limits.networks import (
@@ -25,6 +26,9 @@ from flask_irl.operations.traffic import requests_for
 from flask_irl.stores.site import OVERRIDDEN
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts.rankings import RANKINGS
+
+if TYPE_CHECKING:
+    from flask_irl.countries.countries import Countries
 
 ANOMALOUS: Final = "anomalous"
 ORDERS: Final = (*RANKINGS, OVERRIDDEN)
@@ -142,6 +146,22 @@ def check_sort(sort: str | None) -> None:
     """
     if sort is not None and sort not in COLUMNS:
         raise ConfigurationError(f"sort is {sort!r:.60}: give one of {', '.join(COLUMNS)}")
+
+
+def country_wanted(country: str, countries: Countries | None) -> str:
+    """Read the code of a country to search for.
+
+    Raises:
+        ConfigurationError: It is no code, or no file tells the countries of clients.
+    """
+    if countries is None:
+        raise ConfigurationError(
+            f"country is {country!r:.60}, but no country is known: give country_file first"
+        )
+    code = country.strip().upper()
+    if CODE.fullmatch(code) is None:
+        raise ConfigurationError(f"country is {country!r:.60}: give two letters, such as DE")
+    return code
 
 
 def key_matcher(text: str) -> tuple[Callable[[str], bool], str]:

@@ -1,4 +1,4 @@
-"""Read the tallies of a site's last days: requests by client, route and network."""
+"""Read the tallies of a site's last days: requests by client, route, place and plan."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_measures(store: HistoryStore, kind: str, days: Sequence[int]) -> dict[s
 
     Args:
         store: The store.
-        kind: ``client``, ``route`` or ``network``.
+        kind: ``client``, ``route``, ``network``, ``country`` or ``plan``.
         days: Days since the epoch.
 
     Raises:

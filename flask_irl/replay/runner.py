@@ -76,7 +76,12 @@ class Replay:
         self._max_pending = max_pending
         self._now = 0.0
         options = dataclasses.replace(
-            options, storage_uri="memory://", storage_options={}, background=False, mode="enforce"
+            options,
+            storage_uri="memory://",
+            storage_options={},
+            background=False,
+            mode="enforce",
+            country_file=None,
         )
         self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
         static = dataclasses.replace(options, mode="off")

@@ -60,9 +60,9 @@ JOBS: Final = ("flush", "poll", "train", "expire")
 """Background jobs."""
 DAMAGES: Final = (
     *("client", "profile", "site", "settings", "network", "campaigns", "news"),
-    *("assigned", "rows", "model", "audit", "training", "worker", "api_key"),
+    *("assigned", "rows", "model", "audit", "training", "worker", "api_key", "country"),
 )
-"""Kinds of values in the store."""
+"""Kinds of values in the store; and of those in the file of countries."""
 WEBHOOKS: Final = ("delivered", "retried", "failed", "dropped")
 """Outcomes of tries to deliver a webhook."""
 KEY_REJECTIONS: Final = (

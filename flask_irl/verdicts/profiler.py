@@ -22,7 +22,6 @@ from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.flush import Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
-from flask_irl.verdicts.recent import recent_for
 from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save_turns import SaveTurns
@@ -68,7 +67,7 @@ class Profiler:
         pause: Waits between two steps of a gentle flush, for a number of seconds.
         cpu_clock: Seconds of CPU of this thread, by which a gentle flush rests.
         monotonic: Seconds of a clock that is never set, by which saves are spread.
-        recent_requests: The number of each client's latest requests that are kept, 0 for none.
+        new_site: Begins what a flush gathers of the site, given that clock.
         errors: Counts the calls of the store that have failed in this process.
 
     Attributes:
@@ -96,7 +95,7 @@ class Profiler:
         pause: Callable[[float], object] = time.sleep,
         cpu_clock: Callable[[], float] = time.thread_time,
         monotonic: Callable[[], float] = time.monotonic,
-        recent_requests: int = 0,
+        new_site: Callable[[Callable[[], float]], SiteUpdate] = SiteUpdate.first,
         errors: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
@@ -112,7 +111,7 @@ class Profiler:
         self._cpu_clock = cpu_clock
         self._monotonic = monotonic
         self._errors = errors
-        self._recent_requests = recent_requests
+        self._new_site = new_site
         self._step_log = StepLog()
         self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
@@ -131,7 +130,7 @@ class Profiler:
     def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._site = SiteUpdate.first(self._monotonic, recent_for(self._recent_requests))
+        self._site = self._new_site(self._monotonic)
         self._turns = SaveTurns(self._monotonic)
         self._errors_told = self._errors()
         self._flushing = threading.Lock()

@@ -46,6 +46,8 @@ class Observer:
         exchange.observed = True
         route = exchange.route.label
         login = FAILED_LOGIN if exchange.failed_login else exchange.route.login
+        question = exchange.question
+        rate_plan = None if question is None else question.rate_plan
         try:
             if decision.source not in NOT_LEARNED_FROM:
                 size = -1
@@ -65,11 +67,11 @@ class Observer:
                     login=login,
                     answered=exchange.answered,
                     seconds=exchange.seconds,
+                    plan="" if rate_plan is None else rate_plan.name,
                 )
             if self._notify is not None:
                 self._notify(RequestDecided(decision, route, exchange.seconds))
-                question = exchange.question
-                if question is not None and question.rate_plan is not None:
-                    self._notify(PlanDecided(question.rate_plan.name, decision.outcome))
+                if rate_plan is not None:
+                    self._notify(PlanDecided(rate_plan.name, decision.outcome))
         except Exception as error:
             self._limiter.failures.swallow("response", error)

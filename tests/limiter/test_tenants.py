@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.events import TrainingEnded
 from flask_irl.training.fit import fit_here
 from tests.conftest import Clock
+from tests.country_file import write
 from tests.recorder import Recorder
 
 CLIENT = "192.0.2.1"
@@ -188,6 +190,20 @@ def test_a_change_comes_to_a_tenant_that_had_no_request_yet(fleet: Any) -> None:
     # What it doesn't need for its first request isn't loaded.
     assert not made.limiter("a").has_learned
     elsewhere.close()
+
+
+def test_tenants_share_the_file_of_countries_and_count_by_themselves(
+    fleet: Any, tmp_path: Path
+) -> None:
+    made = fleet(country_file=str(write(tmp_path / "countries.mmdb")))
+    one, other = made.limiter("a"), made.limiter("b")
+    assert one.countries is other.countries is made.limiter("default").countries is not None
+    made.ask("a", "203.0.113.7")
+    made.ask("b", "198.51.100.1")
+    one.flush()
+    other.flush()
+    ranked = [Operations(x).analytics.read()["countries"] for x in (one, other)]
+    assert [[country["name"] for country in found] for found in ranked] == [["DE"], ["FR"]]
 
 
 def test_trainings_come_one_at_a_time_and_who_waited_longest_is_first(

@@ -55,19 +55,29 @@ def test_rankings_by_refusals_name_the_refused_alone(site: Site) -> None:
     assert names(worker, "routes", "flagged") == ["/a"]
 
 
-def test_plans_have_the_requests_of_those_that_are_assigned_one(site: Site) -> None:
+def test_plans_have_the_requests_that_were_decided_by_them(site: Site) -> None:
     worker = site.worker(**OPTIONS)
     operations = worker.operations
     for client in ("a", "b"):
         operations.plans.assign(client, "pro", seconds=3600, reason="", who="ada")
-    ask(worker, "a", 4)
-    ask(worker, "b", 3)
-    ask(worker, "c", 9)
+    ask(worker, "a", 4, plan="pro")
+    ask(worker, "told-by-the-app", 3, 429, plan="pro")
+    ask(worker, "c", 12, plan="free")
+    ask(worker, "under-the-base-limit", 9)
+    ask(worker, "of-a-plan-that-is-no-more", 9, plan="gone")
     worker.limiter.flush()
-    pro, free = operations.analytics.read()["plans"]
+    free, pro = operations.analytics.read()["plans"]
     assert (pro["name"], pro["assigned"], pro["requests"]) == ("pro", 2, 7)
-    assert (free["name"], free["assigned"], free["requests"]) == ("free", 0, 0)
+    assert (pro["refused"], pro["refused_by_app"]) == (0, 3)
+    assert (free["name"], free["assigned"], free["requests"]) == ("free", 0, 12)
+    assert free["refused"] == 2
     assert pro["limits"] == ["600 per 60 seconds"]
+    assert names(worker, "plans", "refused") == ["free", "pro"]
+
+
+def test_a_plan_without_requests_is_listed_with_none(site: Site) -> None:
+    found = site.worker(**OPTIONS).operations.analytics.read()["plans"]
+    assert [(plan["name"], plan["requests"]) for plan in found] == [("pro", 0), ("free", 0)]
 
 
 def test_without_plans_none_is_listed(site: Site) -> None:

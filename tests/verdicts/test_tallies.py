@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from flask_irl.behaviour.observation import Fields, Observation
@@ -10,6 +12,7 @@ from flask_irl.behaviour.site_counting import count_observations
 from flask_irl.stores.history import DAY
 from flask_irl.verdicts.tallies import (
     CLIENTS,
+    COUNTRIES,
     MOST_TOLD,
     MOST_WAITING,
     NETWORKS,
@@ -77,6 +80,43 @@ def test_a_client_counts_for_its_network(client: str, network: str | None) -> No
     tallies = Tallies()
     count(tallies, client)
     assert told(tallies, NETWORKS) == ({} if network is None else {network: 1})
+
+
+def country_of(client: str) -> str:
+    """Tell two countries from other keys."""
+    return {"10": "DE", "192": "FR"}.get(client.partition(".")[0], "")
+
+
+def test_a_country_counts_its_clients_those_that_give_way_too() -> None:
+    tallies = Tallies(country_of)
+    clients = [f"10.{n // 250}.{n % 250}.1" for n in range(MOST_WAITING)]
+    count(tallies, *clients, *(f"192.0.2.{n}" for n in range(250)), "key:5f0c")
+    count(tallies, *clients)
+    tallies.bound()
+    found: Counter[str] = Counter()
+    for flush in range(MOST_WAITING // MOST_TOLD):
+        found.update(told(tallies, COUNTRIES))
+        # Of one more, so that time passes.
+        count(tallies, "key:5f0c", at=AT + (flush + 1) * TOLD_SECONDS)
+    assert found == {"DE": 2 * MOST_WAITING, "FR": 250}
+
+
+def test_requests_out_of_the_ordinary_are_told_by_country_with_each_flush() -> None:
+    tallies = Tallies(country_of)
+    for status, client in ((429, "10.1.2.3"), (200, "192.0.2.1"), (429, "key:5f0c")):
+        seen: list[Fields] = [
+            (*Observation(client, AT, -1.0, "/", 0, "GET", status, 9, True, outcome="limited"),)
+        ]
+        tallies.count(count_observations(seen, Seconds(), tallies.clients(AT)))
+    found = tallies.highest()
+    assert found[DAY_OF, "country.limited"] == {"DE": 1, "FR": 1}
+    assert sum(found[DAY_OF, "client.limited"].values()) == 3
+
+
+def test_without_a_file_no_country_is_told() -> None:
+    tallies = Tallies()
+    count(tallies, "192.0.2.1")
+    assert not [name for name in tallies.highest() if name[1].startswith("country")]
 
 
 def test_all_but_the_latest_days_are_dropped_while_the_store_is_out() -> None:

@@ -164,6 +164,18 @@ def test_a_key_has_the_limits_of_its_plan(make_site: Callable[..., Site], uri: s
     assert site.get(key=issued["key"]).headers["X-RateLimit-Limit"] == "5"
 
 
+def test_operators_see_the_requests_of_the_plans_of_keys(
+    make_site: Callable[..., Site], uri: str
+) -> None:
+    site = make_site(uri, plans={"pro": "50/minute"})
+    key = site.issue(plan="pro")["key"]
+    for given in (key, key, None):
+        site.get(key=given)
+    site.engine.flush()
+    [plan] = Operations(site.engine).analytics.read()["plans"]
+    assert (plan["name"], plan["requests"], plan["assigned"]) == ("pro", 2, 0)
+
+
 def test_keys_of_the_app_keep_working_beside(make_site: Callable[..., Site]) -> None:
     app = Flask("site")
     site = make_site("memory://", app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,9 @@ import pytest
 from flask import Flask, g, request
 
 from flask_irl import ConfigurationError, IntelligentLimiter
-from flask_irl.telemetry.events import CallbackFailed
+from flask_irl.operations import Operations
+from flask_irl.telemetry.events import CallbackFailed, PlanDecided
+from flask_irl.web.state import state_of
 from tests.recorder import Recorder
 
 PLANS = {"free": "2/minute", "pro": "4/minute;6/hour"}
@@ -212,3 +215,29 @@ def test_a_calendar_limit_of_a_plan_and_of_a_route_holds_in_the_sites_time_zone(
     # To the second, of a time that was rounded.
     nearly = end + timedelta(seconds=2)
     assert (nearly.day, nearly.hour, nearly.minute) == (1, 0, 0)
+
+
+def test_operators_see_each_plans_requests_whoever_told_it(uri: str) -> None:
+    site = Site(storage_uri=uri, store_timeout=10.0, default_plan="free")
+    assert site.asks(5, "pro") == [200] * 4 + [429]
+    # Of the default; refused here at last without a question, and before the app's view.
+    assert site.asks(4, path="/missing") == [404, 404, 429, 429]
+    site.app.test_client().get("/costly")
+    with site.app.app_context():
+        site.limiter.flush()
+        found = Operations(state_of(site.app).limiter).analytics.read()["plans"]
+        assert {plan["name"]: (plan["requests"], plan["refused"]) for plan in found} == {
+            "pro": (5, 1),
+            "free": (5, 3),
+        }
+        counted = [x for x in site.listener.events if isinstance(x, PlanDecided)]
+        assert Counter(x.plan for x in counted) == {"pro": 5, "free": 5}
+
+
+def test_a_request_under_no_plan_counts_for_none(uri: str) -> None:
+    site = Site(storage_uri=uri, store_timeout=10.0)
+    site.asks(2)
+    with site.app.app_context():
+        site.limiter.flush()
+        found = Operations(state_of(site.app).limiter).analytics.read()["plans"]
+    assert {plan["requests"] for plan in found} == {0}

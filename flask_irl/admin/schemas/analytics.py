@@ -88,7 +88,7 @@ class ReportQuery(Request):
     listed = fields.Integer(
         load_default=LISTED,
         validate=validate.Range(1, TALLIED),
-        metadata=described("Clients, routes and networks listed at most.", LISTED),
+        metadata=described("Clients, routes, networks and countries listed at most.", LISTED),
     )
 
 
@@ -130,6 +130,12 @@ class ReportedNetworkSchema(MeasuredSchema):
     network = string("Network: a /24, or a /48 of IPv6.", "203.0.113.0/24")
 
 
+class ReportedCountrySchema(MeasuredSchema):
+    """Describe a country in a report."""
+
+    country = string("Code of the country, two letters.", "DE")
+
+
 class ReportedDaySchema(MeasuredSchema):
     """Describe a day of a report."""
 
@@ -167,6 +173,11 @@ class ReportSchema(MeasuredSchema):
     clients = objects(ReportedClientSchema, "Refused clients, those refused most first.")
     routes = objects(ReportedRouteSchema, "Routes with most requests.")
     networks = objects(ReportedNetworkSchema, "Networks with most requests.")
+    countries = objects(
+        ReportedCountrySchema,
+        "Countries with most requests of clients whose keys are addresses; none without "
+        "`country_file`.",
+    )
     top_clients = objects(ReportedClientSchema, "Clients with most requests.")
     by_day = objects(ReportedDaySchema, "Days, the earliest first.")
 

@@ -1,12 +1,25 @@
-"""Define the responses of the endpoints on campaigns."""
+"""Define the bodies and responses of the endpoints on campaigns."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import validate
 
-from flask_irl.admin.schemas.fields import integer, moment, number, objects, string
+from flask_irl.admin.schemas.fields import (
+    Number,
+    described,
+    integer,
+    moment,
+    number,
+    objects,
+    string,
+)
+from flask_irl.admin.schemas.requests import HOUR_SECONDS, Request, reason_field, until_field
 from flask_irl.campaigns.campaign import KINDS
+from flask_irl.limits.override import MAX_SECONDS
 
 
 class SubjectSchema(ma.Schema):
@@ -54,3 +67,23 @@ class EndedCampaignSchema(SubjectSchema):
 
     until = moment("Time until which no campaign is named for the same")
     released = integer("Clients that have their full limit back, which it alone held.", 12)
+
+
+class EndCampaignRequest(Request):
+    """End a campaign."""
+
+    optional = True
+    json_schema: ClassVar[Mapping[str, Any]] = {"not": {"required": ["seconds", "until"]}}
+    example: ClassVar = {"seconds": 3600, "reason": "Our own migration of accounts."}
+
+    seconds = Number(
+        validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
+        metadata=described(
+            "Time for which no campaign is named for the same; "
+            f"{HOUR_SECONDS} without it and `until`.",
+            HOUR_SECONDS,
+            exclusiveMinimum=0,
+        ),
+    )
+    until = until_field()
+    reason = reason_field("Our own migration of accounts.")

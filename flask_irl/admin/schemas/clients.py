@@ -33,6 +33,10 @@ def _label() -> fields.String:
     )
 
 
+def _country() -> fields.String:
+    return string("Code of its address's country; null if unknown.", "DE", allow_none=True)
+
+
 def _since() -> Moment:
     return moment(
         "Beginning of the override, null if the audit log no longer has it; or of the step; else "
@@ -142,6 +146,8 @@ class ClientSchema(ma.Schema):
 
     client = _client()
     label = _label()
+    country = _country()
+    country_name = string("English name, if known; else null.", "Germany", allow_none=True)
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps.", 0.3)
     limit = integer(
@@ -232,6 +238,7 @@ class ClientEntrySchema(ma.Schema):
 
     client = _client()
     label = _label()
+    country = _country()
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps at this step.", 0.3)
     limit = integer(

@@ -104,6 +104,14 @@ class ClientsQuery(PageQuery):
             "Only clients that have this plan, or whose requests count under it at present."
         ),
     )
+    country = fields.String(
+        validate=[validate.Length(2, 2), validate.Regexp("^[A-Za-z]{2}$")],
+        metadata=described(
+            "Only clients whose address is of the country with this code of two letters; needs "
+            "the option `country_file`.",
+            "DE",
+        ),
+    )
     sort = fields.String(
         validate=validate.OneOf(COLUMNS),
         metadata=described(
@@ -275,23 +283,3 @@ class LimitsRequest(Request):
         if data.get("further_factors") is not None:
             data["further_factors"] = sorted(set(data["further_factors"]), reverse=True)
         return data
-
-
-class EndCampaignRequest(Request):
-    """End a campaign."""
-
-    optional = True
-    json_schema: ClassVar[Mapping[str, Any]] = {"not": {"required": ["seconds", "until"]}}
-    example: ClassVar = {"seconds": 3600, "reason": "Our own migration of accounts."}
-
-    seconds = Number(
-        validate=validate.Range(0, MAX_SECONDS, min_inclusive=False),
-        metadata=described(
-            "Time for which no campaign is named for the same; "
-            f"{HOUR_SECONDS} without it and `until`.",
-            HOUR_SECONDS,
-            exclusiveMinimum=0,
-        ),
-    )
-    until = until_field()
-    reason = reason_field("Our own migration of accounts.")

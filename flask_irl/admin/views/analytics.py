@@ -33,7 +33,8 @@ def report(query: dict[str, Any]) -> Report:
     """Report on the last days: whom the app itself refused, and whom this limiter
 
     Its own refusals are those of its limits, and in shadow mode those that the model would have
-    made. Counts are by day in UTC; of clients, routes and networks the thousand with most are kept.
+    made. Counts are by day in UTC; of clients, routes, networks and countries the thousand with
+    most are kept.
     """
     return current_admin().operations.report(query["days"], query["listed"])
 

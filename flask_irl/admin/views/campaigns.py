@@ -7,8 +7,11 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from flask_irl.admin.blueprint import blueprint, operator
-from flask_irl.admin.schemas.campaigns import CampaignsSchema, EndedCampaignSchema
-from flask_irl.admin.schemas.requests import EndCampaignRequest
+from flask_irl.admin.schemas.campaigns import (
+    CampaignsSchema,
+    EndCampaignRequest,
+    EndedCampaignSchema,
+)
 from flask_irl.admin.state import current_admin
 from flask_irl.operations.campaigns import EndedCampaign
 

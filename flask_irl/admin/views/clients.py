@@ -37,7 +37,7 @@ def clients(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     offset, limit = offset_and_limit(query)
     on_clients = current_admin().operations.clients
     text, route = query["q"], query["route"]
-    names = ("order", "step", "plan", "sort", "ascending")
+    names = ("order", "step", "plan", "country", "sort", "ascending")
     chosen = {name: query[name] for name in names if name in query}
     if text or route:
         entries, total = on_clients.find(text, route=route, offset=offset, limit=limit, **chosen)

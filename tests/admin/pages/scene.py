@@ -53,12 +53,13 @@ ROUTES: Final = [
 ]
 
 
-def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
+def play(learning: float = LEARNING, attack: float = ATTACK, **more: object) -> Worker:
     """Let normal clients teach a limiter, and attackers join them; gives it as of the attack.
 
     Args:
         learning: Seconds of learning.
         attack: Seconds of the attack.
+        **more: Further options of the limiter.
     """
     clock = Clock(THREE_IN_THE_MORNING - learning - attack)
     options = {
@@ -68,6 +69,7 @@ def play(learning: float = LEARNING, attack: float = ATTACK) -> Worker:
         "min_clients": 5,
         "plans": {"partner": "600/minute;50000/day", "trial": "30/minute"},
         "recent_requests": 10,
+        **more,
     }
     worker = Worker(MemoryStore(clock=clock), options, monotonic=clock)
     normal, attackers = normal_roles()[::EVERY], attack_roles()

@@ -31,7 +31,9 @@ from flask_irl.operations import COLUMNS, FEEDBACK, MAX_FOUND, MAX_TEXT, ORDERS
 from flask_irl.operations.results import ClientEntry, ClientResult
 
 PAGE_SIZE: Final = 50
-FILTERS: Final = ("q", "route", "order", "step", "plan", "everybody", "sort", "ascending")
+FILTERS: Final = (
+    *("q", "route", "order", "step", "plan", "country", "everybody", "sort", "ascending"),
+)
 HEADINGS: Final = (
     ("client", "client"),
     ("state", "state"),
@@ -89,6 +91,7 @@ def clients() -> Response:
         orders=words.ORDERS,
         steps=operations.site.limits()["steps"],
         plans=[plan["plan"] for plan in operations.plans.read()["plans"]],
+        knows_countries=operations.clients.knows_countries,
         override=words.override,
         max_text=MAX_TEXT,
         max_found=MAX_FOUND,
@@ -101,6 +104,7 @@ def _listed(query: dict[str, str], number: int) -> tuple[list[ClientEntry], int]
         "order": query["order"],
         "step": whole("step", query["step"]) if query["step"] else None,
         "plan": query["plan"] or None,
+        "country": query["country"] or None,
         "sort": query["sort"] or None,
         "ascending": query["ascending"] == "1",
         "offset": (number - 1) * PAGE_SIZE,

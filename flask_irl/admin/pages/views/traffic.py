@@ -30,6 +30,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "routes": ("route", *COUNTS),
     "clients": ("client", *COUNTS),
     "networks": ("network", *COUNTS),
+    "countries": ("country", *COUNTS),
     "plans": ("plan", "limits", "assigned", *COUNTS),
     "days": ("at", *COUNTS),
 }
@@ -38,7 +39,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 
 @pages.get("/page/traffic")
 def traffic() -> Response:
-    """Show what was refused and flagged over time, and rank routes, clients, networks and plans."""
+    """Show what was refused and flagged over time, and rank routes, clients, places and plans."""
     operations = current_admin().operations
     span, order = _chosen("span", LOOKS, SPAN), _chosen("by", RANKED_BY, "requests")
     found = operations.analytics.read(DAYS[span], order, LISTED)

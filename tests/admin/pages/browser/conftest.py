@@ -12,6 +12,7 @@ from tests.admin.pages.browser.page import Page
 from tests.admin.pages.scene import app_of, begin_campaign, play
 from tests.admin.pages.served import served
 from tests.chromium import chromium_with
+from tests.country_file import write
 from tests.operations.worker import Worker
 
 NOTE_VIOLATIONS = """
@@ -22,9 +23,10 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 
 @pytest.fixture(scope="module")
-def worker() -> Worker:
-    """Play the attack, and a campaign beside it."""
-    worker = play(300.0, 60.0)
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Worker:
+    """Play the attack, and a campaign beside it, where countries are known."""
+    path = write(tmp_path_factory.mktemp("countries") / "countries.mmdb")
+    worker = play(300.0, 60.0, country_file=str(path))
     begin_campaign(worker)
     return worker
 

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 HTML = "<img src=x onerror=document.title='taken'>"
 VIEWS = (
     *("/", "/traffic?span=7d&by=refused", "/clients?order=flagged", f"/client?id={SCANNER}"),
-    *("/clients?sort=score&ascending=1", f"/campaign?id={CAMPAIGN.id}"),
+    *("/clients?sort=score&ascending=1", f"/campaign?id={CAMPAIGN.id}", "/clients?country=DE"),
     *("/incidents", "/models", "/models?threshold=-0.2", "/limits", "/audit"),
 )
 FORM = (
@@ -64,6 +64,23 @@ def test_a_clients_course_is_drawn_and_told_to_a_screen_reader(page: Page) -> No
         assert max(bar.size["height"] for bar in bars) > 20
         assert chart.find_elements(By.CSS_SELECTOR, "line.edge")
     assert "flagged" in page.find("h3 + ul.changes").text
+
+
+def test_a_country_leads_to_its_clients_and_each_to_its_country(page: Page) -> None:
+    page.open("/traffic")
+    page.find('tr[data-key="DE"] a').click()
+    page.wait(lambda: "country=DE" in page.driver.current_url, "the list of a country")
+    rows = page.driver.find_elements(By.CSS_SELECTOR, "#live tbody tr")
+    assert rows
+    assert all(row.get_attribute("data-key").startswith("203.0.113.") for row in rows)
+    page.open(f"/client?id={SCANNER}")
+    assert "Germany DE" in page.find("main").text
+    # Three letters can't be typed.
+    page.open("/clients")
+    page.find("#country").send_keys("FRA")
+    page.press("Show")
+    page.wait(lambda: "country=FR" in page.driver.current_url, "the list of another")
+    assert "203.0.113." not in page.find("#live").text
 
 
 def test_previews_name_clients_and_axe_finds_nothing(page: Page) -> None:

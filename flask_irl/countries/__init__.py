@@ -1,0 +1,1 @@
+"""Tell the countries of clients from a MaxMind DB file, off every request's path."""
