@@ -82,6 +82,8 @@ class PlanOperations:
         def change(settings: Settings) -> Settings:
             overlay = {**settings.get("plans", {}), **new}
             after = {**settings, "plans": {n: x for n, x in overlay.items() if n not in back}}
+            if not after["plans"]:
+                del after["plans"]
             if named:
                 after.pop("default_plan", None)
                 if default is not None:
