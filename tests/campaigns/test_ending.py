@@ -181,6 +181,18 @@ def test_what_was_undone_is_undone_in_turn_with_the_same_end(worker: Worker, clo
     assert worker.operations.campaigns.running() == []
 
 
+def test_what_was_put_back_is_not_ended_again_once_the_time_of_its_end_is_over(
+    worker: Worker, clock: Clock
+) -> None:
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours", 60.0)
+    undo(worker)
+    clock.advance(61)
+    with pytest.raises(ConfigurationError, match=r"ended until 20.*Z, which is past: nothing was"):
+        undo(worker)
+    assert len(worker.operations.campaigns.running()) == 1
+    assert len(worker.audited()) == 2
+
+
 def test_the_end_is_not_undone_once_it_is_over_or_was_changed(worker: Worker, clock: Clock) -> None:
     name = campaign_id(worker)
     worker.operations.campaigns.end(name, ADA, "ours", 60.0)
