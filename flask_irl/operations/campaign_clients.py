@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from flask_irl.behaviour import profile
+from flask_irl.behaviour.courses import CoursePart, Slot, pack, slot_of
 from flask_irl.behaviour.features import matrix
 from flask_irl.behaviour.routes import is_login
 from flask_irl.campaigns.campaign import Campaign, Table
 from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sorts, logins_done
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.moments import when
+from flask_irl.stores.base import Store
+from flask_irl.stores.history import History
 from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
 from flask_irl.verdicts.campaign_watch import members
+from flask_irl.verdicts.course_book import FADES
 from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules
@@ -101,7 +105,18 @@ def let_go(limiter: Limiter, clients: list[str]) -> int:
         store.rank(FLAGGED, {}, freed)
         # Workers may remember that they are refused.
         store.advance_epoch()
+        _note_relief(store, freed)
     return len(freed)
+
+
+def _note_relief(store: Store, clients: list[str]) -> None:
+    """Note in the courses of clients that they have their full limit back now."""
+    at = store.now()
+    slot = Slot(slot_of(at), relieved_at=at)
+    # The lowest rank of now: nobody's course gives way to it.
+    rank, packed = slot.begins_at / FADES, pack(slot)
+    parts = [CoursePart(client, rank, packed) for client in clients]
+    store.add_counts({}, history=History({}, {}, parts))
 
 
 def _members(table: Table, states: Mapping[str, ClientState]) -> set[str]:

@@ -82,6 +82,20 @@ def test_clients_that_a_campaign_alone_holds_are_let_go(worker: Worker, clock: C
     assert [step(worker, name) for name in ("ann", "bob")] == [0, 0]
 
 
+def test_the_courses_of_those_that_are_let_go_have_the_moment(worker: Worker, clock: Clock) -> None:
+    take(worker, clock, "ann", "bob")
+    clock.advance(600)
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    for name in ("ann", "bob"):
+        course = worker.operations.course(name)
+        flagged, relieved = course["changes"]
+        assert (flagged["change"], relieved["change"]) == ("flagged", "relieved")
+        assert clock() - 2 <= relieved["at"] <= clock()
+        assert [slot["requests"] for slot in course["slots"]] == [12, 0]
+    take(worker, clock, "ann", first=50)
+    assert [slot["requests"] for slot in worker.operations.course("ann")["slots"]] == [12, 12]
+
+
 def test_those_that_are_let_go_keep_their_profiles(worker: Worker, clock: Clock) -> None:
     take(worker, clock, "ann")
     worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
