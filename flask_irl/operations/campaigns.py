@@ -154,14 +154,13 @@ class CampaignOperations:
             )
         check_seconds(seconds if until is None else until - now)
         end = now + seconds if until is None else until
-        ended, held = list[Campaign](), list[str]()
+        ended = list[Campaign]()
 
         def without(table: Table) -> Table | None:
             campaign = table.find(campaign_id)
             if campaign is None:
                 return None
             if not ended:
-                held.extend(held_by(self._limiter, campaign))
                 after = {"until": end}
                 self._audit.record(
                     who, "end_campaign", campaign.id, _members_of(campaign), after, reason
@@ -180,7 +179,7 @@ class CampaignOperations:
             "target": target,
             "sort": sort,
             "until": end,
-            "released": let_go(self._limiter, held),
+            "released": let_go(self._limiter, campaign),
         }
 
     def muted_until(self, entry: AuditEntry) -> float | None:
