@@ -92,7 +92,7 @@ def facts(result: ClientResult) -> Iterator[tuple[str, str]]:
         yield "country", f"{name} ({result['country']})" if name else result["country"]
     yield "limit", _limit(result)
     if result["plan"] is not None:
-        yield "plan", _plan(result["plan"])
+        yield "plan", plan_note(result["plan"])
     override, covering = result["override"], result["covered_by"]
     since, until = when(result["since"] or 0.0), when(result["until"] or 0.0)
     if since and until and override is None:
@@ -136,7 +136,8 @@ def _limit(result: ClientResult) -> str:
     return f"{limit} (step {result['step']}, {share} of every limit)"
 
 
-def _plan(plan: ClientPlan) -> str:
+def plan_note(plan: ClientPlan) -> str:
+    """Write the plan of a client, and where it comes from."""
     name, counted = plan["plan"], ", ".join(plan["counted"])
     if name is None:
         told = "told with each request by the app, or its API key"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from flask_irl.cli.client_page import plan_note
 from flask_irl.cli.clients import because, surely
 from flask_irl.cli.group import as_json, fail, irl, operations, operator, plain_errors
 from flask_irl.cli.ids import ClientCommand, by_api_key, check_seen
@@ -13,6 +15,8 @@ from flask_irl.cli.output import plain, print_change, print_record, print_table,
 from flask_irl.cli.times import for_a_time
 
 CONFIGURED = "configured"
+CHANGES = {"--for": "seconds", "--until": "until", "--reason": "reason", "--yes": "yes"}
+"""Options of an assignment, with the names that the command knows them by."""
 
 
 @irl.command()
@@ -72,12 +76,18 @@ def plan(
 ) -> None:
     """Assign a client a plan for a time. It goes before the one that its key or the app gives it,
     and holds in all workers within two seconds. With --clear, take it back; exits with 1 if there
-    is none."""
-    if (plan is None) is not clear:
+    is none. With neither, show the client's plan."""
+    if plan is not None and clear:
         raise click.UsageError("give a plan, or --clear")
     on_site = operations()
+    key = on_site.clients.key_of(client_id)
+    if plan is None and not clear:
+        _check_no_change()
+        found = on_site.plans.of_client(client_id)
+        told = "none, the base limit holds" if found is None else plan_note(found)
+        print_change({"client": key, "plan": found}, f"plan of client {key}: {told}", json_)
+        return
     if plan is None:
-        key = on_site.clients.key_of(client_id)
         if not on_site.plans.unassign(client_id, operator()):
             fail(f"client {key} is assigned no plan")
         sentence = f"client {key} has the plan again that its key or the app gives it"
@@ -88,6 +98,14 @@ def plan(
     entry = on_site.plans.assign(client_id, plan, seconds=seconds, reason=reason, who=operator())
     sentence = f"client {entry['client']} has the plan {plan} until {when(entry['until'])}"
     print_change(entry, sentence, json_)
+
+
+def _check_no_change() -> None:
+    """Check that nothing is given that only an assignment has."""
+    context = click.get_current_context()
+    for option, name in CHANGES.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option} is of no use without a plan: give one")
 
 
 def _change(argument: str) -> tuple[str, str | None]:

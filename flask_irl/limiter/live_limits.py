@@ -156,6 +156,8 @@ class LiveLimits(LateLearning):
     def _apply(self, settings: dict[str, Any]) -> None:
         """Put settings made at run time over the configured options."""
         options = apply_settings(self.configured, settings)
+        if options == self.options:
+            return
         self.options = options
         self._mode = options.mode
         self.access.window_seconds = options.window_seconds

@@ -33,7 +33,7 @@ def canonical(key: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _short(key: str) -> str:
-    if _is_hashed(key):
+    if is_hashed(key):
         return key
     plain = (
         key
@@ -50,7 +50,8 @@ def hashed(key: str) -> str:
     return HASHED + hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _is_hashed(key: str) -> bool:
+def is_hashed(key: str) -> bool:
+    """Tell whether a key has the form of those that :func:`hashed` gives."""
     return (
         len(key) == 33 and key.startswith(HASHED) and all(c in "0123456789abcdef" for c in key[1:])
     )

@@ -76,7 +76,7 @@ def _plan(plan: object, plans: Collection[str]) -> str:
         return ""
     if not isinstance(plan, str) or plan not in plans:
         there_are = ", ".join(plans) or "none; give them as the option plans"
-        raise KeyConflictError(f"plan is {plan!r:.100}, which is no plan; there are: {there_are}")
+        raise ConfigurationError(f"plan is {plan!r:.100}, which is no plan; there are: {there_are}")
     return plan
 
 

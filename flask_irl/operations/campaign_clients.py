@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from flask_irl.behaviour import profile
+from flask_irl.behaviour.courses import CoursePart, Slot, pack, slot_of
 from flask_irl.behaviour.features import matrix
 from flask_irl.behaviour.routes import is_login
 from flask_irl.campaigns.campaign import Campaign, Table
 from flask_irl.campaigns.newcomers import LOGGED_IN, has_history, login_sorts, logins_done
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.moments import when
+from flask_irl.stores.base import Store
+from flask_irl.stores.history import History
 from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
 from flask_irl.verdicts.campaign_watch import members
+from flask_irl.verdicts.course_book import FADES
 from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules
@@ -74,22 +78,38 @@ def held_by(limiter: Limiter, campaign: Campaign) -> list[str]:
     """
     if campaign.subject.kind == "login":
         return []
-    store, learning = limiter.store, limiter.learning
-    names = store.ranked(FLAGGED, 0, RANKED)[0]
-    pairs = zip(names, store.load(names), strict=True)
-    states = {name: state for name, state in pairs if state is not None and state.step > 0}
-    found = _members(Table({campaign.subject: campaign}), states)
-    others = {s: c for s, c in learning.campaigns.table.campaigns.items() if c.id != campaign.id}
-    found -= _members(Table(others), states)
-    return [name for name in states if name in found and not _is_odd(limiter, states[name])]
+    return _held_among(limiter, campaign, limiter.store.ranked(FLAGGED, 0, RANKED)[0])
 
 
-def let_go(limiter: Limiter, clients: list[str]) -> int:
-    """Give clients their full limit back, and count those that had less.
+def let_go(limiter: Limiter, campaign: Campaign) -> int:
+    """Give all clients that only this campaign holds their full limit back, and count them.
+
+    Goes through all clients that are known, part by part, after those of :func:`held_by`: the
+    ranking may have had no place for others.
 
     Raises:
         StoreError: The store failed; some may have it back.
     """
+    if campaign.subject.kind == "login":
+        return 0
+    released = _release(limiter, held_by(limiter, campaign))
+    for part in limiter.store.clients():
+        released += _release(limiter, _held_among(limiter, campaign, part))
+    return released
+
+
+def _held_among(limiter: Limiter, campaign: Campaign, names: list[str]) -> list[str]:
+    """List those of some clients that only this campaign holds."""
+    pairs = zip(names, limiter.store.load(names) if names else (), strict=True)
+    states = {name: state for name, state in pairs if state is not None and state.step > 0}
+    found = _members(Table({campaign.subject: campaign}), states)
+    running = limiter.learning.campaigns.table.campaigns
+    found -= _members(Table({s: c for s, c in running.items() if c.id != campaign.id}), states)
+    return [name for name in states if name in found and not _is_odd(limiter, states[name])]
+
+
+def _release(limiter: Limiter, clients: list[str]) -> int:
+    """Give clients their full limit back, and count those that are known."""
     store = limiter.store
     freed = edit_profiles(
         store,
@@ -101,7 +121,18 @@ def let_go(limiter: Limiter, clients: list[str]) -> int:
         store.rank(FLAGGED, {}, freed)
         # Workers may remember that they are refused.
         store.advance_epoch()
+        _note_relief(store, freed)
     return len(freed)
+
+
+def _note_relief(store: Store, clients: list[str]) -> None:
+    """Note in the courses of clients that they have their full limit back now."""
+    at = store.now()
+    slot = Slot(slot_of(at), relieved_at=at)
+    # The lowest rank of now: nobody's course gives way to it.
+    rank, packed = slot.begins_at / FADES, pack(slot)
+    parts = [CoursePart(client, rank, packed) for client in clients]
+    store.add_counts({}, history=History({}, {}, parts))
 
 
 def _members(table: Table, states: Mapping[str, ClientState]) -> set[str]:

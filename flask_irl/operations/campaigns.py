@@ -19,6 +19,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.override import check_seconds
 from flask_irl.operations.audit import AuditLog, check_reason
 from flask_irl.operations.campaign_clients import held_by, let_go, place_of
+from flask_irl.operations.moments import when
 from flask_irl.operations.results import AuditEntry
 from flask_irl.verdicts.campaign_log import log_ended, log_resumed
 
@@ -138,24 +139,28 @@ class CampaignOperations:
             who: The operator.
             reason: The operator's reason, for the audit log.
             seconds: The time for which no campaign is named for the same, up to a year.
-            until: The end of that time instead, in seconds since the epoch.
+            until: The end of that time instead, in seconds since the epoch: that of a former end.
 
         Raises:
-            ConfigurationError: The reason is too long, or the time isn't allowed.
+            ConfigurationError: The reason is too long, or the time isn't allowed, or is over.
             StoreError: The store failed, or the campaigns change all the time.
         """
         check_reason(reason)
         now = self._store.now()
+        if until is not None and until <= now:
+            raise ConfigurationError(
+                f"the campaign was ended until {when(until)}, which is past: nothing was undone; "
+                "end it anew if it is no attack"
+            )
         check_seconds(seconds if until is None else until - now)
         end = now + seconds if until is None else until
-        ended, held = list[Campaign](), list[str]()
+        ended = list[Campaign]()
 
         def without(table: Table) -> Table | None:
             campaign = table.find(campaign_id)
             if campaign is None:
                 return None
             if not ended:
-                held.extend(held_by(self._limiter, campaign))
                 after = {"until": end}
                 self._audit.record(
                     who, "end_campaign", campaign.id, _members_of(campaign), after, reason
@@ -174,7 +179,7 @@ class CampaignOperations:
             "target": target,
             "sort": sort,
             "until": end,
-            "released": let_go(self._limiter, held),
+            "released": let_go(self._limiter, campaign),
         }
 
     def muted_until(self, entry: AuditEntry) -> float | None:

@@ -16,7 +16,8 @@ from flask_irl.limits.override import check_seconds
 from flask_irl.limits.plan_assignment import PlanAssignment
 from flask_irl.operations import ids
 from flask_irl.operations.audit import AuditLog, check_reason
-from flask_irl.operations.plan_results import AssignedPlan, PlanList
+from flask_irl.operations.client_plans import plan_of_client
+from flask_irl.operations.plan_results import AssignedPlan, ClientPlan, PlanList
 from flask_irl.operations.settings import Settings, change_settings
 
 MAX_EXAMPLES: Final = 3
@@ -82,6 +83,8 @@ class PlanOperations:
         def change(settings: Settings) -> Settings:
             overlay = {**settings.get("plans", {}), **new}
             after = {**settings, "plans": {n: x for n, x in overlay.items() if n not in back}}
+            if not after["plans"]:
+                del after["plans"]
             if named:
                 after.pop("default_plan", None)
                 if default is not None:
@@ -127,6 +130,19 @@ class PlanOperations:
         """Describe the assignment of a client in force, by its key, as the audit log has it."""
         self._limiter.refresh()
         return _state_of(self._limiter.rate_plans.assignment_of(client))
+
+    def of_client(self, client: str) -> ClientPlan | None:
+        """Tell the plan of a client, known to the store or not; None where the base limit holds.
+
+        Args:
+            client: The client's id or key.
+
+        Raises:
+            ConfigurationError: A network is given.
+        """
+        key = self._key_of(client, named=False)
+        self._limiter.refresh()
+        return plan_of_client(self._limiter, key, self._store.now())
 
     def restore_assignment(
         self, client: str, before: Mapping[str, Any] | None, reason: str, who: str

@@ -14,6 +14,7 @@ from flask_irl.behaviour.sums import Floats
 from flask_irl.countries.record import CODE
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import HASHED, UNKNOWN, canonical, network_key
+from flask_irl.limits.limit import MAX_AMOUNT
 from flask_irl.limits.networks import (
     CLIENT_BITS,
     Address,
@@ -37,6 +38,8 @@ COLUMNS: Final = ("client", "state", "score", "rate", "refused", "seen")
 MAX_FOUND: Final = 1000
 """Clients at which a search through all that are known ends."""
 MAX_TEXT: Final = 200
+ABOVE_STEPS: Final = 1000
+"""Beyond any step on a ladder."""
 READING: Final = ("GET", "HEAD", "OPTIONS")
 LEAST_REQUESTS: Final = 0.1
 """Requests of about ten minutes for a route, faded, below which a client no longer asks for it."""
@@ -90,7 +93,9 @@ class Found(NamedTuple):
             return dict(sorted(self.states.items(), reverse=not ascending))
         states = self.states.values()
         if column == "state":
-            values = np.array([float(state.step) for state in states])
+            values = np.array(
+                [_strictness(x.step, self.overrides.get(k)) for k, x in self.states.items()]
+            )
         elif column == "score":
             values = self.scores()
         elif column == "rate":
@@ -216,6 +221,15 @@ def unknown_route(text: str, routes: Sequence[str]) -> str:
     near = get_close_matches(text.rpartition(" ")[2], routes, 3, 0.5) or routes[:5]
     known = f"give one such as {', '.join(near)}" if near else "nor for any other yet"
     return f"route is {text[:MAX_TEXT]!r}, which nobody has asked for: {known}"
+
+
+def _strictness(step: int, override: Override | None) -> float:
+    """Rank a client's state as lists show it: an operator's word, then the step on the ladder."""
+    if override is None:
+        return float(step)
+    if override.kind == "limit":
+        return float(ABOVE_STEPS + MAX_AMOUNT + 1 - override.amount)
+    return np.inf if override.kind == "block" else float(ABOVE_STEPS)
 
 
 def _is_key(key: str) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+LONGEST_SECONDS: Final = 3600
+"""Time for which anything is kept at most. What ends later than that has been written by somebody
+else, and makes room first."""
 
 
 class KeptStore(Protocol):

@@ -14,6 +14,7 @@ from loadtests.bench.cases.model import train
 from loadtests.bench.measure import (
     calls,
     cpu,
+    flushes,
     growth,
     load,
     machine,
@@ -64,6 +65,9 @@ class Settings:
     most_workers: int = 8
     replay_hours: float = 0.5
     replay_rounds: int = 2
+    flush_clients: tuple[int, ...] = (10, 1_000, 10_000)
+    flush_observations: int = 1_000
+    flush_rounds: int = 3
     judged: bool = True
 
 
@@ -77,6 +81,8 @@ PRESETS: Final = {
         most_workers=2,
         replay_hours=0.2,
         replay_rounds=1,
+        flush_clients=(10, 1_000),
+        flush_rounds=1,
         judged=False,
     ),
     "full": Settings(
@@ -102,6 +108,9 @@ PRESETS: Final = {
         most_workers=1,
         replay_hours=0.1,
         replay_rounds=1,
+        flush_clients=(10,),
+        flush_observations=20,
+        flush_rounds=1,
         judged=False,
     ),
 }
@@ -175,6 +184,15 @@ GROUPS: Final[dict[str, Group]] = {
     "cpu": Group(
         "all CPU time",
         lambda on: cpu.total_cpu(on.bench, on.settings.cpu_clients, on.settings.cpu_requests),
+    ),
+    "flushes": Group(
+        "flushes",
+        lambda on: flushes.flush_costs(
+            on.bench,
+            on.settings.flush_clients,
+            on.settings.flush_observations,
+            on.settings.flush_rounds,
+        ),
     ),
     "replays": Group(
         "replay of a log",

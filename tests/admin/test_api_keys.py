@@ -51,10 +51,17 @@ def test_keys_are_listed_in_pages(ask: Caller) -> None:
         {"name": "n", "owner": "o", "expires_at": 5},
         {"name": "n", "owner": "o", "environment": "prod"},
         {"name": "n", "owner": "o", "key": "irl_live_x"},
+        {"name": "n", "owner": "o", "plan": "gold"},
     ],
 )
 def test_a_wrong_value_is_refused(ask: Caller, body: dict[str, Any]) -> None:
     problem_of(ask("POST", "/admin/api-keys", json=body), 422)
+
+
+def test_a_plan_that_there_is_not_is_told_by_its_name(ask: Caller) -> None:
+    for method, path in (("POST", "/admin/api-keys"), ("PATCH", f"/admin/api-keys/{KEY}")):
+        body = {"name": "n", "owner": "o", "plan": "gold"}
+        assert "no plan" in problem_of(ask(method, path, json=body), 422)["errors"]["plan"][0]
 
 
 def test_a_token_that_may_read_issues_nothing(ask_reading: Caller) -> None:

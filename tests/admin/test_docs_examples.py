@@ -33,7 +33,11 @@ ASKED: Final[dict[tuple[str, str, int], tuple[str, str, Any]]] = {
     ("get", "/api-keys", 409): ("off", "/api-keys", None),
     ("get", "/api-keys", 422): ("GET", f"/api-keys?prefix={'x' * 101}", None),
     ("post", "/api-keys", 201): ("POST", "/api-keys", {"name": "nightly", "owner": "acme"}),
-    ("post", "/api-keys", 409): ("POST", "/api-keys", {"name": "n", "owner": "o", "plan": "gold"}),
+    ("post", "/api-keys", 409): (
+        "POST",
+        "/api-keys",
+        {"name": "n", "owner": "o", "expires_at": "2025-01-01T00:00:00Z"},
+    ),
     ("post", "/api-keys", 422): ("POST", "/api-keys", {"owner": "acme"}),
     ("get", "/api-keys/{key}", 200): ("GET", "/api-keys/KEY", None),
     ("get", "/api-keys/{key}", 404): ("GET", "/api-keys/0000000000", None),

@@ -134,9 +134,9 @@ def serve_site(site: Site, answered: Answered) -> Any:
 
     @schema.hook  # type: ignore[untyped-decorator]
     def map_body(context: Any, body: Any) -> Any:
-        # No text that is made up is the name of a key's plan: half of them are none instead.
+        # No text that is made up is the name of a key's plan.
         keyed = isinstance(body, dict) and "plan" in body and "/api-keys" in context.operation.path
-        if keyed and isinstance(body["plan"], str) and zlib.crc32(repr(body).encode()) % 2:
+        if keyed and isinstance(body["plan"], str):
             return {**body, "plan": None}
         return body
 

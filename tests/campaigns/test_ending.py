@@ -11,6 +11,7 @@ from flask_irl.campaigns.campaign import Campaign, Subject, Table
 from flask_irl.campaigns.incident import Told, about, look
 from flask_irl.config.options import Options
 from flask_irl.errors import ConfigurationError
+from flask_irl.operations import campaign_clients
 from flask_irl.operations.results import AuditEntry
 from flask_irl.stores.open import open_store
 from tests.conftest import Clock
@@ -80,6 +81,35 @@ def test_clients_that_a_campaign_alone_holds_are_let_go(worker: Worker, clock: C
     # They go on, and nothing is named nor held for it.
     take(worker, clock, "ann", "bob", first=50)
     assert [step(worker, name) for name in ("ann", "bob")] == [0, 0]
+
+
+def test_those_that_the_ranking_has_no_place_for_are_let_go_too(
+    worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(worker, clock, "ann", "bob", "cid", "dan")
+    worker.flag("dan", score=-0.9, step=2)
+    monkeypatch.setattr(campaign_clients, "RANKED", 1)
+    found = worker.operations.campaigns.held(campaign_id(worker))
+    assert found is not None
+    assert len(found[1]) <= 1
+    ended = worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    assert ended is not None
+    assert ended["released"] == 3
+    assert [step(worker, name) for name in ("ann", "bob", "cid", "dan")] == [0, 0, 0, 2]
+
+
+def test_the_courses_of_those_that_are_let_go_have_the_moment(worker: Worker, clock: Clock) -> None:
+    take(worker, clock, "ann", "bob")
+    clock.advance(600)
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours")
+    for name in ("ann", "bob"):
+        course = worker.operations.course(name)
+        flagged, relieved = course["changes"]
+        assert (flagged["change"], relieved["change"]) == ("flagged", "relieved")
+        assert clock() - 2 <= relieved["at"] <= clock()
+        assert [slot["requests"] for slot in course["slots"]] == [12, 0]
+    take(worker, clock, "ann", first=50)
+    assert [slot["requests"] for slot in worker.operations.course("ann")["slots"]] == [12, 12]
 
 
 def test_those_that_are_let_go_keep_their_profiles(worker: Worker, clock: Clock) -> None:
@@ -179,6 +209,18 @@ def test_what_was_undone_is_undone_in_turn_with_the_same_end(worker: Worker, clo
     [muted] = worker.operations.campaigns.muted()
     assert muted["until"] == ended["until"]
     assert worker.operations.campaigns.running() == []
+
+
+def test_what_was_put_back_is_not_ended_again_once_the_time_of_its_end_is_over(
+    worker: Worker, clock: Clock
+) -> None:
+    worker.operations.campaigns.end(campaign_id(worker), ADA, "ours", 60.0)
+    undo(worker)
+    clock.advance(61)
+    with pytest.raises(ConfigurationError, match=r"ended until 20.*Z, which is past: nothing was"):
+        undo(worker)
+    assert len(worker.operations.campaigns.running()) == 1
+    assert len(worker.audited()) == 2
 
 
 def test_the_end_is_not_undone_once_it_is_over_or_was_changed(worker: Worker, clock: Clock) -> None:

@@ -39,11 +39,29 @@ def test_a_client_is_assigned_a_plan_for_a_time_and_left_to_itself_again(site: S
     assert site.failed("plan", SOMEBODY, "--clear") == f"client {SOMEBODY} is assigned no plan"
 
 
+def test_the_plan_of_a_client_is_shown(site: Site) -> None:
+    # It need not be known.
+    assert site.done("plan", SOMEBODY) == f"plan of client {SOMEBODY}: free (the default)\n"
+    site.done("plan", SOMEBODY, "pro", "--yes", "--reason", "trial")
+    shown = site.done("plan", SOMEBODY)
+    assert shown.startswith(f"plan of client {SOMEBODY}: pro (assigned by ")
+    found = site.json("plan", SOMEBODY)
+    assert (found["client"], found["plan"]["plan"]) == (SOMEBODY, "pro")
+    assert (found["plan"]["source"], found["plan"]["reason"]) == ("operator", "trial")
+
+
+def test_a_client_without_a_plan_has_the_base_limit(local: Site) -> None:
+    assert local.done("plan", SOMEBODY).endswith(": none, the base limit holds\n")
+    assert local.json("plan", SOMEBODY) == {"client": SOMEBODY, "plan": None}
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (("plan", SOMEBODY, "gold"), "there are: free, pro"),
-        (("plan", SOMEBODY), "give a plan, or --clear"),
+        (("plan", SOMEBODY, "--for", "30d"), "--for is of no use without a plan"),
+        (("plan", SOMEBODY, "--reason", "x"), "--reason is of no use without a plan"),
+        (("plan", "203.0.113.0/24"), "is a network: plans are those of clients"),
         (("plan", SOMEBODY, "pro", "--clear"), "give a plan, or --clear"),
         (("plan", SOMEBODY, "pro", "--for", "long"), "'long' is none: give seconds"),
         (("plan", SOMEBODY, "pro", "--until", "soon"), "until is 'soon'"),

@@ -32,6 +32,7 @@ from loadtests.bench.cases.model import Trained
 from loadtests.bench.cases.subject import BenchError, WsgiSubject, timed
 from loadtests.bench.measure.calls import Calls
 from loadtests.bench.measure.cpu import TotalCpu
+from loadtests.bench.measure.flushes import FlushCost
 from loadtests.bench.measure.growth import Grown
 from loadtests.bench.measure.load import Load, UnderLoad
 from loadtests.bench.measure.machine import Machine
@@ -111,6 +112,10 @@ def results() -> Results:
         starts={"flask_irl": 0.25},
         grown=[Grown("routes", "memory", 500, 60.0, 20.0)],
         cpu=[TotalCpu("flask_irl", 10, 90.0, 20.0)],
+        flushes=[
+            FlushCost("redis", 1_000, True, 37.24, 12.0),
+            FlushCost("redis", 1_000, False, 35.0, 11.0),
+        ],
         machine=Machine("a CPU", 16, "an OS", "a Python", "a server", {"Flask": "3"}, 0.0),
         settings={"rounds": 3},
         seconds=1.0,
@@ -305,12 +310,27 @@ def test_json_of_results_has_what_goes_beyond_single_requests(results: Results) 
     assert report["gunicorn"][1]["rps_vs_bare"] == 0.9
     assert report["growth"][0]["added"] == 20.0
     assert report["cpu_us_per_request"][0]["worker"] == 90.0
+    assert report["flush_us_per_observation"][0] == {
+        **{"store": "redis", "clients": 1_000, "courses": True},
+        **{"worker": 37.24, "server": 12.0},
+    }
 
 
 def test_table_sums_up_all_cpu_time(results: Results) -> None:
     lines = text_of(results).splitlines()
     [line] = [line for line in lines if line.startswith("CPU of worker and Redis a request, 10")]
     assert line.split()[-1] == "110"
+
+
+def test_table_shows_a_flush_with_and_without_courses(results: Results) -> None:
+    lines = [line.split() for line in text_of(results).splitlines()]
+    assert ["redis", "1,000", "37.2", "35.0", "12.0"] in lines
+
+
+def test_an_earlier_run_without_flushes_shows_nothing_of_them(results: Results) -> None:
+    report = {**stored(results)}
+    del report["flush_us_per_observation"]
+    assert "a flush" not in as_text(*sections(report))
 
 
 def test_p99_leaves_out_pairs_that_others_disturbed(results: Results) -> None:
@@ -404,6 +424,9 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
     assert loaded == set(report["start_seconds"]) == {"Flask", "flask_irl", "Flask-Limiter"}
     assert {one["by"] for one in report["growth"]} == {"clients", "limits", "routes"}
     assert {one["system"] for one in report["cpu_us_per_request"]} == loaded
+    flushes = [(one["store"], one["courses"]) for one in report["flush_us_per_observation"]]
+    assert flushes == [*itertools.product(("memory", "redis"), (True, False))]
+    assert all(one["worker"] > 0 for one in report["flush_us_per_observation"])
     assert len({one["system"] for one in report["gunicorn"]}) == 5
     assert chart.read_bytes().startswith(b"\x89PNG")
     assert "a run this short is rough" in run.stdout

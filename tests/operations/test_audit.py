@@ -222,6 +222,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "plans.restore": lambda o: o.plans.restore({"pro": ["5 per 60 seconds"]}, ADA),
     "plans.assignment": lambda o: o.plans.assignment("c"),
     "plans.restore_assignment": lambda o: o.plans.restore_assignment("c", None, "", ADA),
+    "plans.of_client": lambda o: o.plans.of_client("c"),
     "plans.unassign": lambda o: o.plans.unassign("c", ADA),
     "api_keys.issue": lambda o: o.api_keys.issue(name="a", owner="b", who=ADA),
     "api_keys.rotate": lambda o: o.api_keys.rotate(KEY_ID, who=ADA),

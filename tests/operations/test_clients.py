@@ -71,6 +71,24 @@ def test_clients_at_a_step_are_listed_alone_and_counted(here: Worker) -> None:
     assert listed(here, step=0) == (["c4", "c1"], 2)
 
 
+def test_clients_are_sorted_by_the_state_that_is_shown(here: Worker) -> None:
+    for client in ("free", "low", "lower", "let-in", "ten", "two", "shut"):
+        here.ask(client)
+    here.limiter.flush()
+    here.flag("low", step=1)
+    here.flag("lower", step=2)
+    # The model's word on a client that an operator has decided on isn't shown.
+    here.flag("let-in", step=3)
+    override(here, "allow", "let-in")
+    override(here, "limit", "ten", amount=10)
+    override(here, "limit", "two", amount=2)
+    override(here, "block", "shut")
+    names = ["shut", "two", "ten", "let-in", "lower", "low", "free"]
+    for ascending in (False, True):
+        entries, _ = here.operations.clients.ranked(sort="state", ascending=ascending)
+        assert [x["client"] for x in entries] == (names[::-1] if ascending else names)
+
+
 def test_who_was_forgotten_meanwhile_is_neither_listed_nor_counted(here: Worker) -> None:
     for client in ("a", "b"):
         here.ask(client)

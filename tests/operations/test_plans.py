@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_irl.config.runtime import read_settings
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter import rate_plans
 from flask_irl.operations.plan_results import AssignedPlan
@@ -56,6 +57,21 @@ def test_a_change_survives_a_restart_and_is_taken_back_by_none(site: Site, here:
     }
     later.operations.plans.change({"plans": {"pro": None, "gold": None}}, ADA)
     assert limits_of(later) == {"free": ["2 per 60 seconds"], "pro": ["4 per 60 seconds"]}
+
+
+def test_a_worker_logs_settings_only_where_they_differ_from_the_configured_ones(
+    site: Site, here: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    here.operations.plans.change({"plans": {"gold": "50/minute"}}, ADA)
+    caplog.clear()
+    site.worker(plans=PLANS, default_plan="free").limiter.refresh()
+    [logged] = caplog.messages
+    assert logged.startswith("settings_changed plans=")
+    here.operations.plans.change({"plans": {"gold": None}}, ADA)
+    caplog.clear()
+    site.worker(plans=PLANS, default_plan="free").limiter.refresh()
+    assert caplog.messages == []
+    assert read_settings(here.store.settings()[1]) == {}
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,29 @@ def test_what_was_forgotten_is_bounded(store: Store, clock: Clock) -> None:
     assert [store.forgotten(name) for name in "abcd"] == [b"a", None, b"c", b"d"]
 
 
+def test_forged_contents_that_end_late_keep_no_place(one_server: Backend, clock: Clock) -> None:
+    store = one_server.open(clock)
+    store.keep_forgotten("a", b"a", clock() + 900, 3)
+    with one_server.client() as client:
+        forged = {f"x{n}": f"{clock() + 9e6:.0f} x" for n in range(9)}
+        client.hset("irl1.{site}.forgotten", mapping=forged)
+    for name in "bc":
+        store.keep_forgotten(name, name.encode(), clock() + 900, 3)
+    assert [store.forgotten(name) for name in ("a", "b", "c", "x1")] == [b"a", b"b", b"c", None]
+
+
+def test_of_too_many_forged_contents_no_more_stay_than_may(
+    one_server: Backend, clock: Clock
+) -> None:
+    store = one_server.open(clock)
+    with one_server.client() as client:
+        forged = {f"x{n}": f"{clock() + 99:.0f} x" for n in range(9)}
+        client.hset("irl1.{site}.forgotten", mapping=forged)
+        store.keep_forgotten("a", b"a", clock() + 900, 3)
+        assert client.hlen("irl1.{site}.forgotten") == 3
+    assert store.forgotten("a") == b"a"
+
+
 def test_nothing_is_left_in_redis_after_the_last_end(one_server: Backend) -> None:
     store = one_server.open_redis()
     store.put_session("s", b"x", store.now() + 50, 5)

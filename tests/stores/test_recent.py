@@ -8,6 +8,7 @@ from flask_irl.behaviour.recent import MOST_KEPT, RecentRequest
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.recent import RecentBounds, decode
+from flask_irl.stores.redis.recent import DROPPED_AT_ONCE
 from tests.conftest import Clock
 from tests.stores.conftest import Backend, plan_of
 
@@ -107,6 +108,29 @@ def test_no_more_are_read_than_may_be_kept(one_server: Backend) -> None:
         client.rpush("irl1.{ada}.recent", *(str(number) for number in range(MOST_KEPT + 5)))
     found = store.recent("ada")
     assert (len(found), found[0]) == (MOST_KEPT, b"0")
+
+
+def test_a_long_forged_list_of_clients_is_cut_down_part_by_part(
+    one_server: Backend, clock: Clock
+) -> None:
+    store, key = one_server.open(clock), "irl1.{site}.recent-clients"
+    with one_server.client() as client:
+        client.zadd(key, {b"\xff%d" % number: clock() - 1 for number in range(4 * DROPPED_AT_ONCE)})
+        left = []
+        for name in "abcdef":
+            store.add_recent({name: [request(clock())]}, BOUNDS)
+            left.append(client.zcard(key))
+        assert left[:3] == [n * DROPPED_AT_ONCE for n in (3, 2, 1)]
+        assert client.zrange(key, 0, -1) == [b"c", b"d", b"e", b"f"]
+    assert [len(store.recent(name)) for name in "abcdef"] == [0, 0, 1, 1, 1, 1]
+
+
+def test_old_forged_names_go_too(one_server: Backend, clock: Clock) -> None:
+    store, key = one_server.open(clock), "irl1.{site}.recent-clients"
+    with one_server.client() as client:
+        client.zadd(key, {b"\xff": 0.0})
+        store.add_recent({"ada": [request(clock())]}, BOUNDS)
+        assert client.zrange(key, 0, -1) == [b"ada"]
 
 
 def test_nothing_is_left_in_redis_after_the_time(one_server: Backend) -> None:

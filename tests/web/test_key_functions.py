@@ -19,6 +19,7 @@ from flask_irl import (
     logged_in_user,
     remote_address,
 )
+from flask_irl.limits.keys import canonical
 from flask_irl.web.key_functions import ApiKey
 from flask_irl.web.state import state_of
 from tests.conftest import Clock
@@ -116,6 +117,17 @@ def test_one_client_over_both_protocols_is_one_client() -> None:
 
 
 # Proxies
+
+
+def test_nobody_is_another_client_by_taking_the_hash_of_its_name() -> None:
+    app = site(lambda: request.args["who"])
+    strange = key_of(app, query_string={"who": "ann lee"})
+    assert strange.startswith("#")
+    taken = key_of(app, query_string={"who": strange})
+    assert taken not in (strange, key_of(app, query_string={"who": strange[:-1]}))
+    assert taken.startswith("#")
+    # An operator means the client whose key was shown.
+    assert canonical(strange) == strange
 
 
 def test_a_strangers_headers_change_nothing() -> None:

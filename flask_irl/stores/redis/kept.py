@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from flask_irl.stores.kept import LONGEST_SECONDS
 from flask_irl.stores.redis.history import RedisHistory
 from flask_irl.stores.redis.scripts import read_script
 
@@ -20,7 +21,7 @@ class RedisKept(RedisHistory):
         self, name: str, session: bytes, until: float, most: int, *, renew: bool = False
     ) -> None:
         verb = "renew" if renew else "put"
-        self._ask_kept(SESSIONS, verb, name, math.ceil(until), session, most)
+        self._ask_kept(SESSIONS, verb, name, math.ceil(until), session, most, LONGEST_SECONDS)
 
     def session(self, name: str) -> bytes | None:
         return self._ask_kept(SESSIONS, "get", name)
@@ -29,7 +30,7 @@ class RedisKept(RedisHistory):
         return self._ask_kept(SESSIONS, "end", name)
 
     def keep_forgotten(self, client: str, content: bytes, until: float, most: int) -> None:
-        self._ask_kept(FORGOTTEN, "put", client, math.ceil(until), content, most)
+        self._ask_kept(FORGOTTEN, "put", client, math.ceil(until), content, most, LONGEST_SECONDS)
 
     def forgotten(self, client: str) -> bytes | None:
         return self._ask_kept(FORGOTTEN, "get", client)

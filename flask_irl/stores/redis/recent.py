@@ -6,6 +6,7 @@ has a sorted set of those clients by their latest request, so that their number 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from flask_irl.behaviour.recent import MOST_KEPT
@@ -51,27 +52,39 @@ class RedisRecent(RedisKept):
         [key] = self._site_key(CLIENTS)
         times = ((repr(added[-1].at), client) for client, added in requests.items())
         pairs = [part for pair in times for part in pair]
-        *_, excess, old = self._write(
+        *_, count, old = self._write(
             key,
             ("ZADD", key, *pairs),
             ("EXPIRE", key, bounds.seconds),
-            ("ZRANGE", key, 0, -bounds.clients - 1),
+            ("ZCARD", key),
             ("ZRANGE", key, "-inf", repr(oldest), "BYSCORE", "LIMIT", 0, DROPPED_AT_ONCE),
         )
-        gone = self._texts(key, [*(excess or ()), *(old or ())])
-        if gone:
-            self._drop_recent(gone)
+        if old:
+            self._drop_members(old)
+        # Far too many may be there, if somebody else has written them: the rest goes later.
+        left = int(count or 0) - len(old or ())
+        excess = min(left - bounds.clients, len(requests) + DROPPED_AT_ONCE)
+        while excess > 0:
+            [first] = self._run(("ZRANGE", key, 0, min(excess, DROPPED_AT_ONCE) - 1))
+            if not first:
+                break
+            self._drop_members(first)
+            excess -= len(first)
 
     def _drop_recent(self, clients: list[str]) -> None:
         """Forget the requests of clients."""
+        self._drop_members([client.encode() for client in clients])
+
+    def _drop_members(self, members: Sequence[bytes]) -> None:
+        """Forget the requests of clients, by their names in the set; damaged names go, too."""
         [key] = self._site_key(CLIENTS)
-        keys = [recent_name(self._prefix, client) for client in clients]
+        keys = [recent_name(self._prefix, client) for client in self._texts(key, members)]
         self._pipeline.run([(each, ("DEL", each)) for each in keys])
-        self._write(key, ("ZREM", key, *clients))
+        self._write(key, ("ZREM", key, *members))
 
     def _drop_all_recent(self) -> None:
         """Forget the requests of all clients."""
         [key] = self._site_key(CLIENTS)
-        while clients := self._texts(key, self._run(("ZRANGE", key, 0, DROPPED_AT_ONCE - 1))[0]):
-            self._drop_recent(clients)
+        while members := self._run(("ZRANGE", key, 0, DROPPED_AT_ONCE - 1))[0]:
+            self._drop_members(members)
         self._run(("DEL", key))

@@ -19,7 +19,7 @@ from loadtests.bench.cases.catalogue import (
     their,
     throttled,
 )
-from loadtests.bench.measure import calls, cpu, growth, load, machine, throughput, training
+from loadtests.bench.measure import calls, cpu, flushes, growth, load, machine, throughput, training
 from loadtests.bench.measure.turns import Timing
 from loadtests.bench.report.samples import Figure, figure_of, quartiles
 from loadtests.bench.report.served import rows_of, served_figures
@@ -53,6 +53,7 @@ class Results:
     starts: Mapping[str, float] = field(default_factory=dict)
     grown: Sequence[growth.Grown] = ()
     cpu: Sequence[cpu.TotalCpu] = ()
+    flushes: Sequence[flushes.FlushCost] = ()
     replays: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
@@ -139,6 +140,7 @@ def report_of(results: Results) -> Report:
         "replay_per_second": {name: list(rates) for name, rates in results.replays.items()},
         "growth": [asdict(one) for one in results.grown],
         "cpu_us_per_request": [asdict(one) for one in results.cpu],
+        "flush_us_per_observation": [asdict(one) for one in results.flushes],
         "machine": asdict(results.machine),
         "settings": {**results.settings, "seconds": round(results.seconds, 1)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from loadtests.bench.cases.apps import OURS
 from loadtests.bench.cases.catalogue import (
@@ -78,6 +78,9 @@ def _parts(report: Report) -> Iterator[Table]:
         yield Table(("flask_irl adds to a request, µs", "memory", "Redis"), rows, left=1)
     if report["growth"]:
         yield _growth(report)
+    # Reports of earlier builds have none.
+    if found := report.get("flush_us_per_observation"):
+        yield _flushes(found)
 
 
 def machine_of(report: Report) -> str:
@@ -195,3 +198,17 @@ def _growth(report: Report) -> Table:
     ]
     headings = ("growth of", "store", "number", "a whole request, µs", "added, µs")
     return Table(headings, rows, left=2)
+
+
+def _flushes(costs: Sequence[Mapping[str, Any]]) -> Table:
+    """Make the rows on flushes: with courses, and without."""
+    figures = {(one["store"], one["clients"], one["courses"]): one for one in costs}
+    rows = []
+    for store, clients, courses in figures:
+        if courses:
+            on, off = (figures[store, clients, kept] for kept in (True, False))
+            times = (on["worker"], off["worker"], on["server"])
+            cells = [f"{time:.1f}" if time else "" for time in times]
+            rows.append((store, f"{clients:,}", *cells))
+    headings = ("a flush, µs of CPU a request", "clients", "worker", "without courses", "Redis")
+    return Table(headings, rows, left=1)
