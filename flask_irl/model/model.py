@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.behaviour.features import FEATURE_NAMES
-from flask_irl.behaviour.harm import harm_level
+from flask_irl.behaviour.features import FEATURE_NAMES, column
+from flask_irl.behaviour.harm import Mask, harm_level
 from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
@@ -20,6 +20,7 @@ _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
 _USUAL_HARM = 3.0  # people who are eager do up to so much, attackers several times as much
 _LEAST_DOUBLINGS = -1.0
+_EVEN = 0.1  # entropy of a job's intervals, in nats; attackers that are as even look like it, too
 _T = TypeVar("_T")
 
 
@@ -93,11 +94,13 @@ class Model:
             calibration=Calibration(((0.0, 0.0), (1.0, -1.0))),
         )
 
-    def score(self, rows: Rows) -> NDArray[np.float64]:
+    def score(self, rows: Rows, known: Mask | bool = False) -> NDArray[np.float64]:
         """Score rows of features.
 
         Args:
             rows: Shape (n, number of features); see :meth:`Detector.score`.
+            known: Which are of clients whose harm is judged by their own past, see
+                :func:`with_harm`.
 
         Returns:
             Shape (n,), from 0 (as normal as can be) to -1 (as anomalous as can be).
@@ -105,10 +108,13 @@ class Model:
         Raises:
             ValueError: The rows have another shape.
         """
-        return self.calibration.apply(with_harm(self.detector.score(rows), rows, self.harm_weight))
+        raw = with_harm(self.detector.score(rows), rows, self.harm_weight, known)
+        return self.calibration.apply(raw)
 
 
-def with_harm(raw: NDArray[np.float64], rows: Rows, weight: float) -> NDArray[np.float64]:
+def with_harm(
+    raw: NDArray[np.float64], rows: Rows, weight: float, known: Mask | bool = False
+) -> NDArray[np.float64]:
     """Weigh a detector's scores by the harm that the rows show.
 
     A detector tells how unlike people a client moves. However much a scraper moves like them, it
@@ -120,14 +126,19 @@ def with_harm(raw: NDArray[np.float64], rows: Rows, weight: float) -> NDArray[np
         rows: Rows of :mod:`flask_irl.behaviour.features` that it scored.
         weight: Added for each doubling of the level of harm beyond that of eager people, and taken
             off below, for one doubling at most; 0 to 1.
+        known: Rows to which nothing is added: their clients have a past to be measured by. Nor is
+            it to those of clients that pause as evenly as jobs do, which take much, too.
 
     Returns:
         Scores from 0 to 1.
     """
     if not weight:
         return raw
-    levels = harm_level(rows.astype(np.float32, copy=False)) / _USUAL_HARM
+    features = rows.astype(np.float32, copy=False)
+    levels = harm_level(features) / _USUAL_HARM
     doublings = np.log2(np.maximum(levels, 2.0**_LEAST_DOUBLINGS))
+    spared = known | (column(features, "interval_entropy") <= _EVEN)
+    doublings = np.where(spared, np.minimum(doublings, 0.0), doublings)
     return np.asarray(np.clip(raw + weight * doublings, 0.0, 1.0))
 
 

@@ -127,9 +127,9 @@ def judge(
     view = profile.view(records, hour_rarity(site, now), weekday_rarity(site, now))
     features = matrix(view)
     rest()
-    model_scores = _score(model, features, rest)
-    rest()
     regular = regulars(records, began_at(site, now))
+    model_scores = _score(model, features, regular, rest)
+    rest()
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
     known_for = np.maximum(records["updated"] - records["first"], 1.0)
@@ -161,7 +161,7 @@ def judge(
 
 
 def _score(
-    model: Model, features: NDArray[np.float32], rest: Callable[[], object]
+    model: Model, features: NDArray[np.float32], regular: Mask, rest: Callable[[], object]
 ) -> NDArray[np.float64]:
     """Score clients by the model, with rests; 0 without one."""
     scores = np.zeros(len(features))
@@ -170,7 +170,7 @@ def _score(
             if start:
                 rest()
             part = slice(start, start + SCORED)
-            scores[part] = model.score(features[part])
+            scores[part] = model.score(features[part], regular[part])
     return scores
 
 

@@ -123,6 +123,7 @@ def rows_of_harm(*levels: float) -> NDArray[np.float32]:
     """Make rows of clients who take so many times as many new paths as are harm."""
     rows = np.zeros((len(levels), len(FEATURE_NAMES)), dtype=np.float32)
     rows[:, FEATURE_NAMES.index("sustained_new_paths")] = [2.5 * level for level in levels]
+    rows[:, FEATURE_NAMES.index("interval_entropy")] = 1.0
     return rows
 
 
@@ -130,6 +131,19 @@ def test_each_doubling_of_harm_weighs_as_much() -> None:
     raw = np.full(5, 0.5)
     weighed = with_harm(raw, rows_of_harm(0.0, 1.5, 3.0, 6.0, 24.0), 0.1)
     np.testing.assert_allclose(weighed, [0.4, 0.4, 0.5, 0.6, 0.8], atol=1e-6)
+
+
+def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
+    raw = np.full(3, 0.5)
+    known = np.array([True, True, False])
+    weighed = with_harm(raw, rows_of_harm(1.5, 24.0, 24.0), 0.1, known)
+    np.testing.assert_allclose(weighed, [0.4, 0.5, 0.8], atol=1e-6)
+
+
+def test_the_harm_of_a_job_that_pauses_evenly_adds_nothing() -> None:
+    rows = rows_of_harm(24.0)
+    rows[:, FEATURE_NAMES.index("interval_entropy")] = 0.05
+    assert with_harm(np.full(1, 0.5), rows, 0.1).tolist() == [0.5]
 
 
 @given(
