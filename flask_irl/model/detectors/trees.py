@@ -167,8 +167,9 @@ _OF_NODES = ("feature", "threshold", "value")
 
 def _is_of_bytes(array: object) -> bool:
     """Tell whether an array is a view of bytes, as those of a container are."""
-    base = array.base if isinstance(array, np.ndarray) and array.flags.c_contiguous else None
-    return isinstance(base, memoryview) and isinstance(base.obj, bytes)
+    return (
+        isinstance(array, np.ndarray) and array.flags.c_contiguous and isinstance(array.base, bytes)
+    )
 
 
 def _check_nodes(trees: FlatTrees) -> None:
