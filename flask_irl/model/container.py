@@ -99,7 +99,9 @@ def unpack(
         )
     body, end = _body(bytes(data))
     try:
-        header = json.loads(body[_PREFIX.size : end], parse_constant=_finite, parse_float=_finite)
+        header = json.loads(
+            bytes(body[_PREFIX.size : end]), parse_constant=_finite, parse_float=_finite
+        )
         meta, manifest = header["meta"], header["arrays"]
         if not isinstance(meta, dict) or not isinstance(manifest, list):
             raise ValueError("meta must be an object and arrays a list")
@@ -109,7 +111,7 @@ def unpack(
         raise ModelError(f"damaged container: its header is wrong: {reason:.300}") from None
 
 
-def _body(data: bytes) -> tuple[bytes, int]:
+def _body(data: bytes) -> tuple[memoryview, int]:
     """Check a container's frame; give it without the checksum, and the end of its header."""
     if not data.startswith(MAGIC):
         raise ModelError(
@@ -123,13 +125,14 @@ def _body(data: bytes) -> tuple[bytes, int]:
             f"container format {version} is unknown; "
             f"this version of flask_irl reads format {FORMAT_VERSION}"
         )
-    body = data[:-_CHECKSUM_BYTES]
+    # No copy: each worker would keep its memory.
+    body = memoryview(data)[:-_CHECKSUM_BYTES]
     if hashlib.sha256(body).digest() != data[-_CHECKSUM_BYTES:]:
         raise ModelError("damaged container: the checksum does not match")
     return body, _PREFIX.size + header_length
 
 
-def _arrays(body: bytes, start: int, manifest: list[Any]) -> dict[str, NDArray[Any]]:
+def _arrays(body: memoryview, start: int, manifest: list[Any]) -> dict[str, NDArray[Any]]:
     """Read the arrays from ``start`` on, one right behind the other to the end of the body."""
     arrays: dict[str, NDArray[Any]] = {}
     place = start

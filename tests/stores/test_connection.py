@@ -85,7 +85,8 @@ PLAIN: Mapping[str, Any] = {"username": "u", "password": None, "client_name": "n
         ("tcp", {"socket_keepalive": True}, False),
         ("tcp", {"credential_provider": object()}, False),
         ("tcp", {"password": b"bytes"}, False),
-        ("tcp", {"db": True}, False),
+        ("tcp", {"db": "2"}, True),
+        ("tcp", {"db": 2.0}, False),
         ("tcp", {"nonsense": 1}, False),
     ],
 )

@@ -24,9 +24,10 @@ _CELLS = 16_384
 class FlatTrees:
     """Hold binary trees; a row goes to the left child where ``row[feature] <= threshold``.
 
-    All arrays but ``roots`` have one entry per node and are copied. Node numbers are positions in
-    the arrays, across all trees. A leaf has the feature -1 and is its own child on both sides.
-    Children come after their parent, and each node but the roots is the child of exactly one.
+    All arrays but ``roots`` have one entry per node. They are copied, but for views of bytes, which
+    nobody changes. Node numbers are positions in the arrays, across all trees. A leaf has the
+    feature -1 and is its own child on both sides. Children come after their parent, and each node
+    but the roots is the child of exactly one.
 
     Args:
         n_features: Width of a row.
@@ -55,7 +56,8 @@ class FlatTrees:
 
     def __post_init__(self) -> None:
         for name, allowed in _DTYPES.items():
-            array = np.array(getattr(self, name), order="C")
+            given = getattr(self, name)
+            array = given if _is_of_bytes(given) else np.array(given, order="C")
             if array.dtype.name not in allowed or array.ndim != 1:
                 raise ModelError(
                     f"{name} must be one-dimensional {' or '.join(allowed)}, "
@@ -161,6 +163,13 @@ _DTYPES = {
 }
 ARRAY_NAMES = tuple(_DTYPES)
 _OF_NODES = ("feature", "threshold", "value")
+
+
+def _is_of_bytes(array: object) -> bool:
+    """Tell whether an array is a view of bytes, as those of a container are."""
+    return (
+        isinstance(array, np.ndarray) and array.flags.c_contiguous and isinstance(array.base, bytes)
+    )
 
 
 def _check_nodes(trees: FlatTrees) -> None:

@@ -137,8 +137,9 @@ class PlainConnection:
 def is_plain(transport: Transport, options: Mapping[str, Any]) -> bool:
     """Tell whether a connection with these options can be opened here."""
     return transport != "tls" and all(
-        (isinstance(value, str | None) if name in TEXTS else name == DATABASE)
-        and not isinstance(value, bool)
+        isinstance(value, str | None)
+        if name in TEXTS
+        else name == DATABASE and isinstance(value, int | str | None)
         for name, value in options.items()
     )
 

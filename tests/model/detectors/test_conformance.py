@@ -200,6 +200,19 @@ def test_it_does_not_share_memory_with_what_it_was_made_of(detector: Detector) -
     np.testing.assert_array_equal(copy.score(ordinary_rows()), before)
 
 
+def test_a_forest_keeps_views_of_a_container_and_not_of_what_may_change() -> None:
+    data = pack({}, forest().to_arrays())
+    arrays = unpack(data)[1]
+    kept = IsolationForestDetector.from_arrays(arrays).to_arrays()
+    assert all(kept[name] is arrays[name] for name in ("threshold", "left", "right"))
+    # A view of bytes that somebody may change, though it is read-only itself.
+    loaned = unpack(data)[1]
+    threshold = np.frombuffer(bytearray(loaned["threshold"].tobytes()), dtype=np.float64)
+    threshold.setflags(write=False)
+    own = IsolationForestDetector.from_arrays({**loaned, "threshold": threshold}).to_arrays()
+    assert not np.shares_memory(own["threshold"], threshold)
+
+
 def test_changing_its_arrays_does_not_change_it(detector: Detector) -> None:
     before = detector.score(ordinary_rows())
     for array in detector.to_arrays().values():
