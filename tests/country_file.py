@@ -33,7 +33,7 @@ COUNTRIES: Final = {
 
 
 def write(
-    path: Path, records: Mapping[str, object] = COUNTRIES, *, version: int = 6, kind: str = "Test"
+    path: Path, records: Mapping[str, Any] = COUNTRIES, *, version: int = 6, kind: str = "Test"
 ) -> Path:
     """Write a file.
 

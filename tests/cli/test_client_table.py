@@ -20,6 +20,7 @@ def entry(client: str = "203.0.113.7", **given: Any) -> ClientEntry:
     made: ClientEntry = {
         "client": client,
         "label": None,
+        "country": None,
         "step": 0,
         "factor": 1.0,
         "limit": 100,

@@ -248,7 +248,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "analytics.named": lambda o: o.analytics.named(["c"]),
 }
 NOT_ASKING = {
-    *("top", "seconds", "undo.can_undo", "api_keys.enabled"),
+    *("top", "seconds", "undo.can_undo", "api_keys.enabled", "clients.knows_countries"),
     *("site.configured", "site.settings", "models.features_in_use"),
 }
 """Operations that tell of a store that is out, as the parts of ``status`` do, or need none."""

@@ -112,6 +112,7 @@ def test_a_listed_client_is_told_in_figures(site: Site, here: Worker) -> None:
     assert entry == {
         "client": "c",
         "label": None,
+        "country": None,
         "step": 1,
         "factor": 0.3,
         "limit": 3,

@@ -146,8 +146,6 @@ class ClientSchema(ma.Schema):
 
     client = _client()
     label = _label()
-    country = _country()
-    country_name = string("English name, if known; else null.", "Germany", allow_none=True)
     step = integer("Step on the ladder; 0 is the full limit.", 1)
     factor = number("Share of every limit that the client keeps.", 0.3)
     limit = integer(
@@ -194,6 +192,8 @@ class ClientSchema(ma.Schema):
         allow_none=True,
         metadata=described("Plan; null where the base limit holds."),
     )
+    country = _country()
+    country_name = string("English name, if known; else null.", "Germany", allow_none=True)
     tenant = string("Tenant whose client it is; empty for the app's own.", "")
     covered_by = fields.Nested(
         CoveringSchema,
