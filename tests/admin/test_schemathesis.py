@@ -27,7 +27,10 @@ from tests.admin.api import WRITE
 EXAMPLES = 40
 """For each operation, beside those that schemathesis always tries."""
 OPERATIONS = 37
-TOLD_BY_NO_DOCUMENT = ("/plans", "/plan", "/override", "/end", "/admin/clients")
+TOLD_BY_NO_DOCUMENT = (
+    *("/plans", "/plan", "/override", "/end", "/admin/clients"),
+    *("/api-keys", "/api-keys/{key}"),
+)
 """Ends of paths whose bodies or queries are well formed, and yet refused: a plan that there is not,
 a moment that is past."""
 Answered = Counter[tuple[str, int]]
