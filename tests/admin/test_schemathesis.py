@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 import schemathesis
 from flask import Flask, Response, request
 from hypothesis import HealthCheck, settings
@@ -156,8 +157,11 @@ tried = settings(
 )
 
 
-def test_all_operations_are_tried() -> None:
+def test_all_operations_are_tried(request: pytest.FixtureRequest) -> None:
     assert len(list(api.get_all_operations())) == OPERATIONS
+    # Of several tests of one id pytest-xdist would run one.
+    names = [item.nodeid for item in request.session.items]
+    assert len(set(names)) == len(names)
 
 
 @api.parametrize()  # type: ignore[untyped-decorator]
