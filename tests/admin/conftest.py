@@ -54,3 +54,13 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     """Load the plugin of schemathesis, seconds of imports, only where it is needed."""
     if module_path.name == "test_schemathesis.py":
         parent.config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give each operation that schemathesis tries a node id of its own.
+
+    pytest 9.2 leaves the operation out of it, and pytest-xdist runs one test of an id.
+    """
+    operation = getattr(item, "operation_label", None)
+    if operation is not None and operation not in item.nodeid:
+        item._id = item.id.with_params(operation)

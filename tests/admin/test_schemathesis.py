@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 import schemathesis
 from flask import Flask, Response, request
 from hypothesis import HealthCheck, settings
@@ -27,7 +28,10 @@ from tests.admin.api import WRITE
 EXAMPLES = 40
 """For each operation, beside those that schemathesis always tries."""
 OPERATIONS = 37
-TOLD_BY_NO_DOCUMENT = ("/plans", "/plan", "/override", "/end", "/admin/clients")
+TOLD_BY_NO_DOCUMENT = (
+    *("/plans", "/plan", "/override", "/end", "/admin/clients"),
+    *("/api-keys", "/api-keys/{key}"),
+)
 """Ends of paths whose bodies or queries are well formed, and yet refused: a plan that there is not,
 a moment that is past."""
 Answered = Counter[tuple[str, int]]
@@ -153,8 +157,11 @@ tried = settings(
 )
 
 
-def test_all_operations_are_tried() -> None:
+def test_all_operations_are_tried(request: pytest.FixtureRequest) -> None:
     assert len(list(api.get_all_operations())) == OPERATIONS
+    # Of several tests of one id pytest-xdist would run one.
+    names = [item.nodeid for item in request.session.items]
+    assert len(set(names)) == len(names)
 
 
 @api.parametrize()  # type: ignore[untyped-decorator]
