@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -79,6 +79,8 @@ class LateLearning:
         webhooks: Tells others of events; None where nobody is to be told.
         shared_model: Gives the model that judges while there is none of its own; None for none.
         refresh_shared: Loads that model as it is in the store by now.
+        limited_routes: Names the routes that have limits of their own, as courses do; none by
+            default.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class LateLearning:
         self.fit = fit
         self.shared_model: Callable[[], Model] | None = None
         self.refresh_shared: Callable[[], object] = bool
+        self.limited_routes: Callable[[], Collection[str]] = tuple
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)
@@ -134,6 +137,7 @@ class LateLearning:
                     self.traps,
                     self._announce,
                     self.shared_model,
+                    lambda: self.limited_routes(),
                 )
             return self._made
 

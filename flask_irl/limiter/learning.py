@@ -19,6 +19,7 @@ from flask_irl.training.fit import ChildFit, Fit
 from flask_irl.training.for_options import new_trainer
 from flask_irl.training.trainer import Training
 from flask_irl.verdicts.campaign_watch import CampaignWatch
+from flask_irl.verdicts.course_rows import LimitedRoutes
 from flask_irl.verdicts.incident_watch import Announce, no_one
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.profiler import Profiler
@@ -40,6 +41,7 @@ class Learning:
         traps: Holds clients that hit a honeypot until then.
         announce: Takes beginnings and ends of attacks.
         shared: Gives the model that judges while there is none of its own; None for none.
+        limited: Names the routes that have limits of their own, as courses do.
 
     Attributes:
         gate: Holds back newcomers' logins where there is a campaign.
@@ -60,6 +62,7 @@ class Learning:
         traps: Traps,
         announce: Announce | None = None,
         shared: Callable[[], Model] | None = None,
+        limited: LimitedRoutes = tuple,
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
@@ -80,6 +83,7 @@ class Learning:
             traps=traps,
             recent_requests=options.recent_requests,
             errors=lambda: failures.store_errors,
+            limited=limited,
         )
         self.gate = CampaignGate(self.campaigns, store, failures, notify)
         self._trainings = BackgroundTraining(

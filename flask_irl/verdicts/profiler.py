@@ -17,12 +17,12 @@ from flask_irl.stores.state import ClientState
 from flask_irl.telemetry.damage import DamageLog
 from flask_irl.telemetry.events import ClientsFlagged, Notify
 from flask_irl.verdicts.campaign_watch import CampaignWatch
+from flask_irl.verdicts.course_rows import LimitedRoutes
 from flask_irl.verdicts.crowd_guard import CrowdGuard
 from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.flush import Flush, Judged
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.rankings import clear_rankings
-from flask_irl.verdicts.recent import recent_for
 from flask_irl.verdicts.row_quota import RowQuota
 from flask_irl.verdicts.rules import Rules
 from flask_irl.verdicts.save_turns import SaveTurns
@@ -70,6 +70,7 @@ class Profiler:
         monotonic: Seconds of a clock that is never set, by which saves are spread.
         recent_requests: The number of each client's latest requests that are kept, 0 for none.
         errors: Counts the calls of the store that have failed in this process.
+        limited: Names the routes that have limits of their own, as courses do.
 
     Attributes:
         observe: Takes an answered request, as the fields of an
@@ -98,6 +99,7 @@ class Profiler:
         monotonic: Callable[[], float] = time.monotonic,
         recent_requests: int = 0,
         errors: Callable[[], int] = lambda: 0,
+        limited: LimitedRoutes = tuple,
     ) -> None:
         self._store = store
         self._ladder = ladder
@@ -112,7 +114,7 @@ class Profiler:
         self._cpu_clock = cpu_clock
         self._monotonic = monotonic
         self._errors = errors
-        self._recent_requests = recent_requests
+        self._recent_requests, self._limited = recent_requests, limited
         self._step_log = StepLog()
         self._row_quota = RowQuota()
         self._damaged = DamageLog("profile", "profile_damaged", notify)
@@ -131,13 +133,12 @@ class Profiler:
     def _begin(self) -> None:
         self.observe = self._buffer.add
         self.observe_refused = self._buffer.add_refused
-        self._site = SiteUpdate.first(self._monotonic, recent_for(self._recent_requests))
+        self._site = SiteUpdate.first(self._monotonic, self._recent_requests, self._limited)
         self._turns = SaveTurns(self._monotonic)
         self._errors_told = self._errors()
         self._flushing = threading.Lock()
         self._leaves = False
-        self._rest_seconds = REST_SECONDS[0]
-        self._rested_at = 0.0
+        self._rest_seconds, self._rested_at = REST_SECONDS[0], 0.0
 
     @property
     def guarding(self) -> bool:

@@ -18,8 +18,9 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.course_book import CourseBook
+from flask_irl.verdicts.course_rows import LimitedRoutes
 from flask_irl.verdicts.rankings import Rankings
-from flask_irl.verdicts.recent import Recent
+from flask_irl.verdicts.recent import Recent, recent_for
 from flask_irl.verdicts.tallies import Tallies
 
 
@@ -40,9 +41,20 @@ class SiteUpdate:
     recent: Recent | None = None
 
     @classmethod
-    def first(cls, clock: Callable[[], float], recent: Recent | None = None) -> SiteUpdate:
-        """Begin one for which nothing waits; the clock, in seconds, is one that is never set."""
-        return cls(courses=CourseBook(clock), recent=recent)
+    def first(
+        cls,
+        clock: Callable[[], float],
+        recent_requests: int = 0,
+        limited: LimitedRoutes = tuple,
+    ) -> SiteUpdate:
+        """Begin one for which nothing waits.
+
+        Args:
+            clock: Seconds of a clock that is never set.
+            recent_requests: The number of each client's latest requests that are kept.
+            limited: As of :class:`~flask_irl.verdicts.course_book.CourseBook`.
+        """
+        return cls(courses=CourseBook(clock, limited), recent=recent_for(recent_requests))
 
     def count(self, observations: Sequence[Fields]) -> None:
         """Count observations."""

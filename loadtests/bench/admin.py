@@ -31,7 +31,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History
-from flask_irl.verdicts.course_book import FADES
+from flask_irl.verdicts.course_rows import FADES
 from flask_irl.verdicts.incident_watch import INCIDENTS
 from flask_irl.verdicts.tallies import MEASURES, SITE
 from loadtests.bench.cases.apps import limiter_of

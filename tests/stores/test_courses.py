@@ -21,7 +21,7 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.stores.redis.courses import COURSE
-from flask_irl.verdicts.course_book import FADES
+from flask_irl.verdicts.course_rows import FADES
 from tests.conftest import Clock
 from tests.stores.conftest import Backend
 
@@ -222,9 +222,9 @@ def bounded(monkeypatch: pytest.MonkeyPatch, clients: int, slots: int) -> None:
 
     for module in (memory, redis):
         monkeypatch.setattr(module, "CLIENTS_KEPT", clients)
-    monkeypatch.setattr(memory, "SPARE", 2)
-    monkeypatch.setattr(memory, "MOST_BYTES", slots * courses.FORM.size)
-    monkeypatch.setattr(redis, "ALL_SLOTS_KEPT", slots)
+        monkeypatch.setattr(module, "ROUTE_COURSES_KEPT", clients)
+        monkeypatch.setattr(module, "ALL_SLOTS_KEPT", slots)
+        monkeypatch.setattr(module, "ROUTE_SLOTS_KEPT", slots)
 
 
 # Packed slots

@@ -10,7 +10,7 @@ from flask_irl.behaviour.courses import CoursePart, Slot, unpack
 from flask_irl.errors import StoreError
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.verdicts import course_book
+from flask_irl.verdicts import course_book, course_rows
 from flask_irl.verdicts.course_book import MOST_TOLD, TOLD_SECONDS
 from tests.conftest import Clock
 from tests.operations.worker import Site, Worker, attack, sites_on
@@ -234,7 +234,7 @@ def test_what_a_failing_store_did_not_take_is_told_later(
 def test_of_more_clients_than_can_wait_the_most_interesting_do(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(course_book, "MOST_WAITING", 40)
+    monkeypatch.setattr(course_rows, "MOST_WAITING", 40)
     worker = serving(site)
     monkeypatch.setattr(course_book.CourseBook, "due", lambda *_, **__: False)
     for start in range(0, 200, 10):
@@ -254,7 +254,7 @@ def test_a_rank_outlives_no_day_among_others() -> None:
     ranks: list[float] = []
 
     def note(parts: list[CoursePart]) -> None:
-        ranks.extend(part.rank for part in parts)
+        ranks.extend(part.rank for part in parts if not part.route)
 
     store._add_courses = note  # type: ignore[assignment,method-assign]
     clock.now = clock.now // SLOT * SLOT
