@@ -24,9 +24,15 @@ class Kinds(NamedTuple):
     routes: list[str]
     methods: list[str]
 
-    def names(self) -> list[str]:
-        """Name the route of each kind as courses do."""
-        return [*map(route_name, self.methods, self.routes)]
+    def by_course(self) -> tuple[list[str], NDArray[np.intp]]:
+        """Name the routes as courses do, each once, and give the place of each request's.
+
+        The first name is the empty one, of requests on a route of which no courses are kept.
+        """
+        place = {"": 0}
+        names = map(route_name, self.methods, self.routes)
+        of = np.array([place.setdefault(name, len(place)) for name in names], dtype=np.intp)
+        return [*place], of[self.of]
 
 
 def kinds_of(routes: Sequence[str], methods: Sequence[str]) -> Kinds:

@@ -122,14 +122,12 @@ class CourseBook:
         self, profiles: Profiles, saved: Mask, requests: Requests, judged: Judged, number: int
     ) -> None:
         """Add the requests of a slot to the rows of their clients on each route."""
-        owners, kinds = profiles.events.owner, profiles.kinds
-        names, clients = kinds.names(), profiles.clients
-        keys = owners * len(names) + kinds.of
+        clients, (names, route) = profiles.clients, profiles.kinds.by_course()
+        keys = profiles.events.owner * len(names) + route
         found, groups = _groups(keys, len(clients) * len(names))
         own, of = np.divmod(found, len(names))
         counts = requests.by(groups, len(found))
-        known = np.array([bool(name) for name in names])
-        chosen = np.flatnonzero(known[of] & saved[own] & counts[0].any(axis=1))
+        chosen = np.flatnonzero((of > 0) & saved[own] & counts[0].any(axis=1))
         if not len(chosen):
             return
         own, of = own[chosen], of[chosen]
