@@ -35,14 +35,15 @@ def limits() -> Response:
     """Show the limits in force, of the site and of routes."""
     admin = current_admin()
     scopes = {scope.name: scope for scope in admin.scopes()}
-    preview, error = _route_preview(scopes)
+    asked = {name: request.args.get(name, "").strip() for name in ("scope", "limits")}
+    preview, error = _route_preview(scopes, **asked) if any(asked.values()) else (None, "")
     return page(
         "limits.html",
         scopes=[described_scope(scope) for scope in scopes.values() if not scope.unknown],
         without=[described_scope(scope) for scope in scopes.values() if scope.unknown],
         preview=preview,
         error=error,
-        asked=request.args,
+        asked=asked,
         limits=admin.operations.site.limits(),
         routes=admin.routes(),
         modes=MODES,
@@ -66,15 +67,14 @@ def described_scope(scope: RouteScope) -> dict[str, Any]:
     }
 
 
-def _route_preview(scopes: Mapping[str, RouteScope]) -> tuple[RoutePreview | None, str]:
-    """Tell how much other limits of a scope would have refused, where the address asks for it."""
-    name, text = request.args.get("scope", ""), request.args.get("limits", "").strip()
-    if not name and not text:
-        return None, ""
-    if name not in scopes:
+def _route_preview(
+    scopes: Mapping[str, RouteScope], scope: str, limits: str
+) -> tuple[RoutePreview | None, str]:
+    """Tell how much other limits of a scope would have refused."""
+    if scope not in scopes:
         return None, "There are no such routes any more."
     try:
-        return current_admin().operations.what_if.route(scopes[name], text), ""
+        return current_admin().operations.what_if.route(scopes[scope], limits), ""
     except ConfigurationError as error:
         return None, f"{error}."
 
