@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -25,16 +26,16 @@ def view_of(name: str) -> Callable[..., str]:
 class Site:
     """Hold an app with a limiter; the options are the limiter's."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, **options: Any) -> None:
         self.app = Flask("scopes", static_folder=None)
         self.limiter = IntelligentLimiter(
             self.app, **{"background": False, "storage_uri": "memory://", **options}
         )
 
-    def add(self, rule: str, name: str, taken: tuple[str, ...] = ("GET",), **limit: object) -> None:
+    def add(self, rule: str, name: str, taken: tuple[str, ...] = ("GET",), **limit: Any) -> None:
         """Add a route, with a limit if one is given."""
         own = view_of(name)
-        own = self.limiter.limit(**limit)(own) if limit else own  # type: ignore[arg-type]
+        own = self.limiter.limit(**limit)(own) if limit else own
         self.app.add_url_rule(rule, name, own, methods=taken)
 
     def scopes(self) -> dict[str, RouteScope]:
@@ -99,7 +100,7 @@ def test_exempt_routes_and_those_of_the_limiter_are_none() -> None:
     ],
     ids=["function", "key", "condition", "costs", "cost", "answer"],
 )
-def test_where_nobody_can_tell_the_reason_is_given(limit: dict[str, object], unknown: str) -> None:
+def test_where_nobody_can_tell_the_reason_is_given(limit: dict[str, Any], unknown: str) -> None:
     site = Site()
     site.add("/a", "one", **limit)
     assert [scope.unknown for scope in site.scopes().values()] == [unknown]
