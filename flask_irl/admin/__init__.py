@@ -20,6 +20,7 @@ from flask_irl.telemetry.log import event
 if TYPE_CHECKING:
     from flask_irl.admin.state import TenantParts
     from flask_irl.limits.plan import Plan
+    from flask_irl.limits.route_scope import RouteScope
     from flask_irl.operations import Operations
     from flask_irl.web.callbacks import Authorize
 
@@ -38,6 +39,7 @@ def register(
     routes: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     tenants: TenantParts | None = None,
     plans: Callable[[], Sequence[Plan]] = tuple,
+    scopes: Callable[[], Sequence[RouteScope]] = tuple,
     failed: Callable[[str], object] | None = None,
 ) -> tuple[Blueprint, ...]:
     """Give an app the admin API, if somebody may use it: with a token or ``authorize``.
@@ -57,6 +59,7 @@ def register(
         routes: Lists ``route``, ``methods``, ``limits`` and ``exempt`` of the app's routes.
         tenants: The operations on the app's tenants; None where it has none.
         plans: Lists the plans of those routes, each once.
+        scopes: Lists the scopes of those routes.
         failed: Called with the reason of each refusal: ``missing``, ``wrong``, ``read_only``,
             ``throttled``, ``cross_site``, ``form_token`` or ``host``.
 
@@ -81,6 +84,7 @@ def register(
         routes=routes,
         tenants=tenants,
         plans=plans,
+        scopes=scopes,
         docs=docs,
         pages=pages,
     )

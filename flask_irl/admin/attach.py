@@ -62,6 +62,7 @@ def attach(app: Flask, state: AppState, authorize: Authorize | None) -> tuple[Bl
             routes=lambda: state.described_routes(app),
             tenants=None if state.tenants is None else _TenantParts(app, state.tenants),
             plans=lambda: state.fixed_plans(app),
+            scopes=lambda: state.described_scopes(app),
             failed=lambda reason: limiter.failures.guard(
                 "admin", partial(limiter.notify, AdminRefused(reason))
             ),
@@ -104,7 +105,8 @@ class _TenantParts:
         state = self._states.state(limiter)
         routes = partial(state.described_routes, self._app)
         plans = partial(state.fixed_plans, self._app)
-        return Part(Operations(limiter), routes, plans, tenant)
+        scopes = partial(state.described_scopes, self._app)
+        return Part(Operations(limiter), routes, plans, scopes, tenant)
 
     def names(self) -> list[str]:
         """List the tenants."""

@@ -28,6 +28,7 @@ from flask_irl.admin.views import analytics, api_keys, campaigns, clients, site 
 from flask_irl.admin.views import models as model_views  # noqa: F401
 from flask_irl.admin.views import plans as plan_views  # noqa: F401
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.route_scope import RouteScope
 from flask_irl.operations import Operations
 
 
@@ -40,6 +41,7 @@ def mount(
     routes: Callable[[], Sequence[Mapping[str, Any]]],
     tenants: TenantParts | None,
     plans: Callable[[], Sequence[Plan]],
+    scopes: Callable[[], Sequence[RouteScope]],
     docs: bool,
     pages: bool,
 ) -> tuple[Blueprint, ...]:
@@ -51,7 +53,7 @@ def mount(
     api.register_blueprint(blueprint, url_prefix=url_prefix)
     prefix = Prefix(url_prefix)
     app.extensions[EXTENSION] = Admin(
-        Part(operations, routes, plans), authenticator, tenants, api.document, prefix, pages
+        Part(operations, routes, plans, scopes), authenticator, tenants, api.document, prefix, pages
     )
     mounted: list[Blueprint] = [blueprint]
     if docs:

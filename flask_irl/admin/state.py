@@ -12,6 +12,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 from flask_irl.admin.authentication import Authenticator
 from flask_irl.admin.prefix import Prefix
 from flask_irl.limits.plan import Plan
+from flask_irl.limits.route_scope import RouteScope
 from flask_irl.operations import Operations
 
 EXTENSION: Final = "flask_irl.admin"
@@ -27,12 +28,14 @@ class Part(NamedTuple):
         operations: The operations behind the endpoints.
         routes: Lists the app's routes: ``route``, ``methods``, ``limits`` and ``exempt`` of each.
         plans: Lists the plans of those routes, each once.
+        scopes: Lists the scopes of those routes.
         tenant: The tenant; empty where the app has none.
     """
 
     operations: Operations
     routes: Routes
     plans: Callable[[], Sequence[Plan]]
+    scopes: Callable[[], Sequence[RouteScope]]
     tenant: str = ""
 
 
@@ -84,6 +87,10 @@ class Admin:
     def plans(self) -> Sequence[Plan]:
         """List the plans of those routes, each once."""
         return self.part.plans()
+
+    def scopes(self) -> Sequence[RouteScope]:
+        """List the scopes of those routes."""
+        return self.part.scopes()
 
     def choose(self, asked: str, confined_to: str) -> None:
         """Choose what the current request is about.

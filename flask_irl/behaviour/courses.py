@@ -1,7 +1,8 @@
 """Lay out the course of a client: its traffic and its scores in each slot of the last day. Pure.
 
 A slot is five minutes, by the clock. A course holds the slots in which the client sent something,
-packed one after the other, so that those of two thousand clients take a few MiB.
+packed one after the other, so that those of two thousand clients take a few MiB. Courses of clients
+on single routes are of the same form, and are kept apart from those.
 """
 
 from __future__ import annotations
@@ -19,6 +20,15 @@ CLIENTS_KEPT: Final = 2000
 """Clients whose courses are kept: those that ranked highest of late."""
 ALL_SLOTS_KEPT: Final = 200_000
 """Slots of all courses together, beyond which those of the lowest clients go."""
+ROUTES_KEPT: Final = 30
+"""Routes, each of one method, on which a worker tells of clients: those with limits of their own
+first, then those of most requests."""
+ROUTE_COURSES_KEPT: Final = 1500
+"""Courses of clients on single routes that are kept: fifty on each of those routes."""
+ROUTE_SLOTS_KEPT: Final = 100_000
+"""Slots of all those together."""
+EXPIRE_SECONDS: Final = 2 * 86_400
+"""Time after which all courses go, when nothing is added to any."""
 MOST_COUNTED: Final = 65_535
 """Requests of a minute, and refused ones of a slot, that are told apart at most."""
 SCORE_PARTS: Final = 10_000
@@ -67,11 +77,14 @@ class CoursePart(NamedTuple):
         client: The client's key.
         rank: Place among those whose courses are kept; higher ones stay.
         slot: The slot, in its packed form.
+        route: The route whose requests alone it counts, as named in
+            :mod:`~flask_irl.behaviour.course_routes`; empty for all requests.
     """
 
     client: str
     rank: float
     slot: bytes
+    route: str = ""
 
 
 def slot_of(at: float) -> int:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flask_irl.behaviour.kinds import Kinds, kinds_of
 from flask_irl.behaviour.observation import BY_NAME, FAILED_LOGIN, LOGIN, Fields
 from flask_irl.behaviour.routes import is_login, rarity_of, route_bin
 from flask_irl.behaviour.sums import DENIED, FINE, Floats, answer_of
@@ -67,12 +68,30 @@ def events_of(
         shares: Learned share of each route among the site's requests, 0 to 1.
         rest: Is called between two steps.
     """
+    return kinds_and_events(owners, observations, shares, rest)[1]
+
+
+def kinds_and_events(
+    owners: Sequence[int],
+    observations: Sequence[Fields],
+    shares: Mapping[str, float],
+    rest: Callable[[], object] = lambda: None,
+) -> tuple[Kinds, Events]:
+    """Turn observations into columns, and tell them apart by route and method.
+
+    Args:
+        owners: As of :func:`events_of`.
+        observations: As there.
+        shares: As there.
+        rest: As there.
+    """
     _, ats, gaps, routes, paths, methods, statuses, sizes, refusals, times, _, words, *_ = zip(
         *observations, strict=True
     )
-    rarities = {route: rarity_of(shares, route) for route in set(routes)}
-    bins = {route: route_bin(route) for route in rarities}
-    names = {route: is_login(route) for route in rarities}
+    kinds = kinds_of(routes, methods)
+    rarities = [rarity_of(shares, route) for route in kinds.routes]
+    bins = [route_bin(route) for route in kinds.routes]
+    names = {route: is_login(route) for route in set(kinds.routes)}
     logins = [
         names[route] if word == BY_NAME else word >= LOGIN
         for route, word in zip(routes, words, strict=True)
@@ -81,21 +100,24 @@ def events_of(
     tries = [*zip(statuses, logins, strict=True)]
     answers = {(status, login): answer_of(status, login) for status, login in set(tries)}
     rest()
-    writes, probes = ({m: m not in usual for m in set(methods)} for usual in (READING, USUAL))
+    writes, probes = (
+        np.array([method not in known for method in kinds.methods], dtype=np.float64)[kinds.of]
+        for known in (READING, USUAL)
+    )
     refused = np.array(refusals, dtype=np.float64)
-    return Events(
+    return kinds, Events(
         np.asarray(owners, dtype=np.intp),
         np.array(ats, dtype=np.float64),
         np.array(gaps, dtype=np.float64),
-        np.array([rarities[route] for route in routes], dtype=np.float64),
-        np.array([bins[route] for route in routes], dtype=np.intp),
+        np.array(rarities, dtype=np.float64)[kinds.of],
+        np.array(bins, dtype=np.intp)[kinds.of],
         np.array(paths, dtype=np.uint64),
         np.where(failed, float(DENIED), np.array([answers[x] for x in tries], dtype=np.float64)),
         # The size of a refusal's page says nothing of the site.
         np.where(refused, -1.0, np.array(sizes, dtype=np.float64)),
         # A login that failed counts as one, whichever method its form or link uses.
-        np.where(failed, 1.0, np.array([writes[method] for method in methods], dtype=np.float64)),
-        np.array([probes[method] for method in methods], dtype=np.float64),
+        np.where(failed, 1.0, writes),
+        probes,
         refused,
         np.array(times, dtype=np.float64),
         np.array(logins, dtype=np.float64),

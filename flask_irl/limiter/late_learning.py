@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -94,6 +94,8 @@ class LateLearning:
         countries: Tells the countries of clients; None where no file does.
         shared_model: Gives the model that judges while there is none of its own; None for none.
         refresh_shared: Loads that model as it is in the store by now.
+        limited_routes: Names the routes that have limits of their own, as courses do; none by
+            default.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class LateLearning:
         self.fit = fit
         self.shared_model: Callable[[], Model] | None = None
         self.refresh_shared: Callable[[], object] = bool
+        self.limited_routes: Callable[[], Collection[str]] = tuple
         self._made: Learning | None = None
         self._making = threading.Lock()
         _LEARNERS.add(self)
@@ -151,6 +154,7 @@ class LateLearning:
                     self._announce,
                     self.shared_model,
                     None if self.countries is None else self.countries.of,
+                    lambda: self.limited_routes(),
                 )
             return self._made
 

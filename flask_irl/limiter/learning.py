@@ -19,6 +19,7 @@ from flask_irl.training.fit import ChildFit, Fit
 from flask_irl.training.for_options import new_trainer
 from flask_irl.training.trainer import Training
 from flask_irl.verdicts.campaign_watch import CampaignWatch
+from flask_irl.verdicts.course_rows import LimitedRoutes
 from flask_irl.verdicts.incident_watch import Announce, no_one
 from flask_irl.verdicts.ladder import Ladder
 from flask_irl.verdicts.profiler import Profiler
@@ -42,6 +43,7 @@ class Learning:
         announce: Takes beginnings and ends of attacks.
         shared: Gives the model that judges while there is none of its own; None for none.
         country_of: Names the country of a client, or gives ""; None where nothing does.
+        limited: Names the routes that have limits of their own, as courses do.
 
     Attributes:
         gate: Holds back newcomers' logins where there is a campaign.
@@ -63,6 +65,7 @@ class Learning:
         announce: Announce | None = None,
         shared: Callable[[], Model] | None = None,
         country_of: Callable[[str], str] | None = None,
+        limited: LimitedRoutes = tuple,
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
@@ -82,7 +85,10 @@ class Learning:
             buffer=buffer,
             traps=traps,
             new_site=functools.partial(
-                SiteUpdate.first, recent_requests=options.recent_requests, country_of=country_of
+                SiteUpdate.first,
+                recent_requests=options.recent_requests,
+                country_of=country_of,
+                limited=limited,
             ),
             errors=lambda: failures.store_errors,
         )

@@ -19,7 +19,7 @@ from flask_irl.stores.site import RANKED
 from flask_irl.stores.state import ClientState
 from flask_irl.verdicts import explanations as explain
 from flask_irl.verdicts.campaign_watch import members
-from flask_irl.verdicts.course_book import FADES
+from flask_irl.verdicts.course_rows import FADES
 from flask_irl.verdicts.edit import edit_profiles
 from flask_irl.verdicts.rankings import RANKINGS
 from flask_irl.verdicts.rules import Rules

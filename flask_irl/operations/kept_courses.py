@@ -3,13 +3,14 @@ the reading of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.course_columns import PACKED
+from flask_irl.behaviour.course_routes import read_course_name
 from flask_irl.behaviour.courses import (
     FORM,
     MINUTE,
@@ -116,6 +117,26 @@ class KeptCourses:
         beyond = np.maximum(total - amount * share, 0.0)
         return np.bincount(owners[begins], beyond, len(self.clients)).astype(np.float64)
 
+    def added_up(self) -> KeptCourses:
+        """Add up the slots of clients that are there several times: those on several routes."""
+        place = {client: n for n, client in enumerate(dict.fromkeys(self.clients))}
+        same = np.array([place[client] for client in self.clients], dtype=np.intp)
+        owner = same[self.owner]
+        order = np.lexsort((self.number, owner))
+        owner, number = owner[order], self.number[order]
+        if not len(owner):
+            return self
+        new = np.concatenate([[True], (np.diff(owner) != 0) | (np.diff(number) != 0)])
+        begins = np.flatnonzero(new)
+        return KeptCourses(
+            [*place],
+            owner[begins],
+            number[begins],
+            np.add.reduceat(self.minutes[:, order], begins, axis=1),
+            np.minimum.reduceat(self.low[order], begins),
+            np.maximum.reduceat(self.step[order], begins),
+        )
+
     def _by_client(self, values: Floats) -> Floats:
         return np.bincount(self.owner, values, len(self.clients)).astype(np.float64)
 
@@ -149,17 +170,43 @@ def read_courses(store: Store) -> KeptCourses:
     Raises:
         StoreError: The store failed.
     """
-    last = slot_of(store.now())
     names = [name for name in store.course_clients() if canonical(name) == name]
+    return _decoded(store, names, store.courses(names))
+
+
+def read_courses_on(store: Store, routes: Collection[str]) -> tuple[KeptCourses, set[str]]:
+    """Read the courses of clients on some routes over the last day, those of each client as one.
+
+    Args:
+        store: The store.
+        routes: The routes, as courses name them.
+
+    Returns:
+        The courses, and the routes of which there are any.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    chosen: dict[str, tuple[str, str]] = {}
+    for name in store.route_courses():
+        client, route = read_course_name(name)
+        if route in routes and canonical(client) == client:
+            chosen[name] = client, route
+    clients = [client for client, _ in chosen.values()]
+    courses = _decoded(store, clients, store.courses_on_routes([*chosen]))
+    return courses.added_up(), {route for _, route in chosen.values()}
+
+
+def _decoded(store: Store, clients: list[str], packed: Sequence[bytes]) -> KeptCourses:
+    """Decode courses of clients, the slots of the last day."""
+    last = slot_of(store.now())
     size = FORM.size
-    blobs = [bounded(blob) for blob in store.courses(names)]
+    blobs = [bounded(blob) for blob in packed]
     slots = np.frombuffer(b"".join(blobs), dtype=PACKED)
-    owner = np.repeat(np.arange(len(names)), [len(blob) // size for blob in blobs])
-    number = slots["number"].astype(np.int64)
     courses = KeptCourses(
-        names,
-        owner,
-        number,
+        clients,
+        np.repeat(np.arange(len(clients)), [len(blob) // size for blob in blobs]),
+        slots["number"].astype(np.int64),
         np.ascontiguousarray(slots["minutes"].T, dtype=np.float64),
         slots["lowest"] / -SCORE_PARTS,
         slots["step"].astype(np.int64),

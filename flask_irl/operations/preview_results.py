@@ -66,6 +66,20 @@ class LimitPreview(TypedDict):
     affected: list[Affected]
 
 
+class RoutePreview(LimitPreview):
+    """Describe the consequences of other limits of routes over the last day.
+
+    Members:
+        scope: Name of the scope of their requests.
+        routes: Routes whose requests count in it.
+        routes_kept: Those of which courses are kept; the others count as none.
+    """
+
+    scope: str
+    routes: int
+    routes_kept: int
+
+
 class AssignmentPreview(TypedDict):
     """Describe the consequences of another plan for one client over the last day.
 

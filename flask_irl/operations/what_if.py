@@ -7,19 +7,22 @@ from typing import Final
 
 import numpy as np
 
+from flask_irl.behaviour.course_routes import route_name
 from flask_irl.behaviour.sums import Floats
 from flask_irl.config.options import check_option
 from flask_irl.config.runtime import check_settings
 from flask_irl.errors import ConfigurationError
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.keys import canonical
-from flask_irl.limits.limit import Limit
-from flask_irl.operations.kept_courses import KeptCourses, read_courses
+from flask_irl.limits.limit import Limit, parse_limits
+from flask_irl.limits.route_scope import RouteScope
+from flask_irl.operations.kept_courses import KeptCourses, read_courses, read_courses_on
 from flask_irl.operations.plan_members import known_plans, members
 from flask_irl.operations.preview_results import (
     Affected,
     AssignmentPreview,
     LimitPreview,
+    RoutePreview,
     ThresholdPreview,
 )
 from flask_irl.stores.site import OVERRIDDEN, RANKED
@@ -113,6 +116,28 @@ class WhatIf:
         found = members(self._limiter, plan, courses.clients, self._store.now())
         return self._limits(courses.of(found), new, present)
 
+    def route(self, scope: RouteScope, limits: str) -> RoutePreview:
+        """Tell how much other limits of routes would have refused to the clients that ask for them.
+
+        Args:
+            scope: The requests that count together.
+            limits: The limits, as a text.
+
+        Raises:
+            ConfigurationError: Nobody can tell for that scope, or the limits aren't readable.
+            StoreError: The store failed.
+        """
+        if scope.unknown:
+            raise ConfigurationError(
+                f"no preview can be given of the limit of {scope.name!r:.60}: it {scope.unknown}"
+            )
+        new = parse_limits(limits)
+        self._limiter.refresh()
+        names = {route_name(*route) for route in scope.routes}
+        courses, kept = read_courses_on(self._store, names)
+        found = self._limits(self._without_overridden(courses), new, scope.limits)
+        return {**found, "scope": scope.name, "routes": len(names), "routes_kept": len(kept)}
+
     def assignment(self, client: str, plan: str) -> AssignmentPreview:
         """Tell how much a plan would have refused to a client.
 
@@ -179,7 +204,10 @@ class WhatIf:
     def _courses(self) -> KeptCourses:
         """Read the courses of all clients without an override."""
         self._limiter.refresh()
-        courses, now = read_courses(self._store), self._store.now()
+        return self._without_overridden(read_courses(self._store))
+
+    def _without_overridden(self, courses: KeptCourses) -> KeptCourses:
+        now = self._store.now()
         known = set(courses.clients)
         ranked = [c for c in self._store.ranked(OVERRIDDEN, 0, RANKED)[0] if c in known]
         states, _ = self._store.load_reachable(ranked) if ranked else ([], None)

@@ -1,4 +1,4 @@
-"""Define the protocol of the courses of clients over the last day."""
+"""Define the protocol of the courses of clients over the last day, of all requests and by route."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Protocol
 class CourseStore(Protocol):
     """Keep the courses of a bounded number of clients; off every request's path.
 
-    Parts are added by ``SiteStore.add_counts``, in a :class:`~flask_irl.stores.history.History`.
-    Every method may raise :class:`~flask_irl.errors.StoreError`.
+    Courses of clients on single routes are kept apart from those, with bounds of their own. All
+    of either kind go when nothing is added for two days. Parts are added by
+    ``SiteStore.add_counts``, in a :class:`~flask_irl.stores.history.History`. Every method may
+    raise :class:`~flask_irl.errors.StoreError`.
     """
 
     keeps_courses: bool
@@ -22,8 +24,17 @@ class CourseStore(Protocol):
     def courses(self, clients: Sequence[str]) -> list[bytes]:
         """Read the courses of clients, see :mod:`flask_irl.behaviour.courses`; empty for none."""
 
+    def route_courses(self) -> list[str]:
+        """List the courses that are kept of clients on single routes, the highest first.
+
+        Each by its name, see :func:`~flask_irl.behaviour.course_routes.course_name`.
+        """
+
+    def courses_on_routes(self, names: Sequence[str]) -> list[bytes]:
+        """Read courses of clients on single routes, by their names; empty for none."""
+
     def drop_courses(self, clients: Sequence[str]) -> None:
-        """Forget the courses of clients."""
+        """Forget the courses of clients, those on single routes with them."""
 
     def clear_courses(self) -> None:
         """Forget all courses."""

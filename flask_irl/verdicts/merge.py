@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
-from flask_irl.behaviour.events import Events, events_of
+from flask_irl.behaviour.events import Events, kinds_and_events
 from flask_irl.behaviour.folding import fold
+from flask_irl.behaviour.kinds import Kinds
 from flask_irl.behaviour.observation import AT, ROUTE, Fields
 from flask_irl.behaviour.sums import Floats
 from flask_irl.stores.state import ClientState
@@ -40,6 +41,7 @@ class Profiles:
         elapsed: Seconds since each was judged; infinite for a client not judged yet.
         now: Time of the latest observation, in seconds since the epoch.
         events: The observations as columns.
+        kinds: Their routes and methods.
     """
 
     clients: list[str]
@@ -52,6 +54,7 @@ class Profiles:
     elapsed: Floats
     now: float
     events: Events
+    kinds: Kinds
 
 
 def merge(
@@ -96,7 +99,7 @@ def merge(
     profile.fade_idle(records, latest, horizons(ladder, records, steps))
     before = records["updated"].copy()
     rest()
-    events = events_of(owners, observations, shares, rest)
+    kinds, events = kinds_and_events(owners, observations, shares, rest)
     rest()
     fold(records, events, rest)
     rest()
@@ -114,6 +117,7 @@ def merge(
         np.where(scores == 0.0, np.inf, after - before),
         float(latest.max()),
         events,
+        kinds,
     )
 
 

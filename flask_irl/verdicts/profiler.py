@@ -135,8 +135,7 @@ class Profiler:
         self._errors_told = self._errors()
         self._flushing = threading.Lock()
         self._leaves = False
-        self._rest_seconds = REST_SECONDS[0]
-        self._rested_at = 0.0
+        self._rest_seconds, self._rested_at = REST_SECONDS[0], 0.0
 
     @property
     def guarding(self) -> bool:

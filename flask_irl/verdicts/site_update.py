@@ -18,6 +18,7 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.course_book import CourseBook
+from flask_irl.verdicts.course_rows import LimitedRoutes
 from flask_irl.verdicts.rankings import Rankings
 from flask_irl.verdicts.recent import Recent, recent_for
 from flask_irl.verdicts.tallies import CountryOf, Tallies
@@ -45,6 +46,7 @@ class SiteUpdate:
         clock: Callable[[], float],
         recent_requests: int = 0,
         country_of: CountryOf | None = None,
+        limited: LimitedRoutes = tuple,
     ) -> SiteUpdate:
         """Begin one for which nothing waits.
 
@@ -52,10 +54,11 @@ class SiteUpdate:
             clock: Seconds of a clock that is never set.
             recent_requests: The number of each client's latest requests that are kept.
             country_of: Names the country of a client, or gives ``""``; None where nothing does.
+            limited: As of :class:`~flask_irl.verdicts.course_book.CourseBook`.
         """
         return cls(
             tallies=Tallies(country_of),
-            courses=CourseBook(clock),
+            courses=CourseBook(clock, limited),
             recent=recent_for(recent_requests),
         )
 

@@ -10,6 +10,8 @@ from flask import Flask
 
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.plan import Plan, Scope
+from flask_irl.limits.route_scope import RouteScope
+from flask_irl.web.described_scopes import described_scopes
 from flask_irl.web.questions import fixed_plan
 from flask_irl.web.routes import Route, RouteTable
 
@@ -29,6 +31,10 @@ class OwnRoutes:
         """Describe an app's routes with their limits for people, limited ones first."""
         found = described_routes(self.routes, app, self.own_blueprints)
         return sorted(found, key=lambda route: bool(route["exempt"]))
+
+    def described_scopes(self, app: Flask) -> list[RouteScope]:
+        """Describe the requests to an app's routes that count together."""
+        return described_scopes(self.routes, app, self.own_blueprints)
 
     def fixed_plan(self, limiter: Limiter, route: Route) -> Plan | None:
         """Make the plan of a route's fixed limits for any limiter; None where it is exempt."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from flask import Blueprint, Flask, request
 from werkzeug.routing import Rule
 
+from flask_irl.behaviour.course_routes import route_name
 from flask_irl.behaviour.observation import BY_NAME
 from flask_irl.limits.limit import Limit
 from flask_irl.web.decorators import Declarations, is_no_route
@@ -191,6 +192,15 @@ class RouteTable:
         if route is None:
             route = self._by_parts[key] = self._work_out(app, rule, method, parts)
         return route
+
+    def limited(self) -> set[str]:
+        """Name the routes met so far that have limits of their own, as courses do."""
+        on_all = {*self._on_all, self._default_limit}
+        return {
+            route_name(route.method, route.label)
+            for route in [*self._routes.values(), *self._by_parts.values()]
+            if any(x.role != "breach" and x not in on_all for x in route.limits)
+        }
 
     def forget(self) -> None:
         """Forget all routes that were worked out: limits have changed."""

@@ -109,6 +109,7 @@ class AppState(NewParts, OnRequest, OwnRoutes):
         configured = ConfiguredRules(owner, options.exempt, options.limits)
         logins = Logins(owner, options.login_routes)
         self.routes = self.new_routes(declarations, configured, logins, rules)
+        self.limiter.limited_routes = self.routes.limited
         for work in declarations.at_first:
             self.at_first_request(work)
         if main is None:

@@ -19,6 +19,9 @@ from flask_irl import IntelligentLimiter
 from flask_irl.behaviour.courses import (
     ALL_SLOTS_KEPT,
     CLIENTS_KEPT,
+    ROUTE_COURSES_KEPT,
+    ROUTE_SLOTS_KEPT,
+    ROUTES_KEPT,
     SLOT_SECONDS,
     CoursePart,
     Slot,
@@ -31,7 +34,7 @@ from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations import Operations
 from flask_irl.stores.base import Store
 from flask_irl.stores.history import DAY, DAYS_KEPT, TALLIED, History
-from flask_irl.verdicts.course_book import FADES
+from flask_irl.verdicts.course_rows import FADES
 from flask_irl.verdicts.incident_watch import INCIDENTS
 from flask_irl.verdicts.tallies import MEASURES, SITE
 from loadtests.bench.cases.apps import limiter_of
@@ -70,6 +73,7 @@ PAGES: Final = (
     "/admin/page/models",
     "/admin/page/models?threshold=-0.3",
     "/admin/page/limits",
+    "/admin/page/limits?scope=index&limits=7/minute",
     "/admin/page/audit",
 )
 """Views of the operator's page, each of which a browser asks for anew every five seconds."""
@@ -82,6 +86,7 @@ OVERRIDES: Final = 1000
 SLOTS: Final = ALL_SLOTS_KEPT // CLIENTS_KEPT
 """Slots of each client's course, so that as many are kept as ever are."""
 COURSES: Final = ("courses", "courses.ranks")
+ROUTE_COURSES: Final = ("courses.routes", "courses.routes.ranks")
 PREVIEW: Final = {"action": "limits", "base_limit": "7", "window_seconds": "60"}
 
 
@@ -161,7 +166,27 @@ def keep_courses(limiter: Limiter) -> float:
             start = time.perf_counter()
             limiter.store.add_counts({}, None, History({}, {}, parts))
             times.append((time.perf_counter() - start) * 1000)
+    keep_route_courses(limiter, last, rank)
     return statistics.median(times)
+
+
+def keep_route_courses(limiter: Limiter, last: int, rank: float) -> None:
+    """Keep as many courses on single routes as ever are, up to a slot."""
+    names = [
+        "GET /",
+        *(f"POST {_member('route', number)}/<id>" for number in range(1, ROUTES_KEPT)),
+    ]
+    courses = [(address_of(n), names[n % ROUTES_KEPT]) for n in range(ROUTE_COURSES_KEPT)]
+    for number in range(last - ROUTE_SLOTS_KEPT // ROUTE_COURSES_KEPT + 1, last + 1):
+        slot = pack(Slot(number, (9, 0, 4, 12, 3), 1, -0.2))
+        parts = [CoursePart(client, rank, slot, route) for client, route in courses]
+        limiter.store.add_counts({}, None, History({}, {}, parts))
+
+
+def _size(connection: redis.Redis, names: Sequence[str]) -> float:
+    """Measure keys of the site, in MiB."""
+    sizes = (connection.memory_usage(f"irl1.{{site}}.{name}", samples=0) or 0 for name in names)
+    return sum(sizes) / 2**20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -190,9 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         incident = fill(app, options.clients)
         written = keep_courses(limiter_of(app))
         with redis.Redis.from_url(url) as connection:
-            size = sum(
-                connection.memory_usage(f"irl1.{{site}}.{name}", samples=0) or 0 for name in COURSES
-            )
+            size, on_routes = _size(connection, COURSES), _size(connection, ROUTE_COURSES)
         caller = app.test_client()
         caller.post("/admin/page/sign-in", data={"token": TOKEN})
         for path in (path.format(incident=incident) for path in PATHS + PAGES):
@@ -210,8 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     make_console().print(Table(headings, rows))
     print(
-        f"courses: {CLIENTS_KEPT:,} clients, {ALL_SLOTS_KEPT:,} slots, {size / 2**20:.1f} MiB; "
-        f"a hundred are written in {written:.1f} ms"
+        f"courses: {CLIENTS_KEPT:,} clients, {ALL_SLOTS_KEPT:,} slots, {size:.1f} MiB; "
+        f"a hundred are written in {written:.1f} ms; on routes {ROUTE_COURSES_KEPT:,} courses, "
+        f"{ROUTE_SLOTS_KEPT:,} slots, {on_routes:.1f} MiB"
     )
     return 0
 

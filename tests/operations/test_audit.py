@@ -11,6 +11,7 @@ import pytest
 
 from flask_irl.errors import StoreError
 from flask_irl.limits.limit import Limit
+from flask_irl.limits.route_scope import RouteScope
 from flask_irl.operations import Operations
 from flask_irl.operations.results import AuditEntry
 from flask_irl.stores.memory.store import MemoryStore
@@ -237,6 +238,7 @@ ALL: dict[str, Callable[[Operations], object]] = {
     "what_if.threshold": lambda o: o.what_if.threshold(-0.5),
     "what_if.base_limit": lambda o: o.what_if.base_limit(5, 60),
     "what_if.plan": lambda o: o.what_if.plan("pro", "5/minute"),
+    "what_if.route": lambda o: o.what_if.route(RouteScope("a", (("GET", "/"),)), "5/minute"),
     "what_if.assignment": lambda o: o.what_if.assignment("c", "pro"),
     "course": lambda o: o.course("c"),
     "history": lambda o: o.history(),

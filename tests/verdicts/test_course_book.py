@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_irl.behaviour.courses import CoursePart, Slot, unpack
+from flask_irl.behaviour.courses import ROUTES_KEPT, CoursePart, Slot, unpack
 from flask_irl.errors import StoreError
 from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
-from flask_irl.verdicts import course_book
+from flask_irl.verdicts import course_book, course_rows
 from flask_irl.verdicts.course_book import MOST_TOLD, TOLD_SECONDS
 from tests.conftest import Clock
 from tests.operations.worker import Site, Worker, attack, sites_on
@@ -234,7 +234,7 @@ def test_what_a_failing_store_did_not_take_is_told_later(
 def test_of_more_clients_than_can_wait_the_most_interesting_do(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(course_book, "MOST_WAITING", 40)
+    monkeypatch.setattr(course_rows, "MOST_WAITING", 40)
     worker = serving(site)
     monkeypatch.setattr(course_book.CourseBook, "due", lambda *_, **__: False)
     for start in range(0, 200, 10):
@@ -254,7 +254,7 @@ def test_a_rank_outlives_no_day_among_others() -> None:
     ranks: list[float] = []
 
     def note(parts: list[CoursePart]) -> None:
-        ranks.extend(part.rank for part in parts)
+        ranks.extend(part.rank for part in parts if not part.route)
 
     store._add_courses = note  # type: ignore[assignment,method-assign]
     clock.now = clock.now // SLOT * SLOT
@@ -271,3 +271,133 @@ def test_a_rank_outlives_no_day_among_others() -> None:
     assert idle < flagged
     assert new == pytest.approx(flagged, abs=0.01)
     assert new > idle + 8
+
+
+# On single routes
+
+
+def on_routes(store: Store) -> dict[str, list[tuple[int, ...]]]:
+    """Give the minutes of all courses on single routes, by their names."""
+    names = sorted(store.route_courses())
+    blobs = store.courses_on_routes(names)
+    return {n: [slot.minutes for slot in unpack(b)] for n, b in zip(names, blobs, strict=True)}
+
+
+def test_routes_are_told_apart_by_rule_and_method(site: Site) -> None:
+    worker = site.worker(base_limit=4)
+    for route, method in (("/", "GET"), ("/a", "GET"), ("/", "HEAD"), ("/", "POST"), ("/", "GET")):
+        worker.ask("c", route, method=method)
+    worker.ask("d", "/a", method="OPTIONS")
+    worker.ask("d", "unmatched", status=404)
+    worker.limiter.flush()
+    assert on_routes(worker.store) == {
+        "c GET /": [(3, 0, 0, 0, 0)],
+        "c GET /a": [(1, 0, 0, 0, 0)],
+        "c POST /": [(1, 0, 0, 0, 0)],
+    }
+    [blob] = worker.store.courses_on_routes(["c GET /"])
+    assert [slot.refused for slot in unpack(blob)] == [1]
+    assert minutes(worker.store) == [(5, 0, 0, 0, 0)]
+
+
+def test_workers_and_slots_add_up_on_routes(site: Site) -> None:
+    one, two = site.worker(), site.worker()
+    site.clock.advance(SLOT - 1)
+    for worker in (one, two):
+        worker.ask()
+        worker.ask("d", "/a")
+    site.clock.advance(2)
+    one.admitted(2)
+    for worker in (one, two):
+        worker.limiter.flush()
+    assert on_routes(one.store) == {
+        "c GET /": [(0, 0, 0, 0, 2), (2, 0, 0, 0, 0)],
+        "d GET /a": [(0, 0, 0, 0, 2)],
+    }
+
+
+def test_a_step_is_noted_on_the_routes_that_are_asked_for(site: Site) -> None:
+    worker = site.worker(base_limit=1000, unknown_paths=30)
+    worker.ask("mallory", "/before")
+    worker.limiter.flush()
+    site.clock.advance(2 * SLOT)
+    attack(site, worker, "mallory", seconds=40)
+    worker.ask("mallory", "/after")
+    worker.limiter.flush()
+    names = ["mallory GET /before", "mallory GET /after"]
+    before, after = (unpack(blob)[0] for blob in worker.store.courses_on_routes(names))
+    assert (before.step, after.step > 0) == (0, True)
+    assert after.lowest == -1.0
+
+
+def test_the_quiet_clients_of_a_route_stand_beside_the_busy_ones_of_another(site: Site) -> None:
+    worker = serving(site)
+    for number in range(MOST_TOLD):
+        for _ in range(5):
+            worker.ask(f"c{number}", "/busy")
+    for number in range(10):
+        worker.ask(f"d{number}", "/login", method="POST")
+    gently(worker)
+    names = worker.store.route_courses()
+    assert len(names) == MOST_TOLD
+    assert sum(name.endswith(" POST /login") for name in names) == 10
+
+
+def test_of_many_routes_those_with_limits_of_their_own_come_first(site: Site) -> None:
+    worker = serving(site)
+    worker.limiter.limited_routes = lambda: {"POST /login"}
+    for number in range(ROUTES_KEPT + 5):
+        for _ in range(2 + number):
+            worker.ask("c", f"/{number}")
+    worker.ask("d", "/login", method="POST")
+    gently(worker)
+    busiest = {f"c GET /{number}" for number in range(6, ROUTES_KEPT + 5)}
+    assert set(worker.store.route_courses()) == {*busiest, "d POST /login"}
+    site.clock.advance(TOLD_SECONDS)
+    assert not worker.limiter.profiler._site.due(gently=True)
+
+
+def test_a_reset_forgets_what_waits_on_routes_in_all_workers(site: Site) -> None:
+    here, there = serving(site), serving(site)
+    for worker in (here, there):
+        for route in ("/a", "/b"):
+            worker.ask("c", route)
+        worker.ask("d", "/a")
+        gently(worker)
+        worker.ask("c", "/a")
+        worker.ask("d", "/a")
+        gently(worker)
+    here.operations.clients.reset("c", "ada")
+    assert {*on_routes(here.store)} == {"d GET /a"}
+    for worker in (here, there):
+        worker.ask("c", "/b")
+    site.clock.advance(TOLD_SECONDS)
+    for worker in (here, there):
+        gently(worker)
+    assert on_routes(here.store) == {"c GET /b": [(2, 0, 0, 0, 0)], "d GET /a": [(4, 0, 0, 0, 0)]}
+
+
+def test_all_forgotten_means_routes_too(site: Site) -> None:
+    worker = serving(site)
+    for _ in range(2):
+        worker.ask()
+        gently(worker)
+    worker.operations.clients.reset_all("ada")
+    site.clock.advance(TOLD_SECONDS)
+    gently(worker)
+    assert worker.store.route_courses() == []
+
+
+def test_what_waits_on_routes_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course_rows, "MOST_WAITING_ON_ROUTES", 40)
+    worker = serving(site)
+    monkeypatch.setattr(course_book.CourseBook, "due", lambda *_, **__: False)
+    for start in range(0, 200, 10):
+        for number in range(start, start + 10):
+            worker.admitted(9 if number % 10 == 0 else 1, f"c{number}")
+        gently(worker)
+    monkeypatch.undo()
+    worker.limiter.flush()
+    told = worker.store.route_courses()
+    assert len(told) <= 40
+    assert {f"c{number} GET /" for number in range(0, 200, 10)} <= set(told)

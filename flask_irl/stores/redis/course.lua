@@ -2,13 +2,16 @@
 --
 -- KEYS[1] the courses, a hash of the packed slots of each client, and under '' the number of all of
 -- them; KEYS[2] the clients by rank. ARGV[1] clients to keep, ARGV[2] slots of all of them, ARGV[3]
--- slots of one, then for each client its name, its rank, and a packed slot: see the module
--- behaviour/courses.py, whose twin this is. Of a client without a slot, the course is dropped.
+-- slots of one, ARGV[4] seconds for which all are kept from now on, then for each client its name,
+-- its rank, and a packed slot: see the module behaviour/courses.py, whose twin this is. Of a client
+-- without a slot, the course is dropped. Of courses on single routes, a client's name is that of its
+-- course, see behaviour/course_routes.py.
 -- include number
 -- include sound_hash
 local SIZE, FORM, MOST, RISE, AHEAD = 21, '>I4HHHHHHHBBB', 65535, 9600, 100
 local courses, ranks = KEYS[1], KEYS[2]
 local clients, slots, own = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local lasts = tonumber(ARGV[4])
 
 sound_hash(courses)
 local kept = redis.pcall('ZCARD', ranks)
@@ -61,7 +64,7 @@ local function drop(client)
 end
 
 local newest, highest = 0, nil
-for at = 4, #ARGV, 3 do
+for at = 5, #ARGV, 3 do
   local client, added = ARGV[at], ARGV[at + 2]
   if added == '' then
     drop(client)
@@ -77,7 +80,7 @@ for at = 4, #ARGV, 3 do
 end
 -- Ranks rise by 9 in a day: one of days from now was forged, or written by a clock that was wrong.
 -- A worker whose clock is late drops nobody: the server's counts as well. RISE is FADES of the module
--- verdicts/course_book.py.
+-- verdicts/course_rows.py.
 if highest then
   local now = redis.call('TIME')[1] / RISE
   local least = string.format('(%.17g', math.max(highest, now) + AHEAD)
@@ -102,4 +105,6 @@ for _ = 1, 20 do
   kept = kept - 1
 end
 redis.call('HSET', courses, '', string.format('%.0f', math.max(kept == 0 and 0 or all, 0)))
+redis.call('EXPIRE', courses, lasts)
+redis.call('EXPIRE', ranks, lasts)
 return 1

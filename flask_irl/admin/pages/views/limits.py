@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -17,25 +18,65 @@ from flask_irl.admin.pages.views.clients import notice_values
 from flask_irl.admin.state import current_admin
 from flask_irl.config.options import check_option
 from flask_irl.config.runtime import check_settings
+from flask_irl.errors import ConfigurationError
 from flask_irl.limits.plan import Mode
+from flask_irl.limits.route_scope import RouteScope
+from flask_irl.operations.preview_results import RoutePreview
 
 NAMES: Final = ("base_limit", "window_seconds", "anomaly_threshold")
 """Settings that the form has."""
 MODES: Final = get_args(Mode)
+NAMED: Final = 3
+"""Routes of a scope that are named."""
 
 
 @pages.get("/page/limits")
 def limits() -> Response:
     """Show the limits in force, of the site and of routes."""
     admin = current_admin()
+    scopes = {scope.name: scope for scope in admin.scopes()}
+    asked = {name: request.args.get(name, "").strip() for name in ("scope", "limits")}
+    preview, error = _route_preview(scopes, **asked) if any(asked.values()) else (None, "")
     return page(
         "limits.html",
+        scopes=[described_scope(scope) for scope in scopes.values() if not scope.unknown],
+        without=[described_scope(scope) for scope in scopes.values() if scope.unknown],
+        preview=preview,
+        error=error,
+        asked=asked,
         limits=admin.operations.site.limits(),
         routes=admin.routes(),
         modes=MODES,
         plans=admin.operations.plans.read(),
         **notice_values(),
     )
+
+
+def described_scope(scope: RouteScope) -> dict[str, Any]:
+    """Describe the requests that count together, for people: routes with their methods."""
+    methods: dict[str, list[str]] = {}
+    for method, route in scope.routes:
+        methods.setdefault(route, []).append(method)
+    routes = [f"{', '.join(of)} {route}" for route, of in methods.items()]
+    more = len(routes) - NAMED
+    return {
+        "name": scope.name,
+        "routes": "; ".join(routes[:NAMED]) + (f"; and {more} more" if more > 0 else ""),
+        "limits": [str(limit) for limit in scope.limits],
+        "unknown": scope.unknown,
+    }
+
+
+def _route_preview(
+    scopes: Mapping[str, RouteScope], scope: str, limits: str
+) -> tuple[RoutePreview | None, str]:
+    """Tell how much other limits of a scope would have refused."""
+    if scope not in scopes:
+        return None, "There are no such routes any more."
+    try:
+        return current_admin().operations.what_if.route(scopes[scope], limits), ""
+    except ConfigurationError as error:
+        return None, f"{error}."
 
 
 @pages.post("/page/limits")
