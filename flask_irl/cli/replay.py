@@ -56,6 +56,7 @@ def replay(
     from flask_irl.replay.routes import RouteFolder
     from flask_irl.replay.runner import Replay
     from flask_irl.replay.summary import describe, doubts, summarize
+    from flask_irl.training.fit_aside import FitAside
 
     reader = LogReader(log, format=format_ or "", client_from=client_from or "")
     if report is not None:
@@ -66,18 +67,22 @@ def replay(
     draw(describe(reader.examples), err=True)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state = state_of(app)
+    fit = FitAside()
     run = Replay(
         state.options,
         route=RouteFolder(app.url_map).route,
         plan=plans_for_log(app, state),
         login=logins_for_log(app, state),
+        fit=fit,
     )
     # The report has all that the limiter would log.
     with (
+        closing(fit),
         closing(run),
         only_errors(),
         click.progressbar(length=max(reader.bytes_total, 1), label="Replaying") as bar,
     ):
+        fit.start()
         for entry in reader:
             run.one(entry)
             if not run.requests % PROGRESS_REQUESTS:

@@ -19,7 +19,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats.entry import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
 from flask_irl.replay.series import Series
-from flask_irl.training.fit import fit_here
+from flask_irl.training.fit import Fit, fit_here
 from flask_irl.verdicts.profiler import Profiler
 
 FLUSH_SECONDS: Final = 1.0
@@ -62,6 +62,7 @@ class Replay:
         plan: Finds a route's plan by limiter, route and method; None if the route isn't limited.
         login: Tells whether a request logs in, by its route and method; by default by their names.
         max_pending: Observations that may wait for a flush, 1 or more.
+        fit: Fits detectors; by default this process does.
     """
 
     def __init__(
@@ -72,18 +73,24 @@ class Replay:
         plan: Callable[[Limiter, str, str], Plan | None],
         login: Callable[[str, str], int] = lambda route, method: BY_NAME,
         max_pending: int = MAX_PENDING,
+        fit: Fit | None = None,
     ) -> None:
         self._login = login
         self._max_pending = max_pending
         self._now = 0.0
         options = attrs.evolve(
-            options, storage_uri="memory://", storage_options={}, background=False, mode="enforce"
+            options,
+            storage_uri="memory://",
+            storage_options={},
+            background=False,
+            mode="enforce",
+            recent_requests=0,
         )
-        self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
+        self._limiter = open_limiter(options, clock=self._clock, fit=fit or fit_here)
         static = attrs.evolve(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
-        # Nobody looks at them after a replay.
-        self._limiter.store.keeps_courses = self._static.store.keeps_courses = False
+        # Nobody looks at it after a replay.
+        self._limiter.store.keeps_history = self._static.store.keeps_history = False
         self._evidence = self._limiter.ladder.evidence - 1.0
         self._route = route
         self._plan = plan

@@ -73,12 +73,23 @@ def fit_detector(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -
     if kind == "random_forest":
         return _fit_attack(training_set, kinds)
     if kind == "blend":
-        unusual = _fit_unusual(training_set)
-        scores = unusual.score(rows)
-        low, high = float(np.median(scores)), float(scores.max())
-        span = (low, max(high, low + LEAST_SPAN))
-        return BlendDetector(unusual, _fit_attack(training_set, kinds), span)
+        return blend(_fit_unusual(training_set), _fit_attack(training_set, kinds), rows)
     raise ValueError(f"kind must be one of {', '.join(DETECTORS)}, not {kind!r}")
+
+
+def blend(unusual: Detector, attack: Detector, rows: Rows) -> Detector:
+    """Blend the two forests that were fitted on a site's rows.
+
+    Raises:
+        ValueError: One of them is another detector.
+    """
+    if not isinstance(unusual, IsolationForestDetector):
+        raise ValueError(f"an Isolation Forest is needed, not {unusual.kind}")
+    if not isinstance(attack, RandomForestDetector):
+        raise ValueError(f"a Random Forest is needed, not {attack.kind}")
+    scores = unusual.score(rows)
+    low, high = float(np.median(scores)), float(scores.max())
+    return BlendDetector(unusual, attack, (low, max(high, low + LEAST_SPAN)))
 
 
 def fit_isolation_forest(
@@ -180,6 +191,15 @@ def _fit_attack(training_set: TrainingSet, kinds: Mapping[str, Kind]) -> RandomF
 def _repeated(rows: Rows, count: int) -> NDArray[np.float32]:
     clean = clean_rows(rows, rows.shape[1])
     return np.resize(clean, (count, clean.shape[1]))
+
+
+def load_library() -> None:
+    """Import scikit-learn, which takes longer than a training.
+
+    Raises:
+        LibraryMissing: It isn't installed.
+    """
+    _scikit_learn()
 
 
 def _scikit_learn() -> tuple[ModuleType, ModuleType]:

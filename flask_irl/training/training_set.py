@@ -69,7 +69,8 @@ class TrainingSet:
             {
                 "kind": self.kind,
                 "seed": self.seed,
-                "routes": dict(self.routes),
+                # In their order, by which simulated attackers draw them.
+                "routes": [[*route] for route in self.routes.items()],
                 "before": self.before and self.before.kind,
                 "share": self.share,
             },
@@ -101,7 +102,7 @@ class TrainingSet:
                 seed=meta["seed"],
                 normal=arrays["normal"].astype(bool),
                 attacks=arrays["attacks"],
-                routes=meta["routes"],
+                routes={str(route): float(share) for route, share in meta["routes"]},
                 before=None if meta["before"] is None else detector_from(meta["before"], before),
                 share=meta["share"],
             )

@@ -19,8 +19,6 @@ READ_AT_ONCE: Final = 200
 class RedisCourses(RedisModels):
     """Keep the courses of clients; see the protocol ``CourseStore``."""
 
-    keeps_courses = True
-
     def course_clients(self) -> list[str]:
         _, ranks = self._course_keys()
         [members] = self._run(("ZRANGE", ranks, 0, -1, "REV"))
