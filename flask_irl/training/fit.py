@@ -3,8 +3,8 @@
 scikit-learn, scipy and joblib are loaded by the child process where it grows a whole forest, and
 end with it. A child that lived on would spare the import, and keep 150 MB in each worker that ever
 had the turn to train.
-Programs that train often and serve no requests fit here, or like the replay of a log in child
-processes that live on, see :mod:`flask_irl.training.fit_aside`.
+Programs that train often and serve no requests fit here, or like the replay of a log in a
+child process that lives on, see :mod:`flask_irl.training.fit_aside`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Fit detectors in child processes that live on, for a program that serves no requests.
+"""Fit detectors in a child process that lives on, for a program that serves no requests.
 
-The two forests of a blend grow at once, each in a process of its own. Both load scikit-learn as
-soon as they are started, while the program has other things to do.
+The child loads scikit-learn as soon as it is started, while the program has other things to do.
+While it grows a blend's Isolation Forest, this process simulates the attackers for the other one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -21,7 +22,7 @@ from flask_irl.training.fit import (
     ending,
     last_line,
 )
-from flask_irl.training.forests import blend
+from flask_irl.training.forests import blend, simulate
 from flask_irl.training.refusals import refusal_of
 from flask_irl.training.training_set import TrainingSet
 
@@ -32,73 +33,54 @@ LAST_WORDS_SECONDS: Final = 5.0
 
 
 class FitAside:
-    """Fit detectors in two child processes; the same training set gives the same detector.
+    """Fit detectors in a child process; the same training set gives the same detector as elsewhere.
 
-    They end with this process, at the latest.
+    It ends with this process, at the latest.
     """
 
     def __init__(self) -> None:
-        self._children = (_Child(), _Child())
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the processes, so that they are ready for the first training; never raises."""
-        for child in self._children:
-            child.start()
+        """Start the process, so that it is ready for the first training; never raises."""
+        with contextlib.suppress(TrainingRefused):
+            self._start()
 
     def __call__(self, training_set: TrainingSet) -> Detector:
         """Fit a detector.
 
         Raises:
-            TrainingRefused: There are too few rows, or a child crashed or answered with another
+            TrainingRefused: There are too few rows, or the child crashed or answered with another
                 thing; says which.
             LibraryMissing: scikit-learn is not installed.
+            ValueError: The rows are of other features.
         """
         if training_set.kind != "blend":
-            return self._fit([training_set])[0]
-        unusual, attack = self._fit(_halves(training_set))
-        return blend(unusual, attack, training_set.rows)
+            self._ask(training_set)
+            return self._answer(training_set)
+        first, second = _halves(training_set)
+        self._ask(first)
+        try:
+            simulated = simulate(second)
+        finally:
+            # In any case, so that no answer is left for the next training.
+            unusual = self._answer(first)
+        second = replace(second, simulated=simulated)
+        self._ask(second)
+        return blend(unusual, self._answer(second), training_set.rows)
 
     def close(self) -> None:
-        """End the processes."""
-        for child in self._children:
-            child.close()
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            # Closes the pipes, too.
+            process.communicate()
+            self._said.close()
 
-    def _fit(self, parts: list[TrainingSet]) -> list[Detector]:
-        pairs = list(zip(self._children, parts, strict=False))
-        for child, part in pairs:
-            child.ask(part.to_bytes())
-        # All of them, so that no answer is left for the next training.
-        answers = [child.answer() for child, _ in pairs]
-        for answer in answers:
-            if isinstance(answer, TrainingRefused):
-                raise answer
-        return [
-            detector_of(answer, part)
-            for answer, part in zip(answers, parts, strict=True)
-            if isinstance(answer, bytes)
-        ]
-
-
-def _halves(training_set: TrainingSet) -> list[TrainingSet]:
-    """Make the training sets of a blend's two forests."""
-    old = training_set.before
-    parts = (old.unusual, old.attack) if isinstance(old, BlendDetector) else (None, None)
-    return [
-        replace(training_set, kind=kind, before=part)
-        for kind, part in zip(HALVES, parts, strict=True)
-    ]
-
-
-class _Child:
-    """Talk to one child process, which is started when it is first needed."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._problem = ""
-
-    def start(self) -> None:
+    def _start(self) -> subprocess.Popen[bytes]:
         if self._process is not None:
-            return
+            return self._process
         # Not a pipe, which libraries that say much would fill.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         try:
@@ -113,38 +95,31 @@ class _Child:
             )
         except OSError as error:
             self._said.close()
-            self._problem = f"the training process could not be started: {error}"
+            raise TrainingRefused(f"the training process could not be started: {error}") from error
+        return self._process
 
-    def ask(self, request: bytes) -> None:
-        self.start()
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        try:
-            process.stdin.write(LENGTH.pack(len(request)) + request)
-            process.stdin.flush()
-        except OSError:
-            # How it ended is told instead of the answer.
-            return
+    def _ask(self, training_set: TrainingSet) -> None:
+        requests, data = self._start().stdin, training_set.to_bytes()
+        # How it has ended, if it has, is told instead of the answer.
+        with contextlib.suppress(OSError):
+            if requests is not None:
+                requests.write(LENGTH.pack(len(data)) + data)
+                requests.flush()
 
-    def answer(self) -> bytes | TrainingRefused:
-        process = self._process
-        if process is None or process.stdout is None:
-            return TrainingRefused(self._problem)
+    def _answer(self, training_set: TrainingSet) -> Detector:
+        process = self._start()
+        if process.stdout is None:
+            raise self._crashed(process)
         head = process.stdout.read(ANSWER.size)
-        status, length = ANSWER.unpack(head) if len(head) == ANSWER.size else (1, 0)
+        if len(head) < ANSWER.size:
+            raise self._crashed(process)
+        status, length = ANSWER.unpack(head)
         answer = process.stdout.read(length)
-        if len(head) < ANSWER.size or len(answer) < length:
-            return self._crashed(process)
-        return answer if not status else refusal_of(status, ending(status), answer.decode())
-
-    def close(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            # Closes the pipes, too.
-            process.communicate()
-            self._said.close()
+        if len(answer) < length:
+            raise self._crashed(process)
+        if status:
+            raise refusal_of(status, ending(status), answer.decode())
+        return detector_of(answer, training_set)
 
     def _crashed(self, process: subprocess.Popen[bytes]) -> TrainingRefused:
         """Tell how the child ended; the next training gets another one."""
@@ -158,3 +133,13 @@ class _Child:
         refusal = refusal_of(status, ending(status), last_line(self._said.read()))
         self.close()
         return refusal
+
+
+def _halves(training_set: TrainingSet) -> list[TrainingSet]:
+    """Make the training sets of a blend's two forests."""
+    old = training_set.before
+    parts = (old.unusual, old.attack) if isinstance(old, BlendDetector) else (None, None)
+    return [
+        replace(training_set, kind=kind, before=part)
+        for kind, part in zip(HALVES, parts, strict=True)
+    ]

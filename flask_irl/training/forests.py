@@ -171,12 +171,28 @@ def _fit_unusual(training_set: TrainingSet) -> IsolationForestDetector:
     return renew_isolation_forest(old, rows, share=training_set.share, seed=seed)
 
 
+def simulate(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -> Rows:
+    """Simulate the attackers that a supervised detector learns from.
+
+    Args:
+        training_set: The site's own rows and routes, and the seed.
+        kinds: Attacks by name, at least one.
+    """
+    return simulated_rows(_legitimate(training_set), training_set.routes, training_set.seed, kinds)
+
+
+def _legitimate(training_set: TrainingSet) -> NDArray[np.float32]:
+    rows = clean_rows(training_set.rows, training_set.rows.shape[1])
+    return rows[training_set.normal] if training_set.normal.any() else rows
+
+
 def _fit_attack(training_set: TrainingSet, kinds: Mapping[str, Kind]) -> RandomForestDetector:
     """Fit a Random Forest on legitimate rows, simulated attacks and as many known ones."""
     seed = training_set.seed
-    rows = clean_rows(training_set.rows, training_set.rows.shape[1])
-    legitimate = rows[training_set.normal] if training_set.normal.any() else rows
-    attacks = simulated_rows(legitimate, training_set.routes, seed, kinds)
+    legitimate = _legitimate(training_set)
+    simulated = training_set.simulated
+    simulated = simulated if len(simulated) else simulate(training_set, kinds)
+    attacks = np.asarray(simulated, dtype=np.float32)
     if len(training_set.attacks):
         attacks = np.concatenate((attacks, _repeated(training_set.attacks, len(attacks))))
     old = before(training_set, RandomForestDetector)
