@@ -247,7 +247,7 @@ def test_whatever_is_kept_for_people_decides_nothing(steps: list[tuple[str, floa
         now += gap
         entries.append(entry(now, name, f"/login/{number}", method, status))
     # Few answers are enough for the rules, so that some clients are flagged.
-    options = {"base_limit": 20, "login_failures": 3, "unknown_paths": 3}
+    options: dict[str, Any] = {"base_limit": 20, "login_failures": 3, "unknown_paths": 3}
     found = outcome(entries, **options)
     assert found == outcome(entries, history=True, **options)
     if steps == SCAN:
