@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from flask import current_app
@@ -13,6 +14,10 @@ from flask_irl.cli.output import draw
 from flask_irl.telemetry.log import only_errors
 from flask_irl.web.replay_plans import logins_for_log, plans_for_log
 from flask_irl.web.state import state_of
+
+if TYPE_CHECKING:
+    from flask_irl.replay.logs import LogReader
+    from flask_irl.training.fit import Fit
 
 PROGRESS_REQUESTS = 500
 
@@ -51,18 +56,29 @@ def replay(
     """
     from flask_irl.replay.files import check_writable
     from flask_irl.replay.logs import LogReader
+    from flask_irl.training.fit_aside import FitAside
+
+    reader = LogReader(log, format=format_ or "", client_from=client_from or "")
+    if report is not None:
+        check_writable(report)
+    with closing(FitAside()) as fit:
+        # First of all: until the first training it has a lot to load.
+        fit.start()
+        _replay(reader, fit, report, plot, guessed=not format_)
+
+
+def _replay(
+    reader: LogReader, fit: Fit, report: Path | None, plot: Path | None, *, guessed: bool
+) -> None:
     from flask_irl.replay.plot import check_plottable
     from flask_irl.replay.plot import plot as draw_plot
     from flask_irl.replay.routes import RouteFolder
     from flask_irl.replay.runner import Replay
     from flask_irl.replay.summary import describe, doubts, summarize
 
-    reader = LogReader(log, format=format_ or "", client_from=client_from or "")
-    if report is not None:
-        check_writable(report)
     if plot is not None:
         check_plottable(plot)
-    click.echo(f"{'read' if format_ else 'guessed'}: {reader.description}", err=True)
+    click.echo(f"{'guessed' if guessed else 'read'}: {reader.description}", err=True)
     draw(describe(reader.examples), err=True)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     state = state_of(app)
@@ -71,6 +87,7 @@ def replay(
         route=RouteFolder(app.url_map).route,
         plan=plans_for_log(app, state),
         login=logins_for_log(app, state),
+        fit=fit,
     )
     # The report has all that the limiter would log.
     with (

@@ -18,7 +18,7 @@ from flask_irl.limits.plan import Plan
 from flask_irl.replay.formats.entry import LogEntry
 from flask_irl.replay.report import ClientReport, ModelReport, ReplayReport
 from flask_irl.replay.series import Series
-from flask_irl.training.fit import fit_here
+from flask_irl.training.fit import Fit, fit_here
 from flask_irl.verdicts.profiler import Profiler
 
 FLUSH_SECONDS: Final = 1.0
@@ -35,11 +35,12 @@ class _Tally:
     """Count the requests of a client."""
 
     __slots__ = (
-        *("first", "first_flagged", "flagged", "held", "label", "last", "recent", "refused"),
-        *("requests", "static"),
+        *("first", "first_flagged", "flagged", "held", "key", "label", "last", "recent"),
+        *("refused", "requests", "static"),
     )
 
-    def __init__(self, first: float, label: str) -> None:
+    def __init__(self, client: str, first: float, label: str) -> None:
+        self.key = _key(client)
         self.first = first
         self.label = label
         self.requests = 0
@@ -61,6 +62,7 @@ class Replay:
         plan: Finds a route's plan by limiter, route and method; None if the route isn't limited.
         login: Tells whether a request logs in, by its route and method; by default by their names.
         max_pending: Observations that may wait for a flush, 1 or more.
+        fit: Fits detectors; by default this process does.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Replay:
         plan: Callable[[Limiter, str, str], Plan | None],
         login: Callable[[str, str], int] = lambda route, method: BY_NAME,
         max_pending: int = MAX_PENDING,
+        fit: Fit | None = None,
     ) -> None:
         self._login = login
         self._max_pending = max_pending
@@ -81,13 +84,16 @@ class Replay:
             storage_options={},
             background=False,
             mode="enforce",
+            recent_requests=0,
             country_file=None,
         )
-        self._limiter = open_limiter(options, clock=self._clock, fit=fit_here)
+        self._limiter = open_limiter(options, clock=self._clock, fit=fit or fit_here)
         static = dataclasses.replace(options, mode="off")
         self._static = open_limiter(static, clock=self._clock)
-        # Nobody looks at them after a replay.
-        self._limiter.store.keeps_courses = self._static.store.keeps_courses = False
+        # Asked directly: nobody overrides, and no store of a replay fails.
+        self._counts = self._static.store
+        # Nobody looks at it after a replay.
+        self._limiter.store.keeps_history = self._static.store.keeps_history = False
         self._evidence = self._limiter.ladder.evidence - 1.0
         self._route = route
         self._plan = plan
@@ -160,7 +166,7 @@ class Replay:
     def _decide(self, entry: LogEntry) -> None:
         tally = self._tallies.get(entry.client)
         if tally is None:
-            tally = self._tallies[entry.client] = _Tally(entry.ts, entry.label)
+            tally = self._tallies[entry.client] = _Tally(entry.client, entry.ts, entry.label)
         tally.requests += 1
         tally.recent = tally.recent * math.exp((tally.last - entry.ts) / LONG) + 1.0
         tally.last = entry.ts
@@ -170,7 +176,7 @@ class Replay:
         if plan is None:
             self.series.add(entry.ts, False, False, False)
             return
-        key = _key(entry.client)
+        key = tally.key
         due = self._pending.setdefault(key, entry.ts) <= entry.ts - FLUSH_SECONDS
         # Until there is enough evidence to judge a client, its verdict can't have changed.
         table = self._limiter.learning.campaigns.table
@@ -184,7 +190,7 @@ class Replay:
         if check is not None:
             decision = check(decision, route, entry.method)
         static_plan = self._plan(self._static, route, entry.method)
-        static = static_plan is not None and not self._static.decide(static_plan, keys).admitted
+        static = static_plan is not None and not self._counts.hit(static_plan, keys, 1).admitted
         self._limiter.observe(
             decision,
             route=route,

@@ -15,9 +15,6 @@ class CourseStore(Protocol):
     raise :class:`~flask_irl.errors.StoreError`.
     """
 
-    keeps_courses: bool
-    """Tells flushes to add courses up; True unless somebody, such as a replay, switches it off."""
-
     def course_clients(self) -> list[str]:
         """List the clients whose courses are kept, those that ranked highest first."""
 

@@ -41,6 +41,10 @@ class HistoryStore(CourseStore, Protocol):
     Every method may raise :class:`~flask_irl.errors.StoreError`.
     """
 
+    keeps_history: bool
+    """Tells flushes to keep what only people look at: history, courses, rankings, incidents; True
+    unless somebody, such as a replay, switches it off."""
+
     def rollups(self, resolution: int, first: int, last: int) -> dict[int, Rollup]:
         """Read rollups by their beginnings, in seconds since the epoch; empty periods are absent.
 

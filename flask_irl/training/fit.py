@@ -3,7 +3,8 @@
 scikit-learn, scipy and joblib are loaded by the child process where it grows a whole forest, and
 end with it. A child that lived on would spare the import, and keep 150 MB in each worker that ever
 had the turn to train.
-Programs that train often and serve no requests, like the replay of a log, fit here.
+Programs that train often and serve no requests fit here, or like the replay of a log in a
+child process that lives on, see :mod:`flask_irl.training.fit_aside`.
 """
 
 from __future__ import annotations
@@ -105,6 +106,15 @@ def fit_in_child(
     if not 0.0 < timeout < math.inf:
         raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
     answer = _run(command(timeout), training_set.to_bytes(), timeout, started)
+    return detector_of(answer, training_set)
+
+
+def detector_of(answer: bytes, training_set: TrainingSet) -> Detector:
+    """Read the detector that a child process answered a training set with.
+
+    Raises:
+        TrainingRefused: It is none, or one for other features.
+    """
     try:
         detector = detector_from(training_set.kind, unpack(answer)[1])
     except ModelError as error:
@@ -189,7 +199,7 @@ def _run(
             raise
     status = process.returncode
     if status != 0:
-        raise refusal_of(status, _ending(status), _last_line(said))
+        raise refusal_of(status, ending(status), last_line(said))
     return answer
 
 
@@ -200,7 +210,8 @@ def _interpreter() -> str:
     return str(Path(sys.exec_prefix, "bin", "python3"))
 
 
-def _ending(status: int) -> str:
+def ending(status: int) -> str:
+    """Word how a child process ended, by its exit status."""
     if status >= 0:
         return f"exit status {status}"
     with contextlib.suppress(ValueError):
@@ -208,6 +219,7 @@ def _ending(status: int) -> str:
     return f"killed by signal {-status}"
 
 
-def _last_line(output: bytes) -> str:
+def last_line(output: bytes) -> str:
+    """Give the last line that a child process wrote, for a message."""
     lines = output.decode("utf-8", errors="replace").strip().splitlines()
     return lines[-1][:500] if lines else "it said nothing"

@@ -73,12 +73,23 @@ def fit_detector(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -
     if kind == "random_forest":
         return _fit_attack(training_set, kinds)
     if kind == "blend":
-        unusual = _fit_unusual(training_set)
-        scores = unusual.score(rows)
-        low, high = float(np.median(scores)), float(scores.max())
-        span = (low, max(high, low + LEAST_SPAN))
-        return BlendDetector(unusual, _fit_attack(training_set, kinds), span)
+        return blend(_fit_unusual(training_set), _fit_attack(training_set, kinds), rows)
     raise ValueError(f"kind must be one of {', '.join(DETECTORS)}, not {kind!r}")
+
+
+def blend(unusual: Detector, attack: Detector, rows: Rows) -> Detector:
+    """Blend the two forests that were fitted on a site's rows.
+
+    Raises:
+        ValueError: One of them is another detector.
+    """
+    if not isinstance(unusual, IsolationForestDetector):
+        raise ValueError(f"an Isolation Forest is needed, not {unusual.kind}")
+    if not isinstance(attack, RandomForestDetector):
+        raise ValueError(f"a Random Forest is needed, not {attack.kind}")
+    scores = unusual.score(rows)
+    low, high = float(np.median(scores)), float(scores.max())
+    return BlendDetector(unusual, attack, (low, max(high, low + LEAST_SPAN)))
 
 
 def fit_isolation_forest(
@@ -160,12 +171,28 @@ def _fit_unusual(training_set: TrainingSet) -> IsolationForestDetector:
     return renew_isolation_forest(old, rows, share=training_set.share, seed=seed)
 
 
+def simulate(training_set: TrainingSet, kinds: Mapping[str, Kind] = KINDS) -> Rows:
+    """Simulate the attackers that a supervised detector learns from.
+
+    Args:
+        training_set: The site's own rows and routes, and the seed.
+        kinds: Attacks by name, at least one.
+    """
+    return simulated_rows(_legitimate(training_set), training_set.routes, training_set.seed, kinds)
+
+
+def _legitimate(training_set: TrainingSet) -> NDArray[np.float32]:
+    rows = clean_rows(training_set.rows, training_set.rows.shape[1])
+    return rows[training_set.normal] if training_set.normal.any() else rows
+
+
 def _fit_attack(training_set: TrainingSet, kinds: Mapping[str, Kind]) -> RandomForestDetector:
     """Fit a Random Forest on legitimate rows, simulated attacks and as many known ones."""
     seed = training_set.seed
-    rows = clean_rows(training_set.rows, training_set.rows.shape[1])
-    legitimate = rows[training_set.normal] if training_set.normal.any() else rows
-    attacks = simulated_rows(legitimate, training_set.routes, seed, kinds)
+    legitimate = _legitimate(training_set)
+    simulated = training_set.simulated
+    simulated = simulated if len(simulated) else simulate(training_set, kinds)
+    attacks = np.asarray(simulated, dtype=np.float32)
     if len(training_set.attacks):
         attacks = np.concatenate((attacks, _repeated(training_set.attacks, len(attacks))))
     old = before(training_set, RandomForestDetector)
@@ -180,6 +207,15 @@ def _fit_attack(training_set: TrainingSet, kinds: Mapping[str, Kind]) -> RandomF
 def _repeated(rows: Rows, count: int) -> NDArray[np.float32]:
     clean = clean_rows(rows, rows.shape[1])
     return np.resize(clean, (count, clean.shape[1]))
+
+
+def load_library() -> None:
+    """Import scikit-learn, which takes longer than a training.
+
+    Raises:
+        LibraryMissing: It isn't installed.
+    """
+    _scikit_learn()
 
 
 def _scikit_learn() -> tuple[ModuleType, ModuleType]:

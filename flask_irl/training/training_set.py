@@ -31,6 +31,8 @@ class TrainingSet:
             empty for none.
         routes: The site's routes and their shares of requests, for simulated attacks.
         before: A detector whose newer trees may stay; None for none.
+        simulated: Features of simulated attackers, shape (k, n_features); empty where they are yet
+            to be simulated.
         share: Share of its trees to grow anew, the oldest ones; above 0, up to 1. Where it is of
             another kind or size, all are.
 
@@ -46,6 +48,7 @@ class TrainingSet:
     routes: Mapping[str, float] = field(default_factory=dict)
     before: Detector | None = None
     share: float = 1.0
+    simulated: Rows = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -57,10 +60,10 @@ class TrainingSet:
             raise ValueError(f"rows must have the shape (n, n_features), not {shape}")
         if self.normal.shape not in ((0,), shape[:1]):
             raise ValueError(f"normal must have the shape {shape[:1]}, not {self.normal.shape}")
-        if len(self.attacks) and self.attacks.shape[1:] != shape[1:]:
-            raise ValueError(
-                f"attacks must have the shape (m, {shape[1]}), not {self.attacks.shape}"
-            )
+        for name in ("attacks", "simulated"):
+            own = getattr(self, name)
+            if len(own) and own.shape[1:] != shape[1:]:
+                raise ValueError(f"{name} must have the shape (m, {shape[1]}), not {own.shape}")
 
     def to_bytes(self) -> bytes:
         """Write the training set to bytes that :meth:`from_bytes` reads."""
@@ -69,7 +72,8 @@ class TrainingSet:
             {
                 "kind": self.kind,
                 "seed": self.seed,
-                "routes": dict(self.routes),
+                # In their order, by which simulated attackers draw them.
+                "routes": [[*route] for route in self.routes.items()],
                 "before": self.before and self.before.kind,
                 "share": self.share,
             },
@@ -77,6 +81,7 @@ class TrainingSet:
                 "rows": self.rows,
                 "normal": self.normal.astype(np.uint8),
                 "attacks": self.attacks,
+                "simulated": self.simulated,
                 **{_BEFORE + name: array for name, array in before.items()},
             },
         )
@@ -101,7 +106,8 @@ class TrainingSet:
                 seed=meta["seed"],
                 normal=arrays["normal"].astype(bool),
                 attacks=arrays["attacks"],
-                routes=meta["routes"],
+                simulated=arrays["simulated"],
+                routes={str(route): float(share) for route, share in meta["routes"]},
                 before=None if meta["before"] is None else detector_from(meta["before"], before),
                 share=meta["share"],
             )

@@ -107,7 +107,8 @@ class CampaignWatch:
         """Count the newcomers, and what is part of an attack, among clients judged together."""
         part, self._part = self._part, {}
         flagged = saved & (steps > 0)
-        self.incidents.see(profiles, verdicts, observations, flagged, trapped, part)
+        if self._store.keeps_history:
+            self.incidents.see(profiles, verdicts, observations, flagged, trapped, part)
         if self._enabled:
             own = [observations[client] for client in profiles.clients]
             seen = Seen(profiles.clients, own, profiles.records, verdicts.features, saved)
@@ -145,7 +146,8 @@ class CampaignWatch:
         """
         if self._enabled:
             self._look_if_due(guarding)
-        self.incidents.look(self.table.campaigns)
+        if self._store.keeps_history:
+            self.incidents.look(self.table.campaigns)
 
     def _look_if_due(self, guarding: bool) -> None:
         latest = self._news.latest

@@ -107,7 +107,8 @@ class Flush:
         Raises:
             StoreError: The store failed; traps that count for no saved client stay set.
         """
-        self.site.count([observation for own in by_client.values() for observation in own])
+        observations = [observation for own in by_client.values() for observation in own]
+        self.site.count(observations, history=self.store.keeps_history)
         trapped = self.traps.take(by_client)
         pending = list(by_client)
         failed: StoreError | None = None
@@ -179,16 +180,9 @@ class Flush:
         # A client near the threshold is judged every second, like one that is held.
         calm = (steps == 0) & (profiles.steps == 0) & (scores > self.ladder.threshold / 2)
         self.turns.note(profiles, saved, calm)
-        self.site.count_scores(scores[saved], profiles.now)
         self.site.rows.extend(row for index, row in rows.items() if saved[index])
-        if self.store.keeps_courses:
-            self.site.courses.add(profiles, result.saved, scores, steps)
-        self.site.rankings.add(
-            [client for client, is_saved in zip(clients, saved, strict=True) if is_saved],
-            profiles.records[saved],
-            scores[saved],
-            steps[saved],
-        )
+        if self.store.keeps_history:
+            self.site.see(profiles, saved, scores, steps)
         if self.site.recent is not None:
             self.site.recent.add(clients, saved, by_client)
         for index in np.flatnonzero(saved & (steps != profiles.steps)).tolist():

@@ -234,7 +234,8 @@ class Profiler:
 
     def _flush_buffer(self, gently: bool) -> int:
         rest = self._rest if gently else _ignore
-        self._rested_at = self._cpu_clock()
+        if gently:
+            self._rested_at = self._cpu_clock()
         flush = Flush(
             store=self._store,
             model=self._model(),

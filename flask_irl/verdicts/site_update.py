@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from flask_irl.behaviour.harm import Mask
 from flask_irl.behaviour.observation import AT, Fields
 from flask_irl.behaviour.rollups import FIRST_SCORE, SCORE_BUCKETS, Seconds
 from flask_irl.behaviour.site_counting import count_observations
@@ -19,6 +21,7 @@ from flask_irl.stores.history import History
 from flask_irl.stores.site import MINUTES_KEPT
 from flask_irl.verdicts.course_book import CourseBook
 from flask_irl.verdicts.course_rows import LimitedRoutes
+from flask_irl.verdicts.merge import Profiles
 from flask_irl.verdicts.rankings import Rankings
 from flask_irl.verdicts.recent import Recent, recent_for
 from flask_irl.verdicts.tallies import CountryOf, Tallies
@@ -62,9 +65,12 @@ class SiteUpdate:
             recent=recent_for(recent_requests),
         )
 
-    def count(self, observations: Sequence[Fields]) -> None:
-        """Count observations."""
+    def count(self, observations: Sequence[Fields], *, history: bool = True) -> None:
+        """Count observations; without a history only what models are trained on."""
         if not observations:
+            return
+        if not history:
+            self.counts.update(count_observations(observations, Seconds(), {}).totals)
             return
         clients = self.tallies.clients(observations[0][AT])
         counted = count_observations(observations, self.seconds, clients)
@@ -74,7 +80,27 @@ class SiteUpdate:
             before = self.minutes.get(minute)
             self.minutes[minute] = counts if before is None else counts.plus(before)
 
-    def count_scores(self, scores: Floats, now: float) -> None:
+    def see(
+        self, profiles: Profiles, saved: Mask, scores: Floats, steps: NDArray[np.int64]
+    ) -> None:
+        """Take up clients that were judged, for the history, their courses and the rankings.
+
+        Args:
+            profiles: The clients, with their steps until now.
+            saved: Whether the profile of each was saved; others are left out.
+            scores: Their smoothed scores.
+            steps: Their steps from now on.
+        """
+        self._count_scores(scores[saved], profiles.now)
+        self.courses.add(profiles, saved, scores, steps)
+        self.rankings.add(
+            [client for client, is_saved in zip(profiles.clients, saved, strict=True) if is_saved],
+            profiles.records[saved],
+            scores[saved],
+            steps[saved],
+        )
+
+    def _count_scores(self, scores: Floats, now: float) -> None:
         """Count the scores, 0 to -1, of clients judged at a time, in seconds since the epoch."""
         buckets = np.clip(-scores * SCORE_BUCKETS, 0, SCORE_BUCKETS - 1).astype(np.int64)
         for bucket, clients in enumerate(np.bincount(buckets).tolist()):
@@ -135,6 +161,18 @@ class SiteUpdate:
             store.add_rows(list(self.rows), rows_capacity)
             self.counts["rows"] += len(self.rows)
             self.rows.clear()
+        if store.keeps_history:
+            self._save_counts(store, maxima, errors, gently=gently)
+            self.rankings.save(store)
+        else:
+            store.add_counts(dict(self.counts))
+            self.counts.clear()
+        if self.recent is not None:
+            self.recent.save(store)
+
+    def _save_counts(
+        self, store: Store, maxima: Sequence[int], errors: int, *, gently: bool
+    ) -> None:
         told = self.tallies.highest()
         courses = self.courses.highest(gently=gently)
         history = History(self.seconds.fold(maxima, errors), told, courses.parts)
@@ -144,6 +182,3 @@ class SiteUpdate:
         self.seconds.clear()
         self.tallies.remove(told)
         self.courses.remove(courses)
-        self.rankings.save(store)
-        if self.recent is not None:
-            self.recent.save(store)

@@ -10,6 +10,7 @@ from werkzeug.routing import Rule
 
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.limits.plan import Plan
+from flask_irl.web.routes import Route
 from flask_irl.web.state import AppState
 
 
@@ -24,10 +25,13 @@ def plans_for_log(app: Flask, state: AppState) -> Callable[[Limiter, str, str], 
     rules = _rules(app)
     plans: dict[tuple[int, int, int], Plan | None] = {}
 
-    def plan(limiter: Limiter, label: str, method: str) -> Plan | None:
-        rule = _rule(rules, label, method)
+    @lru_cache(maxsize=2048)
+    def route_of(label: str, method: str) -> Route:
         # The table keeps a bounded number of routes, however many methods a log invents.
-        route = state.routes.route(app, rule, method, path="")
+        return state.routes.route(app, _rule(rules, label, method), method, path="")
+
+    def plan(limiter: Limiter, label: str, method: str) -> Plan | None:
+        route = route_of(label, method)
         key = (id(limiter), limiter.plans.generation, id(route))
         if key not in plans:
             plans[key] = state.fixed_plan(limiter, route)

@@ -98,7 +98,7 @@ class Worker:
         return blob
 
 
-UNASKED = ("local", "kind", "address", "close", "after_fork", "keeps_courses")
+UNASKED = ("local", "kind", "address", "close", "after_fork", "keeps_history")
 """Attributes of a store that need no answer of it."""
 
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flask_irl.behaviour.buffer import CAPACITY
@@ -21,6 +22,9 @@ from flask_irl.limits.strategies.base import EMPTY, Cell
 from flask_irl.replay.formats import LogEntry
 from flask_irl.replay.report import ClientReport, ReplayReport
 from flask_irl.replay.runner import MAX_PENDING, Replay
+from flask_irl.stores.memory.store import MemoryStore
+from flask_irl.training.fit import Fit
+from flask_irl.training.fit_aside import FitAside
 
 START = 1_700_000_000.0
 INTERVAL = 300.0
@@ -49,11 +53,16 @@ def replaying(
     plan: Callable[[Limiter, str, str], Plan | None] = everything,
     *,
     max_pending: int = MAX_PENDING,
+    fit: Fit | None = None,
     **options: Any,
 ) -> Iterator[Replay]:
     """Open a replay in which each path is a route."""
     run = Replay(
-        Options(**options), route=lambda method, path: path, plan=plan, max_pending=max_pending
+        Options(**options),
+        route=lambda method, path: path,
+        plan=plan,
+        max_pending=max_pending,
+        fit=fit,
     )
     try:
         yield run
@@ -196,6 +205,55 @@ def test_the_apps_store_and_mode_are_not_used() -> None:
     assert (report.requests, report.refused) == (3, 2)
 
 
+def outcome(
+    entries: Iterable[LogEntry], *, history: bool = False, **options: Any
+) -> tuple[str, list[tuple[Any, ...]]]:
+    """Replay a log; give the report, and all that the store knows of each client by then."""
+    with replaying(**options) as run:
+        store = run.profiler._store
+        assert isinstance(store, MemoryStore)
+        store.keeps_history = history
+        for one in entries:
+            run.one(one)
+        run.profiler.flush()
+        assert bool(store.course_clients()) == history
+        known = [
+            (key, c.step, c.score, c.profile, c.last, c.expires, c.scopes)
+            for key, c in store._clients.items()
+        ]
+        return run.report().to_json(), known
+
+
+moves = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from([0.0, 0.001, 0.3, 1.1, 6.0, 61.0]),
+        st.sampled_from([("GET", 200), ("GET", 404), ("POST", 401), ("POST", 200)]),
+    ),
+    min_size=1,
+    max_size=150,
+)
+
+
+SCAN: list[tuple[str, float, Any]] = [("a", 1.1, ("GET", 404))] * 40
+
+
+@given(moves)
+@example(SCAN)
+@settings(max_examples=25)
+def test_whatever_is_kept_for_people_decides_nothing(steps: list[tuple[str, float, Any]]) -> None:
+    entries, now = [], START
+    for number, (name, gap, (method, status)) in enumerate(steps):
+        now += gap
+        entries.append(entry(now, name, f"/login/{number}", method, status))
+    # Few answers are enough for the rules, so that some clients are flagged.
+    options: dict[str, Any] = {"base_limit": 20, "login_failures": 3, "unknown_paths": 3}
+    found = outcome(entries, **options)
+    assert found == outcome(entries, history=True, **options)
+    if steps == SCAN:
+        assert json.loads(found[0])["flagged"] > 0
+
+
 def test_no_courses_are_added_up_since_nobody_looks_at_them() -> None:
     with replaying(everything) as run:
         for one in visitors(1, 3, 60):
@@ -228,8 +286,13 @@ def test_the_same_log_gives_the_same_report() -> None:
             *(entry(START + 400 + 0.2 * n, "scraper", f"/x/{rng.random()}") for n in range(900)),
         ]
     )
-    one, two = (replay(entries, min_clients=5).to_json() for _ in range(2))
-    assert one == two
+    here = outcome(entries, min_clients=5)
+    assert here == outcome(entries, min_clients=5, history=True)
+    with closing(FitAside()) as fit:
+        assert here == outcome(entries, min_clients=5, fit=fit)
+    report = json.loads(here[0])
+    assert len(report["models"]) == 2
+    assert report["flagged"] > 0
 
 
 @pytest.mark.slow

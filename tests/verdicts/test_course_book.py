@@ -9,9 +9,12 @@ import pytest
 from flask_irl.behaviour.courses import ROUTES_KEPT, CoursePart, Slot, unpack
 from flask_irl.errors import StoreError
 from flask_irl.stores.base import Store
+from flask_irl.stores.history import DAY
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.verdicts import course_book, course_rows
 from flask_irl.verdicts.course_book import MOST_TOLD, TOLD_SECONDS
+from flask_irl.verdicts.rankings import RANKINGS
+from flask_irl.verdicts.tallies import CLIENTS
 from tests.conftest import Clock
 from tests.operations.worker import Site, Worker, attack, sites_on
 
@@ -117,12 +120,23 @@ def test_a_reset_forgets_the_course(site: Site) -> None:
     assert worker.store.course_clients() == []
 
 
-def test_a_store_that_keeps_none_is_told_of_none(site: Site) -> None:
+def test_a_store_that_keeps_no_history_is_told_of_none(site: Site) -> None:
+    def kept(worker: Worker) -> list[bool]:
+        worker.ask()
+        worker.limiter.flush()
+        store, at = worker.store, int(worker.store.now())
+        ranked, _ = store.ranked(RANKINGS["active"].stored, 0, 9)
+        [tally] = store.tallies([(at // DAY, CLIENTS)], 9)
+        found = (store.course_clients(), ranked, tally, store.rollups(60, at - 60, at))
+        return [bool(one) for one in found]
+
     worker = site.worker()
-    worker.store.keeps_courses = False
-    worker.ask()
-    worker.limiter.flush()
-    assert worker.store.course_clients() == []
+    worker.store.keeps_history = False
+    assert kept(worker) == [False] * 4
+    # Models are trained on these.
+    assert worker.store.counts()["requests"] == 1
+    worker.store.keeps_history = True
+    assert kept(worker) == [True] * 4
 
 
 def test_after_a_reset_no_worker_tells_of_the_time_before(site: Site) -> None:

@@ -31,8 +31,6 @@ class MemoryCourses(MemoryModels):
         clock: Seconds since the epoch.
     """
 
-    keeps_courses = True
-
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
         self._courses = _Kept()

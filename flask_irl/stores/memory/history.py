@@ -17,6 +17,8 @@ class MemoryHistory(MemoryCourses):
         clock: Seconds since the epoch.
     """
 
+    keeps_history = True
+
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
         self._rings: dict[int, dict[int, tuple[int, Rollup]]] = {r: {} for r in RINGS}

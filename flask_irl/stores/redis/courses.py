@@ -42,8 +42,6 @@ class _Named(NamedTuple):
 class RedisCourses(RedisModels):
     """Keep the courses of clients; see the protocol ``CourseStore``."""
 
-    keeps_courses = True
-
     def course_clients(self) -> list[str]:
         return self._course_names(CLIENTS)
 

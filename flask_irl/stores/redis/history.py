@@ -21,6 +21,8 @@ MOST_COUNTED: Final = 1e15
 class RedisHistory(RedisCourses):
     """Keep a site's history; see the protocol ``HistoryStore``."""
 
+    keeps_history = True
+
     def rollups(self, resolution: int, first: int, last: int) -> dict[int, Rollup]:
         [key] = self._site_key(f"rollups.{resolution}")
         begins = list(range(first - first % resolution, last + 1, resolution))
