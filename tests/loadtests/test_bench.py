@@ -311,7 +311,7 @@ def test_json_of_results_has_what_goes_beyond_single_requests(results: Results) 
     assert report["growth"][0]["added"] == 20.0
     assert report["cpu_us_per_request"][0]["worker"] == 90.0
     assert report["flush_us_per_observation"][0] == {
-        **{"store": "redis", "clients": 1_000, "courses": True},
+        **{"store": "redis", "clients": 1_000, "history": True},
         **{"worker": 37.24, "server": 12.0},
     }
 
@@ -424,7 +424,7 @@ def test_a_tiny_run_reports_everything(tmp_path: Path) -> None:
     assert loaded == set(report["start_seconds"]) == {"Flask", "flask_irl", "Flask-Limiter"}
     assert {one["by"] for one in report["growth"]} == {"clients", "limits", "routes"}
     assert {one["system"] for one in report["cpu_us_per_request"]} == loaded
-    flushes = [(one["store"], one["courses"]) for one in report["flush_us_per_observation"]]
+    flushes = [(one["store"], one["history"]) for one in report["flush_us_per_observation"]]
     assert flushes == [*itertools.product(("memory", "redis"), (True, False))]
     assert all(one["worker"] > 0 for one in report["flush_us_per_observation"])
     assert len({one["system"] for one in report["gunicorn"]}) == 5

@@ -29,7 +29,7 @@ from loadtests.servers import redis_server
 
 MEMORY: Final = "memory://"
 FLUSHES: Final = 10
-"""Flushes of a round, a second apart: courses are told in one of them."""
+"""Flushes of a round, a second apart: the history of clients is told in one of them."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class FlushCost:
 
     store: str
     clients: int
-    courses: bool
+    history: bool
     worker: float
     server: float
 
@@ -49,7 +49,7 @@ class FlushCost:
 def flush_costs(
     bench: Bench, clients: Sequence[int], observations: int, rounds: int
 ) -> list[FlushCost]:
-    """Measure flushes with and without courses, in turn, on each store.
+    """Measure flushes with and without a history, in turn, on each store.
 
     Args:
         bench: Has the model.
@@ -67,7 +67,7 @@ def flush_costs(
 
 
 def _measure(bench: Bench, observations: int, rounds: int) -> list[FlushCost]:
-    sites = [_Site(bench, observations, courses=courses) for courses in (True, False)]
+    sites = [_Site(bench, observations, history=history) for history in (True, False)]
     found: list[list[tuple[float, float]]] = [[] for _ in sites]
     # The first round brings the clients to their lasting state.
     for number in range(rounds + 1):
@@ -77,7 +77,7 @@ def _measure(bench: Bench, observations: int, rounds: int) -> list[FlushCost]:
         site.close()
     return [
         FlushCost(
-            site.kind, bench.clients, site.courses, *map(statistics.median, zip(*own, strict=True))
+            site.kind, bench.clients, site.history, *map(statistics.median, zip(*own, strict=True))
         )
         for site, own in zip(sites, found, strict=True)
     ]
@@ -86,22 +86,22 @@ def _measure(bench: Bench, observations: int, rounds: int) -> list[FlushCost]:
 class _Site:
     """Let clients ask in turn, and flush once a second of virtual time."""
 
-    def __init__(self, bench: Bench, observations: int, *, courses: bool) -> None:
+    def __init__(self, bench: Bench, observations: int, *, history: bool) -> None:
         silence(OURS)
         self._now = START
-        self.courses = courses
+        self.history = history
         self.kind = "memory" if bench.url == MEMORY else "redis"
         options = Options(
             storage_uri=bench.url,
             storage_options={"max_clients": 2 * bench.clients} if bench.url == MEMORY else {},
-            key_prefix=f"irl-{courses:d}-",
+            key_prefix=f"irl-{history:d}-",
             base_limit=PLENTY,
             learning_minutes=0.0,
             background=False,
             store_timeout=5.0,
         )
         store = open_store(options, self._clock)
-        store.keeps_courses = courses
+        store.keeps_history = history
         self._server = None if self.kind == "memory" else redis.Redis.from_url(bench.url)
         self._limiter = Limiter(options, store, monotonic=self._clock)
         bench.model.install(self._limiter)

@@ -201,14 +201,14 @@ def _growth(report: Report) -> Table:
 
 
 def _flushes(costs: Sequence[Mapping[str, Any]]) -> Table:
-    """Make the rows on flushes: with courses, and without."""
-    figures = {(one["store"], one["clients"], one["courses"]): one for one in costs}
+    """Make the rows on flushes: with a history, and without."""
+    figures = {(one["store"], one["clients"], one["history"]): one for one in costs}
     rows = []
-    for store, clients, courses in figures:
-        if courses:
+    for store, clients, history in figures:
+        if history:
             on, off = (figures[store, clients, kept] for kept in (True, False))
             times = (on["worker"], off["worker"], on["server"])
             cells = [f"{time:.1f}" if time else "" for time in times]
             rows.append((store, f"{clients:,}", *cells))
-    headings = ("a flush, µs of CPU a request", "clients", "worker", "without courses", "Redis")
+    headings = ("a flush, µs of CPU a request", "clients", "worker", "without history", "Redis")
     return Table(headings, rows, left=1)
