@@ -19,6 +19,7 @@ from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_fro
 _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
 _USUAL_HARM = 3.0  # people who are eager do up to so much, attackers several times as much
+_USUAL_RATE = 450.0  # requests in a minute: people's apps send two hundred at once
 _LEAST_DOUBLINGS = -1.0
 _EVEN = 0.1  # entropy of a job's intervals, in nats; attackers that are as even look like it, too
 _T = TypeVar("_T")
@@ -135,7 +136,9 @@ def with_harm(
     if not weight:
         return raw
     features = rows.astype(np.float32, copy=False)
-    levels = harm_level(features) / _USUAL_HARM
+    rates = column(features, "requests_per_minute") / _USUAL_RATE
+    # A flood's harm over ten minutes is small in its first one.
+    levels = np.maximum(harm_level(features) / _USUAL_HARM, rates)
     doublings = np.log2(np.maximum(levels, 2.0**_LEAST_DOUBLINGS))
     spared = known | (column(features, "interval_entropy") <= _EVEN)
     doublings = np.where(spared, np.minimum(doublings, 0.0), doublings)

@@ -133,6 +133,12 @@ def test_each_doubling_of_harm_weighs_as_much() -> None:
     np.testing.assert_allclose(weighed, [0.4, 0.4, 0.5, 0.6, 0.8], atol=1e-6)
 
 
+def test_the_first_minute_of_a_flood_is_harm() -> None:
+    rows = rows_of_harm(0.0)
+    rows[:, FEATURE_NAMES.index("requests_per_minute")] = 1800.0
+    np.testing.assert_allclose(with_harm(np.full(1, 0.5), rows, 0.1), [0.7], atol=1e-6)
+
+
 def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
     raw = np.full(3, 0.5)
     known = np.array([True, True, False])
