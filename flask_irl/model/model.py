@@ -19,8 +19,10 @@ from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_fro
 _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
 _USUAL_HARM = 3.0  # people who are eager do up to so much, attackers several times as much
+_USUAL_RATE = 450.0  # requests in a minute: people's apps send two hundred at once
 _LEAST_DOUBLINGS = -1.0
-_EVEN = 0.1  # entropy of a job's intervals, in nats; attackers that are as even look like it, too
+_EVEN = 0.1  # entropy of a job's intervals, in nats
+_NO_JOB = 0.5, 5.0  # variation of intervals, between one run's and that of runs with pauses
 _T = TypeVar("_T")
 
 
@@ -135,9 +137,13 @@ def with_harm(
     if not weight:
         return raw
     features = rows.astype(np.float32, copy=False)
-    levels = harm_level(features) / _USUAL_HARM
+    rates = column(features, "requests_per_minute") / _USUAL_RATE
+    # A flood's harm over ten minutes is small in its first one.
+    levels = np.maximum(harm_level(features) / _USUAL_HARM, rates)
     doublings = np.log2(np.maximum(levels, 2.0**_LEAST_DOUBLINGS))
-    spared = known | (column(features, "interval_entropy") <= _EVEN)
+    variation = column(features, "interval_variation")
+    even = (variation <= _NO_JOB[0]) | (variation >= _NO_JOB[1])
+    spared = known | even & (column(features, "interval_entropy") <= _EVEN)
     doublings = np.where(spared, np.minimum(doublings, 0.0), doublings)
     return np.asarray(np.clip(raw + weight * doublings, 0.0, 1.0))
 

@@ -133,6 +133,12 @@ def test_each_doubling_of_harm_weighs_as_much() -> None:
     np.testing.assert_allclose(weighed, [0.4, 0.4, 0.5, 0.6, 0.8], atol=1e-6)
 
 
+def test_the_first_minute_of_a_flood_is_harm() -> None:
+    rows = rows_of_harm(0.0)
+    rows[:, FEATURE_NAMES.index("requests_per_minute")] = 1800.0
+    np.testing.assert_allclose(with_harm(np.full(1, 0.5), rows, 0.1), [0.7], atol=1e-6)
+
+
 def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
     raw = np.full(3, 0.5)
     known = np.array([True, True, False])
@@ -141,9 +147,11 @@ def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
 
 
 def test_the_harm_of_a_job_that_pauses_evenly_adds_nothing() -> None:
-    rows = rows_of_harm(24.0)
+    rows = rows_of_harm(24.0, 24.0, 24.0)
     rows[:, FEATURE_NAMES.index("interval_entropy")] = 0.05
-    assert with_harm(np.full(1, 0.5), rows, 0.1).tolist() == [0.5]
+    # One run; a scraper that jitters; many runs with pauses between them.
+    rows[:, FEATURE_NAMES.index("interval_variation")] = [0.1, 2.0, 10.0]
+    np.testing.assert_allclose(with_harm(np.full(3, 0.5), rows, 0.1), [0.5, 0.8, 0.5], atol=1e-6)
 
 
 @given(
