@@ -181,7 +181,8 @@ def _parse(url: str) -> dict[str, Any]:
         "password": unquote(parts.password or ""),
         "path": path if parts.scheme == "unix" else "",
         "host": "" if parts.scheme == "unix" else unquote(parts.hostname or ""),
-        "port": None if parts.scheme == "unix" else parts.port,
+        # A 0 counts as none.
+        "port": None if parts.scheme == "unix" else parts.port or None,
         "db": int(database) if parts.scheme != "unix" and database.isdecimal() else None,
     }
     return {name: value for name, value in given.items() if value not in ("", None)}

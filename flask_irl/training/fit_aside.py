@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from flask_irl.errors import TrainingRefused
+from flask_irl.model.container import MAX_BYTES
 from flask_irl.model.detectors import BlendDetector, Detector
 from flask_irl.training.child import ANSWER, LENGTH, LIVES_ON
 from flask_irl.training.fit import (
@@ -81,9 +82,10 @@ class FitAside:
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is not None:
             return self._process
-        # Not a pipe, which libraries that say much would fill.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        said = None
         try:
+            # Not a pipe, which libraries that say much would fill.
+            said = self._said = tempfile.TemporaryFile()  # noqa: SIM115
             # Its own session keeps it out of the terminal's Ctrl-C, which ends it through this one.
             self._process = subprocess.Popen(  # noqa: S603
                 [*child_command(0.0), LIVES_ON],
@@ -94,7 +96,8 @@ class FitAside:
                 start_new_session=True,
             )
         except OSError as error:
-            self._said.close()
+            if said is not None:
+                said.close()
             raise TrainingRefused(f"the training process could not be started: {error}") from error
         return self._process
 
@@ -114,6 +117,12 @@ class FitAside:
         if len(head) < ANSWER.size:
             raise self._crashed(process)
         status, length = ANSWER.unpack(head)
+        if length > MAX_BYTES:
+            # A module that is loaded at each start of Python may have written something.
+            self.close()
+            raise TrainingRefused(
+                f"the training process gave no usable answer: it began with {head!r}"
+            )
         answer = process.stdout.read(length)
         if len(answer) < length:
             raise self._crashed(process)

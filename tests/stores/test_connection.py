@@ -14,6 +14,7 @@ from redis.crc import key_slot as their_slot
 
 from flask_irl.stores.location import Transport, locate
 from flask_irl.stores.redis.connection import PlainConnection, is_plain
+from flask_irl.stores.redis.errors import store_error
 from flask_irl.stores.redis.exceptions import (
     AskError,
     ConnectError,
@@ -37,6 +38,7 @@ URLS = (
     "redis://",
     "redis://host",
     "redis://host:7000",
+    "redis://host:0/1",
     "redis://HOST:7000/0",
     "redis://host/3",
     "redis://:pass@host/3",
@@ -81,6 +83,7 @@ PLAIN: Mapping[str, Any] = {"username": "u", "password": None, "client_name": "n
         ("tcp", {}, True),
         ("tcp", PLAIN, True),
         ("unix", {"path": "/run/redis.sock", **PLAIN}, True),
+        ("tcp", {"path": "/run/redis.sock"}, False),
         ("tls", {}, False),
         ("tcp", {"socket_keepalive": True}, False),
         ("tcp", {"credential_provider": object()}, False),
@@ -184,6 +187,13 @@ def test_a_port_that_nobody_listens_on_is_told_as_redis_py_tells_it() -> None:
     assert ours == theirs
     assert ours[0] is ConnectError
     assert "Connection refused" in ours[1]
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".test"], ids=["gap", "long"])
+def test_a_text_that_is_no_hosts_name_is_an_error_of_connecting(host: str) -> None:
+    kind, text = error_of(lambda: PlainConnection((host, 6379), {}, SECONDS))
+    assert kind is ConnectError
+    assert str(store_error(kind(text))) == f"the host of {host}:6379 is not known"
 
 
 def never(connection: Connection, command: object) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -116,6 +117,28 @@ def test_a_process_that_cannot_be_started_is_a_refusal(
     with pytest.raises(TrainingRefused, match="could not be started"):
         fit(training_set_of("blend"))
     fit.close()
+
+
+def test_without_a_place_for_files_each_training_is_a_refusal(
+    fit: FitAside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fails)
+    fit.start()
+    with pytest.raises(TrainingRefused, match="could not be started: no usable temporary"):
+        fit(training_set_of("isolation_forest"))
+
+
+def test_output_before_the_answers_is_no_answer(
+    fit: FitAside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nine letters, read as an answer's length, are more bytes than there are anywhere.
+    (tmp_path / "sitecustomize.py").write_text("import os; os.write(1, b'loaded by site')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TrainingRefused, match="no usable answer"):
+        fit(training_set_of("isolation_forest"))
 
 
 @pytest.mark.parametrize("place", [0, 1])

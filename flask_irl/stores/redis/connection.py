@@ -72,6 +72,11 @@ class PlainConnection:
             raise ConnectTimeoutError("Timeout connecting to server") from None
         except OSError as error:
             raise ConnectError(_told(self._name, error)) from error
+        except ValueError as error:
+            # No text that a host's name can be.
+            raise ConnectError(
+                f"Error connecting to {self._name}. The name is not known: {error}."
+            ) from error
         try:
             self._log_in(_login(options))
         except BaseException:
@@ -136,7 +141,8 @@ class PlainConnection:
 
 def is_plain(transport: Transport, options: Mapping[str, Any]) -> bool:
     """Tell whether a connection with these options can be opened here."""
-    return transport != "tls" and all(
+    # A path belongs to a Unix socket alone: elsewhere it is a mistake, which redis-py tells of.
+    return (transport == "unix" or (transport == "tcp" and "path" not in options)) and all(
         isinstance(value, str | None)
         if name in TEXTS
         else name == DATABASE and isinstance(value, int | str | None)
