@@ -18,6 +18,9 @@ PLAIN: Final = re.compile(
     r"\s*([0-9]{1,12})\s*(?:/|per)\s*([1-9][0-9]{0,5})?\s*(second|minute|hour|day|month|year)s?\s*"
 )
 """Matches a limit as nearly everybody writes it; the ``limits`` library knows more ways."""
+SPACES: Final = re.compile(r"\s+")
+JOINTS: Final = re.compile(r" ?(/|per) ?", re.IGNORECASE)
+"""Joins a limit's figures: blanks beside it, which mean nothing, that library tries in each way."""
 SECONDS: Final = {
     "second": 1,
     "minute": 60,
@@ -101,12 +104,14 @@ def parse_limits(text: str, burst: int | None = None) -> tuple[Limit, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _parse(text: str, burst: int | None) -> tuple[Limit, ...]:
-    parts = SEPARATORS.split(text)
+    # Of many blanks in a row, the expressions would try each way to share them among them.
+    squeezed = SPACES.sub(" ", text)
+    parts = SEPARATORS.split(squeezed)
     matches = [PLAIN.fullmatch(part) or PERIOD.fullmatch(part.strip()) for part in parts]
     if all(matches):
         found = [_limit(match, burst) for match in matches if match is not None]
     else:
-        found = _parse_by_library(text, burst)
+        found = _parse_by_library(text, squeezed, burst)
     if len(found) > MAX_LIMITS:
         raise ConfigurationError(
             f"limits {text!r} are {len(found)}: at most {MAX_LIMITS} count together"
@@ -122,18 +127,18 @@ def _limit(match: re.Match[str], burst: int | None) -> Limit:
     return Limit(amount, seconds, None if burst is None else min(burst, amount))
 
 
-def _parse_by_library(text: str, burst: int | None) -> list[Limit]:
+def _parse_by_library(text: str, squeezed: str, burst: int | None) -> list[Limit]:
     # It imports all its storages: 3 MiB, and a sixth of a worker's start.
     from limits import parse_many
 
     found: list[Limit] = []
-    for part in SEPARATORS.split(text) if CALENDAR in text else [text]:
+    for part in SEPARATORS.split(squeezed) if CALENDAR in squeezed else [squeezed]:
         calendar = PERIOD.fullmatch(part.strip())
         if calendar is not None:
             found.append(_limit(calendar, burst))
             continue
         try:
-            items = parse_many(part)
+            items = parse_many(JOINTS.sub(r"\1", part))
         except (ValueError, TypeError, AttributeError):
             raise _unreadable(text) from None
         found += [

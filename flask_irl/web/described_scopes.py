@@ -81,7 +81,10 @@ def _limits_of(route: Route) -> Iterator[tuple[str, tuple[Limit, ...], str]]:
     for limit, name in zip(route.limits, route.names, strict=True):
         if limit in own:
             ways[name or route.endpoint] = _way(limit) or (BY_COST if in_units else "")
-    fixed = {scope.name: scope.limits for scope in scopes_of(route) if scope.role != "breach"}
+    fixed: dict[str, tuple[Limit, ...]] = {}
+    for scope in scopes_of(route):
+        if scope.role != "breach":
+            fixed[scope.name] = (*fixed.get(scope.name, ()), *scope.limits)
     for name, way in {**dict.fromkeys(fixed, BY_COST if in_units else ""), **ways}.items():
         yield name, fixed.get(name, ()), way
     if not route.defaults and all(limit.shared == APPLICATION for limit in own):

@@ -182,3 +182,20 @@ def test_a_plain_limit_is_read_without_the_library() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert run.stdout == "False\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["'1' + ' ' * 9000 + 'per' + ' ' * 9000 + 'x'", "'1 per 1 minute;' * 30 + '!'"],
+    ids=["blanks", "parts"],
+)
+def test_no_text_takes_long_to_be_refused(text: str) -> None:
+    # In a process of its own: an expression that tries all ways can't be interrupted.
+    code = (
+        "from flask_irl.errors import ConfigurationError\n"
+        "from flask_irl.limits.limit import parse_limits\n"
+        f"try: parse_limits({text})\n"
+        "except ConfigurationError: print('refused')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.stdout == "refused\n", run.stderr

@@ -125,6 +125,27 @@ def test_a_long_forged_list_of_clients_is_cut_down_part_by_part(
     assert [len(store.recent(name)) for name in "abcdef"] == [0, 0, 1, 1, 1, 1]
 
 
+def test_workers_that_make_room_at_once_drop_no_more_than_is_too_many(
+    one_server: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (one_server.open(clock) for _ in range(2))
+    for name in "abcd":
+        clock.advance(1)
+        one.add_recent({name: [request(clock(), 201)]}, BOUNDS)
+    clock.advance(1)
+    write = one._write  # type: ignore[attr-defined]
+
+    def write_then_wait(*commands: object) -> object:
+        monkeypatch.undo()
+        answers = write(*commands)
+        other.add_recent({"g": [request(clock() + 1, 201)]}, BOUNDS)
+        return answers
+
+    monkeypatch.setattr(one, "_write", write_then_wait)
+    one.add_recent({name: [request(clock(), 201)] for name in "ef"}, BOUNDS)
+    assert [name for name in "abcdefg" if one.recent(name)] == [*"defg"]
+
+
 def test_old_forged_names_go_too(one_server: Backend, clock: Clock) -> None:
     store, key = one_server.open(clock), "irl1.{site}.recent-clients"
     with one_server.client() as client:

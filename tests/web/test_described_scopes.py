@@ -81,6 +81,15 @@ def test_default_and_shared_limits_are_those_of_their_routes() -> None:
     assert {*scopes} == {"shared:api", "other"}
 
 
+def test_limits_that_a_route_shares_under_one_name_are_all_told() -> None:
+    site = Site()
+    own = view_of("one")
+    for limit in ("9/minute", "99/hour"):
+        own = site.limiter.shared_limit(limit, scope="api")(own)
+    site.app.add_url_rule("/a", "one", own)
+    assert {*site.texts("shared:api")} == {"9 per 60 seconds", "99 per 3600 seconds"}
+
+
 def test_exempt_routes_and_those_of_the_limiter_are_none() -> None:
     site = Site(exempt=["/health"], admin_token="a token of the tests")
     site.add("/health", "health")

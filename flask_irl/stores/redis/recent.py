@@ -65,7 +65,10 @@ class RedisRecent(RedisKept):
         left = int(count or 0) - len(old or ())
         excess = min(left - bounds.clients, len(requests) + DROPPED_AT_ONCE)
         while excess > 0:
-            [first] = self._run(("ZRANGE", key, 0, min(excess, DROPPED_AT_ONCE) - 1))
+            last = min(excess, DROPPED_AT_ONCE) - 1
+            first, count = self._run(("ZRANGE", key, 0, last), ("ZCARD", key))
+            # Other workers drop, too: what they have dropped is too many no more.
+            first = (first or [])[: max(int(count or 0) - bounds.clients, 0)]
             if not first:
                 break
             self._drop_members(first)
