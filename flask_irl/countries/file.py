@@ -99,7 +99,7 @@ def _open(file: BinaryIO) -> Reader:
     """Open a copy that nobody else can change, unlinked as soon as it is mapped.
 
     Who maps a file that is then overwritten in place, and not replaced, ends by a signal. So does,
-    at a damaged record, the library's extension in C: it is read in Python (findings/).
+    at a damaged record, the library's extension in C (maxminddb 3.2.0): it is read in Python.
     """
     import maxminddb
 

@@ -27,7 +27,7 @@ OTHERS = {
 INSTEAD = "take redis:// or valkey://, of which one small server does, or memory://"
 Kind = Literal["memory", "single", "cluster", "sentinel"]
 Transport = Literal["tcp", "tls", "unix"]
-"""How a server is reached; a Unix socket without TLS."""
+"""Way to a server; a Unix socket's is without TLS."""
 Address = tuple[str, int]
 
 
