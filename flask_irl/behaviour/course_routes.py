@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -42,3 +43,9 @@ def read_course_name(name: str) -> tuple[str, str]:
     client, _, route = name.partition(" ")
     method, _, rule = route.partition(" ")
     return client, route if method in METHODS and rule else ""
+
+
+def names_of(clients: Collection[str], names: Iterable[str]) -> list[str]:
+    """List the courses, of those with these names, that are of some clients."""
+    wanted = set(clients)
+    return [name for name in names if read_course_name(name)[0] in wanted]

@@ -108,9 +108,7 @@ class KeptCourses:
         owners = np.repeat(self.owner, MINUTES)
         if not len(owners):
             return np.zeros(len(self.clients))
-        begins = np.flatnonzero(
-            np.concatenate([[True], (np.diff(owners) != 0) | (np.diff(windows) != 0)])
-        )
+        begins = _begins(owners, windows)
         total = np.add.reduceat(self.minutes.T.ravel(), begins)
         kept = np.add.reduceat((self.minutes * shares).T.ravel(), begins)
         share = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
@@ -126,8 +124,7 @@ class KeptCourses:
         owner, number = owner[order], self.number[order]
         if not len(owner):
             return self
-        new = np.concatenate([[True], (np.diff(owner) != 0) | (np.diff(number) != 0)])
-        begins = np.flatnonzero(new)
+        begins = _begins(owner, number)
         return KeptCourses(
             [*place],
             owner[begins],
@@ -195,6 +192,11 @@ def read_courses_on(store: Store, routes: Collection[str]) -> tuple[KeptCourses,
     clients = [client for client, _ in chosen.values()]
     courses = _decoded(store, clients, store.courses_on_routes([*chosen]))
     return courses.added_up(), {route for _, route in chosen.values()}
+
+
+def _begins(owner: NDArray[np.intp], part: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Find where each owner's each part begins, in columns sorted by both, at least one row."""
+    return np.flatnonzero(np.concatenate([[True], (np.diff(owner) != 0) | (np.diff(part) != 0)]))
 
 
 def _decoded(store: Store, clients: list[str], packed: Sequence[bytes]) -> KeptCourses:

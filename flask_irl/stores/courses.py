@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from flask_irl.behaviour.course_routes import course_name
+from flask_irl.behaviour.courses import CoursePart
+
+
+class NamedSlot(NamedTuple):
+    """Describe a slot of a course by the course's name and rank."""
+
+    name: str
+    rank: float
+    slot: bytes
+
+
+def by_kind(parts: Iterable[CoursePart]) -> tuple[list[NamedSlot], list[NamedSlot]]:
+    """Name the slots of clients' courses, and those of clients on single routes."""
+    clients: list[NamedSlot] = []
+    on_routes: list[NamedSlot] = []
+    for client, rank, slot, route in parts:
+        if route:
+            on_routes.append(NamedSlot(course_name(client, route), rank, slot))
+        else:
+            clients.append(NamedSlot(client, rank, slot))
+    return clients, on_routes
 
 
 class CourseStore(Protocol):

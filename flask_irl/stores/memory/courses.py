@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from flask_irl.behaviour.course_routes import course_name
+from flask_irl.behaviour.course_routes import names_of
 from flask_irl.behaviour.courses import (
     ALL_SLOTS_KEPT,
     CLIENTS_KEPT,
@@ -18,6 +18,7 @@ from flask_irl.behaviour.courses import (
     add_slot,
     number_of,
 )
+from flask_irl.stores.courses import NamedSlot, by_kind
 from flask_irl.stores.memory.models import MemoryModels
 
 SPARE: Final = 0.1
@@ -54,12 +55,10 @@ class MemoryCourses(MemoryModels):
 
     def drop_courses(self, clients: Sequence[str]) -> None:
         with self._lock:
-            now, gone = self._clock(), set(clients)
             for client in clients:
                 self._courses.drop(client)
-            for name in self._on_routes.names(now):
-                if name.partition(" ")[0] in gone:
-                    self._on_routes.drop(name)
+            for name in names_of(clients, self._on_routes.names(self._clock())):
+                self._on_routes.drop(name)
 
     def clear_courses(self) -> None:
         with self._lock:
@@ -68,13 +67,9 @@ class MemoryCourses(MemoryModels):
 
     def _add_courses(self, parts: Sequence[CoursePart]) -> None:
         """Add to courses, while this store is locked."""
-        clients = [(client, rank, slot) for client, rank, slot, route in parts if not route]
-        routes = [
-            (course_name(client, route), rank, slot) for client, rank, slot, route in parts if route
-        ]
-        now = self._clock()
+        (clients, on_routes), now = by_kind(parts), self._clock()
         self._courses.add(clients, CLIENTS_KEPT, ALL_SLOTS_KEPT, now)
-        self._on_routes.add(routes, ROUTE_COURSES_KEPT, ROUTE_SLOTS_KEPT, now)
+        self._on_routes.add(on_routes, ROUTE_COURSES_KEPT, ROUTE_SLOTS_KEPT, now)
 
 
 class _Kept:
@@ -101,10 +96,8 @@ class _Kept:
         self._newest = 0
         self._added_at = 0.0
 
-    def add(
-        self, slots: Sequence[tuple[str, float, bytes]], most: int, most_slots: int, now: float
-    ) -> None:
-        """Add packed slots to courses, each by the course's name and rank.
+    def add(self, slots: Sequence[NamedSlot], most: int, most_slots: int, now: float) -> None:
+        """Add packed slots to courses.
 
         Args:
             slots: The slots.

@@ -6,9 +6,9 @@ Those of clients on single routes are kept in another such pair, by the same scr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from flask_irl.behaviour.course_routes import course_name
+from flask_irl.behaviour.course_routes import names_of
 from flask_irl.behaviour.courses import (
     ALL_SLOTS_KEPT,
     CLIENTS_KEPT,
@@ -18,6 +18,7 @@ from flask_irl.behaviour.courses import (
     SLOTS_KEPT,
     CoursePart,
 )
+from flask_irl.stores.courses import NamedSlot, by_kind
 from flask_irl.stores.redis.models import RedisModels
 from flask_irl.stores.redis.pipeline import Command
 from flask_irl.stores.redis.scripts import read_script
@@ -29,14 +30,6 @@ READ_AT_ONCE: Final = 200
 CLIENTS: Final = "courses"
 ROUTES: Final = "courses.routes"
 """Names of the keys of either kind; those of the ranks end in ``.ranks``."""
-
-
-class _Named(NamedTuple):
-    """Describe a slot of a course by the course's name; empty to drop the course."""
-
-    name: str
-    rank: float
-    slot: bytes
 
 
 class RedisCourses(RedisModels):
@@ -55,11 +48,11 @@ class RedisCourses(RedisModels):
         return self._read_courses(ROUTES, names)
 
     def drop_courses(self, clients: Sequence[str]) -> None:
-        gone = set(clients)
-        on_routes = [x for x in self._course_names(ROUTES) if x.partition(" ")[0] in gone]
+        on_routes = names_of(clients, self._course_names(ROUTES))
+        # An empty slot has the script drop the course.
         self._run(
-            *self._add_commands(CLIENTS, [_Named(client, 0.0, b"") for client in clients]),
-            *self._add_commands(ROUTES, [_Named(name, 0.0, b"") for name in on_routes]),
+            *self._add_commands(CLIENTS, [NamedSlot(client, 0.0, b"") for client in clients]),
+            *self._add_commands(ROUTES, [NamedSlot(name, 0.0, b"") for name in on_routes]),
         )
 
     def clear_courses(self) -> None:
@@ -68,16 +61,10 @@ class RedisCourses(RedisModels):
 
     def _course_commands(self, parts: Iterable[CoursePart]) -> list[Command]:
         """List the commands that add to courses."""
-        clients: list[_Named] = []
-        routes: list[_Named] = []
-        for client, rank, slot, route in parts:
-            if route:
-                routes.append(_Named(course_name(client, route), rank, slot))
-            else:
-                clients.append(_Named(client, rank, slot))
-        return [*self._add_commands(CLIENTS, clients), *self._add_commands(ROUTES, routes)]
+        clients, on_routes = by_kind(parts)
+        return [*self._add_commands(CLIENTS, clients), *self._add_commands(ROUTES, on_routes)]
 
-    def _add_commands(self, kind: str, slots: Sequence[_Named]) -> list[Command]:
+    def _add_commands(self, kind: str, slots: Sequence[NamedSlot]) -> list[Command]:
         keys = self._course_keys(kind)
         bounds = (
             (CLIENTS_KEPT, ALL_SLOTS_KEPT)
