@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import methodcaller
 
 import pytest
 
@@ -245,10 +246,22 @@ def test_what_a_failing_store_did_not_take_is_told_later(
     assert minutes(worker.store) == [(4, 0, 0, 0, 0)]
 
 
-def test_of_more_clients_than_can_wait_the_most_interesting_do(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("bound", "told", "on"),
+    [
+        ("MOST_WAITING", methodcaller("course_clients"), ""),
+        ("MOST_WAITING_ON_ROUTES", methodcaller("route_courses"), " GET /"),
+    ],
+    ids=["clients", "routes"],
+)
+def test_of_more_than_can_wait_the_most_interesting_do(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    told: Callable[[Store], list[str]],
+    on: str,
 ) -> None:
-    monkeypatch.setattr(course_rows, "MOST_WAITING", 40)
+    monkeypatch.setattr(course_rows, bound, 40)
     worker = serving(site)
     monkeypatch.setattr(course_book.CourseBook, "due", lambda *_, **__: False)
     for start in range(0, 200, 10):
@@ -257,9 +270,9 @@ def test_of_more_clients_than_can_wait_the_most_interesting_do(
         gently(worker)
     monkeypatch.undo()
     worker.limiter.flush()
-    told = worker.store.course_clients()
-    assert len(told) <= 40
-    assert {f"c{number}" for number in range(0, 200, 10)} <= set(told)
+    names = told(worker.store)
+    assert len(names) <= 40
+    assert {f"c{number}{on}" for number in range(0, 200, 10)} <= set(names)
 
 
 def test_a_rank_outlives_no_day_among_others() -> None:
@@ -400,18 +413,3 @@ def test_all_forgotten_means_routes_too(site: Site) -> None:
     site.clock.advance(TOLD_SECONDS)
     gently(worker)
     assert worker.store.route_courses() == []
-
-
-def test_what_waits_on_routes_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course_rows, "MOST_WAITING_ON_ROUTES", 40)
-    worker = serving(site)
-    monkeypatch.setattr(course_book.CourseBook, "due", lambda *_, **__: False)
-    for start in range(0, 200, 10):
-        for number in range(start, start + 10):
-            worker.admitted(9 if number % 10 == 0 else 1, f"c{number}")
-        gently(worker)
-    monkeypatch.undo()
-    worker.limiter.flush()
-    told = worker.store.route_courses()
-    assert len(told) <= 40
-    assert {f"c{number} GET /" for number in range(0, 200, 10)} <= set(told)
