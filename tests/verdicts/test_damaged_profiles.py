@@ -25,16 +25,15 @@ FIELDS: Mapping[str, tuple[np.dtype[Any], int]] = profile.RECORD.fields or {}  #
 
 def damage(blob: bytes, **fields: Any) -> bytes:
     """Overwrite fields of a packed profile; bytes are put in as they are."""
-    records = np.frombuffer(blob, dtype=profile.RECORD).copy()
+    data = bytearray(profile.decode([blob]).tobytes())
     for name, value in fields.items():
         kind, offset = FIELDS[name]
         if isinstance(value, bytes):
-            data = bytearray(records.tobytes())
             data[offset : offset + kind.itemsize] = value
-            records = np.frombuffer(bytes(data), dtype=profile.RECORD).copy()
         else:
-            records[name] = value
-    return records.tobytes()
+            np.frombuffer(data, dtype=profile.RECORD)[name] = value
+    [damaged] = profile.encode(np.frombuffer(data, dtype=profile.RECORD))
+    return damaged
 
 
 class Outcome(NamedTuple):
@@ -88,9 +87,18 @@ DAMAGES = st.one_of(
             for name, (kind, _) in FIELDS.items()
         },
     ).map(lambda fields: damage(VALID, **fields)),
-    st.binary(min_size=len(VALID), max_size=len(VALID)).map(
-        lambda blob: damage(blob, schema=profile.TAG)
+    st.binary(min_size=profile.RECORD.itemsize, max_size=profile.RECORD.itemsize).map(
+        lambda data: damage(
+            VALID,
+            **{
+                name: data[offset : offset + kind.itemsize]
+                for name, (kind, offset) in FIELDS.items()
+                if name != "schema"
+            },
+        )
     ),
+    st.binary(min_size=len(VALID), max_size=len(VALID)),
+    st.integers(0, len(VALID) - 1).map(lambda length: VALID[:length]),
 )
 
 
@@ -105,7 +113,7 @@ def test_whatever_a_state_holds_other_clients_are_judged_as_ever(
     assert 0 <= outcome.step <= 3
     assert -1.0 <= outcome.score <= 0.0
     records = profile.decode([outcome.profile])
-    assert records.tobytes() == outcome.profile
+    assert profile.encode(records) == [outcome.profile]
     assert np.isfinite(records["sums"].astype(float)).all()
 
 
