@@ -37,7 +37,7 @@ TARGETS: Final = (
     ("refusal_vs_bare_flask", "refusal of a client known to be over / bare Flask's 200", 1.0),
     ("compat_vs_native", "an app by Flask-Limiter's names / the same by our own, Redis", 1.05),
     ("p99_while_training", "p99 while a model trains / p99 otherwise", 1.2),
-    ("redis_bytes_per_client", "memory of Redis per client", 400.0),
+    ("redis_bytes_per_client", "memory of Redis per client", 300.0),
     ("worker_extra_mib", "memory of a gunicorn worker beyond a bare one", 40.0),
 )
 """Names of figures, what they are, and the most that is wanted."""
