@@ -27,6 +27,10 @@ HARMFUL_RATE: Final = 75.0
 never holds more than its limit."""
 MINUTES: Final = 10.0
 """Horizon of most sums."""
+HOUR_MINUTES: Final = 60.0
+MOST_BEFORE: Final = 4.0
+"""Multiple of the paths of the last ten minutes up to which those of an hour count: a job that
+begins its next run isn't in its last one."""
 
 _HARMS: Final = (
     ("sustained_new_paths", HARMFUL_NEW_PATHS / MINUTES, 0.5),
@@ -56,7 +60,7 @@ def harm_level(features: NDArray[np.float32], held: Mask | bool = False) -> NDAr
     ]
     # A client that has stopped is not held for its requests of an hour ago.
     goes_on = column(features, "sustained_new_paths") >= ONGOING_NEW_PATHS / MINUTES
-    least = HARMFUL_HOURLY_PATHS / 60.0 * np.where(held, _HELD_SLOW, 1.0)
+    least = HARMFUL_HOURLY_PATHS / HOUR_MINUTES * np.where(held, _HELD_SLOW, 1.0)
     slow = column(features, "hourly_new_paths") / least
     level: NDArray[np.float64] = np.maximum.reduce([*ratios, np.where(goes_on, slow, 0.0)])
     return level.astype(np.float64)
@@ -66,3 +70,22 @@ def harmful(features: NDArray[np.float32]) -> Mask:
     """Tell whether each client does harm; however odd another one looks, it is left in peace."""
     harm: Mask = harm_level(features) >= 1.0
     return harm
+
+
+def lasting_harm(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Measure the paths that each client took within an hour, times their share of its requests.
+
+    People's bursts are short. Many people behind one address take much as well, but ask for what
+    others of them have asked for.
+
+    Args:
+        features: One row a client.
+
+    Returns:
+        Paths; four times those of the last ten minutes at most, for a client that has stopped.
+    """
+    new = column(features, "hourly_new_paths").astype(np.float64)
+    rate = np.maximum(column(features, "hourly_rate"), new)
+    taken = HOUR_MINUTES * new * new / np.maximum(rate, 1e-6)
+    lately = MINUTES * column(features, "sustained_new_paths")
+    return np.asarray(np.minimum(taken, MOST_BEFORE * lately))

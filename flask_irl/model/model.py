@@ -9,20 +9,16 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_irl.behaviour.features import FEATURE_NAMES, column
-from flask_irl.behaviour.harm import Mask, harm_level
+from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.harm import Mask
 from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_from
+from flask_irl.model.weighing import with_harm
 
 _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
-_USUAL_HARM = 3.0  # people who are eager do up to so much, attackers several times as much
-_USUAL_RATE = 450.0  # requests in a minute: people's apps send two hundred at once
-_LEAST_DOUBLINGS = -1.0
-_EVEN = 0.1  # entropy of a job's intervals, in nats
-_NO_JOB = 0.5, 5.0  # variation of intervals, between one run's and that of runs with pauses
 _T = TypeVar("_T")
 
 
@@ -112,40 +108,6 @@ class Model:
         """
         raw = with_harm(self.detector.score(rows), rows, self.harm_weight, known)
         return self.calibration.apply(raw)
-
-
-def with_harm(
-    raw: NDArray[np.float64], rows: Rows, weight: float, known: Mask | bool = False
-) -> NDArray[np.float64]:
-    """Weigh a detector's scores by the harm that the rows show.
-
-    A detector tells how unlike people a client moves. However much a scraper moves like them, it
-    takes several times as much; and whoever does little more than people do at times must be the
-    more unlike them.
-
-    Args:
-        raw: The detector's scores, 0 to 1.
-        rows: Rows of :mod:`flask_irl.behaviour.features` that it scored.
-        weight: Added for each doubling of the level of harm beyond that of eager people, and taken
-            off below, for one doubling at most; 0 to 1.
-        known: Rows to which nothing is added: their clients have a past to be measured by. Nor is
-            it to those of clients that pause as evenly as jobs do, which take much, too.
-
-    Returns:
-        Scores from 0 to 1.
-    """
-    if not weight:
-        return raw
-    features = rows.astype(np.float32, copy=False)
-    rates = column(features, "requests_per_minute") / _USUAL_RATE
-    # A flood's harm over ten minutes is small in its first one.
-    levels = np.maximum(harm_level(features) / _USUAL_HARM, rates)
-    doublings = np.log2(np.maximum(levels, 2.0**_LEAST_DOUBLINGS))
-    variation = column(features, "interval_variation")
-    even = (variation <= _NO_JOB[0]) | (variation >= _NO_JOB[1])
-    spared = known | even & (column(features, "interval_entropy") <= _EVEN)
-    doublings = np.where(spared, np.minimum(doublings, 0.0), doublings)
-    return np.asarray(np.clip(raw + weight * doublings, 0.0, 1.0))
 
 
 def dump(model: Model) -> bytes:

@@ -13,7 +13,8 @@ from flask_irl.behaviour.harm import harmful
 from flask_irl.behaviour.site_statistics import began_at, learn_paces, learn_site, usual_values
 from flask_irl.model.calibration import Calibration, calibrate_by_impact
 from flask_irl.model.detectors import Detector
-from flask_irl.model.model import Model, with_harm
+from flask_irl.model.model import Model
+from flask_irl.model.weighing import with_harm
 from flask_irl.training import gate
 from flask_irl.training.rows import TrainingRows
 

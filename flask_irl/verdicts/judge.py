@@ -128,18 +128,18 @@ def judge(
     features = matrix(view)
     rest()
     regular = regulars(records, began_at(site, now))
-    model_scores = _score(model, features, regular, rest)
+    known_for = np.maximum(records["updated"] - records["first"], 1.0)
+    age = np.maximum(known_for - SETTLING_SECONDS, 0.0)
+    level = harm_level(features)
+    levels = known_levels(records, level, regular & (age > 0))
+    doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
+    known = regular & (level <= GROWTH * np.exp2(doublings) * levels)
+    model_scores = _score(model, features, known, rest)
     rest()
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
-    known_for = np.maximum(records["updated"] - records["first"], 1.0)
     margin = OWN_MARGIN * (1.0 + np.minimum(SETTLING_SECONDS / known_for, MOST_SLACK))
-    as_ever = regular & ((worst == 0) | (model_scores >= worst - margin))
-    level = harm_level(features)
-    age = np.maximum(known_for - SETTLING_SECONDS, 0.0)
-    levels = known_levels(records, level, regular & (age > 0))
-    doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
-    as_ever &= level <= GROWTH * np.exp2(doublings) * levels
+    as_ever = known & ((worst == 0) | (model_scores >= worst - margin))
     # An operator's feedback goes before the model's score.
     as_ever |= records["feedback"] == GOOD
     held = steps > 0
@@ -161,7 +161,7 @@ def judge(
 
 
 def _score(
-    model: Model, features: NDArray[np.float32], regular: Mask, rest: Callable[[], object]
+    model: Model, features: NDArray[np.float32], known: Mask, rest: Callable[[], object]
 ) -> NDArray[np.float64]:
     """Score clients by the model, with rests; 0 without one."""
     scores = np.zeros(len(features))
@@ -170,7 +170,7 @@ def _score(
             if start:
                 rest()
             part = slice(start, start + SCORED)
-            scores[part] = model.score(features[part], regular[part])
+            scores[part] = model.score(features[part], known[part])
     return scores
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
 from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import Detector, NullDetector
-from flask_irl.model.model import Model, dump, load, with_harm
+from flask_irl.model.model import Model, dump, load
 from flask_irl.training.forests import fit_isolation_forest
+from tests.model.test_weighing import rows_of_harm
 
 SCHEMA = "features-1"
 ROWS = np.random.default_rng(1).lognormal(size=(400, 3))
@@ -117,51 +117,6 @@ def test_a_model_of_an_earlier_version_weighs_no_harm() -> None:
 def test_only_features_that_tell_harm_can_be_weighed() -> None:
     with pytest.raises(ModelError, match="features that tell it"):
         load(changed_meta(harm_weight=0.1), schema=SCHEMA)
-
-
-def rows_of_harm(*levels: float) -> NDArray[np.float32]:
-    """Make rows of clients who take so many times as many new paths as are harm."""
-    rows = np.zeros((len(levels), len(FEATURE_NAMES)), dtype=np.float32)
-    rows[:, FEATURE_NAMES.index("sustained_new_paths")] = [2.5 * level for level in levels]
-    rows[:, FEATURE_NAMES.index("interval_entropy")] = 1.0
-    return rows
-
-
-def test_each_doubling_of_harm_weighs_as_much() -> None:
-    raw = np.full(5, 0.5)
-    weighed = with_harm(raw, rows_of_harm(0.0, 1.5, 3.0, 6.0, 24.0), 0.1)
-    np.testing.assert_allclose(weighed, [0.4, 0.4, 0.5, 0.6, 0.8], atol=1e-6)
-
-
-def test_the_first_minute_of_a_flood_is_harm() -> None:
-    rows = rows_of_harm(0.0)
-    rows[:, FEATURE_NAMES.index("requests_per_minute")] = 1800.0
-    np.testing.assert_allclose(with_harm(np.full(1, 0.5), rows, 0.1), [0.7], atol=1e-6)
-
-
-def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
-    raw = np.full(3, 0.5)
-    known = np.array([True, True, False])
-    weighed = with_harm(raw, rows_of_harm(1.5, 24.0, 24.0), 0.1, known)
-    np.testing.assert_allclose(weighed, [0.4, 0.5, 0.8], atol=1e-6)
-
-
-def test_the_harm_of_a_job_that_pauses_evenly_adds_nothing() -> None:
-    rows = rows_of_harm(24.0, 24.0, 24.0)
-    rows[:, FEATURE_NAMES.index("interval_entropy")] = 0.05
-    # One run; a scraper that jitters; many runs with pauses between them.
-    rows[:, FEATURE_NAMES.index("interval_variation")] = [0.1, 2.0, 10.0]
-    np.testing.assert_allclose(with_harm(np.full(3, 0.5), rows, 0.1), [0.5, 0.8, 0.5], atol=1e-6)
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1e6)), min_size=1, max_size=8),
-    st.floats(0, 1),
-)
-def test_weighed_scores_stay_scores(pairs: list[tuple[float, float]], weight: float) -> None:
-    raw = np.array([score for score, _ in pairs])
-    weighed = with_harm(raw, rows_of_harm(*(level for _, level in pairs)), weight)
-    assert np.all((weighed >= 0.0) & (weighed <= 1.0))
 
 
 def test_whoever_moves_like_people_but_takes_ten_times_as_much_is_anomalous() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from flask_irl.behaviour.folding import fold
 from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.observation import Observation
 from flask_irl.behaviour.routes import route_hash
+from flask_irl.model import weighing
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import Rows
 from flask_irl.model.model import Model
@@ -172,6 +173,20 @@ def test_a_regular_that_creeps_is_judged_by_the_model_unless_it_takes_months(
     [level] = harm_level(matrix(profile.view(records, 0.0, 0.0)))
     records["level"], records["first"] = share * level, START - weeks * WEEK
     assert step_of(records, model_of(-0.9)) == step
+
+
+@pytest.mark.parametrize(("share", "spared"), [(1.0, True), (0.2, False)])
+def test_the_harm_of_a_regular_adds_nothing_as_long_as_it_is_known_for_it(
+    share: float, spared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No job's pauses are even enough, nor are those of this client.
+    monkeypatch.setattr(weighing, "ONE_RUN", (0.0, -1.0))
+    records = client(seconds=600)
+    records["first"], records["minutes"], records["worst"] = START - WEEK, 1000, -0.1
+    [level] = harm_level(matrix(profile.view(records, 0.0, 0.0)))
+    records["level"] = share * level
+    [score] = judged(records, replace(model_of(-0.4), harm_weight=0.1)).model_scores
+    assert (score == pytest.approx(-0.4)) == spared
 
 
 def test_a_regular_has_the_level_that_it_had_when_it_settled() -> None:
