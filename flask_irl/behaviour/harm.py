@@ -11,7 +11,7 @@ from flask_irl.behaviour.features import column
 
 Mask = NDArray[np.bool_]
 
-HARMFUL_NEW_PATHS: Final = 25.0
+HARMFUL_NEW_PATHS: Final = 40.0
 """New paths in ten minutes; a client with fewer takes nothing away."""
 HARMFUL_HOURLY_PATHS: Final = 60.0
 """New paths in an hour."""
@@ -19,7 +19,7 @@ ONGOING_NEW_PATHS: Final = 7.0
 """New paths in ten minutes below which slow taking is over."""
 HARMFUL_FAILURES: Final = 8.0
 """Denied answers, failed logins and missing paths in ten minutes."""
-HARMFUL_PATHS: Final = 25.0
+HARMFUL_PATHS: Final = 60.0
 """Different paths in about ten minutes, new to the client or not: walking them again and again
 takes as much."""
 HARMFUL_RATE: Final = 75.0

@@ -11,7 +11,7 @@ from flask_irl.behaviour.features import column
 from flask_irl.behaviour.harm import Mask, harm_level, lasting_harm
 from flask_irl.model.detectors import Rows
 
-USUAL_HARM: Final = 3.0
+USUAL_HARM: Final = 2.4
 """Level of harm that eager people reach; attackers do several times as much."""
 USUAL_RATE: Final = 450.0
 """Requests in a minute: people's apps send two hundred at once."""

@@ -28,6 +28,7 @@ from flask_irl.behaviour.site_statistics import (
 )
 from flask_irl.behaviour.sums import View
 from flask_irl.model.model import Model
+from flask_irl.model.weighing import RUNS
 from flask_irl.verdicts.climbing import next_steps, smooth
 from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder
 from flask_irl.verdicts.rules import Rules, are_many_people, working
@@ -186,11 +187,17 @@ def _keep_machine_pace(
     else:
         known = {route: expected_pace(site, route_hash(route)) for route in set(routes)}
         paces = np.array([known[route] for route in routes])
-    at_pace: Mask = column(features, "requests_per_minute") <= PACE_MARGIN * paces
-    at_pace &= column(features, "interval_variation") <= EVENNESS
-    # By its intervals: the requests of its first minute are few at any pace.
+    rates, variation = (
+        column(features, "requests_per_minute"),
+        column(features, "interval_variation"),
+    )
+    at_pace: Mask = rates <= PACE_MARGIN * paces
+    in_runs = (variation >= RUNS[0]) & (column(features, "interval_entropy") <= RUNS[1])
+    at_pace &= (variation <= EVENNESS) | in_runs
+    # By its intervals: the requests of its first minute are few at any pace. The break before a run
+    # is one of them.
     seconds = np.expm1(column(features, "interval_mean").astype(np.float64))
-    at_pace &= seconds * paces <= 60.0 * MOST_SLOWER
+    at_pace &= (seconds * paces <= 60.0 * MOST_SLOWER) | (rates * MOST_SLOWER >= paces)
     return at_pace & (machine_share(site, view.route_bins) >= MACHINE_SHARE)
 
 

@@ -127,7 +127,7 @@ def test_whoever_moves_like_people_but_takes_ten_times_as_much_is_anomalous() ->
         model = replace(
             trained(), features=names, detector=detector, calibration=curve, harm_weight=0.1
         )
-        people, scraper = model.score(rows_of_harm(3.0, 30.0)).tolist()
+        people, scraper = model.score(rows_of_harm(1.0, 10.0)).tolist()
     assert people > -0.5 > scraper
 
 

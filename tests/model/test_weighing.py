@@ -9,20 +9,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
-from flask_irl.model.weighing import with_harm
+from flask_irl.model.weighing import USUAL_HARM, with_harm
 
 
 def rows_of_harm(*levels: float) -> NDArray[np.float32]:
-    """Make rows of clients who take so many times as many new paths as are harm."""
+    """Make rows of clients who take so many times as many new paths as eager people do."""
     rows = np.zeros((len(levels), len(FEATURE_NAMES)), dtype=np.float32)
-    rows[:, FEATURE_NAMES.index("sustained_new_paths")] = [2.5 * level for level in levels]
+    rows[:, FEATURE_NAMES.index("sustained_new_paths")] = [
+        4.0 * USUAL_HARM * level for level in levels
+    ]
     rows[:, FEATURE_NAMES.index("interval_entropy")] = 1.0
     return rows
 
 
 def test_each_doubling_of_harm_weighs_as_much() -> None:
     raw = np.full(5, 0.5)
-    weighed = with_harm(raw, rows_of_harm(0.0, 1.5, 3.0, 6.0, 24.0), 0.1)
+    weighed = with_harm(raw, rows_of_harm(0.0, 0.5, 1.0, 2.0, 8.0), 0.1)
     np.testing.assert_allclose(weighed, [0.4, 0.4, 0.5, 0.6, 0.8], atol=1e-6)
 
 
@@ -35,7 +37,7 @@ def test_the_first_minute_of_a_flood_is_harm() -> None:
 def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
     raw = np.full(3, 0.5)
     known = np.array([True, True, False])
-    weighed = with_harm(raw, rows_of_harm(1.5, 24.0, 24.0), 0.1, known)
+    weighed = with_harm(raw, rows_of_harm(0.5, 8.0, 8.0), 0.1, known)
     np.testing.assert_allclose(weighed, [0.4, 0.5, 0.8], atol=1e-6)
 
 
@@ -52,7 +54,7 @@ def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
 def test_the_harm_of_a_job_that_pauses_evenly_adds_nothing(
     variation: float, entropy: float, spared: bool
 ) -> None:
-    rows = rows_of_harm(24.0)
+    rows = rows_of_harm(8.0)
     rows[:, FEATURE_NAMES.index("interval_variation")] = variation
     rows[:, FEATURE_NAMES.index("interval_entropy")] = entropy
     [weighed] = with_harm(np.full(1, 0.5), rows, 0.1)
@@ -86,21 +88,23 @@ def rows_of_hours(*clients: tuple[float, float, float]) -> NDArray[np.float32]:
 def added(*clients: tuple[float, float, float]) -> list[float]:
     """Give what a weight adds for the level of harm, and then for how long it lasts."""
     rows = rows_of_hours(*clients)
-    weighed = with_harm(np.zeros(len(rows)), rows, 0.1)
-    by_level = np.log2(np.maximum(rows[:, FEATURE_NAMES.index("hourly_new_paths")] / 3.0, 0.5))
-    return [round(float(value), 3) for value in weighed - 0.1 * by_level]
+    weighed = with_harm(np.zeros(len(rows)), rows, 0.05)
+    by_level = np.log2(
+        np.maximum(rows[:, FEATURE_NAMES.index("hourly_new_paths")] / USUAL_HARM, 0.5)
+    )
+    return [round(float(value), 3) for value in weighed - 0.05 * by_level]
 
 
 def test_taking_for_an_hour_weighs_four_times_as_much() -> None:
-    assert added((180, 180, 30), (360, 360, 90), (720, 720, 180)) == [0.0, 0.4, 0.8]
+    assert added((180, 180, 30), (360, 360, 90), (720, 720, 180)) == [0.0, 0.2, 0.4]
 
 
 def test_many_people_who_ask_for_the_same_take_less_than_one_who_does_not() -> None:
-    assert added((360, 720, 90), (360, 360, 90)) == [0.0, 0.4]
+    assert added((360, 720, 90), (360, 360, 90)) == [0.0, 0.2]
 
 
 def test_the_next_run_of_a_job_is_not_the_last_one() -> None:
-    assert added((720, 720, 10), (720, 720, 90)) == [0.0, 0.4]
+    assert added((720, 720, 10), (720, 720, 90)) == [0.0, 0.2]
 
 
 def test_a_client_that_is_known_for_it_may_take_for_hours() -> None:

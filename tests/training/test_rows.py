@@ -30,7 +30,7 @@ from flask_irl.training.rows import (
 from flask_irl.verdicts.row_quota import row_network
 
 PLACE = FEATURE_NAMES.index("sustained_new_paths")
-LEAST = 2.5
+LEAST = 4.0
 
 
 def rows_of(*clients: str, taking: float = 0.0, each: int = 10, **columns: Any) -> list[bytes]:

@@ -120,7 +120,7 @@ def test_when_a_fifth_of_all_look_odd_at_once_static_limits_apply(site: Site) ->
 
 def test_a_few_odd_ones_are_no_crowd(site: Site) -> None:
     site.use(model_of(-0.9))
-    site.live(40, *crowd(9))
+    site.live(60, *crowd(9))
     assert all(site.step(name) > 0 for name in crowd(9))
 
 

@@ -312,7 +312,7 @@ def test_people_who_log_in_and_work_are_many() -> None:
     [
         {"people": 4, "pages": 10},
         {"people": 10, "pages": 80},
-        {"people": 15, "pages": 28},
+        {"people": 15, "pages": 45},
         {"people": 10, "pages": 10, "failing": 20},
         {"people": 40, "pages": 0},
     ],
@@ -324,10 +324,10 @@ def test_a_few_or_greedy_or_guessing_or_idle_ones_are_not(some: dict[str, int]) 
 # Harm
 
 HARMS = {
-    "sustained_new_paths": 2.5,
+    "sustained_new_paths": 4.0,
     "failures_per_minute": 0.8,
     "sustained_rate": 75.0,
-    "paths_in_use": 25.0,
+    "paths_in_use": 60.0,
 }
 GOES_ON = {"sustained_new_paths": 0.7}
 
