@@ -285,6 +285,21 @@ def test_a_newcomer_at_a_machine_routes_usual_pace_is_left_in_peace(
     assert step_of(client(pace, seconds=300, route=route), model, route=route) == step
 
 
+@pytest.mark.parametrize(("pace", "step"), [(75, 0), (20, 1)])
+def test_a_newcomer_that_comes_again_after_a_break_is_left_in_peace_there(
+    pace: float, step: int
+) -> None:
+    records = client(60, seconds=600, route="/hook")
+    gap = 60.0 / pace
+    plain = Observation("a", START + 3600, gap, "/hook", 1, "GET", 200, 1000, False)
+    for number in range(100):
+        # The first interval is the break since the run before.
+        since = gap if number else 3000.0
+        one = plain._replace(at=plain.at + number * gap, gap=since, path=9000 + number)
+        fold(records, events_of([0], [one], {}))
+    assert step_of(records, model_of(-0.9, paces=PACES), route="/hook") == step
+
+
 def test_a_client_that_passes_through_a_machine_route_is_not_excused_there() -> None:
     model = model_of(-0.9, paces=PACES)
     assert step_of(client(60, seconds=300), model, route="/hook") == 1
