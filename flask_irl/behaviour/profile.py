@@ -87,11 +87,11 @@ def damaged(blobs: Sequence[bytes], records: Records) -> list[int]:
         blobs: The profiles as they were stored.
         records: The same, unpacked just now.
     """
-    places = np.flatnonzero(records["updated"] == 0).tolist()
     return [
         place
-        for place, anew in zip(places, encode(records[places]), strict=True)
-        if blobs[place].startswith(_OWN, _MASK_BYTES) and blobs[place] != anew
+        for place in np.flatnonzero(records["updated"] == 0).tolist()
+        if blobs[place].startswith(_OWN, _MASK_BYTES)
+        and [blobs[place]] != encode(records[place : place + 1])
     ]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import column
 from flask_irl.behaviour.harm import Mask, harm_level, lasting_harm
+from flask_irl.behaviour.jobs import in_one_run, in_runs
 from flask_irl.model.detectors import Rows
 
 USUAL_HARM: Final = 2.4
@@ -21,10 +22,6 @@ of them twice."""
 LASTING_WEIGHT: Final = 4.0
 """Weight of a doubling of those against one of the level of harm: people's bursts are short."""
 LEAST_DOUBLINGS: Final = -1.0
-ONE_RUN: Final = (0.5, 0.1)
-"""Most variation and entropy (nats) of a job's intervals within one run."""
-RUNS: Final = (4.0, 0.85)
-"""Least variation of those of several runs, with the pauses between them, and most entropy."""
 
 
 def with_harm(
@@ -56,10 +53,6 @@ def with_harm(
     levels = np.maximum(harm_level(features) / USUAL_HARM, rates)
     doublings = np.log2(np.maximum(levels, 2.0**LEAST_DOUBLINGS))
     lasting = np.log2(np.maximum(lasting_harm(features) / USUAL_LASTING, 1.0))
-    variation = column(features, "interval_variation")
-    entropy = column(features, "interval_entropy")
-    even = (variation <= ONE_RUN[0]) & (entropy <= ONE_RUN[1])
-    even |= (variation >= RUNS[0]) & (entropy <= RUNS[1])
-    spared = known | even
+    spared = known | in_one_run(features) | in_runs(features)
     doublings = np.where(spared, np.minimum(doublings, 0.0), doublings + LASTING_WEIGHT * lasting)
     return np.asarray(np.clip(raw + weight * doublings, 0.0, 1.0))

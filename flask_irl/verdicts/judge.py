@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import column, matrix
 from flask_irl.behaviour.harm import Mask, harm_level
+from flask_irl.behaviour.jobs import in_runs
 from flask_irl.behaviour.routes import route_hash
 from flask_irl.behaviour.rows import GOOD
 from flask_irl.behaviour.site_statistics import (
@@ -28,7 +29,6 @@ from flask_irl.behaviour.site_statistics import (
 )
 from flask_irl.behaviour.sums import View
 from flask_irl.model.model import Model
-from flask_irl.model.weighing import RUNS
 from flask_irl.verdicts.climbing import next_steps, smooth
 from flask_irl.verdicts.ladder import FORGIVING_SECONDS, MILD, Ladder
 from flask_irl.verdicts.rules import Rules, are_many_people, working
@@ -187,13 +187,9 @@ def _keep_machine_pace(
     else:
         known = {route: expected_pace(site, route_hash(route)) for route in set(routes)}
         paces = np.array([known[route] for route in routes])
-    rates, variation = (
-        column(features, "requests_per_minute"),
-        column(features, "interval_variation"),
-    )
+    rates = column(features, "requests_per_minute")
     at_pace: Mask = rates <= PACE_MARGIN * paces
-    in_runs = (variation >= RUNS[0]) & (column(features, "interval_entropy") <= RUNS[1])
-    at_pace &= (variation <= EVENNESS) | in_runs
+    at_pace &= (column(features, "interval_variation") <= EVENNESS) | in_runs(features)
     # By its intervals: the requests of its first minute are few at any pace. The break before a run
     # is one of them.
     seconds = np.expm1(column(features, "interval_mean").astype(np.float64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,7 +37,9 @@ def test_a_zero_takes_a_bit_and_another_half_word_two_bytes() -> None:
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b[:-2], lambda b: b + b"\1\1"])
-def test_a_row_of_another_length_is_zero_and_its_neighbours_come_back(change) -> None:  # type: ignore[no-untyped-def]
+def test_a_row_of_another_length_is_zero_and_its_neighbours_come_back(
+    change: Callable[[bytes], bytes],
+) -> None:
     rows = rows_of([0, 1, 2, 3], [0, 0, 0, 0], [4, 5, 6, 7])
     first, second, third = pack(rows)
     np.testing.assert_array_equal(

@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flask_irl.behaviour import profile
+from flask_irl.behaviour import jobs, profile
 from flask_irl.behaviour.events import events_of
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA, matrix
 from flask_irl.behaviour.folding import fold
 from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.observation import Observation
 from flask_irl.behaviour.routes import route_hash
-from flask_irl.model import weighing
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import Rows
 from flask_irl.model.model import Model
@@ -180,7 +179,7 @@ def test_the_harm_of_a_regular_adds_nothing_as_long_as_it_is_known_for_it(
     share: float, spared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No job's pauses are even enough, nor are those of this client.
-    monkeypatch.setattr(weighing, "ONE_RUN", (0.0, -1.0))
+    monkeypatch.setattr(jobs, "ONE_RUN", (0.0, -1.0))
     records = client(seconds=600)
     records["first"], records["minutes"], records["worst"] = START - WEEK, 1000, -0.1
     [level] = harm_level(matrix(profile.view(records, 0.0, 0.0)))
