@@ -116,7 +116,8 @@ class Entries:
         is_normal = state.step == 0 and not rules
         if is_normal and score > (MILD + self._limiter.ladder.threshold) / 2:
             return [], []
-        return rules, explain.reasons(model, self.features(record, float(record["updated"][0])))
+        row = self.features(record, float(record["updated"][0]))
+        return rules, explain.reasons(model, row, explain.keeps_to_itself(model, record, row))
 
     def features(self, record: profile.Records, now: float) -> np.ndarray[Any, Any]:
         """Compute a client's features at a time, in seconds since the epoch."""
@@ -142,8 +143,14 @@ class Entries:
                 unbroken.append(index)
         if not unbroken:
             return
-        rows = [self.features(records[i : i + 1], float(records["updated"][i])) for i in unbroken]
-        for index, reasons in zip(unbroken, explain.reasons_of(model, np.stack(rows)), strict=True):
+        profiles = [records[index : index + 1] for index in unbroken]
+        rows = [self.features(record, float(record["updated"][0])) for record in profiles]
+        known = [
+            explain.keeps_to_itself(model, record, row)
+            for record, row in zip(profiles, rows, strict=True)
+        ]
+        told = explain.reasons_of(model, np.stack(rows), known)
+        for index, reasons in zip(unbroken, told, strict=True):
             entries[index]["reason"] = reasons[0].sentence if reasons else ""
 
     @property

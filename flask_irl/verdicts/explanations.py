@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURE_NAMES
+from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.site_statistics import began_at
 from flask_irl.model.model import Model
-from flask_irl.verdicts.judge import regulars, trusted
+from flask_irl.verdicts.judge import known_harm, regulars, trusted
 from flask_irl.verdicts.rules import LOGIN_EXCESS, Rules, denied_writes
 from flask_irl.verdicts.sentences import is_remarkable, sentence
 from flask_irl.verdicts.themes import THEMES, Theme
@@ -55,17 +56,20 @@ class Reason(NamedTuple):
     sentence: str
 
 
-def reasons(model: Model, row: NDArray[np.float32]) -> list[Reason]:
+def reasons(model: Model, row: NDArray[np.float32], known: bool = False) -> list[Reason]:
     """List the reasons for a client's score, as :func:`reasons_of` does.
 
     Args:
         model: The model in force.
         row: The client's features.
+        known: Whether the client keeps to what it is known for.
     """
-    return reasons_of(model, row[None])[0]
+    return reasons_of(model, row[None], [known])[0]
 
 
-def reasons_of(model: Model, rows: NDArray[np.float32]) -> list[list[Reason]]:
+def reasons_of(
+    model: Model, rows: NDArray[np.float32], known: Sequence[bool]
+) -> list[list[Reason]]:
     """List the reasons for the scores of clients as an operator would: the worst harm first.
 
     Only what few other clients do is a reason. To ask for many clients at once costs little more
@@ -74,6 +78,7 @@ def reasons_of(model: Model, rows: NDArray[np.float32]) -> list[list[Reason]]:
     Args:
         model: The model in force.
         rows: The clients' features, one row each.
+        known: Whether each client keeps to what it is known for, see :func:`keeps_to_itself`.
 
     Returns:
         For each client at most five, each of another behaviour.
@@ -84,7 +89,7 @@ def reasons_of(model: Model, rows: NDArray[np.float32]) -> list[list[Reason]]:
     told: list[list[Reason]] = []
     for start in range(0, len(rows), AT_ONCE):
         part = rows[start : start + AT_ONCE]
-        effects = _effects(model, part, usual)
+        effects = _effects(model, part, usual, known[start : start + AT_ONCE])
         told += [_told(row, usual, own) for row, own in zip(part, effects, strict=True)]
     return told
 
@@ -105,7 +110,10 @@ def _told(
 
 
 def _effects(
-    model: Model, rows: NDArray[np.float32], usual: Mapping[str, Sequence[float]]
+    model: Model,
+    rows: NDArray[np.float32],
+    usual: Mapping[str, Sequence[float]],
+    known: Sequence[bool],
 ) -> list[list[float]]:
     """Compute the effect of each theme on each client's score."""
     median = np.array([usual[name][0] for name in FEATURE_NAMES], dtype=np.float32)
@@ -115,7 +123,8 @@ def _effects(
     for index, columns in enumerate(_COLUMNS):
         without[index][:, columns] = median[columns]
         alone[index][:, columns] = rows[:, columns]
-    scores = model.score(np.concatenate((without, alone)).reshape(-1, rows.shape[1]))
+    variants = np.concatenate((without, alone)).reshape(-1, rows.shape[1])
+    scores = model.score(variants, np.tile(np.array(known, dtype=bool), 2 * shape[0]))
     scores_without, scores_alone = scores.reshape(2, *shape[:2])
     rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
     effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()
@@ -145,6 +154,18 @@ def _excess(reason: Reason) -> float:
     """Measure how far a value is from the usual one: 1 for a little, up to ``MAX_EXCESS``."""
     low, high = sorted((abs(reason.value), abs(reason.median)))
     return min(1.0 + math.log(high / max(low, 1e-2 * high)), MAX_EXCESS) if high else 1.0
+
+
+def keeps_to_itself(model: Model, record: profile.Records, row: NDArray[np.float32]) -> bool:
+    """Tell whether a client is a regular that does no more harm than it is known for.
+
+    Args:
+        model: The model in force.
+        record: The client's profile alone.
+        row: Its features.
+    """
+    regular = regulars(record, began_at(model.site, float(record["updated"][0])))
+    return bool(known_harm(record, harm_level(row[None]), regular)[1][0])
 
 
 def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:

@@ -129,12 +129,9 @@ def judge(
     features = matrix(view)
     rest()
     regular = regulars(records, began_at(site, now))
-    known_for = np.maximum(records["updated"] - records["first"], 1.0)
-    age = np.maximum(known_for - SETTLING_SECONDS, 0.0)
+    known_for = known_seconds(records)
     level = harm_level(features)
-    levels = known_levels(records, level, regular & (age > 0))
-    doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
-    known = regular & (level <= GROWTH * np.exp2(doublings) * levels)
+    levels, known = known_harm(records, level, regular)
     model_scores = _score(model, features, known, rest)
     rest()
     # A regular without a worst score is judged for the first time: that is its past from now on.
@@ -221,19 +218,30 @@ def regulars(records: profile.Records, began: float) -> Mask:
     return regular
 
 
-def known_levels(
-    records: profile.Records, level: NDArray[np.float64], settled: Mask
-) -> NDArray[np.float64]:
-    """Give the level of harm that each client is known for: its highest until it has settled.
+def known_seconds(records: profile.Records) -> NDArray[np.float64]:
+    """Give the time for which each client is known, in seconds, at least one."""
+    seconds: NDArray[np.float64] = np.maximum(records["updated"] - records["first"], 1.0)
+    return seconds
+
+
+def known_harm(
+    records: profile.Records, level: NDArray[np.float64], regular: Mask
+) -> tuple[NDArray[np.float64], Mask]:
+    """Give the level of harm that each client is known for, and tell whether it keeps to that.
+
+    That is its highest level until it has settled; a regular may do more than that, see ``GROWTH``.
 
     Args:
         records: The clients' profiles.
         level: Their present levels of harm.
-        settled: Which are regulars, and known for long enough.
+        regular: Which clients are regulars.
     """
+    age = np.maximum(known_seconds(records) - SETTLING_SECONDS, 0.0)
     known = records["level"].astype(np.float64)
-    fixed = settled & (known > 0)
-    return np.where(fixed, known, np.minimum(np.maximum(known, level), profile.MAX_SUM))
+    fixed = regular & (age > 0) & (known > 0)
+    levels = np.where(fixed, known, np.minimum(np.maximum(known, level), profile.MAX_SUM))
+    doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
+    return levels, regular & (level <= GROWTH * np.exp2(doublings) * levels)
 
 
 def trusted(model: Model, records: profile.Records, regular: Mask) -> Mask:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from flask_irl.behaviour import profile
 from flask_irl.behaviour.features import FEATURE_NAMES, SCHEMA
+from flask_irl.behaviour.harm import harm_level
 from flask_irl.behaviour.site_statistics import usual_values
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.detectors import NullDetector, Rows
@@ -25,6 +26,7 @@ from flask_irl.verdicts.explanations import (
     MAX_REASONS,
     Reason,
     as_json,
+    keeps_to_itself,
     reasons,
     reasons_of,
 )
@@ -184,7 +186,7 @@ def test_what_another_reason_says_in_more_detail_is_left_out() -> None:
 def test_a_value_that_is_not_beyond_the_usual_ones_is_no_reason(value: float) -> None:
     # The model may find a low rate odd; nobody is to be told off for that.
     usual = {"requests_per_minute": [6.0, 40.0]}
-    model = dataclasses.replace(
+    model = replace(
         model_of({}, usual),
         detector=Weighted(tuple(by_name({"requests_per_minute": -0.01})), start=0.9),
     )
@@ -246,10 +248,36 @@ def test_a_client_as_usual_has_no_reasons() -> None:
 
 
 def test_many_clients_have_the_reasons_that_each_has_alone() -> None:
-    model = model_of({name: 0.02 - n / 2000 for n, name in enumerate(FEATURE_NAMES)})
+    weights = {name: 0.02 - n / 2000 for n, name in enumerate(FEATURE_NAMES)}
+    model = replace(model_of(weights), harm_weight=0.1)
     rows = np.random.default_rng(1).uniform(0, 2, (2 * AT_ONCE + 7, WIDTH)).astype(np.float32)
-    assert reasons_of(model, rows) == [reasons(model, row) for row in rows]
-    assert reasons_of(model, rows[:0]) == []
+    rows[:, FEATURE_NAMES.index("sustained_new_paths")] = 40.0
+    known = [index % 3 == 0 for index in range(len(rows))]
+    alone = [reasons(model, row, own) for row, own in zip(rows, known, strict=True)]
+    assert alone != [reasons(model, row) for row in rows]
+    assert reasons_of(model, rows, known) == alone
+    assert reasons_of(model, rows[:0], []) == []
+
+
+def test_harm_that_a_client_is_known_for_is_no_reason() -> None:
+    model = replace(model_of({}), harm_weight=0.1)
+    row = row_of(sustained_new_paths=40.0, interval_entropy=2.0)
+    assert names(reasons(model, row)) == ["sustained_new_paths"]
+    assert reasons(model, row, known=True) == []
+
+
+@pytest.mark.parametrize(
+    ("weeks", "share", "keeps"), [(1, 1.0, True), (1, 0.2, False), (0, 1.0, False)]
+)
+def test_a_regular_keeps_to_itself_as_long_as_it_does_no_more_than_it_is_known_for(
+    weeks: int, share: float, keeps: bool
+) -> None:
+    row = row_of(sustained_new_paths=40.0)
+    record = profile.decode([b""])
+    record["updated"], record["first"], record["minutes"] = 1e9, 1e9 - weeks * 604_800, 1000
+    record["level"] = share * harm_level(row[None])
+    model = replace(model_of({}), site={"began": 1e9 - 604_800})
+    assert keeps_to_itself(model, record, row) == keeps
 
 
 def test_the_row_that_is_explained_stays_as_it_is() -> None:
@@ -264,12 +292,12 @@ def test_before_the_first_training_there_are_no_reasons() -> None:
 
 
 def test_a_model_that_knows_nothing_usual_gives_no_reasons() -> None:
-    model = dataclasses.replace(model_of({"denied_share": 1.0}), site={})
+    model = replace(model_of({"denied_share": 1.0}), site={})
     assert reasons(model, row_of(denied_share=1.0)) == []
 
 
 def test_a_detector_that_finds_nothing_gives_no_reasons() -> None:
-    model = dataclasses.replace(model_of({}), detector=NullDetector(WIDTH))
+    model = replace(model_of({}), detector=NullDetector(WIDTH))
     assert reasons(model, np.ones(WIDTH, dtype=np.float32)) == []
 
 
@@ -284,7 +312,7 @@ def test_a_reason_has_a_sentence() -> None:
 
 def test_nought_has_no_sign() -> None:
     # As the entropy of one thing only is.
-    model = dataclasses.replace(
+    model = replace(
         model_of({}, {"interval_variation": [1.0, 2.0]}),
         detector=Weighted(tuple(by_name({"interval_variation": -0.5})), start=0.5),
     )
