@@ -21,7 +21,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: ("errors", "stored", "behaviour"),
     2: ("api_keys", "limits", "model"),
     3: ("campaigns", "config", "telemetry"),
-    4: ("countries", "stores"),
+    4: ("addresses", "stores"),
     5: ("verdicts", "training"),
     6: ("limiter",),
     7: ("operations", "replay", "web"),
@@ -184,8 +184,8 @@ def test_only_forests_imports_scikit_learn(imports: dict[str, set[str]]) -> None
     assert importers(imports, {"sklearn", "scipy", "joblib"}) == {"flask_irl.training.forests"}
 
 
-def test_only_countries_imports_maxminddb(imports: dict[str, set[str]]) -> None:
-    assert importers(imports, {"maxminddb"}) == {"flask_irl.countries.file"}
+def test_only_addresses_imports_maxminddb(imports: dict[str, set[str]]) -> None:
+    assert importers(imports, {"maxminddb"}) == {"flask_irl.addresses.file"}
 
 
 def test_only_the_edge_imports_flask(imports: dict[str, set[str]]) -> None:

@@ -30,7 +30,7 @@ class Subject(NamedTuple):
     Attributes:
         kind: ``login``, ``site`` or ``network``.
         target: The login's route, or that of changes that were denied; empty for the whole site;
-            the network.
+            the network: a /24, a /48 or an autonomous system, such as ``AS64500``.
         sort: The sort of newcomers, see :mod:`flask_irl.campaigns.newcomers`.
     """
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Literal
 
 from flask_irl.campaigns.activity import HOUR, MINUTE, SHORT, Activity
 
+Where = Literal["site", "system", "network"]
+"""Where newcomers are counted: on the whole site, in an autonomous system, in a /24 or /48."""
 LOGIN_FLOORS: Final = {
     "direct": ((SHORT, 12.0, 8.0), (HOUR, 40.0, 20.0)),
     "page": ((SHORT, 25.0, 15.0), (HOUR, 60.0, 30.0)),
@@ -134,28 +136,28 @@ def calm_logins(newcomers: Activity, slow: bool) -> bool:
     return tried <= 2.0 + TIMES * newcomers.expected("failed", horizon)
 
 
-def odd_newcomers(sort: str, newcomers: Activity, site: Activity, *, network: bool) -> int | None:
+def odd_newcomers(sort: str, newcomers: Activity, site: Activity, *, where: Where) -> int | None:
     """Tell the horizon within which there are too many newcomers of a sort; None for none.
 
-    What counts is their number and their share: a crowd brings more of every sort.
+    What counts is their number and their share: a crowd brings more of every sort. An autonomous
+    system may be as large as all of the site, and has the site's floors.
 
     Args:
         sort: The sort.
         newcomers: The activity of the sort, on the site or in a network.
         site: That of the same sort on the whole site.
-        network: Whether the first one is a network's.
+        where: Where the first one is.
     """
     if site.learned < LEARNING_SECONDS:
         return None
     share = usual_share(site)
-    for horizon, floor in NETWORK_FLOORS if network else SITE_FLOORS[sort]:
+    for horizon, floor in NETWORK_FLOORS if where == "network" else SITE_FLOORS[sort]:
         odd, judged = newcomers.count("odd", horizon), newcomers.count("judged", horizon)
+        if where != "site" and odd < NETWORK_SHARE * judged:
+            continue
         expected = share * judged
-        if network:
-            if odd < NETWORK_SHARE * judged:
-                continue
-        else:
-            expected = max(expected, site.expected("odd", horizon))
+        if where != "network":
+            expected = max(expected, newcomers.expected("odd", horizon))
         if odd >= floor + TIMES * expected + NEWCOMER_SPREAD * math.sqrt(expected):
             return horizon
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -16,6 +17,8 @@ from flask_irl.behaviour.sums import GAP_EDGES, View
 from flask_irl.limits.networks import BITS, Address, read_address
 
 Mask = NDArray[np.bool_]
+SystemOf = Callable[[str], str]
+"""Name the autonomous system of a client, such as ``AS64500``; empty for none."""
 LoginSort = Literal["direct", "page", "visitor"]
 LOGIN_SORTS: Final[tuple[LoginSort, ...]] = ("direct", "page", "visitor")
 """Sorts of newcomers at a login: those that do nothing but log in, those that look at the login
@@ -142,6 +145,22 @@ def network_of(client: str) -> str:
     if address is None:
         return ""
     return _named(address)
+
+
+def networks_of(client: str, system_of: SystemOf | None) -> list[str]:
+    """Name the networks that a client is counted by.
+
+    Args:
+        client: Its key.
+        system_of: Names its autonomous system; None where nothing does.
+    """
+    found = (network_of(client), system_of(client) if system_of else "")
+    return [network for network in found if network]
+
+
+def is_system(network: str) -> bool:
+    """Tell whether a network is an autonomous system."""
+    return network.startswith("AS")
 
 
 def _named(address: Address) -> str:

@@ -21,11 +21,12 @@ from flask_irl.campaigns.newcomers import (
     LOGGED_IN,
     NEW_SECONDS,
     SORTED_AT,
+    SystemOf,
     came_after,
     has_history,
     login_sorts,
     logins_done,
-    network_of,
+    networks_of,
     sort_masks,
 )
 from flask_irl.stored import read_json
@@ -57,12 +58,16 @@ class Seen(NamedTuple):
 class News:
     """Gather counts until they are told.
 
+    Args:
+        system_of: Names the autonomous system of a client; None where nothing does.
+
     Attributes:
         counts: The counts of each subject, by name.
         latest: Time of the latest observation, in seconds since the epoch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, system_of: SystemOf | None = None) -> None:
+        self._system_of = system_of
         self.counts: dict[Subject, Counter[str]] = {}
         self.latest = 0.0
 
@@ -154,11 +159,11 @@ class News:
         part = records[indices]
         masks = sort_masks(seen.features[indices], part)
         for place, index in enumerate(indices):
-            network = network_of(seen.clients[index])
+            networks = networks_of(seen.clients[index], self._system_of)
             for sort, mask in masks.items():
                 counts = {"judged": 1, "odd": 1} if mask[place] else {"judged": 1}
                 self._add(Subject("site", "", sort), **counts)
-                if network:
+                for network in networks:
                     self._add(Subject("network", network, sort), **counts)
 
 

@@ -13,7 +13,7 @@ from flask_irl.behaviour.routes import is_login
 from flask_irl.campaigns import criteria
 from flask_irl.campaigns.activity import HOUR, MINUTE, Activity
 from flask_irl.campaigns.campaign import ALL, KINDS, MAX_CAMPAIGNS, Campaign, Subject, Table
-from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
+from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS, is_system
 from flask_irl.stored import Damaged, ignore, read_json
 
 MOST_LOGINS: Final = 256
@@ -171,7 +171,7 @@ class SiteView:
             site = self.activities.get(Subject("site", "", sort))
             if sort not in SORTS or site is None or guarding:
                 return None
-            horizon = criteria.odd_newcomers(sort, activity, site, network=kind == "network")
+            horizon = criteria.odd_newcomers(sort, activity, site, where=_where(subject))
             wait = 0.0
         if horizon is None:
             activity.odd_since = 0.0
@@ -234,7 +234,7 @@ class SiteView:
             if subject.kind == "login":
                 attacked = attacked or subject.target in frozen
             else:
-                attacked = attacked or subject.sort in sorts or subject.kind == "network"
+                attacked = attacked or subject.sort in sorts or _where(subject) == "network"
             if not attacked:
                 activity.learn(seconds)
 
@@ -254,6 +254,13 @@ class SiteView:
             return (activity.count("odd", HOUR),)
         # Failures first: where no login succeeds, the least is done.
         return tuple(activity.count(name, HOUR) for name in ("failed", "done"))
+
+
+def _where(subject: Subject) -> criteria.Where:
+    """Tell where the newcomers of a subject that is no login are counted."""
+    if subject.kind != "network":
+        return "site"
+    return "system" if is_system(subject.target) else "network"
 
 
 def _is_longest(campaign: Campaign, now: float) -> bool:

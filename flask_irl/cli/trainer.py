@@ -100,7 +100,9 @@ def trainer(metrics_port: int | None, metrics_address: str, log_format: Form) ->
 
 
 def _training(options: Options) -> Options:
-    return dataclasses.replace(options, background=True, train=True, country_file=None)
+    return dataclasses.replace(
+        options, background=True, train=True, country_file=None, asn_file=None
+    )
 
 
 def _wait_for_store(limiter: Limiter, wait: Wait) -> signal.Signals | None:

@@ -76,6 +76,7 @@ class OptionArguments(TypedDict, total=False):
     admin_docs: bool | None
     admin_page: bool | None
     country_file: str | PathLike[str] | None
+    asn_file: str | PathLike[str] | None
     url_prefix: str | None
     background: bool | None
     tenants: Mapping[str, Any] | None

@@ -151,6 +151,7 @@ class Options:
     admin_docs: bool = _option(True, values.boolean)
     admin_page: bool = _option(True, values.boolean)
     country_file: str | None = _option(None, values.optional(values.path))
+    asn_file: str | None = _option(None, values.optional(values.path))
     url_prefix: str = _option("/admin", values.text, config_key="IRL_ADMIN_URL_PREFIX")
     background: bool = _option(True, values.boolean)
     tenants: Mapping[str, Any] = _option(dict, values.mapping, secret=True)

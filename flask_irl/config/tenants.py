@@ -114,6 +114,7 @@ def _within(options: Options, name: str, changes: Mapping[str, Any]) -> Options:
         webhooks=(),
         # One open file serves them all.
         country_file=None,
+        asn_file=None,
         key_prefix=prefix_of(options, name),
     )
 

@@ -25,7 +25,8 @@ from flask_irl.verdicts.ladder import Ladder, ladder_of
 from flask_irl.verdicts.traps import Traps
 
 if TYPE_CHECKING:
-    from flask_irl.countries.countries import Countries
+    from flask_irl.addresses.countries import Countries
+    from flask_irl.campaigns.newcomers import SystemOf
     from flask_irl.limiter.learning import Learning
     from flask_irl.limiter.webhooks import TenantWebhooks, Webhooks
     from flask_irl.model.model import Model
@@ -69,9 +70,22 @@ def countries_of(options: Options, notify: Notify) -> Countries | None:
     """
     if options.country_file is None:
         return None
-    from flask_irl.countries.countries import Countries
+    from flask_irl.addresses.countries import Countries
 
     return Countries(options.country_file, notify)
+
+
+def system_of(options: Options, notify: Notify) -> SystemOf | None:
+    """Give what names the autonomous systems of clients, by a file; None where none is given.
+
+    Raises:
+        ConfigurationError: It can't be read.
+    """
+    if options.asn_file is None:
+        return None
+    from flask_irl.addresses.systems import Systems
+
+    return Systems(options.asn_file, notify).find
 
 
 class LateLearning:
@@ -92,6 +106,7 @@ class LateLearning:
         traps: Holds clients that hit a honeypot until then.
         webhooks: Tells others of events; None where nobody is to be told.
         countries: Tells the countries of clients; None where no file does.
+        system_of: Names the autonomous systems of clients; None where no file does.
         shared_model: Gives the model that judges while there is none of its own; None for none.
         refresh_shared: Loads that model as it is in the store by now.
         limited_routes: Names the routes that have limits of their own, as courses do; none by
@@ -113,6 +128,7 @@ class LateLearning:
         store.report_damage(self.notify)
         self.webhooks = webhooks_of(options, store, self.notify)
         self.countries = countries_of(options, self.notify)
+        self.system_of = system_of(options, self.notify)
         # Not on a request's way: none of those events becomes a webhook.
         self._watched = self.notify
         self._announce: Announce | None = None
@@ -155,6 +171,7 @@ class LateLearning:
                     self.shared_model,
                     None if self.countries is None else self.countries.of,
                     lambda: self.limited_routes(),
+                    self.system_of,
                 )
             return self._made
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask_irl.behaviour.buffer import Buffer
+from flask_irl.campaigns.newcomers import SystemOf
 from flask_irl.config.options import Options
 from flask_irl.errors import StoreError
 from flask_irl.limiter.campaign_gate import CampaignGate
@@ -44,6 +45,7 @@ class Learning:
         shared: Gives the model that judges while there is none of its own; None for none.
         country_of: Names the country of a client, or gives ""; None where nothing does.
         limited: Names the routes that have limits of their own, as courses do.
+        system_of: Names the autonomous system of a client, or gives ""; None where nothing does.
 
     Attributes:
         gate: Holds back newcomers' logins where there is a campaign.
@@ -66,12 +68,17 @@ class Learning:
         shared: Callable[[], Model] | None = None,
         country_of: Callable[[str], str] | None = None,
         limited: LimitedRoutes = tuple,
+        system_of: SystemOf | None = None,
     ) -> None:
         self._failures = failures
         self._child = ChildFit()
         self.trainer = new_trainer(options, store, notify, fit or self._child, shared=shared)
         self.campaigns = CampaignWatch(
-            store, notify, enabled=options.campaigns, announce=announce or no_one
+            store,
+            notify,
+            enabled=options.campaigns,
+            announce=announce or no_one,
+            system_of=system_of,
         )
         self.profiler = Profiler(
             store,

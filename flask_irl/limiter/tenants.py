@@ -217,7 +217,7 @@ class Tenants:
                 limiter.shared_model = self._shared_model
                 limiter.refresh_shared = self._refresh_shared
             limiter.label_of, limiter.log_refusal = first.label_of, first.log_refusal
-            limiter.countries = first.countries
+            limiter.countries, limiter.system_of = first.countries, first.system_of
             self._limiters = {**self._limiters, name: limiter}
         return limiter
 

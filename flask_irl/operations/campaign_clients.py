@@ -42,7 +42,7 @@ def part_of_campaigns(limiter: Limiter, client: str, record: profile.Records) ->
     if not table.campaigns or not record["total"][0]:
         return []
     view = profile.view(record, 0.0, 0.0)
-    found = members(table, [client], matrix(view), record) or {}
+    found = members(table, [client], matrix(view), record, limiter.system_of) or {}
     subjects = set(found.values())
     attempts = max(view["login_writes"][0], view["failed_writes"][0])
     if not has_history(record)[0] and attempts >= ATTEMPTS:
@@ -102,9 +102,10 @@ def _held_among(limiter: Limiter, campaign: Campaign, names: list[str]) -> list[
     """List those of some clients that only this campaign holds."""
     pairs = zip(names, limiter.store.load(names) if names else (), strict=True)
     states = {name: state for name, state in pairs if state is not None and state.step > 0}
-    found = _members(Table({campaign.subject: campaign}), states)
+    found = _members(limiter, Table({campaign.subject: campaign}), states)
     running = limiter.learning.campaigns.table.campaigns
-    found -= _members(Table({s: c for s, c in running.items() if c.id != campaign.id}), states)
+    others = Table({s: c for s, c in running.items() if c.id != campaign.id})
+    found -= _members(limiter, others, states)
     return [name for name in states if name in found and not _is_odd(limiter, states[name])]
 
 
@@ -135,14 +136,15 @@ def _note_relief(store: Store, clients: list[str]) -> None:
     store.add_counts({}, history=History({}, {}, parts))
 
 
-def _members(table: Table, states: Mapping[str, ClientState]) -> set[str]:
+def _members(limiter: Limiter, table: Table, states: Mapping[str, ClientState]) -> set[str]:
     """Find the clients that are part of a running campaign."""
     if not states:
         return set()
     names = list(states)
     records = profile.decode([state.profile for state in states.values()])
     features = matrix(profile.view(records, 0.0, 0.0))
-    return {names[place] for place in members(table, names, features, records) or ()}
+    found = members(table, names, features, records, limiter.system_of)
+    return {names[place] for place in found or ()}
 
 
 def _is_odd(limiter: Limiter, state: ClientState) -> bool:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from flask_irl.addresses.country_record import CODE
 from flask_irl.behaviour import profile
 from flask_irl.behaviour.routes import is_login
 from flask_irl.behaviour.sums import Floats
-from flask_irl.countries.record import CODE
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.keys import HASHED, UNKNOWN, canonical, network_key
 from flask_irl.limits.limit import MAX_AMOUNT
@@ -29,7 +29,7 @@ from flask_irl.stores.state import ClientState
 from flask_irl.verdicts.rankings import RANKINGS
 
 if TYPE_CHECKING:
-    from flask_irl.countries.countries import Countries
+    from flask_irl.addresses.countries import Countries
 
 ANOMALOUS: Final = "anomalous"
 ORDERS: Final = (*RANKINGS, OVERRIDDEN)

@@ -88,7 +88,7 @@ class Replay:
             country_file=None,
         )
         self._limiter = open_limiter(options, clock=self._clock, fit=fit or fit_here)
-        static = dataclasses.replace(options, mode="off")
+        static = dataclasses.replace(options, mode="off", asn_file=None)
         self._static = open_limiter(static, clock=self._clock)
         # Asked directly: nobody overrides, and no store of a replay fails.
         self._counts = self._static.store

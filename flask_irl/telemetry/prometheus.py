@@ -60,9 +60,9 @@ JOBS: Final = ("flush", "poll", "train", "expire")
 """Background jobs."""
 DAMAGES: Final = (
     *("client", "profile", "site", "settings", "network", "campaigns", "news"),
-    *("assigned", "rows", "model", "audit", "training", "worker", "api_key", "country"),
+    *("assigned", "rows", "model", "audit", "training", "worker", "api_key", "country", "system"),
 )
-"""Kinds of values in the store; and of those in the file of countries."""
+"""Kinds of values in the store; and of those in the files of countries and of networks."""
 WEBHOOKS: Final = ("delivered", "retried", "failed", "dropped")
 """Outcomes of tries to deliver a webhook."""
 KEY_REJECTIONS: Final = (

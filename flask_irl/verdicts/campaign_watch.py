@@ -21,8 +21,9 @@ from flask_irl.campaigns.newcomers import (
     HELD_AT,
     NEW_SECONDS,
     SORTS,
+    SystemOf,
     came_after,
-    network_of,
+    networks_of,
     sort_masks,
 )
 from flask_irl.campaigns.news import News, Seen
@@ -55,6 +56,7 @@ class CampaignWatch:
         notify: Takes events.
         enabled: Whether there are campaigns at all.
         announce: Takes beginnings and ends of incidents.
+        system_of: Names the autonomous system of a client; None where nothing does.
 
     Attributes:
         table: The campaigns that run, as this process knows them.
@@ -62,12 +64,19 @@ class CampaignWatch:
     """
 
     def __init__(
-        self, store: Store, notify: Notify, *, enabled: bool, announce: Announce = no_one
+        self,
+        store: Store,
+        notify: Notify,
+        *,
+        enabled: bool,
+        announce: Announce = no_one,
+        system_of: SystemOf | None = None,
     ) -> None:
         self.incidents = IncidentWatch(store, notify, announce)
         self._store = store
         self._notify = notify
         self._enabled = enabled
+        self._system_of = system_of
         self._damaged_news = DamageLog("news", "campaign_news_damaged", notify)
         self._damaged = DamageLog("campaigns", "campaigns_damaged", notify)
         self.after_fork()
@@ -77,7 +86,7 @@ class CampaignWatch:
         self.table: Table = EMPTY
         self._revision = 0
         self._owner = uuid.uuid4().hex
-        self._news = News()
+        self._news = News(self._system_of)
         self._view: SiteView | None = None
         self._told_at = self._saved_at = self._leads_until = 0.0
         self._lock = threading.Lock()
@@ -121,11 +130,11 @@ class CampaignWatch:
             StoreError: The store failed.
         """
         judged = profiles.clients, verdicts.features, profiles.records
-        part = members(self.table, *judged)
+        part = members(self.table, *judged, self._system_of)
         if part:
             # An operator may have ended it, and let them go, since this worker heard of it.
             self.refresh(self._store.campaigns()[0])
-            part = members(self.table, *judged)
+            part = members(self.table, *judged, self._system_of)
         if part is None:
             return None
         self._part = part
@@ -162,7 +171,7 @@ class CampaignWatch:
         news = self._news
         if news.counts:
             self._store.add_news(WATCH, news.encode(), MOST_NEWS)
-            self._news = News()
+            self._news = News(self._system_of)
             self._news.latest = latest
         if self._store.take_lease(WATCH, self._owner, LEASE_SECONDS):
             with self._lock:
@@ -243,6 +252,7 @@ def members(
     clients: Sequence[str],
     features: NDArray[np.float32],
     records: profile.Records,
+    system_of: SystemOf | None = None,
 ) -> dict[int, Subject] | None:
     """Find the clients that are part of a running campaign of newcomers; None while none runs.
 
@@ -251,6 +261,7 @@ def members(
         clients: The clients' keys.
         features: Their features, one row each.
         records: Their profiles.
+        system_of: Names the autonomous system of a client; None where nothing does.
     """
     running = [c for c in table.campaigns.values() if c.subject.kind != "login"]
     if not running:
@@ -265,6 +276,6 @@ def members(
         mask = masks[known] & came_after(records, campaign.since - NEW_SECONDS)
         mask &= records["total"] >= HELD_AT[known]
         for index in np.flatnonzero(mask).tolist():
-            if kind == "site" or network_of(clients[index]) == network:
+            if kind == "site" or network in networks_of(clients[index], system_of):
                 found.setdefault(index, campaign.subject)
     return found

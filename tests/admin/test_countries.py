@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flask_irl.stores.memory.store import MemoryStore
+from tests.address_file import write
 from tests.admin.api import Caller, make_app, problem_of
 from tests.admin.site import KNOWN
 from tests.conftest import Clock
-from tests.country_file import write
 from tests.operations.worker import Worker
 
 

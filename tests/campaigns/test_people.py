@@ -11,6 +11,7 @@ import pytest
 from flask_irl.campaigns.campaign import ALL, Subject, Table
 from flask_irl.campaigns.newcomers import LOGIN_SORTS, SORTS
 from flask_irl.campaigns.site_view import SiteView
+from tests.address_file import EVERYWHERE, system, write
 from tests.campaigns.traffic import (
     LOGIN,
     Name,
@@ -100,14 +101,23 @@ GATHERINGS: dict[str, Callable[[], Requests]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def one_provider(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Write a file in which all addresses are of one autonomous system."""
+    path = tmp_path_factory.mktemp("systems") / "systems.mmdb"
+    return str(write(path, dict.fromkeys(EVERYWHERE, system(64500))))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("gathering", GATHERINGS)
-def test_no_campaign_is_named_where_people_come_together(usual: bytes, gathering: str) -> None:
+def test_no_campaign_is_named_where_people_come_together(
+    usual: bytes, gathering: str, one_provider: str
+) -> None:
     ordinary = people(Random(2), 120, 0, 1500)
     together = GATHERINGS[gathering]()
     if gathering == "mail and outage":
         ordinary = failing(ordinary, 600.0)
-    site = Site(usual).run(ordinary, together)
+    site = Site(usual, asn_file=one_provider).run(ordinary, together)
     assert site.begun == {}
 
 

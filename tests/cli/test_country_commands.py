@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.address_file import write
 from tests.cli.shell import LIMIT, Make, Site
-from tests.country_file import write
 
 GERMAN, FRENCH = "203.0.113.7", "198.51.100.1"
 

@@ -108,7 +108,7 @@ def test_each_option_is_an_argument_and_nothing_else_is() -> None:
 
 @pytest.mark.parametrize("name", sorted(get_type_hints(OptionArguments)))
 def test_an_argument_is_of_its_options_type_or_none(name: str) -> None:
-    given = str | PathLike[str] if name == "country_file" else get_type_hints(Options)[name]
+    given = str | PathLike[str] if name.endswith("_file") else get_type_hints(Options)[name]
     expected = AS_ARGUMENT.get(given, given) | None
     assert get_type_hints(OptionArguments)[name] == expected
 

@@ -137,6 +137,7 @@ SAMPLES: dict[str, Sample] = {
     "admin_docs": BOOLEAN,
     "admin_page": BOOLEAN,
     "country_file": Sample(("/a.mmdb", "b.mmdb", "c d"), ("  ", 5, b"/a", "a\0b")),
+    "asn_file": Sample(("/a.mmdb", "b.mmdb", "c d"), ("  ", 5, b"/a", "a\0b")),
     "url_prefix": Sample(("/ops", "/x", "/y"), ("", " ", 5), config="IRL_ADMIN_URL_PREFIX"),
     "background": BOOLEAN,
     "tenants": Sample(({"a": {}}, '{"b": {"base_limit": 5}}', {}), ("x", 5, {1: {}}, [("a", {})])),
@@ -207,7 +208,7 @@ def converted(name: str, good: Any) -> Any:
     default = getattr(Options(), name)
     if good == "off" and name != "mode":
         return False
-    texts = {*SECRETS, "default_plan", "country_file"}
+    texts = {*SECRETS, "default_plan", "country_file", "asn_file"}
     if isinstance(good, str) and not isinstance(default, str) and name not in texts:
         return type(1 if default is None else default)(good)
     return good

@@ -25,8 +25,8 @@ from flask_irl.stores.base import Store
 from flask_irl.stores.memory.store import MemoryStore
 from flask_irl.telemetry.events import TrainingEnded
 from flask_irl.training.fit import fit_here
+from tests.address_file import GERMAN, system, write
 from tests.conftest import Clock
-from tests.country_file import write
 from tests.recorder import Recorder
 
 CLIENT = "192.0.2.1"
@@ -204,6 +204,13 @@ def test_tenants_share_the_file_of_countries_and_count_by_themselves(
     other.flush()
     ranked = [Operations(x).analytics.read()["countries"] for x in (one, other)]
     assert [[country["name"] for country in found] for found in ranked] == [["DE"], ["FR"]]
+
+
+def test_tenants_share_the_file_of_autonomous_systems(fleet: Any, tmp_path: Path) -> None:
+    made = fleet(asn_file=str(write(tmp_path / "systems.mmdb", {GERMAN: system(64500)})))
+    one, other = made.limiter("a"), made.limiter("b")
+    assert one.system_of is other.system_of is made.limiter("default").system_of is not None
+    assert one.system_of("203.0.113.7") == "AS64500"
 
 
 def test_trainings_come_one_at_a_time_and_who_waited_longest_is_first(

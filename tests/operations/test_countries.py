@@ -9,7 +9,7 @@ import pytest
 from flask_irl.errors import ConfigurationError
 from flask_irl.operations.mail import as_html, as_text
 from flask_irl.stores.history import DAY
-from tests.country_file import write
+from tests.address_file import write
 from tests.operations.test_report import ask
 from tests.operations.worker import Site, Worker, override
 

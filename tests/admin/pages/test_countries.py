@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from flask_irl.stores.memory.store import MemoryStore
+from tests.address_file import COUNTRIES, FRENCH, maxmind, write
 from tests.admin.api import make_app
 from tests.admin.pages.test_places import rows_of
 from tests.admin.pages.test_views import names_in
 from tests.admin.pages.visitor import Visitor
 from tests.conftest import Clock
-from tests.country_file import COUNTRIES, FRENCH, maxmind, write
 from tests.operations.worker import Worker
 
 GERMAN = "203.0.113.7"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver import Chrome
 
+from tests.address_file import write
 from tests.admin.api import WRITE
 from tests.admin.pages.browser.page import Page
 from tests.admin.pages.scene import app_of, begin_campaign, play
 from tests.admin.pages.served import served
 from tests.chromium import chromium_with
-from tests.country_file import write
 from tests.operations.worker import Worker
 
 NOTE_VIOLATIONS = """

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_irl.countries.countries import CHECK_SECONDS, Countries
-from flask_irl.countries.record import UNKNOWN, Country
+from flask_irl.addresses.countries import Countries
+from flask_irl.addresses.country_record import UNKNOWN, Country
+from flask_irl.addresses.lookup import CHECK_SECONDS
 from flask_irl.errors import ConfigurationError
 from flask_irl.telemetry.events import Event, ValueDamaged
+from tests.address_file import COUNTRIES, FRENCH, GERMAN, maxmind, write
 from tests.conftest import Clock
-from tests.country_file import COUNTRIES, FRENCH, GERMAN, maxmind, write
 from tests.forks import held_by_a_thread, run_in_fork
 
 HERE = "203.0.113.7"

@@ -41,8 +41,11 @@ class UnreadableFileError(Exception):
     """Report that a file can't be opened, or is no MaxMind DB file."""
 
 
-def check_library() -> None:
+def check_library(option: str) -> None:
     """Check that the library is there.
+
+    Args:
+        option: Name of the option that needs it.
 
     Raises:
         ConfigurationError: It isn't installed.
@@ -51,8 +54,8 @@ def check_library() -> None:
         import maxminddb  # noqa: F401
     except ImportError as error:
         raise ConfigurationError(
-            "country_file (IRL_COUNTRY_FILE) is given, and is read by maxminddb, which is not "
-            'installed: pip install "flask-irl[countries]"'
+            f"{option} is given, and is read by maxminddb, which is not installed: "
+            'pip install "flask-irl[countries]"'
         ) from error
 
 

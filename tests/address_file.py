@@ -1,4 +1,4 @@
-"""Write files of countries as their vendors do."""
+"""Write files of countries, and of autonomous systems, as their vendors do."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ COUNTRIES: Final = {
     FRENCH: maxmind("FR", "France"),
 }
 """Countries of the addresses that tests have."""
+
+
+def system(number: int, name: str = "Example Hosting") -> dict[str, Any]:
+    """Make a record of an autonomous system as MaxMind and DB-IP do."""
+    return {"autonomous_system_number": number, "autonomous_system_organization": name}
+
+
+EVERYWHERE: Final = ("0.0.0.0/1", "128.0.0.0/1", "2000::/3")
+"""Networks that all addresses of tests are in."""
 
 
 def write(

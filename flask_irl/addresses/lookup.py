@@ -1,16 +1,15 @@
-"""Find the countries of clients, in a file that may be replaced while the app runs."""
+"""Look clients up by their addresses, in a file that may be replaced while the app runs."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
-import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from flask_irl.countries.file import (
+from flask_irl.addresses.file import (
     MAX_REASON,
     OpenedFile,
     UnreadableFileError,
@@ -18,32 +17,36 @@ from flask_irl.countries.file import (
     open_file,
     stamp_of,
 )
-from flask_irl.countries.record import UNKNOWN, Country, country_in
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.networks import BITS, CLIENT_BITS, Address, read_address
 from flask_irl.telemetry.damage import DamageLog
-from flask_irl.telemetry.events import Notify, ValueDamaged, ignore
+from flask_irl.telemetry.events import ValueDamaged
 from flask_irl.telemetry.forks import renew_after_fork
-from flask_irl.telemetry.log import event, moment
 
+T = TypeVar("T")
 CHECK_SECONDS: Final = 60.0
 """Time between two looks whether the file was replaced."""
 MOST_KNOWN: Final = 10_000
-"""Networks of the file whose countries are remembered."""
+"""Networks of the file whose records are remembered."""
 LEAST_BITS: Final = {4: 32, 6: CLIENT_BITS}
-"""Bits of an address that is one client's; a larger network has no country."""
-DAMAGE: Final = "country"
-"""Kind of the damaged values."""
+"""Bits of an address that is one client's; nothing is told of a larger network."""
 
 
-class Countries:
-    """Find the countries of clients by their keys; safe for threads and forks.
+class Lookup(Generic[T]):
+    """Look clients up by their keys; safe for threads and forks.
 
     The file is looked at again where it is used: by flushes and by those that operators ask.
 
     Args:
         path: Path of a MaxMind DB file.
-        notify: Takes an event for each damaged record or replacement.
+        option: Name of the option that has the path, as an example of such a file in messages.
+        example: Name of such a file.
+        read: Reads a record, whose shape differs by vendor.
+        unknown: Stands for what no record tells.
+        kind: Kind of damaged records, one of ``DAMAGES`` of :mod:`flask_irl.telemetry.prometheus`.
+        damaged: Takes each record that can't be read.
+        loaded: Is told of each file that replaces another.
+        refused: Is told why a file that should replace another can't be read.
         monotonic: Seconds of a clock that is never set.
 
     Raises:
@@ -53,23 +56,36 @@ class Countries:
     def __init__(
         self,
         path: str,
-        notify: Notify = ignore,
-        monotonic: Callable[[], float] = time.monotonic,
+        option: str,
+        example: str,
+        *,
+        read: Callable[[object], T],
+        unknown: T,
+        kind: str,
+        damaged: DamageLog,
+        loaded: Callable[[OpenedFile], object],
+        refused: Callable[[UnreadableFileError], object],
+        monotonic: Callable[[], float],
     ) -> None:
-        check_library()
+        named = f"{option} (IRL_{option.upper()})"
+        check_library(named)
         self._path = path
-        self._notify = notify
+        self._read = read
+        self._unknown = unknown
+        self._kind = kind
+        self._damaged = damaged
+        self._loaded = loaded
+        self._refused = refused
         self._monotonic = monotonic
-        self._damaged = DamageLog(DAMAGE, "country_damaged", notify)
         self._seen = stamp_of(path)
         try:
             opened = open_file(path)
         except UnreadableFileError as error:
             raise ConfigurationError(
-                f"country_file (IRL_COUNTRY_FILE) is {path!r}, which can't be read: {error}; give "
-                "the path of a MaxMind DB file, such as GeoLite2-Country.mmdb"
+                f"{named} is {path!r}, which can't be read: {error}; give the path of a MaxMind DB "
+                f"file, such as {example}"
             ) from error
-        self._file = _KnownFile(opened, self._damaged)
+        self._file = self._known(opened)
         self._next = monotonic() + CHECK_SECONDS
         self.after_fork()
         renew_after_fork(self)
@@ -78,12 +94,8 @@ class Countries:
         """Renew the lock in a forked process."""
         self._lock = threading.Lock()
 
-    def of(self, client: str) -> str:
-        """Give the code of a client's country; empty for none. Never raises."""
-        return self.find(client).code
-
-    def find(self, client: str) -> Country:
-        """Find a client's country by its key, which must be an address. Never raises."""
+    def find(self, client: str) -> T:
+        """Find what is known of a client by its key, which must be an address. Never raises."""
         if self._monotonic() >= self._next and self._lock.acquire(blocking=False):
             try:
                 self._next = self._monotonic() + CHECK_SECONDS
@@ -103,40 +115,43 @@ class Countries:
             opened = open_file(self._path)
         except UnreadableFileError as error:
             with contextlib.suppress(Exception):
-                self._notify(ValueDamaged(DAMAGE, 1))
-            event(logging.WARNING, "country_file_refused", path=self._path, reason=error)
+                self._damaged.notify(ValueDamaged(self._kind, 1))
+            self._refused(error)
             return
-        self._file = _KnownFile(opened, self._damaged)
-        event(
-            logging.INFO,
-            "country_file_loaded",
-            path=self._path,
-            type=opened.kind[:MAX_REASON],
-            built=moment(float(opened.built)),
-        )
+        self._file = self._known(opened)
+        self._loaded(opened)
+
+    def _known(self, opened: OpenedFile) -> _KnownFile[T]:
+        return _KnownFile(opened, self._read, self._unknown, self._damaged)
 
 
-class _KnownFile:
-    """Find countries in an open file, and remember those of its networks.
+class _KnownFile(Generic[T]):
+    """Look addresses up in an open file, and remember the records of its networks.
 
     Reading a record takes fifty times as long as to find one that is remembered.
 
     Args:
         opened: The file.
+        read: Reads a record.
+        unknown: Stands for what no record tells.
         damaged: Takes each record that can't be read.
     """
 
-    def __init__(self, opened: OpenedFile, damaged: DamageLog) -> None:
+    def __init__(
+        self, opened: OpenedFile, read: Callable[[object], T], unknown: T, damaged: DamageLog
+    ) -> None:
         self._opened = opened
+        self._read = read
+        self._unknown = unknown
         self._damaged = damaged
-        self._known: dict[Address, Country] = {}
+        self._known: dict[Address, T] = {}
         self._lengths: dict[int, tuple[int, ...]] = {4: (), 6: ()}
 
-    def find(self, client: str) -> Country:
-        """Find a client's country. Never raises."""
+    def find(self, client: str) -> T:
+        """Look a client up. Never raises."""
         address = read_address(client)
         if address is None or address.bits < LEAST_BITS[address.version]:
-            return UNKNOWN
+            return self._unknown
         version, number, _ = address
         all_bits = BITS[version]
         for bits in self._lengths[version]:
@@ -145,24 +160,24 @@ class _KnownFile:
             if known is not None:
                 return known
         if version == 6 and not self._opened.has_ipv6:
-            return UNKNOWN
+            return self._unknown
         kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
-        country, bits = UNKNOWN, all_bits
+        told, bits = self._unknown, all_bits
         try:
             record, bits = self._opened.reader.get_with_prefix_len(kind(number))
-            country = country_in(record)
+            told = self._read(record)
         except Exception as error:
             # A damaged file can make the library raise anything.
             self._damaged.tell(f"{error!r}"[:MAX_REASON])
-        self._remember(Address(version, number >> (all_bits - bits), bits), country)
+        self._remember(Address(version, number >> (all_bits - bits), bits), told)
         # Of many in turn, requests get the interpreter between two.
         time.sleep(0)
-        return country
+        return told
 
-    def _remember(self, network: Address, country: Country) -> None:
+    def _remember(self, network: Address, told: T) -> None:
         if len(self._known) >= MOST_KNOWN:
             self._known, self._lengths = {}, {4: (), 6: ()}
-        self._known[network] = country
+        self._known[network] = told
         lengths = self._lengths[network.version]
         if network.bits not in lengths:
             self._lengths[network.version] = (*lengths, network.bits)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_irl.countries.record import CODE, MAX_NAME, UNKNOWN, Country, country_in
-from tests.country_file import maxmind
+from flask_irl.addresses.country_record import CODE, MAX_NAME, UNKNOWN, Country, country_in
+from tests.address_file import maxmind
 
 CITY = {**maxmind("DE", "Germany"), "city": {"names": {"en": "Bonn"}}, "location": {"latitude": 5}}
 IPINFO = {"country": "Germany", "country_code": "DE", "continent": "Europe", "asn": "AS3320"}

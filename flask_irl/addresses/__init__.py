@@ -1,0 +1,1 @@
+"""Tell the countries and networks of clients from MaxMind DB files, off every request's path."""
