@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import FEATURE_NAMES
-from flask_irl.behaviour.harm import Mask
 from flask_irl.errors import ModelError
 from flask_irl.model.calibration import Calibration
 from flask_irl.model.container import pack, unpack
 from flask_irl.model.detectors import Detector, NullDetector, Rows, detector_from
-from flask_irl.model.weighing import with_harm
+from flask_irl.model.weighing import Doublings, with_harm
 
 _CONTENT = "flask_irl model"
 _LARGEST = 2**53  # all whole numbers below are exact in JSON readers that know only doubles
@@ -92,13 +91,12 @@ class Model:
             calibration=Calibration(((0.0, 0.0), (1.0, -1.0))),
         )
 
-    def score(self, rows: Rows, known: Mask | bool = False) -> NDArray[np.float64]:
+    def score(self, rows: Rows, most: Doublings = np.inf) -> NDArray[np.float64]:
         """Score rows of features.
 
         Args:
             rows: Shape (n, number of features); see :meth:`Detector.score`.
-            known: Which are of clients whose harm is judged by their own past, see
-                :func:`with_harm`.
+            most: Doublings of harm that count at most, see :func:`with_harm`.
 
         Returns:
             Shape (n,), from 0 (as normal as can be) to -1 (as anomalous as can be).
@@ -106,7 +104,7 @@ class Model:
         Raises:
             ValueError: The rows have another shape.
         """
-        raw = with_harm(self.detector.score(rows), rows, self.harm_weight, known)
+        raw = with_harm(self.detector.score(rows), rows, self.harm_weight, most)
         return self.calibration.apply(raw)
 
 

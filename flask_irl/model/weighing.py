@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flask_irl.behaviour.features import column
-from flask_irl.behaviour.harm import Mask, harm_level, lasting_harm
+from flask_irl.behaviour.harm import harm_level, lasting_harm
 from flask_irl.behaviour.jobs import in_one_run, in_runs
 from flask_irl.model.detectors import Rows
 
+Doublings = NDArray[np.float64] | float
 USUAL_HARM: Final = 2.4
 """Level of harm that eager people reach; attackers do several times as much."""
 USUAL_RATE: Final = 450.0
@@ -25,7 +26,7 @@ LEAST_DOUBLINGS: Final = -1.0
 
 
 def with_harm(
-    raw: NDArray[np.float64], rows: Rows, weight: float, known: Mask | bool = False
+    raw: NDArray[np.float64], rows: Rows, weight: float, most: Doublings = np.inf
 ) -> NDArray[np.float64]:
     """Weigh a detector's scores by the harm that the rows show.
 
@@ -39,8 +40,9 @@ def with_harm(
         weight: Added for each doubling of the level of harm beyond that of eager people, and taken
             off below, for one doubling at most; 0 to 1. Four times as much is added for each
             doubling of what is taken within an hour.
-        known: Rows to which nothing is added: their clients do what they are known for. Nor is it
-            to those of clients that pause as evenly as jobs do, which take much, too.
+        most: Doublings that count at most, of the level and of what is taken within an hour: those
+            beyond what a client is known for. None do of clients that pause as evenly as jobs do,
+            which take much, too.
 
     Returns:
         Scores from 0 to 1.
@@ -53,6 +55,6 @@ def with_harm(
     levels = np.maximum(harm_level(features) / USUAL_HARM, rates)
     doublings = np.log2(np.maximum(levels, 2.0**LEAST_DOUBLINGS))
     lasting = np.log2(np.maximum(lasting_harm(features) / USUAL_LASTING, 1.0))
-    spared = known | in_one_run(features) | in_runs(features)
-    doublings = np.where(spared, np.minimum(doublings, 0.0), doublings + LASTING_WEIGHT * lasting)
+    most = np.where(in_one_run(features) | in_runs(features), 0.0, most)
+    doublings = np.minimum(doublings, most) + LASTING_WEIGHT * np.minimum(lasting, most)
     return np.asarray(np.clip(raw + weight * doublings, 0.0, 1.0))

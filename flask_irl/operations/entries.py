@@ -117,7 +117,7 @@ class Entries:
         if is_normal and score > (MILD + self._limiter.ladder.threshold) / 2:
             return [], []
         row = self.features(record, float(record["updated"][0]))
-        return rules, explain.reasons(model, row, explain.keeps_to_itself(model, record, row))
+        return rules, explain.reasons(model, row, explain.doublings_of_harm(model, record, row))
 
     def features(self, record: profile.Records, now: float) -> np.ndarray[Any, Any]:
         """Compute a client's features at a time, in seconds since the epoch."""
@@ -145,11 +145,11 @@ class Entries:
             return
         profiles = [records[index : index + 1] for index in unbroken]
         rows = [self.features(record, float(record["updated"][0])) for record in profiles]
-        known = [
-            explain.keeps_to_itself(model, record, row)
+        most = [
+            explain.doublings_of_harm(model, record, row)
             for record, row in zip(profiles, rows, strict=True)
         ]
-        told = explain.reasons_of(model, np.stack(rows), known)
+        told = explain.reasons_of(model, np.stack(rows), most)
         for index, reasons in zip(unbroken, told, strict=True):
             entries[index]["reason"] = reasons[0].sentence if reasons else ""
 

@@ -56,19 +56,19 @@ class Reason(NamedTuple):
     sentence: str
 
 
-def reasons(model: Model, row: NDArray[np.float32], known: bool = False) -> list[Reason]:
+def reasons(model: Model, row: NDArray[np.float32], most: float = math.inf) -> list[Reason]:
     """List the reasons for a client's score, as :func:`reasons_of` does.
 
     Args:
         model: The model in force.
         row: The client's features.
-        known: Whether the client keeps to what it is known for.
+        most: Doublings of harm that count at most.
     """
-    return reasons_of(model, row[None], [known])[0]
+    return reasons_of(model, row[None], [most])[0]
 
 
 def reasons_of(
-    model: Model, rows: NDArray[np.float32], known: Sequence[bool]
+    model: Model, rows: NDArray[np.float32], most: Sequence[float]
 ) -> list[list[Reason]]:
     """List the reasons for the scores of clients as an operator would: the worst harm first.
 
@@ -78,7 +78,7 @@ def reasons_of(
     Args:
         model: The model in force.
         rows: The clients' features, one row each.
-        known: Whether each client keeps to what it is known for, see :func:`keeps_to_itself`.
+        most: Doublings of each client's harm that count at most, see :func:`doublings_of_harm`.
 
     Returns:
         For each client at most five, each of another behaviour.
@@ -89,7 +89,7 @@ def reasons_of(
     told: list[list[Reason]] = []
     for start in range(0, len(rows), AT_ONCE):
         part = rows[start : start + AT_ONCE]
-        effects = _effects(model, part, usual, known[start : start + AT_ONCE])
+        effects = _effects(model, part, usual, most[start : start + AT_ONCE])
         told += [_told(row, usual, own) for row, own in zip(part, effects, strict=True)]
     return told
 
@@ -113,7 +113,7 @@ def _effects(
     model: Model,
     rows: NDArray[np.float32],
     usual: Mapping[str, Sequence[float]],
-    known: Sequence[bool],
+    most: Sequence[float],
 ) -> list[list[float]]:
     """Compute the effect of each theme on each client's score."""
     median = np.array([usual[name][0] for name in FEATURE_NAMES], dtype=np.float32)
@@ -124,7 +124,7 @@ def _effects(
         without[index][:, columns] = median[columns]
         alone[index][:, columns] = rows[:, columns]
     variants = np.concatenate((without, alone)).reshape(-1, rows.shape[1])
-    scores = model.score(variants, np.tile(np.array(known, dtype=bool), 2 * shape[0]))
+    scores = model.score(variants, np.tile(np.array(most, dtype=np.float64), 2 * shape[0]))
     scores_without, scores_alone = scores.reshape(2, *shape[:2])
     rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
     effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()
@@ -156,8 +156,8 @@ def _excess(reason: Reason) -> float:
     return min(1.0 + math.log(high / max(low, 1e-2 * high)), MAX_EXCESS) if high else 1.0
 
 
-def keeps_to_itself(model: Model, record: profile.Records, row: NDArray[np.float32]) -> bool:
-    """Tell whether a client is a regular that does no more harm than it is known for.
+def doublings_of_harm(model: Model, record: profile.Records, row: NDArray[np.float32]) -> float:
+    """Give the doublings of a client's harm that count: those beyond what it is known for.
 
     Args:
         model: The model in force.
@@ -165,7 +165,8 @@ def keeps_to_itself(model: Model, record: profile.Records, row: NDArray[np.float
         row: Its features.
     """
     regular = regulars(record, began_at(model.site, float(record["updated"][0])))
-    return bool(known_harm(record, harm_level(row[None]), regular)[1][0])
+    excess = float(known_harm(record, harm_level(row[None]), regular)[1][0])
+    return math.log2(max(excess, 1.0))
 
 
 def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:

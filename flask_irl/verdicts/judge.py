@@ -6,6 +6,7 @@ rules hold whatever the model says.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -40,8 +41,9 @@ TENURE_SHARE: Final = 0.5
 TENURE_SECONDS: Final = 86_400.0
 SETTLING_SECONDS: Final = 3600.0
 """Time for which a client is known before its level of harm is fixed, as its anchor."""
-GROWTH: Final = 3.0
-"""Multiple of that level up to which a regular's past excuses it."""
+GROWTH: Final = 3.0 / (1.0 - math.exp(-1.0))
+"""Multiple of that level up to which a regular's past excuses it: three times as much, where sums
+that fade over an hour have only 63% of it after the first one."""
 DOUBLING_SECONDS: Final = 14 * 86_400.0
 """Time in which that multiple doubles: a partner that grows honestly is slower, and whoever creeps
 from a person's use to an attack needs months (an anchor against poisoning: Kloft and Laskov
@@ -131,8 +133,9 @@ def judge(
     regular = regulars(records, began_at(site, now))
     known_for = known_seconds(records)
     level = harm_level(features)
-    levels, known = known_harm(records, level, regular)
-    model_scores = _score(model, features, known, rest)
+    levels, excess = known_harm(records, level, regular)
+    known = excess <= 1.0
+    model_scores = _score(model, features, np.log2(np.maximum(excess, 1.0)), rest)
     rest()
     # A regular without a worst score is judged for the first time: that is its past from now on.
     worst = records["worst"]
@@ -159,7 +162,10 @@ def judge(
 
 
 def _score(
-    model: Model, features: NDArray[np.float32], known: Mask, rest: Callable[[], object]
+    model: Model,
+    features: NDArray[np.float32],
+    most: NDArray[np.float64],
+    rest: Callable[[], object],
 ) -> NDArray[np.float64]:
     """Score clients by the model, with rests; 0 without one."""
     scores = np.zeros(len(features))
@@ -168,7 +174,7 @@ def _score(
             if start:
                 rest()
             part = slice(start, start + SCORED)
-            scores[part] = model.score(features[part], known[part])
+            scores[part] = model.score(features[part], most[part])
     return scores
 
 
@@ -226,10 +232,11 @@ def known_seconds(records: profile.Records) -> NDArray[np.float64]:
 
 def known_harm(
     records: profile.Records, level: NDArray[np.float64], regular: Mask
-) -> tuple[NDArray[np.float64], Mask]:
-    """Give the level of harm that each client is known for, and tell whether it keeps to that.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the level of harm that each client is known for, and its present one against that.
 
-    That is its highest level until it has settled; a regular may do more than that, see ``GROWTH``.
+    The former is its highest level until it has settled. The latter is a multiple of what a regular
+    may do, see ``GROWTH``: up to 1 where it does what it is known for; infinite for all others.
 
     Args:
         records: The clients' profiles.
@@ -241,7 +248,8 @@ def known_harm(
     fixed = regular & (age > 0) & (known > 0)
     levels = np.where(fixed, known, np.minimum(np.maximum(known, level), profile.MAX_SUM))
     doublings = np.minimum(age / DOUBLING_SECONDS, MOST_DOUBLINGS)
-    return levels, regular & (level <= GROWTH * np.exp2(doublings) * levels)
+    most = np.maximum(GROWTH * np.exp2(doublings) * levels, np.finfo(np.float32).tiny)
+    return levels, np.where(regular, level / most, np.inf)
 
 
 def trusted(model: Model, records: profile.Records, regular: Mask) -> Mask:

@@ -34,11 +34,11 @@ def test_the_first_minute_of_a_flood_is_harm() -> None:
     np.testing.assert_allclose(with_harm(np.full(1, 0.5), rows, 0.1), [0.7], atol=1e-6)
 
 
-def test_the_harm_of_clients_with_a_past_adds_nothing() -> None:
-    raw = np.full(3, 0.5)
-    known = np.array([True, True, False])
-    weighed = with_harm(raw, rows_of_harm(0.5, 8.0, 8.0), 0.1, known)
-    np.testing.assert_allclose(weighed, [0.4, 0.5, 0.8], atol=1e-6)
+def test_of_the_harm_of_clients_with_a_past_no_more_counts_than_is_beyond_it() -> None:
+    raw = np.full(5, 0.5)
+    most = np.array([0.0, 0.0, 1.5, 5.0, np.inf])
+    weighed = with_harm(raw, rows_of_harm(0.5, 8.0, 8.0, 8.0, 8.0), 0.1, most)
+    np.testing.assert_allclose(weighed, [0.4, 0.5, 0.65, 0.8, 0.8], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,7 @@ def test_the_next_run_of_a_job_is_not_the_last_one() -> None:
 
 
 def test_a_client_that_is_known_for_it_may_take_for_hours() -> None:
-    rows = rows_of_hours((720, 720, 180), (720, 720, 180))
-    weighed = with_harm(np.full(2, 0.2), rows, 0.1, np.array([True, False]))
-    assert weighed[0] == 0.2 < weighed[1]
+    rows = rows_of_hours((720, 720, 180), (720, 720, 180), (720, 720, 180))
+    weighed = with_harm(np.zeros(3), rows, 0.05, np.array([0.0, 0.5, np.inf]))
+    np.testing.assert_allclose(weighed[:2], [0.0, 0.05 * 0.5 * 5], atol=1e-6)
+    assert weighed[1] < weighed[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -26,10 +27,11 @@ from flask_irl.verdicts.explanations import (
     MAX_REASONS,
     Reason,
     as_json,
-    keeps_to_itself,
+    doublings_of_harm,
     reasons,
     reasons_of,
 )
+from flask_irl.verdicts.judge import GROWTH
 from flask_irl.verdicts.themes import THEMES
 
 WIDTH = len(FEATURE_NAMES)
@@ -252,10 +254,10 @@ def test_many_clients_have_the_reasons_that_each_has_alone() -> None:
     model = replace(model_of(weights), harm_weight=0.1)
     rows = np.random.default_rng(1).uniform(0, 2, (2 * AT_ONCE + 7, WIDTH)).astype(np.float32)
     rows[:, FEATURE_NAMES.index("sustained_new_paths")] = 40.0
-    known = [index % 3 == 0 for index in range(len(rows))]
-    alone = [reasons(model, row, own) for row, own in zip(rows, known, strict=True)]
+    most = [0.5 * (index % 3) for index in range(len(rows))]
+    alone = [reasons(model, row, own) for row, own in zip(rows, most, strict=True)]
     assert alone != [reasons(model, row) for row in rows]
-    assert reasons_of(model, rows, known) == alone
+    assert reasons_of(model, rows, most) == alone
     assert reasons_of(model, rows[:0], []) == []
 
 
@@ -263,21 +265,22 @@ def test_harm_that_a_client_is_known_for_is_no_reason() -> None:
     model = replace(model_of({}), harm_weight=0.1)
     row = row_of(sustained_new_paths=40.0, interval_entropy=2.0)
     assert names(reasons(model, row)) == ["sustained_new_paths"]
-    assert reasons(model, row, known=True) == []
+    assert reasons(model, row, most=0.0) == []
 
 
 @pytest.mark.parametrize(
-    ("weeks", "share", "keeps"), [(1, 1.0, True), (1, 0.2, False), (0, 1.0, False)]
+    ("weeks", "share", "most"),
+    [(2, 1.0, 0.0), (2, 0.51 / GROWTH, 0.0), (2, 0.125 / GROWTH, 2.0), (0, 1.0, math.inf)],
 )
-def test_a_regular_keeps_to_itself_as_long_as_it_does_no_more_than_it_is_known_for(
-    weeks: int, share: float, keeps: bool
+def test_of_the_harm_of_a_regular_counts_that_beyond_what_it_is_known_for(
+    weeks: int, share: float, most: float
 ) -> None:
     row = row_of(sustained_new_paths=40.0)
     record = profile.decode([b""])
     record["updated"], record["first"], record["minutes"] = 1e9, 1e9 - weeks * 604_800, 1000
     record["level"] = share * harm_level(row[None])
-    model = replace(model_of({}), site={"began": 1e9 - 604_800})
-    assert keeps_to_itself(model, record, row) == keeps
+    model = replace(model_of({}), site={"began": 1e9 - 2 * 604_800})
+    assert doublings_of_harm(model, record, row) == pytest.approx(most, abs=0.01)
 
 
 def test_the_row_that_is_explained_stays_as_it_is() -> None:

@@ -163,7 +163,7 @@ def test_a_regular_that_no_model_has_judged_yet_is_learned_to_know() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "weeks", "step"), [(0.2, 1, 1), (0.5, 1, 0), (0.2, 8, 0), (1.0, 1, 0)]
+    ("share", "weeks", "step"), [(0.1, 1, 1), (0.5, 1, 0), (0.1, 8, 0), (1.0, 1, 0)]
 )
 def test_a_regular_that_creeps_is_judged_by_the_model_unless_it_takes_months(
     share: float, weeks: int, step: int
@@ -174,7 +174,7 @@ def test_a_regular_that_creeps_is_judged_by_the_model_unless_it_takes_months(
     assert step_of(records, model_of(-0.9)) == step
 
 
-@pytest.mark.parametrize(("share", "spared"), [(1.0, True), (0.2, False)])
+@pytest.mark.parametrize(("share", "spared"), [(1.0, True), (0.22, True), (0.05, False)])
 def test_the_harm_of_a_regular_adds_nothing_as_long_as_it_is_known_for_it(
     share: float, spared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
