@@ -39,8 +39,8 @@ class Lookup(Generic[T]):
 
     Args:
         path: Path of a MaxMind DB file.
-        option: Name of the option that has the path, as an example of such a file in messages.
-        example: Name of such a file.
+        option: Name of the option that has the path.
+        example: Name of such a file, for messages.
         read: Reads a record, whose shape differs by vendor.
         unknown: Stands for what no record tells.
         kind: Kind of damaged records, one of ``DAMAGES`` of :mod:`flask_irl.telemetry.prometheus`.
