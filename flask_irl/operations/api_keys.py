@@ -14,7 +14,6 @@ from flask_irl.limiter.key_ring import KeyRing
 from flask_irl.limiter.limiter import Limiter
 from flask_irl.operations.api_key_checks import (
     CHANGEABLE,
-    KeyConflictError,
     changed,
     check_valid,
     key_id_of,
@@ -27,6 +26,7 @@ from flask_irl.operations.audit import MAX_REASON, AuditLog
 from flask_irl.operations.texts import check_line
 from flask_irl.stored import is_number
 from flask_irl.stores.api_keys import NO_USE
+from flask_irl.telemetry.log import moment
 
 DAY_SECONDS: Final = 86_400.0
 GRACE_SECONDS: Final = DAY_SECONDS
@@ -102,7 +102,9 @@ class ApiKeyOperations(ApiKeyList):
             self._plans(),
         )
         if key.expires is not None and key.expires <= now:
-            raise KeyConflictError(f"expires_at is {key.expires:.0f}: give a time to come, or none")
+            raise ConfigurationError(
+                f"expires_at is {moment(key.expires)}: give a time to come, or none"
+            )
         record = Record(key, (ring.hasher.hash(text), NOBODYS))
         self._audited(who, "issue_api_key", key, None, state_of(record), reason)
         # First, so that no key is valid that isn't listed.

@@ -49,6 +49,7 @@ def test_keys_are_listed_in_pages(ask: Caller) -> None:
         {"name": "n", "owner": "o", "scopes": ["a"] * 33},
         {"name": "n", "owner": "o", "expires_at": "2999-01-01T00:00:00"},
         {"name": "n", "owner": "o", "expires_at": 5},
+        {"name": "n", "owner": "o", "expires_at": "2020-01-01T00:00:00Z"},
         {"name": "n", "owner": "o", "environment": "prod"},
         {"name": "n", "owner": "o", "key": "irl_live_x"},
         {"name": "n", "owner": "o", "plan": "gold"},

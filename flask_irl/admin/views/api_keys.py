@@ -30,7 +30,6 @@ T = TypeVar("T")
 IS_OFF: Final = (OFF, None)
 UNKNOWN: Final = ("There is no such API key: GET /api-keys lists those that there are.", None)
 REVOKED: Final = ("key irl_live_7f3aK9xQ2m is revoked for good: issue another one", None)
-PAST: Final = ("expires_at is 1735689600: give a time to come, or none", None)
 
 
 def _told(field: str, text: str) -> Told:
@@ -93,7 +92,7 @@ def api_keys(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     status=201,
     body=IssueApiKeyRequest,
     errors=(409,),
-    told={409: PAST, 422: NO_NAME},
+    told={409: IS_OFF, 422: NO_NAME},
     tag="api-keys",
 )
 def issue_api_key(body: dict[str, Any]) -> IssuedApiKey:
