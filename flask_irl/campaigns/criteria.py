@@ -56,8 +56,11 @@ PRIOR_SHARE: Final = 0.02
 """Share of a sort among newcomers that is assumed, as if so many had been seen."""
 NETWORK_SHARE: Final = 0.5
 """Least share of the sort among a network's newcomers."""
+MOST_OWN_SHARE: Final = 0.4
+"""Share of a sort up to which a provider's own counts: else who comes slowly for a day could make
+any number usual."""
 LEARNING_SECONDS: Final = 1800.0
-"""Time after which a site knows its newcomers."""
+"""Time after which a site knows its newcomers, or those of the providers."""
 
 LOGIN_CALM: Final = 300.0
 LONGEST_SECONDS: Final = 6 * 3600.0
@@ -150,14 +153,16 @@ def odd_newcomers(sort: str, newcomers: Activity, site: Activity, *, where: Wher
     """
     if site.learned < LEARNING_SECONDS:
         return None
-    share = usual_share(site)
+    if where == "system" and newcomers.learned < LEARNING_SECONDS:
+        return None
+    share = expected_share(newcomers, site, where)
     for horizon, floor in NETWORK_FLOORS if where == "network" else SITE_FLOORS[sort]:
         odd, judged = newcomers.count("odd", horizon), newcomers.count("judged", horizon)
         if where != "site" and odd < NETWORK_SHARE * judged:
             continue
         expected = share * judged
-        if where != "network":
-            expected = max(expected, newcomers.expected("odd", horizon))
+        if where == "site":
+            expected = max(expected, site.expected("odd", horizon))
         if odd >= floor + TIMES * expected + NEWCOMER_SPREAD * math.sqrt(expected):
             return horizon
     return None
@@ -170,8 +175,23 @@ def usual_share(site: Activity) -> float:
     return min((odd + PRIOR_SHARE * PRIOR_NEWCOMERS) / (judged + PRIOR_NEWCOMERS), 1.0)
 
 
-def calm_newcomers(newcomers: Activity, site: Activity) -> bool:
+def expected_share(newcomers: Activity, site: Activity, where: Where) -> float:
+    """Give the share of a sort that is expected among newcomers, 0 to 1.
+
+    It is that of the site, or a provider's own: link previews and crawlers all move alike.
+
+    Args:
+        newcomers: The activity of the sort, on the site or in a network.
+        site: That of the same sort on the whole site.
+        where: Where the first one is.
+    """
+    share = usual_share(site)
+    own = min(usual_share(newcomers), MOST_OWN_SHARE) if where == "system" else 0.0
+    return max(share, own)
+
+
+def calm_newcomers(newcomers: Activity, site: Activity, where: Where) -> bool:
     """Tell whether the newcomers of a sort are back to what is usual."""
-    expected = usual_share(site) * newcomers.count("judged", SHORT)
+    expected = expected_share(newcomers, site, where) * newcomers.count("judged", SHORT)
     goes_on = newcomers.count("held", MINUTE) > GOES_ON
     return not goes_on and newcomers.count("odd", SHORT) <= 0.7 + TIMES * expected

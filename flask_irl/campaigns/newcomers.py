@@ -158,6 +158,19 @@ def networks_of(client: str, system_of: SystemOf | None) -> list[str]:
     return [network for network in found if network]
 
 
+def is_of(client: str, network: str, system_of: SystemOf | None) -> bool:
+    """Tell whether a client is of a network.
+
+    Args:
+        client: Its key.
+        network: A /24, a /48 or an autonomous system.
+        system_of: Names its autonomous system; None where nothing does.
+    """
+    if not is_system(network):
+        return network_of(client) == network
+    return system_of is not None and system_of(client) == network
+
+
 def is_system(network: str) -> bool:
     """Tell whether a network is an autonomous system."""
     return network.startswith("AS")

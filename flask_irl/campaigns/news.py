@@ -31,7 +31,7 @@ from flask_irl.campaigns.newcomers import (
 )
 from flask_irl.stored import read_json
 
-MAX_SUBJECTS: Final = 1000
+MAX_SUBJECTS: Final = 2000
 """Subjects that one worker's news names at most, until they are told."""
 COUNTS: Final = frozenset({"done", "failed", "refused", "clients", "judged", "odd", "held"})
 FIRST_FAILURE: Final = 0.5

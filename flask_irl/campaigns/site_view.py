@@ -51,7 +51,8 @@ class SiteView:
 
     def __init__(self) -> None:
         self.activities: dict[Subject, Activity] = {}
-        self._learned_at = self._learned = 0.0
+        self._learned_at = self._learned = self._learned_systems = 0.0
+        self._knows_systems = False
         self._fresh: dict[Subject, Counter[str]] = {}
 
     def add(self, news: Iterable[Counts], now: float, running: Iterable[Subject] = ()) -> None:
@@ -67,14 +68,14 @@ class SiteView:
         followed = frozenset(running)
         for counts in news:
             for subject, amounts in counts.items():
+                self._knows_systems = self._knows_systems or _where(subject) == "system"
                 activity = self.activities.get(subject)
                 if activity is None:
                     if subject.kind == "network" and not amounts.get("odd"):
                         continue
                     # Whoever learned of the site for so long knows that it was quiet there, but
                     # nothing of newcomers before the first.
-                    learned = 0.0 if subject.kind == "site" else self._learned
-                    activity = self.activities[subject] = Activity(now, learned)
+                    activity = self.activities[subject] = Activity(now, self._quiet_for(subject))
                 activity.add(amounts, now)
                 if subject in followed:
                     self._fresh.setdefault(subject, Counter()).update(amounts)
@@ -120,7 +121,11 @@ class SiteView:
     def encode(self) -> bytes:
         """Encode it for the store."""
         entries = [[*subject, activity.encode()] for subject, activity in self.activities.items()]
-        learned = {"learned_at": self._learned_at, "learned": self._learned}
+        learned = {
+            "learned_at": self._learned_at,
+            "learned": self._learned,
+            "learned_systems": self._learned_systems,
+        }
         return json.dumps({**learned, "activities": entries}).encode()
 
     @classmethod
@@ -134,8 +139,11 @@ class SiteView:
         view = cls()
         try:
             members: Any = read_json(b"{}" if data is None else data)
-            learned = (float(members.get(name, 0.0)) for name in ("learned_at", "learned"))
-            view._learned_at, view._learned = (x if 0.0 <= x < math.inf else 0.0 for x in learned)
+            names = ("learned_at", "learned", "learned_systems")
+            learned = (float(members.get(name, 0.0)) for name in names)
+            view._learned_at, view._learned, view._learned_systems = (
+                x if 0.0 <= x < math.inf else 0.0 for x in learned
+            )
             entries = list(members.get("activities", ()))
         except (AttributeError, OverflowError, TypeError, ValueError) as error:
             damaged(f"what is usual can't be read: {error!r:.200}")
@@ -208,7 +216,8 @@ class SiteView:
             site = self.activities.get(Subject("site", "", sort), activity)
             if _is_longest(campaign, now):
                 return None
-            calm, seconds = criteria.calm_newcomers(activity, site), criteria.NEWCOMER_CALM
+            calm = criteria.calm_newcomers(activity, site, _where(campaign.subject))
+            seconds = criteria.NEWCOMER_CALM
         if not calm:
             return replace(campaign, calm_since=0.0) if campaign.calm_since else campaign
         if campaign.calm_since:
@@ -227,6 +236,8 @@ class SiteView:
             # The first look, or the first one after a pause, of which nothing is known.
             seconds = LEARN_SECONDS
         self._learned += seconds
+        if self._knows_systems:
+            self._learned_systems += seconds
         frozen = {s.target for s in running if s.kind == "login"}
         sorts = {s.sort for s in running if s.kind != "login"}
         for subject, activity in self.activities.items():
@@ -237,6 +248,16 @@ class SiteView:
                 attacked = attacked or subject.sort in sorts or _where(subject) == "network"
             if not attacked:
                 activity.learn(seconds)
+
+    def _quiet_for(self, subject: Subject) -> float:
+        """Give the seconds for which a subject that is new is known to have been quiet.
+
+        Of providers that is the time since any is known, for the file may be new.
+        """
+        where = "" if subject.kind == "login" else _where(subject)
+        if where == "system":
+            return self._learned_systems
+        return 0.0 if where == "site" else self._learned
 
     def _drop_least(self, running: frozenset[Subject]) -> None:
         """Drop the subjects with least activity, where there are too many."""

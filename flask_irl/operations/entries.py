@@ -116,8 +116,9 @@ class Entries:
         is_normal = state.step == 0 and not rules
         if is_normal and score > (MILD + self._limiter.ladder.threshold) / 2:
             return [], []
-        row = self.features(record, float(record["updated"][0]))
-        return rules, explain.reasons(model, row, explain.doublings_of_harm(model, record, row))
+        rows = self.features(record, float(record["updated"][0]))[None]
+        most = explain.doublings_of_harm(model, record, rows)
+        return rules, explain.reasons_of(model, rows, most)[0]
 
     def features(self, record: profile.Records, now: float) -> np.ndarray[Any, Any]:
         """Compute a client's features at a time, in seconds since the epoch."""
@@ -143,13 +144,11 @@ class Entries:
                 unbroken.append(index)
         if not unbroken:
             return
-        profiles = [records[index : index + 1] for index in unbroken]
-        rows = [self.features(record, float(record["updated"][0])) for record in profiles]
-        most = [
-            explain.doublings_of_harm(model, record, row)
-            for record, row in zip(profiles, rows, strict=True)
-        ]
-        told = explain.reasons_of(model, np.stack(rows), most)
+        rows = np.stack(
+            [self.features(records[i : i + 1], float(records["updated"][i])) for i in unbroken]
+        )
+        most = explain.doublings_of_harm(model, records[unbroken], rows)
+        told = explain.reasons_of(model, rows, most)
         for index, reasons in zip(unbroken, told, strict=True):
             entries[index]["reason"] = reasons[0].sentence if reasons else ""
 

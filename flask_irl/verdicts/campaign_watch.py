@@ -23,7 +23,7 @@ from flask_irl.campaigns.newcomers import (
     SORTS,
     SystemOf,
     came_after,
-    networks_of,
+    is_of,
     sort_masks,
 )
 from flask_irl.campaigns.news import News, Seen
@@ -276,6 +276,6 @@ def members(
         mask = masks[known] & came_after(records, campaign.since - NEW_SECONDS)
         mask &= records["total"] >= HELD_AT[known]
         for index in np.flatnonzero(mask).tolist():
-            if kind == "site" or network in networks_of(clients[index], system_of):
+            if kind == "site" or is_of(clients[index], network, system_of):
                 found.setdefault(index, campaign.subject)
     return found

@@ -64,11 +64,11 @@ def reasons(model: Model, row: NDArray[np.float32], most: float = math.inf) -> l
         row: The client's features.
         most: Doublings of harm that count at most.
     """
-    return reasons_of(model, row[None], [most])[0]
+    return reasons_of(model, row[None], np.array([most]))[0]
 
 
 def reasons_of(
-    model: Model, rows: NDArray[np.float32], most: Sequence[float]
+    model: Model, rows: NDArray[np.float32], most: NDArray[np.float64]
 ) -> list[list[Reason]]:
     """List the reasons for the scores of clients as an operator would: the worst harm first.
 
@@ -113,7 +113,7 @@ def _effects(
     model: Model,
     rows: NDArray[np.float32],
     usual: Mapping[str, Sequence[float]],
-    most: Sequence[float],
+    most: NDArray[np.float64],
 ) -> list[list[float]]:
     """Compute the effect of each theme on each client's score."""
     median = np.array([usual[name][0] for name in FEATURE_NAMES], dtype=np.float32)
@@ -124,7 +124,7 @@ def _effects(
         without[index][:, columns] = median[columns]
         alone[index][:, columns] = rows[:, columns]
     variants = np.concatenate((without, alone)).reshape(-1, rows.shape[1])
-    scores = model.score(variants, np.tile(np.array(most, dtype=np.float64), 2 * shape[0]))
+    scores = model.score(variants, np.tile(most, 2 * shape[0]))
     scores_without, scores_alone = scores.reshape(2, *shape[:2])
     rise, fall = scores_without - scores_without[-1], scores_alone[-1] - scores_alone
     effects: list[list[float]] = ((rise + fall) / 2)[:-1].T.tolist()
@@ -156,17 +156,19 @@ def _excess(reason: Reason) -> float:
     return min(1.0 + math.log(high / max(low, 1e-2 * high)), MAX_EXCESS) if high else 1.0
 
 
-def doublings_of_harm(model: Model, record: profile.Records, row: NDArray[np.float32]) -> float:
-    """Give the doublings of a client's harm that count: those beyond what it is known for.
+def doublings_of_harm(
+    model: Model, records: profile.Records, rows: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Give the doublings of each client's harm that count: those beyond what it is known for.
 
     Args:
         model: The model in force.
-        record: The client's profile alone.
-        row: Its features.
+        records: The clients' profiles.
+        rows: Their features, one row each.
     """
-    regular = regulars(record, began_at(model.site, float(record["updated"][0])))
-    excess = float(known_harm(record, harm_level(row[None]), regular)[1][0])
-    return math.log2(max(excess, 1.0))
+    regular = regulars(records, began_at(model.site, float(records["updated"].max())))
+    _, excess = known_harm(records, harm_level(rows), regular)
+    return np.asarray(np.log2(np.maximum(excess, 1.0)))
 
 
 def broken_rules(model: Model, rules: Rules, record: profile.Records) -> list[str]:

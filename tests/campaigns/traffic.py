@@ -202,9 +202,9 @@ def rotation(
             ts += rng.expovariate(1 / mean) if shape == "any" else mean * rng.uniform(0.7, 1.3)
 
 
-def learned(name: Name = address) -> bytes:
+def learned(name: Name = address, **options: Any) -> bytes:
     """Let a site learn what is usual in an hour and a half of ordinary people."""
     rng = Random(1)
-    site = Site(start=START - 1.5 * HOUR).run(people(rng, 240, 0, 1.5 * HOUR, name=name))
+    site = Site(start=START - 1.5 * HOUR, **options).run(people(rng, 240, 0, 1.5 * HOUR, name=name))
     assert not site.begun
     return site.usual()

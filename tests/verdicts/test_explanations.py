@@ -254,11 +254,11 @@ def test_many_clients_have_the_reasons_that_each_has_alone() -> None:
     model = replace(model_of(weights), harm_weight=0.1)
     rows = np.random.default_rng(1).uniform(0, 2, (2 * AT_ONCE + 7, WIDTH)).astype(np.float32)
     rows[:, FEATURE_NAMES.index("sustained_new_paths")] = 40.0
-    most = [0.5 * (index % 3) for index in range(len(rows))]
+    most = 0.5 * np.arange(len(rows), dtype=np.float64) % 1.5
     alone = [reasons(model, row, own) for row, own in zip(rows, most, strict=True)]
     assert alone != [reasons(model, row) for row in rows]
     assert reasons_of(model, rows, most) == alone
-    assert reasons_of(model, rows[:0], []) == []
+    assert reasons_of(model, rows[:0], most[:0]) == []
 
 
 def test_harm_that_a_client_is_known_for_is_no_reason() -> None:
@@ -275,12 +275,12 @@ def test_harm_that_a_client_is_known_for_is_no_reason() -> None:
 def test_of_the_harm_of_a_regular_counts_that_beyond_what_it_is_known_for(
     weeks: int, share: float, most: float
 ) -> None:
-    row = row_of(sustained_new_paths=40.0)
+    rows = row_of(sustained_new_paths=40.0)[None]
     record = profile.decode([b""])
     record["updated"], record["first"], record["minutes"] = 1e9, 1e9 - weeks * 604_800, 1000
-    record["level"] = share * harm_level(row[None])
+    record["level"] = share * harm_level(rows)
     model = replace(model_of({}), site={"began": 1e9 - 2 * 604_800})
-    assert doublings_of_harm(model, record, row) == pytest.approx(most, abs=0.01)
+    assert doublings_of_harm(model, record, rows) == pytest.approx([most], abs=0.01)
 
 
 def test_the_row_that_is_explained_stays_as_it_is() -> None:
