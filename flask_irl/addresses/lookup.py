@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -20,7 +21,7 @@ from flask_irl.addresses.file import (
 from flask_irl.errors import ConfigurationError
 from flask_irl.limits.networks import BITS, CLIENT_BITS, Address, read_address
 from flask_irl.telemetry.damage import DamageLog
-from flask_irl.telemetry.events import ValueDamaged
+from flask_irl.telemetry.events import Notify, ValueDamaged, ignore
 from flask_irl.telemetry.forks import renew_after_fork
 
 T = TypeVar("T")
@@ -32,50 +33,41 @@ LEAST_BITS: Final = {4: 32, 6: CLIENT_BITS}
 """Bits of an address that is one client's; nothing is told of a larger network."""
 
 
-class Lookup(Generic[T]):
+class Lookup(ABC, Generic[T]):
     """Look clients up by their keys; safe for threads and forks.
 
     The file is looked at again where it is used: by flushes and by those that operators ask.
 
     Args:
         path: Path of a MaxMind DB file.
+        notify: Takes an event for each damaged record or replacement.
+        monotonic: Seconds of a clock that is never set.
+
+    Attributes:
         option: Name of the option that has the path.
         example: Name of such a file, for messages.
-        read: Reads a record, whose shape differs by vendor.
-        unknown: Stands for what no record tells.
         kind: Kind of damaged records, one of ``DAMAGES`` of :mod:`flask_irl.telemetry.prometheus`.
-        damaged: Takes each record that can't be read.
-        loaded: Is told of each file that replaces another.
-        refused: Is told why a file that should replace another can't be read.
-        monotonic: Seconds of a clock that is never set.
+        unknown: Stands for what no record tells.
 
     Raises:
         ConfigurationError: The library isn't there, or the file can't be read.
     """
 
+    option: str
+    example: str
+    kind: str
+    unknown: T
+
     def __init__(
         self,
         path: str,
-        option: str,
-        example: str,
-        *,
-        read: Callable[[object], T],
-        unknown: T,
-        kind: str,
-        damaged: DamageLog,
-        loaded: Callable[[OpenedFile], object],
-        refused: Callable[[UnreadableFileError], object],
-        monotonic: Callable[[], float],
+        notify: Notify = ignore,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        named = f"{option} (IRL_{option.upper()})"
+        named = f"{self.option} (IRL_{self.option.upper()})"
         check_library(named)
         self._path = path
-        self._read = read
-        self._unknown = unknown
-        self._kind = kind
-        self._damaged = damaged
-        self._loaded = loaded
-        self._refused = refused
+        self._damaged = self._damage_log(notify)
         self._monotonic = monotonic
         self._seen = stamp_of(path)
         try:
@@ -83,7 +75,7 @@ class Lookup(Generic[T]):
         except UnreadableFileError as error:
             raise ConfigurationError(
                 f"{named} is {path!r}, which can't be read: {error}; give the path of a MaxMind DB "
-                f"file, such as {example}"
+                f"file, such as {self.example}"
             ) from error
         self._file = self._known(opened)
         self._next = monotonic() + CHECK_SECONDS
@@ -115,14 +107,32 @@ class Lookup(Generic[T]):
             opened = open_file(self._path)
         except UnreadableFileError as error:
             with contextlib.suppress(Exception):
-                self._damaged.notify(ValueDamaged(self._kind, 1))
-            self._refused(error)
+                self._damaged.notify(ValueDamaged(self.kind, 1))
+            self._log_refused(error)
             return
         self._file = self._known(opened)
-        self._loaded(opened)
+        self._log_loaded(opened)
 
     def _known(self, opened: OpenedFile) -> _KnownFile[T]:
-        return _KnownFile(opened, self._read, self._unknown, self._damaged)
+        return _KnownFile(opened, self._read, self.unknown, self._damaged)
+
+    @staticmethod
+    @abstractmethod
+    def _read(record: object) -> T:
+        """Read a record, whose shape differs by vendor."""
+
+    @staticmethod
+    @abstractmethod
+    def _damage_log(notify: Notify) -> DamageLog:
+        """Make what takes each record that can't be read."""
+
+    @abstractmethod
+    def _log_loaded(self, opened: OpenedFile) -> None:
+        """Log that a file replaces another."""
+
+    @abstractmethod
+    def _log_refused(self, reason: UnreadableFileError) -> None:
+        """Log why a file that should replace another can't be read."""
 
 
 class _KnownFile(Generic[T]):

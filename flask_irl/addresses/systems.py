@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import time
-from collections.abc import Callable
 from typing import Final
 
 from flask_irl.addresses.file import MAX_REASON, OpenedFile, UnreadableFileError
 from flask_irl.addresses.lookup import Lookup
 from flask_irl.telemetry.damage import DamageLog
-from flask_irl.telemetry.events import Notify, ignore
+from flask_irl.telemetry.events import Notify
 from flask_irl.telemetry.log import event, moment
 
-DAMAGE: Final = "system"
-"""Kind of the damaged values."""
 PREFIX: Final = "AS"
 TEXT: Final = re.compile(r"AS[0-9]{1,10}")
 """Form of a number that is written as a text."""
@@ -25,50 +21,6 @@ NUMBER: Final = "autonomous_system_number"
 """Name of the number in the files of MaxMind and DB-IP."""
 NAMES: Final = ("asn", "as_number")
 """Names in others: IPinfo has a text such as AS64500."""
-
-
-class Systems(Lookup[str]):
-    """Find the autonomous systems of clients by their keys; safe for threads and forks.
-
-    Args:
-        path: Path of a MaxMind DB file.
-        notify: Takes an event for each damaged record or replacement.
-        monotonic: Seconds of a clock that is never set.
-
-    Raises:
-        ConfigurationError: The library isn't there, or the file can't be read.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        notify: Notify = ignore,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(
-            path,
-            "asn_file",
-            "GeoLite2-ASN.mmdb",
-            read=system_in,
-            unknown="",
-            kind=DAMAGE,
-            damaged=DamageLog(DAMAGE, "system_damaged", notify),
-            loaded=self._log_loaded,
-            refused=self._log_refused,
-            monotonic=monotonic,
-        )
-
-    def _log_loaded(self, opened: OpenedFile) -> None:
-        event(
-            logging.INFO,
-            "asn_file_loaded",
-            path=self._path,
-            type=opened.kind[:MAX_REASON],
-            built=moment(float(opened.built)),
-        )
-
-    def _log_refused(self, reason: UnreadableFileError) -> None:
-        event(logging.WARNING, "asn_file_refused", path=self._path, reason=reason)
 
 
 def system_in(record: object) -> str:
@@ -82,3 +34,29 @@ def system_in(record: object) -> str:
         if type(told) is int and 0 < told <= MOST:
             return f"{PREFIX}{told}"
     return ""
+
+
+class Systems(Lookup[str]):
+    """Find the autonomous systems of clients by their keys, as :class:`Lookup` does."""
+
+    option = "asn_file"
+    example = "GeoLite2-ASN.mmdb"
+    kind = "system"
+    unknown = ""
+    _read = staticmethod(system_in)
+
+    @staticmethod
+    def _damage_log(notify: Notify) -> DamageLog:
+        return DamageLog(Systems.kind, "system_damaged", notify)
+
+    def _log_loaded(self, opened: OpenedFile) -> None:
+        event(
+            logging.INFO,
+            "asn_file_loaded",
+            path=self._path,
+            type=opened.kind[:MAX_REASON],
+            built=moment(float(opened.built)),
+        )
+
+    def _log_refused(self, reason: UnreadableFileError) -> None:
+        event(logging.WARNING, "asn_file_refused", path=self._path, reason=reason)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from flask_irl.campaigns.activity import HOUR, MINUTE, SHORT, Activity
 
 Where = Literal["site", "system", "network"]
-"""Where newcomers are counted: on the whole site, in an autonomous system, in a /24 or /48."""
+"""Place where newcomers are counted: the whole site, an autonomous system, a /24 or a /48."""
 LOGIN_FLOORS: Final = {
     "direct": ((SHORT, 12.0, 8.0), (HOUR, 40.0, 20.0)),
     "page": ((SHORT, 25.0, 15.0), (HOUR, 60.0, 30.0)),

@@ -56,17 +56,6 @@ class Reason(NamedTuple):
     sentence: str
 
 
-def reasons(model: Model, row: NDArray[np.float32], most: float = math.inf) -> list[Reason]:
-    """List the reasons for a client's score, as :func:`reasons_of` does.
-
-    Args:
-        model: The model in force.
-        row: The client's features.
-        most: Doublings of harm that count at most.
-    """
-    return reasons_of(model, row[None], np.array([most]))[0]
-
-
 def reasons_of(
     model: Model, rows: NDArray[np.float32], most: NDArray[np.float64]
 ) -> list[list[Reason]]:

@@ -28,7 +28,6 @@ from flask_irl.verdicts.explanations import (
     Reason,
     as_json,
     doublings_of_harm,
-    reasons,
     reasons_of,
 )
 from flask_irl.verdicts.judge import GROWTH
@@ -85,6 +84,11 @@ def model_of(weights: Mapping[str, float], usual: Mapping[str, list[float]] | No
         calibration=IDENTITY,
         site={"usual": table},
     )
+
+
+def reasons(model: Model, row: NDArray[np.float32], most: float = math.inf) -> list[Reason]:
+    """List the reasons for one client's score."""
+    return reasons_of(model, row[None], np.array([most]))[0]
 
 
 def names(result: list[Reason]) -> list[str]:
